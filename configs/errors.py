@@ -1,0 +1,75 @@
+"""The tree of refusals: everything Oarlock says no to, with its exit code and HTTP status.
+
+OarlockError
+├── ConfigError        the settings or a mapping cannot be read               exit 2
+├── DataError          a raw table breaks the contract                        exit 3
+├── NothingToLearn     the data holds no answer a model could learn from      exit 4
+├── NotReady           a step that must come first has not been taken         exit 5, HTTP 503
+│   └── NoChampion     no model has been promoted yet
+├── PromotionRefused   the model has not earned the champion's place          exit 6
+└── RequestError       a request that cannot be answered as it stands         HTTP 4xx
+"""
+
+
+class OarlockError(Exception):
+    """A refusal in one sentence (what is wrong, and where) with a hint (what to do next)."""
+
+    code = "error"
+    exit_code = 1
+    status = 500
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(f"{message} {hint}".strip())
+        self.message = message
+        self.hint = hint
+
+
+class ConfigError(OarlockError):
+    """The settings or a mapping cannot be read."""
+
+    code = "config_error"
+    exit_code = 2
+
+
+class DataError(OarlockError):
+    """A raw table breaks the contract of `features/tables.py`."""
+
+    code = "data_error"
+    exit_code = 3
+
+
+class NothingToLearn(OarlockError):
+    """The data holds no answer a model could learn from."""
+
+    code = "nothing_to_learn"
+    exit_code = 4
+
+
+class NotReady(OarlockError):
+    """A step that must come first has not been taken."""
+
+    code = "not_ready"
+    exit_code = 5
+    status = 503
+
+
+class NoChampion(NotReady):
+    """No model has been promoted yet."""
+
+    code = "no_champion"
+
+
+class PromotionRefused(OarlockError):
+    """The model has not earned the champion's place."""
+
+    code = "promotion_refused"
+    exit_code = 6
+
+
+class RequestError(OarlockError):
+    """A request that cannot be answered as it stands; `status` is its HTTP status, `code` its machine name."""
+
+    def __init__(self, message: str, hint: str = "", *, code: str = "bad_request", status: int = 400) -> None:
+        super().__init__(message, hint)
+        self.code = code
+        self.status = status
