@@ -16,12 +16,14 @@ class Column:
     """One column of a raw table.
 
     `known_at` names the column that says when this value became known; without it the value came with its row.
+    `default` is what an empty value means, where it means something.
     """
 
     type: ColumnType
     meaning: str
     required: bool = False
     known_at: str | None = None
+    default: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ USAGE = _table(
         "user_id": Column("text", "who did it; empty where the source only counts"),
         "event": Column("text", "what was done; `active_users` is reserved for a daily count of people", required=True),
         "occurred_at": Column("instant", "when, or the day it was counted for", required=True),
-        "quantity": Column("number", "how often; empty means once"),
+        "quantity": Column("number", "how often; empty means once", default=1.0),
     },
 )
 

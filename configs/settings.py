@@ -1,0 +1,175 @@
+"""The settings: one TOML file, read once into frozen values that refuse what they do not know.
+
+`OARLOCK_<SECTION>__<KEY>` in the environment overrides the file, e.g. `OARLOCK_LABEL__HORIZON_DAYS=90`.
+A relative path in the file is taken from the file's folder, one in the environment from the current folder.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from configs.errors import ConfigError
+
+Days = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+ENVIRONMENT_PREFIX = "OARLOCK_"
+
+
+class Section(BaseModel):
+    """A part of the settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataSettings(Section):
+    """Where the raw tables come from, and what happens to rows outside the contract."""
+
+    dataset: Path
+    folder: Path | None = None
+    bad_rows: Literal["refuse", "quarantine"] = "refuse"
+
+
+class SnapshotSettings(Section):
+    """How often accounts are looked at for training."""
+
+    every: Literal["month", "week"] = "month"
+    warmup_days: Days = 28
+
+
+class LabelSettings(Section):
+    """What counts as churn: no subscription from a day in the horizon on, and none again within the grace."""
+
+    lead_days: Days = 0
+    horizon_days: Annotated[int, Field(ge=1)] = 90
+    grace_days: Days = 30
+
+
+class TrainingSettings(Section):
+    """How a model is fitted; the same settings, data and seed give the same model to the byte."""
+
+    seed: int = 7
+    threads: Annotated[int, Field(ge=1)] = 2
+    trees: Annotated[int, Field(ge=1)] = 300
+    leaves: Annotated[int, Field(ge=2)] = 7
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.03
+    smallest_leaf: Annotated[int, Field(ge=1)] = 100
+    signal_share: Annotated[float, Field(gt=0, le=1)] = 0.4
+    row_share: Annotated[float, Field(gt=0, le=1)] = 0.7
+    ridge: Annotated[float, Field(ge=0)] = 10.0
+    calibration_snapshots: Annotated[int, Field(ge=1)] = 3
+    test_snapshots: Annotated[int, Field(ge=1)] = 1
+    fewest_churned: Annotated[int, Field(ge=2)] = 20
+
+
+class BandSettings(Section):
+    """From which risk on an account is watch, high or critical."""
+
+    watch: Share = 0.05
+    high: Share = 0.10
+    critical: Share = 0.20
+
+    @model_validator(mode="after")
+    def _rises(self) -> "BandSettings":
+        if not self.watch < self.high < self.critical:
+            raise ValueError("watch, high and critical must rise in this order")
+        return self
+
+
+class ServingSettings(Section):
+    """How risks are served."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 3000
+    workers: Annotated[int, Field(ge=1)] = 1
+    stale_after_days: Days = 3
+    most_accounts: Annotated[int, Field(ge=1)] = 10_000
+    most_bytes: Annotated[int, Field(ge=1_000)] = 1_000_000
+    poll_seconds: Annotated[float, Field(gt=0)] = 2.0
+
+
+class MonitoringSettings(Section):
+    """When the health of the model is questioned."""
+
+    false_alarm: Share = 0.01
+    interval: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    fewest_mature: Annotated[int, Field(ge=1)] = 50
+
+
+class Settings(BaseSettings):
+    """Everything a company decides, in one frozen value."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__"
+    )
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    state: Path = Path(".oarlock")
+    data: DataSettings
+    snapshots: SnapshotSettings = SnapshotSettings()
+    label: LabelSettings = LabelSettings()
+    training: TrainingSettings = TrainingSettings()
+    bands: BandSettings = BandSettings()
+    serving: ServingSettings = ServingSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings in the file at `path`, with the environment's overrides.
+
+    Raises ConfigError in one sentence where the file is missing, unreadable, or says something unknown.
+    """
+    content = {"name": path.stem, **_read_toml(path)}
+    _refuse_unknown_overrides(os.environ)
+    try:
+        return Settings(**_paths_from(content, path.resolve().parent))
+    except ValidationError as problem:
+        raise ConfigError(f"{path}: {describe(problem)}.", "Compare with configs/oarlock.toml.") from None
+
+
+def describe(problem: ValidationError) -> str:
+    """A validation error in one clause: where, what, and how many more."""
+    first, *others = problem.errors()
+    where = ".".join(str(part) for part in first["loc"]) or "settings"
+    what = "is not a known setting" if first["type"] == "extra_forbidden" else first["msg"]
+    more = f" (and {len(others)} more)" if others else ""
+    return f"{where}: {what}{more}"
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"There is no settings file {path}.", "Name one with --config.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"{path} is not valid TOML: {problem}.", "Mend that line.") from None
+
+
+def _paths_from(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+    data = dict(content.get("data", {}))
+    for key in {"dataset", "folder"} & data.keys():
+        data[key] = folder / data[key]
+    return {**content, "data": data, "state": folder / content.get("state", ".oarlock")}
+
+
+def _refuse_unknown_overrides(environment: os._Environ[str]) -> None:
+    known = {name.upper() for name in Settings.model_fields} | {"CONFIG"}
+    for variable in environment:
+        section = variable.removeprefix(ENVIRONMENT_PREFIX).split("__")[0]
+        if variable.startswith(ENVIRONMENT_PREFIX) and section not in known:
+            raise ConfigError(f"{variable} in the environment overrides no known setting.", "Unset or rename it.")

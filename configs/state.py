@@ -1,0 +1,85 @@
+"""The state folder: where one configuration keeps everything it makes, apart from every other configuration."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from configs.errors import ConfigError
+from configs.settings import Settings
+
+
+@dataclass(frozen=True)
+class State:
+    """The places under one configuration's folder."""
+
+    folder: Path
+
+    @property
+    def history(self) -> Path:
+        return self.folder / "history"
+
+    @property
+    def feast(self) -> Path:
+        return self.folder / "feast"
+
+    @property
+    def mlflow(self) -> Path:
+        return self.folder / "mlflow"
+
+    @property
+    def ledger(self) -> Path:
+        return self.folder / "ledger.db"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.folder / "quarantine"
+
+    @property
+    def published(self) -> Path:
+        return self.folder / "published.json"
+
+    @property
+    def checked(self) -> Path:
+        return self.folder / "checked.json"
+
+
+def open_state(settings: Settings) -> State:
+    """The state of this configuration; refuses a folder that belongs to another data set."""
+    state = State(settings.state.resolve() / settings.name)
+    owner = state.folder / "owner.json"
+    claim = {"dataset": str(settings.data.dataset.resolve())}
+    if not owner.exists():
+        write_json(owner, claim)
+    elif read_json(owner) != claim:
+        raise ConfigError(
+            f"{state.folder} holds the state of {read_json(owner)['dataset']}, not of {claim['dataset']}.",
+            "Give this configuration another `name` or `state`.",
+        )
+    return state
+
+
+def read_json(path: Path) -> Any:
+    """What the JSON file holds."""
+    return json.loads(path.read_text("utf-8"))
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write the whole file or nothing."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True), "utf-8")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path that takes the place of `path` when the block ends well, and vanishes when it does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

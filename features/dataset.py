@@ -1,0 +1,108 @@
+"""A data set: files on disk, mapped onto the contract's tables by one TOML file and no code.
+
+name = "acme"
+observed_until = 2026-07-01T00:00:00Z      # up to when the tables are complete; leave out for a living data set
+
+[sources]                                  # a file or pattern each, Parquet or CSV, from the data set's folder
+crm = "crm/*.parquet"
+
+[tables]                                   # a select per table; a source named like a table needs none
+accounts = "select id as account_id, signed_at as created_at from crm"
+"""
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from configs.errors import ConfigError, DataError
+from configs.settings import DataSettings, describe
+from features.tables import CONTRACT
+
+
+class Mapped(BaseModel):
+    """What a mapping file says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    about: str = ""
+    observed_until: datetime | None = None
+    folder: Path = Path()
+    people: Literal["named", "counted", "unknown"] = "named"
+    sources: dict[str, str] = Field(min_length=1)
+    tables: dict[str, str] = {}
+
+
+class Dataset(BaseModel):
+    """A data set whose files were found: `files` of each source, and the `select` of each table."""
+
+    model_config = ConfigDict(frozen=True)
+
+    mapping: Path
+    mapped: Mapped
+    files: Mapping[str, tuple[Path, ...]]
+
+    @property
+    def selects(self) -> dict[str, str]:
+        same_name = {name: f"select * from {name}" for name in self.files if name in CONTRACT}
+        return same_name | self.mapped.tables
+
+    @property
+    def observed_until(self) -> datetime | None:
+        """Up to when the tables are complete, UTC without a zone; None for a living data set."""
+        until = self.mapped.observed_until
+        return until.astimezone(UTC).replace(tzinfo=None) if until and until.tzinfo else until
+
+    @property
+    def mapping_hash(self) -> str:
+        return hashlib.sha256(self.mapping.read_bytes()).hexdigest()[:12]
+
+    def content_hash(self) -> str:
+        """A hash of every byte of every source file and of the mapping."""
+        digest = hashlib.sha256(self.mapping.read_bytes())
+        for name in sorted(self.files):
+            for file in self.files[name]:
+                with file.open("rb") as opened:
+                    digest.update(f"{name}/{file.name}".encode() + hashlib.file_digest(opened, "sha256").digest())
+        return digest.hexdigest()[:16]
+
+
+def read_dataset(settings: DataSettings) -> Dataset:
+    """The data set that the settings name, its files found.
+
+    Raises ConfigError for a mapping that cannot be understood and DataError for a source without files.
+    """
+    mapping = settings.dataset
+    mapped = _read_mapping(mapping)
+    unknown = sorted(mapped.tables.keys() - CONTRACT.keys())
+    if unknown:
+        raise ConfigError(f"{mapping}: '{unknown[0]}' is not a table.", f"The tables are {', '.join(CONTRACT)}.")
+    folder = settings.folder or mapping.parent / mapped.folder
+    files = {name: _find(folder, name, pattern) for name, pattern in mapped.sources.items()}
+    return Dataset(mapping=mapping, mapped=mapped, files=files)
+
+
+def _read_mapping(path: Path) -> Mapped:
+    try:
+        return Mapped(**tomllib.loads(path.read_text("utf-8")))
+    except FileNotFoundError:
+        raise ConfigError(f"There is no data set mapping {path}.", "Set data.dataset to one.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"{path} is not valid TOML: {problem}.", "Mend that line.") from None
+    except ValidationError as problem:
+        raise ConfigError(f"{path}: {describe(problem)}.", "See features/dataset.py for the form.") from None
+
+
+def _find(folder: Path, source: str, pattern: str) -> tuple[Path, ...]:
+    found = tuple(sorted(folder.glob(pattern))) if folder.is_dir() else ()
+    if not found:
+        raise DataError(
+            f"{folder} has no file '{pattern}' for the source '{source}'.",
+            "Put the data there, or set data.folder to where it is.",
+        )
+    return found
