@@ -200,7 +200,9 @@ def _article(kind: str) -> str:
 def _breaches(dataset: Dataset, name: str, judged: ir.Table) -> Iterator[Breach]:
     bad = judged.filter(judged.breach.notnull())
     shown = reduce(lambda text, part: text + ", " + part, [_shown(bad, column) for column in _telling(name, bad)])
-    found = bad.mutate(shown=shown).group_by("breach").aggregate(rows=lambda t: t.count(), first=lambda t: t.shown.min())
+    found = (
+        bad.mutate(shown=shown).group_by("breach").aggregate(rows=lambda t: t.count(), first=lambda t: t.shown.min())
+    )
     for why, rows, first in found.order_by("breach").to_pandas().itertuples(index=False):
         yield Breach(name, _files(dataset, name), why, int(rows), first)
 

@@ -1,0 +1,121 @@
+"""The Feast store, and the only file that knows Feast: views from the declarations, history in, signals out.
+
+Feast's words stay in here: its entity is our account, a feature a signal, a view a family, the event timestamp as_of.
+"""
+
+# pyright: reportArgumentType=false
+# (Feast declares its list parameters too narrowly for lists of one kind)
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
+from feast.data_format import ParquetFormat
+from feast.types import Float64, String
+
+from configs.state import State, read_json, write_json
+from features.history import KEY, TIMESTAMP, Edition
+from features.signals.declaration import Signal
+
+SERVICE = "risk"
+FEAST_TYPES = {"number": Float64, "category": String}
+
+
+@dataclass(frozen=True)
+class OnlineRows:
+    """What the online store knows of some accounts, in the order asked.
+
+    `values` has a column per signal; `as_of` (datetime64) is the oldest among an account's families, NaT where it was
+    never published.
+    """
+
+    values: pd.DataFrame
+    as_of: np.ndarray
+
+
+def open_store(state: State, project: str) -> FeatureStore:
+    """The Feast store of this state, embedded: registry, DuckDB offline and SQLite online under the state folder."""
+    state.feast.mkdir(parents=True, exist_ok=True)
+    return FeatureStore(
+        config=RepoConfig(
+            project=project.replace("-", "_"),
+            provider="local",
+            repo_path=state.feast,
+            registry={"registry_type": "file", "path": str(state.feast / "registry.db"), "cache_ttl_seconds": 60},
+            offline_store={"type": "duckdb"},
+            online_store={"type": "sqlite", "path": str(state.feast / "online.db")},
+            entity_key_serialization_version=3,
+        )
+    )
+
+
+def apply_declarations(store: FeatureStore, place: Edition, state: State) -> bool:
+    """Bring the registry in line with the declared signals; False where it already was, which saves seconds."""
+    note = state.feast / "applied.json"
+    declared = {"edition": str(place.folder), "signals": _declared_hash(place)}
+    if note.exists() and read_json(note) == declared:
+        return False
+    account = Entity(name="account", join_keys=[KEY], value_type=ValueType.STRING, description="who can leave")
+    views = [_view(place, family, signals, account) for family, signals in place.families.items()]
+    gone = [view for view in store.list_feature_views() if view.name not in place.families]
+    store.apply([account, *views, FeatureService(name=SERVICE, features=views)])
+    store.apply([], objects_to_delete=gone, partial=False) if gone else None
+    write_json(note, declared)
+    return True
+
+
+def materialise(store: FeatureStore, as_of: datetime) -> None:
+    """Put the snapshots of one day into the online store."""
+    end = as_of.replace(tzinfo=UTC)
+    store.materialize(start_date=end - timedelta(seconds=1), end_date=end, disable_event_timestamp=False)
+
+
+def read_history(store: FeatureStore, snapshots: pd.DataFrame) -> pd.DataFrame:
+    """The signals of the snapshots asked for (account_id, as_of), in their order, through Feast's point-in-time join.
+
+    Every row asked for comes back; an account never published up to then has missing values throughout.
+    """
+    asked = snapshots[[KEY, "as_of"]].rename(columns={"as_of": TIMESTAMP})
+    asked[TIMESTAMP] = pd.to_datetime(asked[TIMESTAMP]).dt.tz_localize("UTC")
+    found = store.get_historical_features(entity_df=asked, features=store.get_feature_service(SERVICE)).to_df()
+    found["as_of"] = pd.to_datetime(found.pop(TIMESTAMP)).dt.tz_convert(None).astype("datetime64[us]")
+    keys = pd.MultiIndex.from_frame(snapshots[[KEY, "as_of"]])
+    return found.drop_duplicates([KEY, "as_of"]).set_index([KEY, "as_of"]).reindex(keys).reset_index()
+
+
+def read_online(store: FeatureStore, account_ids: list[str]) -> OnlineRows:
+    """The latest published signals of these accounts, in the order asked."""
+    reply = store.get_online_features(
+        features=store.get_feature_service(SERVICE, allow_cache=True),
+        entity_rows=[{KEY: account_id} for account_id in account_ids],
+    )
+    names = [name for name in reply.proto.metadata.feature_names.val if name != KEY]
+    columns = reply.to_dict()
+    stamps = np.array([[stamp.seconds for stamp in one.event_timestamps] for one in reply.proto.results[-len(names) :]])
+    oldest = np.where(stamps > 0, stamps, np.iinfo("int64").max).min(axis=0).astype("datetime64[s]")
+    known = (stamps > 0).any(axis=0)
+    values = pd.DataFrame({name: columns[name] for name in names})
+    return OnlineRows(values, np.where(known, oldest, np.datetime64("NaT")))
+
+
+def _view(place: Edition, family: str, signals: tuple[Signal, ...], account: Entity) -> FeatureView:
+    files = str(place.folder_of(family) / "*.parquet")
+    return FeatureView(
+        name=family,
+        entities=[account],
+        schema=[
+            Field(name=one.name, dtype=FEAST_TYPES[one.kind], description=one.sentence, tags={"unit": one.unit})
+            for one in signals
+        ],
+        source=FileSource(name=family, path=files, file_format=ParquetFormat(), timestamp_field=TIMESTAMP),
+        online=True,
+        ttl=timedelta(0),
+    )
+
+
+def _declared_hash(place: Edition) -> str:
+    declared = [(one.name, one.family, one.kind, one.sentence, one.unit) for one in place.signals]
+    return hashlib.sha256(repr(declared).encode()).hexdigest()[:12]

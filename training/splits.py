@@ -1,0 +1,44 @@
+"""Splits: which days teach the trees, which the calibrator, and which are only looked at to judge both.
+
+Time runs one way: the answers of each group were all known before the first day of the next, so nothing is learned from
+a horizon that reaches into the days it is judged on.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from configs.errors import NothingToLearn
+from configs.settings import LabelSettings, TrainingSettings
+from training.labels import matures_at
+
+Days = tuple[datetime, ...]
+
+
+@dataclass(frozen=True)
+class Split:
+    """The as_of days of each group, oldest first."""
+
+    trees: Days
+    calibration: Days
+    test: Days
+
+
+def split_days(days: list[datetime], label: LabelSettings, training: TrainingSettings) -> Split:
+    """Mature days, oldest first, as trees < calibration < test with an embargo of lead + horizon + grace between them.
+
+    Raises NothingToLearn where there are too few days.
+    """
+    test = tuple(days[-training.test_snapshots :])
+    earlier = _known_before(test, days, label)
+    calibration = tuple(earlier[-training.calibration_snapshots :])
+    trees = tuple(_known_before(calibration, days, label))
+    if not trees:
+        raise NothingToLearn(
+            f"{len(days)} mature days of snapshots are too few to learn from, to calibrate on and to test on.",
+            "Bring a longer history, or shorten label.horizon_days or training.calibration_snapshots.",
+        )
+    return Split(trees, calibration, test)
+
+
+def _known_before(group: Days, days: list[datetime], label: LabelSettings) -> list[datetime]:
+    return [day for day in days if group and matures_at(day, label) <= group[0]]
