@@ -85,11 +85,10 @@ def check_tables(dataset: Dataset, tables: Mapping[str, RawTable]) -> tuple[Brea
 
 def refuse(breaches: tuple[Breach, ...]) -> None:
     """Raise DataError for the first breach, if there is one."""
-    if breaches:
+    first = next(iter(breaches), None)
+    if first is not None:
         more = f" And {len(breaches) - 1} more kinds of bad rows." if len(breaches) > 1 else ""
-        raise DataError(
-            f"{breaches[0]}.{more}", 'Mend the source, or set data.bad_rows = "quarantine" to set them aside.'
-        )
+        raise DataError(f"{first}.{more}", 'Mend the source, or set data.bad_rows = "quarantine" to set them aside.')
 
 
 def quarantine(tables: Mapping[str, RawTable], breaches: tuple[Breach, ...], folder: Path) -> dict[str, RawTable]:

@@ -1,4 +1,4 @@
-"""Fitting: trees on the older days, the calibrator on later ones, and what is typical of each segment.
+"""Fitting: the calibrator on margins of days later than its trees, then the trees on every day known by now.
 
 No class weights and no resampling: both ruin the probability.
 """
@@ -31,21 +31,22 @@ class Recipe:
     identity: dict[str, str]
 
 
-def fit(trees: pd.DataFrame, calibration: pd.DataFrame, recipe: Recipe) -> ChurnModel:
+def fit(early: pd.DataFrame, calibration: pd.DataFrame, known: pd.DataFrame, recipe: Recipe) -> ChurnModel:
     """A calibrated model from snapshots with their answers; the same rows and recipe give the same model to the byte.
 
-    Raises NothingToLearn where too few accounts churned, or too few stayed.
+    Trees grown on `early` give the later `calibration` rows the margins that the calibrator learns from; the trees of
+    the model are then grown on `known`, which holds both. Raises NothingToLearn where too few churned or stayed.
     """
-    _refuse_one_sided(trees, recipe.training)
-    _refuse_one_sided(calibration, recipe.training)
-    inputs = tuple(_input(one, trees) for one in recipe.signals)
-    booster = _boost(trees, inputs, recipe)
-    margins = np.asarray(booster.predict(encode(calibration, inputs), raw_score=True))
-    expected = np.asarray(booster.predict(encode(trees.head(1), inputs), pred_contrib=True))[0, -1]
+    for rows in (early, calibration):
+        _refuse_one_sided(rows, recipe.training)
+    inputs = tuple(_input(one, known) for one in recipe.signals)
+    earlier = _boost(early, inputs, recipe).predict(encode(calibration, inputs), raw_score=True)
+    booster = _boost(known, inputs, recipe)
+    expected = np.asarray(booster.predict(encode(known.head(1), inputs), pred_contrib=True))[0, -1]
     return ChurnModel(
         booster_text=booster.model_to_string(num_iteration=-1),
         inputs=inputs,
-        calibrator=calibrate(margins, calibration[CHURNED].to_numpy()),
+        calibrator=calibrate(np.asarray(earlier), calibration[CHURNED].to_numpy()),
         base_margin=float(expected),
         typical=_typical(calibration, inputs),
         label=recipe.label,

@@ -41,7 +41,7 @@ class Calibrator:
     slope: float
     intercept: float
 
-    def __call__(self, margin: np.ndarray) -> np.ndarray:
+    def __call__(self, margin: Any) -> Any:
         return 1.0 / (1.0 + np.exp(-(self.slope * margin + self.intercept)))
 
 
@@ -74,7 +74,7 @@ class ChurnModel:
     @property
     def base(self) -> float:
         """The risk of an account about which nothing is known: the calibrated mean margin of the training snapshots."""
-        return float(self.calibrator(np.float64(self.base_margin)))
+        return float(self.calibrator(self.base_margin))
 
     def contributions(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
         """Each signal's exact share of the margin (TreeSHAP), shape (rows, signals); margin = base_margin + row sum.

@@ -1,7 +1,8 @@
-"""Splits: which days teach the trees, which the calibrator, and which are only looked at to judge both.
+"""Splits: which days the trees learn from, which the calibrator, and which are only looked at to judge both.
 
 Time runs one way: the answers of each group were all known before the first day of the next, so nothing is learned from
-a horizon that reaches into the days it is judged on.
+a horizon that reaches into the days it is judged on. The calibrator only sees margins that earlier trees gave to later
+days; the trees that are served are then grown again on every day whose answers were known before the test.
 """
 
 from dataclasses import dataclass
@@ -16,28 +17,29 @@ Days = tuple[datetime, ...]
 
 @dataclass(frozen=True)
 class Split:
-    """The as_of days of each group, oldest first."""
+    """The as_of days, oldest first: `early` and `calibration` for the calibrator, `known` for the trees, `test`."""
 
-    trees: Days
+    early: Days
     calibration: Days
+    known: Days
     test: Days
 
 
 def split_days(days: list[datetime], label: LabelSettings, training: TrainingSettings) -> Split:
-    """Mature days, oldest first, as trees < calibration < test with an embargo of lead + horizon + grace between them.
+    """Mature days, oldest first, as early < calibration < test with an embargo of lead + horizon + grace between them.
 
     Raises NothingToLearn where there are too few days.
     """
     test = tuple(days[-training.test_snapshots :])
-    earlier = _known_before(test, days, label)
-    calibration = tuple(earlier[-training.calibration_snapshots :])
-    trees = tuple(_known_before(calibration, days, label))
-    if not trees:
+    known = _known_before(test, days, label)
+    calibration = tuple(known[-training.calibration_snapshots :])
+    early = _known_before(calibration, days, label)
+    if not early:
         raise NothingToLearn(
             f"{len(days)} mature days of snapshots are too few to learn from, to calibrate on and to test on.",
             "Bring a longer history, or shorten label.horizon_days or training.calibration_snapshots.",
         )
-    return Split(trees, calibration, test)
+    return Split(tuple(early), calibration, tuple(known), test)
 
 
 def _known_before(group: Days, days: list[datetime], label: LabelSettings) -> list[datetime]:
