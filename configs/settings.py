@@ -94,7 +94,6 @@ class ServingSettings(Section):
 class MonitoringSettings(Section):
     """When the health of the model is questioned."""
 
-    false_alarm: Share = 0.01
     interval: Annotated[float, Field(gt=0, lt=1)] = 0.95
     fewest_mature: Annotated[int, Field(ge=1)] = 50
 

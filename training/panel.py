@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from configs.errors import NothingToLearn
+from configs.errors import NothingToLearn, NotReady
 from configs.settings import Settings
 from configs.state import State
 from features.history import KEY, Edition, accounts_on, complete_days
@@ -29,14 +29,16 @@ class Panel:
 def build_panel(settings: Settings, state: State, known_until: datetime) -> Panel:
     """Every mature snapshot in the history, read through Feast.
 
-    Raises NothingToLearn where no snapshot is mature yet.
+    Raises NotReady where nothing was published, NothingToLearn where no snapshot is mature yet.
     """
     opened = open_dataset(settings, state)
+    if not complete_days(opened.place):
+        raise NotReady("No day has been published with the signals as they are declared now.", "Run `oarlock publish`.")
     mature = [day for day in complete_days(opened.place) if matures_at(day, settings.label) <= known_until]
     if not mature:
         raise NothingToLearn(
             f"No published snapshot is mature: the answer takes {matures_in(settings)} days to be known.",
-            "Run `oarlock publish`, bring a longer history, or shorten label.horizon_days.",
+            "Bring a longer history, or shorten label.horizon_days.",
         )
     snapshots = snapshots_of(opened.place, mature)
     answers = labelled(snapshots, departures(opened.tables, settings.label), settings.label, known_until)

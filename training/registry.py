@@ -1,6 +1,7 @@
 """The registry: MLflow's runs, versions and aliases; the alias `champion` alone says which model answers."""
 
-import logging
+import contextlib
+import io
 import os
 import tempfile
 from collections.abc import Mapping
@@ -51,8 +52,6 @@ class Registry:
     @cached_property
     def client(self) -> Any:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        for noisy in ("mlflow", "alembic"):
-            logging.getLogger(noisy).setLevel(logging.ERROR)
         import mlflow
 
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +76,9 @@ class Registry:
         import mlflow
 
         self._experiment()
-        with mlflow.start_run(), tempfile.TemporaryDirectory() as scratch:
+        # MLflow says on standard error what it registered; only the front door speaks.
+        silence = contextlib.redirect_stderr(io.StringIO())
+        with mlflow.start_run(), tempfile.TemporaryDirectory() as scratch, silence:
             mlflow.log_params(dict(run.parameters))
             mlflow.log_metrics(dict(run.metrics))
             mlflow.log_artifacts(str(run.pictures))
@@ -129,7 +130,7 @@ class Registry:
 
     def _aliases(self) -> dict[str, str]:
         # A search answers with empty aliases (mlflow#16734), the registered model does not.
-        return {number: alias for alias, number in self.client.get_registered_model(self.name).aliases.items()}
+        return {str(number): alias for alias, number in self.client.get_registered_model(self.name).aliases.items()}
 
     def _experiment(self) -> None:
         import mlflow

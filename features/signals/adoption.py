@@ -36,7 +36,7 @@ def event_kinds_change(usage, days):
 
 
 @signal(unit="days", days=(182,), actionable=True)
-def since_last_event(usage, days):
+def days_since_event(usage, days):
     """Days since the last event, looking back {days} days."""
     return usage.age.min(where=usage.age <= days)
 

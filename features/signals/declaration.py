@@ -46,7 +46,7 @@ class Signal:
     def label(self) -> str:
         """Its name as people would say it."""
         stem, _, window = self.name.rpartition("_")
-        words = (f"{stem} {window[:-1]} days" if window[:-1].isdigit() else self.name).replace("_", " ")
+        words = (f"{stem} in {window[:-1]} days" if window[:-1].isdigit() else self.name).replace("_", " ")
         return words.replace("mrr", "MRR")
 
 

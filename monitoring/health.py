@@ -1,0 +1,105 @@
+"""Health: ok, watch or retrain, with the reasons, from drift of signals and risks and from mature risks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from configs.settings import Settings
+from configs.state import State
+from features.history import KEY, Edition, complete_days
+from features.publish import open_dataset, published_edition
+from features.store import open_store, read_history
+from monitoring.drift import Drift, find_drift
+from monitoring.outcomes import Outcome, apart, compare
+from serving.ledger import Ledger
+from training.labels import matures_at
+from training.model import ChurnModel, encode
+from training.panel import outcomes, snapshots_of
+from training.registry import Version, open_registry
+
+VERDICTS = ("ok", "watch", "retrain")
+EXIT_CODES = {"ok": 0, "watch": 10, "retrain": 11}
+SHOWN_SIGNALS = 5
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Health:
+    """The verdict on the champion, why, and what it rests on."""
+
+    verdict: str
+    reasons: tuple[str, ...]
+    version: Version
+    as_of: datetime
+    drift: Drift
+    outcome: Outcome
+
+
+def check_health(settings: Settings, state: State, known_until: datetime, progress: Progress) -> Health:
+    """Judge the champion by the newest published day and by every risk in the ledger that is mature by `known_until`.
+
+    Raises NoChampion or NotReady where there is nothing to judge.
+    """
+    registry = open_registry(state, settings.name)
+    version = registry.champion()
+    place, as_of = published_edition(state)
+    days = _comparable(place, as_of)
+    progress("comparing days", 0, 2)
+    rows = read_history(open_store(state, settings.name), snapshots_of(place, days))
+    drift = _drift(registry.load(version), rows, registry.evaluation(version)["split"])
+    progress("comparing outcomes", 1, 2)
+    outcome = _outcome(settings, state, version, known_until)
+    progress("judged", 2, 2)
+    said = [_about_drift(drift), _about_outcome(outcome, settings)]
+    verdict = max((verdict for verdict, _ in said), key=VERDICTS.index)
+    return Health(verdict, tuple(text for _, text in said), version, as_of, drift, outcome)
+
+
+def _comparable(place: Edition, as_of: datetime) -> list[datetime]:
+    """The complete days up to `as_of` on which every window was full: a young history differs from itself every day."""
+    days = [day for day in complete_days(place) if day <= as_of]
+    longest = max((one.days or 0 for one in place.signals), default=0)
+    return [day for day in days if day >= days[0] + timedelta(days=longest)] or days[-1:]
+
+
+def _drift(model: ChurnModel, rows: pd.DataFrame, split: dict[str, list[str]]) -> Drift:
+    """The newest day against the last days the trees learned from, and each past day at the same distance."""
+    days = [f"{day:%Y-%m-%d}" for day in sorted(rows.as_of.unique())]
+    learned = sum(day in split["known"] for day in days)
+    rows = rows.assign(risk=model.risks(encode(rows, model.inputs)))[[KEY, "as_of", "risk", *model.names]]
+    by_day = [part.drop(columns=[KEY, "as_of"]) for _, part in rows.groupby("as_of")]
+    return find_drift(by_day, min(len(split["calibration"]), learned), max(len(days) - learned, 1))
+
+
+def _outcome(settings: Settings, state: State, version: Version, known_until: datetime) -> Outcome:
+    given = Ledger(state.ledger).risks(version.number)
+    given = given[[matures_at(day, settings.label) <= known_until for day in given.as_of]]
+    chosen = given[given.as_of.isin(apart(list(given.as_of.unique()), settings.label.horizon_days))]
+    chosen = chosen.reset_index(drop=True).astype({"as_of": "datetime64[us]"})
+    known = outcomes(open_dataset(settings, state), settings, chosen, known_until)
+    return compare(chosen.risk, known, settings.monitoring.interval)
+
+
+def _about_drift(drift: Drift) -> tuple[str, str]:
+    if not drift.can_tell:
+        return "ok", f"drift: {drift.past_days} past days to compare with are too few to tell"
+    told = f"drift: {len(drift.moved)} signals moved further than ever; on the worst of {drift.past_days} past days"
+    told += f" {drift.most_before} did"
+    if not drift.is_alarm:
+        return "ok", told
+    furthest = drift.moved[:SHOWN_SIGNALS]
+    names = [f"{one.signal} {one.distance:.2f} (before {one.furthest_before:.2f})" for one in furthest]
+    return "watch", f"{told}: {', '.join(names)}"
+
+
+def _about_outcome(outcome: Outcome, settings: Settings) -> tuple[str, str]:
+    if outcome.snapshots < settings.monitoring.fewest_mature:
+        return "ok", f"outcomes: {outcome.snapshots} mature risks are too few to judge the model by"
+    told = (
+        f"outcomes: of {outcome.snapshots} mature risks {outcome.churned} churned where {outcome.expected:.1f} were"
+        f" expected, observed/expected {outcome.ratio:.2f} [{outcome.low:.2f}, {outcome.high:.2f}]"
+        f" at {settings.monitoring.interval:.0%}"
+    )
+    return ("retrain" if outcome.is_off else "ok"), told

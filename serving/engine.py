@@ -1,0 +1,184 @@
+"""The engine of one process: the champion, the store and the ledger, and the reply made of them.
+
+The champion is held in one reference that is replaced as a whole: a reply reads it once, so it never mixes two models.
+"""
+
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from configs.errors import NotReady
+from configs.settings import Settings
+from configs.state import State
+from features.publish import published_edition
+from features.store import open_store, read_online
+from serving.ledger import Ledger
+from serving.scoring import Scores, bands, drivers, score
+from training.model import ChurnModel
+from training.registry import CHAMPION, Version, open_registry
+
+UNKNOWN, GONE = "unknown_account", "no_running_subscription"
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model that answers now and the version it is."""
+
+    model: ChurnModel
+    version: Version
+
+
+@dataclass(frozen=True)
+class Signals:
+    """Signals of some accounts as they were found: `values` a row per account asked for, `as_of` their age."""
+
+    account_ids: list[str]
+    values: pd.DataFrame
+    as_of: np.ndarray
+    published: datetime
+
+
+class Engine:
+    """Scores accounts with the champion and the published signals, and writes every risk to the ledger."""
+
+    def __init__(self, settings: Settings, state: State, clock: Callable[[], datetime]) -> None:
+        self.settings, self.state, self.clock = settings, state, clock
+        self.ledger = Ledger(state.ledger)
+        self._registry = open_registry(state, settings.name)
+        self._champion: Champion | None = None
+        self._store: Any = None
+        self._opening = threading.Lock()
+
+    def refresh(self) -> Champion:
+        """Look up the alias and swap the champion if it moved; raises NoChampion where none was promoted."""
+        version = self._registry.champion()
+        current = self._champion
+        if current is None or current.version.number != version.number:
+            model = self._registry.load(version)
+            _ = model.booster  # parsed before the swap, not in the first request after it
+            self._champion = current = Champion(model, version)
+        return current
+
+    def champion(self) -> Champion:
+        """The model that answers now; raises NoChampion where none was promoted."""
+        return self._champion or self.refresh()
+
+    def ready(self) -> None:
+        """Raise NotReady with the reason where no risk could be given."""
+        champion = self.champion()
+        place, _ = published_edition(self.state)
+        _refuse_missing_signals(champion.model, [one.name for one in place.signals])
+
+    def look_up(self, account_ids: list[str]) -> Signals:
+        """The published signals of these accounts."""
+        _, published = published_edition(self.state)
+        found = read_online(self._open_store(), account_ids)
+        return Signals(account_ids, found.values, found.as_of, published)
+
+    def reply(self, signals: Signals, most_drivers: int | None, request_id: str = "") -> dict[str, Any]:
+        """Risks with drivers for the accounts found, reasons for the others, all written to the ledger.
+
+        Raises NoChampion or NotReady where no risk can be given.
+        """
+        champion, asked_at = self.champion(), self.clock()
+        _refuse_missing_signals(champion.model, list(signals.values.columns))
+        reasons = _not_scored(signals)
+        keep = [i for i, account_id in enumerate(signals.account_ids) if account_id not in reasons]
+        found = replace(
+            signals,
+            account_ids=[signals.account_ids[i] for i in keep],
+            values=signals.values.iloc[keep].reset_index(drop=True),
+            as_of=signals.as_of[keep],
+        )
+        scored = self._scored(found, score(champion.model, found.values), asked_at, most_drivers)
+        self.ledger.append(scored, _source(champion, asked_at, request_id))
+        return {
+            "as_of": signals.published.isoformat(),
+            "model": describe(champion),
+            "scores": scored,
+            "not_scored": [{"account_id": one, "reason": reason} for one, reason in reasons.items()],
+        }
+
+    def score(self, account_ids: list[str], most_drivers: int | None, request_id: str = "") -> dict[str, Any]:
+        """The reply to a request for these accounts; an id that is repeated is answered once."""
+        self.champion()
+        return self.reply(self.look_up(list(dict.fromkeys(account_ids))), most_drivers, request_id)
+
+    def _scored(
+        self, found: Signals, scores: Scores, asked_at: datetime, most_drivers: int | None
+    ) -> list[dict[str, Any]]:
+        oldest = np.datetime64(asked_at - timedelta(days=self.settings.serving.stale_after_days))
+        cut = bands(scores.risks, self.settings.bands)
+        ids, stale = found.account_ids, found.as_of < oldest
+        return [
+            {
+                "account_id": ids[row],
+                "status": "stale" if stale[row] else "partial" if scores.missing[row].any() else "scored",
+                "missing_families": [f for f, gap in zip(scores.families, scores.missing[row], strict=True) if gap],
+                "risk": float(scores.risks[row]),
+                "band": cut[row],
+                "revenue": _revenue(found.values, row, float(scores.risks[row])),
+                **drivers(scores, row, most_drivers),
+                "signals_as_of": str(found.as_of[row].astype("datetime64[s]")),
+                "causal": False,
+            }
+            for row in range(len(ids))
+        ]
+
+    def _open_store(self) -> Any:
+        with self._opening:
+            if self._store is None:
+                self._store = open_store(self.state, self.settings.name)
+        return self._store
+
+
+def describe(champion: Champion) -> dict[str, Any]:
+    """Which model gave a risk, and what it answers."""
+    return {
+        "name": champion.version.name,
+        "version": champion.version.number,
+        "alias": CHAMPION,
+        "horizon_days": champion.model.label["horizon_days"],
+        "lead_days": champion.model.label["lead_days"],
+        "label_hash": champion.model.identity["label"],
+        "signal_set": champion.model.identity["signal_set"],
+    }
+
+
+def _refuse_missing_signals(model: ChurnModel, there: list[str]) -> None:
+    missing = sorted(set(model.names) - set(there))
+    if missing:
+        raise NotReady(
+            f"The champion needs the signal '{missing[0]}', which is not published.",
+            "Run `oarlock publish`, or promote a model trained on the signals there are.",
+        )
+
+
+def _not_scored(signals: Signals) -> dict[str, str]:
+    """Why accounts have no risk: nobody knows them, or they had no subscription when signals were last published."""
+    unknown = np.isnat(signals.as_of)
+    gone = ~unknown & (signals.as_of < np.datetime64(signals.published))
+    pairs = zip(signals.account_ids, unknown, gone, strict=True)
+    return {one: UNKNOWN if is_unknown else GONE for one, is_unknown, is_gone in pairs if is_unknown or is_gone}
+
+
+def _revenue(values: pd.DataFrame, row: int, risk: float) -> dict[str, float | None]:
+    mrr: Any = values["mrr"].iat[row] if "mrr" in values else None
+    return {"mrr": None, "at_risk": None} if pd.isna(mrr) else {"mrr": float(mrr), "at_risk": float(mrr) * risk}
+
+
+def _source(champion: Champion, given_at: datetime, request_id: str) -> Mapping[str, Any]:
+    return {
+        "given_at": given_at,
+        "request_id": request_id or uuid.uuid4().hex,
+        "model": champion.version.name,
+        "version": champion.version.number,
+        "label_hash": champion.model.identity["label"],
+        "signal_set": champion.model.identity["signal_set"],
+    }

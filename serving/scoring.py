@@ -1,0 +1,131 @@
+"""Scoring: a model and signals in, risks with drivers that add up exactly to them out; nothing is read or kept."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from configs.settings import BandSettings
+from training.model import EVERYONE, ChurnModel, Input, encode
+
+SMALLEST_STEP = 1e-12
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The risks of some snapshots and every signal's points, shape (rows, inputs); base + row sum of points = risk."""
+
+    model: ChurnModel
+    values: pd.DataFrame
+    risks: np.ndarray
+    points: np.ndarray
+
+    @cached_property
+    def families(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(one.family for one in self.model.inputs))
+
+    @cached_property
+    def members(self) -> dict[str, list[int]]:
+        """The columns of each family."""
+        return {f: [i for i, one in enumerate(self.model.inputs) if one.family == f] for f in self.families}
+
+    @cached_property
+    def family_points(self) -> np.ndarray:
+        """Each family's points, shape (rows, families)."""
+        return np.column_stack([self.points[:, columns].sum(axis=1) for columns in self.members.values()])
+
+    @cached_property
+    def missing(self) -> np.ndarray:
+        """Whether a row has no value at all in a family, shape (rows, families)."""
+        gaps = self.values[self.model.names].isna().to_numpy()
+        return np.column_stack([gaps[:, columns].all(axis=1) for columns in self.members.values()])
+
+
+def score(model: ChurnModel, values: pd.DataFrame, threads: int = 1) -> Scores:
+    """The risks of the rows of `values` (a column per signal) with each signal's points, from one pass over the trees.
+
+    A point is phi * (g(m) - g(b0)) / (m - b0): TreeSHAP's share of the margin m, carried through the calibrator g so
+    that sign and order stay and the sum is risk - base. Raises KeyError where `values` lacks a signal of the model.
+    """
+    shares = model.contributions(encode(values, model.inputs), threads)
+    steps = shares.sum(axis=1)
+    risks = model.calibrator(model.base_margin + steps)
+    slope = model.calibrator.slope * model.base * (1 - model.base)
+    still = np.abs(steps) < SMALLEST_STEP
+    scale = np.where(still, slope, (risks - model.base) / np.where(still, 1.0, steps))
+    return Scores(model, values, risks, shares * scale[:, None])
+
+
+def bands(risks: np.ndarray, cuts: BandSettings) -> list[str]:
+    """The band of each risk."""
+    names = ("low", "watch", "high", "critical")
+    return [names[i] for i in np.searchsorted([cuts.watch, cuts.high, cuts.critical], risks, side="right")]
+
+
+def drivers(scores: Scores, row: int, most: int | None = None) -> dict[str, Any]:
+    """What one risk is made of: families that raise it, families that lower it, and the points of those not named.
+
+    base + points of drivers and protective + other_points = risk. `most` is how many of each are named, None for all.
+    """
+    points = scores.family_points[row]
+    order = np.argsort(-np.abs(points), kind="stable")
+    raising = [i for i in order if points[i] > 0][:most]
+    lowering = [i for i in order if points[i] < 0][:most]
+    named = raising + lowering
+    base = scores.model.base
+    return {
+        "base": base,
+        "drivers": [_driver(scores, row, i) for i in raising],
+        "protective": [_driver(scores, row, i) for i in lowering],
+        "other_points": float(scores.risks[row] - base - points[named].sum()),
+    }
+
+
+def _driver(scores: Scores, row: int, family: int) -> dict[str, Any]:
+    name = scores.families[family]
+    columns = sorted(scores.members[name], key=lambda i: -abs(scores.points[row, i]))
+    signals = [_signal(scores, row, i) for i in columns]
+    points = float(scores.family_points[row, family])
+    return {"family": name, "points": points, "text": _text(name, points, signals), "signals": signals}
+
+
+def _signal(scores: Scores, row: int, column: int) -> dict[str, Any]:
+    one = scores.model.inputs[column]
+    segment = scores.values["segment"].iat[row] if "segment" in scores.values else None
+    typical = scores.model.typical.get(str(segment), scores.model.typical[EVERYONE])
+    return {
+        "name": one.name,
+        "label": one.label,
+        "value": _plain(scores.values[one.name].iat[row], one),
+        "unit": one.unit,
+        "typical": typical[one.name],
+        "points": float(scores.points[row, column]),
+    }
+
+
+def _plain(value: Any, one: Input) -> float | str | None:
+    if pd.isna(value):
+        return None
+    return float(value) if one.kind == "number" else str(value)
+
+
+def _text(family: str, points: float, signals: Sequence[Mapping[str, Any]]) -> str:
+    """A family's driver in words, by the signal that carries most of it in its direction."""
+    main = max(signals, key=lambda one: one["points"] * np.sign(points))
+    value, typical = (shown(main[key], main["unit"]) for key in ("value", "typical"))
+    return f"{family}: {main['label']} {value}" + (f" (typical {typical})" if main["typical"] is not None else "")
+
+
+def shown(value: float | str | None, unit: str) -> str:
+    """A value as people write it, its unit only where the number alone would mislead: 31 %, 0.8x, 1,250."""
+    if value is None:
+        return "not known"
+    if isinstance(value, str):
+        return value
+    if unit == "share":
+        return f"{value * 100:.0f} %"
+    number = f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.2g}"
+    return f"{number}x" if unit == "x" else number
