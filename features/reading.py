@@ -146,9 +146,8 @@ def _typed(rows: ir.Table, table: Table) -> ir.Table:
 
 
 def _value(rows: ir.Table, name: str, column: Column) -> ir.Value:
-    if name not in rows.columns:
-        return ibis.null(IBIS_TYPES[column.type])
-    value = _cast(rows[name], column)
+    missing = ibis.null(IBIS_TYPES[column.type])
+    value = _cast(rows[name], column) if name in rows.columns else missing
     return value if column.default is None else value.fill_null(column.default)
 
 

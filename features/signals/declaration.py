@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 Kind = Literal["number", "category"]
 Formula = Callable[..., Any]
+ACRONYMS = frozenset({"mrr", "nps", "csat", "ces", "qbr"})
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class Signal:
     def label(self) -> str:
         """Its name as people would say it."""
         stem, _, window = self.name.rpartition("_")
-        words = (f"{stem} in {window[:-1]} days" if window[:-1].isdigit() else self.name).replace("_", " ")
-        return words.replace("mrr", "MRR")
+        words = (f"{stem} in {window[:-1]} days" if window[:-1].isdigit() else self.name).split("_")
+        return " ".join(word.upper() if word in ACRONYMS else word for word in words)
 
 
 def signal(  # noqa: PLR0913 - the declaration is the one place where everything about a signal is said
