@@ -29,13 +29,13 @@ def snapshots(tables: Mapping[str, RawTable], as_of: datetime) -> ir.Table:
 def compute(tables: Mapping[str, RawTable], signals: tuple[Signal, ...], as_of: datetime) -> ir.Table:
     """One row per snapshot: account_id, then one column per signal that these tables can carry."""
     rows = snapshots(tables, as_of)
+    direct = [one for one in signals if is_table(one.inputs[0])]
     for name in _tables_read(signals):
-        mine = [one for one in signals if one.inputs[0] == name]
+        mine = [one for one in direct if one.inputs[0] == name]
         found = _aggregated(_cut(tables, name, _reach(name, mine), as_of), mine)
-        rows = rows.left_join(found, KEY).drop(f"{KEY}_right")
-        filled = {one.name: rows[one.name].fill_null(one.empty) for one in mine if one.empty is not None}
-        rows = rows.mutate(**filled) if filled else rows
-    rows = _combined(rows, [one for one in signals if not is_table(one.inputs[0])])
+        rows = rows.left_join(found, KEY, rname=f"{name}_{{name}}")
+    rows = rows.select(KEY, **{one.name: _filled(rows[one.name], one) for one in direct})
+    rows = _combined(rows, [one for one in signals if one not in direct])
     return rows.select(KEY, *(one.name for one in signals))
 
 
@@ -74,6 +74,10 @@ def _cut(tables: Mapping[str, RawTable], name: str, days: int | None, as_of: dat
 
 def _aggregated(rows: ir.Table, signals: list[Signal]) -> ir.Table:
     return rows.group_by(KEY).aggregate(**{one.name: _as_kind(one.formula(rows), one) for one in signals})
+
+
+def _filled(value: ir.Value, one: Signal) -> ir.Value:
+    return value if one.empty is None else value.fill_null(one.empty)
 
 
 def _combined(rows: ir.Table, signals: list[Signal]) -> ir.Table:
