@@ -1,0 +1,94 @@
+"""From columns of numbers to a table of the contract: only rows and facts known by the end are written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from features.simulate.world import World, dates
+from features.tables import Table
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text column as codes into words; a code below 0 is an empty value."""
+
+    codes: np.ndarray
+    words: np.ndarray
+
+
+Columns = Mapping[str, np.ndarray | Text]
+ARROW_TYPES = {"text": pa.string(), "number": pa.float64(), "instant": pa.timestamp("us"), "flag": pa.bool_()}
+
+
+def text(values: np.ndarray) -> Text:
+    """A text column whose values hardly repeat, such as ids."""
+    return Text(np.arange(len(values)), values)
+
+
+def identifiers(letter: str, account: np.ndarray) -> Text:
+    """One id per row, unique among the rows of its account."""
+    return text(np.char.add(letter, np.char.zfill(np.arange(len(account)).astype(str), 6)))
+
+
+def table_of(table: Table, columns: Columns, world: World) -> pa.Table:
+    """The arrow table of these columns; instants come as days from the start with NaN for none."""
+    columns = _take(columns, np.flatnonzero(_known(table, columns, world.days)))
+    names = [name for name in table.columns if name in columns]
+    arrays = [_arrow(table, name, columns, world) for name in names]
+    return pa.table(dict(zip(names, arrays, strict=True)))
+
+
+def spread(counts: np.ndarray, world: World, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """One row per counted event, at a random time of its week: (week, account, day)."""
+    week, account = np.nonzero(counts)
+    times = counts[week, account]
+    week, account = np.repeat(week, times), np.repeat(account, times)
+    return week, account, world.starts[week] + generator.random(len(week)) * world.lengths[week]
+
+
+def recorded(at: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
+    """When rows became known: at once, or for a share of them some days later."""
+    late = generator.random(len(at)) < share
+    return at + late * generator.uniform(1.0, 10.0, len(at))
+
+
+def _known(table: Table, columns: Columns, end: float) -> np.ndarray:
+    """Rows that had happened and become known by the end."""
+    moments = [columns[name] for name in (table.at, "recorded_at") if name in columns]
+    return np.all([moment < end for moment in moments], axis=0) if moments else np.ones(_length(columns), dtype=bool)
+
+
+def _length(columns: Columns) -> int:
+    first = next(iter(columns.values()))
+    return len(first.codes if isinstance(first, Text) else first)
+
+
+def _take(columns: Columns, rows: np.ndarray) -> Columns:
+    return {
+        name: Text(values.codes[rows], values.words) if isinstance(values, Text) else values[rows]
+        for name, values in columns.items()
+    }
+
+
+def _arrow(table: Table, name: str, columns: Columns, world: World) -> pa.Array:
+    column, values = table.columns[name], columns[name]
+    unknown = _unknown(table, name, columns, world.days)
+    if isinstance(values, Text):
+        return pa.DictionaryArray.from_arrays(
+            pa.array(values.codes.astype(np.int32), mask=unknown | (values.codes < 0)), pa.array(values.words, pa.string())
+        )
+    if column.type == "instant":
+        return pa.array(dates(world, np.where(unknown, np.nan, values)), ARROW_TYPES["instant"])
+    if column.type == "flag":
+        return pa.array(values.astype(bool), mask=unknown)
+    return pa.array(values.astype(np.float64), mask=unknown | np.isnan(values))
+
+
+def _unknown(table: Table, name: str, columns: Columns, end: float) -> np.ndarray:
+    """Where a value's own instant lies beyond the end or never came."""
+    known_at = table.columns[name].known_at
+    if known_at is None or known_at not in columns:
+        return np.zeros(_length(columns), dtype=bool)
+    return ~(np.asarray(columns[known_at]) < end)
