@@ -8,25 +8,25 @@ from features.simulate.world import World, dates
 from features.tables import Table
 
 
-def broken(table: Table, rows: pa.Table, world: World) -> pa.Table:
+def broken(table: Table, rows: pa.Table, *, world: World) -> pa.Table:
     """The rows as they arrive after every shift that breaks this source."""
     for shift in world.company.shifts:
         if shift.kind in BROKEN_SOURCE and shift.table == table.name and shift.month < world.company.months:
-            rows = _break(table, rows, shift, world)
+            rows = _break(table, rows, shift, world=world)
     return rows
 
 
-def _break(table: Table, rows: pa.Table, shift: Shift, world: World) -> pa.Table:
+def _break(table: Table, rows: pa.Table, shift: Shift, *, world: World) -> pa.Table:
     since = pa.scalar(dates(world, world.months[[shift.month]].astype(float))[0], pa.timestamp("us"))
     after = pc.greater_equal(rows[table.at], since)  # type: ignore[attr-defined]
     if shift.kind == "stops":
         return rows.filter(pc.invert(after))  # type: ignore[attr-defined]
     if shift.kind == "doubles":
-        return _doubled(table, rows, after)
-    return _emptied(table, rows, after)
+        return _doubled(table, rows, after=after)
+    return _emptied(table, rows, after=after)
 
 
-def _doubled(table: Table, rows: pa.Table, after: pa.ChunkedArray) -> pa.Table:
+def _doubled(table: Table, rows: pa.Table, *, after: pa.ChunkedArray) -> pa.Table:
     """The same facts once more; where rows have an id the copy gets one of its own, as a careless import would."""
     copy = rows.filter(after)
     if table.key:
@@ -37,7 +37,7 @@ def _doubled(table: Table, rows: pa.Table, after: pa.ChunkedArray) -> pa.Table:
     return pa.concat_tables([rows, copy])
 
 
-def _emptied(table: Table, rows: pa.Table, after: pa.ChunkedArray) -> pa.Table:
+def _emptied(table: Table, rows: pa.Table, *, after: pa.ChunkedArray) -> pa.Table:
     """Every column a row can do without is empty."""
     for index, name in enumerate(rows.column_names):
         column = table.columns[name]

@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from configs.errors import ConfigError
 
@@ -30,12 +30,14 @@ class Shift:
     table: str = "usage"
 
     def __post_init__(self) -> None:
-        if self.kind not in ShiftKind.__args__:
-            raise ConfigError(f"There is no shift called {self.kind!r}.", f"Choose one of {', '.join(ShiftKind.__args__)}.")
+        if self.kind not in get_args(ShiftKind):
+            raise ConfigError(
+                f"There is no shift called {self.kind!r}.", f"Choose one of {', '.join(get_args(ShiftKind))}."
+            )
         if self.kind in BROKEN_SOURCE and self.table not in BREAKABLE:
             raise ConfigError(f"The table {self.table!r} cannot be broken.", f"Choose one of {', '.join(BREAKABLE)}.")
         if self.month < 0 or self.strength < 0:
-            raise ConfigError(f"A shift needs a month and a strength of 0 or more, not {self.month} and {self.strength}.")
+            raise ConfigError(f"A shift needs a month and a strength from 0 on, not {self.month} and {self.strength}.")
 
 
 def _effects() -> dict[str, float]:
@@ -64,6 +66,8 @@ class Policy:
         for share in (self.treated_share, self.holdout_share, *self.effects.values()):
             if not 0 <= share <= 1:
                 raise ConfigError(f"A share of the policy must lie between 0 and 1, not at {share}.")
+        if not 1 <= self.weeks <= 100:
+            raise ConfigError(f"A play runs for 1 to 100 weeks, not {self.weeks}.")
         unknown = set(self.effects) - set(_effects())
         if unknown:
             raise ConfigError(f"A play cannot act on {', '.join(sorted(unknown))}.")
@@ -107,5 +111,3 @@ def as_json(company: Company) -> dict[str, Any]:
         "start": company.start.isoformat(),
         "shifts": [dataclasses.asdict(shift) for shift in company.shifts],
     }
-
-

@@ -1,17 +1,24 @@
-"""The paper trail: accounts, their subscriptions and what they pay, their notices."""
+"""The paper trail of the contract: accounts, what each has bought, its subscriptions and its notices."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from features.simulate.causes import CAUSE, PARTS
-from features.simulate.life import NEVER, Life, absent_from, pressures
+from features.simulate.causes import PARTS
+from features.simulate.life import NEVER, Life, absences, course, pressures
 from features.simulate.population import (
-    CHANNELS, COUNTRIES, INDUSTRIES, PLANS, SEAT_PRICE, SEGMENTS, Population, account_ids,
-)  # fmt: skip
-from features.simulate.rows import Columns, Text, identifiers, recorded, text
-from features.simulate.state import WEEKS_TO_CUT
-from features.simulate.world import WEEKS_A_MONTH, World, first_days
+    CHANNELS,
+    COUNTRIES,
+    INDUSTRIES,
+    OLDEST_MONTHS,
+    PLANS,
+    SEAT_PRICE,
+    SEGMENTS,
+    Population,
+    account_ids,
+)
+from features.simulate.rows import Columns, Text, identifiers, text
+from features.simulate.world import WEEKS_A_MONTH, first_days
 
 RAISES, CUTS = (0.015, 0.20), (0.008, 0.10)  # how often seats change at an ordinary anchor day, and at a long renewal
 REASONS = {
@@ -31,35 +38,30 @@ REASONS = {
 class Terms:
     """What each account has bought in each month from its anchor day on; row 0 is before the first month."""
 
-    renewed: np.ndarray  # whether a new term began, (months, accounts)
-    changed: np.ndarray  # whether seats changed
+    begins: np.ndarray  # whether a stretch of unchanged terms begins on the anchor day, (months, accounts)
     seats: np.ndarray  # (months + 1, accounts)
     discount: np.ndarray
     mrr: np.ndarray
 
 
-def terms_of(world: World, population: Population, life: Life, generator: np.random.Generator) -> Terms:
+def terms_of(life: Life, generator: np.random.Generator) -> Terms:
     """Let renewals, upsells, downsells, discounts and price rises change what each account pays."""
+    world, population = life.setting.world, life.setting.population
     month = np.arange(world.company.months)[:, None]
     age = month - population.start_month
     runs = (age > 0) & (world.months[month] + population.anchor - 1 < life.fate.leaves_day)
     renewed = runs & (age % population.term == 0)
-    long_renewal = renewed & (population.term > 1)
-    seats, changed = _seats(population, life, runs=runs, long_renewal=long_renewal, generator=generator)
-    bumps = long_renewal * generator.choice([-0.05, 0.0, 0.05], long_renewal.shape, p=(0.1, 0.7, 0.2))
-    discount = np.clip(np.vstack([population.discount, population.discount + np.cumsum(bumps, axis=0)]), 0, 0.6)
-    price = SEAT_PRICE[population.segment] * _price_level(world, population)
-    return Terms(renewed, changed, seats, discount.round(2), (seats * price * (1 - discount.round(2))).round(2))
+    seats = _seats(life, runs=runs, long_renewal=renewed & (population.term > 1), generator=generator)
+    discount = _discounts(population, renewed & (population.term > 1), generator=generator)
+    mrr = seats * SEAT_PRICE[population.segment] * _price_level(life) * (1 - discount)
+    return Terms(renewed | (np.diff(seats, axis=0) != 0) | (age == 0), seats, discount, mrr.round(2))
 
 
 def accounts(population: Population, generator: np.random.Generator) -> Columns:
     """The accounts table."""
     size = len(population.number)
-    employees = population.seats * np.exp(generator.normal(1.5, 0.7, size))
-    enterprise = np.flatnonzero(population.segment == 2)
-    owned = (population.segment == 2) & (generator.random(size) < 0.1) & (len(enterprise) > 0)
-    parent = generator.choice(enterprise, size) if len(enterprise) else np.zeros(size, dtype=int)
     ids = account_ids(population)
+    employees = population.seats * np.exp(generator.normal(1.5, 0.7, size))
     return {
         "account_id": text(ids),
         "name": text(np.char.add("Company ", population.number.astype(str))),
@@ -68,21 +70,22 @@ def accounts(population: Population, generator: np.random.Generator) -> Columns:
         "country": Text(population.country, np.array(COUNTRIES)),
         "employees": np.maximum(employees.round(), population.seats),
         "created_at": population.start_day + population.hour,
-        "parent_id": Text(np.where(owned & (parent != np.arange(size)), parent, -1), ids),
+        "parent_id": Text(_parents(population, generator), ids),
         "owner": Text(generator.integers(0, 12, size), np.char.add("csm-", np.arange(1, 13).astype(str))),
         "channel": Text(population.channel, np.array(CHANNELS)),
     }
 
 
-def subscriptions(world: World, population: Population, life: Life, terms: Terms) -> Columns:
-    """One row per stretch of unchanged terms; a renewal, a change and a return each begin one."""
-    account, at, month, begins = _events(world, population, life, terms)
-    same = np.append(account[1:] == account[:-1], False)
-    ended = np.where(same, np.append(at[1:], np.nan), np.nan)
-    account, at, month, ended = account[begins], at[begins], month[begins], ended[begins]
+def subscriptions(life: Life, terms: Terms) -> Columns:
+    """One row per stretch of unchanged terms; a start, a renewal, a change and a return each begin one."""
+    world, population = life.setting.world, life.setting.population
+    account, at, month, begins = _events(life, terms)
+    followed = np.append(account[1:] == account[:-1], False)
+    ended = np.where(followed, np.append(at[1:], np.nan), np.nan)[begins]
+    account, at, month = account[begins], at[begins], month[begins]
     term = population.term[account]
     next_renewal = month + term - (month - population.start_month[account]) % term
-    row = np.maximum(month, -1) + 1
+    row = np.maximum(month + 1, 0)
     return {
         "account_id": Text(account, account_ids(population)),
         "subscription_id": identifiers("S", account),
@@ -98,134 +101,97 @@ def subscriptions(world: World, population: Population, life: Life, terms: Terms
     }
 
 
-def invoices(world: World, population: Population, life: Life, *, terms: Terms, generator: np.random.Generator) -> Columns:
-    """A card is charged on each monthly renewal; longer terms are invoiced by the quarter and pay when they pay."""
-    period = np.where(population.term == 1, 1, 3)
-    age = np.arange(world.company.months)[:, None] - population.start_month
-    issue_day = world.months[: world.company.months, None] + population.anchor - 1
-    month, account = np.nonzero((age >= 0) & (age % period == 0) & (issue_day < life.fate.leaves_day))
-    issued = issue_day[month, account] + population.hour[account]
-    card = population.term[account] == 1
-    paid = np.where(
-        card,
-        _card_paid(world, population, life, month=month, account=account),
-        _transfer_paid(population, life, month=month, account=account, generator=generator) + issued,
-    )
-    return {
-        "account_id": Text(account, account_ids(population)),
-        "invoice_id": identifiers("I", account),
-        "issued_at": issued,
-        "due_at": issued + np.where(card, 0, 30),
-        "paid_at": paid,
-        "amount": (terms.mrr[month + 1, account] * period[account]).round(2),
-        "recorded_at": recorded(issued, 0.02, generator),
-    }
-
-
-def notices(world: World, population: Population, life: Life, generator: np.random.Generator) -> Columns:
+def notices(life: Life, generator: np.random.Generator) -> Columns:
     """Announced leavings one month ahead, half of the others on the day they end, and every failed card that cut."""
-    fate = life.fate
+    fate, population = life.fate, life.setting.population
     ahead = fate.leaves_day > fate.decided_day
     told = ahead | fate.failed_card | (generator.random(len(ahead)) < 0.5)
     leaver = np.flatnonzero((fate.decided_day < NEVER) & told)
-    cut_day, cut_account = absent_from(world, population, life)
+    cut_account, cut_day = absences(life)
     account = np.append(leaver, cut_account)
     day = np.append(fate.decided_day[leaver], cut_day)
     failed = np.append(fate.failed_card[leaver], np.ones(len(cut_day), dtype=bool))
-    hour = population.hour[account]
-    effective = np.append(fate.leaves_day[leaver], cut_day)
+    reason = np.where(failed, len(REASONS), _reason_given(life, account, day=day, generator=generator))
     return {
         "account_id": Text(account, account_ids(population)),
-        "notified_at": day + hour,
-        "effective_at": effective + hour,
-        "reason": _reasons(world, life, day=day, account=account, failed=failed, generator=generator),
+        "notified_at": day + population.hour[account],
+        "effective_at": np.append(fate.leaves_day[leaver], cut_day) + population.hour[account],
+        "reason": Text(reason, np.array([*REASONS.values(), "payment failed"])),
         "voluntary": ~failed,
     }
 
 
-def _price_level(world: World, population: Population) -> np.ndarray:
+def _seats(life: Life, *, runs: np.ndarray, long_renewal: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Use above the usual leads to more seats, decay and missing value to fewer."""
+    swing = course(life, "intensity")[:-1:WEEKS_A_MONTH]
+    strain = (pressures(life, "adoption_decay") + pressures(life, "value_gap"))[::WEEKS_A_MONTH]
+    draw, size = generator.random((2, *runs.shape))
+    more = runs & (draw < np.where(long_renewal, RAISES[1], RAISES[0]) * np.exp(0.4 * swing))
+    fewer = runs & ~more & (1 - draw < np.where(long_renewal, CUTS[1], CUTS[0]) * (1 + strain))
+    factor = np.cumprod(np.exp((more * 1.0 - fewer) * (0.05 + 0.3 * size)), axis=0)
+    first = life.setting.population.seats
+    return np.vstack([first, np.maximum(np.round(first * factor), 1)])
+
+
+def _discounts(population: Population, long_renewal: np.ndarray, *, generator: np.random.Generator) -> np.ndarray:
+    bumps = long_renewal * generator.choice([-0.05, 0.0, 0.05], long_renewal.shape, p=(0.1, 0.7, 0.2))
+    discount = np.vstack([population.discount, population.discount + np.cumsum(bumps, axis=0)])
+    return np.clip(discount, 0, 0.6).round(2)
+
+
+def _price_level(life: Life) -> np.ndarray:
     """A price rise reaches an account with its next term, (months + 1, accounts)."""
+    world, population = life.setting.world, life.setting.population
     month = np.arange(-1, world.company.months)[:, None]
     last_renewal = month - (month - population.start_month) % population.term
-    return world.price_level[np.maximum(last_renewal, 0)] * (last_renewal >= 0) + 1.0 * (last_renewal < 0)
+    return np.where(last_renewal < 0, 1.0, world.price_level[np.maximum(last_renewal, 0)])
 
 
-def _seats(
-    population: Population, life: Life, *, runs: np.ndarray, long_renewal: np.ndarray, generator: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Use above the usual leads to more seats, decay and missing value to fewer."""
-    weekly = np.stack([state.intensity for state in life.states[:-1:WEEKS_A_MONTH]])
-    strain = sum(pressures(life, CAUSE[name])[::WEEKS_A_MONTH] for name in ("adoption_decay", "value_gap"))
-    draw, size = generator.random((2, *runs.shape))
-    raised = runs & (draw < np.where(long_renewal, RAISES[1], RAISES[0]) * np.exp(0.4 * weekly))
-    cut = runs & ~raised & (1 - draw < np.where(long_renewal, CUTS[1], CUTS[0]) * (1 + strain))
-    factor = np.exp((raised * 1.0 - cut) * (0.05 + 0.3 * size))
-    seats = np.vstack([population.seats, np.maximum(np.round(population.seats * np.cumprod(factor, axis=0)), 1)])
-    return seats, np.diff(seats, axis=0) != 0
+def _parents(population: Population, generator: np.random.Generator) -> np.ndarray:
+    """A tenth of the enterprise accounts belong to another one, -1 for the others."""
+    size = len(population.number)
+    enterprise = np.flatnonzero(population.segment == SEGMENTS.index("enterprise"))
+    if len(enterprise) < 2:
+        return np.full(size, -1)
+    parent = generator.choice(enterprise, size)
+    owned = (population.segment == SEGMENTS.index("enterprise")) & (generator.random(size) < 0.1)
+    return np.where(owned & (parent != np.arange(size)), parent, -1)
 
 
-def _events(world: World, population: Population, life: Life, terms: Terms) -> tuple[np.ndarray, ...]:
+def _events(life: Life, terms: Terms) -> tuple[np.ndarray, ...]:
     """Every instant at which a stretch begins or only ends, in order: (account, at, month of its terms, begins)."""
-    everyone = np.arange(len(population.number))
-    start = population.start_month
-    last_renewal = -1 - (-1 - start) % population.term
-    older = np.flatnonzero((start < 0) & (last_renewal > start))
-    month, anchored = np.nonzero(terms.renewed | terms.changed)
-    cut_day, cut = absent_from(world, population, life)
-    leaver = np.flatnonzero(life.fate.leaves_day < NEVER)
+    population, leaves_day = life.setting.population, life.fate.leaves_day
+    anchor_account, anchor_month = _anchored(life, terms)
+    anchor_day = first_days(life.setting.world, anchor_month) + population.anchor[anchor_account] - 1
+    cut, cut_day = absences(life)
     back_day = cut_day + population.absence[cut]
-    account = np.concatenate([everyone, older, anchored, cut, cut, leaver])
-    months = np.concatenate([
-        start, last_renewal[older], month, _terms_month(world, population, cut_day, cut),
-        _terms_month(world, population, back_day, cut), np.zeros(len(leaver), dtype=int),
-    ])  # fmt: skip
-    at_anchor = first_days(world, months) + population.anchor[account] - 1
-    known = len(everyone) + len(older) + len(anchored)
-    day = np.concatenate([at_anchor[:known], cut_day, back_day, life.fate.leaves_day[leaver]])
-    begins = np.ones(len(account), dtype=bool)
-    begins[known : known + len(cut)] = False
-    begins[len(account) - len(leaver) :] = False
+    leaver = np.flatnonzero(leaves_day < NEVER)
+    account = np.concatenate([anchor_account, cut, cut, leaver])
+    day = np.concatenate([anchor_day, back_day, cut_day, leaves_day[leaver]])
+    back_month = _month_of(life, cut, day=back_day)
+    month = np.concatenate([anchor_month, back_month, np.zeros(len(cut) + len(leaver), dtype=int)])
+    begins = np.arange(len(account)) < len(anchor_account) + len(cut)
     order = np.lexsort((day, account))
-    return account[order], (day + population.hour[account])[order], months[order], begins[order]
+    return account[order], (day + population.hour[account])[order], month[order], begins[order]
 
 
-def _terms_month(world: World, population: Population, day: np.ndarray, account: np.ndarray) -> np.ndarray:
-    month = np.searchsorted(world.months, day, side="right") - 1
-    return month - (world.months[month] + population.anchor[account] - 1 > day)
+def _anchored(life: Life, terms: Terms) -> tuple[np.ndarray, np.ndarray]:
+    """Starts, renewals and changes, those before the company is watched too: (account, month)."""
+    age = np.arange(-OLDEST_MONTHS, 0)[:, None] - life.setting.population.start_month
+    before = (age >= 0) & (age % life.setting.population.term == 0)
+    month, account = np.nonzero(np.vstack([before, terms.begins]))
+    return account, month - OLDEST_MONTHS
 
 
-def _card_paid(
-    world: World, population: Population, life: Life, *, month: np.ndarray, account: np.ndarray
-) -> np.ndarray:
-    """A card pays at once, or in the week it is repaired, or when the account returns, or never."""
-    week = month * WEEKS_A_MONTH + (population.anchor[account] - 1) // 7
-    paid = world.starts[week] + (population.anchor[account] - 1) % 7 + 0.02
-    still = np.ones(len(month), dtype=bool)
-    for stage in range(WEEKS_TO_CUT):
-        failing = np.stack([state.failing[stage] for state in life.states])
-        still &= failing[np.minimum(week + stage + 1, world.weeks), account] > 0
-        paid = np.where(still, world.starts[week + stage + 1] + 2.0, paid)
-    gone = life.fate.leaves_day[account] <= paid
-    back = world.starts[week + WEEKS_TO_CUT] + population.absence[account]
-    return np.where(gone, np.nan, np.where(still, back, paid)) + population.hour[account]
+def _month_of(life: Life, account: np.ndarray, *, day: np.ndarray) -> np.ndarray:
+    """The month whose anchor day was the last before a day."""
+    months = life.setting.world.months
+    month = np.searchsorted(months, day, side="right") - 1
+    return month - (months[month] + life.setting.population.anchor[account] - 1 > day)
 
 
-def _transfer_paid(
-    population: Population, life: Life, *, month: np.ndarray, account: np.ndarray, generator: np.random.Generator
-) -> np.ndarray:
-    """Days from an invoice to its payment; trouble adds weeks, and who leaves in the meantime may never pay."""
-    trouble = pressures(life, CAUSE["payment_trouble"])[month * WEEKS_A_MONTH, account]
-    days = np.maximum(generator.normal(24.0, 7.0, len(month)), 1.0) + trouble * generator.exponential(35.0, len(month))
-    slow = generator.random(len(month)) < 0.06  # a clerk on holiday: lateness alone is weak evidence
-    return days + slow * generator.exponential(20.0, len(month))
-
-
-def _reasons(
-    world: World, life: Life, *, day: np.ndarray, account: np.ndarray, failed: np.ndarray, generator: np.random.Generator
-) -> Text:
-    """The reason given is the heaviest cause only sometimes; people are polite."""
-    names = [part for part in PARTS if part in REASONS]
-    week = np.clip(np.searchsorted(world.starts, day, side="right") - 1, 0, world.weeks - 1)
-    parts = life.parts[week, :, account][:, [PARTS.index(name) for name in names]]
-    said = (parts + generator.gumbel(0.0, 0.7, parts.shape)).argmax(axis=1)
-    return Text(np.where(failed, len(names), said), np.array([*(REASONS[name] for name in names), "payment failed"]))
+def _reason_given(life: Life, account: np.ndarray, *, day: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """The heaviest cause, but only sometimes: people are polite."""
+    week = np.searchsorted(life.setting.world.starts, day, side="right") - 1
+    parts = life.parts[week, :, account][:, [PARTS.index(part) for part in REASONS]]
+    return (parts + generator.gumbel(0.0, 0.7, parts.shape)).argmax(axis=1)

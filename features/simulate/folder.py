@@ -31,7 +31,7 @@ def simulate(
     for done, _ in enumerate(_written(company, folder, range(blocks), workers=workers), start=1):
         if progress:
             progress(done, blocks)
-    rows = {table: sum(pq.read_metadata(_part(folder, table, block)).num_rows for block in range(blocks)) for table in TABLES}
+    rows = {table: _rows(folder, table, blocks=blocks) for table in TABLES}
     _write_text(folder / FINISHED, {"company": as_json(company), "rows": rows})
     (folder / UNFINISHED).unlink(missing_ok=True)
     return rows
@@ -42,7 +42,7 @@ def _claim(folder: Path, company: Company) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     marks = [folder / name for name in (FINISHED, UNFINISHED) if (folder / name).exists()]
     if any(json.loads(mark.read_text())["company"] != json.loads(json.dumps(as_json(company))) for mark in marks):
-        raise ConfigError(f"{folder} holds another company.", "Choose an empty folder, or the same parameters and seed.")
+        raise ConfigError(f"{folder} holds another company.", "Choose an empty folder or the same parameters.")
     if not marks and any(path.suffix != ".partial" for path in folder.iterdir()):
         raise ConfigError(f"{folder} is not empty and holds no simulated company.", "Choose an empty folder.")
     if not marks:
@@ -66,6 +66,10 @@ def _write_block(company: Company, folder: Path, block: int) -> int:
     for name, table in tables_of_block(company, block):
         _write_table(_part(folder, name, block), table)
     return block
+
+
+def _rows(folder: Path, table: str, *, blocks: int) -> int:
+    return sum(pq.read_metadata(_part(folder, table, block)).num_rows for block in range(blocks))
 
 
 def _part(folder: Path, table: str, block: int) -> Path:

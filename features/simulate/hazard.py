@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.simulate.causes import CAUSES, PART, PARTS
-from features.simulate.population import Population
+from features.simulate.population import Population, Setting
 from features.simulate.state import State
-from features.simulate.world import WEEKS_A_MONTH, World
+from features.simulate.world import WEEKS_A_MONTH
 
 SWING_LOGIT = 0.3  # a standard deviation less use than usual
 FIT_LOGIT = 0.3  # a standard deviation worse fit
@@ -26,14 +26,15 @@ class Moment:
     announced: np.ndarray  # whether leaving would take effect one month later
 
 
-def ordinary_parts(world: World, population: Population, state: State, *, week: int) -> np.ndarray:
+def ordinary_parts(setting: Setting, state: State, *, week: int) -> np.ndarray:
     """Logit parts on an ordinary day of this week, (parts, accounts); they sum to the logit of the hazard."""
+    world, population = setting.world, setting.population
     parts = np.zeros((len(PARTS), len(population.number)), dtype=np.float32)
     for cause, pressure, weight in zip(CAUSES, state.pressure, world.weights[week], strict=True):
         parts[PART[cause.family]] += weight * pressure
     strength = np.float32(world.company.cause_strength)
     parts[PART["adoption"]] -= strength * np.float32(SWING_LOGIT) * state.intensity
-    parts -= _relief(world, state) * np.maximum(parts, 0)
+    parts -= _relief(setting, state) * np.maximum(parts, 0)
     parts[PART["base"]] = world.base_logit[week]
     parts[PART["value"]] += np.float32(world.value_logit[week])
     parts[PART["fit"]] = strength * (DEMANDING_LOGIT * population.demanding - FIT_LOGIT * population.fit)
@@ -41,10 +42,11 @@ def ordinary_parts(world: World, population: Population, state: State, *, week: 
     return parts
 
 
-def moment(world: World, population: Population, state: State, *, week: int) -> Moment:
+def moment(setting: Setting, state: State, *, week: int) -> Moment:
     """When in this week a renewal is decided on or the service is cut."""
+    world, population = setting.world, setting.population
     month = week // WEEKS_A_MONTH
-    due = _next_decision(population, state, month) == month
+    due = _next_decision(population, state, month=month) == month
     deciding = due & ((population.anchor - 1) // 7 == week % WEEKS_A_MONTH)
     cut = state.failing[-1]
     company = world.company
@@ -60,7 +62,7 @@ def moment(world: World, population: Population, state: State, *, week: int) -> 
     )
 
 
-def daily(logit: np.ndarray, special: Moment, days: int) -> np.ndarray:
+def daily(logit: np.ndarray, special: Moment, *, days: int) -> np.ndarray:
     """The hazard of each day of a week, (accounts, days), from the logit of an ordinary one; cards must be drawn."""
     here = np.arange(days) == special.day[:, None]
     added = np.where(here, (special.contract + special.billing)[:, None], np.float32(0))
@@ -68,7 +70,7 @@ def daily(logit: np.ndarray, special: Moment, days: int) -> np.ndarray:
     return np.where(passes, np.float32(0), sigmoid(logit[:, None] + added))
 
 
-def leaving(logit: np.ndarray, special: Moment, days: int) -> tuple[np.ndarray, np.ndarray]:
+def leaving(logit: np.ndarray, special: Moment, *, days: int) -> tuple[np.ndarray, np.ndarray]:
     """Probability of deciding within the first `days` of a week: to leave that day, and to leave a month later.
 
     Takes the service being cut with its probability; a renewal never falls in the same week.
@@ -83,9 +85,9 @@ def leaving(logit: np.ndarray, special: Moment, days: int) -> tuple[np.ndarray, 
     return not_cut * at_once + special.cut * sigmoid(logit + special.billing), not_cut * later
 
 
-def takes_effect(world: World, population: Population, month: int) -> np.ndarray:
-    """The day on which leaving that is announced in this month takes effect."""
-    return world.months[month + 1] + population.anchor - 1
+def takes_effect(setting: Setting, month: int | np.ndarray) -> np.ndarray:
+    """The day on which leaving that is announced in this month, of one or each account, takes effect."""
+    return setting.world.months[np.asarray(month) + 1] + setting.population.anchor - 1
 
 
 def sigmoid(logit: np.ndarray) -> np.ndarray:
@@ -93,14 +95,14 @@ def sigmoid(logit: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-logit))
 
 
-def _next_decision(population: Population, state: State, month: int) -> np.ndarray:
+def _next_decision(population: Population, state: State, *, month: int) -> np.ndarray:
     """The month of the next decision: the renewal itself, or one month before where it would be announced."""
     renews_after = np.where(state.renews == month, month + population.term, state.renews)
     return np.where(population.announces, renews_after - 1, state.renews)
 
 
-def _relief(world: World, state: State) -> np.ndarray:
+def _relief(setting: Setting, state: State) -> np.ndarray:
     """The share of each raised part that the running play takes away, (parts, accounts)."""
-    effect = np.array([world.company.policy.effects.get(part, 0.0) for part in PARTS], dtype=np.float32)
+    effect = np.array([setting.world.company.policy.effects.get(part, 0.0) for part in PARTS], dtype=np.float32)
     worked = (state.play == np.arange(len(PARTS))[:, None]) & state.treated
     return worked * effect[:, None]

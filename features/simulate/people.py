@@ -1,40 +1,28 @@
-"""Who knows whom: contacts, which show relationship, touches, which show engagement, milestones and plays."""
+"""Who is there: the contacts, which show relationship, as far as anybody notices who came and went."""
 
 import numpy as np
 
-from features.simulate.causes import CAUSE, PARTS
-from features.simulate.life import Life, in_service, pressures, severities
+from features.simulate.life import Life, in_service, severities
 from features.simulate.population import Population, account_ids, start_week
-from features.simulate.rows import Columns, Text, identifiers, recorded, spread
-from features.simulate.world import WEEKS_A_MONTH, World
+from features.simulate.rows import Columns, Text, identifiers
 
 ROLES = ("champion", "sponsor", "exec", "admin", "user")
-TOUCH_KINDS = ("qbr", "call", "email", "meeting", "training", "in_app")
-TOUCHES_A_WEEK = np.array([0.15, 0.30, 0.70])  # by segment
-NOTICED_SHARE = 0.7  # of the departures and arrivals of people
-TURNOVER_A_WEEK = 0.004  # of users, admins and harmless executives: one in five a year
-MILESTONES = {"kickoff": 7, "integration": 45, "first_value": 60, "live": 90}  # days after the start
-PLAYS = {
-    "adoption": "adoption_workshop",
-    "value": "value_review",
-    "support": "escalation_desk",
-    "relationship": "new_sponsor",
-    "billing": "payment_plan",
-    "onboarding": "implementation_rescue",
-    "engagement": "regular_calls",
-}
+NOTICED_SHARE = 0.8  # of the comings and goings
+NOTICED_DAYS = 14.0  # after which somebody writes them down, on average
+TURNOVER_A_WEEK = 0.004  # of people whose going means nothing: one in five a year
+ONGOING_DAYS = 120.0  # since when an episode was open that was open on day 0, on average
+
+People = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # role, account, joined, left
 
 
-def contacts(world: World, population: Population, life: Life, generator: np.random.Generator) -> Columns:
+def contacts(life: Life, generator: np.random.Generator) -> Columns:
     """The people first known and those who follow; a departure is noticed late or not at all."""
-    champions = _champions(world, population, life, generator)
-    executives = _executives(world, population, life, generator)
-    others = _others(population, generator)
-    role, account, joined, left = (np.concatenate(column) for column in zip(champions, executives, others, strict=True))
-    known = in_service(population, life, day=np.floor(joined), account=account)
+    groups = [group(life, generator) for group in (_champions, _sponsors, _executives, _others)]
+    role, account, joined, left = (np.concatenate(column) for column in zip(*groups, strict=True))
+    known = in_service(life, account, day=np.floor(joined))
     left = np.where(left < life.fate.leaves_day[account], left, np.nan)
     return {
-        "account_id": Text(account[known], account_ids(population)),
+        "account_id": Text(account[known], account_ids(life.setting.population)),
         "contact_id": identifiers("P", account[known]),
         "role": Text(role[known], np.array(ROLES)),
         "joined_at": joined[known],
@@ -42,129 +30,91 @@ def contacts(world: World, population: Population, life: Life, generator: np.ran
     }
 
 
-def touches(world: World, population: Population, life: Life, generator: np.random.Generator) -> Columns:
-    """How often the vendor is in contact: less where the account is neglected, more where a play is worked."""
-    neglect = severities(life, CAUSE["neglect"]) > 0
-    worked = np.stack([state.treated for state in life.states[:-1]])
-    rate = TOUCHES_A_WEEK[population.segment] * np.where(population.quiet, 0.6, 1.0)
-    rate = rate * np.where(neglect, 0.35, 1.0) * np.where(worked, 1.5, 1.0)
-    week, account, at = spread(generator.poisson(rate), world, generator)
-    serving = in_service(population, life, day=np.floor(at), account=account)
-    week, account, at = week[serving], account[serving], at[serving]
-    cold = pressures(life, CAUSE["champion_left"])[week, account] + 0.7 * population.quiet[account]
-    renewing = np.stack([state.renews for state in life.states])[week, account] - week // WEEKS_A_MONTH <= 2
-    selling = np.where(renewing & (population.term[account] > 1), 0.45, 0.15)
-    return {
-        "account_id": Text(account, account_ids(population)),
-        "at": at,
-        "kind": Text(generator.choice(6, len(at), p=(0.08, 0.22, 0.38, 0.14, 0.08, 0.10)), np.array(TOUCH_KINDS)),
-        "by": Text(generator.integers(0, 12, len(at)), np.char.add("csm-", np.arange(1, 13).astype(str))),
-        "responded": generator.random(len(at)) < 0.65 * np.exp(-0.4 * cold),
-        "commercial": generator.random(len(at)) < selling,
-        "recorded_at": recorded(at, 0.03, generator),
-    }
+def _champions(life: Life, generator: np.random.Generator) -> People:
+    """One after the other; each leaves when the next episode begins."""
+    gone, gone_day = _beginnings(life, "champion_left", generator=generator)
+    won, won_day = _endings(life, "champion_left")
+    account = np.append(_everyone(life.setting.population), won)
+    joined = np.append(_first_day(life.setting.population), won_day + 0.5)
+    left = _next_departure(account, joined, gone=gone, gone_day=gone_day)
+    return _as("champion", account), account, joined, _noticed(left, generator)
 
 
-def milestones(world: World, population: Population, life: Life, generator: np.random.Generator) -> Columns:
-    """The steps of an implementation; those after the kickoff wait until a stall is over, and some are never ticked off."""
-    planned = np.array(list(MILESTONES.values()))[:, None]
-    began = population.start_day + population.hour
-    reached = began + planned * generator.lognormal(0.0, 0.35, (len(planned), len(began)))
-    reached[1:] = np.maximum(reached[1:], _stall_ends(world, population, life) + 0.3 * planned[1:])
-    reached[(generator.random(reached.shape) < 0.05) | (reached >= life.fate.leaves_day)] = np.nan
-    step, account = np.nonzero(np.ones(reached.shape))
-    return {
-        "account_id": Text(account, account_ids(population)),
-        "milestone": Text(step, np.array(list(MILESTONES))),
-        "due_at": (began + planned)[step, account],
-        "reached_at": reached[step, account],
-        "recorded_at": began[account],
-    }
+def _sponsors(life: Life, generator: np.random.Generator) -> People:
+    """One each; a merger takes it away."""
+    population = life.setting.population
+    gone, gone_day = _beginnings(life, "merger", generator=generator)
+    account, joined = _everyone(population), _first_day(population)
+    left = _next_departure(account, joined, gone=gone, gone_day=gone_day)
+    return _as("sponsor", account), account, joined, _noticed(left, generator)
 
 
-def plays(world: World, population: Population, life: Life, generator: np.random.Generator) -> Columns:
-    """What the policy assigned on the first morning of a month, begun within days where it was not held out."""
-    weeks = world.company.policy.weeks
-    week, account = np.nonzero([state.play_weeks == weeks for state in life.states[:-1]])
-    runs = (start_week(population)[account] < week) & (life.fate.decided_day[account] >= world.starts[week])
-    first = week % WEEKS_A_MONTH == 0
-    week, account = week[runs & first], account[runs & first]
-    part = np.stack([state.play for state in life.states])[week, account]
-    treated = np.stack([state.treated for state in life.states])[week, account]
-    assigned = world.starts[week] + 9 / 24
-    return {
-        "account_id": Text(account, account_ids(population)),
-        "play": Text(part, np.array([PLAYS.get(name, "") for name in PARTS])),
-        "assigned_at": assigned,
-        "holdout": ~treated,
-        "started_at": np.where(treated, assigned + generator.exponential(3.0, len(week)), np.nan),
-        "outcome": Text(np.where(treated, 0, -1), np.array(["worked"])),
-    }
+def _executives(life: Life, generator: np.random.Generator) -> People:
+    """The executive at the start, new ones who review the vendor, and harmless ones."""
+    world, population = life.setting.world, life.setting.population
+    reviewer, review_day = _beginnings(life, "new_executive", generator=generator)
+    week, harmless = np.nonzero(generator.random((world.weeks, len(population.number))) < TURNOVER_A_WEEK / 2)
+    account = np.concatenate([_everyone(population), reviewer, harmless])
+    arrival = _noticed(np.append(review_day, world.starts[week].astype(np.float64)), generator)
+    joined = np.append(_first_day(population), arrival)
+    seen = ~np.isnan(joined)
+    return _as("exec", account[seen]), account[seen], joined[seen], np.full(seen.sum(), np.nan)
 
 
-def _turns(
-    world: World, population: Population, life: Life, *, cause: int, generator: np.random.Generator
-) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """When the episodes of a cause begin and when they are over, each as (account, day)."""
-    weeks = np.arange(world.weeks)[:, None]
-    is_open = (severities(life, cause) > 0) & (weeks >= start_week(population))
-    before = np.vstack([np.zeros((1, is_open.shape[1]), dtype=bool), is_open[:-1]])
-    week, account = np.nonzero(is_open & ~before)
-    open_before_day_0 = (week == 0) * generator.exponential(120.0, len(week))
-    over, over_account = np.nonzero(before & ~is_open)
-    return (account, world.starts[week] - open_before_day_0), (over_account, world.starts[over].astype(np.float64))
-
-
-def _champions(world: World, population: Population, life: Life, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """One after the other; each leaves when the next episode begins, if anybody notices."""
-    turns = _turns(world, population, life, cause=CAUSE["champion_left"], generator=generator)
-    (left_account, left_day), (won_account, won_day) = turns
-    account = np.append(np.arange(len(population.number)), won_account)
-    joined = np.append(population.start_day + population.hour, won_day + 0.5)
-    left = _next_event(account, joined, left_account, left_day=left_day) + generator.exponential(14.0, len(joined)) + 1
-    left[generator.random(len(left)) > NOTICED_SHARE] = np.nan
-    return np.full(len(account), ROLES.index("champion")), account, joined, left
-
-
-def _next_event(account: np.ndarray, day: np.ndarray, left_account: np.ndarray, *, left_day: np.ndarray) -> np.ndarray:
-    """The first departure from the same account after each day, NaN if none."""
-    far = 1e6
-    departures = np.sort(left_account * far + left_day)
-    following = np.append(departures, 1e18)[np.searchsorted(departures, account * far + day)]
-    same = following // far == account
-    return np.where(same, following - account * far, np.nan)
-
-
-def _executives(world: World, population: Population, life: Life, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """The executive at the start, and new ones: those who review the vendor, those of a merger, and harmless ones."""
-    arrivals = [
-        _turns(world, population, life, cause=CAUSE[name], generator=generator)[0] for name in ("new_executive", "merger")
-    ]
-    harmless = generator.random((world.weeks, len(population.number))) < TURNOVER_A_WEEK / 2
-    week, account = np.nonzero(harmless)
-    arrivals.append((account, world.starts[week].astype(np.float64)))
-    account, day = (np.concatenate(column) for column in zip(*arrivals, strict=True))
-    noticed = generator.random(len(account)) < NOTICED_SHARE
-    account, day = account[noticed], day[noticed] + generator.exponential(14.0, noticed.sum())
-    account = np.append(np.arange(len(population.number)), account)
-    joined = np.append(population.start_day + population.hour, day)
-    return np.full(len(account), ROLES.index("exec")), account, joined, np.full(len(account), np.nan)
-
-
-def _others(population: Population, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """A sponsor, an admin and some users, who come and go without meaning."""
-    everyone = np.arange(len(population.number))
+def _others(life: Life, generator: np.random.Generator) -> People:
+    """An admin and some users, who come and go without meaning."""
+    population = life.setting.population
+    everyone = _everyone(population)
     users = np.repeat(everyone, 1 + population.segment * 2)
-    account = np.concatenate([everyone, everyone, users])
-    role = np.repeat([ROLES.index("sponsor"), ROLES.index("admin"), ROLES.index("user")], [len(everyone)] * 2 + [len(users)])
-    joined = population.start_day[account] + population.hour[account] + generator.exponential(20.0, len(account))
+    account = np.append(everyone, users)
+    joined = _first_day(population)[account] + generator.exponential(20.0, len(account))
+    role = np.append(_as("admin", everyone), _as("user", users))
     return role, account, joined, joined + generator.exponential(7 / TURNOVER_A_WEEK, len(account))
 
 
-def _stall_ends(world: World, population: Population, life: Life) -> np.ndarray:
-    """The day the stalled implementation moves again, -inf where it never stalled, inf where it still does."""
-    stalled = severities(life, CAUSE["stalled_implementation"]) > 0
-    week = stalled.shape[0] - stalled[::-1].argmax(axis=0)
-    still = life.states[-1].severity[CAUSE["stalled_implementation"]] > 0
-    ends = np.where(still, np.inf, world.starts[np.minimum(week, world.weeks)])
-    return np.where(stalled.any(axis=0), ends, -np.inf)
+def _beginnings(life: Life, cause: str, *, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """When the episodes of a cause begin, also those open on day 0: (account, day)."""
+    is_open, was_open = _open(life, cause)
+    week, account = np.nonzero(is_open & ~was_open)
+    earlier = (week == 0) * generator.exponential(ONGOING_DAYS, len(week))
+    return account, life.setting.world.starts[week] - earlier
+
+
+def _endings(life: Life, cause: str) -> tuple[np.ndarray, np.ndarray]:
+    """When the episodes of a cause are over: (account, day)."""
+    is_open, was_open = _open(life, cause)
+    week, account = np.nonzero(was_open & ~is_open)
+    return account, life.setting.world.starts[week].astype(np.float64)
+
+
+def _open(life: Life, cause: str) -> tuple[np.ndarray, np.ndarray]:
+    """Whether an episode is open in each week of the account's own time, and in the week before."""
+    begun = np.arange(life.setting.world.weeks)[:, None] >= start_week(life.setting.population)
+    is_open = (severities(life, cause) > 0) & begun
+    return is_open, np.vstack([np.zeros_like(is_open[:1]), is_open[:-1]])
+
+
+def _next_departure(account: np.ndarray, joined: np.ndarray, *, gone: np.ndarray, gone_day: np.ndarray) -> np.ndarray:
+    """The first departure from the same account after each joining, NaN if none."""
+    far = 1e6  # days, so that accounts cannot overlap on one line
+    departures = np.append(np.sort(gone * far + gone_day + far / 2), 1e18)
+    following = departures[np.searchsorted(departures, account * far + joined + far / 2)]
+    return np.where(following // far == account, following - account * far - far / 2, np.nan)
+
+
+def _noticed(day: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """The day somebody wrote it down, NaN where nobody did."""
+    seen = generator.random(len(day)) < NOTICED_SHARE
+    return np.where(seen, day + 1 + generator.exponential(NOTICED_DAYS, len(day)), np.nan)
+
+
+def _everyone(population: Population) -> np.ndarray:
+    return np.arange(len(population.number))
+
+
+def _first_day(population: Population) -> np.ndarray:
+    return population.start_day + population.hour
+
+
+def _as(role: str, account: np.ndarray) -> np.ndarray:
+    return np.full(len(account), ROLES.index(role))

@@ -30,7 +30,7 @@ def without_play(size: int) -> dict[str, np.ndarray]:
     }
 
 
-def assign(state: Pressed, policy: Policy, generator: np.random.Generator) -> dict[str, np.ndarray]:
+def assign(state: Pressed, policy: Policy, *, generator: np.random.Generator) -> dict[str, np.ndarray]:
     """Give a share of the accounts with a cause a play for their heaviest one, and hold out some at random."""
     chosen, held = generator.random((2, len(state.play)), dtype=np.float32)
     weighed = state.severity * column_of("weight") * _treatable(policy)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -14,7 +14,8 @@ INDUSTRIES = ("software", "retail", "health", "finance", "manufacturing", "educa
 CHANNELS = ("inbound", "outbound", "partner", "referral")
 COUNTRIES = ("US", "GB", "DE", "FR", "NL", "SE", "CA", "AU")
 PLANS = ("starter", "team", "business")
-FIT_BY_CHANNEL = np.array([0.1, -0.4, 0.0, 0.5])  # a referral knows what it buys; cold outreach sells to whoever answers
+# A referral knows what it buys; cold outreach sells to whoever answers.
+FIT_BY_CHANNEL = np.array([0.1, -0.4, 0.0, 0.5])
 SEGMENT_SHARES = (0.60, 0.30, 0.10)
 MONTHLY_SHARES = np.array([0.70, 0.40, 0.05])  # by segment: procurement departments sign for a year
 SEATS = np.array([[3, 10], [10, 60], [60, 400]])  # by segment, log-uniform between
@@ -51,9 +52,17 @@ class Population:
     onsets: np.ndarray  # weekly rate at which each cause begins, (causes, accounts)
 
 
+@dataclass(frozen=True)
+class Setting:
+    """Where it happens, and to whom."""
+
+    world: World
+    population: Population
+
+
 def rows_of(values: Values, rows: np.ndarray) -> Values:
     """The same dataclass of arrays with only these accounts, repeated as often as they are named."""
-    arrays = {field.name: getattr(values, field.name)[..., rows] for field in dataclasses.fields(values)}  # type: ignore
+    arrays = {field.name: getattr(values, field.name)[..., rows] for field in dataclasses.fields(cast(Any, values))}
     return type(values)(**arrays)
 
 
@@ -67,7 +76,7 @@ def start_week(population: Population) -> np.ndarray:
     return population.start_month * WEEKS_A_MONTH + (population.anchor - 1) // 7
 
 
-def settle(world: World, numbers: np.ndarray, generator: np.random.Generator) -> Population:
+def settle(world: World, numbers: np.ndarray, *, generator: np.random.Generator) -> Population:
     """Draw the accounts with these numbers."""
     size = len(numbers)
     segment = generator.choice(len(SEGMENTS), size, p=SEGMENT_SHARES)
@@ -75,7 +84,7 @@ def settle(world: World, numbers: np.ndarray, generator: np.random.Generator) ->
     fit = FIT_BY_CHANNEL[channel] + generator.normal(size=size)
     quiet = generator.random(size) < 0.15
     anchor = generator.integers(1, 29, size)
-    start_month = _start_months(world, size, generator)
+    start_month = _start_months(world, size, generator=generator)
     term = _terms(segment, generator)
     low, high = np.log(SEATS[segment]).T
     return Population(
@@ -103,7 +112,7 @@ def settle(world: World, numbers: np.ndarray, generator: np.random.Generator) ->
     )
 
 
-def _start_months(world: World, size: int, generator: np.random.Generator) -> np.ndarray:
+def _start_months(world: World, size: int, *, generator: np.random.Generator) -> np.ndarray:
     founding = generator.random(size) < world.company.founding_share
     earlier = generator.integers(-OLDEST_MONTHS, 0, size)
     return np.where(founding, earlier, generator.integers(0, world.company.months, size))

@@ -7,7 +7,7 @@ import numpy as np
 
 from features.simulate.causes import CAUSE, column_of, usual_share
 from features.simulate.plays import assign, without_play
-from features.simulate.population import Population, start_week
+from features.simulate.population import Population, Setting, start_week
 from features.simulate.world import WEEKS_A_MONTH, World
 
 MEMORY = 0.92  # of the intensity's swings from week to week: half is forgotten in two months
@@ -20,7 +20,7 @@ class State:
 
     severity: np.ndarray  # of the open episode of each cause, 0 where there is none, (causes, accounts)
     pressure: np.ndarray  # what the hazard feels of it, (causes, accounts)
-    intensity: np.ndarray  # log of use against what is usual for the account; mean-reverting, standard normal in the long run
+    intensity: np.ndarray  # swing of health about what is usual; mean-reverting, standard normal in the long run
     failing: np.ndarray  # probability that the card failed 1, 2, 3 weeks ago and is not repaired, (3, accounts)
     renews: np.ndarray  # month of the next renewal
     play: np.ndarray  # part the running play works on, -1 where there is none
@@ -35,18 +35,17 @@ def founding(population: Population, generator: np.random.Generator) -> State:
     open_now = (generator.random(shape) < usual_share()) & founder
     open_now[CAUSE["stalled_implementation"]] = (population.stalls > 0) & founder & (population.start_month > -6)
     severity = np.where(open_now, generator.uniform(0.5, 1.5, shape), 0.0).astype(np.float32)
-    since = -population.start_month
     return State(
         severity=severity,
         pressure=severity * generator.random(shape, dtype=np.float32),
         intensity=generator.normal(size=shape[1]).astype(np.float32),
         failing=np.zeros((WEEKS_TO_CUT, shape[1]), dtype=np.float32),
-        renews=np.where(founder, -since % population.term + 0, population.start_month + population.term),
+        renews=np.where(founder, population.start_month % population.term, population.start_month + population.term),
         **without_play(shape[1]),
     )
 
 
-def welcome(state: State, population: Population, week: int) -> State:
+def welcome(state: State, population: Population, *, week: int) -> State:
     """Accounts that begin in this week start blank, some with a stalled implementation."""
     severity, pressure = state.severity.copy(), state.pressure.copy()
     begins = start_week(population) == week
@@ -56,11 +55,11 @@ def welcome(state: State, population: Population, week: int) -> State:
     return dataclasses.replace(state, severity=severity, pressure=pressure)
 
 
-def policy_step(state: State, world: World, week: int, *, generator: np.random.Generator) -> State:
+def policy_step(state: State, world: World, *, week: int, generator: np.random.Generator) -> State:
     """At a month's start the policy assigns plays; otherwise nothing happens."""
     if week % WEEKS_A_MONTH:
         return state
-    return dataclasses.replace(state, **assign(state, world.company.policy, generator))
+    return dataclasses.replace(state, **assign(state, world.company.policy, generator=generator))
 
 
 def card_drawn(state: State, generator: np.random.Generator) -> State:
@@ -72,9 +71,10 @@ def card_drawn(state: State, generator: np.random.Generator) -> State:
     return dataclasses.replace(state, failing=(draw < state.failing).astype(np.float32))
 
 
-def step(state: State, population: Population, world: World, *, week: int, generator: np.random.Generator) -> State:
+def step(state: State, setting: Setting, *, week: int, generator: np.random.Generator) -> State:
     """The state at the start of the next week, for accounts that did not leave in this one, cards not drawn."""
-    severity = _episodes(state, population, generator)
+    population = setting.population
+    severity = _episodes(state, population, generator=generator)
     shock = generator.standard_normal(len(state.intensity), dtype=np.float32)
     weeks_left = np.maximum(state.play_weeks - 1, 0)
     at_anchor = (population.anchor - 1) // 7 == week % WEEKS_A_MONTH
@@ -83,7 +83,7 @@ def step(state: State, population: Population, world: World, *, week: int, gener
         severity=severity,
         pressure=state.pressure + column_of("speed") * (severity - state.pressure),
         intensity=np.float32(MEMORY) * state.intensity + np.float32(np.sqrt(1 - MEMORY**2)) * shock,
-        failing=_failing(state, population, world, at_anchor=at_anchor),
+        failing=_failing(state, setting, at_anchor=at_anchor),
         renews=np.where(renewed, state.renews + population.term, state.renews),
         play=np.where(weeks_left > 0, state.play, -1).astype(np.int8),
         treated=state.treated & (weeks_left > 0),
@@ -91,7 +91,7 @@ def step(state: State, population: Population, world: World, *, week: int, gener
     )
 
 
-def _episodes(state: State, population: Population, generator: np.random.Generator) -> np.ndarray:
+def _episodes(state: State, population: Population, *, generator: np.random.Generator) -> np.ndarray:
     """One draw per cause ends an open episode or begins one; a beginning draw, rescaled, is also its severity."""
     draw = generator.random(state.severity.shape, dtype=np.float32)
     is_open = state.severity > 0
@@ -101,9 +101,10 @@ def _episodes(state: State, population: Population, generator: np.random.Generat
     return np.where(begins, beginning, state.severity * stays)
 
 
-def _failing(state: State, population: Population, world: World, *, at_anchor: np.ndarray) -> np.ndarray:
+def _failing(state: State, setting: Setting, *, at_anchor: np.ndarray) -> np.ndarray:
     """Cards fail where a monthly payment is due, and are repaired or not until the service is cut."""
     trouble = 1 + 2 * state.pressure[CAUSE["payment_trouble"]]
-    fails = np.float32(world.company.card_failure) * trouble * (at_anchor & (population.term == 1))
-    still = np.float32(1 - world.company.card_repair) * state.failing[:-1]
+    company = setting.world.company
+    fails = np.float32(company.card_failure) * trouble * (at_anchor & (setting.population.term == 1))
+    still = np.float32(1 - company.card_repair) * state.failing[:-1]
     return np.concatenate([np.minimum(fails, 1)[None], still])
