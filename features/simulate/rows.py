@@ -14,6 +14,7 @@ from features.tables import Column, Table
 class Text:
     """A text column as codes into words; a code below 0 is an empty value."""
 
+    # A word may not come twice: the Parquet writer then leaves memory it never filled in its dictionary page.
     codes: np.ndarray
     words: np.ndarray
 

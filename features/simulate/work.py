@@ -73,7 +73,7 @@ def plays(life: Life, generator: np.random.Generator) -> Columns:
     assigned = world.starts[week] + 9 / 24
     return {
         "account_id": Text(account, account_ids(life.setting.population)),
-        "play": Text(course(life, "play")[week, account], np.array([PLAYS.get(part, "") for part in PARTS])),
+        "play": Text(course(life, "play")[week, account], np.array([PLAYS.get(part, part) for part in PARTS])),
         "assigned_at": assigned,
         "holdout": ~treated,
         "started_at": np.where(treated, assigned + generator.exponential(3.0, len(week)), np.nan),
