@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -16,7 +17,7 @@ from features.simulate.folder import simulate
 from features.simulate.life import Life, live
 from features.simulate.population import Setting, settle
 from features.simulate.truth import risks
-from features.simulate.world import HORIZONS, world_of
+from features.simulate.world import HORIZONS, week_of_day, world_of
 from features.tables import CONTRACT, Table
 
 SMALL = Company(accounts=150, months=6, futures=2)
@@ -58,7 +59,7 @@ def rows(folder: Path, table: str) -> str:
     return f"'{folder}/{table}/*.parquet'"
 
 
-def one(query: str):
+def one(query: str) -> Any:
     found = duckdb.sql(query).fetchone()
     assert found is not None
     return found[0] if len(found) == 1 else found
@@ -131,6 +132,7 @@ def test_folder_with_anything_else_is_refused(tmp_path):
     [
         (lambda: Company(accounts=0), "at least one account"),
         (lambda: Company(seed=-1), "seed"),
+        (lambda: Company(months=6, shifts=(Shift("price", 6),)), "beyond the 6 months"),
         (lambda: Shift("flood", 3), "no shift called 'flood'"),  # type: ignore[arg-type]
         (lambda: Shift("stops", 3, table="accounts"), "'accounts' cannot be broken"),
         (lambda: Policy(treated_share=1.5), "between 0 and 1"),
@@ -298,6 +300,28 @@ def test_true_risks_are_calibrated_on_what_happened(outcomes, horizon, every):
     for inside in [np.ones_like(churned), *(bins == index for index in range(10))]:
         deviation = (churned[inside] - risk[inside]).sum() / np.sqrt(variance[inside].sum())
         assert abs(deviation) < 4
+
+
+def test_parts_ahead_are_what_the_next_90_days_bring_on_average():
+    """Accounts are independent, so the mean difference lies within four of its own standard errors for every part."""
+    life, month = lived(Company(accounts=3_000, months=9, futures=8)), 5
+    found = risks(life, month=month, generator=np.random.default_rng(0))
+    first = int(life.setting.world.months[month])
+    weeks = week_of_day(life.setting.world)[first : first + 90]
+    difference = life.parts[weeks][:, :, found.account].mean(axis=0) - found.ahead
+    standard_error = difference.std(axis=1) / np.sqrt(len(found.account))
+    assert (np.abs(difference.mean(axis=1)) <= 4 * standard_error + 1e-4).all()
+
+
+def test_truth_mostly_knows_one_family_to_blame_for_a_high_risk(company):
+    """Without it nobody could say whether a driver is the right one."""
+    families = [part for part in PARTS if part not in ("base", "contract", "unseen")]
+    parts = ", ".join(f"ahead_{family}" for family in families)
+    clear = one(f"""
+        select avg((heaviest[1] - heaviest[2] > 0.5)::int) from (
+          select list_reverse_sort([{parts}]) as heaviest from {rows(company, "truth/risks")}
+          where churn_90 > 0.1 and not decided)""")
+    assert 0.5 < clear < 0.95
 
 
 # --- the company's habits ---

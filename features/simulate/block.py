@@ -76,7 +76,7 @@ def _hazards(life: Life) -> pa.Table:
 
 
 def _risks(life: Life, generator: np.random.Generator) -> pa.Table:
-    """Account, month start, the true probabilities with their errors, and the logit parts of that day."""
+    """Account, month start, the true probabilities with their errors, and the logit parts of that day and ahead."""
     months = range(life.setting.world.company.months + 1)
     return pa.concat_tables([_risks_at(life, month=month, generator=generator) for month in months])
 
@@ -93,6 +93,7 @@ def _risks_at(life: Life, *, month: int, generator: np.random.Generator) -> pa.T
             **{f"error_{horizon}": pa.array(found.error[index]) for index, horizon in enumerate(HORIZONS)},
             "decided": pa.array(found.decided),
             **{f"logit_{part}": pa.array(parts[index]) for index, part in enumerate(PARTS)},
+            **{f"ahead_{part}": pa.array(found.ahead[index]) for index, part in enumerate(PARTS)},
         }
     )
 

@@ -91,7 +91,6 @@ class Company:
     card_failure: float = 0.03  # share of monthly card payments that fail at first
     card_repair: float = 0.45  # of the failed, the share repaired in each of the two weeks before the service is cut
     announcing_share: float = 0.35  # the share of accounts that would give notice one month before the renewal
-    grace: int = 30  # a return within so many days is not churn; gaps here last at most six
     futures: int = 32  # independent futures behind each true probability
     policy: Policy = field(default_factory=Policy)
     shifts: tuple[Shift, ...] = ()
@@ -103,6 +102,9 @@ class Company:
             raise ConfigError(f"A company starts on the first of a month, not on {self.start}.")
         if self.seed < 0:
             raise ConfigError(f"A seed is 0 or more, not {self.seed}.")
+        for shift in self.shifts:
+            if shift.month >= self.months:
+                raise ConfigError(f"A shift in month {shift.month} is beyond the {self.months} months simulated.")
 
 
 def as_json(company: Company) -> dict[str, Any]:

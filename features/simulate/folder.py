@@ -1,4 +1,12 @@
-"""`simulate`: write a company to a folder of Parquet, block by block, complete or visibly unfinished."""
+"""`simulate`: write a company to a folder of Parquet, block by block, complete or visibly unfinished.
+
+FOLDER/company.json                          parameters and row counts; company.unfinished.json until all is there
+FOLDER/<table of the contract>/part-*.parquet
+FOLDER/truth/hazards/part-*.parquet          account_id, day, hazard, logit_<part>: while the account is undecided
+FOLDER/truth/risks/part-*.parquet            account_id, as_of, churn_<horizon>, error_<horizon>, decided,
+                                             logit_<part> on that day, ahead_<part> on average of the next 90
+FOLDER/truth/accounts/part-*.parquet         account_id, hidden traits, churned_at, failed_card
+"""
 
 import json
 import multiprocessing
@@ -28,7 +36,7 @@ def simulate(
     folder = Path(folder)
     _claim(folder, company)
     blocks = blocks_of(company)
-    for done, _ in enumerate(_written(company, folder, range(blocks), workers=workers), start=1):
+    for done, _ in enumerate(_written(company, folder, workers=workers), start=1):
         if progress:
             progress(done, blocks)
     rows = {table: _rows(folder, table, blocks=blocks) for table in TABLES}
@@ -41,7 +49,7 @@ def _claim(folder: Path, company: Company) -> None:
     """Mark the folder as this company's, unfinished; refuse one that holds anything else."""
     folder.mkdir(parents=True, exist_ok=True)
     marks = [folder / name for name in (FINISHED, UNFINISHED) if (folder / name).exists()]
-    if any(json.loads(mark.read_text())["company"] != json.loads(json.dumps(as_json(company))) for mark in marks):
+    if any(_told(mark) != json.loads(json.dumps(as_json(company))) for mark in marks):
         raise ConfigError(f"{folder} holds another company.", "Choose an empty folder or the same parameters.")
     if not marks and any(path.suffix != ".partial" for path in folder.iterdir()):
         raise ConfigError(f"{folder} is not empty and holds no simulated company.", "Choose an empty folder.")
@@ -49,30 +57,40 @@ def _claim(folder: Path, company: Company) -> None:
         _write_text(folder / UNFINISHED, {"company": as_json(company)})
 
 
-def _written(company: Company, folder: Path, blocks: range, *, workers: int) -> Iterator[int]:
+def _told(mark: Path) -> object:
+    """The parameters a mark tells of, None where it is no mark of ours."""
+    try:
+        told = json.loads(mark.read_text())
+    except json.JSONDecodeError:
+        return None
+    return told.get("company") if isinstance(told, dict) else None
+
+
+def _written(company: Company, folder: Path, *, workers: int) -> Iterator[int]:
     """Write the blocks, in as many processes as there are workers, and tell each one that is done."""
+    blocks = range(blocks_of(company))
     if workers == 1:
-        yield from (_write_block(company, folder, block) for block in blocks)
+        yield from (_write_block(company, folder, block=block) for block in blocks)
         return
     fresh = multiprocessing.get_context("spawn")  # forking a process that has started threads may deadlock
     with ProcessPoolExecutor(workers, mp_context=fresh) as pool:
-        tasks = [pool.submit(_write_block, company, folder, block) for block in blocks]
+        tasks = [pool.submit(_write_block, company, folder, block=block) for block in blocks]
         yield from (task.result() for task in as_completed(tasks))
 
 
-def _write_block(company: Company, folder: Path, block: int) -> int:
-    if all(_part(folder, table, block).exists() for table in TABLES):
+def _write_block(company: Company, folder: Path, *, block: int) -> int:
+    if all(_part(folder, table, block=block).exists() for table in TABLES):
         return block
     for name, table in tables_of_block(company, block):
-        _write_table(_part(folder, name, block), table)
+        _write_table(_part(folder, name, block=block), table)
     return block
 
 
 def _rows(folder: Path, table: str, *, blocks: int) -> int:
-    return sum(pq.read_metadata(_part(folder, table, block)).num_rows for block in range(blocks))
+    return sum(pq.read_metadata(_part(folder, table, block=block)).num_rows for block in range(blocks))
 
 
-def _part(folder: Path, table: str, block: int) -> Path:
+def _part(folder: Path, table: str, *, block: int) -> Path:
     return folder / table / f"part-{block:05d}.parquet"
 
 

@@ -7,8 +7,9 @@ import numpy as np
 
 from features.simulate.causes import CAUSE
 from features.simulate.hazard import Moment, daily, moment, ordinary_parts, takes_effect
+from features.simulate.plays import policy_step
 from features.simulate.population import Setting, start_week
-from features.simulate.state import State, card_drawn, founding, policy_step, step, welcome
+from features.simulate.state import State, card_drawn, founding, step, welcome
 from features.simulate.world import WEEKS_A_MONTH, week_of_day
 
 NEVER = 10**6

@@ -37,7 +37,9 @@ def table_of(table: Table, columns: Columns, *, world: World) -> pa.Table:
     columns = _take(columns, np.flatnonzero(_known(table, columns, end=world.days)))
     names = [name for name in table.columns if name in columns]
     unknown = {name: _unknown(table, columns, name=name, end=world.days) for name in names}
-    return pa.table({name: _arrow(columns[name], table.columns[name], unknown[name], world=world) for name in names})
+    return pa.table(
+        {name: _arrow(columns[name], table.columns[name], unknown=unknown[name], world=world) for name in names}
+    )
 
 
 def spread(counts: np.ndarray, world: World, *, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
@@ -89,7 +91,7 @@ def _unknown(table: Table, columns: Columns, *, name: str, end: float) -> np.nda
     return ~(_instants(columns, known_at) < end)
 
 
-def _arrow(values: np.ndarray | Text, column: Column, unknown: np.ndarray, *, world: World) -> pa.Array:
+def _arrow(values: np.ndarray | Text, column: Column, *, unknown: np.ndarray, world: World) -> pa.Array:
     if isinstance(values, Text):
         codes = pa.array(values.codes.astype(np.int32), mask=unknown | (values.codes < 0))
         return pa.DictionaryArray.from_arrays(codes, pa.array(values.words, pa.string()))

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.simulate.causes import CAUSE, column_of, usual_share
-from features.simulate.plays import assign, without_play
 from features.simulate.population import Population, Setting, start_week
-from features.simulate.world import WEEKS_A_MONTH, World
+from features.simulate.world import WEEKS_A_MONTH
 
 MEMORY = 0.92  # of the intensity's swings from week to week: half is forgotten in two months
 WEEKS_TO_CUT = 3  # from the failure of a card to the service being cut
@@ -41,7 +40,9 @@ def founding(population: Population, generator: np.random.Generator) -> State:
         intensity=generator.normal(size=shape[1]).astype(np.float32),
         failing=np.zeros((WEEKS_TO_CUT, shape[1]), dtype=np.float32),
         renews=np.where(founder, population.start_month % population.term, population.start_month + population.term),
-        **without_play(shape[1]),
+        play=np.full(shape[1], -1, dtype=np.int8),
+        treated=np.zeros(shape[1], dtype=bool),
+        play_weeks=np.zeros(shape[1], dtype=np.int8),
     )
 
 
@@ -53,13 +54,6 @@ def welcome(state: State, population: Population, *, week: int) -> State:
     pressure[:, begins] = 0
     severity[CAUSE["stalled_implementation"], begins] = population.stalls[begins]
     return dataclasses.replace(state, severity=severity, pressure=pressure)
-
-
-def policy_step(state: State, world: World, *, week: int, generator: np.random.Generator) -> State:
-    """At a month's start the policy assigns plays; otherwise nothing happens."""
-    if week % WEEKS_A_MONTH:
-        return state
-    return dataclasses.replace(state, **assign(state, world.company.policy, generator=generator))
 
 
 def card_drawn(state: State, generator: np.random.Generator) -> State:
