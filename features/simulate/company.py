@@ -82,7 +82,7 @@ class Company:
     seed: int = 7
     start: datetime.date = datetime.date(2024, 7, 1)  # 24 months from here end on 2026-07-01
     founding_share: float = 0.65  # the rest arrives evenly: some 25 % growth a year, less what leaves
-    base_logit: float = -12.05  # of the daily hazard off the renewal: under 1 % of annual terms break early
+    base_logit: float = -12.15  # of the daily hazard off the renewal: under 1 % of annual terms break early
     monthly_renewal_logit: float = 5.3  # added on a monthly renewal: small vendors lose about 1 % a month
     annual_renewal_logit: float = 7.6  # added on an annual renewal: some 5 to 10 % are not renewed
     manual_renewal_logit: float = 0.4  # added where nothing renews by itself: somebody has to say yes

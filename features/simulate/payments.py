@@ -56,4 +56,5 @@ def _transfer_days(life: Life, account: np.ndarray, *, month: np.ndarray, genera
     trouble = pressures(life, "payment_trouble")[month * WEEKS_A_MONTH, account]
     slow = generator.random(size) < 0.06
     usual = np.maximum(generator.normal(24.0, 7.0, size), 1.0)
-    return usual + trouble * generator.exponential(35.0, size) + slow * generator.exponential(20.0, size)
+    in_trouble = trouble * (15.0 + generator.exponential(25.0, size))
+    return usual + in_trouble + slow * generator.exponential(20.0, size)

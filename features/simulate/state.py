@@ -97,7 +97,7 @@ def _episodes(state: State, population: Population, *, generator: np.random.Gene
 
 def _failing(state: State, setting: Setting, *, at_anchor: np.ndarray) -> np.ndarray:
     """Cards fail where a monthly payment is due, and are repaired or not until the service is cut."""
-    trouble = 1 + 2 * state.pressure[CAUSE["payment_trouble"]]
+    trouble = 1 + 4 * state.pressure[CAUSE["payment_trouble"]]
     company = setting.world.company
     fails = np.float32(company.card_failure) * trouble * (at_anchor & (setting.population.term == 1))
     still = np.float32(1 - company.card_repair) * state.failing[:-1]
