@@ -26,7 +26,6 @@ QUIET = {
     "BENTOML_DO_NOT_TRACK": "True",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "1",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 SHOWN_ACCOUNTS = 10
@@ -318,12 +317,12 @@ def demo(context: click.Context) -> None:
     oarlock.console.print(f"Start the service:  .venv/bin/oarlock{config} serve")
 
 
-def main() -> None:
+def main(words: list[str] | None = None) -> None:
     """Run a command; a refusal is one sentence on standard error and its documented exit code."""
     from configs.errors import OarlockError
 
     try:
-        cli(prog_name="oarlock")
+        cli(words, prog_name="oarlock")
     except OarlockError as problem:
         click.echo(f"oarlock: {problem}", err=True)
         sys.exit(problem.exit_code)

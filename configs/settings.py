@@ -144,10 +144,10 @@ def read_settings(path: Path) -> Settings:
 def describe(problem: ValidationError) -> str:
     """A validation error in one clause: where, what, and how many more."""
     first, *others = problem.errors()
-    where = ".".join(str(part) for part in first["loc"]) or "settings"
-    what = "is not a known setting" if first["type"] == "extra_forbidden" else first["msg"]
+    where = ".".join(str(part) for part in first["loc"]) or "it"
+    what = " is not known" if first["type"] == "extra_forbidden" else f": {first['msg'][:1].lower()}{first['msg'][1:]}"
     more = f" (and {len(others)} more)" if others else ""
-    return f"{where}: {what}{more}"
+    return f"{where}{what}{more}"
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

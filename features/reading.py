@@ -92,8 +92,8 @@ def refuse(breaches: tuple[Breach, ...]) -> None:
 
 
 def quarantine(tables: Mapping[str, RawTable], breaches: tuple[Breach, ...], folder: Path) -> dict[str, RawTable]:
-    """The tables without their bad rows, which are written to `folder` with the reason beside each."""
-    kept = dict(tables)
+    """The breached tables without their bad rows, which are written to `folder` with the reason beside each."""
+    kept = {}
     for name in {breach.table for breach in breaches}:
         judged = _judged(tables, name)
         with replacing(folder / f"{name}.parquet") as file:

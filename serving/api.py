@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from configs.errors import OarlockError, RequestError
 from configs.settings import describe as describe_problem
@@ -57,19 +58,17 @@ def create_app(engine: Callable[[], Engine]) -> Starlette:
         await asyncio.to_thread(engine().ready)
         return JSONResponse({"ready": True})
 
-    async def not_found(_: Request) -> Response:
-        raise HTTPException(404)
-
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/score", post_score, methods=["POST"]),
             Route("/model", get_model),
             Route("/ready", get_ready),
-            # Mounted, an unknown path would be answered by the app around this one, in its own words.
-            Route("/{path:path}", not_found),
         ],
         exception_handlers={OarlockError: _refused, HTTPException: _not_served, Exception: _broken},
     )
+    # Mounted, an unknown path would be answered by the app around this one, in its own words.
+    app.router.default = _not_found
+    return app
 
 
 async def _read(request: Request, most_bytes: int) -> ScoreRequest:
@@ -110,6 +109,11 @@ async def _not_served(request: Request, problem: Any) -> Response:
     message = f"{request.method} {request.url.path} is not served: {problem.detail}."
     hint = "POST /v1/score, GET /v1/model and GET /v1/ready are."
     return _error(problem.status_code, codes.get(problem.status_code, "http_error"), message, hint)
+
+
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    reply = await _not_served(Request(scope), HTTPException(404))
+    await reply(scope, receive, send)
 
 
 async def _broken(_: Request, problem: Any) -> Response:

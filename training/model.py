@@ -81,6 +81,8 @@ class ChurnModel:
 
         LightGBM ignores column names: `matrix` comes from `encode`, which orders the columns itself.
         """
+        if len(matrix) == 0:  # LightGBM divides by the number of rows
+            return np.empty(matrix.shape)
         return np.asarray(self.booster.predict(matrix, pred_contrib=True, num_threads=threads))[:, :-1]
 
     def margins(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:

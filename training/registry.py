@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import os
 import tempfile
 from collections.abc import Mapping
@@ -54,6 +55,7 @@ class Registry:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         import mlflow
 
+        logging.getLogger("mlflow").setLevel(logging.ERROR)
         self.folder.mkdir(parents=True, exist_ok=True)
         mlflow.set_tracking_uri(f"sqlite:///{self.folder / 'mlflow.db'}")
         return mlflow.MlflowClient()

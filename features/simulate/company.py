@@ -1,0 +1,115 @@
+"""The parameters of a simulated company: its size, its habits, its policy of plays and its known shifts."""
+
+import dataclasses
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from configs.errors import ConfigError
+
+ShiftKind = Literal["covariate", "relation", "stops", "doubles", "nulls", "price", "season"]
+BROKEN_SOURCE: tuple[ShiftKind, ...] = ("stops", "doubles", "nulls")
+BREAKABLE = ("usage", "tickets", "invoices", "surveys", "touches")
+
+
+@dataclass(frozen=True)
+class Shift:
+    """One known change of the world at the start of a month counted from 0.
+
+    - covariate: usage counts grow by the share `strength`, and nothing else changes;
+    - relation: adoption loses the share `strength` of its weight on the hazard, relationship and support gain it;
+    - stops, doubles, nulls: the source of `table` breaks from then on;
+    - price: list prices rise by the share `strength` at each next renewal, and raise the hazard for a year;
+    - season: the logit of the hazard swings by +-`strength` over each year, and usage swings against it.
+    """
+
+    kind: ShiftKind
+    month: int
+    strength: float = 0.5
+    table: str = "usage"
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(ShiftKind):
+            raise ConfigError(
+                f"There is no shift called {self.kind!r}.", f"Choose one of {', '.join(get_args(ShiftKind))}."
+            )
+        if self.kind in BROKEN_SOURCE and self.table not in BREAKABLE:
+            raise ConfigError(f"The table {self.table!r} cannot be broken.", f"Choose one of {', '.join(BREAKABLE)}.")
+        if self.month < 0 or self.strength < 0:
+            raise ConfigError(f"A shift needs a month and a strength from 0 on, not {self.month} and {self.strength}.")
+
+
+def _effects() -> dict[str, float]:
+    """The share of a family's logit part that a play takes away: people are easier to win back than a bill."""
+    return {
+        "adoption": 0.5,
+        "value": 0.4,
+        "support": 0.6,
+        "relationship": 0.5,
+        "billing": 0.3,
+        "onboarding": 0.6,
+        "engagement": 0.7,
+    }
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Who is treated: of the accounts with an open cause at a month's start, which share, and with what true effect."""
+
+    treated_share: float = 0.15  # a team calls on a few of those it sees each month
+    holdout_share: float = 0.20  # large enough that a year of plays measures the effect
+    weeks: int = 12  # a play is worked for a quarter
+    effects: Mapping[str, float] = field(default_factory=_effects)
+
+    def __post_init__(self) -> None:
+        for share in (self.treated_share, self.holdout_share, *self.effects.values()):
+            if not 0 <= share <= 1:
+                raise ConfigError(f"A share of the policy must lie between 0 and 1, not at {share}.")
+        if not 1 <= self.weeks <= 100:
+            raise ConfigError(f"A play runs for 1 to 100 weeks, not {self.weeks}.")
+        unknown = set(self.effects) - set(_effects())
+        if unknown:
+            raise ConfigError(f"A play cannot act on {', '.join(sorted(unknown))}.")
+
+
+@dataclass(frozen=True)
+class Company:
+    """A company to simulate; equal values give equal bytes."""
+
+    accounts: int = 2_000  # all that ever exist, founding stock and arrivals
+    months: int = 24
+    seed: int = 7
+    start: datetime.date = datetime.date(2024, 7, 1)  # 24 months from here end on 2026-07-01
+    founding_share: float = 0.65  # the rest arrives evenly: some 25 % growth a year, less what leaves
+    base_logit: float = -12.15  # of the daily hazard off the renewal: under 1 % of annual terms break early
+    monthly_renewal_logit: float = 5.3  # added on a monthly renewal: small vendors lose about 1 % a month
+    annual_renewal_logit: float = 7.6  # added on an annual renewal: some 5 to 10 % are not renewed
+    manual_renewal_logit: float = 0.4  # added where nothing renews by itself: somebody has to say yes
+    cutoff_logit: float = 11.2  # added when a failed card cuts the service: about half do not return
+    cause_strength: float = 1.0  # scales every cause; 0 is a company without any reason to leave
+    card_failure: float = 0.03  # share of monthly card payments that fail at first
+    card_repair: float = 0.45  # of the failed, the share repaired in each of the two weeks before the service is cut
+    announcing_share: float = 0.35  # the share of accounts that would give notice one month before the renewal
+    futures: int = 32  # independent futures behind each true probability
+    policy: Policy = field(default_factory=Policy)
+    shifts: tuple[Shift, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.accounts < 1 or self.months < 1 or self.futures < 2:
+            raise ConfigError("A company needs at least one account, one month and two futures.")
+        if self.start.day != 1:
+            raise ConfigError(f"A company starts on the first of a month, not on {self.start}.")
+        if self.seed < 0:
+            raise ConfigError(f"A seed is 0 or more, not {self.seed}.")
+        for shift in self.shifts:
+            if shift.month >= self.months:
+                raise ConfigError(f"A shift in month {shift.month} is beyond the {self.months} months simulated.")
+
+
+def as_json(company: Company) -> dict[str, Any]:
+    """All parameters as plain values, so that two companies are equal exactly when these are."""
+    return dataclasses.asdict(company) | {
+        "start": company.start.isoformat(),
+        "shifts": [dataclasses.asdict(shift) for shift in company.shifts],
+    }

@@ -1,0 +1,105 @@
+"""What the tests share: companies made of a few rows, and one model trained once on the shipped extract."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from configs.settings import Settings, read_settings
+from configs.state import State, open_state
+from features.reading import IBIS_TYPES, RawTable, clean
+from features.tables import CONTRACT
+
+ROOT = Path(__file__).parent.parent
+EXTRACT_ENDS = datetime(2023, 7, 1)
+Rows = list[dict]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A state folder with a published history and a promoted model."""
+
+    settings: Settings
+    state: State
+    config: Path
+
+
+def silent(step: str, done: int, of: int) -> None:
+    """A progress that nobody watches."""
+
+
+def raw_tables(**tables: Rows) -> dict[str, RawTable]:
+    """Tables of the contract from a few rows each, in memory; columns that no row names count as not given."""
+    raw = {}
+    for name, rows in tables.items():
+        given = list(dict.fromkeys(column for row in rows for column in row)) or ["account_id"]
+        columns = CONTRACT[name].columns
+        schema = ibis.schema({column: IBIS_TYPES[columns[column].type] for column in given})
+        arrow = pa.Table.from_pylist([{c: row.get(c) for c in given} for row in rows], schema=schema.to_pyarrow())
+        raw[name] = RawTable(CONTRACT[name], ibis.memtable(arrow), frozenset(given))
+    return clean(raw)
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Callable[..., Path]:
+    """Write a company's tables and a config for it; gives the config's path."""
+
+    def write(extra: str = "", observed_until: str = "2024-01-01", **tables: Rows) -> Path:
+        data = tmp_path / "data"
+        data.mkdir(exist_ok=True)
+        for name, rows in tables.items():
+            pq.write_table(pa.Table.from_pylist(rows), data / f"{name}.parquet")
+        sources = "\n".join(f'{name} = "{name}.parquet"' for name in tables)
+        mapping = f'name = "acme"\nobserved_until = {observed_until}T00:00:00Z\nfolder = "data"\n[sources]\n{sources}\n'
+        (tmp_path / "acme-data.toml").write_text(mapping)
+        config = tmp_path / "acme.toml"
+        config.write_text(f'state = "state"\n[data]\ndataset = "acme-data.toml"\n{extra}')
+        return config
+
+    return write
+
+
+def subscription(account_id: str, started_at: datetime, ended_at: datetime | None = None, **more: object) -> dict:
+    """One subscription of 100 a month."""
+    row = {"account_id": account_id, "subscription_id": f"{account_id}-{started_at:%Y%m%d}", "mrr": 100.0}
+    return {**row, "started_at": started_at, "ended_at": ended_at, **more}
+
+
+def account(account_id: str, created_at: datetime = datetime(2023, 1, 1), **more: object) -> dict:
+    """One account."""
+    return {"account_id": account_id, "created_at": created_at, **more}
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """The shipped extract, published, trained and promoted once for the whole run."""
+    from features.publish import publish
+    from training.registry import open_registry
+    from training.train import promote, train
+
+    folder = tmp_path_factory.mktemp("crm5")
+    config = folder / "crm5.toml"
+    shipped = (ROOT / "configs/crm5.toml").read_text()
+    config.write_text(shipped.replace("datasets/", f"{ROOT}/configs/datasets/").replace("../.oarlock", "state"))
+    settings = read_settings(config)
+    state = open_state(settings)
+    publish(settings, state, EXTRACT_ENDS, silent)
+    made = train(settings, state, EXTRACT_ENDS, silent)
+    promote(open_registry(state, settings.name), made.version)
+    return Trained(settings, state, config)
+
+
+@pytest.fixture
+def own_copy(trained: Trained, tmp_path: Path) -> Callable[[str], Path]:
+    """A copy of one part of the trained state that a test may break."""
+
+    def copy(part: str) -> Path:
+        return Path(shutil.copytree(trained.state.folder / part, tmp_path / part))
+
+    return copy

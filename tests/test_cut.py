@@ -1,0 +1,51 @@
+"""The cut in time: what was known just before an instant."""
+
+from datetime import datetime
+
+from features.cut import as_known
+from features.tables import CONTRACT
+from tests.conftest import raw_tables, subscription
+
+AS_OF = datetime(2023, 6, 1)
+
+
+def _known(name: str, rows: list[dict], days: int | None = None) -> list[dict]:
+    table = raw_tables(**{name: rows})[name]
+    return as_known(table.rows, CONTRACT[name], AS_OF, days).to_pyarrow().to_pylist()
+
+
+def _usage(at: datetime, **more: object) -> dict:
+    return {"account_id": "a", "event": "login", "occurred_at": at, "quantity": 1.0, **more}
+
+
+def test_a_row_of_the_instant_itself_is_not_known():
+    assert _known("usage", [_usage(AS_OF)]) == []
+
+
+def test_a_row_recorded_later_is_not_known():
+    assert _known("usage", [_usage(datetime(2023, 5, 1), recorded_at=AS_OF)]) == []
+
+
+def test_a_row_has_its_age_in_days():
+    assert _known("usage", [_usage(datetime(2023, 5, 30, 12))])[0]["age"] == 1.5
+
+
+def test_only_rows_of_the_last_days_stay_where_days_are_given():
+    rows = [_usage(datetime(2023, 5, 25)), _usage(datetime(2023, 5, 24, 23))]
+    assert [row["age"] for row in _known("usage", rows, days=7)] == [7.0]
+
+
+def test_an_end_that_lies_ahead_is_not_known_yet():
+    known = _known("subscriptions", [subscription("a", datetime(2023, 1, 1), AS_OF)])
+    assert known[0]["ended_at"] is None
+
+
+def test_a_renewal_that_lies_ahead_is_known_and_has_a_negative_age():
+    rows = [subscription("a", datetime(2023, 1, 1), renews_at=datetime(2023, 6, 11))]
+    assert _known("subscriptions", rows)[0]["renews_at_age"] == -10
+
+
+def test_a_score_is_hidden_until_it_was_answered():
+    survey = {"account_id": "a", "kind": "nps", "sent_at": datetime(2023, 5, 1), "answered_at": AS_OF, "score": 9.0}
+    known = _known("surveys", [survey])
+    assert (known[0]["answered_at"], known[0]["score"]) == (None, None)

@@ -1,0 +1,90 @@
+"""Scoring: drivers add up exactly to the risk, and agree with an independent explainer."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from configs.settings import BandSettings
+from features.publish import published_edition
+from features.store import open_store, read_history
+from serving.scoring import Scores, bands, drivers, score, shown
+from tests.conftest import EXTRACT_ENDS
+from training.model import encode
+from training.panel import snapshots_of
+from training.registry import open_registry
+
+EXACT = 1e-9
+
+
+@pytest.fixture(scope="module")
+def scores(trained) -> Scores:
+    registry = open_registry(trained.state, trained.settings.name)
+    place, _ = published_edition(trained.state)
+    rows = read_history(open_store(trained.state, "crm5"), snapshots_of(place, [EXTRACT_ENDS]))
+    return score(registry.load(registry.champion()), rows)
+
+
+def test_base_and_all_points_add_up_to_the_risk(scores):
+    assert np.abs(scores.model.base + scores.points.sum(axis=1) - scores.risks).max() < EXACT
+    assert np.abs(scores.model.base + scores.family_points.sum(axis=1) - scores.risks).max() < EXACT
+
+
+@pytest.mark.parametrize("most", [0, 1, 3, None])
+def test_what_is_named_and_the_rest_add_up_to_the_risk(scores, most):
+    for row in range(0, len(scores.risks), 37):
+        told = drivers(scores, row, most)
+        named = sum(one["points"] for one in [*told["drivers"], *told["protective"]])
+        assert told["base"] + named + told["other_points"] == pytest.approx(scores.risks[row], abs=EXACT)
+        assert all(one["points"] > 0 for one in told["drivers"])
+        assert all(one["points"] < 0 for one in told["protective"])
+
+
+def test_the_signals_of_a_family_add_up_to_the_family(scores):
+    for family in [*drivers(scores, 0)["drivers"], *drivers(scores, 0)["protective"]]:
+        assert sum(one["points"] for one in family["signals"]) == pytest.approx(family["points"], abs=EXACT)
+
+
+def test_the_shares_of_the_margin_are_those_of_shap(scores):
+    import shap
+
+    matrix = encode(scores.values.head(200), scores.model.inputs)
+    values = np.asarray(shap.TreeExplainer(scores.model.booster)(matrix).values)
+    assert np.abs(values - scores.model.contributions(matrix)).max() < EXACT
+    assert np.abs(scores.model.base_margin + values.sum(axis=1) - scores.model.margins(matrix)).max() < EXACT
+
+
+def test_one_account_alone_has_the_risk_it_has_in_a_batch(scores):
+    alone = score(scores.model, scores.values.iloc[[5]].reset_index(drop=True))
+    assert alone.risks[0] == scores.risks[5]
+    assert np.array_equal(alone.points[0], scores.points[5])
+
+
+def test_an_account_about_which_nothing_is_known_still_adds_up(scores):
+    nothing = pd.DataFrame({name: [None] for name in scores.model.names})
+    found = score(scores.model, nothing)
+    assert scores.model.base + found.points.sum() == pytest.approx(found.risks[0], abs=EXACT)
+    assert found.missing.all()
+
+
+def test_a_missing_signal_is_refused_by_name(scores):
+    with pytest.raises(KeyError, match="mrr"):
+        score(scores.model, scores.values.drop(columns="mrr"))
+
+
+def test_bands_begin_at_their_cuts():
+    cuts = BandSettings(watch=0.1, high=0.2, critical=0.3)
+    assert bands(np.array([0.05, 0.1, 0.2, 0.3]), cuts) == ["low", "watch", "high", "critical"]
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.314, "share", "31 %"),
+        (0.78, "x", "0.78x"),
+        (1250.4, "events", "1,250"),
+        (None, "days", "not known"),
+        ("NY", "", "NY"),
+    ],
+)
+def test_values_are_shown_as_people_write_them(value, unit, text):
+    assert shown(value, unit) == text
