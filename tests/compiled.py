@@ -27,6 +27,8 @@ def engine(signals: tuple[Signal, ...] | None = None, as_of: datetime = AS_OF) -
     for name in CONTRACT:
         connection.register("rows", _arrow(name, []))
         connection.execute(f"create table {name} as from rows")
+    # The optimizer would plan for the tables as they are now, without rows, and find that there is nothing to do.
+    connection.execute("pragma disable_optimizer")
     connection.execute(f"prepare signals as {query}")
 
     def values(company: Company) -> Values:
