@@ -76,7 +76,7 @@ def _rows(random: Random, table: Table, accounts: list[str]) -> list[Row]:
 
 
 def _row(random: Random, table: Table, account: str) -> Row:
-    row = {name: _value(random, table, name, column) for name, column in table.columns.items()}
+    row: Row = {name: _value(random, table, name, column) for name, column in table.columns.items()}
     row["account_id"] = account
     row["recorded_at"] = _instant(random) if random.random() < 0.15 else None
     for start, end in table.spans:
