@@ -42,6 +42,11 @@ def is_table(name: str) -> bool:
     return name in CONTRACT or name in DERIVED
 
 
+def source_of(name: str) -> str:
+    """The raw table that a table is made of: itself, where it is one."""
+    return DERIVED[name].source if name in DERIVED else name
+
+
 def _declared_in(family: str) -> list[Signal]:
     members = vars(import_module(f"features.signals.{family}")).values()
     return [one for member in members if isinstance(member, tuple) for one in member if isinstance(one, Signal)]

@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
-from features.catalogue import is_table
+from features.catalogue import is_table, source_of
 from features.cut import as_known
 from features.derived import DERIVED, KEY, People, named_events
 from features.reading import RawTable
@@ -59,12 +59,8 @@ def _reach(name: str, signals: list[Signal]) -> int | None:
     return None if None in days else max(days)
 
 
-def _source(name: str) -> str:
-    return DERIVED[name].source if name in DERIVED else name
-
-
 def _cut(tables: Mapping[str, RawTable], name: str, days: int | None, as_of: datetime) -> ir.Table:
-    contract = CONTRACT[_source(name)]
+    contract = CONTRACT[source_of(name)]
     # A look-back over a state (a subscription, an account) needs the rows that began before the window too.
     known = as_known(tables[contract.name].rows, contract, as_of, days if contract.name == "usage" else None)
     if name in DERIVED:
@@ -97,9 +93,9 @@ def _as_kind(value: ir.Value, one: Signal) -> ir.Value:
 
 
 def _is_given(tables: Mapping[str, RawTable], one: Signal, name: str, people: People) -> bool:
-    if _source(name) not in tables:
+    if source_of(name) not in tables:
         return False
-    contract = CONTRACT[_source(name)]
+    contract = CONTRACT[source_of(name)]
     by_default = {column for column, what in contract.columns.items() if what.default is not None}
     given = tables[contract.name].given | by_default
     if name in DERIVED:

@@ -41,6 +41,14 @@ def engine(signals: tuple[Signal, ...] | None = None, as_of: datetime = AS_OF) -
     return values
 
 
+def with_inputs(names: set[str]) -> tuple[Signal, ...]:
+    """The named signals and all those that they are made of, in the catalogue's order."""
+    wanted = set(names)
+    for one in reversed(catalogue()):
+        wanted |= set(one.inputs) if one.name in wanted else set()
+    return tuple(one for one in catalogue() if one.name in wanted)
+
+
 def schema() -> dict[str, RawTable]:
     """Every table of the contract, with every column and no rows of its own."""
     unbound = {

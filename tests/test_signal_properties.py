@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from features.catalogue import catalogue
 from features.compute import carried
-from features.signals.declaration import Signal
 from features.tables import CONTRACT, Column, Table
 from tests.companies import AS_OF, Company, Row, company, shifted
-from tests.compiled import Value, Values, engine, schema
+from tests.compiled import Value, Values, engine, schema, with_inputs
 
 companies = st.builds(company, st.integers(0, 2**32 - 1))
 few = settings(max_examples=12, deadline=None)
@@ -58,14 +57,6 @@ def _is_later(column: Column, table: Table, row: Row) -> bool:
         return False
     known_at = row[column.known_at or str(table.at)] or NEVER
     return known_at >= AS_OF - timedelta(days=column.settles_days)
-
-
-def _of_window(suffix: str) -> tuple[Signal, ...]:
-    """The signals of one window and all those that they are made of."""
-    wanted = {one.name for one in catalogue() if one.name.endswith(suffix)}
-    for one in reversed(catalogue()):
-        wanted |= set(one.inputs) if one.name in wanted else set()
-    return tuple(one for one in catalogue() if one.name in wanted)
 
 
 @few
@@ -119,7 +110,7 @@ def test_every_number_is_finite(company):
 
 @pytest.mark.parametrize("window", ["_7d", "_28d", "_91d", "_182d", "_364d"])
 def test_a_value_does_not_depend_on_which_signals_are_asked_for(window):
-    asked = _of_window(window)
+    asked = with_inputs({one.name for one in catalogue() if one.name.endswith(window)})
     whole = {name: {one.name: values[one.name] for one in asked} for name, values in engine()(company(7)).items()}
     assert differences(engine(asked)(company(7)), whole) == []
 

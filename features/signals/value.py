@@ -55,5 +55,5 @@ def time_with_value(days_since_first_value, known_for):
 
 @signal(unit="days")
 def contract_left_after_first_value(days_since_first_value, days_to_renewal):
-    """Days of the paid term that were left, or are, when the first value was reached."""
+    """Days from the first value to the end of the paid term that runs now."""
     return days_since_first_value + days_to_renewal
