@@ -38,7 +38,7 @@ def signal_set(signals: Iterable[Signal]) -> str:
 
 
 def is_table(name: str) -> bool:
-    """Whether an input is a table rather than another signal."""
+    """Whether an input is a table, raw or derived, rather than another signal."""
     return name in CONTRACT or name in DERIVED
 
 

@@ -5,7 +5,7 @@ It shares nothing with the product but the names of signals, tables and columns.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -91,7 +91,7 @@ def lost_users_28d(seen: Snapshot) -> float:
 
 
 def longest_quiet_spell_91d(seen: Snapshot) -> float | None:
-    latest: dict[object, datetime] = {}
+    latest: dict[date, datetime] = {}
     for row in seen["usage"]:
         if row["event"] != "active_users" and seen.within(row["occurred_at"], 182):
             day = row["occurred_at"].date()
@@ -112,7 +112,7 @@ def mrr_change_182d(seen: Snapshot) -> float | None:
 
 
 def downsells_364d(seen: Snapshot) -> float:
-    steps: dict[object, list[tuple[datetime, float]]] = {}
+    steps: dict[date, list[tuple[datetime, float]]] = {}
     for row in seen["subscriptions"]:
         steps.setdefault(row["started_at"].date(), []).append((row["started_at"], row["mrr"]))
         if row["ended_at"] is not None:
@@ -156,9 +156,9 @@ def last_nps(seen: Snapshot) -> float | None:
 def late_payment_share_364d(seen: Snapshot) -> float | None:
     due = late = 0
     for row in seen["invoices"]:
-        if row["due_at"] is not None and 0 < seen.age(row["due_at"]) <= 364:
+        if row["due_at"] is not None and 1 < seen.age(row["due_at"]) <= 364:
             due += 1
-            late += row["paid_at"] is None or row["paid_at"] > row["due_at"]
+            late += row["paid_at"] is None or row["paid_at"] > row["due_at"] + timedelta(days=1)
     return late / due if due else None
 
 

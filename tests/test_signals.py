@@ -190,6 +190,9 @@ class TestBilling:
         invoices = [invoice(1, due=40, paid=45), invoice(2, due=10), invoice(3, due=-5)]
         assert value("late_payment_share_182d", invoices=invoices) == 0.5
 
+    def test_does_not_take_a_payment_within_the_due_day_for_late(self):
+        assert value("late_payment_share_182d", invoices=[invoice(1, due=40, paid=39.5)]) == 0
+
     def test_sees_no_step_where_a_period_follows_on_another_at_the_same_price(self):
         periods = [subscription("a", ago(60), ago(30)), subscription("a", ago(30))]
         assert value("downsells_364d", subscriptions=periods) == 0

@@ -104,9 +104,9 @@ def months_overdue(overdue_amount, mrr):
 
 @signal(unit="share", days=(182, 364), actionable=True)
 def late_payment_share(invoices, days):
-    """Share of the invoices due in the last {days} days that were paid late or are unpaid."""
-    due = (invoices.due_at_age > 0) & (invoices.due_at_age <= days)
-    late = invoices.paid_at.isnull() | (invoices.paid_at > invoices.due_at)
+    """Share of the invoices due in the last {days} days that were paid more than a day late or are unpaid."""
+    due = (invoices.due_at_age > 1) & (invoices.due_at_age <= days)
+    late = invoices.paid_at.isnull() | (invoices.due_at_age - invoices.paid_at_age > 1)
     return invoices.count(where=due & late) / invoices.count(where=due).nullif(0)
 
 

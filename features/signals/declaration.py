@@ -6,7 +6,8 @@
         return usage.quantity.sum(where=usage.age <= days)
 
 The function's name is the column (`events_7d`, `events_28d`), its docstring the sentence an analyst reads, its module
-the family. A parameter names a raw table as it was known (`features/cut.py`) or another signal; `days` is the window.
+the family. A parameter names a raw table as it was known (`features/cut.py`), a table derived from one
+(`features/derived.py`) or another signal; `days` is the window.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ ACRONYMS = frozenset({"mrr", "nps", "csat", "ces", "qbr"})
 class Signal:
     """One number or category known about a snapshot.
 
-    `inputs` are raw tables or other signals. `days` is how far back it looks, None: without limit.
+    `inputs` are tables or other signals. `days` is how far back it looks, None: without limit.
     `empty` is its value for an account that has no row in a table that is there. `direction` is +1 where a higher value
     can only raise the risk, -1 where it can only lower it, 0 where that is learned.
     """

@@ -56,9 +56,9 @@ def milestone_delay(milestones):
 
 @signal(unit="share", actionable=True)
 def late_milestone_share(milestones):
-    """Share of the milestones reached so far that came after their planned day."""
+    """Share of the milestones reached so far that came more than a day after their planned day."""
     both = milestones.reached_at.notnull() & milestones.due_at.notnull()
-    late = milestones.count(where=both & (milestones.reached_at > milestones.due_at))
+    late = milestones.count(where=both & (milestones.due_at_age - milestones.reached_at_age > 1))
     return late / milestones.count(where=both).nullif(0)
 
 
