@@ -2,8 +2,8 @@
 
     python benchmarks/accuracy_crm5.py /path/to/crm5 [--json]
 
-The protocol: accounts known for at least 28 days; everything the model saw had its answer before the test day. The rival
-is LightGBM untuned (200 trees, learning rate 0.05, 31 leaves) on the same signals and the same rows.
+The protocol: accounts known for at least 28 days; everything the model saw had its answer before the test day. The
+rival is LightGBM untuned (200 trees, learning rate 0.05, 31 leaves) on the same signals and the same rows.
 """
 
 import argparse
@@ -36,7 +36,7 @@ PLAIN_TREES = 200
 
 def main() -> None:
     """Publish, fit, judge, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Accuracy on the whole of crm5.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()

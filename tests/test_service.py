@@ -18,6 +18,7 @@ from training.registry import CHAMPION, open_registry
 
 pytestmark = pytest.mark.slow
 PATIENCE = 90
+QUIET = subprocess.DEVNULL
 
 
 def _free_port() -> int:
@@ -31,9 +32,8 @@ def serving(config: Path) -> Iterator[httpx.Client]:
     """`oarlock serve` in its own processes until the block ends."""
     port = _free_port()
     command = [sys.executable, str(ROOT / "oarlock.py"), "--config", str(config), "serve", "--port", str(port)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
-    with client, subprocess.Popen(command, cwd=ROOT, **quiet) as process:
+    with client, subprocess.Popen(command, cwd=ROOT, stdout=QUIET, stderr=QUIET) as process:
         try:
             _until(lambda: client.get("/livez").status_code == 200)
             yield client
@@ -87,7 +87,7 @@ def test_training_that_was_killed_and_run_again_gives_the_same_model(trained, tm
     subprocess.run(["cp", "-r", str(trained.state.folder), str(state)], check=True)
     subprocess.run(["rm", "-rf", str(state / "mlflow")], check=True)
     command = [sys.executable, str(ROOT / "oarlock.py"), "--config", str(config), "train", "--json"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdout=QUIET, stderr=QUIET) as process:
         time.sleep(delay)
         process.kill()
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
