@@ -107,6 +107,32 @@ def cli(context: click.Context, config: Path) -> None:
 
 
 @cli.command()
+@click.option("--accounts", type=int, help="How many accounts ever exist.")
+@click.option("--months", type=int, help="For how many months.")
+@click.option("--seed", type=int, help="Which company: the same seed gives the same bytes.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where to; an empty folder.")
+@click.pass_obj
+def simulate(oarlock: Oarlock, **given: Any) -> None:
+    """Write a simulated company, every table and the truth behind it; what is left out, the data set says.
+
+    \b
+    Example: oarlock simulate --accounts 5000 --months 24 --seed 1 --out company
+    """
+    from features.dataset import read_mapped
+    from features.simulate.company import Company
+    from features.simulate.folder import simulate as run
+
+    mapped, folder = read_mapped(oarlock.settings.data)
+    said = mapped.simulated.model_dump() if mapped.simulated else {}
+    out = given.pop("out") or (folder if said else Path("company"))
+    asked = {**said, **{name: value for name, value in given.items() if value is not None}}
+    with oarlock.progress("simulate") as progress:
+        workers = oarlock.settings.training.threads
+        rows = run(Company(**asked), out, workers=workers, progress=lambda done, of: progress("accounts", done, of))
+    oarlock.console.print(f"{out.resolve()}: {rows['accounts']:,} simulated accounts, {rows['usage']:,} rows of usage.")
+
+
+@cli.command()
 @AS_JSON
 @click.pass_obj
 def check(oarlock: Oarlock, as_json: bool) -> None:
@@ -301,13 +327,18 @@ def monitor(context: click.Context, as_json: bool) -> None:
 @cli.command()
 @click.pass_context
 def demo(context: click.Context) -> None:
-    """Do the whole line once: check, publish, train, promote, score.
+    """Do the whole line once: simulate where the data set is simulated, check, publish, train, promote, score.
 
     \b
     Example: oarlock demo
     """
+    from features.dataset import read_mapped
+
     oarlock: Oarlock = context.obj
-    for command in (check, publish, train, promote):
+    steps = (check, publish, train, promote)
+    if read_mapped(oarlock.settings.data)[0].simulated:
+        steps = (simulate, *steps)
+    for command in steps:
         oarlock.console.rule(f"oarlock {command.name}")
         context.invoke(command)
     oarlock.console.rule("oarlock score --all")

@@ -24,6 +24,16 @@ from configs.settings import DataSettings, describe
 from features.tables import CONTRACT
 
 
+class Simulated(BaseModel):
+    """Which simulated company this is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    accounts: int
+    months: int
+    seed: int
+
+
 class Mapped(BaseModel):
     """What a mapping file says."""
 
@@ -31,11 +41,13 @@ class Mapped(BaseModel):
 
     name: str
     about: str = ""
+    observed_from: datetime | None = None
     observed_until: datetime | None = None
     folder: Path = Path()
     people: Literal["named", "counted", "unknown"] = "named"
     sources: dict[str, str] = Field(min_length=1)
     tables: dict[str, str] = {}
+    simulated: Simulated | None = None
 
 
 class Dataset(BaseModel):
@@ -55,8 +67,12 @@ class Dataset(BaseModel):
     @property
     def observed_until(self) -> datetime | None:
         """Up to when the tables are complete, UTC without a zone; None for a living data set."""
-        until = self.mapped.observed_until
-        return until.astimezone(UTC).replace(tzinfo=None) if until and until.tzinfo else until
+        return _utc(self.mapped.observed_until)
+
+    @property
+    def observed_from(self) -> datetime | None:
+        """From when the tables are complete, UTC without a zone; None where they always were."""
+        return _utc(self.mapped.observed_from)
 
     @property
     def mapping_hash(self) -> str:
@@ -72,19 +88,28 @@ class Dataset(BaseModel):
         return digest.hexdigest()[:16]
 
 
+def read_mapped(settings: DataSettings) -> tuple[Mapped, Path]:
+    """What the mapping says, and the folder its sources are looked for in."""
+    mapped = _read_mapping(settings.dataset)
+    return mapped, settings.folder or settings.dataset.parent / mapped.folder
+
+
 def read_dataset(settings: DataSettings) -> Dataset:
     """The data set that the settings name, its files found.
 
     Raises ConfigError for a mapping that cannot be understood and DataError for a source without files.
     """
     mapping = settings.dataset
-    mapped = _read_mapping(mapping)
+    mapped, folder = read_mapped(settings)
     unknown = sorted(mapped.tables.keys() - CONTRACT.keys())
     if unknown:
         raise ConfigError(f"{mapping}: '{unknown[0]}' is not a table.", f"The tables are {', '.join(CONTRACT)}.")
-    folder = settings.folder or mapping.parent / mapped.folder
     files = {name: _find(folder, name, pattern) for name, pattern in mapped.sources.items()}
     return Dataset(mapping=mapping, mapped=mapped, files=files)
+
+
+def _utc(instant: datetime | None) -> datetime | None:
+    return instant.astimezone(UTC).replace(tzinfo=None) if instant and instant.tzinfo else instant
 
 
 def _read_mapping(path: Path) -> Mapped:

@@ -99,6 +99,7 @@ def _days_for_training(settings: Settings, opened: Opened, as_of: datetime) -> l
     first = opened.tables["subscriptions"].rows.started_at.min().to_pyarrow().as_py()
     if first is None:
         raise DataError("subscriptions holds no rows.", "Oarlock needs at least one subscription to look at.")
+    first = max(first, opened.dataset.observed_from or first)
     start = midnight(first) + timedelta(days=settings.snapshots.warmup_days)
     return training_days(start, as_of, settings.snapshots.every)
 

@@ -18,6 +18,7 @@ from feast.types import Float64, String
 
 from configs.state import State, read_json, write_json
 from features.history import KEY, TIMESTAMP, Edition
+from features.packed import PackedOnlineStore, PackedRows
 from features.signals.declaration import Signal
 
 SERVICE = "risk"
@@ -46,7 +47,8 @@ def open_store(state: State, project: str) -> FeatureStore:
             repo_path=state.feast,
             registry={"registry_type": "file", "path": str(state.feast / "registry.db"), "cache_ttl_seconds": 60},
             offline_store={"type": "duckdb"},
-            online_store={"type": "sqlite", "path": str(state.feast / "online.db")},
+            online_store={"type": "features.packed.PackedOnlineStore", "path": str(state.feast / "packed.db")},
+            batch_engine={"type": "features.packed.PackedEngine"},
             entity_key_serialization_version=3,
         )
     )
@@ -88,17 +90,23 @@ def read_history(store: FeatureStore, snapshots: pd.DataFrame) -> pd.DataFrame:
 
 def read_online(store: FeatureStore, account_ids: list[str]) -> OnlineRows:
     """The latest published signals of these accounts, in the order asked."""
-    reply = store.get_online_features(
-        features=store.get_feature_service(SERVICE, allow_cache=True),
-        entity_rows=[{KEY: account_id} for account_id in account_ids],
-    )
-    names = [name for name in reply.proto.metadata.feature_names.val if name != KEY]
-    columns = reply.to_dict()
-    stamps = np.array([[stamp.seconds for stamp in one.event_timestamps] for one in reply.proto.results[-len(names) :]])
+    online = store._get_provider().online_store  # Feast has no public way to its online store
+    assert isinstance(online, PackedOnlineStore)
+    views = store.get_feature_service(SERVICE, allow_cache=True).feature_view_projections
+    found = [online.read_rows(store.config, _registered(store, view.name), account_ids) for view in views]
+    stamps = np.array([one.as_of for one in found])
     oldest = np.where(stamps > 0, stamps, np.iinfo("int64").max).min(axis=0).astype("datetime64[s]")
-    known = (stamps > 0).any(axis=0)
-    values = pd.DataFrame({name: columns[name] for name in names})
-    return OnlineRows(values, np.where(known, oldest, np.datetime64("NaT")))
+    as_of = np.where((stamps > 0).any(axis=0), oldest, np.datetime64("NaT"))
+    return OnlineRows(pd.concat([_frame(one) for one in found], axis=1), as_of)
+
+
+def _registered(store: FeatureStore, name: str) -> FeatureView:
+    return store.registry.get_feature_view(name, store.project, allow_cache=True)
+
+
+def _frame(rows: PackedRows) -> pd.DataFrame:
+    words = pd.DataFrame(rows.categories, columns=list(rows.layout.categories), dtype=object)
+    return pd.concat([pd.DataFrame(rows.numbers, columns=list(rows.layout.numbers)), words], axis=1)
 
 
 def _view(place: Edition, family: str, signals: tuple[Signal, ...], account: Entity) -> FeatureView:

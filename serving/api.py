@@ -15,8 +15,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.routing import Match, Route
 
 from configs.errors import OarlockError, RequestError
 from configs.settings import describe as describe_problem
@@ -24,6 +23,7 @@ from serving.engine import Engine, describe
 
 LOG = logging.getLogger("oarlock.api")
 MOST_ID_CHARACTERS = 200
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 Answer = Callable[[Request], Awaitable[Response]]
 AccountId = Annotated[str, StringConstraints(min_length=1, max_length=MOST_ID_CHARACTERS)]
 
@@ -58,17 +58,21 @@ def create_app(engine: Callable[[], Engine]) -> Starlette:
         await asyncio.to_thread(engine().ready)
         return JSONResponse({"ready": True})
 
-    app = Starlette(
-        routes=[
-            Route("/score", post_score, methods=["POST"]),
-            Route("/model", get_model),
-            Route("/ready", get_ready),
-        ],
+    routes = [
+        Route("/score", post_score, methods=["POST"]),
+        Route("/model", get_model),
+        Route("/ready", get_ready),
+    ]
+
+    async def get_elsewhere(request: Request) -> Response:
+        known = any(route.matches(request.scope)[0] is Match.PARTIAL for route in routes)
+        raise HTTPException(405 if known else 404)
+
+    # Mounted, a path that no route here takes would be answered by the app around this one, in its own words.
+    return Starlette(
+        routes=[*routes, Route("/{path:path}", get_elsewhere, methods=METHODS)],
         exception_handlers={OarlockError: _refused, HTTPException: _not_served, Exception: _broken},
     )
-    # Mounted, an unknown path would be answered by the app around this one, in its own words.
-    app.router.default = _not_found
-    return app
 
 
 async def _read(request: Request, most_bytes: int) -> ScoreRequest:
@@ -109,11 +113,6 @@ async def _not_served(request: Request, problem: Any) -> Response:
     message = f"{request.method} {request.url.path} is not served: {problem.detail}."
     hint = "POST /v1/score, GET /v1/model and GET /v1/ready are."
     return _error(problem.status_code, codes.get(problem.status_code, "http_error"), message, hint)
-
-
-async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    reply = await _not_served(Request(scope), HTTPException(404))
-    await reply(scope, receive, send)
 
 
 async def _broken(_: Request, problem: Any) -> Response:

@@ -21,7 +21,7 @@ def _departures(*rows: dict, label: LabelSettings = LABEL) -> list[str]:
 
 def _label(as_of: str, left_at: str | None, label: LabelSettings = LABEL, known_until: datetime = LONG_AFTER) -> float:
     snapshots = pd.DataFrame({"account_id": ["a"], "as_of": [pd.Timestamp(as_of)]}).astype({"as_of": "datetime64[us]"})
-    left = pd.DataFrame({"account_id": ["a"], "left_at": [pd.Timestamp(left_at)]}).dropna()
+    left = pd.DataFrame({"account_id": ["a"], "left_at": [pd.Timestamp(left_at or "NaT")]}).dropna()
     return labelled(snapshots, left, label, known_until).iloc[0]
 
 

@@ -1,0 +1,32 @@
+# Two commands do everything on a machine with Python 3.11 and make: `make demo` and `make test`.
+PYTHON ?= python3.11
+DATA ?= oarlock
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	touch .venv/installed
+
+.PHONY: demo test lint lock clean
+
+# The main job on shipped data: DATA=oarlock (a simulated company, the default) or DATA=crm5.
+demo: .venv/installed
+	.venv/bin/oarlock --config configs/$(DATA).toml demo
+
+# Everything but what is marked slow.
+test: .venv/installed
+	.venv/bin/python -m pytest -m "not slow"
+
+lint: .venv/installed
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/pyright
+
+# Pin again after a change of pyproject.toml; needs uv.
+lock:
+	uv pip compile --python 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	  --all-extras --quiet pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .oarlock
