@@ -161,6 +161,39 @@ def check(oarlock: Oarlock, as_json: bool) -> None:
 
 
 @cli.command()
+@click.option("--html", type=click.Path(path_type=Path), help="Write a page to browse to this file.")
+@click.option("--markdown", type=click.Path(path_type=Path), help="Write the dictionary as Markdown to this file.")
+@AS_JSON
+@click.pass_obj
+def signals(oarlock: Oarlock, html: Path | None, markdown: Path | None, as_json: bool) -> None:
+    """List every signal: its family, its sentence, and for how many accounts it is there.
+
+    \b
+    Example: oarlock signals --html signals.html
+    """
+    oarlock.speaks_json = as_json
+    from configs.state import replacing
+    from features.catalogue import catalogue
+    from features.dictionary import as_html, as_markdown, entries
+
+    coverage = _coverage(oarlock)
+    for file, written in ((html, as_html), (markdown, as_markdown)):
+        if file:
+            with replacing(file) as temporary:
+                temporary.write_text(written(catalogue(), coverage), "utf-8")
+            oarlock.console.print(f"{file.resolve()} holds {len(catalogue())} signals.", markup=False)
+    found = entries(catalogue(), coverage)
+    if as_json:
+        _print_json({family: [vars(one) for one in members] for family, members in found.items()})
+    elif not (html or markdown):
+        table = _table("family", "signal", "what it says", "there")
+        for family, members in found.items():
+            for one in members:
+                table.add_row(family, one.name, one.sentence, one.coverage)
+        oarlock.console.print(table)
+
+
+@cli.command()
 @AS_OF
 @AS_JSON
 @click.pass_obj
@@ -399,6 +432,20 @@ def _show_explained(oarlock: Oarlock, one: dict[str, Any]) -> None:
             values = [shown(signal[key], signal["unit"]) for key in ("value", "typical")]
             table.add_row(_points(signal["points"]), "", signal["label"], *values)
     oarlock.console.print(table)
+
+
+def _coverage(oarlock: Oarlock) -> dict[str, float] | None:
+    """The share of the newest published snapshots that have each signal; None where nothing is published."""
+    from configs.errors import NotReady
+    from features.publish import published_edition
+
+    try:
+        place, as_of = published_edition(oarlock.state)
+    except NotReady:
+        return None
+    from features.history import read_day
+
+    return {name: 1 - share for name, share in read_day(place, as_of).missing.items()}
 
 
 def _table(*columns: str, title: str | None = None) -> Any:
