@@ -15,8 +15,9 @@ from configs.state import State, read_json, write_json
 from features.catalogue import catalogue, signal_set
 from features.compute import carried, compute
 from features.dataset import Dataset, read_dataset
+from features.engine import open_engine
 from features.history import Day, Edition, edition, is_complete, midnight, read_day, training_days, write_day
-from features.reading import Breach, RawTable, check_tables, clean, connect, quarantine, read_tables, refuse
+from features.reading import Breach, RawTable, check_tables, clean, quarantine, read_tables, refuse
 
 Progress = Callable[[str, int, int], None]
 
@@ -50,7 +51,7 @@ def open_dataset(settings: Settings, state: State) -> Opened:
     Checks already passed on the very same bytes are not run again. Raises DataError for the first rule that rows break.
     """
     dataset = read_dataset(settings.data)
-    raw = read_tables(connect(dataset, settings.training.threads), dataset)
+    raw = read_tables(open_engine(settings.engine, dataset), dataset)
     passed = {"content": dataset.content_hash()}
     reused = state.checked.exists() and read_json(state.checked) == passed
     breaches = () if reused else check_tables(dataset, raw)
