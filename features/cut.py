@@ -3,7 +3,7 @@
 # pyright: reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
 # (the published types of ibis do not cover its operators)
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import ibis
 import ibis.expr.types as ir
@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 from features.tables import Table
 
 SECONDS_A_DAY = 86_400
+STORED = "_as_stored"
 
 
 def as_known(rows: ir.Table, table: Table, as_of: datetime, days: int | None = None) -> ir.Table:
@@ -21,11 +22,20 @@ def as_known(rows: ir.Table, table: Table, as_of: datetime, days: int | None = N
     """
     now = ibis.timestamp(as_of.isoformat())
     known = rows.filter(rows.recorded_at.isnull() | (rows.recorded_at < now))
-    if table.at is not None:
-        known = known.filter(known[table.at] < now)
-        known = known if days is None else known.filter(known[table.at] >= now - ibis.interval(days=days))
+    for at in _happened_at(rows, table):
+        known = known.filter(known[at] < now.cast(known[at].type()))
+        since = ibis.timestamp((as_of - timedelta(days=days or 0)).isoformat()).cast(known[at].type())
+        known = known if days is None else known.filter(known[at] >= since)
     hidden = {name: column.known_at for name, column in table.columns.items() if column.known_at}
     known = known.mutate(**{name: (known[at] < now).ifelse(known[name], ibis.null()) for name, at in hidden.items()})
     instants = [name for name, column in table.columns.items() if column.type == "instant"]
     ages = {f"{name}_age": now.delta(known[name], unit="second") / SECONDS_A_DAY for name in instants}
     return known.mutate(**ages, **({"age": ages[f"{table.at}_age"]} if table.at else {}))
+
+
+def _happened_at(rows: ir.Table, table: Table) -> list[str]:
+    """When its rows happened, and the same as the file stores it, by whose statistics whole row groups are skipped.
+
+    Seen through a cast, from another unit or a zone, an instant has no statistics, and a day would read all history.
+    """
+    return [] if table.at is None else [name for name in (table.at, table.at + STORED) if name in rows.columns]

@@ -107,7 +107,7 @@ def _view_in_spark(session: Any, source: str, paths: list[str]) -> None:
 
 
 def _parquet_in_spark(session: Any, paths: list[str]) -> Any:
-    """The files' rows; instants in nanoseconds, as pandas writes them, reach Spark as whole numbers and are put right."""
+    """The files' rows; instants in nanoseconds, as pandas writes them, come to Spark as numbers and are put right."""
     from pyspark.sql.functions import expr
 
     in_nanoseconds = [field.name for field in pq.read_schema(paths[0]) if field.type in NANOSECONDS]

@@ -18,11 +18,13 @@ import pyarrow.parquet as pq
 
 from configs.errors import ConfigError, DataError
 from configs.state import replacing
+from features.cut import STORED
 from features.dataset import Dataset
 from features.engine import Engine, first_line
 from features.tables import CONTRACT, Column, Table
 
 IBIS_TYPES = {"text": "string", "number": "float64", "instant": "timestamp", "flag": "boolean"}
+MICROSECONDS = 6
 EARLIEST, LATEST = "1970-01-02", "2100-01-01"
 
 
@@ -120,7 +122,15 @@ def _in_contract(rows: ir.Table, table: Table) -> RawTable:
 
 
 def _typed(rows: ir.Table, table: Table) -> ir.Table:
-    return rows.select(**{name: _value(rows, name, column) for name, column in table.columns.items()})
+    values = {name: _value(rows, name, column) for name, column in table.columns.items()}
+    stored = {table.at + STORED: rows[table.at]} if table.at in rows.columns and _is_foreign(rows[table.at]) else {}
+    return rows.select(**values, **stored)
+
+
+def _is_foreign(instant: ir.Value) -> bool:
+    """Whether an instant is stored with a zone or finer than microseconds, so that it is only read through a cast."""
+    kind = instant.type()
+    return kind.is_timestamp() and (kind.timezone is not None or (kind.scale or 0) > MICROSECONDS)
 
 
 def _value(rows: ir.Table, name: str, column: Column) -> ir.Value:
