@@ -98,7 +98,7 @@ def _spark(settings: EngineSettings) -> Engine:
     for name, value in {**SPARK_OPTIONS, **settings.options}.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()
-    return Engine(ibis.pyspark.connect(session), (PySparkException,), partial(_view_in_spark, session))
+    return Engine(ibis.pyspark.connect(session), (PySparkException, pa.ArrowInvalid), partial(_view_in_spark, session))
 
 
 def _view_in_spark(session: Any, source: str, paths: list[str]) -> None:

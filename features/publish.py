@@ -167,9 +167,9 @@ def _faults(settings: Settings, opened: Opened, day: Day, rows: pa.Table) -> tup
     as_of = datetime.fromisoformat(day.as_of)
     past = [one for one in complete_days(opened.place) if one < as_of][-settings.quality.compared_days :]
     return (
+        *judge_sources(opened.tables, as_of, settings.quality),
         *judge_schema(rows, opened.place.signals),
         *judge_day(day, [read_day(opened.place, one) for one in past], settings.quality),
-        *judge_sources(opened.tables, as_of, settings.quality),
     )
 
 
