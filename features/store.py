@@ -82,7 +82,9 @@ def retire(store: FeatureStore, place: Edition, account_ids: list[str], as_of: d
     for family, signals in place.families.items():
         empty = {one.name: pd.Series(dtype=PANDAS_TYPES[one.kind], index=range(len(account_ids))) for one in signals}
         stamps = pd.Series(as_of.replace(tzinfo=UTC) - timedelta(days=1), index=range(len(account_ids)))
-        store.write_to_online_store(family, pd.DataFrame({KEY: account_ids, TIMESTAMP: stamps, **empty}))
+        rows = pd.DataFrame({KEY: account_ids, TIMESTAMP: stamps, **empty})
+        # `write_to_online_store` refuses rows without any value.
+        store._get_provider().ingest_df(store.get_feature_view(family), rows)
 
 
 def read_history(store: FeatureStore, snapshots: pd.DataFrame) -> pd.DataFrame:
