@@ -48,7 +48,22 @@ def judge_day(day: Day, past: Sequence[Day], settings: QualitySettings) -> tuple
 def judge_sources(tables: Mapping[str, RawTable], as_of: datetime, settings: QualitySettings) -> tuple[str, ...]:
     """The tables whose rows stopped, or came more than once, in the last days before `as_of`."""
     counts = {name: rows_by_age(table, as_of, settings) for name, table in tables.items() if table.contract.at}
-    return tuple(fault for name, ages in counts.items() for fault in _flow(name, ages, settings))
+    return tuple(fault for name, ages in counts.items() for fault in judge_flow(name, ages, settings))
+
+
+def judge_flow(table: str, ages: RowsByAge, settings: QualitySettings) -> tuple[str, ...]:
+    """Whether a table's newest window holds far fewer or more rows than each before it, the shortest such window."""
+    for days in WINDOWS:
+        now, *before = _windows(ages, days, settings.compared_windows)
+        # A source younger than the windows it is held against has no past yet.
+        if not before or sum(before) / len(before) < settings.judged_from_rows:
+            continue
+        came = f"{table}: {now:,} rows in the last {days} days, in the {len(before)} times {days} days before"
+        if now < min(before) * settings.fewest_rows:
+            return (f"{came} at least {min(before):,}",)
+        if now > max(before) * settings.most_rows:
+            return (f"{came} at most {max(before):,}",)
+    return ()
 
 
 def refuse_day(day: str, faults: tuple[str, ...]) -> None:
@@ -98,21 +113,6 @@ def _gone_missing(day: Day, past: Sequence[Day], settings: QualitySettings) -> I
         before = max(one.missing.get(name, 1.0) for one in past)
         if share > before + settings.more_missing:
             yield f"{name} is missing for {share:.0%} of the accounts, before for at most {before:.0%}"
-
-
-def _flow(table: str, ages: RowsByAge, settings: QualitySettings) -> Iterator[str]:
-    for days in WINDOWS:
-        now, *before = _windows(ages, days, settings.compared_windows)
-        # A source younger than the windows it is held against has no past yet.
-        if not before or sum(before) / len(before) < settings.judged_from_rows:
-            continue
-        came = f"{table}: {now:,} rows in the last {days} days, in the {len(before)} times {days} days before"
-        if now < min(before) * settings.fewest_rows:
-            yield f"{came} at least {min(before):,}"
-            return
-        if now > max(before) * settings.most_rows:
-            yield f"{came} at most {max(before):,}"
-            return
 
 
 def _windows(ages: RowsByAge, days: int, compared: int) -> list[int]:
