@@ -57,14 +57,15 @@ def compare_stores(settings: Settings, state: State, most_accounts: int) -> Pari
 def refuse_differences(parity: Parity) -> None:
     """Raise DataError for the first value that differs, if one does."""
     if parity.differences:
-        more = f", and {len(parity.differences) - 1} more values differ" if len(parity.differences) > 1 else ""
+        first, *others = parity.differences
+        more = f", and {len(others)} more values differ" if others else ""
         day = f"{parity.as_of:%Y-%m-%d}"
-        raise DataError(f"{parity.differences[0]}{more}.", f"Run `oarlock publish --as-of {day} --from {day}`.")
+        raise DataError(f"{first}{more}.", f"Run `oarlock publish --as-of {day} --from {day}`.")
 
 
 def _differences(account_ids: list[str], online: pd.DataFrame, offline: pd.DataFrame) -> Iterator[Difference]:
     for name in offline.columns:
         here, there = online[name], offline[name]
         differs = ~((here.to_numpy() == there.to_numpy()) | (here.isna() & there.isna()).to_numpy())
-        for row in np.flatnonzero(differs):
+        for row in np.flatnonzero(differs).tolist():
             yield Difference(account_ids[row], name, here.iat[row], there.iat[row])

@@ -117,7 +117,7 @@ def publish(settings: Settings, state: State, days: Days, progress: Progress) ->
         _write(settings, opened, day, days)
     progress("online store", len(missing), len(missing) + 1)
     if _is_newest(state, days.as_of):
-        _fill_online(settings, state, opened.place, days.as_of)
+        _fill_online(settings, state, opened.place, days)
     progress("published", len(missing) + 1, len(missing) + 1)
     day, reused = read_day(opened.place, days.as_of), len({*wanted, *missing}) - len(missing)
     return Published(days.as_of, len(missing), reused, day, opened.breaches, opened.checks_reused)
@@ -177,9 +177,10 @@ def _is_newest(state: State, as_of: datetime) -> bool:
     return not state.published.exists() or as_of >= datetime.fromisoformat(read_json(state.published)["as_of"])
 
 
-def _fill_online(settings: Settings, state: State, place: Edition, as_of: datetime) -> None:
+def _fill_online(settings: Settings, state: State, place: Edition, days: Days) -> None:
     from features.store import apply_declarations, materialise, open_store, retire
 
+    as_of = days.as_of
     note: dict[str, Any] = {
         "as_of": as_of.isoformat(),
         "edition": place.folder.name,
@@ -187,7 +188,7 @@ def _fill_online(settings: Settings, state: State, place: Edition, as_of: dateti
         "signal_set": signal_set(place.signals),
         "signals": [one.name for one in place.signals],
     }
-    if state.published.exists() and read_json(state.published) == note:
+    if state.published.exists() and read_json(state.published) == note and not days.is_again(as_of):
         return
     # Feast prints a line per view; only the front door speaks.
     with contextlib.redirect_stdout(io.StringIO()):

@@ -55,8 +55,9 @@ def judge_flow(table: str, ages: RowsByAge, settings: QualitySettings) -> tuple[
     """Whether a table's newest window holds far fewer or more rows than each before it, the shortest such window."""
     for days in WINDOWS:
         now, *before = _windows(ages, days, settings.compared_windows)
-        # A source younger than the windows it is held against has no past yet.
-        if not before or sum(before) / len(before) < settings.judged_from_rows:
+        # A young source has no past yet: its first windows hold whatever was imported when it began.
+        is_young = len(before) < settings.compared_windows / 2
+        if is_young or sum(before) / len(before) < settings.judged_from_rows:
             continue
         came = f"{table}: {now:,} rows in the last {days} days, in the {len(before)} times {days} days before"
         if now < min(before) * settings.fewest_rows:

@@ -142,4 +142,4 @@ def test_a_select_that_fails_is_refused_by_the_name_of_its_table(dataset: Datase
 @pytest.mark.parametrize(("kind", "option"), [("duckdb", {"master": "local"}), ("spark", {"threads": 2})])
 def test_an_option_of_the_other_engine_is_refused(kind: str, option: dict):
     with pytest.raises(ValueError, match="has no effect"):
-        EngineSettings(kind=kind, **option)
+        EngineSettings.model_validate({"kind": kind, **option})

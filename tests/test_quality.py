@@ -106,8 +106,10 @@ def test_a_source_of_few_rows_passes_whatever_it_does():
     assert judge_flow("surveys", few, SETTINGS) == ()
 
 
-def test_a_source_younger_than_the_windows_passes():
-    assert judge_flow("usage", dict.fromkeys(range(5), 100), SETTINGS) == ()
+@pytest.mark.parametrize("days", [0, 5, 14])
+def test_a_source_younger_than_the_windows_passes(days: int):
+    imported = {days: 5_000}
+    assert judge_flow("usage", dict.fromkeys(range(days), 10) | imported, SETTINGS) == ()
 
 
 def test_a_refusal_names_the_day_the_first_faults_and_how_many_more():
