@@ -17,6 +17,13 @@ AS_OF = datetime(2023, 6, 1)
 ACCOUNTS = ("busy", "calm", "edge", "free", "late", "lone", "new", "twin", "quiet")
 ACTIVE = ACCOUNTS[:-1]
 ARROW_TYPES = {"text": pa.string(), "number": pa.float64(), "instant": pa.timestamp("us"), "flag": pa.bool_()}
+WORDS = {
+    "role": ["champion", "sponsor", "exec", "admin", "user"],
+    "surveys.kind": ["nps", "csat", "ces"],
+    "kind": ["qbr", "call", "email", "training", "defect", "how_to", "billing", "request"],
+    "severity": ["low", "normal", "high", "urgent"],
+}
+MILESTONES = ("kickoff", "integration", "first_value", "live")
 WINDOWS = (7, 14, 28, 56, 91, 182, 364)
 Rows = list[dict]
 
@@ -124,23 +131,26 @@ def _happening(name: str, account_id: str, days: float, chance: random.Random) -
 def _filled(name: str, chance: random.Random) -> dict:
     columns = CONTRACT[name].columns.items()
     return {
-        column: _value(column, about, chance)
+        column: _value(f"{name}.{column}", about, chance)
         for column, about in columns
         if about.type not in {"instant"} and column != "account_id"
     }
 
 
 def _value(column: str, about: Column, chance: random.Random) -> object:
-    words = {"role": ["champion", "admin"], "kind": ["nps", "csat", "qbr", "email", "training", "defect"]}
+    words = WORDS.get(column) or WORDS.get(column.rpartition(".")[2], ["alpha", "beta"])
     if about.type == "number":
         return chance.choice([0.0, 1.0, 2.5, 9.0, 10.0] + [None] * (not about.required))
     if about.type == "flag":
         return chance.choice([True, False, None])
-    return chance.choice(words.get(column, ["alpha", "beta"]) + [None] * (not about.required))
+    return chance.choice(words + [None] * (not about.required))
 
 
 def _key(name: str, number: int) -> dict:
     """What makes the row's key its own, for tables that have one beyond their instant."""
+    if name == "milestones":
+        is_usual = number >= 100 and number % 20 < len(MILESTONES)
+        return {"milestone": MILESTONES[number % 20] if is_usual else f"milestone-{number}"}
     own = [column for column in CONTRACT[name].key if column not in {"account_id", CONTRACT[name].at, "kind"}]
     return {column: f"{column}-{number}" for column in own}
 
