@@ -101,7 +101,9 @@ def _happenings(name: str, chance: random.Random) -> Rows:
     full = [_happening(name, account_id, day, chance) for account_id in ACTIVE[:-2] for day in days]
     bare = [_bare(name, row, number) for number, row in enumerate(full[::9])]
     lone = _happening(name, "lone", 5, chance) | _key(name, 10_000)
-    late = {**_happening(name, "late", 3, chance), **_key(name, 10_001), "recorded_at": AS_OF}
+    late = {**_happening(name, "late", 3, chance), **_key(name, 10_005), "recorded_at": AS_OF}
+    ahead = {"effective_at": _ago(-10)} if name == "notices" else {}
+    lone |= ahead
     return [*({**row, **_key(name, 100 + n)} for n, row in enumerate(full)), *bare, lone, late]
 
 
