@@ -3,7 +3,7 @@
 # pyright: reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
 # (the published types of ibis do not cover its operators)
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import ibis
 import ibis.expr.types as ir
@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 from features.tables import Table
 
 SECONDS_A_DAY = 86_400
+STORED = "_as_stored"
 
 
 def as_known(rows: ir.Table, table: Table, as_of: datetime, days: int | None = None) -> ir.Table:
@@ -22,9 +23,10 @@ def as_known(rows: ir.Table, table: Table, as_of: datetime, days: int | None = N
     """
     now = ibis.timestamp(as_of.isoformat())
     known = rows.filter(rows.recorded_at.isnull() | (rows.recorded_at < now))
-    if table.at is not None:
-        known = known.filter(known[table.at] < now)
-        known = known if days is None else known.filter(known[table.at] >= now - ibis.interval(days=days))
+    for at in _happened_at(rows, table):
+        known = known.filter(known[at] < now.cast(known[at].type()))
+        since = ibis.timestamp((as_of - timedelta(days=days or 0)).isoformat()).cast(known[at].type())
+        known = known if days is None else known.filter(known[at] >= since)
     known = known.mutate(**{name: _if_known(known, table, name, now) for name in _learned_later(table)})
     instants = [name for name, column in table.columns.items() if column.type == "instant"]
     ages = {f"{name}_age": now.delta(known[name], unit="second") / SECONDS_A_DAY for name in instants}
@@ -39,3 +41,11 @@ def _if_known(rows: ir.Table, table: Table, name: str, now: ir.TimestampScalar) 
     column = table.columns[name]
     settled = now - ibis.interval(days=column.settles_days) if column.settles_days else now
     return (rows[column.known_at or table.at] < settled).ifelse(rows[name], ibis.null())
+
+
+def _happened_at(rows: ir.Table, table: Table) -> list[str]:
+    """When its rows happened, and the same as the file stores it, by whose statistics whole row groups are skipped.
+
+    Seen through a cast, from another unit or a zone, an instant has no statistics, and a day would read all history.
+    """
+    return [] if table.at is None else [name for name in (table.at, table.at + STORED) if name in rows.columns]

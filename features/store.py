@@ -22,6 +22,7 @@ from features.packed import PackedOnlineStore, PackedRows
 from features.signals.declaration import Signal
 
 SERVICE = "risk"
+PANDAS_TYPES = {"number": "float64", "category": "object"}
 FEAST_TYPES = {"number": Float64, "category": String}
 
 
@@ -75,6 +76,19 @@ def materialise(store: FeatureStore, as_of: datetime) -> None:
     store.materialize(start_date=end - timedelta(seconds=1), end_date=end, disable_event_timestamp=False)
 
 
+def retire(store: FeatureStore, place: Edition, account_ids: list[str], as_of: datetime) -> None:
+    """Let accounts that an earlier writing of a day put online look as they would had it never held them.
+
+    Feast cannot delete a row; without values, and older than the day, it reads as an account that is gone.
+    """
+    for family, signals in place.families.items():
+        empty = {one.name: pd.Series(dtype=PANDAS_TYPES[one.kind], index=range(len(account_ids))) for one in signals}
+        stamps = pd.Series(as_of.replace(tzinfo=UTC) - timedelta(days=1), index=range(len(account_ids)))
+        rows = pd.DataFrame({KEY: account_ids, TIMESTAMP: stamps, **empty})
+        # `write_to_online_store` refuses rows without any value.
+        store._get_provider().ingest_df(store.get_feature_view(family), rows)
+
+
 def read_history(store: FeatureStore, snapshots: pd.DataFrame) -> pd.DataFrame:
     """The signals of the snapshots asked for (account_id, as_of), in their order, through Feast's point-in-time join.
 
@@ -110,7 +124,6 @@ def _frame(rows: PackedRows) -> pd.DataFrame:
 
 
 def _view(place: Edition, family: str, signals: tuple[Signal, ...], account: Entity) -> FeatureView:
-    files = str(place.folder_of(family) / "*.parquet")
     return FeatureView(
         name=family,
         entities=[account],
@@ -118,7 +131,9 @@ def _view(place: Edition, family: str, signals: tuple[Signal, ...], account: Ent
             Field(name=one.name, dtype=FEAST_TYPES[one.kind], description=one.sentence, tags={"unit": one.unit})
             for one in signals
         ],
-        source=FileSource(name=family, path=files, file_format=ParquetFormat(), timestamp_field=TIMESTAMP),
+        source=FileSource(
+            name=family, path=str(place.files_of(family)), file_format=ParquetFormat(), timestamp_field=TIMESTAMP
+        ),
         online=True,
         ttl=timedelta(0),
     )
