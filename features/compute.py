@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 
 from features.catalogue import is_table, source_of
 from features.cut import as_known
-from features.derived import DERIVED, KEY, People, named_events
+from features.derived import DERIVED, KEY, People, named_events, people_counts
 from features.reading import RawTable
 from features.signals.declaration import Signal
 from features.tables import CONTRACT
@@ -63,6 +63,8 @@ def _cut(tables: Mapping[str, RawTable], name: str, days: int | None, as_of: dat
     contract = CONTRACT[source_of(name)]
     # A look-back over a state (a subscription, an account) needs the rows that began before the window too.
     known = as_known(tables[contract.name].rows, contract, as_of, days if contract.name == "usage" else None)
+    if name == "presence" and "user_id" not in tables["usage"].given:
+        known = people_counts(known)
     if name in DERIVED:
         return DERIVED[name].build(known)
     return named_events(known) if name == "usage" else known

@@ -47,6 +47,11 @@ def named_events(usage: ir.Table) -> ir.Table:
     return usage.filter(usage.event != PEOPLE_EVENT)
 
 
+def people_counts(usage: ir.Table) -> ir.Table:
+    """The rows that are a daily count of people: all that a source without names has to say about presence."""
+    return usage.filter(usage.event == PEOPLE_EVENT)
+
+
 def presence(usage: ir.Table) -> ir.Table:
     """One row per account and day with anyone active: how many people, counted by the source or by their names."""
     day = usage.mutate(day=usage.occurred_at.truncate("D"))

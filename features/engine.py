@@ -3,13 +3,13 @@
 The selects of a mapping are written in DuckDB's SQL and translated for Spark, so one mapping serves both.
 """
 
+# pyright: reportMissingImports=false
+# (pyspark comes with an extra of its own)
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-
-# pyright: reportMissingImports=false
-# (pyspark comes with an extra of its own)
 
 import ibis
 import ibis.expr.types as ir
