@@ -9,6 +9,7 @@ It judges a day by what its company did before, with thresholds from the setting
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 
 import ibis
 import pyarrow as pa
@@ -23,6 +24,8 @@ from features.reading import RawTable
 from features.signals.declaration import Signal
 
 WINDOWS = (7, 28)
+BATCH_EVERY_DAYS = 7  # a source with rows on fewer days than one in so many comes in batches
+LONGER_SILENCE = 1.5
 ARROW_TYPES = {"float64": pa.float64(), "string": pa.string()}
 SHOWN = 5
 RowsByAge = Mapping[int, int]
@@ -52,7 +55,12 @@ def judge_sources(tables: Mapping[str, RawTable], as_of: datetime, settings: Qua
 
 
 def judge_flow(table: str, ages: RowsByAge, settings: QualitySettings) -> tuple[str, ...]:
-    """Whether a table's newest window holds far fewer or more rows than each before it, the shortest such window."""
+    """Whether a table's newest window holds far fewer or more rows than each before it, the shortest such window.
+
+    A source that comes in batches, once a month say, falls through any window: it is judged by its silence instead.
+    """
+    if len(ages) * BATCH_EVERY_DAYS <= max(ages, default=0):
+        return _silent(table, ages)
     for days in WINDOWS:
         now, *before = _windows(ages, days, settings.compared_windows)
         # A young source has no past yet: its first windows hold whatever was imported when it began.
@@ -83,6 +91,15 @@ def rows_by_age(table: RawTable, as_of: datetime, settings: QualitySettings) -> 
     known = as_known(table.rows, table.contract, as_of, reach)
     days = known.mutate(day=known.age.ceil().cast("int64") - 1).group_by("day").aggregate(rows=ibis._.count())
     return {row["day"]: row["rows"] for row in days.to_pyarrow().to_pylist()}
+
+
+def _silent(table: str, ages: RowsByAge) -> tuple[str, ...]:
+    """Whether a source of batches has been silent for longer than between any two of them, by half as much again."""
+    days = sorted(ages)
+    longest = max((later - earlier for earlier, later in pairwise(days)), default=0)
+    if longest == 0 or days[0] <= longest * LONGER_SILENCE:
+        return ()
+    return (f"{table}: no row for {days[0]} days, before never for more than {longest}",)
 
 
 def _repeated(rows: pa.Table) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 from features.catalogue import FAMILIES, catalogue
 from features.dictionary import as_html, as_markdown, entries
@@ -68,3 +69,8 @@ def test_writes_a_page_that_loads_nothing_from_elsewhere():
 def test_escapes_what_a_sentence_says():
     odd = replace(catalogue()[0], sentence="Less than <5 & more.")
     assert "Less than &lt;5 &amp; more." in as_html([odd])
+
+
+def test_the_shipped_dictionary_is_that_of_the_catalogue():
+    shipped = Path(__file__).parent.parent / "features/SIGNALS.md"
+    assert shipped.read_text("utf-8") == as_markdown(catalogue()), "run: oarlock signals --markdown features/SIGNALS.md"

@@ -101,6 +101,17 @@ def test_a_monthly_source_passes_between_its_months():
     assert judge_flow("invoices", monthly, SETTINGS) == ()
 
 
+@pytest.mark.parametrize("since", [0, 15, 29, 40])
+def test_a_monthly_batch_passes_whenever_it_came_last(since: int):
+    batches = {since + age: 100 for age in (0, 31, 61, 92, 122, 153)}
+    assert judge_flow("plays", batches, SETTINGS) == ()
+
+
+def test_a_monthly_batch_that_did_not_come_is_named():
+    batches = {50 + age: 100 for age in (0, 31, 61, 92, 122)}
+    assert judge_flow("plays", batches, SETTINGS) == ("plays: no row for 50 days, before never for more than 31",)
+
+
 def test_a_source_of_few_rows_passes_whatever_it_does():
     few = {age: 1 for age in STEADY if age > 30}
     assert judge_flow("surveys", few, SETTINGS) == ()
