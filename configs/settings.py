@@ -45,9 +45,10 @@ class SnapshotSettings(Section):
 class LabelSettings(Section):
     """What counts as churn, by mode.
 
-    contract: no subscription from a day in the horizon on, and none again within the grace. event: a notice given in the
-    horizon. inactivity: `inactive_days` without a row of usage inside the horizon, of accounts that had one in the last
-    `active_within_days`. contraction: recurring revenue down by `contraction_share` or more, but not gone.
+    contract: no subscription from a day in the horizon on, and none again within the grace.
+    event: a notice given in the horizon.
+    inactivity: `inactive_days` without usage inside the horizon, of accounts active within `active_within_days`.
+    contraction: recurring revenue down by `contraction_share` or more, but not gone.
     """
 
     mode: LabelMode = "contract"
@@ -106,7 +107,8 @@ class EvaluationSettings(Section):
     """How a model is judged: on `origins` test days `origin_days` apart (the horizon where that is left out).
 
     `capacity` is how many accounts the team can call from one day's list. `grouped_folds` above 1 also judges risks of
-    accounts that were kept out of the fit, at the cost of that many fits.
+    accounts that were kept out of the fit, at the cost of that many fits. A baseline is beaten where the paired interval
+    at `beaten_at` lies on one side: 0.9 lets a model that is no better pass once in 20 times.
     """
 
     origins: Annotated[int, Field(ge=1)] = 3
@@ -114,6 +116,7 @@ class EvaluationSettings(Section):
     grouped_folds: Annotated[int, Field(ge=0)] = 0
     resamples: Annotated[int, Field(ge=20)] = 200
     capacity: Annotated[int, Field(ge=1)] = 50
+    beaten_at: Annotated[float, Field(gt=0, lt=1)] = 0.9
     profit: ProfitSettings = ProfitSettings()
 
 
@@ -124,7 +127,7 @@ class HealthScoreSettings(Section):
 
 
 class LeakageSettings(Section):
-    """When a model is suspected of knowing the answer: one signal ranks too well alone, or too little lead is needed."""
+    """From when a model is suspected of knowing the answer: AUC of one signal alone, its fall with the lead."""
 
     signal_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.9
     leads: tuple[Days, ...] = (0, 7, 14, 30)

@@ -19,7 +19,7 @@ MOST_ITERATIONS = 1_000
 
 @dataclass(frozen=True)
 class Baseline:
-    """The risks that a simple rule gives the test snapshots; one that `must_be_beaten` refuses a promotion if it is not.
+    """The risks that a simple rule gives the test snapshots; a promotion asks that some `must_be_beaten`.
 
     The base rate and the single signal are what a company has without any model, so losing to them means no skill. The
     health score and the logistic regression are models too: losing to them is reported, and people decide.

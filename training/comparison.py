@@ -10,11 +10,14 @@ from training.resampling import bounds, resamples
 
 
 def log_loss_gained(cases: Cases, risks: np.ndarray, rival: np.ndarray, settings: EvaluationSettings) -> Interval:
-    """Log loss of `risks` less that of `rival`, below 0 where `risks` are truer; paired, by bootstrap of accounts."""
+    """Log loss of `risks` less that of `rival`, below 0 where `risks` are truer; paired, by bootstrap of accounts.
+
+    The interval is at the confidence at which a baseline counts as beaten.
+    """
     difference = _surprise(cases.churned, risks) - _surprise(cases.churned, rival)
     batches = resamples(cases.names, settings.resamples)
     drawn = np.concatenate([weights @ difference / weights.sum(axis=1) for weights in batches])
-    return Interval(float(difference.mean()), *bounds(drawn))
+    return Interval(float(difference.mean()), *bounds(drawn, settings.beaten_at))
 
 
 def by_segment(

@@ -19,7 +19,7 @@ Metric = Callable[[Tally], np.ndarray]
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with the bounds that hold it at 95 % confidence."""
+    """A figure with the bounds that hold it, at 95 % confidence where nothing else is said."""
 
     value: float
     low: float
@@ -33,8 +33,8 @@ class Interval:
 class Cases:
     """The snapshots that risks are judged on: whether they `churned` (0/1), whose they are, and their revenue.
 
-    Without `accounts` each is an account of its own; without `revenue` no revenue is counted. `days` is on how many days
-    they were seen: the team can call its capacity on each.
+    Without `accounts` each is an account of its own; without `revenue` no revenue is counted. They were seen on so many
+    `days`: the team can call its capacity on each.
     """
 
     churned: np.ndarray

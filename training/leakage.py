@@ -5,6 +5,7 @@ ranking collapse when those who leave at once are set apart (Kaufman, Rosset & P
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -67,7 +68,7 @@ def judge_leakage(
     if not shuffled.low <= shuffled.auc <= shuffled.high:
         bounds_ = f"[{shuffled.low:.3f}, {shuffled.high:.3f}]"
         told.append(f"a model fitted on shuffled answers has an AUC of {shuffled.auc:.3f}, outside chance {bounds_}")
-    for before, lead in zip(leads, leads[1:], strict=False):
+    for before, lead in pairwise(leads):
         if lead.fall > settings.cliff and lead.fall_low > 0:
             told.append(
                 f"the AUC falls off a cliff, from {before.auc:.3f} at a lead of {before.lead_days} days to"

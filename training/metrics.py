@@ -1,7 +1,7 @@
 """Metrics: how risks rank, how true they are and what they catch, each over many weightings at once.
 
-Every metric reads a `Tally`, the churned and stayed weight at each distinct risk, and gives a figure per weighting. Equal
-risks are one step of the tally, so no figure depends on the order of rows.
+Every metric reads a `Tally`, the churned and stayed weight at each distinct risk, and gives a figure per weighting.
+Equal risks are one step of the tally, so no figure depends on the order of rows.
 """
 
 from dataclasses import dataclass
@@ -141,7 +141,7 @@ def _squared(t: Tally, risks: np.ndarray) -> np.ndarray:
 
 
 def _isotonic(churned: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """The churn rates of greatest likelihood that fall with the risk; where nothing was drawn the value is of no account."""
+    """The churn rates of greatest likelihood that fall with the risk; 0 where nothing was drawn."""
     drawn = weight > 0
     rates = np.zeros(len(weight))
     rates[drawn] = isotonic_regression(churned[drawn] / weight[drawn], weights=weight[drawn], increasing=False).x

@@ -1,7 +1,7 @@
 """Profit: the expected maximum profit of a campaign that follows the risks, per account.
 
-Verbraken, Verbeke & Baesens (2013), A novel profit maximizing metric for measuring classification performance of customer
-churn prediction models, IEEE Transactions on Knowledge and Data Engineering 25(5).
+Verbraken, Verbeke & Baesens (2013), A novel profit maximizing metric for measuring classification performance of
+customer churn prediction models, IEEE Transactions on Knowledge and Data Engineering 25(5).
 """
 
 import numpy as np

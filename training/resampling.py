@@ -24,10 +24,10 @@ def resamples(accounts: np.ndarray, count: int) -> Iterator[np.ndarray]:
         yield drawn[:, of].astype("float64")
 
 
-def bounds(drawn: np.ndarray) -> tuple[float, float]:
+def bounds(drawn: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The percentile interval of a figure over resamples; a resample that could not tell it (NaN) is left out."""
     told = drawn[~np.isnan(drawn)]
     if len(told) == 0:
         return float("nan"), float("nan")
-    low, high = np.quantile(told, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = np.quantile(told, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
