@@ -107,8 +107,8 @@ class EvaluationSettings(Section):
     """How a model is judged: on `origins` test days `origin_days` apart (the horizon where that is left out).
 
     `capacity` is how many accounts the team can call from one day's list. `grouped_folds` above 1 also judges risks of
-    accounts that were kept out of the fit, at the cost of that many fits. A baseline is beaten where the paired interval
-    at `beaten_at` lies on one side: 0.9 lets a model that is no better pass once in 20 times.
+    accounts that were kept out of the fit, at the cost of that many fits. A baseline is beaten where the paired
+    interval at `beaten_at` lies on one side: 0.9 lets a model that is no better pass once in 20 times.
     """
 
     origins: Annotated[int, Field(ge=1)] = 3
@@ -239,7 +239,7 @@ def _paths_from(content: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _refuse_unknown_overrides(environment: os._Environ[str]) -> None:
-    known = {name.upper() for name in Settings.model_fields} | {"CONFIG"}
+    known = {name.upper() for name in Settings.model_fields} | {"CONFIG", "OUTSIDE_DATA"}
     for variable in environment:
         section = variable.removeprefix(ENVIRONMENT_PREFIX).split("__")[0]
         if variable.startswith(ENVIRONMENT_PREFIX) and section not in known:

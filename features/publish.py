@@ -23,7 +23,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Opened:
-    """A data set opened for computing: its tables, what is wrong with them, the signals they carry and who is at risk."""
+    """A data set opened for computing: its tables, what is wrong with them, what signals they carry, who is at risk."""
 
     dataset: Dataset
     tables: Mapping[str, RawTable]
