@@ -23,10 +23,17 @@ lint: .venv/installed
 	.venv/bin/ruff format --check .
 	.venv/bin/pyright
 
+# What CI runs: also what is marked slow, and the signals on Spark, which needs Java.
+.PHONY: test-all
+test-all: .venv/installed
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
+	.venv/bin/python -m pytest $(ONLY)
+
 # Pin again after a change of pyproject.toml; needs uv.
+PIN = uv pip compile --python 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
 lock:
-	uv pip compile --python 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-	  --all-extras --quiet pyproject.toml -o requirements.lock
+	$(PIN) --extra dev pyproject.toml -o requirements.lock
+	$(PIN) --extra dev --extra spark pyproject.toml -o requirements-spark.lock
 
 clean:
 	rm -rf .oarlock

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from configs.settings import Settings, read_settings
 from configs.state import open_state
-from features.publish import publish
+from features.publish import Days, publish
 from training.evaluation import Cases, Evaluation, evaluate
 from training.fit import Recipe, fit
 from training.model import ChurnModel, encode
@@ -43,7 +43,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         settings = _settings(asked.folder, Path(scratch))
         state = open_state(settings)
-        publish(settings, state, ENDS, lambda *_: None)
+        publish(settings, state, Days(ENDS), lambda *_: None)
         found = _judge(settings, build_panel(settings, state, ENDS))
     if asked.json:
         print(json.dumps({name: one.figures() for name, one in found.items()}, indent=1))

@@ -25,7 +25,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from configs.settings import Settings, read_settings
 from configs.state import open_state
 from features.dataset import read_dataset
-from features.publish import publish
+from features.publish import Days, publish
 from features.simulate.company import Company
 from features.simulate.folder import simulate
 from serving.scoring import Scores, score
@@ -82,7 +82,7 @@ def _one_company(accounts: int, seed: int) -> Found:
         state = open_state(settings)
         ends = read_dataset(settings.data).observed_until
         assert ends is not None
-        publish(settings, state, ends, lambda *_: None)
+        publish(settings, state, Days(ends), lambda *_: None)
         return _compare(settings, build_panel(settings, state, ends), _truth(company))
 
 

@@ -35,6 +35,44 @@ class DataSettings(Section):
     bad_rows: Literal["refuse", "quarantine"] = "refuse"
 
 
+class EngineSettings(Section):
+    """Where the signals are computed: DuckDB in this process, or Spark for data that outgrows one machine."""
+
+    kind: Literal["duckdb", "spark"] = "duckdb"
+    threads: Annotated[int, Field(ge=1)] | None = None
+    memory_limit: str | None = None
+    master: str = "local[*]"
+    options: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _suits_its_kind(self) -> "EngineSettings":
+        foreign = {"duckdb": ("master", "options"), "spark": ("threads", "memory_limit")}[self.kind]
+        unused = [name for name in foreign if name in self.model_fields_set]
+        if unused:
+            raise ValueError(f"{unused[0]} has no effect with kind = '{self.kind}'")
+        return self
+
+
+class QualitySettings(Section):
+    """When a day's rows are refused. Each threshold lets pass what healthy companies do in a bad month."""
+
+    # Half a year of monthly snapshots, or a week of daily ones.
+    compared_days: Annotated[int, Field(ge=1)] = 6
+    # Few companies lose a third of their accounts, or win half as many again, between two days they look at.
+    fewest_snapshots: Annotated[float, Field(gt=0, lt=1)] = 0.7
+    most_snapshots: Annotated[float, Field(gt=1)] = 1.5
+    # A signal is missing for more accounts when a window empties over a holiday, but not for a fifth of all.
+    more_missing: Share = 0.2
+    # Past windows a source is held against: two months of weeks, half a year of four weeks.
+    compared_windows: Annotated[int, Field(ge=2)] = 6
+    # The quietest week of a year (the last) keeps more than a quarter of the quietest before it.
+    fewest_rows: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    # Rows that are delivered twice are double; growth is not, against the busiest window of the past.
+    most_rows: Annotated[float, Field(gt=1)] = 1.8
+    # Below this many rows a window, chance alone stops or doubles a source.
+    judged_from_rows: Annotated[int, Field(ge=1)] = 50
+
+
 class SnapshotSettings(Section):
     """How often accounts are looked at for training."""
 
@@ -177,6 +215,8 @@ class Settings(BaseSettings):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
     state: Path = Path(".oarlock")
     data: DataSettings
+    engine: EngineSettings = EngineSettings()
+    quality: QualitySettings = QualitySettings()
     snapshots: SnapshotSettings = SnapshotSettings()
     label: LabelSettings = LabelSettings()
     training: TrainingSettings = TrainingSettings()

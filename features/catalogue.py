@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cache
 from importlib import import_module
 
+from features.derived import DERIVED, fingerprint
 from features.signals.declaration import Signal
 from features.tables import CONTRACT
 
@@ -21,26 +22,29 @@ FAMILIES = (
     "engagement",
     "fit",
 )
-DERIVED_TABLES = frozenset({"presence"})
-DECLARED = ("adoption", "value", "billing", "contract", "fit")
 
 
 @cache
 def catalogue() -> tuple[Signal, ...]:
     """Every declared signal; the inputs of each come before it."""
-    declared = [one for family in DECLARED for one in _declared_in(family)]
+    declared = [one for family in FAMILIES for one in _declared_in(family)]
     return _in_order(_named_inputs(declared))
 
 
 def signal_set(signals: Iterable[Signal]) -> str:
     """A hash that changes when a signal is added, taken away, or computed differently."""
-    text = "\n".join(f"{signal.name} {signal.fingerprint}" for signal in signals)
+    text = "\n".join((fingerprint(), *(f"{signal.name} {signal.fingerprint}" for signal in signals)))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def is_table(name: str) -> bool:
-    """Whether an input is a table rather than another signal."""
-    return name in CONTRACT or name in DERIVED_TABLES
+    """Whether an input is a table, raw or derived, rather than another signal."""
+    return name in CONTRACT or name in DERIVED
+
+
+def source_of(name: str) -> str:
+    """The raw table that a table is made of: itself, where it is one."""
+    return DERIVED[name].source if name in DERIVED else name
 
 
 def _declared_in(family: str) -> list[Signal]:

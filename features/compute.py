@@ -5,22 +5,19 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
 
 import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
-from features.catalogue import is_table
+from features.catalogue import is_table, source_of
 from features.cut import as_known
+from features.derived import DERIVED, KEY, People, named_events, people_counts
 from features.reading import RawTable
 from features.signals.declaration import Signal
 from features.tables import CONTRACT
 
-KEY = "account_id"
 COLUMN_TYPES = {"number": "float64", "category": "string"}
-PEOPLE_EVENT = "active_users"
-People = Literal["named", "counted", "unknown"]
 
 
 def snapshots(tables: Mapping[str, RawTable], as_of: datetime, active_within: int | None = None) -> ir.Table:
@@ -39,15 +36,13 @@ def compute(
 ) -> ir.Table:
     """One row per snapshot: account_id, then one column per signal that these tables can carry."""
     rows = snapshots(tables, as_of, active_within)
+    direct = [one for one in signals if is_table(one.inputs[0])]
     for name in _tables_read(signals):
-        mine = [one for one in signals if one.inputs[0] == name]
-        found = _aggregated(_cut(tables, name, _reach(mine), as_of), mine)
-        rows = rows.left_join(found, KEY).drop(f"{KEY}_right")
-        filled = {one.name: rows[one.name].fill_null(one.empty) for one in mine if one.empty is not None}
-        rows = rows.mutate(**filled) if filled else rows
-    for one in signals:
-        if not is_table(one.inputs[0]):
-            rows = rows.mutate(**{one.name: _as_kind(one.formula(*(rows[name] for name in one.inputs)), one)})
+        mine = [one for one in direct if one.inputs[0] == name]
+        found = _aggregated(_cut(tables, name, _reach(name, mine), as_of), mine)
+        rows = rows.left_join(found, KEY, rname=f"{name}_{{name}}")
+    rows = rows.select(KEY, **{one.name: _filled(rows[one.name], one) for one in direct})
+    rows = _combined(rows, [one for one in signals if one not in direct])
     return rows.select(KEY, *(one.name for one in signals))
 
 
@@ -64,37 +59,42 @@ def _tables_read(signals: tuple[Signal, ...]) -> list[str]:
     return list(dict.fromkeys(one.inputs[0] for one in signals if is_table(one.inputs[0])))
 
 
-def _reach(signals: list[Signal]) -> int | None:
+def _reach(name: str, signals: list[Signal]) -> int | None:
+    if name in DERIVED and DERIVED[name].days is not None:
+        return DERIVED[name].days
     days = [one.days for one in signals]
     return None if None in days else max(days)
 
 
-def _source(name: str) -> str:
-    return "usage" if name == "presence" else name
-
-
 def _cut(tables: Mapping[str, RawTable], name: str, days: int | None, as_of: datetime) -> ir.Table:
-    contract = CONTRACT[_source(name)]
+    contract = CONTRACT[source_of(name)]
     # A look-back over a state (a subscription, an account) needs the rows that began before the window too.
     known = as_known(tables[contract.name].rows, contract, as_of, days if contract.name == "usage" else None)
-    if name == "usage":
-        return known.filter(known.event != PEOPLE_EVENT)
-    return _presence(known) if name == "presence" else known
-
-
-def _presence(usage: ir.Table) -> ir.Table:
-    """One row per account and day with anyone active: how many people, counted by the source or by their names."""
-    day = usage.mutate(day=usage.occurred_at.truncate("D"))
-    counted = ibis.cases((day.event == PEOPLE_EVENT, day.quantity))
-    return (
-        day.group_by(KEY, "day")
-        .aggregate(people=ibis.coalesce(counted.max(), day.user_id.nunique().cast("float64")), age=day.age.max())
-        .filter(lambda rows: rows.people > 0)
-    )
+    if name == "presence" and "user_id" not in tables["usage"].given:
+        known = people_counts(known)
+    if name in DERIVED:
+        return DERIVED[name].build(known)
+    return named_events(known) if name == "usage" else known
 
 
 def _aggregated(rows: ir.Table, signals: list[Signal]) -> ir.Table:
     return rows.group_by(KEY).aggregate(**{one.name: _as_kind(one.formula(rows), one) for one in signals})
+
+
+def _filled(value: ir.Value, one: Signal) -> ir.Value:
+    return value if one.empty is None else value.fill_null(one.empty)
+
+
+def _combined(rows: ir.Table, signals: list[Signal]) -> ir.Table:
+    """With the signals made of other signals, those that only need what is already there at once."""
+    while signals:
+        ready = [one for one in signals if set(one.inputs) <= set(rows.columns)]
+        if not ready:
+            raise LookupError(f"the signals that make {', '.join(one.name for one in signals)} were left out")
+        made = {one.name: _as_kind(one.formula(*(rows[name] for name in one.inputs)), one) for one in ready}
+        rows = rows.mutate(**made)
+        signals = [one for one in signals if one.name not in made]
+    return rows
 
 
 def _as_kind(value: ir.Value, one: Signal) -> ir.Value:
@@ -102,18 +102,19 @@ def _as_kind(value: ir.Value, one: Signal) -> ir.Value:
 
 
 def _is_given(tables: Mapping[str, RawTable], one: Signal, name: str, people: People) -> bool:
-    if _source(name) not in tables:
+    if source_of(name) not in tables:
         return False
-    if name == "presence":
-        return people != "unknown"
-    contract = CONTRACT[name]
-    typed = ibis.table({**_schema(tables[name]), **{f"{column}_age": "float64" for column in contract.columns}})
-    rows = typed.mutate(age=ibis.literal(0.0))
-    read = {
-        field.name.removesuffix("_age") for field in one.formula(rows).op().find(ops.Field) if field.rel == rows.op()
-    }
-    return (read & contract.columns.keys()) <= tables[name].given
+    contract = CONTRACT[source_of(name)]
+    by_default = {column for column, what in contract.columns.items() if what.default is not None}
+    given = tables[contract.name].given | by_default
+    if name in DERIVED:
+        return people in DERIVED[name].people and DERIVED[name].reads <= given
+    return (_columns_read(one, tables[name]) & contract.columns.keys()) <= given
 
 
-def _schema(table: RawTable) -> dict[str, str]:
-    return {name: str(kind) for name, kind in table.rows.schema().items()}
+def _columns_read(one: Signal, table: RawTable) -> set[str]:
+    ages = {f"{column}_age": "float64" for column in table.contract.columns}
+    types = {name: str(kind) for name, kind in table.rows.schema().items()}
+    rows = ibis.table(types | ages).mutate(age=ibis.literal(0.0))
+    fields = one.formula(rows).op().find(ops.Field)
+    return {field.name.removesuffix("_age") for field in fields if field.rel == rows.op()}

@@ -1,12 +1,16 @@
 """The history: every snapshot's signals on disk, a partition per day and family, readable or not there at all.
 
-    history/<edition>/<family>/<day>.parquet      account_id, event_timestamp, the family's signals
-    history/<edition>/days/<day>.json             written last: the day is complete
+    history/<edition>/days/<day>                       a link to what was written last, set in one step
+    history/<edition>/written/<day>-<hash>/
+        <family>.parquet                               account_id, event_timestamp, the family's signals
+        day.json                                       what is known of the day
 
-An edition is one signal set over one data set. Another signal set is another edition, so nothing is ever mixed.
+A day is there from the instant its link is, and a day that is written again is the old one until it is the new one. An
+edition is one signal set over one data set. Another signal set is another edition, so nothing is ever mixed.
 """
 
 import hashlib
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
@@ -25,11 +29,19 @@ KEY, TIMESTAMP = "account_id", "event_timestamp"
 
 @dataclass(frozen=True)
 class Day:
-    """What a complete day holds: how many snapshots, and per family the share of values that are there."""
+    """What a complete day holds: how many snapshots, and the share of values there per family, not there per signal.
+
+    `forced_because` is why it was published with the `faults` found in it; both are empty for a day that passed.
+    `dropped` are the accounts that an earlier writing of this day held and this one does not.
+    """
 
     as_of: str
     snapshots: int
     coverage: Mapping[str, float]
+    missing: Mapping[str, float]
+    forced_because: str = ""
+    faults: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,8 +57,9 @@ class Edition:
         found = {family: tuple(one for one in self.signals if one.family == family) for family in FAMILIES}
         return {family: signals for family, signals in found.items() if signals}
 
-    def folder_of(self, family: str) -> Path:
-        return self.folder / family
+    def files_of(self, family: str) -> Path:
+        """A pattern for the files of one family, one a day."""
+        return self.folder / "days" / "*" / f"{family}.parquet"
 
 
 def edition(history: Path, dataset: Dataset, signals: tuple[Signal, ...], active_within: int | None = None) -> Edition:
@@ -61,39 +74,51 @@ def edition(history: Path, dataset: Dataset, signals: tuple[Signal, ...], active
     return Edition(history / name, signals)
 
 
-def write_day(place: Edition, as_of: datetime, rows: pa.Table) -> Day:
-    """Write one day, family by family, and then say that it is complete."""
-    _manifest(place, as_of).unlink(missing_ok=True)
-    stamps = pa.array([as_of] * rows.num_rows, pa.timestamp("us", tz="UTC"))
-    ordered = rows.append_column(TIMESTAMP, stamps).sort_by(KEY)
-    for family, signals in place.families.items():
-        with replacing(place.folder_of(family) / f"{as_of:%Y-%m-%d}.parquet") as file:
-            pq.write_table(ordered.select([KEY, TIMESTAMP, *(one.name for one in signals)]), file, compression="zstd")
-    day = Day(f"{as_of:%Y-%m-%d}", rows.num_rows, {f: _coverage(rows, s) for f, s in place.families.items()})
-    write_json(_manifest(place, as_of), asdict(day))
-    return day
+def describe_day(place: Edition, as_of: datetime, rows: pa.Table) -> Day:
+    """What there is to know of a day with these rows."""
+    missing = {one.name: rows[one.name].null_count / max(rows.num_rows, 1) for one in place.signals}
+    coverage = {family: _coverage(rows, signals) for family, signals in place.families.items()}
+    return Day(f"{as_of:%Y-%m-%d}", rows.num_rows, coverage, missing, dropped=_dropped(place, as_of, rows))
+
+
+def write_day(place: Edition, day: Day, rows: pa.Table) -> None:
+    """Write one day beside what is there, and then let it take the place of what was."""
+    new = _write_beside(place, day, rows)
+    written = new.with_name(f"{day.as_of}-{_content_hash(new)}")
+    if written.exists():
+        shutil.rmtree(new)
+    else:
+        new.rename(written)
+    _link(place.folder / "days" / day.as_of, written)
+    for older in set(written.parent.glob(f"{day.as_of}-*")) - {written}:
+        shutil.rmtree(older)
 
 
 def is_complete(place: Edition, as_of: datetime) -> bool:
     """Whether this day was written to its end."""
-    return _manifest(place, as_of).exists()
+    return _folder(place, as_of).exists()
 
 
 def complete_days(place: Edition) -> list[datetime]:
     """The days that were written to their end, oldest first."""
-    return sorted(datetime.fromisoformat(file.stem) for file in (place.folder / "days").glob("*.json"))
+    return sorted(datetime.fromisoformat(link.name) for link in (place.folder / "days").glob("????-??-??"))
 
 
 def read_day(place: Edition, as_of: datetime) -> Day:
     """What is known of a complete day."""
-    return Day(**read_json(_manifest(place, as_of)))
+    content = read_json(_folder(place, as_of) / "day.json")
+    return Day(**{**content, "faults": tuple(content["faults"]), "dropped": tuple(content["dropped"])})
+
+
+def version_of(place: Edition, as_of: datetime) -> str:
+    """A hash of everything that was written of a complete day."""
+    return _folder(place, as_of).resolve().name
 
 
 def accounts_on(place: Edition, as_of: datetime) -> list[str]:
     """The accounts that had a snapshot on this complete day, in order."""
     family = next(iter(place.families))
-    file = place.folder_of(family) / f"{as_of:%Y-%m-%d}.parquet"
-    return pq.read_table(file, columns=[KEY])[KEY].to_pylist()
+    return pq.read_table(_folder(place, as_of) / f"{family}.parquet", columns=[KEY])[KEY].to_pylist()
 
 
 def training_days(first: datetime, last: datetime, every: str) -> list[datetime]:
@@ -107,8 +132,43 @@ def midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day)
 
 
-def _manifest(place: Edition, as_of: datetime) -> Path:
-    return place.folder / "days" / f"{as_of:%Y-%m-%d}.json"
+def _dropped(place: Edition, as_of: datetime, rows: pa.Table) -> tuple[str, ...]:
+    if not is_complete(place, as_of):
+        return ()
+    before = {*accounts_on(place, as_of), *read_day(place, as_of).dropped}
+    return tuple(sorted(before - set(rows[KEY].to_pylist())))
+
+
+def _folder(place: Edition, as_of: datetime) -> Path:
+    return place.folder / "days" / f"{as_of:%Y-%m-%d}"
+
+
+def _write_beside(place: Edition, day: Day, rows: pa.Table) -> Path:
+    folder = place.folder / "written" / f".{day.as_of}"
+    # What a publish that was killed here has left behind.
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    stamps = pa.array([datetime.fromisoformat(day.as_of)] * rows.num_rows, pa.timestamp("us", tz="UTC"))
+    ordered = rows.append_column(TIMESTAMP, stamps).sort_by(KEY)
+    for family, signals in place.families.items():
+        columns = ordered.select([KEY, TIMESTAMP, *(one.name for one in signals)])
+        pq.write_table(columns, folder / f"{family}.parquet", compression="zstd")
+    write_json(folder / "day.json", asdict(day))
+    return folder
+
+
+def _content_hash(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _link(link: Path, target: Path) -> None:
+    link.parent.mkdir(exist_ok=True)
+    with replacing(link) as temporary:
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(Path("..") / target.parent.name / target.name, target_is_directory=True)
 
 
 def _coverage(rows: pa.Table, signals: tuple[Signal, ...]) -> float:

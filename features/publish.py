@@ -3,7 +3,7 @@
 import contextlib
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,8 +15,22 @@ from configs.state import State, read_json, write_json
 from features.catalogue import catalogue, signal_set
 from features.compute import carried, compute
 from features.dataset import Dataset, read_dataset
-from features.history import Day, Edition, edition, is_complete, midnight, read_day, training_days, write_day
-from features.reading import Breach, RawTable, check_tables, clean, connect, quarantine, read_tables, refuse
+from features.engine import open_engine
+from features.history import (
+    Day,
+    Edition,
+    complete_days,
+    describe_day,
+    edition,
+    is_complete,
+    midnight,
+    read_day,
+    training_days,
+    version_of,
+    write_day,
+)
+from features.quality import judge_day, judge_schema, judge_sources, refuse_day
+from features.reading import Breach, RawTable, check_tables, clean, quarantine, read_tables, refuse
 
 Progress = Callable[[str, int, int], None]
 
@@ -31,6 +45,27 @@ class Opened:
     place: Edition
     checks_reused: bool
     active_within: int | None
+
+
+@dataclass(frozen=True)
+class Days:
+    """Which days to publish: `as_of`, and again every day of the history from `first` to `last`, complete or not.
+
+    `forced_because` publishes them even where their rows do not look right, and says why.
+    """
+
+    as_of: datetime
+    first: datetime | None = None
+    last: datetime | None = None
+    forced_because: str = ""
+
+    def is_again(self, day: datetime) -> bool:
+        """Whether a day is computed again although it may be complete."""
+        return self.first is not None and self.first <= day <= (self.last or self.as_of)
+
+    def is_judged(self, day: datetime) -> bool:
+        """Whether a day passes the quality gate: those asked for do, the past that training fills in has no past."""
+        return day == self.as_of or self.is_again(day)
 
 
 @dataclass(frozen=True)
@@ -51,7 +86,7 @@ def open_dataset(settings: Settings, state: State) -> Opened:
     Checks already passed on the very same bytes are not run again. Raises DataError for the first rule that rows break.
     """
     dataset = read_dataset(settings.data)
-    raw = read_tables(connect(dataset, settings.training.threads), dataset)
+    raw = read_tables(open_engine(settings.engine, dataset), dataset)
     _refuse_unknown_risk_set(dataset, settings.label.active_within)
     passed = {"content": dataset.content_hash()}
     reused = state.checked.exists() and read_json(state.checked) == passed
@@ -68,23 +103,27 @@ def open_dataset(settings: Settings, state: State) -> Opened:
     return Opened(dataset, kept, breaches, place, reused, settings.label.active_within)
 
 
-def publish(settings: Settings, state: State, as_of: datetime, progress: Progress) -> Published:
+def publish(settings: Settings, state: State, days: Days, progress: Progress) -> Published:
     """Compute the day's signals and every training day still missing, and fill the online store with the day.
 
-    A day that is complete is never computed again, so a publish that was stopped goes on where it was.
+    A day that is complete is not computed again unless it is asked for, so a publish that was stopped goes on where it
+    was. Raises DataError where an asked-for day does not look like those before it.
     """
     opened = open_dataset(settings, state)
-    days = sorted({*_days_for_training(settings, opened, as_of), as_of})
-    missing = [day for day in days if not is_complete(opened.place, day)]
+    wanted = sorted({*_days_for_training(settings, opened, days.as_of), days.as_of})
+    again = [day for day in sorted({*wanted, *complete_days(opened.place)}) if days.is_again(day)]
+    if days.first and not again:
+        raise DataError(f"No day from {days.first:%Y-%m-%d} on is one to compute again.", "Name a published day.")
+    missing = sorted({*again, *(day for day in wanted if not is_complete(opened.place, day))})
     for number, day in enumerate(missing):
         progress(f"signals of {day:%Y-%m-%d}", number, len(missing) + 1)
-        write_day(opened.place, day, _rows(opened, day))
+        _write(settings, opened, day, days)
     progress("online store", len(missing), len(missing) + 1)
-    if _is_newest(state, as_of):
-        _fill_online(settings, state, opened.place, as_of)
+    if _is_newest(state, days.as_of):
+        _fill_online(settings, state, opened.place, days)
     progress("published", len(missing) + 1, len(missing) + 1)
-    day = read_day(opened.place, as_of)
-    return Published(as_of, len(missing), len(days) - len(missing), day, opened.breaches, opened.checks_reused)
+    day, reused = read_day(opened.place, days.as_of), len({*wanted, *missing}) - len(missing)
+    return Published(days.as_of, len(missing), reused, day, opened.breaches, opened.checks_reused)
 
 
 def published_edition(state: State) -> tuple[Edition, datetime]:
@@ -121,24 +160,50 @@ def _rows(opened: Opened, as_of: datetime) -> pa.Table:
     return rows
 
 
+def _write(settings: Settings, opened: Opened, as_of: datetime, days: Days) -> None:
+    """Compute one day and write it, if it passes the gate or is forced."""
+    rows = _rows(opened, as_of)
+    day = describe_day(opened.place, as_of, rows)
+    if days.is_judged(as_of):
+        faults = _faults(settings, opened, day, rows)
+        if faults and not days.forced_because:
+            refuse_day(day.as_of, faults)
+        day = replace(day, faults=faults, forced_because=days.forced_because if faults else "")
+    write_day(opened.place, day, rows)
+
+
+def _faults(settings: Settings, opened: Opened, day: Day, rows: pa.Table) -> tuple[str, ...]:
+    as_of = datetime.fromisoformat(day.as_of)
+    past = [one for one in complete_days(opened.place) if one < as_of][-settings.quality.compared_days :]
+    return (
+        *judge_sources(opened.tables, as_of, settings.quality),
+        *judge_schema(rows, opened.place.signals),
+        *judge_day(day, [read_day(opened.place, one) for one in past], settings.quality),
+    )
+
+
 def _is_newest(state: State, as_of: datetime) -> bool:
     return not state.published.exists() or as_of >= datetime.fromisoformat(read_json(state.published)["as_of"])
 
 
-def _fill_online(settings: Settings, state: State, place: Edition, as_of: datetime) -> None:
-    from features.store import apply_declarations, materialise, open_store
+def _fill_online(settings: Settings, state: State, place: Edition, days: Days) -> None:
+    from features.store import apply_declarations, materialise, open_store, retire
 
+    as_of = days.as_of
     note: dict[str, Any] = {
         "as_of": as_of.isoformat(),
         "edition": place.folder.name,
+        "written": version_of(place, as_of),
         "signal_set": signal_set(place.signals),
         "signals": [one.name for one in place.signals],
     }
-    if state.published.exists() and read_json(state.published) == note:
+    if state.published.exists() and read_json(state.published) == note and not days.is_again(as_of):
         return
     # Feast prints a line per view; only the front door speaks.
     with contextlib.redirect_stdout(io.StringIO()):
         store = open_store(state, settings.name)
         apply_declarations(store, place, state)
         materialise(store, as_of)
+        dropped = read_day(place, as_of).dropped
+        retire(store, place, list(dropped), as_of) if dropped else None
     write_json(state.published, note)

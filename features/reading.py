@@ -11,18 +11,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import ibis
 import ibis.expr.types as ir
+import pyarrow.parquet as pq
 
 from configs.errors import ConfigError, DataError
 from configs.state import replacing
+from features.cut import STORED
 from features.dataset import Dataset
+from features.engine import Engine, first_line
 from features.tables import CONTRACT, Column, Table
 
 IBIS_TYPES = {"text": "string", "number": "float64", "instant": "timestamp", "flag": "boolean"}
+MICROSECONDS = 6
 EARLIEST, LATEST = "1970-01-02", "2100-01-01"
 
 
@@ -58,16 +60,7 @@ class Reading:
     breaches: tuple[Breach, ...] = ()
 
 
-def connect(dataset: Dataset, threads: int) -> ibis.BaseBackend:
-    """A DuckDB connection in which every source of the data set is a view."""
-    connection = ibis.duckdb.connect(threads=threads)
-    connection.raw_sql("set timezone = 'UTC'")
-    for source, files in dataset.files.items():
-        _view(connection, source, [str(file) for file in files])
-    return connection
-
-
-def read_tables(connection: ibis.BaseBackend, dataset: Dataset) -> dict[str, RawTable]:
+def read_tables(engine: Engine, dataset: Dataset) -> dict[str, RawTable]:
     """Every table the data set maps, in the contract's columns and types, its rows not yet checked.
 
     Raises DataError for a missing table or column, ConfigError for a select that does not run.
@@ -75,7 +68,7 @@ def read_tables(connection: ibis.BaseBackend, dataset: Dataset) -> dict[str, Raw
     absent = [t.name for t in CONTRACT.values() if t.required and t.name not in dataset.selects]
     if absent:
         raise DataError(f"{dataset.mapping}: the table '{absent[0]}' is required and not mapped.", "Add a select.")
-    return {name: _in_contract(_select(connection, dataset, name), CONTRACT[name]) for name in dataset.selects}
+    return {name: _in_contract(_select(engine, dataset, name), CONTRACT[name]) for name in dataset.selects}
 
 
 def check_tables(dataset: Dataset, tables: Mapping[str, RawTable]) -> tuple[Breach, ...]:
@@ -97,7 +90,7 @@ def quarantine(tables: Mapping[str, RawTable], breaches: tuple[Breach, ...], fol
     for name in {breach.table for breach in breaches}:
         judged = _judged(tables, name)
         with replacing(folder / f"{name}.parquet") as file:
-            judged.filter(judged.breach.notnull()).to_parquet(file)
+            pq.write_table(judged.filter(judged.breach.notnull()).to_pyarrow(), file)
         good = judged.filter(judged.breach.isnull())
         kept[name] = RawTable(tables[name].contract, _typed(good, CONTRACT[name]), tables[name].given)
     return kept
@@ -108,24 +101,11 @@ def clean(tables: Mapping[str, RawTable]) -> dict[str, RawTable]:
     return {name: RawTable(raw.contract, _typed(raw.rows, raw.contract), raw.given) for name, raw in tables.items()}
 
 
-def _view(connection: Any, source: str, files: list[str]) -> None:
-    read = connection.read_csv if files[0].lower().endswith((".csv", ".csv.gz", ".tsv")) else connection.read_parquet
-    options = {"sample_size": -1} if read == connection.read_csv else {}
+def _select(engine: Engine, dataset: Dataset, name: str) -> ir.Table:
     try:
-        read(files, table_name=source, **options)
-    except duckdb.Error as problem:
-        raise DataError(f"{files[0]} cannot be read: {_first_line(problem)}.", "Is it Parquet or CSV?") from None
-
-
-def _select(connection: Any, dataset: Dataset, name: str) -> ir.Table:
-    try:
-        return connection.sql(dataset.selects[name])
-    except duckdb.Error as problem:
-        raise ConfigError(f"{dataset.mapping}: the select of '{name}' fails: {_first_line(problem)}.") from None
-
-
-def _first_line(problem: Exception) -> str:
-    return str(problem).splitlines()[0].rstrip(".")
+        return engine.select(dataset.selects[name])
+    except engine.refusals as problem:
+        raise ConfigError(f"{dataset.mapping}: the select of '{name}' fails: {first_line(problem)}.") from None
 
 
 def _in_contract(rows: ir.Table, table: Table) -> RawTable:
@@ -142,13 +122,20 @@ def _in_contract(rows: ir.Table, table: Table) -> RawTable:
 
 
 def _typed(rows: ir.Table, table: Table) -> ir.Table:
-    return rows.select(**{name: _value(rows, name, column) for name, column in table.columns.items()})
+    values = {name: _value(rows, name, column) for name, column in table.columns.items()}
+    stored = {table.at + STORED: rows[table.at]} if table.at in rows.columns and _is_foreign(rows[table.at]) else {}
+    return rows.select(**values, **stored)
+
+
+def _is_foreign(instant: ir.Value) -> bool:
+    """Whether an instant is stored with a zone or finer than microseconds, so that it is only read through a cast."""
+    kind = instant.type()
+    return kind.is_timestamp() and (kind.timezone is not None or (kind.scale or 0) > MICROSECONDS)
 
 
 def _value(rows: ir.Table, name: str, column: Column) -> ir.Value:
-    if name not in rows.columns:
-        return ibis.null(IBIS_TYPES[column.type])
-    value = _cast(rows[name], column)
+    missing = ibis.null(IBIS_TYPES[column.type])
+    value = _cast(rows[name], column) if name in rows.columns else missing
     return value if column.default is None else value.fill_null(column.default)
 
 

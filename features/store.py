@@ -18,9 +18,11 @@ from feast.types import Float64, String
 
 from configs.state import State, read_json, write_json
 from features.history import KEY, TIMESTAMP, Edition
+from features.packed import PackedOnlineStore, PackedRows
 from features.signals.declaration import Signal
 
 SERVICE = "risk"
+PANDAS_TYPES = {"number": "float64", "category": "object"}
 FEAST_TYPES = {"number": Float64, "category": String}
 
 
@@ -46,7 +48,8 @@ def open_store(state: State, project: str) -> FeatureStore:
             repo_path=state.feast,
             registry={"registry_type": "file", "path": str(state.feast / "registry.db"), "cache_ttl_seconds": 60},
             offline_store={"type": "duckdb"},
-            online_store={"type": "sqlite", "path": str(state.feast / "online.db")},
+            online_store={"type": "features.packed.PackedOnlineStore", "path": str(state.feast / "packed.db")},
+            batch_engine={"type": "features.packed.PackedEngine"},
             entity_key_serialization_version=3,
         )
     )
@@ -73,6 +76,19 @@ def materialise(store: FeatureStore, as_of: datetime) -> None:
     store.materialize(start_date=end - timedelta(seconds=1), end_date=end, disable_event_timestamp=False)
 
 
+def retire(store: FeatureStore, place: Edition, account_ids: list[str], as_of: datetime) -> None:
+    """Let accounts that an earlier writing of a day put online look as they would had it never held them.
+
+    Feast cannot delete a row; without values, and older than the day, it reads as an account that is gone.
+    """
+    for family, signals in place.families.items():
+        empty = {one.name: pd.Series(dtype=PANDAS_TYPES[one.kind], index=range(len(account_ids))) for one in signals}
+        stamps = pd.Series(as_of.replace(tzinfo=UTC) - timedelta(days=1), index=range(len(account_ids)))
+        rows = pd.DataFrame({KEY: account_ids, TIMESTAMP: stamps, **empty})
+        # `write_to_online_store` refuses rows without any value.
+        store._get_provider().ingest_df(store.get_feature_view(family), rows)
+
+
 def read_history(store: FeatureStore, snapshots: pd.DataFrame) -> pd.DataFrame:
     """The signals of the snapshots asked for (account_id, as_of), in their order, through Feast's point-in-time join.
 
@@ -88,21 +104,26 @@ def read_history(store: FeatureStore, snapshots: pd.DataFrame) -> pd.DataFrame:
 
 def read_online(store: FeatureStore, account_ids: list[str]) -> OnlineRows:
     """The latest published signals of these accounts, in the order asked."""
-    reply = store.get_online_features(
-        features=store.get_feature_service(SERVICE, allow_cache=True),
-        entity_rows=[{KEY: account_id} for account_id in account_ids],
-    )
-    names = [name for name in reply.proto.metadata.feature_names.val if name != KEY]
-    columns = reply.to_dict()
-    stamps = np.array([[stamp.seconds for stamp in one.event_timestamps] for one in reply.proto.results[-len(names) :]])
+    online = store._get_provider().online_store  # Feast has no public way to its online store
+    assert isinstance(online, PackedOnlineStore)
+    views = store.get_feature_service(SERVICE, allow_cache=True).feature_view_projections
+    found = [online.read_rows(store.config, _registered(store, view.name), account_ids) for view in views]
+    stamps = np.array([one.as_of for one in found])
     oldest = np.where(stamps > 0, stamps, np.iinfo("int64").max).min(axis=0).astype("datetime64[s]")
-    known = (stamps > 0).any(axis=0)
-    values = pd.DataFrame({name: columns[name] for name in names})
-    return OnlineRows(values, np.where(known, oldest, np.datetime64("NaT")))
+    as_of = np.where((stamps > 0).any(axis=0), oldest, np.datetime64("NaT"))
+    return OnlineRows(pd.concat([_frame(one) for one in found], axis=1), as_of)
+
+
+def _registered(store: FeatureStore, name: str) -> FeatureView:
+    return store.registry.get_feature_view(name, store.project, allow_cache=True)
+
+
+def _frame(rows: PackedRows) -> pd.DataFrame:
+    words = pd.DataFrame(rows.categories, columns=list(rows.layout.categories), dtype=object)
+    return pd.concat([pd.DataFrame(rows.numbers, columns=list(rows.layout.numbers)), words], axis=1)
 
 
 def _view(place: Edition, family: str, signals: tuple[Signal, ...], account: Entity) -> FeatureView:
-    files = str(place.folder_of(family) / "*.parquet")
     return FeatureView(
         name=family,
         entities=[account],
@@ -110,7 +131,9 @@ def _view(place: Edition, family: str, signals: tuple[Signal, ...], account: Ent
             Field(name=one.name, dtype=FEAST_TYPES[one.kind], description=one.sentence, tags={"unit": one.unit})
             for one in signals
         ],
-        source=FileSource(name=family, path=files, file_format=ParquetFormat(), timestamp_field=TIMESTAMP),
+        source=FileSource(
+            name=family, path=str(place.files_of(family)), file_format=ParquetFormat(), timestamp_field=TIMESTAMP
+        ),
         online=True,
         ttl=timedelta(0),
     )

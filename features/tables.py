@@ -17,13 +17,15 @@ class Column:
     """One column of a raw table.
 
     `known_at` names the column that says when this value became known; without it the value came with its row.
-    `default` is what an empty value means, where it means something.
+    `settles_days` is for a value that is filled in later without an instant of its own: how many days after that of
+    `known_at`, or of its row, it is trusted. `default` is what an empty value means, where it means something.
     """
 
     type: ColumnType
     meaning: str
     required: bool = False
     known_at: str | None = None
+    settles_days: int = 0
     default: float | None = None
 
 
@@ -43,6 +45,7 @@ class Table:
     required: bool = False
 
 
+SETTLES_DAYS = 14
 RECORDED_AT = Column("instant", "when this row became known")
 
 
@@ -111,9 +114,9 @@ TICKETS = _table(
         "resolved_at": Column("instant", "when it was resolved", known_at="resolved_at"),
         "severity": Column("text", "low, normal, high or urgent"),
         "kind": Column("text", "such as how_to, defect, billing, request"),
-        # Without an instant of their own these two are only safe to use once the ticket is closed.
+        # Without an instant of their own: the first is final once the ticket is closed, the second is asked for then.
         "escalated": Column("flag", "whether it was escalated", known_at="resolved_at"),
-        "csat": Column("number", "satisfaction given on it, 1 to 5", known_at="resolved_at"),
+        "csat": Column("number", "satisfaction given on it, 1 to 5", known_at="resolved_at", settles_days=SETTLES_DAYS),
     },
 )
 
@@ -152,7 +155,7 @@ TOUCHES = _table(
         "at": Column("instant", "when the account was contacted", required=True),
         "kind": Column("text", "qbr, call, email, meeting, training or in_app", required=True),
         "by": Column("text", "who did it"),
-        "responded": Column("flag", "whether the account answered or came"),
+        "responded": Column("flag", "whether the account answered or came", settles_days=SETTLES_DAYS),
         "commercial": Column("flag", "whether it was about selling rather than value"),
     },
 )

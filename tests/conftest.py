@@ -79,7 +79,7 @@ def account(account_id: str, created_at: datetime = datetime(2023, 1, 1), **more
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The shipped extract, published, trained and promoted once for the whole run."""
-    from features.publish import publish
+    from features.publish import Days, publish
     from training.registry import open_registry
     from training.train import promote, train
 
@@ -89,7 +89,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     config.write_text(shipped.replace("datasets/", f"{ROOT}/configs/datasets/").replace("../.oarlock", "state"))
     settings = read_settings(config)
     state = open_state(settings)
-    publish(settings, state, EXTRACT_ENDS, silent)
+    publish(settings, state, Days(EXTRACT_ENDS), silent)
     made = train(settings, state, EXTRACT_ENDS, silent)
     promote(open_registry(state, settings.name), made.version)
     return Trained(settings, state, config)

@@ -49,3 +49,17 @@ def test_a_score_is_hidden_until_it_was_answered():
     survey = {"account_id": "a", "kind": "nps", "sent_at": datetime(2023, 5, 1), "answered_at": AS_OF, "score": 9.0}
     known = _known("surveys", [survey])
     assert (known[0]["answered_at"], known[0]["score"]) == (None, None)
+
+
+def test_a_value_without_an_instant_of_its_own_is_known_once_its_row_is_two_weeks_old():
+    rows = [
+        {"account_id": "a", "at": at, "kind": "email", "responded": True}
+        for at in (datetime(2023, 5, 17), datetime(2023, 5, 18))
+    ]
+    assert [row["responded"] for row in _known("touches", rows)] == [True, None]
+
+
+def test_a_value_that_settles_after_another_counts_from_that_one():
+    ticket = {"account_id": "a", "ticket_id": "t", "opened_at": datetime(2023, 4, 1), "csat": 5.0, "escalated": True}
+    (row,) = _known("tickets", [{**ticket, "resolved_at": datetime(2023, 5, 20)}])
+    assert (row["escalated"], row["csat"]) == (True, None)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def evaluation(request, tmp_path) -> dict:
     """What is said of a model trained on the outside data set that the test names."""
-    from features.publish import publish
+    from features.publish import Days, publish
     from training.train import train
 
     name = request.param
@@ -26,7 +26,7 @@ def evaluation(request, tmp_path) -> dict:
     settings = _settings(name, tmp_path)
     state, ends = open_state(settings), read_dataset(settings.data).observed_until
     assert ends is not None
-    publish(settings, state, ends, silent)
+    publish(settings, state, Days(ends), silent)
     return train(settings, state, ends, silent).evaluation
 
 

@@ -1,5 +1,7 @@
 """Adoption: how much, how widely and how steadily the product is used."""
 
+from functools import reduce
+
 from features.signals.declaration import signal
 
 
@@ -9,23 +11,68 @@ def events(usage, days):
     return usage.quantity.sum(where=usage.age <= days)
 
 
-@signal(unit="x", days=(7, 28), reach=2, actionable=True)
+@signal(unit="x", days=(7, 28, 91), reach=2, actionable=True)
 def events_trend(usage, days):
     """Events in the last {days} days, relative to the {days} days before."""
     recent = usage.quantity.sum(where=usage.age <= days).fill_null(0)
     return recent / usage.quantity.sum(where=(usage.age > days) & (usage.age <= 2 * days)).nullif(0)
 
 
+@signal(unit="x", days=(28,), reach=6, actionable=True)
+def events_of_peak(usage, days):
+    """Events in the last {days} days, relative to the best of the last six stretches of {days} days."""
+    sums = [
+        usage.quantity.sum(where=(usage.age > n * days) & (usage.age <= (n + 1) * days)).fill_null(0) for n in range(6)
+    ]
+    peak = reduce(lambda best, one: (one > best).ifelse(one, best), sums)
+    return sums[0] / peak.nullif(0)
+
+
+@signal(unit="share", days=(28, 91), actionable=True)
+def weekday_share(usage, days):
+    """Share of the events of the last {days} days that fell on Monday to Friday."""
+    recent = usage.age <= days
+    weekday = usage.occurred_at.day_of_week.index() < 5
+    return usage.quantity.sum(where=recent & weekday).fill_null(0) / usage.quantity.sum(where=recent).nullif(0)
+
+
 @signal(unit="days", days=(7, 28, 91), empty=0, actionable=True)
-def active_days(usage, days):
+def active_days(usage_days, days):
     """Days with at least one event in the last {days} days."""
-    return usage.occurred_at.truncate("D").nunique(where=usage.age <= days)
+    return usage_days.count(where=usage_days.age <= days)
+
+
+@signal(unit="weeks", days=(91,), empty=0, actionable=True)
+def active_weeks(usage_days, days):
+    """Weeks, counted back from now, with at least one event in the last {days} days."""
+    return (usage_days.age / 7).floor().nunique(where=usage_days.age < days)
+
+
+@signal(unit="days", days=(182,), actionable=True)
+def days_since_event(usage_days, days):
+    """Days since the last event, looking back {days} days."""
+    return usage_days.age.min(where=usage_days.age <= days)
+
+
+@signal(unit="days", days=(91,), actionable=True)
+def longest_quiet_spell(usage_days, days):
+    """The longest stretch without an event in the last {days} days, the one that lasts until now included."""
+    spell = usage_days.gap.max(where=usage_days.age <= days)
+    open_spell = usage_days.age.min()
+    return (spell > open_spell).ifelse(spell, open_spell)
+
+
+@signal(unit="x", days=(28, 91), actionable=True)
+def events_unevenness(usage_days, days):
+    """Spread of the events an active day, relative to their mean, in the last {days} days."""
+    daily = usage_days.events
+    return daily.std(where=usage_days.age <= days) / daily.mean(where=usage_days.age <= days).nullif(0)
 
 
 @signal(unit="kinds", days=(28, 91), empty=0, actionable=True)
-def event_kinds(usage, days):
+def event_kinds(usage_kinds, days):
     """Different kinds of events used in the last {days} days."""
-    return usage.event.nunique(where=usage.age <= days)
+    return usage_kinds.count(where=usage_kinds.age <= days)
 
 
 @signal(unit="kinds", days=(28,), reach=2, empty=0, actionable=True)
@@ -35,10 +82,22 @@ def event_kinds_change(usage, days):
     return usage.event.nunique(where=usage.age <= days) - usage.event.nunique(where=before)
 
 
-@signal(unit="days", days=(182,), actionable=True)
-def days_since_event(usage, days):
-    """Days since the last event, looking back {days} days."""
-    return usage.age.min(where=usage.age <= days)
+@signal(unit="kinds", days=(28,), empty=0, actionable=True)
+def new_event_kinds(usage_kinds, days):
+    """Kinds of events used for the first time in half a year in the last {days} days."""
+    return usage_kinds.count(where=usage_kinds.first_age <= days)
+
+
+@signal(unit="kinds", days=(28, 91), empty=0, actionable=True)
+def dropped_event_kinds(usage_kinds, days):
+    """Kinds of events used in the last half year, but not in the last {days} days."""
+    return usage_kinds.count(where=usage_kinds.age > days)
+
+
+@signal(unit="share", days=(28,), actionable=True)
+def main_event_kind_share(usage_kinds, days):
+    """Share of the events of the last {days} days that the most used kind made up."""
+    return usage_kinds[f"events_{days}d"].max() / usage_kinds[f"events_{days}d"].sum().nullif(0)
 
 
 @signal(unit="people", days=(7, 28, 91), actionable=True)
@@ -53,7 +112,7 @@ def peak_active_users(presence, days):
     return presence.people.max(where=presence.age <= days)
 
 
-@signal(unit="x", days=(28,), reach=2, actionable=True)
+@signal(unit="x", days=(28, 91), reach=2, actionable=True)
 def active_users_trend(presence, days):
     """People active on an average day of the last {days} days, relative to the {days} days before."""
     recent = presence.people.mean(where=presence.age <= days)
@@ -68,9 +127,57 @@ def active_users_unevenness(presence, days):
 
 
 @signal(unit="share", days=(28, 91), actionable=True)
+def stickiness(active_users, peak_active_users, days):  # noqa: ARG001 - the window is in the inputs' names
+    """People active on an average day of the last {days} days, as a share of the most on one day."""
+    return active_users / peak_active_users.nullif(0)
+
+
+@signal(unit="people", days=(28, 91), empty=0, actionable=True)
+def different_users(usage_people, days):
+    """Different people who did something in the last {days} days."""
+    return usage_people.count(where=usage_people.age <= days)
+
+
+@signal(unit="people", days=(28,), empty=0, actionable=True)
+def new_users(usage_people, days):
+    """People who did something for the first time in half a year in the last {days} days."""
+    return usage_people.count(where=usage_people.first_age <= days)
+
+
+@signal(unit="people", days=(28, 91), empty=0, actionable=True)
+def lost_users(usage_people, days):
+    """People who did something in the last half year, but nothing in the last {days} days."""
+    return usage_people.count(where=usage_people.age > days)
+
+
+@signal(unit="share", days=(28,), actionable=True)
+def main_user_share(usage_people, days):
+    """Share of the events of the last {days} days that the busiest person made."""
+    return usage_people[f"events_{days}d"].max() / usage_people[f"events_{days}d"].sum().nullif(0)
+
+
+@signal(unit="person-days", days=(28,), empty=0, actionable=True)
+def user_days(presence, days):
+    """The people active each day, added up over the last {days} days."""
+    return presence.people.sum(where=presence.age <= days)
+
+
+@signal(unit="days", days=(28,), actionable=True)
+def days_per_user(user_days, different_users, days):  # noqa: ARG001 - the window is in the inputs' names
+    """Days of the last {days} on which an average person who did something was active."""
+    return user_days / different_users.nullif(0)
+
+
+@signal(unit="share", days=(28, 91), actionable=True)
 def seat_utilisation(active_users, seats, days):  # noqa: ARG001 - the window is in the inputs' names
     """People active on an average day of the last {days} days, as a share of the seats paid for."""
     return active_users / seats.nullif(0)
+
+
+@signal(unit="share", days=(28,), actionable=True)
+def employees_reached(active_users, employees, days):  # noqa: ARG001 - the window is in the inputs' names
+    """People active on an average day of the last {days} days, as a share of those who work at the account."""
+    return active_users / employees.nullif(0)
 
 
 @signal(unit="events", days=(28,), actionable=True)

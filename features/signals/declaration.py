@@ -6,7 +6,8 @@
         return usage.quantity.sum(where=usage.age <= days)
 
 The function's name is the column (`events_7d`, `events_28d`), its docstring the sentence an analyst reads, its module
-the family. A parameter names a raw table as it was known (`features/cut.py`) or another signal; `days` is the window.
+the family. A parameter names a raw table as it was known (`features/cut.py`), a table derived from one
+(`features/derived.py`) or another signal; `days` is the window.
 """
 
 import hashlib
@@ -18,13 +19,14 @@ from typing import Any, Literal
 
 Kind = Literal["number", "category"]
 Formula = Callable[..., Any]
+ACRONYMS = frozenset({"mrr", "nps", "csat", "ces", "qbr"})
 
 
 @dataclass(frozen=True)
 class Signal:
     """One number or category known about a snapshot.
 
-    `inputs` are raw tables or other signals. `days` is how far back it looks, None: without limit.
+    `inputs` are tables or other signals. `days` is how far back it looks, None: without limit.
     `empty` is its value for an account that has no row in a table that is there. `direction` is +1 where a higher value
     can only raise the risk, -1 where it can only lower it, 0 where that is learned.
     """
@@ -46,8 +48,8 @@ class Signal:
     def label(self) -> str:
         """Its name as people would say it."""
         stem, _, window = self.name.rpartition("_")
-        words = (f"{stem} in {window[:-1]} days" if window[:-1].isdigit() else self.name).replace("_", " ")
-        return words.replace("mrr", "MRR")
+        words = (f"{stem} in {window[:-1]} days" if window[:-1].isdigit() else self.name).split("_")
+        return " ".join(word.upper() if word in ACRONYMS else word for word in words)
 
 
 def signal(  # noqa: PLR0913 - the declaration is the one place where everything about a signal is said

@@ -43,3 +43,21 @@ def known_for(accounts):
 def seats_of_employees(seats, employees):
     """Seats paid for, as a share of the people who work there."""
     return seats / employees.nullif(0)
+
+
+@signal(unit="0 or 1")
+def belongs_to_parent(accounts):
+    """1 where another account owns it, 0 where none does."""
+    return accounts.parent_id.notnull().cast("float64").max()
+
+
+@signal(unit="MRR per person")
+def mrr_per_employee(mrr, employees):
+    """Monthly recurring revenue for each person who works there."""
+    return mrr / employees.nullif(0)
+
+
+@signal(unit="days")
+def days_to_first_subscription(known_for, tenure):
+    """Days from becoming an account to its first subscription."""
+    return known_for - tenure

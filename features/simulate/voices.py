@@ -13,6 +13,7 @@ KIND_SHARES = (0.5, 0.2, 0.1, 0.2)
 LATE_SHARE = 0.03
 SURVEY_WEEKS = 12  # one round a quarter
 ASKED = 3  # people a round
+RESPONDENTS = ("person-1", "person-2", "person-3", "person-4")
 ANSWERED_SHARE = 0.2
 SCALES = {"nps": (0, 10), "csat": (1, 7)}
 
@@ -44,7 +45,7 @@ def tickets(life: Life, generator: np.random.Generator) -> Columns:
 
 def surveys(life: Life, generator: np.random.Generator) -> Columns:
     """Some people are asked each quarter, few answer, and the unhappy least; the score is the mood and noise."""
-    week, account, sent = _asked(life, generator)
+    week, account, sent, respondent = _asked(life, generator)
     size = len(week)
     mood = _mood(life)[week, account] + generator.normal(0.0, 0.8, size)
     answers = generator.random(size) < ANSWERED_SHARE * np.exp(-0.25 * np.maximum(mood, 0))
@@ -53,9 +54,7 @@ def surveys(life: Life, generator: np.random.Generator) -> Columns:
     score = np.where(kind == 0, 8.2 - 1.1 * mood, 5.6 - 0.7 * mood) + generator.normal(0.0, 1.3, size)
     return {
         "account_id": Text(account, account_ids(life.setting.population)),
-        "respondent_id": Text(
-            generator.integers(0, 4, size), np.array(["person-1", "person-2", "person-3", "person-4"])
-        ),
+        "respondent_id": Text(respondent, np.array(RESPONDENTS)),
         "kind": Text(kind, np.array(list(SCALES))),
         "sent_at": sent,
         "answered_at": np.where(answers, sent + generator.exponential(2.5, size), np.nan),
@@ -73,14 +72,17 @@ def _ticket_rate(life: Life) -> np.ndarray:
 
 
 def _asked(life: Life, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Who is asked when, in a quarterly round of its own for each account, and never in its first month."""
+    """When which person is asked, in a quarterly round of its own for each account, and never in its first month."""
     world, population = life.setting.world, life.setting.population
     turn = generator.integers(0, SURVEY_WEEKS, len(population.number))
     round_now = np.arange(world.weeks)[:, None] % SURVEY_WEEKS == turn
     week, account, sent = spread(np.where(round_now, ASKED, 0), world, generator=generator)
+    # A round asks different people: the first is drawn, the others follow in turn.
+    first = np.repeat(generator.integers(0, len(RESPONDENTS), len(sent) // ASKED), ASKED)
+    respondent = (first + np.arange(len(sent)) % ASKED) % len(RESPONDENTS)
     day = np.floor(sent)
     asked = in_service(life, account, day=day) & in_service(life, account, day=day - 30)
-    return week[asked], account[asked], sent[asked]
+    return week[asked], account[asked], sent[asked], respondent[asked]
 
 
 def _mood(life: Life) -> np.ndarray:

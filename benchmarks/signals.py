@@ -1,0 +1,330 @@
+"""How fast signals are computed and joined, each against the plain way of doing it, with the values compared.
+
+python benchmarks/signals.py configs/datasets/crm5          (any folder with the files of crm5)
+
+Computing: twelve signals of a few days, from the declarations, from SQL written by hand, and from pandas group-bys.
+Joining: snapshots x all signals through Feast, and through an ASOF join written by hand; each in a process of its own.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from configs.settings import DataSettings, EngineSettings, Settings
+from configs.state import State, open_state
+from features.catalogue import catalogue
+from features.compute import compute
+from features.dataset import read_dataset
+from features.engine import open_engine
+from features.history import complete_days
+from features.publish import Days, publish, published_edition
+from features.reading import clean, read_tables
+
+MAPPING = Path(__file__).parent.parent / "configs/datasets/crm5.toml"
+COMPUTED_DAYS = [datetime(2023, month, 1) for month in range(1, 7)]
+DATA_ENDS = datetime(2023, 7, 1)
+TWELVE = (
+    "events_7d",
+    "events_28d",
+    "events_91d",
+    "events_trend_28d",
+    "active_days_28d",
+    "active_days_91d",
+    "event_kinds_28d",
+    "days_since_event_182d",
+    "active_users_28d",
+    "peak_active_users_28d",
+    "mrr",
+    "tenure",
+)
+AS_THEY_ARE = """
+name = "contract"
+people = "counted"
+[sources]
+accounts = "accounts.parquet"
+subscriptions = "subscriptions.parquet"
+usage = "usage.parquet"
+"""
+SQL = """
+with used as (
+    select account_id,
+           sum(quantity) filter (age <= 7) as events_7d,
+           sum(quantity) filter (age <= 28) as events_28d,
+           sum(quantity) filter (age <= 91) as events_91d,
+           coalesce(sum(quantity) filter (age <= 28), 0)
+             / nullif(sum(quantity) filter (age > 28 and age <= 56), 0) as events_trend_28d,
+           count(distinct occurred_at::date) filter (age <= 28) as active_days_28d,
+           count(distinct occurred_at::date) filter (age <= 91) as active_days_91d,
+           count(distinct event) filter (age <= 28) as event_kinds_28d,
+           min(age) as days_since_event_182d
+    from (select *, date_diff('second', occurred_at, $as_of) / 86400 as age from 'usage.parquet'
+          where occurred_at < $as_of and occurred_at >= $as_of - interval 182 day and event <> 'active_users')
+    group by account_id
+), people as (
+    select account_id, avg(quantity) as active_users_28d, max(quantity) as peak_active_users_28d
+    from 'usage.parquet'
+    where occurred_at < $as_of and occurred_at >= $as_of - interval 28 day and event = 'active_users' and quantity > 0
+    group by account_id
+), billed as (
+    select account_id, sum(mrr) filter (running) as mrr,
+           max(date_diff('second', started_at, $as_of) / 86400) as tenure
+    from (select *, ended_at is null or ended_at >= $as_of as running from 'subscriptions.parquet'
+          where started_at < $as_of)
+    group by account_id having bool_or(running)
+)
+select * replace (
+    coalesce(events_7d, 0) as events_7d, coalesce(events_28d, 0) as events_28d, coalesce(events_91d, 0) as events_91d,
+    coalesce(active_days_28d, 0) as active_days_28d, coalesce(active_days_91d, 0) as active_days_91d,
+    coalesce(event_kinds_28d, 0) as event_kinds_28d)
+from billed left join used using (account_id) left join people using (account_id)
+"""
+ASOF = """
+select snapshots.account_id, snapshots.as_of, {columns}
+from (select *, as_of at time zone 'UTC' as asked from snapshots) as snapshots
+{joins}
+"""
+
+
+def write_tables(folder: Path, target: Path) -> None:
+    """The files of crm5 as the contract's tables, usage in the order of time, the same start for every way."""
+    dataset = read_dataset(DataSettings(dataset=MAPPING, folder=folder))
+    for name, table in clean(read_tables(open_engine(EngineSettings(), dataset), dataset)).items():
+        rows = table.rows.select(*table.given).order_by(str(table.contract.at))
+        pq.write_table(rows.to_pyarrow(), target / f"{name}.parquet", row_group_size=200_000)
+    (target / "contract.toml").write_text(AS_THEY_ARE)
+
+
+def declared(folder: Path) -> list[pd.DataFrame]:
+    """The twelve signals of every day, from the declarations."""
+    dataset = read_dataset(DataSettings(dataset=folder / "contract.toml"))
+    tables = clean(read_tables(open_engine(EngineSettings(), dataset), dataset))
+    signals = tuple(one for one in catalogue() if one.name in TWELVE)
+    return [compute(tables, signals, day).to_pyarrow().to_pandas() for day in COMPUTED_DAYS]
+
+
+def translated(folder: Path) -> list[str]:
+    """The queries that the declarations become, one a day and not run: a cost that does not grow with the data."""
+    dataset = read_dataset(DataSettings(dataset=folder / "contract.toml"))
+    tables = clean(read_tables(open_engine(EngineSettings(), dataset), dataset))
+    signals = tuple(one for one in catalogue() if one.name in TWELVE)
+    return [ibis.to_sql(compute(tables, signals, day), dialect="duckdb") for day in COMPUTED_DAYS]
+
+
+def by_hand(folder: Path) -> list[pd.DataFrame]:
+    """The same from one SQL query a day, as one would write it for these tables and signals alone."""
+    connection = duckdb.connect()
+    query = SQL.replace("from '", f"from '{folder}/")
+    return [connection.execute(query, {"as_of": day}).df() for day in COMPUTED_DAYS]
+
+
+def by_pandas(folder: Path) -> list[pd.DataFrame]:
+    """The same from pandas group-bys, the files read once."""
+    usage = pd.read_parquet(folder / "usage.parquet", columns=["account_id", "event", "occurred_at", "quantity"])
+    people = usage[(usage.event == "active_users") & (usage.quantity > 0)]
+    events, billed = usage[usage.event != "active_users"], pd.read_parquet(folder / "subscriptions.parquet")
+    return [_in_pandas(events, people, billed, day) for day in COMPUTED_DAYS]
+
+
+def _in_pandas(events: pd.DataFrame, people: pd.DataFrame, billed: pd.DataFrame, day: datetime) -> pd.DataFrame:
+    known = billed[billed.started_at < day]
+    running = known[known.ended_at.isna() | (known.ended_at >= day)]
+    rows = pd.DataFrame(index=pd.Index(running.account_id.unique(), name="account_id"))
+    rows["mrr"] = running.groupby("account_id").mrr.sum()
+    rows["tenure"] = _days(day - known.groupby("account_id").started_at.min())
+    recent = people[(people.occurred_at < day) & (people.occurred_at >= day - timedelta(days=28))]
+    rows["active_users_28d"] = recent.groupby("account_id").quantity.mean()
+    rows["peak_active_users_28d"] = recent.groupby("account_id").quantity.max()
+    return _usage_in_pandas(rows, events[events.occurred_at < day], day).reset_index()
+
+
+def _usage_in_pandas(rows: pd.DataFrame, usage: pd.DataFrame, day: datetime) -> pd.DataFrame:
+    def last(days: int) -> Any:
+        return usage[usage.occurred_at >= day - timedelta(days=days)]
+
+    for days in (7, 28, 91):
+        rows[f"events_{days}d"] = last(days).groupby("account_id").quantity.sum()
+    month_before = last(56)[last(56).occurred_at < day - timedelta(days=28)].groupby("account_id").quantity.sum()
+    rows["events_trend_28d"] = rows.events_28d.fillna(0) / month_before.replace(0, np.nan)
+    for days in (28, 91):
+        days_used = last(days).occurred_at.dt.floor("D")
+        rows[f"active_days_{days}d"] = days_used.groupby(last(days).account_id).nunique()
+    rows["event_kinds_28d"] = last(28).groupby("account_id").event.nunique()
+    rows["days_since_event_182d"] = _days(day - last(182).groupby("account_id").occurred_at.max())
+    counts = ["events_7d", "events_28d", "events_91d", "active_days_28d", "active_days_91d", "event_kinds_28d"]
+    return rows.fillna(dict.fromkeys(counts, 0))
+
+
+def _days(spans: Any) -> pd.Series:
+    return spans.dt.total_seconds() / 86_400
+
+
+def through_feast(settings: Settings, state: State, snapshots: pd.DataFrame) -> pd.DataFrame:
+    """All signals of the snapshots, as training reads them."""
+    from features.store import open_store, read_history
+
+    return read_history(open_store(state, settings.name), snapshots)
+
+
+def through_asof(settings: Settings, state: State, snapshots: pd.DataFrame) -> pd.DataFrame:
+    """The same from the same files, by an ASOF join per family."""
+    del settings
+    place, _ = published_edition(state)
+    columns = ", ".join(one.name for one in place.signals)
+    joins = "\n".join(
+        f"asof left join (from '{place.files_of(family)}') as {family}"
+        f" on {family}.account_id = snapshots.account_id and {family}.event_timestamp <= asked"
+        for family in place.families
+    )
+    connection = duckdb.connect()
+    connection.execute("set timezone = 'UTC'")
+    connection.register("snapshots", snapshots)
+    return connection.execute(ASOF.format(columns=columns, joins=joins)).df()
+
+
+def measure_computing(folder: Path, repeats: int) -> dict[str, Any]:
+    """The best seconds of each way, their ratios, and how many values were compared; AssertionError where they differ.
+
+    The ways take turns, and ratios are of processor seconds: both keep other work on the machine out of the figures.
+    """
+    ways = {"declared": declared, "sql": by_hand, "pandas": by_pandas}
+    with tempfile.TemporaryDirectory() as tables:
+        write_tables(folder, Path(tables))
+        runs = [{way: _timed(work, Path(tables)) for way, work in ways.items()} for _ in range(repeats)]
+        translating = [_timed(translated, Path(tables))[0] for _ in range(repeats)]
+    for way in ways:
+        for mine, theirs in zip(runs[0]["declared"][1], runs[0][way][1], strict=True):
+            _assert_same(mine.set_index("account_id"), theirs.set_index("account_id")[[*TWELVE]])
+    best: dict[str, Any] = {
+        way: {unit: min(run[way][0][unit] for run in runs) for unit in ("wall", "processor")} for way in ways
+    }
+    to_sql = best["declared"]["processor"] / best["sql"]["processor"]
+    to_pandas = best["pandas"]["processor"] / best["declared"]["processor"]
+    compared = sum(len(one) for one in runs[0]["declared"][1]) * len(TWELVE)
+    best["of which translating"] = {unit: min(run[unit] for run in translating) for unit in ("wall", "processor")}
+    return {"seconds": best, "to_sql": to_sql, "pandas_to_ours": to_pandas, "values": compared}
+
+
+def _timed(work: Callable[[Path], list[Any]], folder: Path) -> tuple[dict[str, float], list[Any]]:
+    wall, processor = time.perf_counter(), time.process_time()
+    found = work(folder)
+    return {"wall": time.perf_counter() - wall, "processor": time.process_time() - processor}, found
+
+
+def measure_joining(folder: Path, snapshots: int) -> dict[str, Any]:
+    """Seconds and peak memory of the two joins, each in a process of its own; AssertionError where values differ."""
+    with tempfile.TemporaryDirectory() as temporary:
+        settings = Settings(name="benchmark", state=Path(temporary), data=DataSettings(dataset=MAPPING, folder=folder))
+        state = open_state(settings)
+        publish(settings, state, Days(DATA_ENDS), lambda *_: None)
+        asked = sampled(state, snapshots)
+        ours, values = _apart(through_feast, settings, state, asked)
+        plain, others = _apart(through_asof, settings, state, asked)
+        keys = ["account_id", "as_of"]
+        _assert_same(values.set_index(keys), others.set_index(keys)[[*values.columns.drop(keys)]])
+    signals = len(values.columns) - len(keys)
+    return {
+        "feast": ours,
+        "asof": plain,
+        "to_asof": ours["seconds"] / plain["seconds"],
+        "values": values[keys[0]].size * signals,
+    }
+
+
+def sampled(state: State, snapshots: int) -> pd.DataFrame:
+    """Accounts on days of which most were never published, so that a join has to look back."""
+    place, _ = published_edition(state)
+    days = pd.date_range(complete_days(place)[0], DATA_ENDS, freq="D")
+    accounts = duckdb.sql(f"select distinct account_id from '{place.files_of('billing')}' order by 1").df().account_id
+    chance = np.random.default_rng(7)
+    pairs = chance.choice(len(accounts) * len(days), min(snapshots, len(accounts) * len(days)), replace=False)
+    rows = {"account_id": accounts.to_numpy()[pairs // len(days)], "as_of": days.to_numpy()[pairs % len(days)]}
+    return pd.DataFrame(rows).astype({"as_of": "datetime64[us]"})
+
+
+def _apart(work: Callable[..., pd.DataFrame], *arguments: Any) -> tuple[dict[str, float], pd.DataFrame]:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_with_cost, (work, *arguments))
+
+
+def _with_cost(work: Callable[..., pd.DataFrame], *arguments: Any) -> tuple[dict[str, float], pd.DataFrame]:
+    begun = time.perf_counter()
+    found = work(*arguments)
+    seconds = time.perf_counter() - begun
+    # `ru_maxrss` would be that of the process which started this one.
+    (peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return {"seconds": seconds, "peak_megabytes": int(peak.split()[1]) / 1024}, found
+
+
+def _assert_same(one: pd.DataFrame, other: pd.DataFrame) -> None:
+    first, second = (frame.sort_index(axis="columns").sort_index() for frame in (one, other))
+    pd.testing.assert_frame_equal(first, second, check_dtype=False, rtol=1e-9, atol=0)
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+    packages = {name: version(name) for name in ("duckdb", "ibis-framework", "pandas", "feast")}
+    facts = {"processors": os.cpu_count(), "memory_gigabytes": round(memory), "load": round(os.getloadavg()[0], 1)}
+    return {"system": platform.platform(), **facts, "python": platform.python_version(), **packages}
+
+
+def show(measured: dict[str, Any]) -> None:
+    """The measurement as tables for people."""
+    console, computing, joining = Console(), measured["computing"], measured["joining"]
+    table = Table(
+        "way",
+        "seconds",
+        "processor seconds",
+        title=f"{len(TWELVE)} signals of {len(COMPUTED_DAYS)} days",
+        title_justify="left",
+    )
+    for way, seconds in computing["seconds"].items():
+        table.add_row(way, f"{seconds['wall']:.2f}", f"{seconds['processor']:.2f}")
+    console.print(table)
+    console.print(f"{computing['values']:,} values, all equal. Ours takes {computing['to_sql']:.2f}x the SQL by hand")
+    console.print(f"and is {computing['pandas_to_ours']:.1f}x as fast as pandas.")
+    title = f"{measured['snapshots']:,} snapshots x all signals"
+    table = Table("join", "seconds", "peak MB", title=title, title_justify="left")
+    for way in ("feast", "asof"):
+        table.add_row(way, f"{joining[way]['seconds']:.2f}", f"{joining[way]['peak_megabytes']:,.0f}")
+    console.print(table)
+    console.print(
+        f"{joining['values']:,} values, all equal. Feast takes {joining['to_asof']:.2f}x the ASOF join by hand."
+    )
+    console.print(", ".join(f"{name} {fact}" for name, fact in measured["machine"].items()))
+
+
+def main() -> None:
+    """Measure what the arguments ask for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--snapshots", type=int, default=100_000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--json", action="store_true", help="print JSON for machines")
+    asked = parser.parse_args()
+    folder = asked.folder.resolve()
+    computing, joining = measure_computing(folder, asked.repeats), measure_joining(folder, asked.snapshots)
+    measured = {"computing": computing, "joining": joining, "snapshots": asked.snapshots, "machine": machine()}
+    sys.stdout.write(json.dumps(measured, indent=1) + "\n") if asked.json else show(measured)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""The engine: where the expressions run, DuckDB in this process or Spark, with every source of a data set as a view.
+
+The selects of a mapping are written in DuckDB's SQL and translated for Spark, so one mapping serves both.
+"""
+
+# pyright: reportMissingImports=false
+# (pyspark comes with an extra of its own)
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from configs.errors import ConfigError, DataError
+from configs.settings import EngineSettings
+from features.dataset import Dataset
+
+MAPPING_DIALECT = "duckdb"
+TEXT_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+SPARK_OPTIONS = {
+    "spark.app.name": "oarlock",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.extraJavaOptions": "-Duser.timezone=UTC",
+    "spark.sql.session.timeZone": "UTC",
+    # DuckDB answers null to a division by zero, where ANSI Spark refuses the whole query.
+    "spark.sql.ansi.enabled": "false",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # An instant that a file stores without a zone stays without one.
+    "spark.sql.timestampType": "TIMESTAMP_NTZ",
+    "spark.sql.legacy.parquet.nanosAsLong": "true",
+    "spark.log.level": "FATAL",
+}
+NANOSECONDS = (pa.timestamp("ns"), pa.timestamp("ns", tz="UTC"))
+SPARK_TEXT = {"header": True, "inferSchema": True}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An open connection.
+
+    `backend` runs expressions, `refusals` are what it raises for SQL or files it rejects, `view` names some files.
+    """
+
+    backend: Any
+    refusals: tuple[type[Exception], ...]
+    view: Callable[[str, list[str]], None]
+
+    def select(self, sql: str) -> ir.Table:
+        """The rows of a select in the mapping's dialect."""
+        return self.backend.sql(sql, dialect=MAPPING_DIALECT)
+
+
+def open_engine(settings: EngineSettings, dataset: Dataset) -> Engine:
+    """The engine of the settings, in which every source of the data set is a view.
+
+    Raises ConfigError where the engine is not installed, DataError for a file that cannot be read.
+    """
+    engine = _spark(settings) if settings.kind == "spark" else _duckdb(settings)
+    for source, files in dataset.files.items():
+        try:
+            engine.view(source, [str(file) for file in files])
+        except engine.refusals as problem:
+            raise DataError(f"{files[0]} cannot be read: {first_line(problem)}.", "Is it Parquet or CSV?") from None
+    return engine
+
+
+def first_line(problem: Exception) -> str:
+    """What an engine says in its first line, without the query behind it."""
+    return str(problem).splitlines()[0].rstrip(".")
+
+
+def _duckdb(settings: EngineSettings) -> Engine:
+    import duckdb
+
+    limits = {"threads": settings.threads, "memory_limit": settings.memory_limit}
+    backend = ibis.duckdb.connect(**{name: limit for name, limit in limits.items() if limit is not None})
+    backend.raw_sql("set timezone = 'UTC'")
+    return Engine(backend, (duckdb.Error,), partial(_view_in_duckdb, backend))
+
+
+def _view_in_duckdb(backend: Any, source: str, paths: list[str]) -> None:
+    if _is_text(paths):
+        backend.read_csv(paths, table_name=source, sample_size=-1)
+    else:
+        backend.read_parquet(paths, table_name=source)
+
+
+def _spark(settings: EngineSettings) -> Engine:
+    try:
+        from pyspark.errors import PySparkException
+        from pyspark.sql import SparkSession
+    except ModuleNotFoundError:
+        raise ConfigError('engine.kind = "spark" needs PySpark.', "pip install oarlock[spark]") from None
+    builder = SparkSession.builder.master(settings.master)
+    for name, value in {**SPARK_OPTIONS, **settings.options}.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    return Engine(ibis.pyspark.connect(session), (PySparkException, pa.ArrowInvalid), partial(_view_in_spark, session))
+
+
+def _view_in_spark(session: Any, source: str, paths: list[str]) -> None:
+    rows = session.read.csv(paths, **SPARK_TEXT) if _is_text(paths) else _parquet_in_spark(session, paths)
+    rows.createOrReplaceTempView(source)
+
+
+def _parquet_in_spark(session: Any, paths: list[str]) -> Any:
+    """The files' rows; instants in nanoseconds, as pandas writes them, come to Spark as numbers and are put right."""
+    from pyspark.sql.functions import expr
+
+    in_nanoseconds = [field.name for field in pq.read_schema(paths[0]) if field.type in NANOSECONDS]
+    instants = {name: expr(f"cast(timestamp_micros(`{name}` div 1000) as timestamp_ntz)") for name in in_nanoseconds}
+    rows = session.read.parquet(*paths)
+    return rows.withColumns(instants) if instants else rows
+
+
+def _is_text(paths: list[str]) -> bool:
+    return paths[0].lower().endswith(TEXT_ENDINGS)

@@ -1,0 +1,213 @@
+"""The reference engine: a few signals computed the slow, obvious way, one account, row and comparison at a time.
+
+It shares nothing with the product but the names of signals, tables and columns.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+Row = dict[str, Any]
+HAPPENED = {
+    "accounts": "created_at",
+    "subscriptions": "started_at",
+    "usage": "occurred_at",
+    "tickets": "opened_at",
+    "invoices": "issued_at",
+    "surveys": "sent_at",
+    "touches": "at",
+    "contacts": "joined_at",
+}
+BECAME_KNOWN = {
+    "subscriptions": {"ended_at": "ended_at"},
+    "tickets": {"first_response_at": "first_response_at", "resolved_at": "resolved_at"},
+    "invoices": {"paid_at": "paid_at"},
+    "surveys": {"answered_at": "answered_at", "score": "answered_at"},
+    "contacts": {"left_at": "left_at"},
+    "milestones": {"reached_at": "reached_at"},
+}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One account, and everything that was ever written down about anyone."""
+
+    company: dict[str, list[Row]]
+    account: str
+    as_of: datetime
+
+    def __getitem__(self, table: str) -> Iterator[Row]:
+        """The account's rows of a table, as somebody who looked just before `as_of` would have seen them."""
+        for row in self.company[table]:
+            late = row["recorded_at"] is not None and row["recorded_at"] >= self.as_of
+            ahead = table in HAPPENED and row[HAPPENED[table]] >= self.as_of
+            if row["account_id"] == self.account and not late and not ahead:
+                yield {name: self._seen(table, row, name) for name in row}
+
+    def _seen(self, table: str, row: Row, name: str) -> Any:
+        known_at = row[BECAME_KNOWN.get(table, {}).get(name, name)]
+        hidden = name in BECAME_KNOWN.get(table, {}) and (known_at is None or known_at >= self.as_of)
+        return None if hidden else row[name]
+
+    def age(self, instant: datetime) -> float:
+        """Days from an instant to `as_of`."""
+        return (self.as_of - instant) / timedelta(days=1)
+
+    def within(self, instant: datetime | None, days: int) -> bool:
+        """Whether an instant lies in the last `days` days."""
+        return instant is not None and self.age(instant) <= days
+
+
+def snapshots(company: dict[str, list[Row]], as_of: datetime) -> list[Snapshot]:
+    """Every account with a subscription that runs at `as_of`."""
+    accounts = sorted({row["account_id"] for row in company["subscriptions"]})
+    seen = [Snapshot(company, account, as_of) for account in accounts]
+    return [one for one in seen if any(row["ended_at"] is None for row in one["subscriptions"])]
+
+
+def _events(seen: Snapshot, newest: int, oldest: int) -> float:
+    total = 0.0
+    for row in seen["usage"]:
+        if row["event"] != "active_users" and newest < seen.age(row["occurred_at"]) <= oldest:
+            total += 1 if row["quantity"] is None else row["quantity"]
+    return total
+
+
+def events_28d(seen: Snapshot) -> float:
+    return _events(seen, newest=-1, oldest=28)
+
+
+def events_trend_28d(seen: Snapshot) -> float | None:
+    before = _events(seen, newest=28, oldest=56)
+    return _events(seen, newest=-1, oldest=28) / before if before else None
+
+
+def lost_users_28d(seen: Snapshot) -> float:
+    named = [row for row in seen["usage"] if row["user_id"] and row["event"] != "active_users"]
+    half_a_year = {row["user_id"] for row in named if seen.within(row["occurred_at"], 182)}
+    return len(half_a_year - {row["user_id"] for row in named if seen.within(row["occurred_at"], 28)})
+
+
+def longest_quiet_spell_91d(seen: Snapshot) -> float | None:
+    latest: dict[date, datetime] = {}
+    for row in seen["usage"]:
+        if row["event"] != "active_users" and seen.within(row["occurred_at"], 182):
+            day = row["occurred_at"].date()
+            latest[day] = max(latest.get(day, row["occurred_at"]), row["occurred_at"])
+    ages = [seen.age(latest[day]) for day in sorted(latest)]
+    spells = [before - after for before, after in pairwise(ages) if after <= 91]
+    return max([*spells, ages[-1]]) if ages else None
+
+
+def mrr_change_182d(seen: Snapshot) -> float | None:
+    now = then = 0.0
+    half_a_year_ago = seen.as_of - timedelta(days=182)
+    for row in seen["subscriptions"]:
+        now += row["mrr"] if row["ended_at"] is None else 0
+        ran = row["started_at"] < half_a_year_ago and (row["ended_at"] is None or row["ended_at"] >= half_a_year_ago)
+        then += row["mrr"] if ran else 0
+    return now / then if then else None
+
+
+def downsells_364d(seen: Snapshot) -> float:
+    steps: dict[date, list[tuple[datetime, float]]] = {}
+    for row in seen["subscriptions"]:
+        steps.setdefault(row["started_at"].date(), []).append((row["started_at"], row["mrr"]))
+        if row["ended_at"] is not None:
+            steps.setdefault(row["ended_at"].date(), []).append((row["ended_at"], -row["mrr"]))
+    first = min(steps)
+    down = [day for day, step in steps.items() if day != first and round(sum(money for _, money in step), 2) < 0]
+    return sum(1 for day in down if seen.within(max(at for at, _ in steps[day]), 364))
+
+
+def first_response_91d(seen: Snapshot) -> float | None:
+    tickets = [row for row in seen["tickets"] if seen.within(row["opened_at"], 91) and row["first_response_at"]]
+    waited = [(row["first_response_at"] - row["opened_at"]) / timedelta(hours=1) for row in tickets]
+    return sum(waited) / len(waited) if waited else None
+
+
+def backlog_growth_28d(seen: Snapshot) -> float:
+    growth = 0
+    for row in seen["tickets"]:
+        growth += seen.within(row["opened_at"], 28)
+        growth -= seen.within(row["resolved_at"], 28)
+    return growth
+
+
+def contact_turnover_182d(seen: Snapshot) -> float | None:
+    then = gone = 0
+    for row in seen["contacts"]:
+        if seen.age(row["joined_at"]) > 182 and (row["left_at"] is None or seen.within(row["left_at"], 182)):
+            then += 1
+            gone += row["left_at"] is not None
+    return gone / then if then else None
+
+
+def last_nps(seen: Snapshot) -> float | None:
+    answers = [
+        row for row in seen["surveys"] if row["kind"] == "nps" and None not in (row["answered_at"], row["score"])
+    ]
+    answers.sort(key=lambda row: (row["answered_at"], row["score"]))
+    return answers[-1]["score"] if answers else None
+
+
+def late_payment_share_364d(seen: Snapshot) -> float | None:
+    due = late = 0
+    for row in seen["invoices"]:
+        if row["due_at"] is not None and 1 < seen.age(row["due_at"]) <= 364:
+            due += 1
+            late += row["paid_at"] is None or row["paid_at"] > row["due_at"] + timedelta(days=1)
+    return late / due if due else None
+
+
+def unanswered_in_a_row(seen: Snapshot) -> float:
+    settled = [row for row in seen["touches"] if seen.age(row["at"]) > 14 and row["responded"] is not None]
+    settled.sort(key=lambda row: (row["at"], row["responded"]))
+    run = 0
+    while settled and not settled[-1]["responded"]:
+        settled.pop()
+        run += 1
+    return run
+
+
+def usual_gap_364d(seen: Snapshot) -> float | None:
+    touches = sorted(row["at"] for row in seen["touches"] if seen.within(row["at"], 364))
+    gaps = [(later - earlier) / timedelta(days=1) for earlier, later in pairwise(touches)]
+    return sum(gaps) / len(gaps) if gaps else None
+
+
+def onboarding_stalled(seen: Snapshot) -> float | None:
+    overdue, reached = False, []
+    for row in seen["milestones"]:
+        if row["reached_at"] is not None:
+            reached.append(row["reached_at"])
+        elif row["due_at"] is not None and row["due_at"] < seen.as_of:
+            overdue = True
+    if not overdue:
+        return 0
+    started = [row["created_at"] for row in seen["accounts"]]
+    last = max(reached) if reached else max(started, default=None)
+    return None if last is None else seen.age(last)
+
+
+REFERENCE: dict[str, Callable[[Snapshot], float | None]] = {
+    formula.__name__: formula
+    for formula in (
+        events_28d,
+        events_trend_28d,
+        lost_users_28d,
+        longest_quiet_spell_91d,
+        mrr_change_182d,
+        downsells_364d,
+        first_response_91d,
+        backlog_growth_28d,
+        contact_turnover_182d,
+        last_nps,
+        late_payment_share_364d,
+        unanswered_in_a_row,
+        usual_gap_364d,
+        onboarding_stalled,
+    )
+}

@@ -1,0 +1,54 @@
+"""The catalogue: what is declared about every signal; the test's name finishes the sentence "it ..."."""
+
+import re
+from collections import Counter
+from dataclasses import replace
+
+from features.catalogue import FAMILIES, catalogue, signal_set
+from features.derived import DERIVED
+from features.tables import CONTRACT
+
+
+def test_has_signals_of_every_family():
+    assert set(Counter(one.family for one in catalogue())) == set(FAMILIES)
+
+
+def test_names_no_two_signals_alike():
+    assert [name for name, times in Counter(one.name for one in catalogue()).items() if times > 1] == []
+
+
+def test_says_one_sentence_about_each():
+    assert [one.name for one in catalogue() if not re.fullmatch(r"[A-Z0-9][^{}\n]*\.", one.sentence)] == []
+
+
+def test_gives_every_number_a_unit():
+    assert [one.name for one in catalogue() if one.kind == "number" and not one.unit] == []
+
+
+def test_leaves_the_direction_of_usage_tickets_and_survey_scores_to_be_learned():
+    open_families = {"adoption", "value", "support", "sentiment"}
+    assert [one.name for one in catalogue() if one.direction and one.family in open_families] == []
+
+
+def test_takes_plays_for_treatments_not_for_signals():
+    assert [one.name for one in catalogue() if "plays" in one.inputs] == []
+
+
+def test_names_no_signal_like_a_table():
+    assert {one.name for one in catalogue()}.isdisjoint(CONTRACT.keys() | DERIVED.keys())
+
+
+def test_speaks_of_a_signal_as_people_would():
+    labels = {one.name: one.label for one in catalogue()}
+    assert labels["last_nps_age"] == "last NPS age"
+    assert labels["tickets_opened_28d"] == "tickets opened in 28 days"
+
+
+def test_has_another_hash_when_a_signal_is_computed_differently():
+    (one, *_) = catalogue()
+    assert signal_set([one]) != signal_set([replace(one, fingerprint="another")])
+
+
+def test_tells_the_windows_of_one_formula_apart():
+    seven, twenty_eight = (one for one in catalogue() if one.name in {"events_7d", "events_28d"})
+    assert seven.fingerprint != twenty_eight.fingerprint

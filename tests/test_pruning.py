@@ -1,0 +1,69 @@
+"""Pruning: a day reads only the part of the history that its longest window needs."""
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from configs.settings import DataSettings, EngineSettings
+from features.catalogue import catalogue
+from features.compute import carried, compute
+from features.dataset import read_dataset
+from features.engine import Engine, open_engine
+from features.reading import clean, read_tables
+
+BEGINS, AS_OF = datetime(2020, 1, 1), datetime(2023, 1, 1)
+DAYS = (AS_OF - BEGINS).days
+EVENTS_A_DAY = 200
+MAPPING = """
+name = "long"
+[sources]
+accounts = "accounts.parquet"
+subscriptions = "subscriptions.parquet"
+usage = "usage/*.parquet"
+"""
+
+
+def _write(folder: Path, stored_as: pa.DataType) -> None:
+    """Three years of usage, a file a year and a row group a month, its instants stored as this type."""
+    (folder / "usage").mkdir()
+    (folder / "long.toml").write_text(MAPPING)
+    begins = pa.array([BEGINS], pa.timestamp("us"))
+    pq.write_table(pa.table({"account_id": ["a"], "created_at": begins}), folder / "accounts.parquet")
+    subscription = {"account_id": ["a"], "subscription_id": ["s"], "mrr": [1.0], "started_at": begins}
+    pq.write_table(pa.table(subscription), folder / "subscriptions.parquet")
+    step = timedelta(days=1) / EVENTS_A_DAY
+    for year in range(3):
+        days = [number for number in range(DAYS * EVENTS_A_DAY) if number // (DAYS * EVENTS_A_DAY // 3 + 1) == year]
+        instants = pa.array([BEGINS + step * number for number in days], pa.timestamp("us")).cast(stored_as)
+        usage = {"account_id": ["a"] * len(days), "occurred_at": instants, "event": [str(n) for n in days]}
+        pq.write_table(pa.table(usage), folder / f"usage/{year}.parquet", row_group_size=30 * EVENTS_A_DAY)
+
+
+def _bytes_read(engine: Engine, rows: ibis.Table) -> int:
+    (plan,) = engine.backend.raw_sql(f"explain (analyze, format json) {ibis.to_sql(rows, dialect='duckdb')}").fetchall()
+    return json.loads(plan[1])["total_bytes_read"]
+
+
+@pytest.mark.parametrize(
+    "stored_as",
+    [pa.timestamp("us"), pa.timestamp("ms"), pa.timestamp("us", tz="UTC"), pa.timestamp("ns")],
+    ids=str,
+)
+def test_a_day_of_a_short_window_reads_a_fraction_of_the_usage_however_its_instants_are_stored(
+    tmp_path: Path, stored_as: pa.DataType
+):
+    _write(tmp_path, stored_as)
+    dataset = read_dataset(DataSettings(dataset=tmp_path / "long.toml"))
+    engine = open_engine(EngineSettings(threads=1), dataset)
+    engine.backend.raw_sql("set enable_external_file_cache = false")
+    tables = clean(read_tables(engine, dataset))
+    signals = carried(tables, catalogue(), "named")
+    month = tuple(one for one in signals if one.inputs[0] == "usage" and one.days in {7, 28})
+    of_all = sum(file.stat().st_size for file in dataset.files["usage"])
+    assert month
+    assert 0 < _bytes_read(engine, compute(tables, month, AS_OF)) < of_all / 100
