@@ -21,7 +21,7 @@ from rich.table import Table
 from configs.settings import Settings, read_settings
 from configs.state import open_state
 from features.publish import Days, publish
-from training.evaluation import Evaluation, evaluate
+from training.evaluation import Cases, Evaluation, evaluate
 from training.fit import Recipe, fit
 from training.model import ChurnModel, encode
 from training.panel import CHURNED, Panel, build_panel
@@ -68,8 +68,11 @@ def _judge(settings: Settings, panel: Panel) -> dict[str, Evaluation]:
     scope = test[test.tenure >= KNOWN_FOR_DAYS].reset_index(drop=True)
     churned, matrix = scope[CHURNED].to_numpy(), encode(scope, model.inputs)
     return {
-        "Oarlock": evaluate(churned, model.risks(matrix)),
-        "LightGBM untuned, same signals": evaluate(churned, _plain(model, known, matrix)),
+        name: evaluate(Cases(churned), risks, settings.evaluation)
+        for name, risks in (
+            ("Oarlock", model.risks(matrix)),
+            ("LightGBM untuned, same signals", _plain(model, known, matrix)),
+        )
     }
 
 

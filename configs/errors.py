@@ -4,6 +4,7 @@ OarlockError
 ├── ConfigError        the settings or a mapping cannot be read               exit 2
 ├── DataError          a raw table breaks the contract                        exit 3
 ├── NothingToLearn     the data holds no answer a model could learn from      exit 4
+│   └── LabelsRefused  the answers would teach a model something else
 ├── NotReady           a step that must come first has not been taken         exit 5, HTTP 503
 │   └── NoChampion     no model has been promoted yet
 ├── PromotionRefused   the model has not earned the champion's place          exit 6
@@ -43,6 +44,12 @@ class NothingToLearn(OarlockError):
 
     code = "nothing_to_learn"
     exit_code = 4
+
+
+class LabelsRefused(NothingToLearn):
+    """The answers would teach a model something else than who will leave (see `training/lint.py`)."""
+
+    code = "labels_refused"
 
 
 class NotReady(OarlockError):

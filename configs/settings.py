@@ -16,6 +16,8 @@ from configs.errors import ConfigError
 
 Days = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Amount = Annotated[float, Field(gt=0)]
+LabelMode = Literal["contract", "inactivity", "event", "contraction"]
 ENVIRONMENT_PREFIX = "OARLOCK_"
 
 
@@ -79,11 +81,34 @@ class SnapshotSettings(Section):
 
 
 class LabelSettings(Section):
-    """What counts as churn: no subscription from a day in the horizon on, and none again within the grace."""
+    """What counts as churn, by mode.
 
+    contract: no subscription from a day in the horizon on, and none again within the grace.
+    event: a notice given in the horizon.
+    inactivity: `inactive_days` without usage inside the horizon, of accounts active within `active_within_days`.
+    contraction: recurring revenue down by `contraction_share` or more, but not gone.
+    """
+
+    mode: LabelMode = "contract"
     lead_days: Days = 0
     horizon_days: Annotated[int, Field(ge=1)] = 90
     grace_days: Days = 30
+    inactive_days: Annotated[int, Field(ge=1)] = 90
+    active_within_days: Annotated[int, Field(ge=1)] = 180
+    contraction_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    # An account whose paid term runs past the horizon may not be able to leave in it.
+    locked_in: Literal["negative", "left_out"] = "negative"
+
+    @property
+    def active_within(self) -> int | None:
+        """How recently an account must have been active to be at risk; None where a running subscription decides."""
+        return self.active_within_days if self.mode == "inactivity" else None
+
+    @model_validator(mode="after")
+    def _fits(self) -> "LabelSettings":
+        if self.mode == "inactivity" and self.inactive_days > self.horizon_days:
+            raise ValueError("inactive_days must fit inside horizon_days")
+        return self
 
 
 class TrainingSettings(Section):
@@ -101,6 +126,50 @@ class TrainingSettings(Section):
     calibration_snapshots: Annotated[int, Field(ge=1)] = 3
     test_snapshots: Annotated[int, Field(ge=1)] = 1
     fewest_churned: Annotated[int, Field(ge=2)] = 20
+
+
+class ProfitSettings(Section):
+    """What keeping an account is worth: the defaults are those of Verbraken, Verbeke & Baesens (2013).
+
+    An account that would leave and is made the offer stays with a probability drawn from Beta(`alpha`, `beta`).
+    """
+
+    lifetime_value: Amount = 200.0
+    offer_cost: Annotated[float, Field(ge=0)] = 10.0
+    contact_cost: Annotated[float, Field(ge=0)] = 1.0
+    alpha: Amount = 6.0
+    beta: Amount = 14.0
+
+
+class EvaluationSettings(Section):
+    """How a model is judged: on `origins` test days `origin_days` apart (the horizon where that is left out).
+
+    `capacity` is how many accounts the team can call from one day's list. `grouped_folds` above 1 also judges risks of
+    accounts that were kept out of the fit, at the cost of that many fits. A baseline is beaten where the paired
+    interval at `beaten_at` lies on one side: 0.9 lets a model that is no better pass once in 20 times.
+    """
+
+    origins: Annotated[int, Field(ge=1)] = 3
+    origin_days: Annotated[int, Field(ge=1)] | None = None
+    grouped_folds: Annotated[int, Field(ge=0)] = 0
+    resamples: Annotated[int, Field(ge=20)] = 200
+    capacity: Annotated[int, Field(ge=1)] = 50
+    beaten_at: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    profit: ProfitSettings = ProfitSettings()
+
+
+class HealthScoreSettings(Section):
+    """A score weighted by hand, as a baseline: a weight per signal, positive where a high value is healthy."""
+
+    weights: dict[str, float] = {}
+
+
+class LeakageSettings(Section):
+    """From when a model is suspected of knowing the answer: AUC of one signal alone, its fall with the lead."""
+
+    signal_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.9
+    leads: tuple[Days, ...] = (0, 7, 14, 30)
+    cliff: Share = 0.1
 
 
 class BandSettings(Section):
@@ -151,6 +220,9 @@ class Settings(BaseSettings):
     snapshots: SnapshotSettings = SnapshotSettings()
     label: LabelSettings = LabelSettings()
     training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    health_score: HealthScoreSettings = HealthScoreSettings()
+    leakage: LeakageSettings = LeakageSettings()
     bands: BandSettings = BandSettings()
     serving: ServingSettings = ServingSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
@@ -207,7 +279,7 @@ def _paths_from(content: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _refuse_unknown_overrides(environment: os._Environ[str]) -> None:
-    known = {name.upper() for name in Settings.model_fields} | {"CONFIG"}
+    known = {name.upper() for name in Settings.model_fields} | {"CONFIG", "OUTSIDE_DATA"}
     for variable in environment:
         section = variable.removeprefix(ENVIRONMENT_PREFIX).split("__")[0]
         if variable.startswith(ENVIRONMENT_PREFIX) and section not in known:

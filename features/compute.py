@@ -20,15 +20,22 @@ from features.tables import CONTRACT
 COLUMN_TYPES = {"number": "float64", "category": "string"}
 
 
-def snapshots(tables: Mapping[str, RawTable], as_of: datetime) -> ir.Table:
-    """The accounts that could leave: those with a subscription running at `as_of`, one row each."""
+def snapshots(tables: Mapping[str, RawTable], as_of: datetime, active_within: int | None = None) -> ir.Table:
+    """The accounts that could leave: those with a subscription running at `as_of`, one row each.
+
+    Where there are no contracts, those with a row of usage in the last `active_within` days.
+    """
+    if active_within is not None:
+        return as_known(tables["usage"].rows, CONTRACT["usage"], as_of, active_within).select(KEY).distinct()
     known = as_known(tables["subscriptions"].rows, CONTRACT["subscriptions"], as_of)
     return known.filter(known.ended_at.isnull()).select(KEY).distinct()
 
 
-def compute(tables: Mapping[str, RawTable], signals: tuple[Signal, ...], as_of: datetime) -> ir.Table:
+def compute(
+    tables: Mapping[str, RawTable], signals: tuple[Signal, ...], as_of: datetime, active_within: int | None = None
+) -> ir.Table:
     """One row per snapshot: account_id, then one column per signal that these tables can carry."""
-    rows = snapshots(tables, as_of)
+    rows = snapshots(tables, as_of, active_within)
     direct = [one for one in signals if is_table(one.inputs[0])]
     for name in _tables_read(signals):
         mine = [one for one in direct if one.inputs[0] == name]

@@ -62,14 +62,15 @@ class Edition:
         return self.folder / "days" / "*" / f"{family}.parquet"
 
 
-def edition(history: Path, dataset: Dataset, signals: tuple[Signal, ...]) -> Edition:
+def edition(history: Path, dataset: Dataset, signals: tuple[Signal, ...], active_within: int | None = None) -> Edition:
     """Where the history of these signals over this data set is kept.
 
     A finished data set is known by its content, so a changed file starts anew; a living one by its mapping, so that a
-    new day leaves the days before it as they were.
+    new day leaves the days before it as they were. Another risk set (see `compute.snapshots`) is another edition.
     """
     data = dataset.mapping_hash if dataset.observed_until is None else dataset.content_hash()
-    name = hashlib.sha256(f"{signal_set(signals)} {data}".encode()).hexdigest()[:12]
+    risk_set = "" if active_within is None else f" active within {active_within}"
+    name = hashlib.sha256(f"{signal_set(signals)} {data}{risk_set}".encode()).hexdigest()[:12]
     return Edition(history / name, signals)
 
 

@@ -37,13 +37,14 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Opened:
-    """A data set opened for computing: its tables, what is wrong with them, and the signals they carry."""
+    """A data set opened for computing: its tables, what is wrong with them, what signals they carry, who is at risk."""
 
     dataset: Dataset
     tables: Mapping[str, RawTable]
     breaches: tuple[Breach, ...]
     place: Edition
     checks_reused: bool
+    active_within: int | None
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def open_dataset(settings: Settings, state: State) -> Opened:
     """
     dataset = read_dataset(settings.data)
     raw = read_tables(open_engine(settings.engine, dataset), dataset)
+    _refuse_unknown_risk_set(dataset, settings.label.active_within)
     passed = {"content": dataset.content_hash()}
     reused = state.checked.exists() and read_json(state.checked) == passed
     breaches = () if reused else check_tables(dataset, raw)
@@ -97,7 +99,8 @@ def open_dataset(settings: Settings, state: State) -> Opened:
     else:
         write_json(state.checked, passed)
     signals = carried(kept, catalogue(), dataset.mapped.people)
-    return Opened(dataset, kept, breaches, edition(state.history, dataset, signals), reused)
+    place = edition(state.history, dataset, signals, settings.label.active_within)
+    return Opened(dataset, kept, breaches, place, reused, settings.label.active_within)
 
 
 def publish(settings: Settings, state: State, days: Days, progress: Progress) -> Published:
@@ -134,21 +137,26 @@ def published_edition(state: State) -> tuple[Edition, datetime]:
     return Edition(state.history / note["edition"], signals), datetime.fromisoformat(note["as_of"])
 
 
+def _refuse_unknown_risk_set(dataset: Dataset, active_within: int | None) -> None:
+    needed = "subscriptions" if active_within is None else "usage"
+    if needed not in dataset.selects:
+        raise DataError(f"{dataset.mapping}: the table '{needed}' is required and not mapped.", "Add a select.")
+
+
 def _days_for_training(settings: Settings, opened: Opened, as_of: datetime) -> list[datetime]:
-    first = opened.tables["subscriptions"].rows.started_at.min().to_pyarrow().as_py()
+    name, at = ("subscriptions", "started_at") if opened.active_within is None else ("usage", "occurred_at")
+    first = opened.tables[name].rows[at].min().to_pyarrow().as_py()
     if first is None:
-        raise DataError("subscriptions holds no rows.", "Oarlock needs at least one subscription to look at.")
+        raise DataError(f"{name} holds no rows.", "Oarlock needs at least one to know who is at risk.")
     first = max(first, opened.dataset.observed_from or first)
     start = midnight(first) + timedelta(days=settings.snapshots.warmup_days)
     return training_days(start, as_of, settings.snapshots.every)
 
 
 def _rows(opened: Opened, as_of: datetime) -> pa.Table:
-    rows = compute(opened.tables, opened.place.signals, as_of).to_pyarrow()
+    rows = compute(opened.tables, opened.place.signals, as_of, opened.active_within).to_pyarrow()
     if rows.num_rows == 0:
-        raise DataError(
-            f"No account has a subscription running on {as_of:%Y-%m-%d}.", "Choose an earlier day with --as-of."
-        )
+        raise DataError(f"No account is at risk on {as_of:%Y-%m-%d}.", "Choose an earlier day with --as-of.")
     return rows
 
 

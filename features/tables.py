@@ -1,6 +1,7 @@
 """The contract of the raw tables: which columns a company brings, what they mean, and when each became known.
 
-All instants are UTC. Only `accounts` and `subscriptions` are required; a missing table makes its signals absent.
+All instants are UTC. `accounts` is required, and the table that says who is at risk: `subscriptions`, or `usage` where
+churn is inactivity. Any other table may be missing, which makes its signals absent.
 Any table may carry `recorded_at`, the instant its row became known: where it does, the cut in time honours it.
 """
 
@@ -74,7 +75,6 @@ ACCOUNTS = _table(
 SUBSCRIPTIONS = _table(
     "subscriptions",
     at="started_at",
-    required=True,
     key=("account_id", "subscription_id"),
     spans=(("started_at", "ended_at"), ("started_at", "renews_at")),
     columns={

@@ -1,31 +1,12 @@
 """Evaluation: figures with known answers."""
 
 import numpy as np
-import pytest
 
-from training.evaluation import calibration_table, evaluate, lift, rate_interval
+from configs.settings import EvaluationSettings
+from training.evaluation import Cases, calibration_table, evaluate, rate_interval
 
+SETTINGS = EvaluationSettings()
 CHURNED = np.array([1.0, 1.0] + [0.0] * 18)
-
-
-def test_the_lift_of_equal_risks_is_one():
-    assert lift(CHURNED, np.full(20, 0.3)) == pytest.approx(1.0)
-
-
-def test_the_lift_of_perfect_risks_is_the_most_possible():
-    assert lift(CHURNED, np.linspace(1, 0, 20)) == pytest.approx(10.0)
-
-
-def test_the_lift_counts_ties_at_the_edge_in_proportion():
-    risks = np.array([0.9] + [0.5] * 4 + [0.1] * 15)
-    # One of two places goes to the first churner, the other to one of four of which one churned.
-    assert lift(CHURNED, risks) == pytest.approx((1 + 1 / 4) / 2 / 0.1)
-
-
-def test_the_lift_does_not_depend_on_the_order_of_rows():
-    generator = np.random.default_rng(1)
-    risks, order = generator.integers(0, 5, 20) / 5, generator.permutation(20)
-    assert lift(CHURNED, risks) == pytest.approx(lift(CHURNED[order], risks[order]))
 
 
 def test_a_rate_has_wilsons_interval():
@@ -47,5 +28,23 @@ def test_risks_that_are_true_are_called_calibrated():
     generator = np.random.default_rng(0)
     risks = generator.beta(1, 9, 4000)
     churned = (generator.random(4000) < risks).astype(float)
-    assert evaluate(churned, risks).is_calibrated
-    assert not evaluate(churned, risks / 3).is_calibrated
+    assert evaluate(Cases(churned), risks, SETTINGS).is_calibrated
+    assert not evaluate(Cases(churned), risks / 3, SETTINGS).is_calibrated
+
+
+def test_an_account_seen_many_times_does_not_narrow_the_interval():
+    generator = np.random.default_rng(0)
+    risks = generator.beta(1, 4, 300)
+    churned = (generator.random(300) < risks).astype(float)
+    once = evaluate(Cases(churned), risks, SETTINGS).auc
+    accounts = np.tile(np.arange(300), 4)
+    four_times = evaluate(Cases(np.tile(churned, 4), accounts), np.tile(risks, 4), SETTINGS).auc
+    as_rows = evaluate(Cases(np.tile(churned, 4)), np.tile(risks, 4), SETTINGS).auc
+    assert (four_times.low, four_times.high) == (once.low, once.high)
+    assert as_rows.high - as_rows.low < 0.7 * (once.high - once.low)
+
+
+def test_a_figure_that_cannot_be_told_is_left_out():
+    figures = evaluate(Cases(CHURNED), np.full(20, 0.1), SETTINGS).figures()
+    assert "calibration_slope" not in figures
+    assert figures["auc"] == 0.5

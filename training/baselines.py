@@ -1,41 +1,108 @@
 """Baselines: what a model must beat to be worth having."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from training.model import Input
+from configs.errors import ConfigError
+from training.fit import calibrate
+from training.model import Input, encode
 from training.panel import CHURNED
 
 GROUPS = 10
+RAREST_CATEGORY = 20
+MOST_ITERATIONS = 1_000
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """The risks that a simple rule gives the test snapshots."""
+    """The risks that a simple rule gives the test snapshots; a promotion asks that some `must_be_beaten`.
+
+    The base rate and the single signal are what a company has without any model, so losing to them means no skill. The
+    health score and the logistic regression are models too: losing to them is reported, and people decide.
+    """
 
     name: str
     risks: np.ndarray
+    must_be_beaten: bool = False
+
+
+def baselines(
+    learned: pd.DataFrame, test: pd.DataFrame, inputs: tuple[Input, ...], weights: Mapping[str, float]
+) -> tuple[Baseline, ...]:
+    """Every baseline, fitted on `learned` alone; the health score only where it has weights.
+
+    Raises ConfigError for a weight on what is no number among the signals.
+    """
+    always = (
+        base_rate(learned, test),
+        one_signal(learned, test, inputs),
+        logistic_regression(learned, test, inputs),
+    )
+    unknown = sorted(weights.keys() - {one.name for one in inputs if one.kind == "number"})
+    if unknown:
+        raise ConfigError(f"health_score.weights names '{unknown[0]}', which is no number among this data's signals.")
+    return (*always, health_score(learned, test, weights)) if weights else always
 
 
 def base_rate(learned: pd.DataFrame, test: pd.DataFrame) -> Baseline:
     """Everyone at the churn rate so far."""
-    return Baseline("base rate", np.full(len(test), learned[CHURNED].mean()))
+    return Baseline("base rate", np.full(len(test), learned[CHURNED].mean()), must_be_beaten=True)
 
 
 def one_signal(learned: pd.DataFrame, test: pd.DataFrame, inputs: tuple[Input, ...]) -> Baseline:
     """The churn rate so far among accounts alike in the one signal that told most about the snapshots learned from."""
     best = max((one for one in inputs), key=lambda one: _telling(learned, one))
-    edges = _edges(learned[best.name], best)
-    groups = _grouped(learned[best.name], best, edges)
+    return Baseline(f"one signal ({best.label})", risks_of_one(learned, test, best), must_be_beaten=True)
+
+
+def risks_of_one(learned: pd.DataFrame, test: pd.DataFrame, one: Input) -> np.ndarray:
+    """The churn rate so far among accounts alike in this signal, missing being a likeness too."""
+    edges = _edges(learned[one.name], one)
+    groups = _grouped(learned[one.name], one, edges)
     overall = learned[CHURNED].mean()
     # One added snapshot at the overall rate keeps an empty or tiny group from claiming certainty.
     totals = learned[CHURNED].groupby(groups).agg(["sum", "size"])
     rates = (totals["sum"] + overall) / (totals["size"] + 1)
-    risks = _grouped(test[best.name], best, edges).map(rates).fillna(overall)
-    return Baseline(f"one signal ({best.label})", risks.to_numpy(dtype="float64"))
+    return _grouped(test[one.name], one, edges).map(rates).fillna(overall).to_numpy(dtype="float64")
+
+
+def health_score(learned: pd.DataFrame, test: pd.DataFrame, weights: Mapping[str, float]) -> Baseline:
+    """A score weighted by hand over signals as z-scores of what was known, made a risk by a logistic curve.
+
+    A missing value counts as the mean.
+    """
+    names, given = list(weights), np.array([*weights.values()])
+    means, spreads = learned[names].mean(), learned[names].std().replace(0, np.nan)
+
+    def unhealth(rows: pd.DataFrame) -> np.ndarray:
+        return -((rows[names] - means) / spreads).fillna(0).to_numpy(dtype="float64") @ given
+
+    to_risk = calibrate(unhealth(learned), learned[CHURNED].to_numpy())
+    return Baseline("health score", to_risk(unhealth(test)))
+
+
+def logistic_regression(learned: pd.DataFrame, test: pd.DataFrame, inputs: tuple[Input, ...]) -> Baseline:
+    """A logistic regression on the same signals: medians and marks for what is missing, scaled, categories one-hot."""
+    from sklearn.compose import make_column_transformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    numbers = [i for i, one in enumerate(inputs) if one.kind == "number"]
+    categories = [i for i, one in enumerate(inputs) if one.kind == "category"]
+    filled = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+    prepared = make_column_transformer(
+        (make_pipeline(filled, StandardScaler()), numbers),
+        (OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=RAREST_CATEGORY), categories),
+    )
+    model = make_pipeline(prepared, LogisticRegression(max_iter=MOST_ITERATIONS))
+    model.fit(encode(learned, inputs), learned[CHURNED].to_numpy())
+    return Baseline("logistic regression", model.predict_proba(encode(test, inputs))[:, 1])
 
 
 def _telling(rows: pd.DataFrame, one: Input) -> float:

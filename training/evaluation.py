@@ -1,22 +1,25 @@
 """Evaluation: how well risks rank and how true they are, every figure with its n and interval."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
-from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-CONFIDENCE = 0.95
-RESAMPLES = 200
+from configs.settings import EvaluationSettings
+from training import metrics
+from training.metrics import Tally, tally
+from training.profit import expected_maximum_profit
+from training.resampling import CONFIDENCE, bounds, resamples
+
 CALIBRATION_GROUPS = 10
-Metric = Callable[[np.ndarray, np.ndarray], float]
+Metric = Callable[[Tally], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with the bounds that hold it at 95 % confidence."""
+    """A figure with the bounds that hold it, at 95 % confidence where nothing else is said."""
 
     value: float
     low: float
@@ -27,8 +30,29 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Cases:
+    """The snapshots that risks are judged on: whether they `churned` (0/1), whose they are, and their revenue.
+
+    Without `accounts` each is an account of its own; without `revenue` no revenue is counted. They were seen on so many
+    `days`: the team can call its capacity on each.
+    """
+
+    churned: np.ndarray
+    accounts: np.ndarray | None = None
+    revenue: np.ndarray | None = None
+    days: int = 1
+
+    @property
+    def names(self) -> np.ndarray:
+        return np.arange(len(self.churned)) if self.accounts is None else self.accounts
+
+
+@dataclass(frozen=True)
 class Evaluation:
-    """What is said of risks whose answers are known; `calibration` has a row per tenth of the snapshots by risk."""
+    """What is said of risks whose answers are known; `calibration` has a row per tenth of the snapshots by risk.
+
+    The figures are explained in `training/metrics.py` and `training/profit.py`; one that cannot be told is NaN.
+    """
 
     snapshots: int
     churned: int
@@ -36,9 +60,19 @@ class Evaluation:
     mean_risk: float
     auc: Interval
     average_precision: Interval
+    lift_at_1: Interval
+    lift_at_5: Interval
     lift_at_10: Interval
+    precision_at_capacity: Interval
+    revenue_at_capacity: Interval
+    expected_profit: Interval
     brier: Interval
+    reliability: Interval
+    resolution: Interval
+    uncertainty: Interval
     log_loss: Interval
+    calibration_slope: Interval
+    calibration_intercept: Interval
     calibration: pd.DataFrame
 
     @property
@@ -47,46 +81,35 @@ class Evaluation:
         return self.rate.low <= self.mean_risk <= self.rate.high
 
     def figures(self) -> dict[str, float]:
-        """Every figure by name, as a registry keeps it."""
-        intervals = {k: v for k, v in vars(self).items() if isinstance(v, Interval)}
-        bounds = {f"{k}_{end}": getattr(v, end) for k, v in intervals.items() for end in ("low", "high")}
-        values = {name: interval.value for name, interval in intervals.items()}
-        return values | bounds | {"snapshots": self.snapshots, "churned": self.churned, "mean_risk": self.mean_risk}
+        """Every figure that can be told by name, as a registry keeps it."""
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        told = {k: v for k, v in found.items() if isinstance(v, Interval) and not np.isnan([v.value, v.low]).any()}
+        edges = {f"{k}_{end}": getattr(v, end) for k, v in told.items() for end in ("low", "high")}
+        values = {name: interval.value for name, interval in told.items()}
+        return values | edges | {"snapshots": self.snapshots, "churned": self.churned, "mean_risk": self.mean_risk}
 
 
-def evaluate(churned: np.ndarray, risks: np.ndarray, seed: int = 0) -> Evaluation:
-    """Ranking, truth and calibration of `risks` against the 0/1 answers; intervals by bootstrap, rates by Wilson.
+def evaluate(cases: Cases, risks: np.ndarray, settings: EvaluationSettings) -> Evaluation:
+    """Ranking, truth, calibration and worth of `risks`; intervals by bootstrap of accounts, rates by Wilson.
 
-    Both arrays have one entry per account of one day, so rows are independent draws. Needs both answers to be there.
+    Needs both answers to be there.
     """
-    picks = _resamples(churned, seed)
-    metrics: dict[str, Metric] = {
-        "auc": roc_auc_score,
-        "average_precision": average_precision_score,
-        "lift_at_10": lift,
-        "brier": brier_score_loss,
-        "log_loss": log_loss,
-    }
+    churned = cases.churned
+    measured = _metrics(settings, cases.days)
+    drawn = [
+        _measure(measured, tally(churned, risks, weights, cases.revenue))
+        for weights in resamples(cases.names, settings.resamples)
+    ]
+    found = _measure(measured, tally(churned, risks, revenue=cases.revenue))
+    figures = {k: Interval(float(v[0]), *bounds(np.concatenate([one[k] for one in drawn]))) for k, v in found.items()}
     return Evaluation(
         snapshots=len(churned),
         churned=int(churned.sum()),
         rate=rate_interval(int(churned.sum()), len(churned)),
         mean_risk=float(risks.mean()),
         calibration=calibration_table(churned, risks),
-        **{name: _interval(metric, churned, risks, picks) for name, metric in metrics.items()},
+        **figures,
     )
-
-
-def lift(churned: np.ndarray, risks: np.ndarray, share: float = 0.10) -> float:
-    """Churn rate among the `share` riskiest over the overall rate, in expectation over the order of equal risks.
-
-    Equal risks at the edge count in proportion, so a constant risk has a lift of exactly 1.
-    """
-    wanted = share * len(risks)
-    edge = np.sort(risks)[::-1][int(np.ceil(wanted)) - 1]
-    above, tied = risks > edge, risks == edge
-    caught = churned[above].sum() + churned[tied].mean() * (wanted - above.sum())
-    return float(caught / wanted / churned.mean())
 
 
 def rate_interval(hits: int, of: int) -> Interval:
@@ -107,14 +130,22 @@ def calibration_table(churned: np.ndarray, risks: np.ndarray, groups: int = CALI
     return table.assign(rate=[r.value for r in rates], low=[r.low for r in rates], high=[r.high for r in rates])
 
 
-def _resamples(churned: np.ndarray, seed: int) -> list[np.ndarray]:
-    """Row numbers of each bootstrap sample, churned and stayed drawn apart so that both are always there."""
-    generator = np.random.default_rng(seed)
-    groups = [np.flatnonzero(churned == answer) for answer in (0, 1)]
-    return [np.concatenate([generator.choice(g, len(g)) for g in groups]) for _ in range(RESAMPLES)]
+def _metrics(settings: EvaluationSettings, days: int) -> dict[str, Metric]:
+    capacity = settings.capacity * days
+    return {
+        "auc": metrics.auc,
+        "average_precision": metrics.average_precision,
+        **{f"lift_at_{percent}": lambda t, p=percent: metrics.lift(t, p / 100) for percent in (1, 5, 10)},
+        "precision_at_capacity": lambda t: metrics.precision_at(t, capacity),
+        "revenue_at_capacity": lambda t: metrics.revenue_at(t, capacity),
+        "expected_profit": lambda t: expected_maximum_profit(t, settings.profit),
+        "brier": metrics.brier,
+        "log_loss": metrics.log_loss,
+        "calibration_slope": metrics.calibration_slope,
+        "calibration_intercept": metrics.calibration_intercept,
+    }
 
 
-def _interval(metric: Metric, churned: np.ndarray, risks: np.ndarray, picks: list[np.ndarray]) -> Interval:
-    drawn = [metric(churned[pick], risks[pick]) for pick in picks]
-    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Interval(float(metric(churned, risks)), float(low), float(high))
+def _measure(measured: dict[str, Metric], t: Tally) -> dict[str, np.ndarray]:
+    parts = zip(("reliability", "resolution", "uncertainty"), metrics.brier_parts(t), strict=True)
+    return {**{name: metric(t) for name, metric in measured.items()}, **dict(parts)}

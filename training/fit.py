@@ -19,6 +19,7 @@ from training.model import EVERYONE, Calibrator, ChurnModel, Input, encode
 from training.panel import CHURNED
 
 SMALLEST_SLOPE = 1e-3
+MANY_CELLS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Recipe:
 
     signals: tuple[Signal, ...]
     training: TrainingSettings
-    label: dict[str, int]
+    label: dict[str, Any]
     identity: dict[str, str]
 
 
@@ -93,10 +94,10 @@ def _boost(rows: pd.DataFrame, inputs: tuple[Input, ...], recipe: Recipe) -> lig
         feature_name=names,
         categorical_feature=[one.name for one in inputs if one.kind == "category"],
     )
-    return lightgbm.train(_parameters(recipe), data, num_boost_round=recipe.training.trees)
+    return lightgbm.train(_parameters(recipe, rows.size), data, num_boost_round=recipe.training.trees)
 
 
-def _parameters(recipe: Recipe) -> dict[str, Any]:
+def _parameters(recipe: Recipe, cells: int) -> dict[str, Any]:
     training = recipe.training
     return {
         "objective": "binary",
@@ -109,7 +110,8 @@ def _parameters(recipe: Recipe) -> dict[str, Any]:
         "lambda_l2": training.ridge,
         "monotone_constraints": [one.direction for one in recipe.signals],
         "seed": training.seed,
-        "num_threads": training.threads,
+        # On little data, threads that share their cores with anything else only wait for each other.
+        "num_threads": training.threads if cells > MANY_CELLS else 1,
         "deterministic": True,
         "force_row_wise": True,
         "verbose": -1,

@@ -1,8 +1,9 @@
 """Labels: whether a snapshot's account left inside the horizon, and whether that can be known yet.
 
-Contract mode: an account leaves on the day its last running subscription ends, unless another one runs within `grace`
-days. A snapshot's label is 1 where it leaves in [as_of + lead, as_of + lead + horizon), and is missing where it leaves
-before that (too late to act on) or where the snapshot is not mature.
+A snapshot's label is 1 where the account leaves in [as_of + lead, as_of + lead + horizon), and is missing where it
+leaves before that (too late to act on) or where the snapshot is not mature. In contract mode an account leaves on the
+day its last running subscription ends, unless another one runs within `grace` days; in event mode when it gives notice.
+Silence and contraction are no single day: `training/silence.py` and `training/contraction.py` tell those.
 """
 
 # pyright: reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
@@ -11,6 +12,7 @@ before that (too late to act on) or where the snapshot is not mature.
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -21,13 +23,25 @@ from configs.settings import LabelSettings
 from features.reading import RawTable
 
 KEY = "account_id"
-MODE = "contract"
 FOREVER = "2200-01-01"
+# What each mode reads besides lead, horizon, grace and the snapshots it is asked of.
+PARAMETERS: Mapping[str, tuple[str, ...]] = {
+    "contract": ("locked_in",),
+    "event": (),
+    "inactivity": ("inactive_days", "active_within_days"),
+    "contraction": ("contraction_share",),
+}
 
 
 def label_hash(label: LabelSettings) -> str:
-    """A hash of what counts as churn; it is on every label, model and risk."""
-    return hashlib.sha256(f"{MODE} {label.model_dump_json()}".encode()).hexdigest()[:12]
+    """A hash of what counts as churn, the mode and all it reads; it is on every label, model and risk."""
+    return hashlib.sha256(repr(sorted(describe_label(label).items())).encode()).hexdigest()[:12]
+
+
+def describe_label(label: LabelSettings) -> dict[str, Any]:
+    """The mode and every parameter it reads."""
+    read = ("mode", "lead_days", "horizon_days", "grace_days", *PARAMETERS[label.mode])
+    return {name: getattr(label, name) for name in read}
 
 
 def matures_at(as_of: datetime, label: LabelSettings) -> datetime:
@@ -36,7 +50,13 @@ def matures_at(as_of: datetime, label: LabelSettings) -> datetime:
 
 
 def departures(tables: Mapping[str, RawTable], label: LabelSettings) -> pd.DataFrame:
-    """Every time an account left: account_id, left_at. A gap of at most `grace` days is no departure."""
+    """Every time an account left: account_id, left_at; in contract mode a gap of at most `grace` days is none.
+
+    In event mode every notice counts.
+    """
+    if label.mode == "event":
+        given = tables["notices"].rows
+        return given.select(KEY, left_at=given.notified_at).order_by([KEY, "left_at"]).to_pandas()
     rows = tables["subscriptions"].rows
     spans = rows.select(KEY, "started_at", end=rows.ended_at.fill_null(ibis.timestamp(FOREVER)))
     so_far = ibis.window(group_by=KEY, order_by=["started_at", "end"], preceding=None, following=0)
@@ -51,8 +71,19 @@ def labelled(snapshots: pd.DataFrame, left: pd.DataFrame, label: LabelSettings, 
 
     `snapshots` has account_id and as_of; `known_until` is up to when the tables are complete.
     """
+    gone = next_departure(snapshots, left)
+    begins = snapshots.as_of + pd.Timedelta(days=label.lead_days)
+    ends = begins + pd.Timedelta(days=label.horizon_days)
+    answer = ((gone >= begins) & (gone < ends)).astype("float64")
+    return answer.where(mature(snapshots, label, known_until) & ~(gone < begins), np.nan).rename("churned")
+
+
+def next_departure(snapshots: pd.DataFrame, left: pd.DataFrame) -> pd.Series:
+    """When the account of each snapshot leaves next, NaT where it never does; in the order of the snapshots.
+
+    An account can leave, come back, and leave again: the departure that counts is the first from as_of on.
+    """
     ordered = snapshots.reset_index(drop=True).rename_axis("row").reset_index().sort_values("as_of")
-    # An account can leave, come back, and leave again: the departure that counts is the first from as_of on.
     following = pd.merge_asof(
         ordered,
         left.assign(left_at=left.left_at.astype(ordered.as_of.dtype)).sort_values("left_at"),
@@ -61,12 +92,13 @@ def labelled(snapshots: pd.DataFrame, left: pd.DataFrame, label: LabelSettings, 
         by=KEY,
         direction="forward",
     ).sort_values("row")
-    begins = following.as_of + pd.Timedelta(days=label.lead_days)
-    ends = begins + pd.Timedelta(days=label.horizon_days)
-    answer = ((following.left_at >= begins) & (following.left_at < ends)).astype("float64")
-    mature = ends + pd.Timedelta(days=label.grace_days) <= pd.Timestamp(known_until)
-    answer = answer.where(mature & ~(following.left_at < begins), np.nan)
-    return pd.Series(answer.to_numpy(), index=snapshots.index, name="churned")
+    return pd.Series(following.left_at.to_numpy(), index=snapshots.index, name="left_at")
+
+
+def mature(snapshots: pd.DataFrame, label: LabelSettings, known_until: datetime) -> pd.Series:
+    """Whether the answer of each snapshot is known."""
+    takes = pd.Timedelta(matures_at(datetime(2000, 1, 1), label) - datetime(2000, 1, 1))
+    return snapshots.as_of + takes <= pd.Timestamp(known_until)
 
 
 def _really_left(rows: ir.Table, grace_days: int) -> ir.BooleanValue:

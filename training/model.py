@@ -58,7 +58,7 @@ class ChurnModel:
     calibrator: Calibrator
     base_margin: float
     typical: Mapping[str, Mapping[str, Any]]
-    label: Mapping[str, int]
+    label: Mapping[str, Any]
     identity: Mapping[str, str]
 
     @cached_property

@@ -6,21 +6,27 @@ from datetime import datetime
 import pandas as pd
 
 from configs.errors import NothingToLearn, NotReady
-from configs.settings import Settings
+from configs.settings import LabelSettings, Settings
 from configs.state import State
 from features.history import KEY, Edition, accounts_on, complete_days
 from features.publish import Opened, open_dataset
 from features.store import open_store, read_history
-from training.labels import departures, labelled, matures_at
+from training.answers import Facts, answers, facts, is_locked_in
+from training.labels import matures_at
 
 CHURNED = "churned"
+GONE, LOCKED_IN, NOTICED = "left before the horizon began", "could not leave inside the horizon", "had given notice"
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Snapshots (account_id, as_of), their signals and `churned`; `dropped` says how many were left out and why."""
+    """Snapshots (account_id, as_of), their signals and `churned`; `dropped` says how many were left out and why.
+
+    `facts` are kept apart from the signals: no model may read them.
+    """
 
     rows: pd.DataFrame
+    facts: Facts
     place: Edition
     data_hash: str
     dropped: dict[str, int]
@@ -41,18 +47,29 @@ def build_panel(settings: Settings, state: State, known_until: datetime) -> Pane
             "Bring a longer history, or shorten label.horizon_days.",
         )
     snapshots = snapshots_of(opened.place, mature)
-    answers = labelled(snapshots, departures(opened.tables, settings.label), settings.label, known_until)
-    kept = snapshots[answers.notna()].assign(churned=answers.dropna()).reset_index(drop=True)
+    told = answers(opened.tables, snapshots, settings.label, known_until)
+    known = facts(opened.tables, snapshots, settings.label)
+    why = _left_out(snapshots, told, known, settings.label)
+    kept = snapshots[why == ""].assign(churned=told).reset_index(drop=True)
     found = read_history(open_store(state, settings.name), kept)
     absent = found[[one.name for one in opened.place.signals]].isna().all(axis=1)
     rows = found.assign(churned=kept[CHURNED])[~absent].reset_index(drop=True)
-    dropped = {"left before the horizon began": int(answers.isna().sum()), "not in the store": int(absent.sum())}
-    return Panel(rows, opened.place, opened.dataset.content_hash(), dropped)
+    dropped = {reason: int((why == reason).sum()) for reason in dict.fromkeys((GONE, *why[why != ""]))}
+    dropped |= {"not in the store": int(absent.sum())}
+    return Panel(rows, known.of(why == "").of(~absent), opened.place, opened.dataset.content_hash(), dropped)
 
 
 def outcomes(opened: Opened, settings: Settings, snapshots: pd.DataFrame, known_until: datetime) -> pd.Series:
     """What became of these snapshots (account_id, as_of): 1.0, 0.0, or NaN where it is not known yet."""
-    return labelled(snapshots, departures(opened.tables, settings.label), settings.label, known_until)
+    return answers(opened.tables, snapshots, settings.label, known_until)
+
+
+def _left_out(snapshots: pd.DataFrame, told: pd.Series, known: Facts, label: LabelSettings) -> pd.Series:
+    """Why each snapshot is left out of the panel; empty where it is not."""
+    why = pd.Series("", snapshots.index)
+    if label.locked_in == "left_out":
+        why = why.mask(is_locked_in(snapshots, known, label), LOCKED_IN)
+    return why.mask(known.notice_until.notna(), NOTICED).mask(told.isna(), GONE)
 
 
 def snapshots_of(place: Edition, days: list[datetime]) -> pd.DataFrame:

@@ -1,0 +1,42 @@
+"""Comparison: by how much one set of risks is truer than another on the very same snapshots."""
+
+import numpy as np
+import pandas as pd
+
+from configs.settings import EvaluationSettings
+from training.evaluation import Cases, Evaluation, Interval, evaluate
+from training.metrics import CERTAIN
+from training.resampling import bounds, resamples
+
+
+def log_loss_gained(cases: Cases, risks: np.ndarray, rival: np.ndarray, settings: EvaluationSettings) -> Interval:
+    """Log loss of `risks` less that of `rival`, below 0 where `risks` are truer; paired, by bootstrap of accounts.
+
+    The interval is at the confidence at which a baseline counts as beaten.
+    """
+    difference = _surprise(cases.churned, risks) - _surprise(cases.churned, rival)
+    batches = resamples(cases.names, settings.resamples)
+    drawn = np.concatenate([weights @ difference / weights.sum(axis=1) for weights in batches])
+    return Interval(float(difference.mean()), *bounds(drawn, settings.beaten_at))
+
+
+def by_segment(
+    cases: Cases, risks: np.ndarray, segments: np.ndarray, settings: EvaluationSettings
+) -> dict[str, Evaluation]:
+    """The evaluation of each segment's snapshots; one in which nobody churned or nobody stayed is left out."""
+    found = {}
+    for segment in sorted(set(segments[pd.notna(segments)])):
+        mine = segments == segment
+        part = Cases(cases.churned[mine], cases.names[mine], _part(cases.revenue, mine), cases.days)
+        if 0 < part.churned.sum() < len(part.churned):
+            found[str(segment)] = evaluate(part, risks[mine], settings)
+    return found
+
+
+def _surprise(churned: np.ndarray, risks: np.ndarray) -> np.ndarray:
+    sure = np.clip(risks, CERTAIN, 1 - CERTAIN)
+    return -(churned * np.log(sure) + (1 - churned) * np.log1p(-sure))
+
+
+def _part(values: np.ndarray | None, mine: np.ndarray) -> np.ndarray | None:
+    return None if values is None else values[mine]

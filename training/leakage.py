@@ -1,0 +1,124 @@
+"""Leakage: signs that a model knows the answer rather than foresees it.
+
+Three questions: does one signal alone rank too well, does a model fitted on shuffled answers still rank, and does the
+ranking collapse when those who leave at once are set apart (Kaufman, Rosset & Perlich, 2012, on leakage).
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from configs.settings import LeakageSettings
+from training.baselines import risks_of_one
+from training.fit import Recipe
+from training.metrics import auc, tally
+from training.model import Input, encode
+from training.panel import CHURNED
+from training.resampling import bounds, resamples
+from training.rolling import KEY, fit_on, on
+from training.splits import Split
+
+SHOWN_SIGNALS = 5
+# Chance leaves these bounds once in 1,500 trainings.
+CHANCE_SPREADS = 3.4
+RESAMPLES = 200
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """The AUC of a model fitted on shuffled answers, and the bounds that chance keeps to."""
+
+    auc: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Lead:
+    """How well the risks tell those who leave `lead_days` or more after the horizon began from those who stay.
+
+    `fall` is what the AUC lost since the lead before, `fall_low` the lower end of its paired interval.
+    """
+
+    lead_days: int
+    churned: int
+    auc: float
+    fall: float
+    fall_low: float
+
+
+@dataclass(frozen=True)
+class Leakage:
+    """What the battery found; `signals` are the AUCs of the strongest signals alone."""
+
+    signals: dict[str, float]
+    shuffled: Shuffled
+    leads: tuple[Lead, ...]
+    alarms: tuple[str, ...]
+
+
+def judge_leakage(
+    signals: dict[str, float], shuffled: Shuffled, leads: tuple[Lead, ...], settings: LeakageSettings
+) -> Leakage:
+    """The alarms that these findings raise, in sentences, the signals by name."""
+    loud = [(name, value) for name, value in signals.items() if value > settings.signal_auc]
+    told = [f"the signal '{name}' alone has an AUC of {v:.3f}, above {settings.signal_auc}" for name, v in loud]
+    if not shuffled.low <= shuffled.auc <= shuffled.high:
+        bounds_ = f"[{shuffled.low:.3f}, {shuffled.high:.3f}]"
+        told.append(f"a model fitted on shuffled answers has an AUC of {shuffled.auc:.3f}, outside chance {bounds_}")
+    for before, lead in pairwise(leads):
+        if lead.fall > settings.cliff and lead.fall_low > 0:
+            told.append(
+                f"the AUC falls off a cliff, from {before.auc:.3f} at a lead of {before.lead_days} days to"
+                f" {lead.auc:.3f} at {lead.lead_days}"
+            )
+    strongest = sorted(signals.items(), key=lambda item: -item[1])[:SHOWN_SIGNALS]
+    return Leakage(dict(strongest), shuffled, leads, tuple(told))
+
+
+def signals_alone(known: pd.DataFrame, test: pd.DataFrame, inputs: tuple[Input, ...]) -> dict[str, float]:
+    """The AUC on the test that each signal has alone, its groups' churn rates taken from what was known."""
+    churned = test[CHURNED].to_numpy()
+    return {one.name: float(auc(tally(churned, risks_of_one(known, test, one)))[0]) for one in inputs}
+
+
+def shuffled_answers(rows: pd.DataFrame, split: Split, recipe: Recipe) -> Shuffled:
+    """The AUC of the same fit where every day's answers are shuffled among its accounts, those of the test too.
+
+    Nothing is left to learn, so only a fit that saw the test's answers ranks them. Bounds by the variance of the
+    Mann-Whitney statistic under chance.
+    """
+    generator = np.random.default_rng(recipe.training.seed)
+    mixed = rows.groupby("as_of")[CHURNED].transform(lambda answers: generator.permutation(answers.to_numpy()))
+    shuffled = rows.assign(churned=mixed)
+    model = fit_on(shuffled, split, recipe)
+    test = on(shuffled, split.test)
+    churned = test[CHURNED].to_numpy()
+    found = auc(tally(churned, model.risks(encode(test, model.inputs))))[0]
+    left, stayed = churned.sum(), (1 - churned).sum()
+    reach = CHANCE_SPREADS * np.sqrt((left + stayed + 1) / (12 * left * stayed))
+    return Shuffled(float(found), float(0.5 - reach), float(0.5 + reach))
+
+
+def by_lead(test: pd.DataFrame, risks: np.ndarray, days_left: np.ndarray, leads: tuple[int, ...]) -> tuple[Lead, ...]:
+    """The AUC without those who leave sooner than each lead; `days_left` counts from the horizon's beginning.
+
+    Foresight fades with the lead. What knows of leaving only just before it happens falls off a cliff.
+    """
+    found: list[Lead] = []
+    drawn: list[np.ndarray] = []
+    # The same draws at every lead, so that the fall between two leads is paired.
+    weights = np.concatenate(list(resamples(test[KEY].to_numpy(dtype="str"), RESAMPLES)))
+    churned = test[CHURNED].to_numpy()
+    for lead in leads:
+        kept = (churned == 0) | (days_left >= lead)
+        left = int(churned[kept].sum())
+        if left == 0:
+            break
+        value = float(auc(tally(churned[kept], risks[kept]))[0])
+        drawn.append(auc(tally(churned[kept], risks[kept], weights[:, kept])))
+        falls = (found[-1].auc - value, bounds(drawn[-2] - drawn[-1])[0]) if found else (0.0, 0.0)
+        found.append(Lead(lead, left, value, *falls))
+    return tuple(found)
