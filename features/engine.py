@@ -6,9 +6,11 @@ The selects of a mapping are written in DuckDB's SQL and translated for Spark, s
 # pyright: reportMissingImports=false
 # (pyspark comes with an extra of its own)
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import ibis
@@ -79,7 +81,8 @@ def _duckdb(settings: EngineSettings) -> Engine:
     import duckdb
 
     limits = {"threads": settings.threads, "memory_limit": settings.memory_limit}
-    backend = ibis.duckdb.connect(**{name: limit for name, limit in limits.items() if limit is not None})
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    backend = ibis.duckdb.connect(**given, temp_directory=str(Path(tempfile.gettempdir()) / "oarlock"))
     backend.raw_sql("set timezone = 'UTC'")
     return Engine(backend, (duckdb.Error,), partial(_view_in_duckdb, backend))
 
