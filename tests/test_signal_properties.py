@@ -15,7 +15,7 @@ from tests.companies import AS_OF, Company, Row, company, shifted
 from tests.compiled import Value, Values, engine, schema, with_inputs
 
 companies = st.builds(company, st.integers(0, 2**32 - 1))
-few = settings(max_examples=12, deadline=None)
+few = settings(max_examples=12, deadline=None, derandomize=True)
 NEVER = datetime.max
 
 
@@ -82,7 +82,7 @@ def test_values_that_became_known_later_change_nothing(company):
 @given(companies, st.data())
 def test_an_account_computed_alone_equals_its_row_in_the_batch(company, data):
     batch = engine()(company)
-    account = data.draw(st.sampled_from(sorted({row["account_id"] for row in company["subscriptions"]})))
+    account = data.draw(st.sampled_from(sorted({row["account_id"] for row in company["accounts"]})))
     alone = engine()(_kept(company, lambda _, row: row["account_id"] == account))
     assert differences(alone, {name: values for name, values in batch.items() if name == account}) == []
 
