@@ -101,6 +101,11 @@ class LabelSettings(Section):
     locked_in: Literal["negative", "left_out"] = "negative"
 
     @property
+    def answers_from(self) -> frozenset[str]:
+        """The optional tables that hold the answer itself: what they say is no signal."""
+        return frozenset({"notices"}) if self.mode == "event" else frozenset()
+
+    @property
     def active_within(self) -> int | None:
         """How recently an account must have been active to be at risk; None where a running subscription decides."""
         return self.active_within_days if self.mode == "inactivity" else None

@@ -98,7 +98,8 @@ def open_dataset(settings: Settings, state: State) -> Opened:
         kept |= quarantine(raw, breaches, state.quarantine)
     else:
         write_json(state.checked, passed)
-    signals = carried(kept, catalogue(), dataset.mapped.people)
+    telling = {name: table for name, table in kept.items() if name not in settings.label.answers_from}
+    signals = carried(telling, catalogue(), dataset.mapped.people)
     place = edition(state.history, dataset, signals, settings.label.active_within)
     return Opened(dataset, kept, breaches, place, reused, settings.label.active_within)
 

@@ -6,8 +6,10 @@ import pandas as pd
 import pytest
 
 from configs.errors import ConfigError
-from configs.settings import LabelSettings
+from configs.settings import LabelSettings, read_settings
+from configs.state import open_state
 from features.compute import snapshots
+from features.publish import open_dataset
 from features.reading import RawTable
 from tests.conftest import account, raw_tables, subscription
 from training.answers import answers, facts
@@ -113,3 +115,18 @@ def test_a_notice_binds_from_the_day_it_is_given_until_it_takes_effect():
     notice = {"account_id": "a", "notified_at": datetime(2023, 5, 1), "effective_at": datetime(2023, 7, 1)}
     found = facts(raw_tables(notices=[notice]), asked("2023-04-30", "2023-06-01", "2023-08-01"), EVENT).notice_until
     assert list(found.notna()) == [False, True, False]
+
+
+def test_a_table_that_holds_the_answer_carries_no_signal(company):
+    start = datetime(2023, 1, 1)
+    notice = {"account_id": "a", "notified_at": datetime(2023, 6, 1), "reason": "price"}
+    config = company(
+        '[label]\nmode = "event"\n',
+        accounts=[account("a")],
+        subscriptions=[subscription("a", start)],
+        notices=[notice],
+    )
+    settings = read_settings(config)
+    names = {one.name for one in open_dataset(settings, open_state(settings)).place.signals}
+    assert "tenure" in names
+    assert not names & {"notices_given", "days_since_notice"}

@@ -46,8 +46,6 @@ def test_churn_that_is_noise_earns_no_promotion(evaluation):
 
 @pytest.mark.parametrize("evaluation", ["online_retail"], indirect=True)
 def test_silence_is_foreseen_without_contracts(evaluation):
-    from training.verdict import why_refused
-
-    assert why_refused(evaluation) == ""
+    assert evaluation["comparisons"]["base rate"]["high"] < 0
     assert evaluation["figures"]["auc_low"] > 0.70
     assert evaluation["figures"]["rate"] == pytest.approx(0.39, abs=0.02)
