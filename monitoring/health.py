@@ -22,6 +22,7 @@ from training.registry import Version, open_registry
 VERDICTS = ("ok", "watch", "retrain")
 EXIT_CODES = {"ok": 0, "watch": 10, "retrain": 11}
 SHOWN_SIGNALS = 5
+FULL_WINDOWS = 0.9  # the share of signals whose window must lie inside the history
 Progress = Callable[[str, int, int], None]
 
 
@@ -58,10 +59,11 @@ def check_health(settings: Settings, state: State, known_until: datetime, progre
 
 
 def _comparable(place: Edition, as_of: datetime) -> list[datetime]:
-    """The complete days up to `as_of` on which every window was full: a young history differs from itself every day."""
+    """The complete days up to `as_of` on which most windows were full: a young history keeps changing."""
     days = [day for day in complete_days(place) if day <= as_of]
-    longest = max((one.days or 0 for one in place.signals), default=0)
-    return [day for day in days if day >= days[0] + timedelta(days=longest)] or days[-1:]
+    windows = sorted(one.days or 0 for one in place.signals)
+    full = timedelta(days=windows[int(len(windows) * FULL_WINDOWS)])
+    return [day for day in days if day >= days[0] + full] or days[-1:]
 
 
 def _drift(model: ChurnModel, rows: pd.DataFrame, split: dict[str, list[str]]) -> Drift:
