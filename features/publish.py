@@ -127,15 +127,21 @@ def publish(settings: Settings, state: State, days: Days, progress: Progress) ->
     return Published(days.as_of, len(missing), reused, day, opened.breaches, opened.checks_reused)
 
 
-def published_edition(state: State) -> tuple[Edition, datetime]:
-    """The edition that was last published and its as_of; raises NotReady where nothing was."""
+def published_as_of(state: State) -> datetime:
+    """The day whose signals are online; raises NotReady where nothing was published."""
     if not state.published.exists():
         raise NotReady("Nothing has been published yet.", "Run `oarlock publish`.")
+    return datetime.fromisoformat(read_json(state.published)["as_of"])
+
+
+def published_edition(state: State) -> tuple[Edition, datetime]:
+    """The edition that was last published and its as_of; raises NotReady where nothing was."""
+    as_of = published_as_of(state)
     note = read_json(state.published)
     signals = tuple(one for one in catalogue() if one.name in note["signals"])
     if signal_set(signals) != note["signal_set"]:
         raise NotReady("The signals have changed since they were last published.", "Run `oarlock publish`.")
-    return Edition(state.history / note["edition"], signals), datetime.fromisoformat(note["as_of"])
+    return Edition(state.history / note["edition"], signals), as_of
 
 
 def _refuse_unknown_risk_set(dataset: Dataset, active_within: int | None) -> None:

@@ -52,14 +52,6 @@ class Breach:
         return f"{self.table} ({', '.join(self.files)}): {self.why} in {rows}, first: {self.first}"
 
 
-@dataclass(frozen=True)
-class Reading:
-    """The tables that are there, and what was found wrong with them."""
-
-    tables: Mapping[str, RawTable]
-    breaches: tuple[Breach, ...] = ()
-
-
 def read_tables(engine: Engine, dataset: Dataset) -> dict[str, RawTable]:
     """Every table the data set maps, in the contract's columns and types, its rows not yet checked.
 

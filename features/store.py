@@ -102,20 +102,22 @@ def read_history(store: FeatureStore, snapshots: pd.DataFrame) -> pd.DataFrame:
     return found.drop_duplicates([KEY, "as_of"]).set_index([KEY, "as_of"]).reindex(keys).reset_index()
 
 
-def read_online(store: FeatureStore, account_ids: list[str]) -> OnlineRows:
-    """The latest published signals of these accounts, in the order asked."""
+def online_views(store: FeatureStore) -> list[FeatureView]:
+    """The views that signals are read from, fresh from the registry; parsing them costs more than reading a row."""
+    store.refresh_registry()
+    views = store.get_feature_service(SERVICE, allow_cache=True).feature_view_projections
+    return [store.registry.get_feature_view(view.name, store.project, allow_cache=True) for view in views]
+
+
+def read_online(store: FeatureStore, account_ids: list[str], views: list[FeatureView] | None = None) -> OnlineRows:
+    """The latest published signals of these accounts, in the order asked; `views` are those of `online_views`."""
     online = store._get_provider().online_store  # Feast has no public way to its online store
     assert isinstance(online, PackedOnlineStore)
-    views = store.get_feature_service(SERVICE, allow_cache=True).feature_view_projections
-    found = [online.read_rows(store.config, _registered(store, view.name), account_ids) for view in views]
+    found = [online.read_rows(store.config, view, account_ids) for view in views or online_views(store)]
     stamps = np.array([one.as_of for one in found])
     oldest = np.where(stamps > 0, stamps, np.iinfo("int64").max).min(axis=0).astype("datetime64[s]")
     as_of = np.where((stamps > 0).any(axis=0), oldest, np.datetime64("NaT"))
     return OnlineRows(pd.concat([_frame(one) for one in found], axis=1), as_of)
-
-
-def _registered(store: FeatureStore, name: str) -> FeatureView:
-    return store.registry.get_feature_view(name, store.project, allow_cache=True)
 
 
 def _frame(rows: PackedRows) -> pd.DataFrame:

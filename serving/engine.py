@@ -16,8 +16,8 @@ import pandas as pd
 from configs.errors import NotReady
 from configs.settings import Settings
 from configs.state import State
-from features.publish import published_edition
-from features.store import open_store, read_online
+from features.publish import published_as_of, published_edition
+from features.store import online_views, open_store, read_online
 from serving.ledger import Ledger
 from serving.scoring import Scores, bands, drivers, score
 from training.model import ChurnModel
@@ -53,6 +53,7 @@ class Engine:
         self._registry = open_registry(state, settings.name)
         self._champion: Champion | None = None
         self._store: Any = None
+        self._views: tuple[int, list[Any]] | None = None
         self._opening = threading.Lock()
 
     def refresh(self) -> Champion:
@@ -77,8 +78,9 @@ class Engine:
 
     def look_up(self, account_ids: list[str]) -> Signals:
         """The published signals of these accounts."""
-        _, published = published_edition(self.state)
-        found = read_online(self._open_store(), account_ids)
+        # Not the whole edition: hashing every declaration has no place in a request.
+        published = published_as_of(self.state)
+        found = read_online(self._open_store(), account_ids, self._published_views())
         return Signals(account_ids, found.values, found.as_of, published)
 
     def reply(self, signals: Signals, most_drivers: int | None, request_id: str = "") -> dict[str, Any]:
@@ -130,6 +132,13 @@ class Engine:
             }
             for row in range(len(ids))
         ]
+
+    def _published_views(self) -> list[Any]:
+        """The store's views, looked up again after every publish."""
+        written = self.state.published.stat().st_mtime_ns
+        if self._views is None or self._views[0] != written:
+            self._views = (written, online_views(self._open_store()))
+        return self._views[1]
 
     def _open_store(self) -> Any:
         with self._opening:
