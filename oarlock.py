@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from commands.access import audit, keys
 from commands.accounts import explain, score
 from commands.data import check, publish, signals, simulate
 from commands.invocation import Oarlock
@@ -24,7 +25,7 @@ QUIET = {
     "DO_NOT_TRACK": "1",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-VERBS = (simulate, check, signals, publish, train, promote, score, explain, serve, monitor, ledger)
+VERBS = (simulate, check, signals, publish, train, promote, score, explain, serve, monitor, ledger, keys, audit)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
