@@ -14,7 +14,7 @@ import click
 from commands.accounts import explain, score
 from commands.data import check, publish, signals, simulate
 from commands.invocation import Oarlock
-from commands.models import monitor, promote, train
+from commands.models import duel, models, monitor, promote, rollback, train
 from commands.service import serve
 
 QUIET = {
@@ -23,7 +23,8 @@ QUIET = {
     "DO_NOT_TRACK": "1",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-VERBS = (simulate, check, signals, publish, train, promote, score, explain, serve, monitor)
+LINE = (simulate, check, signals, publish, train, duel, promote, rollback, models)
+VERBS = (*LINE, score, explain, serve, monitor)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -164,6 +164,21 @@ class EvaluationSettings(Section):
     profit: ProfitSettings = ProfitSettings()
 
 
+class DuelSettings(Section):
+    """How much worse than the champion a challenger may be, at most; intervals are paired, at `evaluation.beaten_at`.
+
+    `margin` is a share of the champion's log loss, `segment_margin` the same within a segment in which at least
+    `fewest_churned` churned, `calibration_margin` a mean distance of risk and rate. `flips` is the share of the
+    accounts worth a call whose main family may be another one.
+    """
+
+    margin: Share = 0.02
+    segment_margin: Share = 0.05
+    calibration_margin: Share = 0.01
+    fewest_churned: Annotated[int, Field(ge=1)] = 50
+    flips: Share = 0.5
+
+
 class HealthScoreSettings(Section):
     """A score weighted by hand, as a baseline: a weight per signal, positive where a high value is healthy."""
 
@@ -227,6 +242,7 @@ class Settings(BaseSettings):
     label: LabelSettings = LabelSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    duel: DuelSettings = DuelSettings()
     health_score: HealthScoreSettings = HealthScoreSettings()
     leakage: LeakageSettings = LeakageSettings()
     bands: BandSettings = BandSettings()

@@ -57,7 +57,21 @@ def accounts(count: int, churned: int) -> dict[str, list[dict]]:
 
 
 @pytest.mark.parametrize(
-    "verb", ["demo", "check", "publish", "train", "promote", "score", "explain", "serve", "monitor"]
+    "verb",
+    [
+        "demo",
+        "check",
+        "publish",
+        "train",
+        "duel",
+        "promote",
+        "rollback",
+        "models",
+        "score",
+        "explain",
+        "serve",
+        "monitor",
+    ],
 )
 def test_every_verb_has_a_sentence_and_an_example(oarlock, verb):
     told = oarlock(verb, "--help").out
