@@ -64,15 +64,16 @@ def show_duel(oarlock: "Oarlock", duel: dict[str, Any]) -> None:
 
 
 def show_roster(oarlock: "Oarlock", lines: "list[Line]") -> None:
-    table = new_table("version", "alias", "age", "made", "n (churned)", "AUC", "log loss", "last duel", "champion")
+    table = new_table("version", "age", "made", "churned", "AUC", "log loss", "last duel")
     for one in lines:
+        number = f"[bold]{one.number} {one.alias}[/bold]" if one.alias else str(one.number)
         figures = [_figure(value) for value in one.figures.values()]
-        duel = f"{one.duel['verdict']} against {one.duel['against']}" if one.duel else ""
-        reigns = "\n".join(f"{event.at[:10]} {event.how}: {event.why}" for event in one.reigns)
-        size = f"{one.snapshots:,} ({one.churned:,})"
-        cells = [str(one.number), one.alias or "", f"{one.age_days} days", one.made, size, *figures, duel, reigns]
-        table.add_row(*cells)
+        duel = f"{one.duel['verdict']}\nagainst {one.duel['against']}" if one.duel else ""
+        size = f"{one.churned:,}\nof {one.snapshots:,}"
+        table.add_row(number, f"{one.age_days} days", one.made, size, *figures, duel)
     oarlock.console.print(table)
+    for event in sorted((event for one in lines for event in one.reigns), key=lambda event: event.at):
+        oarlock.console.print(f"{event.at[:16]}  version {event.number} {event.how}: {event.why}", markup=False)
 
 
 def new_table(*columns: str, title: str | None = None) -> Any:
@@ -90,7 +91,7 @@ def _span(compared: dict[str, Any]) -> str:
 
 
 def _figure(interval: tuple[float, float, float] | None) -> str:
-    return "" if interval is None else f"{interval[0]:.3f} [{interval[1]:.3f}, {interval[2]:.3f}]"
+    return "" if interval is None else f"{interval[0]:.3f}\n{interval[1]:.3f}-{interval[2]:.3f}"
 
 
 def points(points: float) -> str:
