@@ -67,7 +67,7 @@ def _newest(newest: Origin, judged: Evaluation, settings: Settings) -> Document:
         "calibration": judged.calibration.to_dict("records"),
         "is_calibrated": judged.is_calibrated,
         "baselines": {one.name: evaluate(of, one.risks, settings.evaluation).figures() for one in newest.baselines},
-        "split": {group: [f"{day:%Y-%m-%d}" for day in days] for group, days in vars(newest.split).items()},
+        "split": {group: [f"{day:%Y-%m-%d}" for day in days] for group, days in newest.split.groups.items()},
     }
 
 
