@@ -1,0 +1,70 @@
+"""The verbs of the accounts: give their risks and say what a risk is made of."""
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from commands.invocation import AS_JSON, AS_OF, Oarlock
+from commands.rendering import print_json, show_explained, show_scores
+
+SHOWN_ACCOUNTS = 10
+SHOWN_DRIVERS = 3
+
+
+@click.command()
+@click.argument("accounts", nargs=-1)
+@click.option("--all", "everyone", is_flag=True, help="Every account published.")
+@click.option("--drivers", default=SHOWN_DRIVERS, show_default=True, help="How many drivers to name in each direction.")
+@AS_OF
+@AS_JSON
+@click.pass_obj
+def score(  # noqa: PLR0913, PLR0917 - a parameter per option
+    oarlock: Oarlock, accounts: tuple[str, ...], everyone: bool, drivers: int, as_of: datetime | None, as_json: bool
+) -> None:
+    """Give the risk of accounts, riskiest first, and write each to the ledger.
+
+    \b
+    Example: oarlock score --all --json
+    """
+    oarlock.speaks_json = as_json
+    if bool(accounts) == everyone:
+        raise click.UsageError("Name accounts, or say --all.")
+    reply = _reply(oarlock, list(accounts), as_of, drivers)
+    if as_json:
+        print_json(reply)
+    else:
+        show_scores(oarlock, reply, len(accounts) or SHOWN_ACCOUNTS)
+
+
+@click.command()
+@click.argument("account")
+@AS_OF
+@AS_JSON
+@click.pass_obj
+def explain(oarlock: Oarlock, account: str, as_of: datetime | None, as_json: bool) -> None:
+    """Show every family and signal that one account's risk is made of.
+
+    \b
+    Example: oarlock explain 1024
+    """
+    oarlock.speaks_json = as_json
+    reply = _reply(oarlock, [account], as_of, None)
+    if as_json:
+        print_json(reply)
+    elif reply["not_scored"]:
+        oarlock.console.print(f"{account} has no risk: {reply['not_scored'][0]['reason']}.")
+    else:
+        show_explained(oarlock, reply["scores"][0])
+
+
+def _reply(oarlock: Oarlock, accounts: list[str], as_of: datetime | None, drivers: int | None) -> dict[str, Any]:
+    from configs.clock import now
+    from serving.batch import score_day
+    from serving.engine import Engine
+
+    until = oarlock.known_until
+    with oarlock.progress("score") as progress:
+        progress("opening", 0, 1)
+        engine = Engine(oarlock.settings, oarlock.state, lambda: min(until, now()))
+        return score_day(engine, accounts, as_of, drivers)

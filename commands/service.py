@@ -1,0 +1,27 @@
+"""The verbs of the service: answer over HTTP."""
+
+import os
+import sys
+
+import click
+
+from commands.invocation import Oarlock
+
+
+@click.command()
+@click.option("--host", help="Where to listen; the settings' serving.host where left out.")
+@click.option("--port", type=int, help="On which port; the settings' serving.port where left out.")
+@click.pass_obj
+def serve(oarlock: Oarlock, host: str | None, port: int | None) -> None:
+    """Answer over HTTP until stopped; a promotion is taken up while it runs.
+
+    \b
+    Example: oarlock serve --port 3000
+    """
+    serving = oarlock.settings.serving
+    where = [f"--host={host or serving.host}", f"--port={port or serving.port}", f"--api-workers={serving.workers}"]
+    command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Oarlock", *where]
+    os.environ["OARLOCK_CONFIG"] = str(oarlock.config.resolve())
+    os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    oarlock.console.print(f"POST http://{host or serving.host}:{port or serving.port}/v1/score")
+    os.execv(sys.executable, command)
