@@ -2,7 +2,8 @@
 
 The days after a snapshot are cut into spans at the horizons. In each span an account that has not left yet leaves with
 a hazard, sigmoid(slope * margin + intercept + offset of its segment); the risk within a horizon is that of leaving in
-any span up to it, 1 - prod(1 - hazard) (discrete-time survival: Singer & Willett, 1993). numpy only: a service reads it.
+any span up to it, 1 - prod(1 - hazard) (discrete-time survival: Singer & Willett, 1993). numpy
+only: a service reads it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -38,7 +39,7 @@ class Calibrator:
         return staying * (np.asarray(self.slopes) * hazards).cumsum(axis=-1)
 
     def points_per_share(self, base_margin: float, steps: np.ndarray, offsets: np.ndarray | float = 0.0) -> np.ndarray:
-        """What a share of 1 of the margin is worth in each risk: (g(m) - g(b0)) / (m - b0), m being base_margin + steps.
+        """What a share of the margin is worth in each risk: (g(m) - g(b0)) / (m - b0) with m = base_margin + steps.
 
         Where the margin stands still it is the derivative.
         """

@@ -66,7 +66,7 @@ def fit(
     asked = Asked(recipe.label["horizon_days"], recipe.horizons, recipe.training.fewest_churned)
     main = _see(early, calibration, inputs, recipe.training)
     further, too_early = _see_further(longer, inputs, recipe)
-    spans, left_out = spans_between({days: main for days in _up_to(asked)} | further, asked)
+    spans, left_out = spans_between(dict.fromkeys(_up_to(asked), main) | further, asked)
     booster = grow(known, inputs, recipe.training)
     expected = np.asarray(booster.predict(encode(known.head(1), inputs), pred_contrib=True))[0, -1]
     return ChurnModel(

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
-from scipy.special import log_expit
+from scipy.special import expit, log_expit
 
 from training.calibration import Calibrator
 
@@ -15,7 +16,7 @@ FARTHEST_OFFSET = 3.0
 
 @dataclass(frozen=True)
 class Span:
-    """Snapshots that had not left by the last horizon, and whose answer `until_day` is known: margins, segments, left."""
+    """Snapshots that stayed through the last horizon and whose answer `until_day` is known: margins, segments, left."""
 
     until_day: int
     margins: np.ndarray
@@ -49,11 +50,13 @@ def fit_calibrator(spans: Sequence[Span], rule: SegmentRule) -> Calibrator:
 def logistic_curve(margins: np.ndarray, left: np.ndarray) -> tuple[float, float]:
     """Slope and intercept of the logistic curve of greatest likelihood on the margins, never falling (Platt, 1999)."""
 
-    def loss(parameters: np.ndarray) -> float:
-        return -_likelihood(parameters[0] * margins + parameters[1], left) / len(left)
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        log_odds = parameters[0] * margins + parameters[1]
+        missed = (expit(log_odds) - left) / len(left)
+        return -_likelihood(log_odds, left) / len(left), np.array([missed @ margins, missed.sum()])
 
     start = np.array([1.0, 0.0])
-    found = minimize(loss, start, method="L-BFGS-B", bounds=[(SMALLEST_SLOPE, None), (None, None)])
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(SMALLEST_SLOPE, None), (None, None)])
     return float(found.x[0]), float(found.x[1])
 
 
@@ -76,7 +79,8 @@ def _offset(log_odds: np.ndarray, left: np.ndarray, spread: float) -> float:
     def loss(shift: float) -> float:
         return (shift / spread) ** 2 / 2 - _likelihood(log_odds + shift, left)
 
-    return float(minimize_scalar(loss, bounds=(-FARTHEST_OFFSET, FARTHEST_OFFSET), method="bounded").x)
+    found: Any = minimize_scalar(loss, bounds=(-FARTHEST_OFFSET, FARTHEST_OFFSET), method="bounded")
+    return float(found.x)
 
 
 def _likelihood(log_odds: np.ndarray, left: np.ndarray) -> float:

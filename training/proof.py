@@ -10,6 +10,7 @@ from configs.settings import Settings
 from training.comparison import by_segment, log_loss_gained
 from training.evaluation import Evaluation, evaluate
 from training.fit import Recipe
+from training.labels import horizons_of
 from training.leakage import by_lead, judge_leakage, shuffled_answers, signals_alone
 from training.model import ChurnModel
 from training.panel import Panel
@@ -34,7 +35,8 @@ def prove(model: ChurnModel, panel: Panel, splits: list[Split], settings: Settin
 
     `splits` are the origins, newest first; the model is that of the first.
     """
-    recipe = Recipe(panel.place.signals, settings.training, dict(model.label), dict(model.identity))
+    horizons, _ = horizons_of(settings.label)
+    recipe = Recipe(panel.place.signals, settings.training, dict(model.label), dict(model.identity), horizons)
     newest = judge(model, panel.rows, splits[0], settings)
     earlier, skipped = earlier_origins(panel.rows, splits, recipe, settings)
     origins = [newest, *earlier]

@@ -6,7 +6,7 @@ rolling-origin evaluation). The spread over origins says how much one test day i
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -113,5 +113,5 @@ def unseen_accounts(rows: pd.DataFrame, split: Split, recipe: Recipe, settings: 
 
 def _held_out(rows: pd.DataFrame, held: pd.Series, split: Split, recipe: Recipe) -> Origin:
     test = on(rows[held], split.test)
-    model = fit_on(rows[~held], split, recipe)
+    model = fit_on(rows[~held], split, replace(recipe, horizons=()))
     return Origin(split, test, model.risks(encode(test, model.inputs)), ())
