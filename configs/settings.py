@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from configs.errors import ConfigError
@@ -211,6 +211,20 @@ class ServingSettings(Section):
     poll_seconds: Annotated[float, Field(gt=0)] = 2.0
 
 
+class LedgerSettings(Section):
+    """Where the ledger is, and how far its database may fall behind the replies.
+
+    `url` is SQLite in the state folder where it is left out. `survives`: a reply outlives its process ("kill"), or the
+    machine's power too ("power_cut"), for which every reply waits for the disk.
+    """
+
+    url: SecretStr | None = None
+    survives: Literal["kill", "power_cut"] = "kill"
+    # Some 100,000 risks with their drivers, for a database that is away for minutes.
+    most_waiting_bytes: Annotated[int, Field(ge=1)] = 256_000_000
+    wait_seconds: Annotated[float, Field(ge=0)] = 2.0
+
+
 class MonitoringSettings(Section):
     """When the health of the model is questioned."""
 
@@ -238,6 +252,7 @@ class Settings(BaseSettings):
     leakage: LeakageSettings = LeakageSettings()
     bands: BandSettings = BandSettings()
     serving: ServingSettings = ServingSettings()
+    ledger: LedgerSettings = LedgerSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
 
     @classmethod
@@ -292,7 +307,7 @@ def _paths_from(content: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _refuse_unknown_overrides(environment: os._Environ[str]) -> None:
-    known = {name.upper() for name in Settings.model_fields} | {"CONFIG", "OUTSIDE_DATA"}
+    known = {name.upper() for name in Settings.model_fields} | {"CONFIG", "OUTSIDE_DATA", "TEST_POSTGRES"}
     for variable in environment:
         section = variable.removeprefix(ENVIRONMENT_PREFIX).split("__")[0]
         if variable.startswith(ENVIRONMENT_PREFIX) and section not in known:

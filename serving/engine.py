@@ -18,8 +18,9 @@ from configs.settings import Settings
 from configs.state import State
 from features.publish import published_as_of, published_edition
 from features.store import online_views, open_store, read_online
-from serving.ledger import Ledger
+from serving.ledger import open_ledger
 from serving.scoring import Scores, bands, by_horizon, drivers, score
+from serving.writer import LedgerWriter
 from training.model import ChurnModel
 from training.registry import CHAMPION, Version, open_registry
 
@@ -49,7 +50,8 @@ class Engine:
 
     def __init__(self, settings: Settings, state: State, clock: Callable[[], datetime]) -> None:
         self.settings, self.state, self.clock = settings, state, clock
-        self.ledger = Ledger(state.ledger)
+        self.ledger = open_ledger(settings, state)
+        self.writer: LedgerWriter | None = None
         self._registry = open_registry(state, settings.name)
         self._champion: Champion | None = None
         self._store: Any = None
@@ -99,7 +101,7 @@ class Engine:
             as_of=signals.as_of[keep],
         )
         scored = self._scored(found, score(champion.model, found.values), asked_at, most_drivers)
-        self.ledger.append(scored, _source(champion, asked_at, request_id))
+        (self.writer or self.ledger).append(scored, _source(champion, asked_at, request_id))
         return {
             "as_of": signals.published.isoformat(),
             "model": describe(champion),
