@@ -52,15 +52,14 @@ def create(  # noqa: PLR0913, PLR0917 - a parameter per option
     from dataclasses import replace
 
     from configs.clock import now
-    from serving.audit import record
     from serving.keys import add_key, make_key
 
     chosen = [SCOPES.convert(one.strip(), None, None) for one in scopes.split(",")]
-    at, engine = now(), oarlock.database
+    at = now()
     secret, key = make_key(name, chosen, per_minute, at)
     key = replace(key, expires_at=at + expires if expires else None)
-    add_key(engine, key)
-    record(engine, at, oarlock.actor, "key_made", subject=key.id, name=name, scopes=sorted(key.scopes))
+    add_key(oarlock.database, key)
+    oarlock.audit("key_made", key.id, name=name, scopes=sorted(key.scopes))
     if as_json:
         print_json({"key": secret, "id": key.id, "scopes": sorted(key.scopes), "expires_at": key.expires_at})
         return
@@ -117,13 +116,11 @@ def revoke(oarlock: Oarlock, identity: str) -> None:
     """
     from configs.clock import now
     from configs.errors import ConfigError
-    from serving.audit import record
     from serving.keys import revoke_key
 
-    at, engine = now(), oarlock.database
-    if not revoke_key(engine, identity, at):
+    if not revoke_key(oarlock.database, identity, now()):
         raise ConfigError(f"There is no key '{identity}' to revoke.", "See `oarlock keys list`.")
-    record(engine, at, oarlock.actor, "key_revoked", subject=identity)
+    oarlock.audit("key_revoked", identity)
     oarlock.console.print(f"The key {identity} is revoked.")
 
 

@@ -53,6 +53,13 @@ class Oarlock:
 
         return getpass.getuser()
 
+    def audit(self, action: str, subject: str = "", **detail: object) -> None:
+        """Record that whoever runs the command did this."""
+        from configs.clock import now
+        from serving.audit import record
+
+        record(self.database, now(), self.actor, action, subject=subject, **detail)
+
     @property
     def today(self) -> datetime:
         from configs.clock import today

@@ -120,8 +120,9 @@ def compiled() -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The shipped extract, published, trained and promoted once for the whole run."""
     from features.publish import Days, publish
+    from training.promotion import Decision, promote
     from training.registry import open_registry
-    from training.train import promote, train
+    from training.train import train
 
     folder = tmp_path_factory.mktemp("crm5")
     config = folder / "crm5.toml"
@@ -131,7 +132,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     state = open_state(settings)
     publish(settings, state, Days(EXTRACT_ENDS), silent)
     made = train(settings, state, EXTRACT_ENDS, silent)
-    promote(open_registry(state, settings.name), made.version)
+    promote(open_registry(state, settings.name), made.version, Decision(EXTRACT_ENDS))
     return Trained(settings, state, config)
 
 
