@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from commands.accounts import explain, score
+from commands.accounts import explain, outcomes, score
 from commands.data import check, publish, signals, simulate
 from commands.invocation import Oarlock
 from commands.ledger import ledger
@@ -27,7 +27,7 @@ QUIET = {
 VERBS = (
     *(simulate, check, signals, publish),
     *(train, duel, promote, rollback, models, monitor),
-    *(score, explain),
+    *(score, explain, outcomes),
     *(serve, ledger),
 )
 
