@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from commands.access import audit, keys
-from commands.accounts import explain, score
+from commands.accounts import explain, outcomes, score
 from commands.data import check, publish, signals, simulate
 from commands.invocation import Oarlock
 from commands.ledger import ledger
@@ -28,7 +28,7 @@ QUIET = {
 VERBS = (
     *(simulate, check, signals, publish),
     *(train, duel, promote, rollback, models, monitor),
-    *(score, explain),
+    *(score, explain, outcomes),
     *(serve, ledger, keys, audit),
 )
 

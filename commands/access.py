@@ -64,9 +64,7 @@ def create(  # noqa: PLR0913, PLR0917 - a parameter per option
         print_json({"key": secret, "id": key.id, "scopes": sorted(key.scopes), "expires_at": key.expires_at})
         return
     click.echo(secret)
-    oarlock.console.print(
-        f"This is the only time it is shown. Its id is {key.id}; running services know it in seconds."
-    )
+    click.echo(f"This is the only time it is shown. Its id is {key.id}; services know it within seconds.", err=True)
 
 
 @keys.command("list")

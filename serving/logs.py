@@ -40,10 +40,9 @@ def blot(text: str) -> str:
 
 
 def set_up(stream: TextIO = sys.stdout, level: int = logging.INFO) -> None:
-    """Let Oarlock's loggers, and the warnings of others, speak JSON."""
+    """Let Oarlock's loggers speak JSON; BentoML's keep their own voice."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(Formatter())
-    for name, least in (("oarlock", level), ("", logging.WARNING)):
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(least)
+    logger = logging.getLogger("oarlock")
+    logger.handlers, logger.propagate = [handler], False
+    logger.setLevel(level)

@@ -23,6 +23,7 @@ from configs.state import open_state
 from features.dataset import read_dataset
 from serving.access import Access, Gate
 from serving.api import create_app
+from serving.desk import open_desk
 from serving.engine import Engine, describe
 from serving.idempotency import Idempotent, Replies
 from serving.keys import KeyRing
@@ -40,7 +41,7 @@ def _worker() -> Any:
     return bentoml.get_current_service()
 
 
-@bentoml.asgi_app(create_app(lambda: _worker().engine), path="/v1")
+@bentoml.asgi_app(create_app(lambda: _worker().desk), path="/v1")
 @bentoml.service(
     name="oarlock",
     # What a request leaves behind is kept until the timeout: short, or memory grows with the load.
@@ -58,6 +59,7 @@ class Oarlock:
         settings = read_settings(Path(os.environ["OARLOCK_CONFIG"]))
         until = read_dataset(settings.data).observed_until
         self.engine = Engine(settings, open_state(settings), lambda: until or now())
+        self.desk = open_desk(self.engine)
         self.writer = LedgerWriter(self.engine.ledger, self.engine.state.journal, settings.ledger, now)
         self.engine.writer = self.writer
         self.gate = Gate(KeyRing(lambda: self.engine.ledger.engine), now, settings.serving.workers)

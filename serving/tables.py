@@ -71,3 +71,28 @@ REPLIES = sql.Table(
     sql.Column("content_type", sql.String(100)),
     sql.Column("body", sql.LargeBinary),
 )
+FEEDBACK = sql.Table(
+    "feedback",
+    METADATA,
+    sql.Column("id", NUMBER, primary_key=True, autoincrement=True),
+    sql.Column("received_at", sql.DateTime, nullable=False),
+    sql.Column("account_id", sql.String, nullable=False, index=True),
+    sql.Column("verdict", sql.String(16), nullable=False),
+    sql.Column("as_of", sql.Date),
+    sql.Column("note", sql.Text, nullable=False),
+    sql.Column("by", sql.String),
+    sql.Column("mark", sql.String(16)),
+    sql.Column("mark_until", sql.Date),
+    sql.Column("unmark", sql.Boolean, nullable=False),
+)
+OUTCOMES = sql.Table(
+    "outcomes",
+    METADATA,
+    sql.Column("id", NUMBER, primary_key=True, autoincrement=True),
+    sql.Column("received_at", sql.DateTime, nullable=False),
+    sql.Column("account_id", sql.String, nullable=False, index=True),
+    sql.Column("outcome", sql.String(16), nullable=False),
+    sql.Column("on", sql.Date, nullable=False),
+    sql.Column("reason", sql.Text, nullable=False),
+    sql.Column("voluntary", sql.Boolean),
+)

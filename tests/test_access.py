@@ -273,11 +273,11 @@ def test_a_request_keeps_its_id_if_it_is_one(service, given, kept):
 @pytest.fixture
 def logged() -> Iterator[Callable[[], list[dict]]]:
     stream = io.StringIO()
-    before = {name: vars(logging.getLogger(name)).copy() for name in ("oarlock", "")}
+    logger = logging.getLogger("oarlock")
+    before = vars(logger).copy()
     set_up(stream)
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    for name, kept in before.items():
-        vars(logging.getLogger(name)).update(kept)
+    vars(logger).update(before)
 
 
 def test_a_request_is_one_line_of_json_with_its_id(service, logged):
