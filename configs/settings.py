@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from configs.errors import ConfigError
@@ -88,11 +88,14 @@ class LabelSettings(Section):
     event: a notice given in the horizon.
     inactivity: `inactive_days` without usage inside the horizon, of accounts active within `active_within_days`.
     contraction: recurring revenue down by `contraction_share` or more, but not gone.
+
+    `horizon_days` is the main horizon: what a model is fitted and judged on. Risks are given for all `horizons` too.
     """
 
     mode: LabelMode = "contract"
     lead_days: Days = 0
     horizon_days: Annotated[int, Field(ge=1)] = 90
+    horizons: tuple[Annotated[int, Field(ge=1)], ...] = (30, 90, 180)
     grace_days: Days = 30
     inactive_days: Annotated[int, Field(ge=1)] = 90
     active_within_days: Annotated[int, Field(ge=1)] = 180
@@ -132,6 +135,10 @@ class TrainingSettings(Section):
     calibration_snapshots: Annotated[int, Field(ge=1)] = 3
     test_snapshots: Annotated[int, Field(ge=1)] = 1
     fewest_churned: Annotated[int, Field(ge=2)] = 20
+    # A segment's risks are shifted by a calibration of its own from this many churned, and stayed, on.
+    fewest_churned_of_segment: Annotated[int, Field(ge=2)] = 100
+    # How far the log-odds of segments are expected to lie apart where the model knows the segment already.
+    segment_spread: Amount = 0.2
 
 
 class ProfitSettings(Section):
@@ -164,6 +171,21 @@ class EvaluationSettings(Section):
     profit: ProfitSettings = ProfitSettings()
 
 
+class DuelSettings(Section):
+    """How much worse than the champion a challenger may be, at most; intervals are paired, at `evaluation.beaten_at`.
+
+    `margin` is a share of the champion's log loss, `segment_margin` the same within a segment in which at least
+    `fewest_churned` churned, `calibration_margin` a mean distance of risk and rate. `flips` is the share of the
+    accounts worth a call whose main family may be another one.
+    """
+
+    margin: Share = 0.02
+    segment_margin: Share = 0.05
+    calibration_margin: Share = 0.01
+    fewest_churned: Annotated[int, Field(ge=1)] = 50
+    flips: Share = 0.5
+
+
 class HealthScoreSettings(Section):
     """A score weighted by hand, as a baseline: a weight per signal, positive where a high value is healthy."""
 
@@ -192,16 +214,51 @@ class BandSettings(Section):
         return self
 
 
+class StageSettings(Section):
+    """Where an account stands in its life: onboarding at first, renewing before the end of a term, else established."""
+
+    onboarding_days: Days = 90
+    renewing_days: Days = 90
+    # A term that is shorter renews all the time: its end is no occasion.
+    shortest_term_months: Annotated[float, Field(ge=0)] = 4.0
+
+
+class WorkListSettings(Section):
+    """Whom to call: at most `per_owner` accounts each, none that was touched lately, for what `months` are worth.
+
+    Keeping an account is worth that many months of its revenue, with the odds and costs of `evaluation.profit`.
+    """
+
+    per_owner: Annotated[int, Field(ge=1)] = 10
+    months: Annotated[float, Field(gt=0)] = 12.0
+    touched_within_days: Days = 7
+
+
 class ServingSettings(Section):
-    """How risks are served."""
+    """How risks are served; `stale_after` gives families a limit of their own."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 3000
     workers: Annotated[int, Field(ge=1)] = 1
     stale_after_days: Days = 3
+    stale_after: dict[str, Days] = {}
     most_accounts: Annotated[int, Field(ge=1)] = 10_000
     most_bytes: Annotated[int, Field(ge=1_000)] = 1_000_000
     poll_seconds: Annotated[float, Field(gt=0)] = 2.0
+
+
+class LedgerSettings(Section):
+    """Where the ledger is, and how far its database may fall behind the replies.
+
+    `url` is SQLite in the state folder where it is left out. `survives`: a reply outlives its process ("kill"), or the
+    machine's power too ("power_cut"), for which every reply waits for the disk.
+    """
+
+    url: SecretStr | None = None
+    survives: Literal["kill", "power_cut"] = "kill"
+    # Some 100,000 risks with their drivers, for a database that is away for minutes.
+    most_waiting_bytes: Annotated[int, Field(ge=1)] = 256_000_000
+    wait_seconds: Annotated[float, Field(ge=0)] = 2.0
 
 
 class MonitoringSettings(Section):
@@ -227,10 +284,15 @@ class Settings(BaseSettings):
     label: LabelSettings = LabelSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    duel: DuelSettings = DuelSettings()
     health_score: HealthScoreSettings = HealthScoreSettings()
     leakage: LeakageSettings = LeakageSettings()
     bands: BandSettings = BandSettings()
+    stages: StageSettings = StageSettings()
+    playbook: Path = Path(__file__).with_name("playbook.toml")
+    work_list: WorkListSettings = WorkListSettings()
     serving: ServingSettings = ServingSettings()
+    ledger: LedgerSettings = LedgerSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
 
     @classmethod
@@ -281,11 +343,12 @@ def _paths_from(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     data = dict(content.get("data", {}))
     for key in {"dataset", "folder"} & data.keys():
         data[key] = folder / data[key]
-    return {**content, "data": data, "state": folder / content.get("state", ".oarlock")}
+    own = {"playbook": folder / content["playbook"]} if "playbook" in content else {}
+    return {**content, **own, "data": data, "state": folder / content.get("state", ".oarlock")}
 
 
 def _refuse_unknown_overrides(environment: os._Environ[str]) -> None:
-    known = {name.upper() for name in Settings.model_fields} | {"CONFIG", "OUTSIDE_DATA"}
+    known = {name.upper() for name in Settings.model_fields} | {"CONFIG", "OUTSIDE_DATA", "TEST_POSTGRES"}
     for variable in environment:
         section = variable.removeprefix(ENVIRONMENT_PREFIX).split("__")[0]
         if variable.startswith(ENVIRONMENT_PREFIX) and section not in known:

@@ -35,12 +35,20 @@ class State:
         return self.folder / "ledger.db"
 
     @property
+    def journal(self) -> Path:
+        return self.folder / "journal"
+
+    @property
     def quarantine(self) -> Path:
         return self.folder / "quarantine"
 
     @property
     def published(self) -> Path:
         return self.folder / "published.json"
+
+    @property
+    def facts(self) -> Path:
+        return self.folder / "accounts.db"
 
     @property
     def checked(self) -> Path:

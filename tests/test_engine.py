@@ -11,7 +11,8 @@ from configs.errors import NoChampion, NotReady
 from configs.state import State, write_json
 from serving.batch import score_day
 from serving.engine import Engine
-from serving.ledger import RISKS, Ledger
+from serving.ledger import Ledger
+from serving.tables import RISKS
 from tests.conftest import EXTRACT_ENDS
 
 THERE = "1096"
@@ -32,6 +33,7 @@ def test_a_reply_says_which_model_gave_it_and_what_it_answers(engine):
         "version": 1,
         "alias": "champion",
         "horizon_days": 60,
+        "horizons": [30, 60, 90, 180],
         "lead_days": 0,
         "label_hash": engine.champion().model.identity["label"],
         "signal_set": engine.champion().model.identity["signal_set"],
