@@ -40,7 +40,7 @@ def fit(early: pd.DataFrame, calibration: pd.DataFrame, known: pd.DataFrame, rec
     """
     for rows in (early, calibration):
         _refuse_one_sided(rows, recipe.training)
-    inputs = tuple(_input(one, known) for one in recipe.signals)
+    inputs = inputs_of(recipe.signals, known)
     earlier = _boost(early, inputs, recipe).predict(encode(calibration, inputs), raw_score=True)
     booster = _boost(known, inputs, recipe)
     expected = np.asarray(booster.predict(encode(known.head(1), inputs), pred_contrib=True))[0, -1]
@@ -53,6 +53,11 @@ def fit(early: pd.DataFrame, calibration: pd.DataFrame, known: pd.DataFrame, rec
         label=recipe.label,
         identity=recipe.identity,
     )
+
+
+def inputs_of(signals: tuple[Signal, ...], rows: pd.DataFrame) -> tuple[Input, ...]:
+    """The signals as a model of these rows reads them."""
+    return tuple(_input(one, rows) for one in signals)
 
 
 def calibrate(margins: np.ndarray, churned: np.ndarray) -> Calibrator:
