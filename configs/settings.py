@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from configs.errors import ConfigError
@@ -88,11 +88,14 @@ class LabelSettings(Section):
     event: a notice given in the horizon.
     inactivity: `inactive_days` without usage inside the horizon, of accounts active within `active_within_days`.
     contraction: recurring revenue down by `contraction_share` or more, but not gone.
+
+    `horizon_days` is the main horizon: what a model is fitted and judged on. Risks are given for all `horizons` too.
     """
 
     mode: LabelMode = "contract"
     lead_days: Days = 0
     horizon_days: Annotated[int, Field(ge=1)] = 90
+    horizons: tuple[Annotated[int, Field(ge=1)], ...] = (30, 90, 180)
     grace_days: Days = 30
     inactive_days: Annotated[int, Field(ge=1)] = 90
     active_within_days: Annotated[int, Field(ge=1)] = 180
@@ -132,6 +135,10 @@ class TrainingSettings(Section):
     calibration_snapshots: Annotated[int, Field(ge=1)] = 3
     test_snapshots: Annotated[int, Field(ge=1)] = 1
     fewest_churned: Annotated[int, Field(ge=2)] = 20
+    # A segment's risks are shifted by a calibration of its own from this many churned, and stayed, on.
+    fewest_churned_of_segment: Annotated[int, Field(ge=2)] = 100
+    # How far the log-odds of segments are expected to lie apart where the model knows the segment already.
+    segment_spread: Amount = 0.2
 
 
 class ProfitSettings(Section):
@@ -162,6 +169,21 @@ class EvaluationSettings(Section):
     capacity: Annotated[int, Field(ge=1)] = 50
     beaten_at: Annotated[float, Field(gt=0, lt=1)] = 0.95
     profit: ProfitSettings = ProfitSettings()
+
+
+class DuelSettings(Section):
+    """How much worse than the champion a challenger may be, at most; intervals are paired, at `evaluation.beaten_at`.
+
+    `margin` is a share of the champion's log loss, `segment_margin` the same within a segment in which at least
+    `fewest_churned` churned, `calibration_margin` a mean distance of risk and rate. `flips` is the share of the
+    accounts worth a call whose main family may be another one.
+    """
+
+    margin: Share = 0.02
+    segment_margin: Share = 0.05
+    calibration_margin: Share = 0.01
+    fewest_churned: Annotated[int, Field(ge=1)] = 50
+    flips: Share = 0.5
 
 
 class HealthScoreSettings(Section):
@@ -204,6 +226,20 @@ class ServingSettings(Section):
     poll_seconds: Annotated[float, Field(gt=0)] = 2.0
 
 
+class LedgerSettings(Section):
+    """Where the ledger is, and how far its database may fall behind the replies.
+
+    `url` is SQLite in the state folder where it is left out. `survives`: a reply outlives its process ("kill"), or the
+    machine's power too ("power_cut"), for which every reply waits for the disk.
+    """
+
+    url: SecretStr | None = None
+    survives: Literal["kill", "power_cut"] = "kill"
+    # Some 100,000 risks with their drivers, for a database that is away for minutes.
+    most_waiting_bytes: Annotated[int, Field(ge=1)] = 256_000_000
+    wait_seconds: Annotated[float, Field(ge=0)] = 2.0
+
+
 class MonitoringSettings(Section):
     """When the health of the model is questioned."""
 
@@ -227,10 +263,12 @@ class Settings(BaseSettings):
     label: LabelSettings = LabelSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    duel: DuelSettings = DuelSettings()
     health_score: HealthScoreSettings = HealthScoreSettings()
     leakage: LeakageSettings = LeakageSettings()
     bands: BandSettings = BandSettings()
     serving: ServingSettings = ServingSettings()
+    ledger: LedgerSettings = LedgerSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
 
     @classmethod
@@ -285,7 +323,7 @@ def _paths_from(content: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _refuse_unknown_overrides(environment: os._Environ[str]) -> None:
-    known = {name.upper() for name in Settings.model_fields} | {"CONFIG", "OUTSIDE_DATA"}
+    known = {name.upper() for name in Settings.model_fields} | {"CONFIG", "OUTSIDE_DATA", "TEST_POSTGRES"}
     for variable in environment:
         section = variable.removeprefix(ENVIRONMENT_PREFIX).split("__")[0]
         if variable.startswith(ENVIRONMENT_PREFIX) and section not in known:

@@ -35,6 +35,10 @@ class State:
         return self.folder / "ledger.db"
 
     @property
+    def journal(self) -> Path:
+        return self.folder / "journal"
+
+    @property
     def quarantine(self) -> Path:
         return self.folder / "quarantine"
 

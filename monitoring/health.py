@@ -13,7 +13,7 @@ from features.publish import open_dataset, published_edition
 from features.store import open_store, read_history
 from monitoring.drift import Drift, find_drift
 from monitoring.outcomes import Outcome, apart, compare
-from serving.ledger import Ledger
+from serving.ledger import open_ledger
 from training.labels import matures_at
 from training.model import ChurnModel, encode
 from training.panel import outcomes, snapshots_of
@@ -76,7 +76,7 @@ def _drift(model: ChurnModel, rows: pd.DataFrame, split: dict[str, list[str]]) -
 
 
 def _outcome(settings: Settings, state: State, version: Version, known_until: datetime) -> Outcome:
-    given = Ledger(state.ledger).risks(version.number)
+    given = open_ledger(settings, state).risks(version.number)
     given = given[[matures_at(day, settings.label) <= known_until for day in given.as_of]]
     chosen = given[given.as_of.isin(apart(list(given.as_of.unique()), settings.label.horizon_days))]
     chosen = chosen.reset_index(drop=True).astype({"as_of": "datetime64[us]"})

@@ -18,8 +18,9 @@ from configs.settings import Settings
 from configs.state import State
 from features.publish import published_as_of, published_edition
 from features.store import online_views, open_store, read_online
-from serving.ledger import Ledger
-from serving.scoring import Scores, bands, drivers, score
+from serving.ledger import open_ledger
+from serving.scoring import Scores, bands, by_horizon, drivers, score
+from serving.writer import LedgerWriter
 from training.model import ChurnModel
 from training.registry import CHAMPION, Version, open_registry
 
@@ -49,7 +50,8 @@ class Engine:
 
     def __init__(self, settings: Settings, state: State, clock: Callable[[], datetime]) -> None:
         self.settings, self.state, self.clock = settings, state, clock
-        self.ledger = Ledger(state.ledger)
+        self.ledger = open_ledger(settings, state)
+        self.writer: LedgerWriter | None = None
         self._registry = open_registry(state, settings.name)
         self._champion: Champion | None = None
         self._store: Any = None
@@ -99,7 +101,7 @@ class Engine:
             as_of=signals.as_of[keep],
         )
         scored = self._scored(found, score(champion.model, found.values), asked_at, most_drivers)
-        self.ledger.append(scored, _source(champion, asked_at, request_id))
+        (self.writer or self.ledger).append(scored, _source(champion, asked_at, request_id))
         return {
             "as_of": signals.published.isoformat(),
             "model": describe(champion),
@@ -124,6 +126,7 @@ class Engine:
                 "status": "stale" if stale[row] else "partial" if scores.missing[row].any() else "scored",
                 "missing_families": [f for f, gap in zip(scores.families, scores.missing[row], strict=True) if gap],
                 "risk": float(scores.risks[row]),
+                "risks": by_horizon(scores, row),
                 "band": cut[row],
                 "revenue": _revenue(found.values, row, float(scores.risks[row])),
                 **drivers(scores, row, most_drivers),
@@ -153,7 +156,8 @@ def describe(champion: Champion) -> dict[str, Any]:
         "name": champion.version.name,
         "version": champion.version.number,
         "alias": CHAMPION,
-        "horizon_days": champion.model.label["horizon_days"],
+        "horizon_days": champion.model.horizon_days,
+        "horizons": list(champion.model.calibrator.horizons),
         "lead_days": champion.model.label["lead_days"],
         "label_hash": champion.model.identity["label"],
         "signal_set": champion.model.identity["signal_set"],

@@ -18,8 +18,10 @@ from configs.state import open_state
 from features.dataset import read_dataset
 from serving.api import create_app
 from serving.engine import Engine
+from serving.writer import LedgerWriter
 
 LOG = logging.getLogger("oarlock.service")
+DRAIN_SECONDS = 20.0
 
 
 def _engine() -> Engine:
@@ -41,6 +43,8 @@ class Oarlock:
         settings = read_settings(Path(os.environ["OARLOCK_CONFIG"]))
         until = read_dataset(settings.data).observed_until
         self.engine = Engine(settings, open_state(settings), lambda: until or now())
+        self.engine.writer = LedgerWriter(self.engine.ledger, self.engine.state.journal, settings.ledger, now)
+        self.engine.writer.start()
         self._stopping = threading.Event()
         self._follow()
         threading.Thread(target=self._keep_following, daemon=True).start()
@@ -48,6 +52,7 @@ class Oarlock:
     @bentoml.on_shutdown
     def stop(self) -> None:
         self._stopping.set()
+        self.engine.writer.close(DRAIN_SECONDS) if self.engine.writer else None
 
     async def __is_ready__(self) -> bool:
         try:

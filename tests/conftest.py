@@ -1,7 +1,9 @@
 """What the tests share: companies made of a few rows, and one model trained once on the shipped extract."""
 
+import os
 import shutil
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -76,12 +78,51 @@ def account(account_id: str, created_at: datetime = datetime(2023, 1, 1), **more
     return {"account_id": account_id, "created_at": created_at, **more}
 
 
+@dataclass(frozen=True)
+class Done:
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def refusal(self) -> tuple[int, str]:
+        """The exit code and the one sentence of a refusal."""
+        (line,) = self.err.strip().splitlines()
+        return self.code, line
+
+
+@pytest.fixture
+def oarlock(capsys) -> Callable[..., Done]:
+    """Run a command in this process, as the installed one would."""
+    from oarlock import main
+
+    def run(*words: str, config: Path | None = None) -> Done:
+        code = 0
+        try:
+            main([*([] if config is None else ["--config", str(config)]), *words])
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        said = capsys.readouterr()
+        return Done(code, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def compiled() -> Path:
+    """Where the driver kernel's machine code is kept from one run of the tests to the next."""
+    return ROOT / ".pytest_cache" / "compiled"
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The shipped extract, published, trained and promoted once for the whole run."""
     from features.publish import Days, publish
+    from training.promotion import Decision, promote
     from training.registry import open_registry
-    from training.train import promote, train
+    from training.train import train
 
     folder = tmp_path_factory.mktemp("crm5")
     config = folder / "crm5.toml"
@@ -91,8 +132,37 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     state = open_state(settings)
     publish(settings, state, Days(EXTRACT_ENDS), silent)
     made = train(settings, state, EXTRACT_ENDS, silent)
-    promote(open_registry(state, settings.name), made.version)
+    promote(open_registry(state, settings.name), made.version, Decision(EXTRACT_ENDS))
     return Trained(settings, state, config)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> str:
+    """The URL of a Postgres that tests may use: OARLOCK_TEST_POSTGRES or one on this machine; without one they skip."""
+    import psycopg
+
+    named = os.environ.get("OARLOCK_TEST_POSTGRES")
+    url = named or "postgresql://root@127.0.0.1:5432/test"
+    try:
+        psycopg.connect(url, connect_timeout=2).close()
+    except psycopg.OperationalError:
+        if named:
+            raise
+        pytest.skip("no Postgres is reachable")
+    return url
+
+
+@pytest.fixture
+def postgres(postgres_server: str) -> Iterator[str]:
+    """The URL of an empty Postgres schema, gone after the test."""
+    import psycopg
+    from psycopg.sql import SQL, Identifier
+
+    schema = f"oarlock_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(SQL("create schema {}").format(Identifier(schema)))
+        yield f"{postgres_server}?options=-csearch_path%3D{schema}"
+        connection.execute(SQL("drop schema {} cascade").format(Identifier(schema)))
 
 
 @pytest.fixture

@@ -1,49 +1,15 @@
 """The front door: exit codes, one-sentence refusals, JSON for machines, and the line from end to end."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 
+from oarlock import VERBS
 from tests.conftest import account, subscription
 
 START = datetime(2022, 1, 1)
 SHORT = "[label]\nhorizon_days = 60\ngrace_days = 0\n[training]\nfewest_churned = 5\n"
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended and what it said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def refusal(self) -> tuple[int, str]:
-        """The exit code and the one sentence of a refusal."""
-        (line,) = self.err.strip().splitlines()
-        return self.code, line
-
-
-@pytest.fixture
-def oarlock(capsys) -> Callable[..., Done]:
-    """Run a command in this process, as the installed one would."""
-    from oarlock import main
-
-    def run(*words: str, config: Path | None = None) -> Done:
-        code = 0
-        try:
-            main([*([] if config is None else ["--config", str(config)]), *words])
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        said = capsys.readouterr()
-        return Done(code, said.out, said.err)
-
-    return run
 
 
 def accounts(count: int, churned: int) -> dict[str, list[dict]]:
@@ -56,9 +22,7 @@ def accounts(count: int, churned: int) -> dict[str, list[dict]]:
     }
 
 
-@pytest.mark.parametrize(
-    "verb", ["demo", "check", "publish", "train", "promote", "score", "explain", "serve", "monitor"]
-)
+@pytest.mark.parametrize("verb", ["demo", *(one.name for one in VERBS)])
 def test_every_verb_has_a_sentence_and_an_example(oarlock, verb):
     told = oarlock(verb, "--help").out
     assert f"Example: oarlock {verb}" in told

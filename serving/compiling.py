@@ -1,0 +1,44 @@
+"""Compiling: the walks of the driver kernel as a file of machine code that runs without Python and numba.
+
+Numba's compiler takes more than 100 MB of a process and seconds of its time. It runs here, in a process of its own,
+once per machine and version of the walks; whoever serves loads the file.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding as llvm
+import numba
+import numpy as np
+from numba import types
+
+from configs.state import replacing
+from serving.kernel import COUNTS, ENTRY, POINTERS, target_machine
+from serving.walks import walk
+
+
+def compile_walks(file: Path) -> None:
+    """Write the machine code of `walk` for this very processor, whole or not at all."""
+    kinds = [types.CPointer(numba.from_dtype(np.dtype(kind))) for kind in POINTERS]
+    compiled = numba.cfunc(types.void(*kinds, *[types.int64] * COUNTS), error_model="numpy")(walk)
+    with replacing(file) as temporary:
+        temporary.write_bytes(target_machine().emit_object(_alone(compiled)))
+
+
+def _alone(compiled: Any) -> llvm.ModuleRef:
+    """The function without the wrapper that reports exceptions to Python: the walks raise none."""
+    module = llvm.parse_assembly(compiled.inspect_llvm())
+    name = compiled.native_name.removeprefix("cfunc.")
+    for function in module.functions:
+        if not function.is_declaration and function.name != name:
+            function.linkage = llvm.Linkage.internal
+    module.get_function(name).name = ENTRY
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.run(module, llvm.create_pass_builder(target_machine(), llvm.create_pipeline_tuning_options()))
+    return module
+
+
+if __name__ == "__main__":
+    compile_walks(Path(sys.argv[1]))

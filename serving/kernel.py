@@ -1,0 +1,122 @@
+"""The driver kernel: margins taken apart into each signal's exact share, by machine code without LightGBM or shap.
+
+`walks.py` says how, `compiling.py` makes the machine code; here it is loaded and called.
+"""
+
+import ctypes
+import hashlib
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+
+import llvmlite.binding as llvm
+import numpy as np
+
+from serving.trees import BLOCK, KINDS, MOST_POINTS, Trees
+
+ENTRY = "oarlock_walk"
+# The arrays of Trees, quadrature points and weights, matrix, shares, and room for products, terms, counts and lines.
+POINTERS = (*KINDS.values(), *["float64"] * 8)
+COUNTS = 7  # trees, nodes, words, nodes of the largest tree, signals, rows, whether rows walk alone
+STRETCH = 512  # rows for which a tree's terms are worked out once
+ALONE = 3  # up to so many rows are faster one by one
+
+
+class Kernel:
+    """The walks as machine code, and what they need besides the trees."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load the machine code kept in `folder`; where none of this version is there yet it is made, in seconds."""
+        self._walk, self._engine = _load(compiled(folder))
+        self._points, self._weights = quadrature()
+        self._kept = ctypes.c_void_p()  # where numba's convention puts a result (None) and an exception (never)
+        self._result = ctypes.addressof(self._kept)
+        self._rooms = threading.local()
+
+    def shares(self, trees: Trees, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
+        """Each signal's share of the margin, (rows, signals); `trees.expected` and a row's sum are its margin.
+
+        The figures of LightGBM's `pred_contrib`, to rounding. `matrix` holds float64 in the order of the signals.
+        """
+        shares = np.zeros(matrix.shape)
+        if len(matrix) <= ALONE:
+            self._run(trees, np.ascontiguousarray(matrix, dtype="float64"), shares, alone=True)
+            return shares
+
+        def walk(start: int) -> None:
+            part = np.ascontiguousarray(matrix[start : start + STRETCH].T, dtype="float64")
+            found = np.zeros(part.shape)
+            self._run(trees, part, found, alone=False)
+            shares[start : start + STRETCH] = found.T
+
+        starts = range(0, len(matrix), STRETCH)
+        if min(threads, len(starts)) == 1:
+            for start in starts:
+                walk(start)
+        else:  # machine code called through ctypes holds no lock of the interpreter
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(walk, starts))
+        return shares
+
+    def _run(self, trees: Trees, matrix: np.ndarray, shares: np.ndarray, *, alone: bool) -> None:
+        most = int(np.diff(trees.starts).max(initial=1))
+        signals, rows = matrix.shape[::-1] if alone else matrix.shape
+        arrays = (*trees, self._points, self._weights, matrix, shares, *self._room(most))
+        counts = (len(trees.degrees), len(trees.signal), len(trees.bits), most, signals, rows, int(alone))
+        self._walk(self._result, self._result, *[one.__array_interface__["data"][0] for one in arrays], *counts)
+
+    def _room(self, most: int) -> tuple[np.ndarray, ...]:
+        """This thread's room for a walk; new memory for every request would cost more than a short walk."""
+        mine = getattr(self._rooms, "mine", None)
+        if mine is None or mine[0] < most:
+            shapes = ((most, MOST_POINTS, BLOCK), (most, MOST_POINTS, 3), (most, MOST_POINTS, 3), (most + 2, BLOCK))
+            mine = self._rooms.mine = (most, tuple(np.zeros(shape) for shape in shapes))
+        return mine[1]
+
+
+def quadrature() -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Legendre points and weights on [0, 1]: row n holds the n of them, filled up with points of weight 0."""
+    points, weights = np.full((MOST_POINTS + 1, MOST_POINTS), 0.5), np.zeros((MOST_POINTS + 1, MOST_POINTS))
+    for degree in range(1, MOST_POINTS + 1):
+        at, weight = np.polynomial.legendre.leggauss(degree)
+        points[degree, :degree], weights[degree, :degree] = (at + 1) / 2, weight / 2
+    return points, weights
+
+
+def compiled(folder: Path) -> Path:
+    """The file of machine code for this processor and this version of the walks, made where it is not there yet."""
+    rooms = Path(__file__).parent
+    sources = b"".join((rooms / name).read_bytes() for name in ("trees.py", "walks.py", "compiling.py"))
+    made_with = (version("numba"), version("llvmlite"), llvm.get_host_cpu_name(), _features())
+    file = folder / f"walk-{hashlib.sha256(sources + repr(made_with).encode()).hexdigest()[:16]}.o"
+    if not file.exists():
+        subprocess.run([sys.executable, "-m", "serving.compiling", str(file.resolve())], check=True, cwd=rooms.parent)
+    return file
+
+
+def target_machine() -> llvm.TargetMachine:
+    """LLVM's description of the processor this runs on."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target = llvm.Target.from_default_triple()
+    return target.create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=_features(), opt=3, reloc="pic", jit=True
+    )
+
+
+def _features() -> str:
+    return llvm.get_host_cpu_features().flatten()
+
+
+def _load(file: Path) -> tuple[Callable[..., int], llvm.ExecutionEngine]:
+    """The function in the file, and the engine that keeps its memory for as long as it is held."""
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
+    engine.add_object_file(llvm.ObjectFileRef.from_data(file.read_bytes()))
+    engine.finalize_object()
+    # Two leading pointers, for a result and an exception, are numba's way of calling.
+    types = [ctypes.c_void_p] * (2 + len(POINTERS)) + [ctypes.c_int64] * COUNTS
+    return ctypes.CFUNCTYPE(ctypes.c_int32, *types)(engine.get_function_address(ENTRY)), engine
