@@ -16,7 +16,7 @@ from benchmarks.accuracy.grounds import Ground
 from training import metrics
 from training.evaluation import Interval
 from training.fit import Recipe, inputs_of
-from training.labels import describe_label
+from training.labels import describe_label, horizons_of, label_hash
 from training.metrics import Tally, tally
 from training.model import encode
 from training.panel import CHURNED
@@ -102,8 +102,9 @@ def _oarlock(ground: Ground, split: Split, test: pd.DataFrame) -> np.ndarray:
 
 def recipe_of(ground: Ground) -> Recipe:
     """What Oarlock makes its model of, by the ground's settings."""
-    identity = {"label": ""}
-    return Recipe(ground.panel.place.signals, ground.settings.training, describe_label(ground.settings.label), identity)
+    label, training = ground.settings.label, ground.settings.training
+    horizons, _ = horizons_of(label)
+    return Recipe(ground.panel.place.signals, training, describe_label(label), {"label": label_hash(label)}, horizons)
 
 
 def _rival(ground: Ground, name: str, split: Split, test: pd.DataFrame) -> np.ndarray:
