@@ -20,7 +20,7 @@ from training.panel import CHURNED
 MANY_CELLS = 20_000_000
 TREES_AT_ONCE = 10
 # Trees that may be added in vain before growing stops.
-PATIENCE = 100
+PATIENCE = 60
 FARTHEST_LEVEL = 5.0
 
 
