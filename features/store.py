@@ -1,4 +1,4 @@
-"""The Feast store, and the only file that knows Feast: views from the declarations, history in, signals out.
+"""The Feast store: views from the declarations, history in, signals out; `asof` and `packed` are its two halves.
 
 Feast's words stay in here: its entity is our account, a feature a signal, a view a family, the event timestamp as_of.
 """
