@@ -190,6 +190,17 @@ class DuelSettings(Section):
     flips: Share = 0.5
 
 
+class StabilitySettings(Section):
+    """How it is measured whether the family that raises a risk most stays the same when the model is made again.
+
+    The model is made again `refits` times on resampled accounts. A main reason is said only where the first family
+    leads the second by so much that it stays in a share of `stays`.
+    """
+
+    refits: Annotated[int, Field(ge=2)] = 5
+    stays: Annotated[float, Field(gt=0.5, lt=1)] = 0.9
+
+
 class HealthScoreSettings(Section):
     """A score weighted by hand, as a baseline: a weight per signal, positive where a high value is healthy."""
 
@@ -289,6 +300,7 @@ class Settings(BaseSettings):
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     duel: DuelSettings = DuelSettings()
+    stability: StabilitySettings = StabilitySettings()
     health_score: HealthScoreSettings = HealthScoreSettings()
     leakage: LeakageSettings = LeakageSettings()
     bands: BandSettings = BandSettings()

@@ -10,6 +10,7 @@ import pandas as pd
 
 from configs.settings import BandSettings
 from training.model import EVERYONE, ChurnModel, Input, encode
+from training.reasons import main_families
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,14 @@ class Scores:
         return np.column_stack([self.points[:, columns].sum(axis=1) for columns in self.members.values()])
 
     @cached_property
+    def main_reasons(self) -> list[str | None]:
+        """The family that raises each risk most; None where its lead does not outlast making the model again."""
+        clear = self.model.clear_lead
+        first, leads = main_families(self.shares, self.model.inputs)
+        told = (first >= 0) & (leads >= (np.inf if clear is None else clear))
+        return [self.families[place] if is_told else None for place, is_told in zip(first, told, strict=True)]
+
+    @cached_property
     def missing(self) -> np.ndarray:
         """Whether a row has no value at all in a family, shape (rows, families)."""
         gaps = self.values[self.model.names].isna().to_numpy()
@@ -110,6 +119,7 @@ def drivers(scores: Scores, row: int, most: int | None = None) -> dict[str, Any]
     """What one risk is made of: families that raise it, families that lower it, and the points of those not named.
 
     base + points of drivers and protective + other_points = risk. `most` is how many of each are named, None for all.
+    `main_reason` is the first family, where it is clear that it is.
     """
     points = scores.family_points[row]
     order = np.argsort(-np.abs(points), kind="stable")
@@ -122,6 +132,7 @@ def drivers(scores: Scores, row: int, most: int | None = None) -> dict[str, Any]
         "drivers": [_driver(scores, row, i) for i in raising],
         "protective": [_driver(scores, row, i) for i in lowering],
         "other_points": float(scores.risks[row] - base - points[named].sum()),
+        "main_reason": scores.main_reasons[row],
     }
 
 

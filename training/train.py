@@ -6,7 +6,7 @@ The same inputs are never trained on twice.
 import hashlib
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,10 @@ from training.proof import Proof, prove
 from training.provenance import Provenance, code_hash, files_of, libraries_hash, machine, sections_of, signals_of
 from training.registry import Registry, Run, Version, open_registry
 from training.rolling import fit_on, on, origin_splits
+from training.stability import measure_stability
 
 Progress = Callable[[str, int, int], None]
-STEPS = 6
+STEPS = 7
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,16 @@ def train(settings: Settings, state: State, known_until: datetime, progress: Pro
         panel.place.signals, settings.training, describe_label(settings.label), identity, horizons_of(settings.label)[0]
     )
     model = fit_on(panel.rows, splits[0], recipe)
-    progress("judging on past days, against baselines and for leaks", 3, STEPS)
+    progress("making the model again to see which main reasons stay", 3, STEPS)
+    known, test = on(panel.rows, splits[0].known), on(panel.rows, splits[0].test)
+    stability = measure_stability(model, known, test, settings)
+    model = replace(model, clear_lead=stability.lead)
+    progress("judging on past days, against baselines and for leaks", 4, STEPS)
     proof = prove(model, panel, splits, settings)
-    said = _said(model, panel, proof)
-    progress("logging to MLflow", 4, STEPS)
+    said = _said(model, panel, proof) | {"stability": asdict(stability)}
+    progress("logging to MLflow", 5, STEPS)
     with tempfile.TemporaryDirectory() as folder:
-        draw(model, on(panel.rows, splits[0].test), proof.judged, Path(folder))
+        draw(model, test, proof.judged, Path(folder))
         (Path(folder) / "model_card.md").write_text(model_card(said), "utf-8")
         parameters = {**settings.training.model_dump(), **recipe.label, **identity, "signals": len(model.inputs)}
         made_from = provenance_of(settings, panel, known_until)
@@ -100,7 +105,7 @@ def _duel(registry: Registry, version: Version, ring: Ring, progress: Progress) 
     champion = champion_of(registry)
     if champion is None or champion.number == version.number:
         return None
-    progress(f"duel against version {champion.number}", 5, STEPS)
+    progress(f"duel against version {champion.number}", 6, STEPS)
     said = registry.duel(version)
     if said and said["against"] == champion.number:
         return registry.duel_document(version, champion.number)
@@ -125,7 +130,7 @@ def _identity(settings: Settings, panel: Panel) -> dict[str, str]:
         "label": label_hash(settings.label),
         "horizons": _hash({"days": horizons_of(settings.label)[0]}),
         "training": _hash(settings.training.model_dump()),
-        "evaluation": _hash(settings.model_dump(include={"evaluation", "health_score", "leakage"})),
+        "evaluation": _hash(settings.model_dump(include={"evaluation", "stability", "health_score", "leakage"})),
         "snapshots": _hash({"days": sorted(map(str, panel.rows.as_of.unique()))}),
         "code": code_hash(),
         "libraries": libraries_hash(),
