@@ -136,6 +136,7 @@ class TrainingSettings(Section):
     signal_share: Annotated[float, Field(gt=0, le=1)] = 0.4
     row_share: Annotated[float, Field(gt=0, le=1)] = 0.7
     ridge: Annotated[float, Field(ge=0)] = 1.0
+    smoothing: Annotated[float, Field(ge=0)] = 0.0
     calibration_snapshots: Annotated[int, Field(ge=1)] = 3
     test_snapshots: Annotated[int, Field(ge=1)] = 1
     fewest_churned: Annotated[int, Field(ge=2)] = 20

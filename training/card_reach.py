@@ -39,6 +39,17 @@ def stability_lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
         yield f"- of those it was another one in {one['flipped_when_clear']:.0%}"
 
 
+def search_lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    """What a search for settings found, as lines to put into the settings file; none where there was no search."""
+    found = evaluation.get("search")
+    if not found:
+        return
+    yield from ("", "## Search", "")
+    yield f"Of {found['trials']} settings tried on days before the test these were the truest: log loss"
+    yield f"{found['log_loss']:.5f}, against {found['log_loss_before']:.5f} of those given."
+    yield from ("", "```", "[training]", *(f"{name} = {value}" for name, value in found["training"].items()), "```")
+
+
 def _horizon_line(days: str, one: Mapping[str, Any]) -> str:
     intervals = (f"{one[k]:.4f} [{one[f'{k}_low']:.4f}, {one[f'{k}_high']:.4f}]" for k in ("rate", "auc", "log_loss"))
     counted = f"| {days} days | {one['test'][-1]} | {one['snapshots']} | {one['churned']} | {one['mean_risk']:.4f} |"

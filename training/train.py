@@ -28,6 +28,8 @@ from training.proof import Proof, prove
 from training.provenance import Provenance, code_hash, files_of, libraries_hash, machine, sections_of, signals_of
 from training.registry import Registry, Run, Version, open_registry
 from training.rolling import fit_on, on, origin_splits
+from training.search import Budget, Found, Notebook, open_search
+from training.splits import Split
 from training.stability import measure_stability
 
 Progress = Callable[[str, int, int], None]
@@ -44,15 +46,20 @@ class Trained:
     reused: bool
 
 
-def train(settings: Settings, state: State, known_until: datetime, progress: Progress) -> Trained:
+def train(
+    settings: Settings, state: State, known_until: datetime, progress: Progress, *, budget: Budget | None = None
+) -> Trained:
     """Fit, evaluate and register a model on every snapshot mature by `known_until`, or find the one already made.
 
-    Raises NothingToLearn where the history holds no answer to learn from, LabelsRefused where it would teach wrongly.
+    With a budget, settings of the trees are searched first, and those found count. Raises NothingToLearn where the
+    history holds no answer to learn from, LabelsRefused where it would teach wrongly.
     """
     progress("joining the panel", 0, STEPS)
     panel = build_panel(settings, state, known_until)
     splits = origin_splits(panel.days, settings)
     refuse_labels(lint(Lesson(panel.rows, panel.facts, splits[0], panel.place.signals), settings.label, known_until))
+    found_settings = _search(settings, state, panel, splits[0], budget) if budget else None
+    settings = _with(settings, found_settings)
     identity = _identity(settings, panel)
     registry = open_registry(state, settings.name)
     progress("looking for the same model", 1, STEPS)
@@ -73,7 +80,7 @@ def train(settings: Settings, state: State, known_until: datetime, progress: Pro
     model = replace(model, clear_lead=stability.lead)
     progress("judging on past days, against baselines and for leaks", 4, STEPS)
     proof = prove(model, panel, splits, settings)
-    said = _said(model, panel, proof) | {"stability": asdict(stability)}
+    said = _said(model, panel, proof) | {"stability": asdict(stability), "search": _told(found_settings)}
     progress("logging to MLflow", 5, STEPS)
     with tempfile.TemporaryDirectory() as folder:
         draw(model, test, proof.judged, Path(folder))
@@ -110,6 +117,20 @@ def _duel(registry: Registry, version: Version, ring: Ring, progress: Progress) 
     if said and said["against"] == champion.number:
         return registry.duel_document(version, champion.number)
     return hold_duel(registry, (version, champion), ring, progress)
+
+
+def _search(settings: Settings, state: State, panel: Panel, split: Split, budget: Budget) -> Found:
+    notebook = Notebook(state.folder / "search.db", _hash(_identity(settings, panel)))
+    recipe = Recipe(panel.place.signals, settings.training, describe_label(settings.label), {})
+    return open_search(panel.rows, split.known, recipe, settings).run(budget, notebook)
+
+
+def _with(settings: Settings, found: Found | None) -> Settings:
+    return settings.model_copy(update={"training": found.training}) if found else settings
+
+
+def _told(found: Found | None) -> dict[str, Any] | None:
+    return found.document() if found else None
 
 
 def _said(model: ChurnModel, panel: Panel, proof: Proof) -> dict[str, Any]:
