@@ -88,11 +88,14 @@ class LabelSettings(Section):
     event: a notice given in the horizon.
     inactivity: `inactive_days` without usage inside the horizon, of accounts active within `active_within_days`.
     contraction: recurring revenue down by `contraction_share` or more, but not gone.
+
+    `horizon_days` is the main horizon: what a model is fitted and judged on. Risks are given for all `horizons` too.
     """
 
     mode: LabelMode = "contract"
     lead_days: Days = 0
     horizon_days: Annotated[int, Field(ge=1)] = 90
+    horizons: tuple[Annotated[int, Field(ge=1)], ...] = (30, 90, 180)
     grace_days: Days = 30
     inactive_days: Annotated[int, Field(ge=1)] = 90
     active_within_days: Annotated[int, Field(ge=1)] = 180
@@ -132,6 +135,10 @@ class TrainingSettings(Section):
     calibration_snapshots: Annotated[int, Field(ge=1)] = 3
     test_snapshots: Annotated[int, Field(ge=1)] = 1
     fewest_churned: Annotated[int, Field(ge=2)] = 20
+    # A segment's risks are shifted by a calibration of its own from this many churned, and stayed, on.
+    fewest_churned_of_segment: Annotated[int, Field(ge=2)] = 100
+    # How far the log-odds of segments are expected to lie apart where the model knows the segment already.
+    segment_spread: Amount = 0.2
 
 
 class ProfitSettings(Section):

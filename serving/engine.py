@@ -19,7 +19,7 @@ from configs.state import State
 from features.publish import published_as_of, published_edition
 from features.store import online_views, open_store, read_online
 from serving.ledger import open_ledger
-from serving.scoring import Scores, bands, drivers, score
+from serving.scoring import Scores, bands, by_horizon, drivers, score
 from serving.writer import LedgerWriter
 from training.model import ChurnModel
 from training.registry import CHAMPION, Version, open_registry
@@ -126,6 +126,7 @@ class Engine:
                 "status": "stale" if stale[row] else "partial" if scores.missing[row].any() else "scored",
                 "missing_families": [f for f, gap in zip(scores.families, scores.missing[row], strict=True) if gap],
                 "risk": float(scores.risks[row]),
+                "risks": by_horizon(scores, row),
                 "band": cut[row],
                 "revenue": _revenue(found.values, row, float(scores.risks[row])),
                 **drivers(scores, row, most_drivers),
@@ -155,7 +156,8 @@ def describe(champion: Champion) -> dict[str, Any]:
         "name": champion.version.name,
         "version": champion.version.number,
         "alias": CHAMPION,
-        "horizon_days": champion.model.label["horizon_days"],
+        "horizon_days": champion.model.horizon_days,
+        "horizons": list(champion.model.calibrator.horizons),
         "lead_days": champion.model.label["lead_days"],
         "label_hash": champion.model.identity["label"],
         "signal_set": champion.model.identity["signal_set"],

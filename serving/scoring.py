@@ -11,17 +11,39 @@ import pandas as pd
 from configs.settings import BandSettings
 from training.model import EVERYONE, ChurnModel, Input, encode
 
-SMALLEST_STEP = 1e-12
-
 
 @dataclass(frozen=True)
 class Scores:
-    """The risks of some snapshots and every signal's points, shape (rows, inputs); base + row sum of points = risk."""
+    """The risks of some snapshots within every horizon, and what they are made of.
+
+    `shares` are TreeSHAP's shares of the margin, shape (rows, inputs). `risks_within`, `bases_within` and
+    `points_per_share` have the shape (rows, horizons). What names no horizon is that of the main one.
+    """
 
     model: ChurnModel
     values: pd.DataFrame
-    risks: np.ndarray
-    points: np.ndarray
+    shares: np.ndarray
+    risks_within: np.ndarray
+    bases_within: np.ndarray
+    points_per_share: np.ndarray
+
+    @property
+    def risks(self) -> np.ndarray:
+        return self.risks_within[:, self.model.main]
+
+    @property
+    def bases(self) -> np.ndarray:
+        """The risk of an account of the row's segment about which nothing else is known."""
+        return self.bases_within[:, self.model.main]
+
+    @cached_property
+    def points(self) -> np.ndarray:
+        """Every signal's points, shape (rows, inputs); base + row sum of points = risk."""
+        return self.points_within(self.model.horizon_days)
+
+    def points_within(self, horizon_days: int) -> np.ndarray:
+        """Every signal's points of the risk within this horizon, shape (rows, inputs)."""
+        return self.shares * self.points_per_share[:, [self.model.calibrator.column(horizon_days)]]
 
     @cached_property
     def families(self) -> tuple[str, ...]:
@@ -45,18 +67,31 @@ class Scores:
 
 
 def score(model: ChurnModel, values: pd.DataFrame, threads: int = 1) -> Scores:
-    """The risks of the rows of `values` (a column per signal) with each signal's points, from one pass over the trees.
+    """The risks of the rows of `values` (a column per signal) with what they are made of, from one pass over the trees.
 
-    A point is phi * (g(m) - g(b0)) / (m - b0): TreeSHAP's share of the margin m, carried through the calibrator g so
-    that sign and order stay and the sum is risk - base. Raises KeyError where `values` lacks a signal of the model.
+    A point is phi * (g(m) - g(b0)) / (m - b0): TreeSHAP's share of the margin m, carried through the calibrator g of a
+    horizon so that sign and order stay and the sum is risk - base. Raises KeyError where `values` lacks a signal of the
+    model.
     """
-    shares = model.contributions(encode(values, model.inputs), threads)
-    steps = shares.sum(axis=1)
-    risks = model.calibrator(model.base_margin + steps)
-    slope = model.calibrator.slope * model.base * (1 - model.base)
-    still = np.abs(steps) < SMALLEST_STEP
-    scale = np.where(still, slope, (risks - model.base) / np.where(still, 1.0, steps))
-    return Scores(model, values, risks, shares * scale[:, None])
+    matrix = encode(values, model.inputs)
+    shares, offsets = model.contributions(matrix, threads), model.offsets(matrix)
+    steps, base_margins = shares.sum(axis=1), np.full(len(matrix), model.base_margin)
+    return Scores(
+        model=model,
+        values=values,
+        shares=shares,
+        risks_within=model.calibrator.risks(base_margins + steps, offsets),
+        bases_within=model.calibrator.risks(base_margins, offsets),
+        points_per_share=model.calibrator.points_per_share(model.base_margin, steps, offsets),
+    )
+
+
+def by_horizon(scores: Scores, row: int) -> dict[str, float]:
+    """The risk of a row within every horizon, in days."""
+    return {
+        str(days): float(risk)
+        for days, risk in zip(scores.model.calibrator.horizons, scores.risks_within[row], strict=True)
+    }
 
 
 def bands(risks: np.ndarray, cuts: BandSettings) -> list[str]:
@@ -75,7 +110,7 @@ def drivers(scores: Scores, row: int, most: int | None = None) -> dict[str, Any]
     raising = [i for i in order if points[i] > 0][:most]
     lowering = [i for i in order if points[i] < 0][:most]
     named = raising + lowering
-    base = scores.model.base
+    base = float(scores.bases[row])
     return {
         "base": base,
         "drivers": [_driver(scores, row, i) for i in raising],

@@ -32,6 +32,7 @@ def test_a_reply_says_which_model_gave_it_and_what_it_answers(engine):
         "version": 1,
         "alias": "champion",
         "horizon_days": 60,
+        "horizons": [30, 60, 90, 180],
         "lead_days": 0,
         "label_hash": engine.champion().model.identity["label"],
         "signal_set": engine.champion().model.identity["signal_set"],

@@ -9,7 +9,7 @@ import pytest
 from configs.errors import NothingToLearn
 from configs.settings import TrainingSettings
 from features.catalogue import catalogue
-from training.fit import Recipe, calibrate, fit
+from training.fit import Recipe, fit
 from training.model import encode, load_model, save_model
 
 SIGNALS = tuple(one for one in catalogue() if one.name in ("events_28d", "days_to_renewal", "plan"))
@@ -39,19 +39,6 @@ def test_it_refuses_to_learn_from_hardly_any_churn(share, why):
     rows.loc[: int(share * len(rows)) - 1, "churned"] = 1.0
     with pytest.raises(NothingToLearn, match=why):
         fit(rows, snapshots(0.3), rows, RECIPE)
-
-
-def test_the_calibrator_finds_the_curve_that_made_the_answers():
-    generator = np.random.default_rng(0)
-    margins = generator.normal(0, 2, 50_000)
-    churned = (generator.random(50_000) < 1 / (1 + np.exp(-(0.5 * margins - 1)))).astype(float)
-    found = calibrate(margins, churned)
-    assert (found.slope, found.intercept) == (pytest.approx(0.5, abs=0.03), pytest.approx(-1, abs=0.05))
-
-
-def test_the_calibrator_never_falls():
-    margins = np.linspace(-2, 2, 200)
-    assert calibrate(margins, (margins < 0).astype(float)).slope > 0
 
 
 def test_a_model_that_was_written_gives_the_same_risks(tmp_path):

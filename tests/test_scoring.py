@@ -7,7 +7,7 @@ import pytest
 from configs.settings import BandSettings
 from features.publish import published_edition
 from features.store import open_store, read_history
-from serving.scoring import Scores, bands, drivers, score, shown
+from serving.scoring import Scores, bands, by_horizon, drivers, score, shown
 from tests.conftest import EXTRACT_ENDS
 from training.model import encode
 from training.panel import snapshots_of
@@ -25,8 +25,24 @@ def scores(trained) -> Scores:
 
 
 def test_base_and_all_points_add_up_to_the_risk(scores):
-    assert np.abs(scores.model.base + scores.points.sum(axis=1) - scores.risks).max() < EXACT
-    assert np.abs(scores.model.base + scores.family_points.sum(axis=1) - scores.risks).max() < EXACT
+    assert np.abs(scores.bases + scores.points.sum(axis=1) - scores.risks).max() < EXACT
+    assert np.abs(scores.bases + scores.family_points.sum(axis=1) - scores.risks).max() < EXACT
+
+
+def test_points_add_up_within_every_horizon_and_keep_the_order_of_the_drivers(scores):
+    for column, horizon_days in enumerate(scores.model.calibrator.horizons):
+        points = scores.points_within(horizon_days)
+        assert (
+            np.abs(scores.bases_within[:, column] + points.sum(axis=1) - scores.risks_within[:, column]).max() < EXACT
+        )
+        assert np.array_equal(np.sign(points), np.sign(scores.shares))
+
+
+def test_a_longer_horizon_never_has_a_smaller_risk(scores):
+    assert scores.model.calibrator.horizons == (30, 60, 90, 180)
+    assert (np.diff(scores.risks_within, axis=1) > 0).all()
+    assert list(by_horizon(scores, 0)) == ["30", "60", "90", "180"]
+    assert by_horizon(scores, 0)["60"] == scores.risks[0]
 
 
 @pytest.mark.parametrize("most", [0, 1, 3, None])

@@ -15,10 +15,11 @@ from configs.errors import ConfigError
 from configs.settings import LabelSettings
 from features.reading import RawTable
 from training.contraction import contracted
-from training.labels import KEY, departures, labelled, next_departure
+from training.labels import KEY, answered, departures, horizons_of, labelled, next_departure, within
 from training.silence import silent
 
 NEEDED = {"contract": "subscriptions", "event": "notices", "inactivity": "usage", "contraction": "subscriptions"}
+LEAVES_ON_A_DAY = ("contract", "event")
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,26 @@ def answers(
     return labelled(snapshots, departures(tables, label), label, known_until)
 
 
+def answers_by_horizon(
+    tables: Mapping[str, RawTable], snapshots: pd.DataFrame, label: LabelSettings, known_until: datetime
+) -> pd.DataFrame:
+    """The answers at every horizon that the mode can answer, in a column per horizon; each matures in its own time.
+
+    Where an account leaves on a day, all are read off that one day, so none contradicts another.
+    """
+    horizons, _ = horizons_of(label)
+    each = {days: label.model_copy(update={"horizon_days": days}) for days in horizons}
+    if label.mode in LEAVES_ON_A_DAY:
+        gone = next_departure(snapshots, departures(tables, label))
+        return pd.DataFrame({within(d): answered(snapshots, gone, one, known_until) for d, one in each.items()})
+    return pd.DataFrame({within(d): answers(tables, snapshots, one, known_until) for d, one in each.items()})
+
+
 def facts(tables: Mapping[str, RawTable], snapshots: pd.DataFrame, label: LabelSettings) -> Facts:
     """What bears on the answers of these snapshots (account_id, as_of)."""
     never = pd.Series(pd.NaT, snapshots.index, dtype="datetime64[us]")
-    has_departures = label.mode in {"contract", "event"}
     return Facts(
-        left_at=next_departure(snapshots, departures(tables, label)) if has_departures else never,
+        left_at=next_departure(snapshots, departures(tables, label)) if label.mode in LEAVES_ON_A_DAY else never,
         locked_until=_locked_until(tables, snapshots) if label.mode == "contract" else never,
         notice_until=_notice_until(tables, snapshots) if label.mode == "event" else never,
     )

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from configs.errors import ConfigError
-from training.fit import calibrate
+from training.hazards import logistic_curve
 from training.model import Input, encode
 from training.panel import CHURNED
 
@@ -81,8 +82,8 @@ def health_score(learned: pd.DataFrame, test: pd.DataFrame, weights: Mapping[str
     def unhealth(rows: pd.DataFrame) -> np.ndarray:
         return -((rows[names] - means) / spreads).fillna(0).to_numpy(dtype="float64") @ given
 
-    to_risk = calibrate(unhealth(learned), learned[CHURNED].to_numpy())
-    return Baseline("health score", to_risk(unhealth(test)))
+    slope, level = logistic_curve(unhealth(learned), learned[CHURNED].to_numpy())
+    return Baseline("health score", expit(slope * unhealth(test) + level))
 
 
 def logistic_regression(learned: pd.DataFrame, test: pd.DataFrame, inputs: tuple[Input, ...]) -> Baseline:

@@ -1,70 +1,117 @@
-"""Fitting: the calibrator on margins of days later than its trees, then the trees on every day known by now.
+"""Fitting: the calibrator on margins of days later than their trees, then the trees on every day known by now.
 
 No class weights and no resampling: both ruin the probability.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import lightgbm
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
-from scipy.special import log_expit
 
 from configs.errors import NothingToLearn
 from configs.settings import TrainingSettings
 from features.signals.declaration import Signal
-from training.model import EVERYONE, Calibrator, ChurnModel, Input, encode
+from training.hazards import SegmentRule, fit_calibrator
+from training.horizons import Asked, Seen, spans_between
+from training.model import EVERYONE, ChurnModel, Input, encode, segments
 from training.panel import CHURNED
+from training.trees import grow, raw_margins
 
-SMALLEST_SLOPE = 1e-3
-MANY_CELLS = 20_000_000
+COPIED = ("name", "family", "label", "sentence", "unit", "kind", "actionable", "direction")
+TOO_SHORT = "the history is too short for answers that take so long"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What the model is made of besides the rows."""
+    """What the model is made of besides the rows; the main horizon is `horizon_days` of the label.
+
+    The other `horizons` are learned where the history is long enough and enough accounts left between them.
+    """
 
     signals: tuple[Signal, ...]
     training: TrainingSettings
     label: dict[str, Any]
     identity: dict[str, str]
+    horizons: tuple[int, ...] = ()
 
 
-def fit(early: pd.DataFrame, calibration: pd.DataFrame, known: pd.DataFrame, recipe: Recipe) -> ChurnModel:
+@dataclass(frozen=True)
+class LongerRows:
+    """The snapshots that a horizon beyond the main one is learned from, on the days that `training/splits.py` chose."""
+
+    horizon_days: int
+    early: pd.DataFrame
+    calibration: pd.DataFrame
+
+
+def fit(
+    early: pd.DataFrame,
+    calibration: pd.DataFrame,
+    known: pd.DataFrame,
+    recipe: Recipe,
+    *,
+    longer: Sequence[LongerRows] = (),
+) -> ChurnModel:
     """A calibrated model from snapshots with their answers; the same rows and recipe give the same model to the byte.
 
     Trees grown on `early` give the later `calibration` rows the margins that the calibrator learns from; the trees of
-    the model are then grown on `known`, which holds both. Raises NothingToLearn where too few churned or stayed.
+    the model are then grown on `known`, which holds both. Raises NothingToLearn where too few churned or stayed within
+    the main horizon; another horizon is left out then, and the model says why.
     """
     for rows in (early, calibration):
         _refuse_one_sided(rows, recipe.training)
     inputs = tuple(_input(one, known) for one in recipe.signals)
-    earlier = _boost(early, inputs, recipe).predict(encode(calibration, inputs), raw_score=True)
-    booster = _boost(known, inputs, recipe)
+    asked = Asked(recipe.label["horizon_days"], recipe.horizons, recipe.training.fewest_churned)
+    main = _see(early, calibration, inputs, recipe.training)
+    further, too_early = _see_further(longer, inputs, recipe)
+    spans, left_out = spans_between(dict.fromkeys(_up_to(asked), main) | further, asked)
+    booster = grow(known, inputs, recipe.training)
     expected = np.asarray(booster.predict(encode(known.head(1), inputs), pred_contrib=True))[0, -1]
     return ChurnModel(
         booster_text=booster.model_to_string(num_iteration=-1),
         inputs=inputs,
-        calibrator=calibrate(np.asarray(earlier), calibration[CHURNED].to_numpy()),
+        calibrator=fit_calibrator(spans, _segment_rule(recipe.training)),
         base_margin=float(expected),
         typical=_typical(calibration, inputs),
         label=recipe.label,
         identity=recipe.identity,
+        left_out={str(days): why for days, why in sorted({**too_early, **left_out}.items())},
     )
 
 
-def calibrate(margins: np.ndarray, churned: np.ndarray) -> Calibrator:
-    """The logistic curve of greatest likelihood on the margins, never falling (Platt, 1999)."""
+def _see(early: pd.DataFrame, later: pd.DataFrame, inputs: tuple[Input, ...], training: TrainingSettings) -> Seen:
+    """Later snapshots with the margins that trees grown on the early ones give them."""
+    matrix = encode(later, inputs)
+    return Seen(later, raw_margins(grow(early, inputs, training), matrix), segments(matrix, inputs))
 
-    def loss(parameters: np.ndarray) -> float:
-        logits = parameters[0] * margins + parameters[1]
-        return float(-np.mean(churned * log_expit(logits) + (1 - churned) * log_expit(-logits)))
 
-    start = np.array([1.0, 0.0])
-    found = minimize(loss, start, method="L-BFGS-B", bounds=[(SMALLEST_SLOPE, None), (None, None)])
-    return Calibrator(slope=float(found.x[0]), intercept=float(found.x[1]))
+def _see_further(
+    longer: Sequence[LongerRows], inputs: tuple[Input, ...], recipe: Recipe
+) -> tuple[dict[int, Seen], dict[int, str]]:
+    """What horizons beyond the main one are learned from, and why they cannot be where the history does not suffice."""
+    beyond = [days for days in recipe.horizons if days > recipe.label["horizon_days"]]
+    there = {one.horizon_days: one for one in longer}
+    found, left_out = {}, {days: TOO_SHORT for days in beyond if days not in there}
+    for days in beyond:
+        if days not in there:
+            continue
+        try:
+            _refuse_one_sided(there[days].early, recipe.training)
+        except NothingToLearn as problem:
+            left_out[days] = problem.message
+        else:
+            found[days] = _see(there[days].early, there[days].calibration, inputs, recipe.training)
+    return found, left_out
+
+
+def _up_to(asked: Asked) -> list[int]:
+    return [days for days in (*asked.others, asked.main) if days <= asked.main]
+
+
+def _segment_rule(training: TrainingSettings) -> SegmentRule:
+    return SegmentRule(training.fewest_churned_of_segment, training.segment_spread)
 
 
 def _refuse_one_sided(rows: pd.DataFrame, training: TrainingSettings) -> None:
@@ -81,41 +128,8 @@ def _refuse_one_sided(rows: pd.DataFrame, training: TrainingSettings) -> None:
 
 def _input(one: Signal, rows: pd.DataFrame) -> Input:
     values = sorted(rows[one.name].dropna().unique()) if one.kind == "category" else ()
-    return Input(
-        one.name, one.family, one.label, one.sentence, one.unit, one.kind, one.actionable, tuple(map(str, values))
-    )
-
-
-def _boost(rows: pd.DataFrame, inputs: tuple[Input, ...], recipe: Recipe) -> lightgbm.Booster:
-    names = [one.name for one in inputs]
-    data = lightgbm.Dataset(
-        encode(rows, inputs),
-        rows[CHURNED].to_numpy(),
-        feature_name=names,
-        categorical_feature=[one.name for one in inputs if one.kind == "category"],
-    )
-    return lightgbm.train(_parameters(recipe, rows.size), data, num_boost_round=recipe.training.trees)
-
-
-def _parameters(recipe: Recipe, cells: int) -> dict[str, Any]:
-    training = recipe.training
-    return {
-        "objective": "binary",
-        "num_leaves": training.leaves,
-        "learning_rate": training.learning_rate,
-        "min_data_in_leaf": training.smallest_leaf,
-        "feature_fraction": training.signal_share,
-        "bagging_fraction": training.row_share,
-        "bagging_freq": 1,
-        "lambda_l2": training.ridge,
-        "monotone_constraints": [one.direction for one in recipe.signals],
-        "seed": training.seed,
-        # On little data, threads that share their cores with anything else only wait for each other.
-        "num_threads": training.threads if cells > MANY_CELLS else 1,
-        "deterministic": True,
-        "force_row_wise": True,
-        "verbose": -1,
-    }
+    copied = {name: getattr(one, name) for name in COPIED}
+    return Input(**copied, categories=tuple(map(str, values)))
 
 
 def _typical(rows: pd.DataFrame, inputs: tuple[Input, ...]) -> dict[str, dict[str, Any]]:

@@ -66,12 +66,31 @@ def departures(tables: Mapping[str, RawTable], label: LabelSettings) -> pd.DataF
     return left.select(KEY, left_at=left.reached).order_by([KEY, "left_at"]).to_pandas()
 
 
+def horizons_of(label: LabelSettings) -> tuple[tuple[int, ...], dict[int, str]]:
+    """The horizons that the mode can answer, rising, and why any other cannot be answered."""
+    asked = tuple(sorted({*label.horizons, label.horizon_days}))
+    why = {
+        "inactivity": lambda days: "shorter than label.inactive_days" if days < label.inactive_days else "",
+        "contraction": lambda days: "a contraction can be undone later" if days != label.horizon_days else "",
+    }.get(label.mode, lambda _: "")
+    return tuple(days for days in asked if not why(days)), {days: why(days) for days in asked if why(days)}
+
+
+def within(horizon_days: int) -> str:
+    """The column of the answers at one of several horizons."""
+    return f"churned_{horizon_days}"
+
+
 def labelled(snapshots: pd.DataFrame, left: pd.DataFrame, label: LabelSettings, known_until: datetime) -> pd.Series:
     """1.0 churned, 0.0 stayed, NaN not known or gone before the horizon began; in the order of the snapshots.
 
     `snapshots` has account_id and as_of; `known_until` is up to when the tables are complete.
     """
-    gone = next_departure(snapshots, left)
+    return answered(snapshots, next_departure(snapshots, left), label, known_until)
+
+
+def answered(snapshots: pd.DataFrame, gone: pd.Series, label: LabelSettings, known_until: datetime) -> pd.Series:
+    """The labels of snapshots of which it is known when their accounts leave next (NaT never)."""
     begins = snapshots.as_of + pd.Timedelta(days=label.lead_days)
     ends = begins + pd.Timedelta(days=label.horizon_days)
     answer = ((gone >= begins) & (gone < ends)).astype("float64")

@@ -95,8 +95,12 @@ def _after_notice(lesson: Lesson, label: LabelSettings) -> Iterator[Fault]:
 
 def _overlapping(lesson: Lesson, label: LabelSettings) -> Iterator[Fault]:
     split = lesson.split
-    for learned, judged in ((split.early, split.calibration), (split.known, split.test)):
-        open_days: Days = tuple(day for day in learned if matures_at(day, label) > judged[0])
+    pairs = [(split.early, split.calibration, label), (split.known, split.test, label)]
+    for one in split.longer:
+        longer = label.model_copy(update={"horizon_days": one.horizon_days})
+        pairs += [(one.early, one.calibration, label), (one.calibration, split.test, longer)]
+    for learned, judged, answer in pairs:
+        open_days: Days = tuple(day for day in learned if matures_at(day, answer) > judged[0])
         rows = int(lesson.rows.as_of.isin(open_days).sum())
         yield Fault(
             f"the answers of snapshots learned from were still open on {judged[0]:%Y-%m-%d}, when others are judged",

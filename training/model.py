@@ -5,7 +5,7 @@ It is data, never a pickled object: the booster's text and one JSON document.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,16 +13,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from training.calibration import Calibrator
+
 if TYPE_CHECKING:
     import lightgbm
 
 BOOSTER_FILE, DOCUMENT_FILE = "booster.txt", "model.json"
 EVERYONE = "*"
+SEGMENT = "segment"
 
 
 @dataclass(frozen=True)
 class Input:
-    """One signal as the model reads it; `categories` are the values of a category in the order of their codes."""
+    """One signal as the model reads it; `categories` are the values of a category in the order of their codes.
+
+    `direction` is 1 or -1 where a higher value can only raise or only lower the margin, else 0.
+    """
 
     name: str
     family: str
@@ -31,18 +37,8 @@ class Input:
     unit: str
     kind: str
     actionable: bool
+    direction: int = 0
     categories: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Calibrator:
-    """From margin to risk: 1 / (1 + exp(-(slope * margin + intercept))), rising because slope > 0 (Platt, 1999)."""
-
-    slope: float
-    intercept: float
-
-    def __call__(self, margin: Any) -> Any:
-        return 1.0 / (1.0 + np.exp(-(self.slope * margin + self.intercept)))
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,8 @@ class ChurnModel:
     """A booster with its calibrator.
 
     `typical` gives, per segment (and `*` for everyone), the median or most frequent value of each signal. `identity`
-    holds the hashes that say what it was made from, `label` what it answers.
+    holds the hashes that say what it was made from, `label` what it answers within its main horizon. `left_out` says
+    of other horizons that were asked for why they could not be learned.
     """
 
     booster_text: str
@@ -60,6 +57,7 @@ class ChurnModel:
     typical: Mapping[str, Mapping[str, Any]]
     label: Mapping[str, Any]
     identity: Mapping[str, str]
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def booster(self) -> "lightgbm.Booster":
@@ -72,9 +70,22 @@ class ChurnModel:
         return [one.name for one in self.inputs]
 
     @property
+    def horizon_days(self) -> int:
+        """The main horizon."""
+        return self.label["horizon_days"]
+
+    @property
+    def main(self) -> int:
+        """The column of the main horizon among all."""
+        return self.calibrator.column(self.horizon_days)
+
+    @property
     def base(self) -> float:
-        """The risk of an account about which nothing is known: the calibrated mean margin of the training snapshots."""
-        return float(self.calibrator(self.base_margin))
+        """The risk of an account about which nothing is known: the calibrated mean margin of the training snapshots.
+
+        Its segment is not known either; the base of an account holds its segment's offset.
+        """
+        return float(self.calibrator.risks(np.array([self.base_margin]))[0, self.main])
 
     def contributions(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
         """Each signal's exact share of the margin (TreeSHAP), shape (rows, signals); margin = base_margin + row sum.
@@ -90,8 +101,27 @@ class ChurnModel:
         return np.asarray(self.booster.predict(matrix, raw_score=True, num_threads=threads))
 
     def risks(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
-        """The calibrated probability of churn within the horizon of each row."""
-        return self.calibrator(self.margins(matrix, threads))
+        """The calibrated probability of churn within the main horizon of each row."""
+        return self.risks_within(matrix, threads)[:, self.main]
+
+    def risks_within(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
+        """The calibrated probability of churn within every horizon of the calibrator, shape (rows, horizons)."""
+        return self.calibrator.risks(self.margins(matrix, threads), self.offsets(matrix))
+
+    def offsets(self, matrix: np.ndarray) -> np.ndarray:
+        """What each row's segment adds to its log-odds, 0 where it has no calibration of its own."""
+        if not self.calibrator.offsets:
+            return np.zeros(len(matrix))
+        return self.calibrator.offsets_of(segments(matrix, self.inputs))
+
+
+def segments(matrix: np.ndarray, inputs: tuple[Input, ...]) -> np.ndarray:
+    """The segment of each row of an encoded matrix, None where it is not known or was never seen."""
+    for column, one in enumerate(inputs):
+        if one.name == SEGMENT:
+            codes = np.nan_to_num(matrix[:, column], nan=len(one.categories)).astype(int)
+            return np.array([*one.categories, None], dtype=object)[codes]
+    return np.full(len(matrix), None, dtype=object)
 
 
 def encode(rows: pd.DataFrame, inputs: tuple[Input, ...]) -> np.ndarray:
@@ -114,9 +144,14 @@ def load_model(folder: Path) -> ChurnModel:
     """The model that `save_model` wrote."""
     document = json.loads((folder / DOCUMENT_FILE).read_text("utf-8"))
     inputs = tuple(Input(**{**one, "categories": tuple(one["categories"])}) for one in document.pop("inputs"))
-    calibrator = Calibrator(**document.pop("calibrator"))
+    calibrator = _calibrator(document.pop("calibrator"))
     text = (folder / BOOSTER_FILE).read_text("utf-8")
     return ChurnModel(booster_text=text, inputs=inputs, calibrator=calibrator, **document)
+
+
+def _calibrator(document: dict[str, Any]) -> Calibrator:
+    rows = {name: tuple(document[name]) for name in ("horizons", "slopes", "intercepts")}
+    return Calibrator(**rows, offsets=document["offsets"])
 
 
 def _encoded(values: pd.Series, one: Input) -> np.ndarray:

@@ -11,7 +11,7 @@ from configs.state import State
 from features.history import KEY, Edition, accounts_on, complete_days
 from features.publish import Opened, open_dataset
 from features.store import open_store, read_history
-from training.answers import Facts, answers, facts, is_locked_in
+from training.answers import Facts, answers, answers_by_horizon, facts, is_locked_in
 from training.labels import matures_at
 
 CHURNED = "churned"
@@ -22,6 +22,7 @@ GONE, LOCKED_IN, NOTICED = "left before the horizon began", "could not leave ins
 class Panel:
     """Snapshots (account_id, as_of), their signals and `churned`; `dropped` says how many were left out and why.
 
+    Beside `churned`, the answer within the main horizon, stands one column per horizon, NaN where it is not known yet.
     `facts` are kept apart from the signals: no model may read them.
     """
 
@@ -52,8 +53,9 @@ def build_panel(settings: Settings, state: State, known_until: datetime) -> Pane
     why = _left_out(snapshots, told, known, settings.label)
     kept = snapshots[why == ""].assign(churned=told).reset_index(drop=True)
     found = read_history(open_store(state, settings.name), kept)
+    each = answers_by_horizon(opened.tables, kept, settings.label, known_until)
     absent = found[[one.name for one in opened.place.signals]].isna().all(axis=1)
-    rows = found.assign(churned=kept[CHURNED])[~absent].reset_index(drop=True)
+    rows = found.assign(churned=kept[CHURNED], **each)[~absent].reset_index(drop=True)
     dropped = {reason: int((why == reason).sum()) for reason in dict.fromkeys((GONE, *why[why != ""]))}
     dropped |= {"not in the store": int(absent.sum())}
     return Panel(rows, known.of(why == "").of(~absent), opened.place, opened.dataset.content_hash(), dropped)

@@ -10,6 +10,7 @@ from configs.settings import Settings
 from training.comparison import by_segment, log_loss_gained
 from training.evaluation import Evaluation, evaluate
 from training.fit import Recipe
+from training.labels import horizons_of
 from training.leakage import by_lead, judge_leakage, shuffled_answers, signals_alone
 from training.model import ChurnModel
 from training.panel import Panel
@@ -34,7 +35,8 @@ def prove(model: ChurnModel, panel: Panel, splits: list[Split], settings: Settin
 
     `splits` are the origins, newest first; the model is that of the first.
     """
-    recipe = Recipe(panel.place.signals, settings.training, dict(model.label), dict(model.identity))
+    horizons, _ = horizons_of(settings.label)
+    recipe = Recipe(panel.place.signals, settings.training, dict(model.label), dict(model.identity), horizons)
     newest = judge(model, panel.rows, splits[0], settings)
     earlier, skipped = earlier_origins(panel.rows, splits, recipe, settings)
     origins = [newest, *earlier]
@@ -67,7 +69,7 @@ def _newest(newest: Origin, judged: Evaluation, settings: Settings) -> Document:
         "calibration": judged.calibration.to_dict("records"),
         "is_calibrated": judged.is_calibrated,
         "baselines": {one.name: evaluate(of, one.risks, settings.evaluation).figures() for one in newest.baselines},
-        "split": {group: [f"{day:%Y-%m-%d}" for day in days] for group, days in vars(newest.split).items()},
+        "split": {group: [f"{day:%Y-%m-%d}" for day in days] for group, days in newest.split.groups.items()},
     }
 
 

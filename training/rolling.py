@@ -6,7 +6,7 @@ rolling-origin evaluation). The spread over origins says how much one test day i
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -16,7 +16,7 @@ from configs.errors import NothingToLearn
 from configs.settings import Settings
 from training.baselines import Baseline, baselines
 from training.evaluation import Cases, Evaluation, evaluate
-from training.fit import Recipe, fit
+from training.fit import LongerRows, Recipe, fit
 from training.model import ChurnModel, encode
 from training.panel import CHURNED
 from training.splits import Days, Split, split_days
@@ -37,7 +37,8 @@ class Origin:
 
 def fit_on(rows: pd.DataFrame, split: Split, recipe: Recipe) -> ChurnModel:
     """The model of one split, as it is served."""
-    return fit(on(rows, split.early), on(rows, split.calibration), on(rows, split.known), recipe)
+    longer = [LongerRows(one.horizon_days, on(rows, one.early), on(rows, one.calibration)) for one in split.longer]
+    return fit(on(rows, split.early), on(rows, split.calibration), on(rows, split.known), recipe, longer=longer)
 
 
 def on(rows: pd.DataFrame, days: Days) -> pd.DataFrame:
@@ -112,5 +113,5 @@ def unseen_accounts(rows: pd.DataFrame, split: Split, recipe: Recipe, settings: 
 
 def _held_out(rows: pd.DataFrame, held: pd.Series, split: Split, recipe: Recipe) -> Origin:
     test = on(rows[held], split.test)
-    model = fit_on(rows[~held], split, recipe)
+    model = fit_on(rows[~held], split, replace(recipe, horizons=()))
     return Origin(split, test, model.risks(encode(test, model.inputs)), ())

@@ -15,7 +15,7 @@ from configs.state import State
 from features.catalogue import signal_set
 from training.card import model_card
 from training.fit import Recipe
-from training.labels import describe_label, label_hash
+from training.labels import describe_label, horizons_of, label_hash
 from training.lint import Lesson, lint, refuse_labels
 from training.model import ChurnModel
 from training.panel import Panel, build_panel
@@ -56,7 +56,9 @@ def train(settings: Settings, state: State, known_until: datetime, progress: Pro
         progress("found", STEPS, STEPS)
         return Trained(found, registry.evaluation(found), reused=True)
     progress("growing trees", 2, STEPS)
-    recipe = Recipe(panel.place.signals, settings.training, describe_label(settings.label), identity)
+    recipe = Recipe(
+        panel.place.signals, settings.training, describe_label(settings.label), identity, horizons_of(settings.label)[0]
+    )
     model = fit_on(panel.rows, splits[0], recipe)
     progress("judging on past days, against baselines and for leaks", 3, STEPS)
     proof = prove(model, panel, splits, settings)
@@ -99,6 +101,7 @@ def _identity(settings: Settings, panel: Panel) -> dict[str, str]:
         "data": panel.data_hash,
         "signal_set": signal_set(panel.place.signals),
         "label": label_hash(settings.label),
+        "horizons": _hash({"days": horizons_of(settings.label)[0]}),
         "training": _hash(settings.training.model_dump()),
         "evaluation": _hash(settings.model_dump(include={"evaluation", "health_score", "leakage"})),
         "snapshots": _hash({"days": sorted(map(str, panel.rows.as_of.unique()))}),
