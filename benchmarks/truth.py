@@ -25,9 +25,12 @@ from sklearn.metrics import log_loss, roc_auc_score
 from configs.settings import Settings, read_settings
 from configs.state import open_state
 from features.dataset import read_dataset
+from features.online import values_of
 from features.publish import Days, publish
 from features.simulate.company import Company
 from features.simulate.folder import simulate
+from serving.bundle import make_bundle
+from serving.kernel import Kernel
 from serving.scoring import Scores, score
 from training.evaluation import calibration_table
 from training.fit import Recipe, fit
@@ -106,7 +109,9 @@ def _compare(settings: Settings, panel: Panel, truth: pd.DataFrame) -> Found:
     recipe = Recipe(panel.place.signals, settings.training, settings.label.model_dump(), {"label": ""})
     model = fit(early, calibration, known, recipe)
     both = test.merge(truth, on=["account_id", "as_of"], validate="one_to_one")
-    return _figures(score(model, both, threads=2), both, float(known[CHURNED].mean()))
+    bundle = make_bundle(model, Kernel(settings.state / "compiled"))
+    scores = score(bundle, values_of(both[model.names], bundle.categories), threads=2)
+    return _figures(scores, both, float(known[CHURNED].mean()))
 
 
 def _figures(scores: Scores, both: pd.DataFrame, base_rate: float) -> Found:

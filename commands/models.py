@@ -42,6 +42,7 @@ def promote(oarlock: Oarlock, version: int | None, force: bool, reason: str) -> 
     \b
     Example: oarlock promote 3
     """
+    from serving.promotion import follow, prepare
     from training.registry import open_registry
     from training.train import promote as run
 
@@ -49,7 +50,10 @@ def promote(oarlock: Oarlock, version: int | None, force: bool, reason: str) -> 
         raise click.UsageError("--force needs --reason.")
     registry = open_registry(oarlock.state, oarlock.settings.name)
     chosen = registry.newest() if version is None else registry.get(version)
+    # Its bundle first: where that is refused the alias never moves.
+    prepare(oarlock.state, registry, chosen)
     promoted = run(registry, chosen, reason if force else "")
+    follow(oarlock.state, registry)
     oarlock.console.print(f"Version {promoted.number} of {promoted.name} is champion.")
 
 

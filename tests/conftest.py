@@ -120,6 +120,7 @@ def compiled() -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The shipped extract, published, trained and promoted once for the whole run."""
     from features.publish import Days, publish
+    from serving.promotion import follow
     from training.registry import open_registry
     from training.train import promote, train
 
@@ -131,7 +132,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     state = open_state(settings)
     publish(settings, state, Days(EXTRACT_ENDS), silent)
     made = train(settings, state, EXTRACT_ENDS, silent)
-    promote(open_registry(state, settings.name), made.version)
+    registry = open_registry(state, settings.name)
+    promote(registry, made.version)
+    follow(state, registry)
     return Trained(settings, state, config)
 
 
