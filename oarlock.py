@@ -11,11 +11,11 @@ from pathlib import Path
 
 import click
 
-from commands.accounts import explain, score
+from commands.accounts import explain, outcomes, score
 from commands.data import check, publish, signals, simulate
 from commands.invocation import Oarlock
 from commands.ledger import ledger
-from commands.models import monitor, promote, train
+from commands.models import duel, models, monitor, promote, rollback, train
 from commands.service import serve
 
 QUIET = {
@@ -24,7 +24,12 @@ QUIET = {
     "DO_NOT_TRACK": "1",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-VERBS = (simulate, check, signals, publish, train, promote, score, explain, serve, monitor, ledger)
+VERBS = (
+    *(simulate, check, signals, publish),
+    *(train, duel, promote, rollback, models, monitor),
+    *(score, explain, outcomes),
+    *(serve, ledger),
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -43,12 +43,13 @@ def simulate(oarlock: Oarlock, **given: Any) -> None:
 @AS_JSON
 @click.pass_obj
 def check(oarlock: Oarlock, store: bool, as_json: bool) -> None:
-    """Read every raw table and say what breaks the contract.
+    """Read every raw table and say what breaks the contract; the playbook too.
 
     \b
     Example: oarlock check
     """
     oarlock.speaks_json = as_json
+    _check_playbook(oarlock)
     if store:
         _check_store(oarlock)
         return
@@ -163,6 +164,14 @@ def _coverage(oarlock: Oarlock) -> dict[str, float] | None:
     from features.history import read_day
 
     return {name: 1 - share for name, share in read_day(place, as_of).missing.items()}
+
+
+def _check_playbook(oarlock: Oarlock) -> None:
+    from features.catalogue import FAMILIES, catalogue
+    from serving.playbook import read_playbook, refuse_gaps
+
+    path = oarlock.settings.playbook
+    refuse_gaps(read_playbook(path), path, FAMILIES, [one.name for one in catalogue()])
 
 
 def _check_store(oarlock: Oarlock) -> None:

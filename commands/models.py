@@ -1,9 +1,11 @@
-"""The verbs of the models: train one, promote it, and say whether it can still be trusted."""
+"""The verbs of the models: train one, hold it against another, promote it or go back, and say whether to trust it."""
+
+from dataclasses import asdict
 
 import click
 
 from commands.invocation import AS_JSON, Oarlock
-from commands.rendering import print_json
+from commands.rendering import print_json, show_duel, show_roster
 
 
 @click.command()
@@ -22,19 +24,49 @@ def train(oarlock: Oarlock, as_json: bool) -> None:
     with oarlock.progress("train") as progress:
         done = run(oarlock.settings, oarlock.state, oarlock.known_until, progress)
     if as_json:
-        print_json({"version": vars(done.version), "reused": done.reused, **done.evaluation})
+        print_json({"version": vars(done.version), "reused": done.reused, "duel": done.duel, **done.evaluation})
         return
     from rich.markdown import Markdown
 
     oarlock.console.print(Markdown(model_card(done.evaluation)))
+    if done.duel:
+        show_duel(oarlock, done.duel)
     made = "was there already, made from exactly the same" if done.reused else "is registered"
     oarlock.console.print(f"\nVersion {done.version.number} of {done.version.name} {made}.")
 
 
 @click.command()
+@click.argument("challenger", type=int, required=False)
+@click.option("--against", type=int, help="The version to hold it against; the champion where left out.")
+@AS_JSON
+@click.pass_obj
+def duel(oarlock: Oarlock, challenger: int | None, against: int | None, as_json: bool) -> None:
+    """Hold a version (the newest where none is named) against the champion, on the same past days.
+
+    \b
+    Example: oarlock duel 4 --against 2
+    """
+    oarlock.speaks_json = as_json
+    from training.challenge import duel as run
+    from training.registry import open_registry
+
+    registry = open_registry(oarlock.state, oarlock.settings.name)
+    ours = registry.newest() if challenger is None else registry.get(challenger)
+    theirs = registry.champion() if against is None else registry.get(against)
+    if ours.number == theirs.number:
+        raise click.UsageError(f"Version {ours.number} cannot be held against itself.")
+    with oarlock.progress("duel") as progress:
+        document = run(oarlock.settings, oarlock.state, (ours, theirs), oarlock.known_until, progress)
+    if as_json:
+        print_json(document)
+    else:
+        show_duel(oarlock, document)
+
+
+@click.command()
 @click.argument("version", type=int, required=False)
 @click.option("--force", is_flag=True, help="Promote a model that has not earned it; needs --reason.")
-@click.option("--reason", default="", help="Why it is forced; kept on the version.")
+@click.option("--reason", default="", help="Why; kept with the promotion.")
 @click.pass_obj
 def promote(oarlock: Oarlock, version: int | None, force: bool, reason: str) -> None:
     """Make a version (the newest where none is named) the champion that answers from now on.
@@ -42,9 +74,11 @@ def promote(oarlock: Oarlock, version: int | None, force: bool, reason: str) -> 
     \b
     Example: oarlock promote 3
     """
-    from serving.promotion import follow, prepare
+    from configs.clock import now
+    from serving.pointer import follow, prepare
+    from training.promotion import Decision
+    from training.promotion import promote as run
     from training.registry import open_registry
-    from training.train import promote as run
 
     if force and not reason:
         raise click.UsageError("--force needs --reason.")
@@ -52,9 +86,51 @@ def promote(oarlock: Oarlock, version: int | None, force: bool, reason: str) -> 
     chosen = registry.newest() if version is None else registry.get(version)
     # Its bundle first: where that is refused the alias never moves.
     prepare(oarlock.state, registry, chosen)
-    promoted = run(registry, chosen, reason if force else "")
+    promoted = run(registry, chosen, Decision(now(), reason, force))
     follow(oarlock.state, registry)
     oarlock.console.print(f"Version {promoted.number} of {promoted.name} is champion.")
+
+
+@click.command()
+@click.option("--reason", default="", help="Why; kept with the rollback.")
+@click.pass_obj
+def rollback(oarlock: Oarlock, reason: str) -> None:
+    """Give the place back to the version that was champion before; again goes one further back.
+
+    \b
+    Example: oarlock rollback --reason "complaints about the drivers"
+    """
+    from configs.clock import now
+    from serving.pointer import follow
+    from training.promotion import Decision
+    from training.promotion import rollback as run
+    from training.registry import open_registry
+
+    registry = open_registry(oarlock.state, oarlock.settings.name)
+    former, champion = run(registry, Decision(now(), reason))
+    follow(oarlock.state, registry)
+    oarlock.console.print(f"Version {champion.number} is champion again, in place of version {former.number}.")
+
+
+@click.command()
+@AS_JSON
+@click.pass_obj
+def models(oarlock: Oarlock, as_json: bool) -> None:
+    """Show every version: alias, age, key figures, its last duel, and how it came to be champion.
+
+    \b
+    Example: oarlock models
+    """
+    oarlock.speaks_json = as_json
+    from configs.clock import now
+    from training.registry import open_registry
+    from training.roster import roster
+
+    found = roster(open_registry(oarlock.state, oarlock.settings.name), now())
+    if as_json:
+        print_json({"versions": [asdict(one) for one in found]})
+    else:
+        show_roster(oarlock, found)
 
 
 @click.command()

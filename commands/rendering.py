@@ -7,6 +7,7 @@ import click
 
 if TYPE_CHECKING:
     from commands.invocation import Oarlock
+    from training.roster import Line
 
 
 def show_scores(oarlock: "Oarlock", reply: dict[str, Any], most: int) -> None:
@@ -39,6 +40,42 @@ def show_explained(oarlock: "Oarlock", one: dict[str, Any]) -> None:
     oarlock.console.print(table)
 
 
+def show_duel(oarlock: "Oarlock", duel: dict[str, Any]) -> None:
+    number, champion = duel["challenger"], duel["champion"]
+    oarlock.console.print(f"\nVersion {number} against version {champion}: [bold]{duel['verdict']}[/bold]")
+    for reason in duel["reasons"]:
+        oarlock.console.print(f"- {reason}", markup=False)
+    if not duel["figures"]:
+        return
+    title = f"{duel['snapshots']:,} snapshots of the same past days, {duel['churned']:,} churned"
+    table = new_table("", f"version {number}", f"version {champion}", "difference", title=title)
+    for name, one in duel["figures"].items():
+        table.add_row(name.replace("_", " "), f"{one['challenger']:.4f}", f"{one['champion']:.4f}", _span(one))
+    for name, one in duel["segments"].items():
+        n = f"{name}: {one['churned']:,} of {one['snapshots']:,} churned"
+        told = f"log loss, {n}" if one["judged"] else f"log loss, {n}, too few to judge"
+        loss = one["log_loss"]
+        table.add_row(told, f"{loss['challenger']:.4f}", f"{loss['champion']:.4f}", _span(loss))
+    oarlock.console.print(table)
+    flips = duel["flips"]
+    if flips:
+        worth = f"{flips['accounts']} accounts worth a call on {flips['as_of']}"
+        oarlock.console.print(f"{flips['flipped']} of {worth} have another main family.", markup=False)
+
+
+def show_roster(oarlock: "Oarlock", lines: "list[Line]") -> None:
+    table = new_table("version", "age", "made", "churned", "AUC", "log loss", "last duel")
+    for one in lines:
+        number = f"[bold]{one.number} {one.alias}[/bold]" if one.alias else str(one.number)
+        figures = [_figure(value) for value in one.figures.values()]
+        duel = f"{one.duel['verdict']}\nagainst {one.duel['against']}" if one.duel else ""
+        size = f"{one.churned:,}\nof {one.snapshots:,}"
+        table.add_row(number, f"{one.age_days} days", one.made, size, *figures, duel)
+    oarlock.console.print(table)
+    for event in sorted((event for one in lines for event in one.reigns), key=lambda event: event.at):
+        oarlock.console.print(f"{event.at[:16]}  version {event.number} {event.how}: {event.why}", markup=False)
+
+
 def new_table(*columns: str, title: str | None = None) -> Any:
     from rich.table import Table
 
@@ -46,6 +83,15 @@ def new_table(*columns: str, title: str | None = None) -> Any:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
+
+
+def _span(compared: dict[str, Any]) -> str:
+    difference = compared["difference"]
+    return f"{difference['value']:+.4f} [{difference['low']:+.4f}, {difference['high']:+.4f}]"
+
+
+def _figure(interval: tuple[float, float, float] | None) -> str:
+    return "" if interval is None else f"{interval[0]:.3f}\n{interval[1]:.3f}-{interval[2]:.3f}"
 
 
 def points(points: float) -> str:

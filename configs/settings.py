@@ -171,6 +171,21 @@ class EvaluationSettings(Section):
     profit: ProfitSettings = ProfitSettings()
 
 
+class DuelSettings(Section):
+    """How much worse than the champion a challenger may be, at most; intervals are paired, at `evaluation.beaten_at`.
+
+    `margin` is a share of the champion's log loss, `segment_margin` the same within a segment in which at least
+    `fewest_churned` churned, `calibration_margin` a mean distance of risk and rate. `flips` is the share of the
+    accounts worth a call whose main family may be another one.
+    """
+
+    margin: Share = 0.02
+    segment_margin: Share = 0.05
+    calibration_margin: Share = 0.01
+    fewest_churned: Annotated[int, Field(ge=1)] = 50
+    flips: Share = 0.5
+
+
 class HealthScoreSettings(Section):
     """A score weighted by hand, as a baseline: a weight per signal, positive where a high value is healthy."""
 
@@ -199,13 +214,34 @@ class BandSettings(Section):
         return self
 
 
+class StageSettings(Section):
+    """Where an account stands in its life: onboarding at first, renewing before the end of a term, else established."""
+
+    onboarding_days: Days = 90
+    renewing_days: Days = 90
+    # A term that is shorter renews all the time: its end is no occasion.
+    shortest_term_months: Annotated[float, Field(ge=0)] = 4.0
+
+
+class WorkListSettings(Section):
+    """Whom to call: at most `per_owner` accounts each, none that was touched lately, for what `months` are worth.
+
+    Keeping an account is worth that many months of its revenue, with the odds and costs of `evaluation.profit`.
+    """
+
+    per_owner: Annotated[int, Field(ge=1)] = 10
+    months: Annotated[float, Field(gt=0)] = 12.0
+    touched_within_days: Days = 7
+
+
 class ServingSettings(Section):
-    """How risks are served."""
+    """How risks are served; `stale_after` gives families a limit of their own."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 3000
     workers: Annotated[int, Field(ge=1)] = 1
     stale_after_days: Days = 3
+    stale_after: dict[str, Days] = {}
     most_accounts: Annotated[int, Field(ge=1)] = 10_000
     most_bytes: Annotated[int, Field(ge=1_000)] = 1_000_000
     poll_seconds: Annotated[float, Field(gt=0)] = 2.0
@@ -248,9 +284,13 @@ class Settings(BaseSettings):
     label: LabelSettings = LabelSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    duel: DuelSettings = DuelSettings()
     health_score: HealthScoreSettings = HealthScoreSettings()
     leakage: LeakageSettings = LeakageSettings()
     bands: BandSettings = BandSettings()
+    stages: StageSettings = StageSettings()
+    playbook: Path = Path(__file__).with_name("playbook.toml")
+    work_list: WorkListSettings = WorkListSettings()
     serving: ServingSettings = ServingSettings()
     ledger: LedgerSettings = LedgerSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
@@ -303,7 +343,8 @@ def _paths_from(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     data = dict(content.get("data", {}))
     for key in {"dataset", "folder"} & data.keys():
         data[key] = folder / data[key]
-    return {**content, "data": data, "state": folder / content.get("state", ".oarlock")}
+    own = {"playbook": folder / content["playbook"]} if "playbook" in content else {}
+    return {**content, **own, "data": data, "state": folder / content.get("state", ".oarlock")}
 
 
 def _refuse_unknown_overrides(environment: os._Environ[str]) -> None:

@@ -56,8 +56,16 @@ class State:
         return self.folder / "champion"
 
     @property
+    def models(self) -> Path:
+        return self.folder / "models.json"
+
+    @property
     def compiled(self) -> Path:
         return self.folder / "compiled"
+
+    @property
+    def facts(self) -> Path:
+        return self.folder / "accounts.db"
 
     @property
     def checked(self) -> Path:

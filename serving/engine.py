@@ -17,12 +17,12 @@ import numpy as np
 
 from configs.errors import NoChampion, NotReady, PromotionRefused, StoreDown
 from configs.settings import Settings
-from configs.state import State
+from configs.state import State, read_json
 from features.online import Columns, OnlineReader, Values
 from serving.bundle import Bundle, load_bundle
 from serving.kernel import Kernel
 from serving.ledger import open_ledger
-from serving.promotion import read_pointer
+from serving.pointer import read_pointer
 from serving.scoring import Scores, bands, by_horizon, drivers, encoded, score
 from serving.writer import LedgerWriter
 from training.registry import CHAMPION, Version
@@ -162,6 +162,12 @@ class Engine:
             raise NotReady(f"There is no bundle of version {number}.", "Only promoted versions have one.")
         return load_bundle(folder, Kernel(self.state.compiled))
 
+    def models(self) -> dict[str, Any]:
+        """Every registered version, newest first."""
+        return (
+            read_json(self.state.models) if self.state.models.exists() else {"name": self.settings.name, "models": []}
+        )
+
     def _take_up(self, pointer: Any) -> None:
         self.refused = pointer.refused
         current = self._champion
@@ -188,15 +194,16 @@ class Engine:
     def _scored(
         self, found: Signals, scores: Scores, asked_at: datetime, most_drivers: int | None
     ) -> list[dict[str, Any]]:
-        oldest = np.datetime64(asked_at - timedelta(days=self.settings.serving.stale_after_days))
-        cut = bands(scores.risks, self.settings.bands)
-        ids, stale = found.account_ids, found.as_of < oldest
-        gaps, as_of = scores.missing, np.datetime_as_string(found.as_of, unit="s").tolist()
+        cut, ids = bands(scores.risks, self.settings.bands), found.account_ids
+        oldest = [np.datetime64(asked_at - timedelta(days=self._limit(one))) for one in scores.families]
+        stale, gaps = found.as_of[:, None] < np.array(oldest), scores.missing
+        as_of = np.datetime_as_string(found.as_of, unit="s").tolist()
         return [
             {
                 "account_id": ids[row],
-                "status": "stale" if stale[row] else "partial" if gaps[row].any() else "scored",
-                "missing_families": [f for f, gap in zip(scores.families, gaps[row], strict=True) if gap],
+                "status": "stale" if stale[row].any() else "partial" if gaps[row].any() else "scored",
+                "stale_families": _where(stale[row], scores.families),
+                "missing_families": _where(gaps[row], scores.families),
                 "risk": float(scores.risks[row]),
                 "risks": by_horizon(scores, row),
                 "band": cut[row],
@@ -207,6 +214,15 @@ class Engine:
             }
             for row in range(len(ids))
         ]
+
+    def _limit(self, family: str) -> int:
+        """From how many days on the signals of a family are stale."""
+        serving = self.settings.serving
+        return serving.stale_after.get(family, serving.stale_after_days)
+
+
+def _where(holds: np.ndarray, families: tuple[str, ...]) -> list[str]:
+    return [families[place] for place in np.flatnonzero(holds)]
 
 
 def describe(champion: Champion) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from configs.errors import OarlockError
 from configs.settings import read_settings
 from configs.state import open_state
-from serving.promotion import follow
+from serving.pointer import follow
 from training.registry import open_registry
 
 LOG = logging.getLogger("oarlock.following")

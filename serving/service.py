@@ -17,6 +17,7 @@ from configs.settings import read_settings
 from configs.state import open_state
 from features.dataset import read_dataset
 from serving.api import create_app
+from serving.desk import Desk, open_desk
 from serving.engine import Engine
 from serving.writer import LedgerWriter
 
@@ -24,11 +25,11 @@ LOG = logging.getLogger("oarlock.service")
 DRAIN_SECONDS = 20.0
 
 
-def _engine() -> Engine:
-    return bentoml.get_current_service().engine
+def _desk() -> Desk:
+    return bentoml.get_current_service().desk
 
 
-@bentoml.asgi_app(create_app(_engine), path="/v1")
+@bentoml.asgi_app(create_app(_desk), path="/v1")
 @bentoml.service(
     name="oarlock",
     # What a request leaves behind is kept until the timeout: short, or memory grows with the load.
@@ -45,6 +46,7 @@ class Oarlock:
         self.engine = Engine(settings, open_state(settings), lambda: until or now())
         self.engine.writer = LedgerWriter(self.engine.ledger, self.engine.state.journal, settings.ledger, now)
         self.engine.writer.start()
+        self.desk = open_desk(self.engine)
         self._stopping = threading.Event()
         self._follow()
         threading.Thread(target=self._keep_following, daemon=True).start()

@@ -120,9 +120,10 @@ def compiled() -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The shipped extract, published, trained and promoted once for the whole run."""
     from features.publish import Days, publish
-    from serving.promotion import follow
+    from serving.pointer import follow
+    from training.promotion import Decision, promote
     from training.registry import open_registry
-    from training.train import promote, train
+    from training.train import train
 
     folder = tmp_path_factory.mktemp("crm5")
     config = folder / "crm5.toml"
@@ -133,7 +134,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     publish(settings, state, Days(EXTRACT_ENDS), silent)
     made = train(settings, state, EXTRACT_ENDS, silent)
     registry = open_registry(state, settings.name)
-    promote(registry, made.version)
+    promote(registry, made.version, Decision(EXTRACT_ENDS))
     follow(state, registry)
     return Trained(settings, state, config)
 

@@ -12,7 +12,7 @@ from configs.state import State, read_json, write_json
 from serving.bundle import ARRAYS_FILE, DOCUMENT_FILE, Bundle, load_bundle, make_bundle, save_bundle
 from serving.engine import Engine
 from serving.kernel import Kernel
-from serving.promotion import follow, prepare, read_pointer
+from serving.pointer import follow, prepare, read_pointer
 from serving.trees import NotExact, read_trees
 from tests.conftest import EXTRACT_ENDS
 from training.model import ChurnModel
@@ -97,7 +97,7 @@ def test_the_pointer_follows_the_alias_there_and_away(trained, state):
         with pytest.raises(NoChampion):
             read_pointer(state)
     finally:
-        registry.promote(1, {"promoted_because": "a test"})
+        registry.client.set_registered_model_alias(registry.name, CHAMPION, "1")
 
 
 def test_the_bundle_is_stored_with_the_version(trained, state):

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import pytest
 
+from oarlock import VERBS
 from tests.conftest import account, subscription
 
 START = datetime(2022, 1, 1)
@@ -21,9 +22,7 @@ def accounts(count: int, churned: int) -> dict[str, list[dict]]:
     }
 
 
-@pytest.mark.parametrize(
-    "verb", ["demo", "check", "publish", "train", "promote", "score", "explain", "serve", "monitor", "ledger"]
-)
+@pytest.mark.parametrize("verb", ["demo", *(one.name for one in VERBS)])
 def test_every_verb_has_a_sentence_and_an_example(oarlock, verb):
     told = oarlock(verb, "--help").out
     assert f"Example: oarlock {verb}" in told

@@ -14,7 +14,7 @@ import pytest
 from configs.state import read_json
 from serving.ledger import Ledger
 from tests.conftest import ROOT
-from training.registry import CHAMPION, open_registry
+from training.registry import CHAMPION, Event, open_registry
 
 pytestmark = pytest.mark.slow
 PATIENCE = 90
@@ -63,14 +63,14 @@ def test_it_answers_over_http_and_takes_up_a_promotion_while_it_runs(trained):
             assert (early.status_code, early.json()["error"]["code"]) == (503, "no_champion")
             assert client.get("/readyz").status_code == 503
 
-            registry.promote(1, {"promoted_because": "a test"})
+            registry.crown(Event(1, "2023-07-01", "promoted", "a test"))
             _until(lambda: client.get("/readyz").status_code == 200)
             (one,) = client.post("/v1/score", json={"account_ids": ["1096"]}).json()["scores"]
             assert one["risk"] == pytest.approx(one["base"] + _named(one) + one["other_points"], abs=1e-9)
             assert client.get("/v1/nothing").json()["error"]["code"] == "not_found"
             assert client.get("/v1/score").json()["error"]["code"] == "method_not_allowed"
     finally:
-        registry.promote(1, {"promoted_because": "a test"})
+        registry.crown(Event(1, "2023-07-01", "promoted", "a test"))
     assert Ledger(trained.state.ledger).count() == before + 1
 
 

@@ -121,6 +121,18 @@ def calibration_slope(t: Tally) -> np.ndarray:
     return 1 + _logistic(t, margins, np.vstack([np.ones(len(margins)), margins]))[:, 1]
 
 
+def calibration_error(t: Tally, groups: int = 10) -> np.ndarray:
+    """Mean distance of risk and churn rate over groups of equal weight and rising risk; 0 is right.
+
+    Chance alone keeps it above 0: to be read against that of other risks on the same snapshots.
+    """
+    middle = t.weight.cumsum(axis=1) - t.weight / 2
+    group = np.minimum((middle / t.weight.sum(axis=1)[:, None] * groups).astype(int), groups - 1)
+    distance = t.churned - t.weight * t.risks
+    apart = [np.abs(np.where(group == one, distance, 0.0).sum(axis=1)) for one in range(groups)]
+    return sum(apart) / t.weight.sum(axis=1)
+
+
 def _over(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """A quotient, NaN where there is nothing to divide by."""
     return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole != 0)

@@ -32,6 +32,11 @@ class Panel:
     data_hash: str
     dropped: dict[str, int]
 
+    @property
+    def days(self) -> list[datetime]:
+        """The as_of days that have a snapshot, oldest first."""
+        return [day.to_pydatetime() for day in sorted(self.rows.as_of.unique())]
+
 
 def build_panel(settings: Settings, state: State, known_until: datetime) -> Panel:
     """Every mature snapshot in the history, read through Feast.

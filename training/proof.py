@@ -24,10 +24,11 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Proof:
-    """The evaluation on the newest test days, and the whole document with it."""
+    """The evaluation on the newest test days, the whole document with it, and the origins that it rests on."""
 
     judged: Evaluation
     document: Document
+    origins: tuple[Origin, ...]
 
 
 def prove(model: ChurnModel, panel: Panel, splits: list[Split], settings: Settings) -> Proof:
@@ -59,7 +60,7 @@ def prove(model: ChurnModel, panel: Panel, splits: list[Split], settings: Settin
         "capacity": settings.evaluation.capacity,
         "beaten_at": settings.evaluation.beaten_at,
     }
-    return Proof(judged, document)
+    return Proof(judged, document, tuple(origins))
 
 
 def _newest(newest: Origin, judged: Evaluation, settings: Settings) -> Document:

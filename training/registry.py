@@ -1,13 +1,19 @@
-"""The registry: MLflow's runs, versions and aliases; the alias `champion` alone says which model answers."""
+"""The registry: MLflow's runs, versions and aliases; the alias `champion` alone says which model answers.
+
+What happens to a version after its training is kept in tags beside it: its last duel on the version, and who became
+champion when and why on the registered model, one tag an event, so that the past is only ever added to.
+"""
 
 import contextlib
 import io
+import json
 import logging
 import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -16,10 +22,14 @@ from typing import Any
 from configs.errors import NoChampion, NotReady
 from configs.state import State, read_json, write_json
 from training.model import ChurnModel, load_model, save_model
+from training.provenance import Provenance, read_provenance
 
 CHAMPION = "champion"
-EVALUATION_FILE = "evaluation.json"
-IDENTITY_TAG = "oarlock.identity"
+EVALUATION_FILE, PROVENANCE_FILE = "evaluation.json", "provenance.json"
+TAG = "oarlock."
+IDENTITY_TAG, DUEL_TAG, EVENT_TAG = f"{TAG}identity", f"{TAG}duel", f"{TAG}champion."
+# MLflow keeps 5,000 characters a tag.
+MOST_SAID = 4_000
 
 
 @dataclass(frozen=True)
@@ -38,10 +48,32 @@ class Run:
 
     model: ChurnModel
     evaluation: dict[str, Any]
+    provenance: Provenance
     metrics: Mapping[str, float]
     parameters: Mapping[str, Any]
     identity: str
     pictures: Path
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is kept of a version beside its model: when it was registered, its figures, and the duel it last fought."""
+
+    version: Version
+    registered_at: datetime
+    figures: Mapping[str, float]
+    parameters: Mapping[str, str]
+    duel: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Event:
+    """One change of the champion: which version took the place, when, how (promoted, forced, rolled back) and why."""
+
+    number: int
+    at: str
+    how: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -96,12 +128,46 @@ class Registry:
             made = mlflow.register_model(logged.model_uri, self.name, tags={IDENTITY_TAG: run.identity})
         return _version(made, {})
 
-    def promote(self, number: int, note: Mapping[str, str]) -> Version:
-        """Make a version the champion, with a note of why on it."""
-        for key, value in note.items():
-            self.client.set_model_version_tag(self.name, str(number), f"oarlock.{key}", value)
-        self.client.set_registered_model_alias(self.name, CHAMPION, str(number))
-        return self.get(number)
+    def crown(self, event: Event) -> Version:
+        """Make a version the champion, and add to the past how it came to be."""
+        self.client.set_registered_model_alias(self.name, CHAMPION, str(event.number))
+        place = f"{EVENT_TAG}{len(self.past()):06d}"
+        kept = Event(event.number, event.at, event.how, event.why[:MOST_SAID])
+        self.client.set_registered_model_tag(self.name, place, json.dumps(asdict(kept)))
+        return self.get(event.number)
+
+    def past(self) -> list[Event]:
+        """Every change of the champion, oldest first."""
+        tags = self.client.get_registered_model(self.name).tags
+        return [Event(**json.loads(tags[key])) for key in sorted(tags) if key.startswith(EVENT_TAG)]
+
+    def keep_duel(self, version: Version, champion: Version, document: Mapping[str, Any]) -> None:
+        """Keep a duel with the challenger's run, and its verdict on the challenger."""
+        self.client.log_dict(version.run_id, dict(document), _duel_file(champion.number))
+        reasons = "; ".join(document["reasons"])[:MOST_SAID]
+        said = {"against": champion.number, "verdict": document["verdict"], "why": reasons}
+        self.client.set_model_version_tag(self.name, str(version.number), DUEL_TAG, json.dumps(said))
+
+    def duel(self, version: Version) -> dict[str, Any] | None:
+        """The verdict of the last duel of a version (against, verdict, why); None where it fought none."""
+        said = self.client.get_model_version(self.name, str(version.number)).tags.get(DUEL_TAG)
+        return json.loads(said) if said else None
+
+    def duel_document(self, version: Version, champion: int) -> dict[str, Any]:
+        """The whole of a duel that was kept; raises NotReady where there is none."""
+        from mlflow.artifacts import load_dict
+        from mlflow.exceptions import MlflowException
+
+        _ = self.client  # it points MLflow at this folder
+        try:
+            return load_dict(f"runs:/{version.run_id}/{_duel_file(champion)}")
+        except MlflowException:
+            hint = f"Run `oarlock duel {version.number} --against {champion}`."
+            raise NotReady(f"Version {version.number} was never held against version {champion}.", hint) from None
+
+    def entries(self) -> list[Entry]:
+        """What is kept of every version, newest first."""
+        return [self._entry(version) for version in self.versions()]
 
     def get(self, number: int) -> Version:
         """The version of this number; raises NotReady where there is none."""
@@ -146,6 +212,25 @@ class Registry:
             shutil.copytree(download_artifacts(run_id=version.run_id, artifact_path=path, dst_path=scratch), into)
         return True
 
+    def provenance(self, version: Version) -> Provenance | None:
+        """What a version was made from; None where that was not kept yet when it was made."""
+        file = self._folder(version) / PROVENANCE_FILE
+        return read_provenance(read_json(file)) if file.exists() else None
+
+    def of_run(self, run_id: str) -> Version:
+        """The version that a run made; raises NotReady where it made none."""
+        for one in self.versions():
+            if one.run_id == run_id:
+                return one
+        raise NotReady(f"The run {run_id} made no version of {self.name}.", "`oarlock models` shows those there are.")
+
+    def _entry(self, version: Version) -> Entry:
+        found = self.client.get_model_version(self.name, str(version.number))
+        run = self.client.get_run(version.run_id).data
+        at = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC).replace(tzinfo=None)
+        duel = found.tags.get(DUEL_TAG)
+        return Entry(version, at, run.metrics, run.params, json.loads(duel) if duel else None)
+
     def _folder(self, version: Version) -> Path:
         from mlflow.artifacts import download_artifacts
 
@@ -177,6 +262,7 @@ def _log_model(run: Run, scratch: Path) -> Any:
     folder.mkdir()
     save_model(run.model, folder)
     write_json(folder / EVALUATION_FILE, run.evaluation)
+    write_json(folder / PROVENANCE_FILE, run.provenance.document())
     return mlflow.pyfunc.log_model(
         name="model",
         python_model=str(Path(__file__).with_name("pyfunc.py")),
@@ -194,6 +280,10 @@ def _signature(model: ChurnModel) -> Any:
     # Written by hand: an inferred one would call every signal required that happened to have no gaps.
     inputs = Schema([ColSpec(kinds[one.kind], one.name, required=False) for one in model.inputs])
     return ModelSignature(inputs=inputs, outputs=Schema([ColSpec("double", "risk")]))
+
+
+def _duel_file(champion: int) -> str:
+    return f"duels/against_{champion}.json"
 
 
 def _version(found: Any, aliases: Mapping[str, str]) -> Version:

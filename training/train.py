@@ -1,40 +1,45 @@
-"""Training: from the published history to a registered, evaluated model; the same inputs are never trained on twice."""
+"""Training: from the published history to a registered, evaluated model that was held against the champion.
+
+The same inputs are never trained on twice.
+"""
 
 import hashlib
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
-from configs.errors import PromotionRefused
 from configs.settings import Settings
 from configs.state import State
 from features.catalogue import signal_set
+from features.dataset import read_dataset
 from training.card import model_card
+from training.challenge import Ring, hold_duel, open_ring
 from training.fit import Recipe
 from training.labels import describe_label, horizons_of, label_hash
 from training.lint import Lesson, lint, refuse_labels
 from training.model import ChurnModel
 from training.panel import Panel, build_panel
 from training.pictures import draw
+from training.promotion import champion_of
 from training.proof import Proof, prove
+from training.provenance import Provenance, code_hash, files_of, libraries_hash, machine, sections_of, signals_of
 from training.registry import Registry, Run, Version, open_registry
 from training.rolling import fit_on, on, origin_splits
-from training.verdict import why_refused
 
 Progress = Callable[[str, int, int], None]
-STEPS = 5
+STEPS = 6
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A version, what was said of it, and whether it was there already."""
+    """A version, what was said of it, its duel against the champion if there is one, and whether it was there."""
 
     version: Version
     evaluation: dict[str, Any]
+    duel: dict[str, Any] | None
     reused: bool
 
 
@@ -45,16 +50,17 @@ def train(settings: Settings, state: State, known_until: datetime, progress: Pro
     """
     progress("joining the panel", 0, STEPS)
     panel = build_panel(settings, state, known_until)
-    days = [day.to_pydatetime() for day in sorted(panel.rows.as_of.unique())]
-    splits = origin_splits(days, settings)
+    splits = origin_splits(panel.days, settings)
     refuse_labels(lint(Lesson(panel.rows, panel.facts, splits[0], panel.place.signals), settings.label, known_until))
     identity = _identity(settings, panel)
     registry = open_registry(state, settings.name)
     progress("looking for the same model", 1, STEPS)
     found = registry.find(_hash(identity))
+    ring = open_ring(panel, settings, state)
     if found:
+        duel = _duel(registry, found, ring, progress)
         progress("found", STEPS, STEPS)
-        return Trained(found, registry.evaluation(found), reused=True)
+        return Trained(found, registry.evaluation(found), duel, reused=True)
     progress("growing trees", 2, STEPS)
     recipe = Recipe(
         panel.place.signals, settings.training, describe_label(settings.label), identity, horizons_of(settings.label)[0]
@@ -63,26 +69,42 @@ def train(settings: Settings, state: State, known_until: datetime, progress: Pro
     progress("judging on past days, against baselines and for leaks", 3, STEPS)
     proof = prove(model, panel, splits, settings)
     said = _said(model, panel, proof)
+    progress("logging to MLflow", 4, STEPS)
     with tempfile.TemporaryDirectory() as folder:
         draw(model, on(panel.rows, splits[0].test), proof.judged, Path(folder))
         (Path(folder) / "model_card.md").write_text(model_card(said), "utf-8")
-        progress("logging to MLflow", 4, STEPS)
         parameters = {**settings.training.model_dump(), **recipe.label, **identity, "signals": len(model.inputs)}
-        version = registry.log(Run(model, said, proof.judged.figures(), parameters, _hash(identity), Path(folder)))
+        made_from = provenance_of(settings, panel, known_until)
+        run = Run(model, said, made_from, proof.judged.figures(), parameters, _hash(identity), Path(folder))
+        version = registry.log(run)
+    performed = {version.number: {one.split.test: one for one in proof.origins}}
+    duel = _duel(registry, version, replace(ring, performed=performed), progress)
     progress("registered", STEPS, STEPS)
-    return Trained(version, said, reused=False)
+    return Trained(version, said, duel, reused=False)
 
 
-def promote(registry: Registry, version: Version, force_reason: str = "") -> Version:
-    """Make the version champion; raises PromotionRefused for one without skill or with a leak.
+def provenance_of(settings: Settings, panel: Panel, known_until: datetime) -> Provenance:
+    """What a model of this panel is made from."""
+    return Provenance(
+        settings=sections_of(settings),
+        days=tuple(f"{day:%Y-%m-%d}" for day in panel.days),
+        known_until=known_until.isoformat(),
+        files=files_of(read_dataset(settings.data)),
+        signals=signals_of(panel.place.signals),
+        machine=machine(),
+    )
 
-    With a reason it is promoted all the same, and the reason is kept on the version.
-    """
-    why = why_refused(registry.evaluation(version))
-    if why and not force_reason:
-        raise PromotionRefused(f"Version {version.number} is not promoted: {why}.", "Overrule with --force --reason.")
-    note = {"forced_because": force_reason} if force_reason else {"promoted_because": "it beat its baselines"}
-    return registry.promote(version.number, note)
+
+def _duel(registry: Registry, version: Version, ring: Ring, progress: Progress) -> dict[str, Any] | None:
+    """The version's duel against the champion, held now where it has not been; None without another champion."""
+    champion = champion_of(registry)
+    if champion is None or champion.number == version.number:
+        return None
+    progress(f"duel against version {champion.number}", 5, STEPS)
+    said = registry.duel(version)
+    if said and said["against"] == champion.number:
+        return registry.duel_document(version, champion.number)
+    return hold_duel(registry, (version, champion), ring, progress)
 
 
 def _said(model: ChurnModel, panel: Panel, proof: Proof) -> dict[str, Any]:
@@ -105,16 +127,11 @@ def _identity(settings: Settings, panel: Panel) -> dict[str, str]:
         "training": _hash(settings.training.model_dump()),
         "evaluation": _hash(settings.model_dump(include={"evaluation", "health_score", "leakage"})),
         "snapshots": _hash({"days": sorted(map(str, panel.rows.as_of.unique()))}),
-        "code": _code_hash(),
-        "oarlock": installed_version("oarlock"),
+        "code": code_hash(),
+        "libraries": libraries_hash(),
+        "oarlock": machine()["oarlock"],
     }
 
 
 def _hash(content: dict[str, Any]) -> str:
     return hashlib.sha256(repr(sorted(content.items())).encode()).hexdigest()[:12]
-
-
-def _code_hash() -> str:
-    rooms = [Path(__file__).parent.parent / room for room in ("configs", "features", "training")]
-    files = sorted(file for room in rooms for file in room.rglob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]

@@ -1,5 +1,6 @@
 """Verdict: why a model, by what was said of it when it was trained, must not become champion."""
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -26,3 +27,14 @@ def why_refused(evaluation: dict[str, Any]) -> str:
         return "it was trained before models were compared with their baselines; train again"
     reasons = (no_skill(evaluation), *evaluation["leakage"]["alarms"])
     return "; ".join(reason for reason in reasons if reason)
+
+
+def why_not_champion(duel: Mapping[str, Any] | None, champion: int) -> str:
+    """Why the record of its last duel does not give a version the champion's place; empty where it does."""
+    if duel is None or duel["against"] != champion:
+        return f"it was never held against the champion, version {champion}: run `oarlock duel`"
+    if duel["verdict"] == "loses":
+        return f"it lost its duel against version {champion}: {duel['why']}"
+    if duel["verdict"] == "cannot be compared":
+        return f"it cannot be compared with the champion, version {champion}: {duel['why']}"
+    return ""

@@ -2,6 +2,7 @@
 
     champion/<version>/       the version's bundle, as it is stored with the version in MLflow
     champion.json             which of them answers; workers look at nothing else
+    models.json               every registered version, for whoever asks the service
 
 The alias is the truth. `follow` brings the pointer in line with it: after `oarlock promote`, and again and again beside
 `oarlock serve`, so that an alias moved elsewhere is taken up too. A version that is refused leaves the pointer where it
@@ -47,6 +48,7 @@ def follow(state: State, registry: Registry) -> Version | None:
 
     Raises PromotionRefused for a version whose bundle is not that of its booster; the pointer stays.
     """
+    _list_models(state, registry)
     try:
         version = registry.champion()
     except NoChampion:
@@ -84,6 +86,25 @@ def prepare(state: State, registry: Registry, version: Version) -> Path:
             made.replace(folder)
     load_bundle(folder, kernel)
     return folder
+
+
+def _list_models(state: State, registry: Registry) -> None:
+    versions = registry.versions()
+    known = read_json(state.models)["models"] if state.models.exists() else []
+    said = {one["version"]: one for one in known}
+    told = [{**(said.get(one.number) or _described(registry, one)), "alias": one.alias} for one in versions]
+    if told != known:
+        write_json(state.models, {"name": registry.name, "models": told})
+
+
+def _described(registry: Registry, version: Version) -> dict[str, Any]:
+    model = registry.load(version)
+    return {
+        "version": version.number,
+        "horizons": list(model.calibrator.horizons),
+        "label_hash": model.identity["label"],
+        "signal_set": model.identity["signal_set"],
+    }
 
 
 def _note_refused(state: State, version: Version, problem: OarlockError) -> None:
