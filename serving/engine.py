@@ -162,6 +162,10 @@ class Engine:
             raise NotReady(f"There is no bundle of version {number}.", "Only promoted versions have one.")
         return load_bundle(folder, Kernel(self.state.compiled))
 
+    def standing(self) -> dict[str, Any]:
+        """Which model answers now, and which version was refused since, if one was."""
+        return {**describe(self.champion()), "refused": self.refused}
+
     def models(self) -> dict[str, Any]:
         """Every registered version, newest first."""
         return (

@@ -70,6 +70,19 @@ class Model(Reply):
     signal_set: Annotated[str, _is("The signals it was made from.", "0c8a7f3e21bd")]
 
 
+class Refused(Reply):
+    """A version that was promoted and not taken up."""
+
+    version: ModelVersion
+    reason: Annotated[str, _is("Why.", "The bundle does not give its sample the risks it was made with.")]
+
+
+class ModelReply(Model):
+    """The model that answers now, and the version that was promoted since and refused."""
+
+    refused: Annotated[Refused | None, _is("Null where none was.", None)]
+
+
 Answering = Annotated[Model, _is("Which model gave the risks.", {"name": "oarlock", "version": 3})]
 
 

@@ -111,12 +111,6 @@ def oarlock(capsys) -> Callable[..., Done]:
 
 
 @pytest.fixture(scope="session")
-def compiled() -> Path:
-    """Where the driver kernel's machine code is kept from one run of the tests to the next."""
-    return ROOT / ".pytest_cache" / "compiled"
-
-
-@pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The shipped extract, published, trained and promoted once for the whole run."""
     from features.publish import Days, publish

@@ -28,8 +28,8 @@ def model(trained) -> ChurnModel:
 
 
 @pytest.fixture(scope="module")
-def bundle(model, compiled) -> Bundle:
-    return make_bundle(model, Kernel(compiled))
+def bundle(model, trained) -> Bundle:
+    return make_bundle(model, Kernel(trained.state.compiled))
 
 
 @pytest.fixture
@@ -52,8 +52,8 @@ def test_what_was_saved_is_what_is_loaded(bundle, tmp_path):
     assert np.array_equal(loaded.risks(bundle.smoke_matrix), bundle.risks(bundle.smoke_matrix))
 
 
-def test_a_booster_that_the_kernel_is_not_for_is_asked_itself(model, compiled, tmp_path):
-    kernel = Kernel(compiled)
+def test_a_booster_that_the_kernel_is_not_for_is_asked_itself(model, trained, tmp_path):
+    kernel = Kernel(trained.state.compiled)
     # LightGBM reads past what it does not know; to the kernel this is a forest whose trees are averaged.
     forest = dataclasses.replace(model, booster_text=model.booster_text.replace("tree\n", "tree\naverage_output\n", 1))
     made = make_bundle(model, kernel)
@@ -65,10 +65,10 @@ def test_a_booster_that_the_kernel_is_not_for_is_asked_itself(model, compiled, t
         read_trees(forest.booster_text)
 
 
-def test_a_bundle_whose_shares_are_not_the_boosters_is_refused(model, compiled):
+def test_a_bundle_whose_shares_are_not_the_boosters_is_refused(model, trained):
     other = dataclasses.replace(model, base_margin=model.base_margin + 1e-6)
     with pytest.raises(PromotionRefused, match="differ from the booster's"):
-        make_bundle(other, Kernel(compiled))
+        make_bundle(other, Kernel(trained.state.compiled))
 
 
 @pytest.mark.parametrize("file", [ARRAYS_FILE, DOCUMENT_FILE])

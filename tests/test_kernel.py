@@ -14,8 +14,8 @@ ROWS, SIGNALS, CATEGORY = 600, 8, 5
 
 
 @pytest.fixture(scope="module")
-def kernel(compiled) -> Kernel:
-    return Kernel(compiled)
+def kernel(tmp_path_factory) -> Kernel:
+    return Kernel(tmp_path_factory.mktemp("compiled"))
 
 
 def _matrix(rows: int = ROWS, seed: int = 0, gaps: float = 0.2) -> np.ndarray:

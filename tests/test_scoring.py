@@ -32,8 +32,8 @@ def rows(trained) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def scores(model, rows, compiled) -> Scores:
-    bundle = make_bundle(model, Kernel(compiled))
+def scores(model, rows, trained) -> Scores:
+    bundle = make_bundle(model, Kernel(trained.state.compiled))
     return score(bundle, values_of(rows[model.names], bundle.categories))
 
 
