@@ -119,7 +119,7 @@ def test_the_openapi_has_an_example_for_every_field(office):
         ("GET", "/accounts/1096/risk", {}, replies.RiskReply),
         ("GET", "/accounts/1096/history", {"limit": 1}, replies.HistoryReply),
         ("GET", "/worklist", {"limit": 3}, replies.WorkListReply),
-        ("GET", "/model", {}, replies.Model),
+        ("GET", "/model", {}, replies.ModelReply),
         ("GET", "/models", {}, replies.ModelsReply),
         ("GET", "/ready", {}, replies.ReadyReply),
     ],
