@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from commands.access import audit, keys
 from commands.accounts import explain, outcomes, score
 from commands.data import check, publish, signals, simulate
 from commands.invocation import Oarlock
@@ -28,7 +29,7 @@ VERBS = (
     *(simulate, check, signals, publish),
     *(train, duel, promote, rollback, models, monitor),
     *(score, explain, outcomes),
-    *(serve, ledger),
+    *(serve, ledger, keys, audit),
 )
 
 

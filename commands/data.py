@@ -138,6 +138,8 @@ def publish(  # noqa: PLR0913, PLR0917 - a parameter per option
     days = Days(as_of or oarlock.today, first, last, reason)
     with oarlock.progress("publish") as progress:
         done = run(oarlock.settings, oarlock.state, days, progress)
+    if force:
+        oarlock.audit("overridden", f"publish {done.as_of:%Y-%m-%d}", reason=reason, faults=len(done.day.faults))
     if as_json:
         print_json({**vars(done), "day": vars(done.day), "breaches": [vars(one) for one in done.breaches]})
         return

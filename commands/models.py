@@ -88,6 +88,7 @@ def promote(oarlock: Oarlock, version: int | None, force: bool, reason: str) -> 
     prepare(oarlock.state, registry, chosen)
     promoted = run(registry, chosen, Decision(now(), reason, force))
     follow(oarlock.state, registry)
+    oarlock.audit("overridden" if force else "promoted", f"{promoted.name} {promoted.number}", reason=reason)
     oarlock.console.print(f"Version {promoted.number} of {promoted.name} is champion.")
 
 
@@ -109,6 +110,7 @@ def rollback(oarlock: Oarlock, reason: str) -> None:
     registry = open_registry(oarlock.state, oarlock.settings.name)
     former, champion = run(registry, Decision(now(), reason))
     follow(oarlock.state, registry)
+    oarlock.audit("rolled_back", f"{champion.name} {champion.number}", reason=reason, former=former.number)
     oarlock.console.print(f"Version {champion.number} is champion again, in place of version {former.number}.")
 
 

@@ -121,17 +121,21 @@ class LabelSettings(Section):
 
 
 class TrainingSettings(Section):
-    """How a model is fitted; the same settings, data and seed give the same model to the byte."""
+    """How a model is fitted; the same settings, data and seed give the same model to the byte.
+
+    `trees` is the most that are grown: how many are kept is decided by the calibration days.
+    """
 
     seed: int = 7
     threads: Annotated[int, Field(ge=1)] = 2
-    trees: Annotated[int, Field(ge=1)] = 300
-    leaves: Annotated[int, Field(ge=2)] = 7
+    trees: Annotated[int, Field(ge=1)] = 600
+    leaves: Annotated[int, Field(ge=2)] = 4
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.03
-    smallest_leaf: Annotated[int, Field(ge=1)] = 100
+    # Small enough to set apart the few who gave notice.
+    smallest_leaf: Annotated[int, Field(ge=1)] = 20
     signal_share: Annotated[float, Field(gt=0, le=1)] = 0.4
     row_share: Annotated[float, Field(gt=0, le=1)] = 0.7
-    ridge: Annotated[float, Field(ge=0)] = 10.0
+    ridge: Annotated[float, Field(ge=0)] = 1.0
     calibration_snapshots: Annotated[int, Field(ge=1)] = 3
     test_snapshots: Annotated[int, Field(ge=1)] = 1
     fewest_churned: Annotated[int, Field(ge=2)] = 20

@@ -7,38 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sql
 
-from serving.database import METADATA, NUMBER
 from serving.ledger import Ledger
 from serving.requests import FeedbackRequest, OutcomeReport
+from serving.tables import FEEDBACK, OUTCOMES
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FEEDBACK = sql.Table(
-    "feedback",
-    METADATA,
-    sql.Column("id", NUMBER, primary_key=True, autoincrement=True),
-    sql.Column("received_at", sql.DateTime, nullable=False),
-    sql.Column("account_id", sql.String, nullable=False, index=True),
-    sql.Column("verdict", sql.String(16), nullable=False),
-    sql.Column("as_of", sql.Date),
-    sql.Column("note", sql.Text, nullable=False),
-    sql.Column("by", sql.String),
-    sql.Column("mark", sql.String(16)),
-    sql.Column("mark_until", sql.Date),
-    sql.Column("unmark", sql.Boolean, nullable=False),
-)
-OUTCOMES = sql.Table(
-    "outcomes",
-    METADATA,
-    sql.Column("id", NUMBER, primary_key=True, autoincrement=True),
-    sql.Column("received_at", sql.DateTime, nullable=False),
-    sql.Column("account_id", sql.String, nullable=False, index=True),
-    sql.Column("outcome", sql.String(16), nullable=False),
-    sql.Column("on", sql.Date, nullable=False),
-    sql.Column("reason", sql.Text, nullable=False),
-    sql.Column("voluntary", sql.Boolean),
-)
 NOTICES = [
     ("account_id", "string"),
     ("notified_at", "timestamp[us]"),
