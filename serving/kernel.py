@@ -24,6 +24,7 @@ ENTRY = "oarlock_walk"
 POINTERS = (*KINDS.values(), *["float64"] * 8)
 COUNTS = 7  # trees, nodes, words, nodes of the largest tree, signals, rows, whether rows walk alone
 STRETCH = 512  # rows for which a tree's terms are worked out once
+SMALLEST = float(np.float32(1e-35))
 ALONE = 3  # up to so many rows are faster one by one
 
 
@@ -44,6 +45,8 @@ class Kernel:
         The figures of LightGBM's `pred_contrib`, to rounding. `matrix` holds float64 in the order of the signals.
         """
         shares = np.zeros(matrix.shape)
+        # LightGBM takes what is as small as this for 0 before its trees see it.
+        matrix = np.where(np.abs(matrix) <= SMALLEST, 0.0, matrix)
         if len(matrix) <= ALONE:
             self._run(trees, np.ascontiguousarray(matrix, dtype="float64"), shares, alone=True)
             return shares
