@@ -1,21 +1,28 @@
 """Reasons: which family raises a margin most, and by how much it leads. numpy only: a service reads it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from training.model import Input
 
 
-def main_families(shares: np.ndarray, inputs: Sequence[Input]) -> tuple[np.ndarray, np.ndarray]:
-    """The family that raises each margin most, by its place among the families, and its lead over the second.
+def members_of(inputs: Sequence[Input]) -> dict[str, list[int]]:
+    """The columns of each family."""
+    families = dict.fromkeys(one.family for one in inputs)
+    return {family: [i for i, one in enumerate(inputs) if one.family == family] for family in families}
 
-    -1 where none raises it. A second family that lowers the margin counts as 0.
+
+def by_family(shares: np.ndarray, members: Mapping[str, list[int]]) -> np.ndarray:
+    """Each family's share of the margin, shape (rows, families)."""
+    return np.column_stack([shares[:, columns].sum(axis=1) for columns in members.values()])
+
+
+def leading(families: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Per row, the column of the family that raises the margin most, and its lead over the second in log-odds.
+
+    -1 where none raises it. A second family that lowers the margin, or is not there, counts as 0.
     """
-    families = list(dict.fromkeys(one.family for one in inputs))
-    sums = [shares[:, [i for i, one in enumerate(inputs) if one.family == family]].sum(axis=1) for family in families]
-    # A family that is not there raises nothing: it keeps a lead defined where there is one family only.
-    raising = np.clip(np.column_stack([*sums, np.zeros(len(shares))]), 0, None)
+    raising = np.clip(np.column_stack([families, np.zeros(len(families))]), 0, None)
     ordered = np.sort(raising, axis=1)
-    first = np.where(ordered[:, -1] > 0, raising.argmax(axis=1), -1)
-    return first, ordered[:, -1] - ordered[:, -2]
+    return np.where(ordered[:, -1] > 0, raising.argmax(axis=1), -1), ordered[:, -1] - ordered[:, -2]

@@ -13,7 +13,7 @@ from scipy.optimize import isotonic_regression
 
 from configs.settings import Settings
 from training.model import ChurnModel, encode
-from training.reasons import main_families
+from training.reasons import by_family, leading, members_of
 from training.resampling import resamples
 from training.trees import grow
 
@@ -43,11 +43,12 @@ def measure_stability(model: ChurnModel, known: pd.DataFrame, seen: pd.DataFrame
     """The stability of a model made from `known` on some of the `seen` snapshots; the same every time."""
     some = seen.iloc[:: max(len(seen) // MOST_SNAPSHOTS, 1)].head(MOST_SNAPSHOTS)
     matrix = encode(some, model.inputs)
-    first, leads = main_families(model.contributions(matrix), model.inputs)
+    members = members_of(model.inputs)
+    first, leads = leading(by_family(model.contributions(matrix), members))
     there = first >= 0
     stayed = np.array(
         [
-            main_families(shares, model.inputs)[0][there] == first[there]
+            leading(by_family(shares, members))[0][there] == first[there]
             for shares in _shares_again(model, known, matrix, settings)
         ]
     )
