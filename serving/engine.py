@@ -8,8 +8,9 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,26 @@ class Champion:
 
 @dataclass(frozen=True)
 class Signals:
-    """Signals of some accounts as they were found: `values` a row per account asked for, `as_of` their age."""
+    """Signals of some accounts as they were found: `values` a row per account asked for, `as_of` their age.
+
+    Where families were found apart, `stamps` has the age of each and `as_of` is the oldest of them.
+    """
 
     account_ids: list[str]
     values: Values
     as_of: np.ndarray
     published: datetime
+    stamps: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def newest(self) -> np.ndarray:
+        """The age of the newest family of each account."""
+        return reduce(np.fmax, self.stamps.values(), self.as_of)
+
+    def take(self, rows: list[int]) -> "Signals":
+        """The signals of these rows."""
+        ids, stamps = [self.account_ids[i] for i in rows], {name: one[rows] for name, one in self.stamps.items()}
+        return replace(self, account_ids=ids, values=self.values.take(rows), as_of=self.as_of[rows], stamps=stamps)
 
 
 @dataclass(frozen=True)
@@ -110,7 +125,9 @@ class Engine:
             found = self.reader.read(account_ids)
         except (OSError, sqlite3.Error) as problem:
             raise StoreDown(f"The store of signals cannot be read: {problem}.", "Mend it, or publish again.") from None
-        return Signals(account_ids, found.values, found.as_of, found.published)
+        families = [one.view for one in self.reader.published().layouts]
+        stamps = dict(zip(families, found.stamps.T, strict=True))
+        return Signals(account_ids, found.values, found.as_of, found.published, stamps)
 
     def found(self, account_ids: list[str]) -> Found:
         """What the champion makes of these accounts; raises NoChampion or NotReady where no risk can be given."""
@@ -149,7 +166,7 @@ class Engine:
         champion, signals = self.champion(), self.look_up(account_ids)
         _refuse_missing_signals(champion.model, signals.values.columns)
         matrix = encoded(champion.model, signals.values)
-        there = signals.as_of >= np.datetime64(signals.published)
+        there = signals.newest >= np.datetime64(signals.published)
         return np.where(there[:, None], champion.model.risks_within(matrix), np.nan), matrix
 
     def model_of(self, number: int) -> Bundle:
@@ -190,9 +207,7 @@ class Engine:
         reasons = _not_scored(signals)
         kept = signals
         if reasons:
-            keep = [i for i, account_id in enumerate(signals.account_ids) if account_id not in reasons]
-            ids, values = [signals.account_ids[i] for i in keep], signals.values.take(keep)
-            kept = replace(signals, account_ids=ids, values=values, as_of=signals.as_of[keep])
+            kept = signals.take([i for i, one in enumerate(signals.account_ids) if one not in reasons])
         return Found(champion, kept, score(champion.model, kept.values), reasons)
 
     def _scored(
@@ -200,7 +215,8 @@ class Engine:
     ) -> list[dict[str, Any]]:
         cut, ids = bands(scores.risks, self.settings.bands), found.account_ids
         oldest = [np.datetime64(asked_at - timedelta(days=self._limit(one))) for one in scores.families]
-        stale, gaps = found.as_of[:, None] < np.array(oldest), scores.missing
+        ages = np.column_stack([found.stamps.get(one, found.as_of) for one in scores.families])
+        stale, gaps = ages < np.array(oldest), scores.missing
         as_of = np.datetime_as_string(found.as_of, unit="s").tolist()
         return [
             {
@@ -256,7 +272,7 @@ def _refuse_missing_signals(model: Bundle, columns: Columns) -> None:
 def _not_scored(signals: Signals) -> dict[str, str]:
     """Why accounts have no risk: nobody knows them, or they had no subscription when signals were last published."""
     unknown = np.isnat(signals.as_of)
-    gone = ~unknown & (signals.as_of < np.datetime64(signals.published))
+    gone = ~unknown & (signals.newest < np.datetime64(signals.published))
     pairs = zip(signals.account_ids, unknown, gone, strict=True)
     return {one: UNKNOWN if is_unknown else GONE for one, is_unknown, is_gone in pairs if is_unknown or is_gone}
 

@@ -418,7 +418,7 @@ class LeftOut(Reply):
     owner: Owner
     value: Annotated[float, _is("What the call is expected to be worth.", 640.0)]
     why_not: Annotated[WhyNot, _is("Why it was left out.", "over_capacity")]
-    because: Annotated[str, _is("In words.", "csm-3 can call 10, and they are worth more")]
+    because: Annotated[str, _is("In words.", "csm-3 has 10 calls that are worth more")]
 
 
 class WorkListReply(Reply):

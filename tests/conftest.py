@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ibis
 import pyarrow as pa
@@ -17,6 +18,9 @@ from configs.settings import Settings, read_settings
 from configs.state import State, open_state
 from features.reading import IBIS_TYPES, RawTable, clean
 from features.tables import CONTRACT
+
+if TYPE_CHECKING:
+    from tests.office import Office
 
 ROOT = Path(__file__).parent.parent
 EXTRACT_ENDS = datetime(2023, 7, 1)
@@ -160,6 +164,18 @@ def postgres(postgres_server: str) -> Iterator[str]:
         connection.execute(SQL("create schema {}").format(Identifier(schema)))
         yield f"{postgres_server}?options=-csearch_path%3D{schema}"
         connection.execute(SQL("drop schema {} cascade").format(Identifier(schema)))
+
+
+@pytest.fixture(scope="session")
+def office(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> "Office":
+    """The shared model and store, asked over HTTP, with a ledger of its own."""
+    from serving.engine import Engine
+    from serving.ledger import Ledger
+    from tests.office import office_of
+
+    engine = Engine(trained.settings, trained.state, lambda: EXTRACT_ENDS)
+    engine.ledger = Ledger(tmp_path_factory.mktemp("ledger") / "ledger.db")
+    return office_of(engine)
 
 
 @pytest.fixture
