@@ -25,7 +25,10 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.accuracy.contest import recipe_of
 from benchmarks.accuracy.grounds import MONTHS, Ground, simulated
 from benchmarks.accuracy.limit import reached, read_truth, truth_of, with_truth
+from features.online import values_of
 from features.simulate.company import Company
+from serving.bundle import make_bundle
+from serving.kernel import Kernel
 from serving.scoring import Scores, score
 from training.panel import CHURNED
 from training.rolling import fit_on, on
@@ -88,7 +91,8 @@ def _compare(ground: Ground, true: pd.DataFrame) -> Found:
     model = fit_on(rows, split, recipe_of(ground))
     test = with_truth(on(rows, split.test), true)
     truth = truth_of(test, float(on(rows, split.known)[CHURNED].mean()))
-    scores = score(model, test, threads=2)
+    bundle = make_bundle(model, Kernel(ground.settings.state / "compiled"))
+    scores = score(bundle, values_of(test[model.names], bundle.categories), threads=2)
     near = reached(truth, scores.risks)
     clear, right = _families(scores, test)
     return Found(

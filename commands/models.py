@@ -1,28 +1,44 @@
 """The verbs of the models: train one, hold it against another, promote it or go back, and say whether to trust it."""
 
+import math
+import time
+from collections.abc import Callable
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from commands.invocation import AS_JSON, Oarlock
 from commands.rendering import print_json, show_duel, show_roster
 
+if TYPE_CHECKING:
+    from training.search import Budget
+
+MOST_TRIALS = 1_000
+
 
 @click.command()
+@click.option("--search", "trials", type=click.IntRange(1), help="First try so many settings of the trees in all.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="First try settings for so long.")
 @AS_JSON
 @click.pass_obj
-def train(oarlock: Oarlock, as_json: bool) -> None:
+def train(oarlock: Oarlock, trials: int | None, minutes: float | None, as_json: bool) -> None:
     """Fit, calibrate, evaluate and register a model on every mature snapshot.
+
+    With --search or --minutes settings of the trees are searched first, on days before the test; a search that was
+    stopped goes on where it was.
 
     \b
     Example: oarlock train
+    Example: oarlock train --search 30 --minutes 10
     """
     oarlock.speaks_json = as_json
     from training.card import model_card
     from training.train import train as run
 
     with oarlock.progress("train") as progress:
-        done = run(oarlock.settings, oarlock.state, oarlock.known_until, progress)
+        budget = _budget(trials, minutes, progress) if trials or minutes else None
+        done = run(oarlock.settings, oarlock.state, oarlock.known_until, progress, budget=budget)
     if as_json:
         print_json({"version": vars(done.version), "reused": done.reused, "duel": done.duel, **done.evaluation})
         return
@@ -75,6 +91,7 @@ def promote(oarlock: Oarlock, version: int | None, force: bool, reason: str) -> 
     Example: oarlock promote 3
     """
     from configs.clock import now
+    from serving.pointer import follow, prepare
     from training.promotion import Decision
     from training.promotion import promote as run
     from training.registry import open_registry
@@ -83,7 +100,10 @@ def promote(oarlock: Oarlock, version: int | None, force: bool, reason: str) -> 
         raise click.UsageError("--force needs --reason.")
     registry = open_registry(oarlock.state, oarlock.settings.name)
     chosen = registry.newest() if version is None else registry.get(version)
+    # Its bundle first: where that is refused the alias never moves.
+    prepare(oarlock.state, registry, chosen)
     promoted = run(registry, chosen, Decision(now(), reason, force))
+    follow(oarlock.state, registry)
     oarlock.audit("overridden" if force else "promoted", f"{promoted.name} {promoted.number}", reason=reason)
     oarlock.console.print(f"Version {promoted.number} of {promoted.name} is champion.")
 
@@ -98,11 +118,14 @@ def rollback(oarlock: Oarlock, reason: str) -> None:
     Example: oarlock rollback --reason "complaints about the drivers"
     """
     from configs.clock import now
+    from serving.pointer import follow
     from training.promotion import Decision
     from training.promotion import rollback as run
     from training.registry import open_registry
 
-    former, champion = run(open_registry(oarlock.state, oarlock.settings.name), Decision(now(), reason))
+    registry = open_registry(oarlock.state, oarlock.settings.name)
+    former, champion = run(registry, Decision(now(), reason))
+    follow(oarlock.state, registry)
     oarlock.audit("rolled_back", f"{champion.name} {champion.number}", reason=reason, former=former.number)
     oarlock.console.print(f"Version {champion.number} is champion again, in place of version {former.number}.")
 
@@ -151,3 +174,10 @@ def monitor(context: click.Context, as_json: bool) -> None:
         for reason in health.reasons:
             oarlock.console.print(f"- {reason}", markup=False)
     context.exit(EXIT_CODES[health.verdict])
+
+
+def _budget(trials: int | None, minutes: float | None, progress: Callable[[str, int, int], None]) -> "Budget":
+    from training.search import Budget
+
+    ends = time.monotonic() + 60 * minutes if minutes else math.inf
+    return Budget(trials or MOST_TRIALS, lambda: time.monotonic() >= ends, progress)

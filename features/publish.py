@@ -34,6 +34,7 @@ from features.history import (
 from features.published import published_note
 from features.quality import judge_day, judge_schema, judge_sources, refuse_day
 from features.reading import Breach, RawTable, check_tables, clean, quarantine, read_tables, refuse
+from features.signals.declaration import Signal
 
 Progress = Callable[[str, int, int], None]
 
@@ -200,6 +201,18 @@ def _is_newest(state: State, as_of: datetime) -> bool:
     return not state.published.exists() or as_of >= datetime.fromisoformat(read_json(state.published)["as_of"])
 
 
+def _views(place: Edition) -> list[dict[str, Any]]:
+    """Which names stand where in the rows of each view (see `online.Layout`), for whoever reads them without Feast."""
+
+    def names(signals: tuple[Signal, ...], kind: str) -> list[str]:
+        return [one.name for one in signals if one.kind == kind]
+
+    return [
+        {"view": family, "numbers": names(signals, "number"), "categories": names(signals, "category")}
+        for family, signals in place.families.items()
+    ]
+
+
 def _fill_online(settings: Settings, state: State, opened: Opened, days: Days) -> None:
     from features.store import apply_declarations, materialise, open_store, retire
 
@@ -210,6 +223,7 @@ def _fill_online(settings: Settings, state: State, opened: Opened, days: Days) -
         "written": version_of(place, as_of),
         "signal_set": signal_set(place.signals),
         "signals": [one.name for one in place.signals],
+        "views": _views(place),
         "stages": settings.stages.model_dump(),
     }
     unchanged = state.published.exists() and read_json(state.published) == note and state.facts.exists()

@@ -70,6 +70,19 @@ class Model(Reply):
     signal_set: Annotated[str, _is("The signals it was made from.", "0c8a7f3e21bd")]
 
 
+class Refused(Reply):
+    """A version that was promoted and not taken up."""
+
+    version: ModelVersion
+    reason: Annotated[str, _is("Why.", "The bundle does not give its sample the risks it was made with.")]
+
+
+class ModelReply(Model):
+    """The model that answers now, and the version that was promoted since and refused."""
+
+    refused: Annotated[Refused | None, _is("Null where none was.", None)]
+
+
 Answering = Annotated[Model, _is("Which model gave the risks.", {"name": "oarlock", "version": 3})]
 
 
@@ -157,6 +170,9 @@ class Score(Reply):
     drivers: Annotated[list[Driver], _is("Families that raise it, the heaviest first.", [])]
     protective: Annotated[list[Driver], _is("Families that lower it, the heaviest first.", [])]
     other_points: Annotated[float, _is("The points of all that is not named; all points add up.", 0.003)]
+    main_reason: Annotated[
+        str | None, _is("The family that raises it most; null where that is not clear.", "adoption")
+    ] = None
     signals_as_of: Instant
     causal: Causal
     given_at: Annotated[str | None, _is("When it was given, where it is a past one.", "2026-06-01T07:00:00")] = None
@@ -204,6 +220,9 @@ class Explained(Reply):
     drivers: Annotated[list[ExplainedDriver], _is("Families that raise it, the heaviest first.", [])]
     protective: Annotated[list[ExplainedDriver], _is("Families that lower it, the heaviest first.", [])]
     other_points: Annotated[float, _is("Nothing but rounding: every family is named.", 0.0)]
+    main_reason: Annotated[
+        str | None, _is("The family that raises it most; null where that is not clear.", "adoption")
+    ] = None
     signals_as_of: Instant
     causal: Causal
     horizons: Annotated[list[Within], _is("The same risk within every horizon.", [])]
@@ -405,7 +424,7 @@ class LeftOut(Reply):
     owner: Owner
     value: Annotated[float, _is("What the call is expected to be worth.", 640.0)]
     why_not: Annotated[WhyNot, _is("Why it was left out.", "over_capacity")]
-    because: Annotated[str, _is("In words.", "csm-3 can call 10, and they are worth more")]
+    because: Annotated[str, _is("In words.", "csm-3 has 10 calls that are worth more")]
 
 
 class WorkListReply(Reply):

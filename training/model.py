@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from training.calibration import Calibrator
 
 if TYPE_CHECKING:
     import lightgbm
+    import pandas as pd
 
 BOOSTER_FILE, DOCUMENT_FILE = "booster.txt", "model.json"
 EVERYONE = "*"
@@ -47,7 +47,8 @@ class ChurnModel:
 
     `typical` gives, per segment (and `*` for everyone), the median or most frequent value of each signal. `identity`
     holds the hashes that say what it was made from, `label` what it answers within its main horizon. `left_out` says
-    of other horizons that were asked for why they could not be learned.
+    of other horizons that were asked for why they could not be learned. `clear_lead` is the lead in log-odds of the
+    family that raises a margin most over the second from which on it is the main reason; None where it never is.
     """
 
     booster_text: str
@@ -58,6 +59,7 @@ class ChurnModel:
     label: Mapping[str, Any]
     identity: Mapping[str, str]
     left_out: Mapping[str, str] = field(default_factory=dict)
+    clear_lead: float | None = None
 
     @cached_property
     def booster(self) -> "lightgbm.Booster":
@@ -124,7 +126,7 @@ def segments(matrix: np.ndarray, inputs: tuple[Input, ...]) -> np.ndarray:
     return np.full(len(matrix), None, dtype=object)
 
 
-def encode(rows: pd.DataFrame, inputs: tuple[Input, ...]) -> np.ndarray:
+def encode(rows: "pd.DataFrame", inputs: tuple[Input, ...]) -> np.ndarray:
     """The model's matrix, shape (rows, inputs), float64: numbers as they are, categories as codes, NaN for missing.
 
     A category never seen in training counts as missing. Raises KeyError where a signal is not among the columns.
@@ -154,7 +156,9 @@ def _calibrator(document: dict[str, Any]) -> Calibrator:
     return Calibrator(**rows, offsets=document["offsets"])
 
 
-def _encoded(values: pd.Series, one: Input) -> np.ndarray:
+def _encoded(values: "pd.Series", one: Input) -> np.ndarray:
+    import pandas as pd
+
     if one.kind == "number":
         return pd.to_numeric(values).to_numpy(dtype="float64", na_value=np.nan)
     codes = pd.Categorical(values, categories=list(one.categories)).codes.astype("float64")
