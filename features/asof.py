@@ -6,7 +6,7 @@ else of the store is Feast's. Views have no time to live here and no second time
 them), which is what makes the two joins say the same.
 """
 
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import ibis
 import ibis.expr.types as ir
@@ -43,6 +43,8 @@ class AsofOfflineStore(DuckDBOfflineStore):
         del registry, project, filter_by_created_timestamp
         assert isinstance(entity_df, pd.DataFrame)
         rows: ir.Table = ibis.memtable(entity_df)
+        # DuckDB takes a table in memory for one row, for which it would compare all days rather than sort them.
+        cast("Any", ibis.get_backend(rows)).raw_sql("set asof_loop_join_threshold = 0")
         for view in feature_views:
             names = [ref.split(":")[1] for ref in feature_refs if ref.split(":")[0] == view.projection.name_to_use()]
             rows = _joined(rows, view, names)
