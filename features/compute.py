@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from features.catalogue import is_table, source_of
-from features.cut import Instant, as_known
+from features.cut import as_known
 from features.derived import DERIVED, KEY, OF_DAYS, People, counted_presence, named_events
 from features.engine import Engine
 from features.reading import RawTable
@@ -22,7 +22,7 @@ from features.tables import CONTRACT
 COLUMN_TYPES = {"number": "float64", "category": "string"}
 
 
-def snapshots(tables: Mapping[str, RawTable], as_of: Instant, active_within: int | None = None) -> ir.Table:
+def snapshots(tables: Mapping[str, RawTable], as_of: datetime, active_within: int | None = None) -> ir.Table:
     """The accounts that could leave: those with a subscription running at `as_of`, one row each.
 
     Where there are no contracts, those with a row of usage in the last `active_within` days.
@@ -34,14 +34,13 @@ def snapshots(tables: Mapping[str, RawTable], as_of: Instant, active_within: int
 
 
 def compute(
-    tables: Mapping[str, RawTable], signals: tuple[Signal, ...], as_of: Instant, active_within: int | None = None
+    tables: Mapping[str, RawTable], signals: tuple[Signal, ...], as_of: datetime, active_within: int | None = None
 ) -> ir.Table:
     """One row per snapshot: account_id, then one column per signal that these tables can carry; `as_of` is a midnight.
 
     Raises ValueError for another instant: windows are made of whole days.
     """
-    if isinstance(as_of, datetime):
-        _refuse_within_a_day(as_of)
+    _refuse_within_a_day(as_of)
     rows = snapshots(tables, as_of, active_within)
     direct = [one for one in signals if is_table(one.inputs[0])]
     readers = {name: [one for one in direct if one.inputs[0] == name] for name in _tables_read(signals)}
@@ -92,7 +91,7 @@ def _reach(name: str, signals: list[Signal]) -> int | None:
     return min((limit for limit in (furthest, most) if limit is not None), default=None)
 
 
-def _cut(tables: Mapping[str, RawTable], name: str, reaches: Mapping[str, int | None], as_of: Instant) -> ir.Table:
+def _cut(tables: Mapping[str, RawTable], name: str, reaches: Mapping[str, int | None], as_of: datetime) -> ir.Table:
     contract = CONTRACT[source_of(name)]
     # A look-back over a state (a subscription, an account) needs the rows that began before the window too.
     known = as_known(tables[contract.name].rows, contract, as_of, reaches[name] if contract.name == "usage" else None)

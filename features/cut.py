@@ -10,19 +10,19 @@ import ibis.expr.types as ir
 
 from features.tables import Table
 
-Instant = datetime | ir.TimestampValue  # a known one, or one that the engine is told of later
 SECONDS_A_DAY = 86_400
 STORED = "_as_stored"
 
 
-def as_known(rows: ir.Table, table: Table, as_of: Instant, days: int | None = None) -> ir.Table:
+def as_known(rows: ir.Table, table: Table, as_of: datetime, days: int | None = None) -> ir.Table:
     """The rows of a raw table as they were known just before `as_of`, of the last `days` where given.
 
     A row counts when it happened, and was recorded, before `as_of`. A value that became known later, or had not settled
     yet, is null. Every instant X gains X_age, the days from it to `as_of` (negative for what lies ahead), and `age` is
     that of the row.
     """
-    now = ibis.timestamp(as_of.isoformat()) if isinstance(as_of, datetime) else as_of
+    # The one place where the instant becomes a part of a query: `engine.at_any` counts on it.
+    now = ibis.timestamp(as_of.isoformat())
     known = rows.filter(rows.recorded_at.isnull() | (rows.recorded_at < now))
     for at in _happened_at(rows, table):
         known = known.filter(known[at] < now.cast(known[at].type()))

@@ -21,7 +21,6 @@ import pyarrow.parquet as pq
 
 from configs.errors import ConfigError, DataError
 from configs.settings import EngineSettings
-from features.cut import Instant
 from features.dataset import Dataset
 
 MAPPING_DIALECT = "duckdb"
@@ -44,7 +43,8 @@ NANOSECONDS = (pa.timestamp("ns"), pa.timestamp("ns", tz="UTC"))
 SPARK_TEXT = {"header": True, "inferSchema": True}
 
 
-RowsAt = Callable[[Instant], ir.Table]
+RowsAt = Callable[[datetime], ir.Table]
+ANY_INSTANT = datetime(1002, 3, 4)  # a midnight that no company has seen
 
 
 @dataclass(frozen=True)
@@ -102,19 +102,20 @@ def _view_in_duckdb(backend: Any, source: str, paths: list[str]) -> None:
 
 
 def _at_any_in_duckdb(backend: Any, rows_at: RowsAt) -> Callable[[datetime], pa.Table]:
-    """Translated once, which takes longer than a small company's day: the instant is a macro, folded when planned."""
+    """Translated once, which takes longer than a small company's day; the instant is put in its place in the text.
 
-    @ibis.udf.scalar.builtin
-    def seen_from() -> datetime: ...  # type: ignore[empty-body]
+    A function that gives the instant would keep ibis from merging filters, and cost more than it saves.
+    """
 
     @cache
-    def query() -> str:
-        instant: Any = seen_from()
-        return str(ibis.to_sql(rows_at(instant), dialect=MAPPING_DIALECT))
+    def parts() -> list[str]:
+        found = str(ibis.to_sql(rows_at(ANY_INSTANT), dialect=MAPPING_DIALECT)).split(_spoken(ANY_INSTANT))
+        if len(found) == 1:
+            raise LookupError("the query does not depend on the instant")
+        return found
 
     def rows(as_of: datetime) -> pa.Table:
-        backend.raw_sql(f"create or replace temp macro seen_from() as timestamp '{as_of.isoformat()}'")
-        return backend.raw_sql(query()).to_arrow_table()
+        return backend.raw_sql(_spoken(as_of).join(parts())).to_arrow_table()
 
     return rows
 
@@ -131,6 +132,12 @@ def _spark(settings: EngineSettings) -> Engine:
     session = builder.getOrCreate()
     refusals = (PySparkException, pa.ArrowInvalid)
     return Engine(ibis.pyspark.connect(session), refusals, partial(_view_in_spark, session), _at_any_in_spark)
+
+
+def _spoken(as_of: datetime) -> str:
+    """An instant as it stands in a query for DuckDB."""
+    literal = str(ibis.to_sql(ibis.timestamp(as_of.isoformat()).name("at"), dialect=MAPPING_DIALECT))
+    return literal.removeprefix("SELECT").rpartition(" AS ")[0].strip()
 
 
 def _at_any_in_spark(rows_at: RowsAt) -> Callable[[datetime], pa.Table]:

@@ -3,7 +3,6 @@
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
 
 import ibis
 import pyarrow as pa
@@ -12,7 +11,7 @@ import pytest
 
 from configs.settings import DataSettings, EngineSettings
 from features.catalogue import catalogue
-from features.compute import carried, compute, prepare
+from features.compute import carried, compute
 from features.dataset import read_dataset
 from features.engine import Engine, open_engine
 from features.reading import clean, read_tables
@@ -45,12 +44,6 @@ def _write(folder: Path, stored_as: pa.DataType) -> None:
         pq.write_table(pa.table(usage), folder / f"usage/{year}.parquet", row_group_size=30 * EVENTS_A_DAY)
 
 
-@ibis.udf.scalar.builtin
-def seen_from() -> datetime:
-    """The instant that `prepare` has told the engine of last."""
-    ...
-
-
 def _bytes_read(engine: Engine, rows: ibis.Table) -> int:
     (plan,) = engine.backend.raw_sql(f"explain (analyze, format json) {ibis.to_sql(rows, dialect='duckdb')}").fetchall()
     return json.loads(plan[1])["total_bytes_read"]
@@ -74,5 +67,3 @@ def test_a_day_of_a_short_window_reads_a_fraction_of_the_usage_however_its_insta
     of_all = sum(file.stat().st_size for file in dataset.files["usage"])
     assert month
     assert 0 < _bytes_read(engine, compute(tables, month, AS_OF)) < of_all / 100
-    prepare(engine, tables, month)(AS_OF)
-    assert 0 < _bytes_read(engine, compute(tables, month, cast("Any", seen_from()))) < of_all / 100
