@@ -78,6 +78,7 @@ def _proof_lines(evaluation: dict[str, Any]) -> Iterator[str]:
         yield from ("", f"On accounts never seen by the fit: AUC {_interval(evaluation['unseen_accounts'], 'auc')}.")
     yield from _comparison_lines(evaluation)
     yield from _segment_lines(evaluation["segments"])
+    yield from _ablation_lines(evaluation["ablation"])
     yield from _leakage_lines(evaluation["leakage"])
 
 
@@ -95,6 +96,16 @@ def _comparison_lines(evaluation: dict[str, Any]) -> Iterator[str]:
         yield f"| {name} | {difference} | {'yes' if one['must_be_beaten'] else 'no, a matter for people'} |"
 
 
+def _ablation_lines(ablation: list[dict[str, Any]]) -> Iterator[str]:
+    if ablation:
+        yield from ("", "## Without a family of signals (above 0: the model is less true without it)", "")
+        yield from ("| | signals | log loss more | AUC more |", "|---|---|---|---|")
+    for one in ablation:
+        differences = (one["figures"][name]["difference"] for name in ("log_loss", "auc"))
+        cells = " | ".join(f"{d['value']:+.4f} [{d['low']:+.4f}, {d['high']:+.4f}]" for d in differences)
+        yield f"| {one['name']} | {one['signals']} | {cells} |"
+
+
 def _segment_lines(segments: dict[str, dict[str, float]]) -> Iterator[str]:
     if segments:
         yield from ("", "## By segment, over all origins", "")
@@ -108,7 +119,8 @@ def _segment_lines(segments: dict[str, dict[str, float]]) -> Iterator[str]:
 def _leakage_lines(leakage: dict[str, Any]) -> Iterator[str]:
     shuffled = leakage["shuffled"]
     bounds = f"[{shuffled['low']:.3f}, {shuffled['high']:.3f}]"
-    strongest = ", ".join(f"{name} {value:.3f}" for name, value in leakage["signals"].items())
+    ranked = sorted(leakage["signals"].items(), key=lambda item: -item[1])
+    strongest = ", ".join(f"{name} {value:.3f}" for name, value in ranked)
     leads = ", ".join(f"{one['lead_days']} days {one['auc']:.3f}" for one in leakage["leads"])
     yield from ("", "## Leaks", "")
     yield from (f"- **alarm: {alarm}**" for alarm in leakage["alarms"])

@@ -27,7 +27,7 @@ class Provenance:
 
     `settings` are the sections as they were, `days` the as_of of its snapshots, `files` a hash per raw file, `signals`
     a hash per signal, `machine` the versions of what computed it. `parent` names the version that a release without
-    retraining was made of.
+    retraining was made of, `calibrated_on` the days that its calibration was fitted on anew.
     """
 
     settings: Mapping[str, Any]
@@ -37,6 +37,7 @@ class Provenance:
     signals: Mapping[str, str]
     machine: Mapping[str, str]
     parent: int | None = None
+    calibrated_on: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The provenance as JSON keeps it."""
@@ -57,7 +58,8 @@ class Difference:
 
 def read_provenance(document: Mapping[str, Any]) -> Provenance:
     """The provenance that `document` gave."""
-    return Provenance(**{**document, "days": tuple(document["days"])})
+    lists = {name: tuple(document.get(name, ())) for name in ("days", "calibrated_on")}
+    return Provenance(**{**document, **lists})
 
 
 def as_logged(settings: Settings, provenance: Provenance) -> Settings:

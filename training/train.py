@@ -6,7 +6,7 @@ The same inputs are never trained on twice.
 import hashlib
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,22 +15,23 @@ from configs.settings import Settings
 from configs.state import State
 from features.catalogue import signal_set
 from features.dataset import read_dataset
-from training.card import model_card
+from training.ablation import ablations
+from training.card_page import write_cards
 from training.challenge import Ring, hold_duel, open_ring
 from training.fit import Recipe
 from training.labels import describe_label, horizons_of, label_hash
 from training.lint import Lesson, lint, refuse_labels
 from training.model import ChurnModel
 from training.panel import Panel, build_panel
-from training.pictures import draw
+from training.pictures import Subject, draw
 from training.promotion import champion_of
 from training.proof import Proof, prove
 from training.provenance import Provenance, code_hash, files_of, libraries_hash, machine, sections_of, signals_of
 from training.registry import Registry, Run, Version, open_registry
-from training.rolling import fit_on, on, origin_splits
+from training.rolling import fit_on, origin_splits
 
 Progress = Callable[[str, int, int], None]
-STEPS = 6
+STEPS = 7
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,21 @@ def train(settings: Settings, state: State, known_until: datetime, progress: Pro
     model = fit_on(panel.rows, splits[0], recipe)
     progress("judging on past days, against baselines and for leaks", 3, STEPS)
     proof = prove(model, panel, splits, settings)
-    said = _said(model, panel, proof)
-    progress("logging to MLflow", 4, STEPS)
+    said = _said(model, panel, proof) | {"ablation": []}
+    for one in ablations(model, panel, proof.origins[0], settings):
+        progress(f"ablation: {one.name}", 4, STEPS)
+        said["ablation"].append(asdict(one))
+    progress("logging to MLflow", 5, STEPS)
     with tempfile.TemporaryDirectory() as folder:
-        draw(model, on(panel.rows, splits[0].test), proof.judged, Path(folder))
-        (Path(folder) / "model_card.md").write_text(model_card(said), "utf-8")
-        parameters = {**settings.training.model_dump(), **recipe.label, **identity, "signals": len(model.inputs)}
+        draw(Subject(model, proof.origins[0], said), Path(folder))
+        write_cards(said, Path(folder))
+        parameters = {
+            **settings.training.model_dump(),
+            **recipe.label,
+            **identity,
+            **machine(),
+            "signals": len(model.inputs),
+        }
         made_from = provenance_of(settings, panel, known_until)
         run = Run(model, said, made_from, proof.judged.figures(), parameters, _hash(identity), Path(folder))
         version = registry.log(run)
@@ -100,7 +110,7 @@ def _duel(registry: Registry, version: Version, ring: Ring, progress: Progress) 
     champion = champion_of(registry)
     if champion is None or champion.number == version.number:
         return None
-    progress(f"duel against version {champion.number}", 5, STEPS)
+    progress(f"duel against version {champion.number}", 6, STEPS)
     said = registry.duel(version)
     if said and said["against"] == champion.number:
         return registry.duel_document(version, champion.number)
