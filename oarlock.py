@@ -11,7 +11,8 @@ from pathlib import Path
 
 import click
 
-from commands.accounts import explain, score
+from commands.access import audit, keys
+from commands.accounts import explain, outcomes, score
 from commands.data import check, publish, signals, simulate
 from commands.invocation import Oarlock
 from commands.ledger import ledger
@@ -27,8 +28,8 @@ QUIET = {
 VERBS = (
     *(simulate, check, signals, publish),
     *(train, duel, promote, rollback, models, card, reproduce, recalibrate, rebands, monitor),
-    *(score, explain),
-    *(serve, ledger),
+    *(score, explain, outcomes),
+    *(serve, ledger, keys, audit),
 )
 
 

@@ -1,6 +1,7 @@
 """The verbs of the accounts: give their risks and say what a risk is made of."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -56,6 +57,27 @@ def explain(oarlock: Oarlock, account: str, as_of: datetime | None, as_json: boo
         oarlock.console.print(f"{account} has no risk: {reply['not_scored'][0]['reason']}.")
     else:
         show_explained(oarlock, reply["scores"][0])
+
+
+@click.command()
+@click.option("--notices", type=click.Path(path_type=Path), required=True, help="The Parquet file to write.")
+@click.pass_obj
+def outcomes(oarlock: Oarlock, notices: Path) -> None:
+    """Write who left, as POST /v1/outcomes was told, in the form of the raw table `notices`.
+
+    \b
+    Example: oarlock outcomes --notices notices.parquet
+    """
+    import pyarrow.parquet as pq
+
+    from configs.state import replacing
+    from serving.ledger import open_ledger
+    from serving.said import Said
+
+    told = Said(open_ledger(oarlock.settings, oarlock.state)).notices()
+    with replacing(notices) as temporary:
+        pq.write_table(told, temporary)
+    oarlock.console.print(f"{notices.resolve()} holds {told.num_rows:,} notices.", markup=False)
 
 
 def _reply(oarlock: Oarlock, accounts: list[str], as_of: datetime | None, drivers: int | None) -> dict[str, Any]:

@@ -43,12 +43,13 @@ def simulate(oarlock: Oarlock, **given: Any) -> None:
 @AS_JSON
 @click.pass_obj
 def check(oarlock: Oarlock, store: bool, as_json: bool) -> None:
-    """Read every raw table and say what breaks the contract.
+    """Read every raw table and say what breaks the contract; the playbook too.
 
     \b
     Example: oarlock check
     """
     oarlock.speaks_json = as_json
+    _check_playbook(oarlock)
     if store:
         _check_store(oarlock)
         return
@@ -137,6 +138,8 @@ def publish(  # noqa: PLR0913, PLR0917 - a parameter per option
     days = Days(as_of or oarlock.today, first, last, reason)
     with oarlock.progress("publish") as progress:
         done = run(oarlock.settings, oarlock.state, days, progress)
+    if force:
+        oarlock.audit("overridden", f"publish {done.as_of:%Y-%m-%d}", reason=reason, faults=len(done.day.faults))
     if as_json:
         print_json({**vars(done), "day": vars(done.day), "breaches": [vars(one) for one in done.breaches]})
         return
@@ -163,6 +166,14 @@ def _coverage(oarlock: Oarlock) -> dict[str, float] | None:
     from features.history import read_day
 
     return {name: 1 - share for name, share in read_day(place, as_of).missing.items()}
+
+
+def _check_playbook(oarlock: Oarlock) -> None:
+    from features.catalogue import FAMILIES, catalogue
+    from serving.playbook import read_playbook, refuse_gaps
+
+    path = oarlock.settings.playbook
+    refuse_gaps(read_playbook(path), path, FAMILIES, [one.name for one in catalogue()])
 
 
 def _check_store(oarlock: Oarlock) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    import sqlalchemy
     from rich.console import Console
 
     from configs.settings import Settings
@@ -37,6 +38,27 @@ class Oarlock:
         from configs.state import open_state
 
         return open_state(self.settings)
+
+    @property
+    def database(self) -> "sqlalchemy.Engine":
+        """The database of the ledger, the keys and the webhooks."""
+        from serving.ledger import open_ledger
+
+        return open_ledger(self.settings, self.state).engine
+
+    @property
+    def actor(self) -> str:
+        """Who runs the command, for the audit."""
+        import getpass
+
+        return getpass.getuser()
+
+    def audit(self, action: str, subject: str = "", **detail: object) -> None:
+        """Record that whoever runs the command did this."""
+        from configs.clock import now
+        from serving.audit import record
+
+        record(self.database, now(), self.actor, action, subject=subject, **detail)
 
     @property
     def today(self) -> datetime:

@@ -85,6 +85,7 @@ def promote(oarlock: Oarlock, version: int | None, force: bool, reason: str) -> 
     registry = open_registry(oarlock.state, oarlock.settings.name)
     chosen = registry.newest() if version is None else registry.get(version)
     promoted = run(registry, chosen, Decision(now(), reason, force))
+    oarlock.audit("overridden" if force else "promoted", f"{promoted.name} {promoted.number}", reason=reason)
     oarlock.console.print(f"Version {promoted.number} of {promoted.name} is champion.")
 
 
@@ -158,6 +159,7 @@ def rollback(oarlock: Oarlock, reason: str) -> None:
     from training.registry import open_registry
 
     former, champion = run(open_registry(oarlock.state, oarlock.settings.name), Decision(now(), reason))
+    oarlock.audit("rolled_back", f"{champion.name} {champion.number}", reason=reason, former=former.number)
     oarlock.console.print(f"Version {champion.number} is champion again, in place of version {former.number}.")
 
 

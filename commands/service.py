@@ -18,7 +18,12 @@ def serve(oarlock: Oarlock, host: str | None, port: int | None) -> None:
     \b
     Example: oarlock serve --port 3000
     """
+    from serving.access import is_loopback, refuse_public
+    from serving.keys import KeyRing
+
     serving = oarlock.settings.serving
+    if not is_loopback(host or serving.host):
+        refuse_public(host or serving.host, KeyRing(lambda: oarlock.database))
     where = [f"--host={host or serving.host}", f"--port={port or serving.port}", f"--api-workers={serving.workers}"]
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Oarlock", *where]
     os.environ["OARLOCK_CONFIG"] = str(oarlock.config.resolve())

@@ -6,7 +6,8 @@ OarlockError
 ├── NothingToLearn     the data holds no answer a model could learn from      exit 4
 │   └── LabelsRefused  the answers would teach a model something else
 ├── NotReady           a step that must come first has not been taken         exit 5, HTTP 503
-│   └── NoChampion     no model has been promoted yet
+│   ├── NoChampion     no model has been promoted yet
+│   └── StoreDown      the store of signals cannot be read
 ├── PromotionRefused   the model has not earned the champion's place          exit 6
 └── RequestError       a request that cannot be answered as it stands         HTTP 4xx
 """
@@ -64,6 +65,12 @@ class NoChampion(NotReady):
     """No model has been promoted yet."""
 
     code = "no_champion"
+
+
+class StoreDown(NotReady):
+    """The store of signals cannot be read."""
+
+    code = "store_down"
 
 
 class PromotionRefused(OarlockError):

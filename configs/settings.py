@@ -121,17 +121,21 @@ class LabelSettings(Section):
 
 
 class TrainingSettings(Section):
-    """How a model is fitted; the same settings, data and seed give the same model to the byte."""
+    """How a model is fitted; the same settings, data and seed give the same model to the byte.
+
+    `trees` is the most that are grown: how many are kept is decided by the calibration days.
+    """
 
     seed: int = 7
     threads: Annotated[int, Field(ge=1)] = 2
-    trees: Annotated[int, Field(ge=1)] = 300
-    leaves: Annotated[int, Field(ge=2)] = 7
+    trees: Annotated[int, Field(ge=1)] = 600
+    leaves: Annotated[int, Field(ge=2)] = 4
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.03
-    smallest_leaf: Annotated[int, Field(ge=1)] = 100
+    # Small enough to set apart the few who gave notice.
+    smallest_leaf: Annotated[int, Field(ge=1)] = 20
     signal_share: Annotated[float, Field(gt=0, le=1)] = 0.4
     row_share: Annotated[float, Field(gt=0, le=1)] = 0.7
-    ridge: Annotated[float, Field(ge=0)] = 10.0
+    ridge: Annotated[float, Field(ge=0)] = 1.0
     calibration_snapshots: Annotated[int, Field(ge=1)] = 3
     test_snapshots: Annotated[int, Field(ge=1)] = 1
     fewest_churned: Annotated[int, Field(ge=2)] = 20
@@ -216,13 +220,34 @@ class BandSettings(Section):
         return self
 
 
+class StageSettings(Section):
+    """Where an account stands in its life: onboarding at first, renewing before the end of a term, else established."""
+
+    onboarding_days: Days = 90
+    renewing_days: Days = 90
+    # A term that is shorter renews all the time: its end is no occasion.
+    shortest_term_months: Annotated[float, Field(ge=0)] = 4.0
+
+
+class WorkListSettings(Section):
+    """Whom to call: at most `per_owner` accounts each, none that was touched lately, for what `months` are worth.
+
+    Keeping an account is worth that many months of its revenue, with the odds and costs of `evaluation.profit`.
+    """
+
+    per_owner: Annotated[int, Field(ge=1)] = 10
+    months: Annotated[float, Field(gt=0)] = 12.0
+    touched_within_days: Days = 7
+
+
 class ServingSettings(Section):
-    """How risks are served."""
+    """How risks are served; `stale_after` gives families a limit of their own."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 3000
     workers: Annotated[int, Field(ge=1)] = 1
     stale_after_days: Days = 3
+    stale_after: dict[str, Days] = {}
     most_accounts: Annotated[int, Field(ge=1)] = 10_000
     most_bytes: Annotated[int, Field(ge=1_000)] = 1_000_000
     poll_seconds: Annotated[float, Field(gt=0)] = 2.0
@@ -269,6 +294,9 @@ class Settings(BaseSettings):
     health_score: HealthScoreSettings = HealthScoreSettings()
     leakage: LeakageSettings = LeakageSettings()
     bands: BandSettings = BandSettings()
+    stages: StageSettings = StageSettings()
+    playbook: Path = Path(__file__).with_name("playbook.toml")
+    work_list: WorkListSettings = WorkListSettings()
     serving: ServingSettings = ServingSettings()
     ledger: LedgerSettings = LedgerSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
@@ -321,7 +349,8 @@ def _paths_from(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     data = dict(content.get("data", {}))
     for key in {"dataset", "folder"} & data.keys():
         data[key] = folder / data[key]
-    return {**content, "data": data, "state": folder / content.get("state", ".oarlock")}
+    own = {"playbook": folder / content["playbook"]} if "playbook" in content else {}
+    return {**content, **own, "data": data, "state": folder / content.get("state", ".oarlock")}
 
 
 def _refuse_unknown_overrides(environment: os._Environ[str]) -> None:

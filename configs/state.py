@@ -47,6 +47,10 @@ class State:
         return self.folder / "published.json"
 
     @property
+    def facts(self) -> Path:
+        return self.folder / "accounts.db"
+
+    @property
     def checked(self) -> Path:
         return self.folder / "checked.json"
 

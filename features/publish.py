@@ -12,10 +12,12 @@ import pyarrow as pa
 from configs.errors import DataError, NotReady
 from configs.settings import Settings
 from configs.state import State, read_json, write_json
+from features.account_facts import account_facts
 from features.catalogue import catalogue, signal_set
 from features.compute import carried, compute
 from features.dataset import Dataset, read_dataset
 from features.engine import open_engine
+from features.facts import write_facts
 from features.history import (
     Day,
     Edition,
@@ -29,6 +31,7 @@ from features.history import (
     version_of,
     write_day,
 )
+from features.published import published_note
 from features.quality import judge_day, judge_schema, judge_sources, refuse_day
 from features.reading import Breach, RawTable, check_tables, clean, quarantine, read_tables, refuse
 
@@ -121,27 +124,19 @@ def publish(settings: Settings, state: State, days: Days, progress: Progress) ->
         _write(settings, opened, day, days)
     progress("online store", len(missing), len(missing) + 1)
     if _is_newest(state, days.as_of):
-        _fill_online(settings, state, opened.place, days)
+        _fill_online(settings, state, opened, days)
     progress("published", len(missing) + 1, len(missing) + 1)
     day, reused = read_day(opened.place, days.as_of), len({*wanted, *missing}) - len(missing)
     return Published(days.as_of, len(missing), reused, day, opened.breaches, opened.checks_reused)
 
 
-def published_as_of(state: State) -> datetime:
-    """The day whose signals are online; raises NotReady where nothing was published."""
-    if not state.published.exists():
-        raise NotReady("Nothing has been published yet.", "Run `oarlock publish`.")
-    return datetime.fromisoformat(read_json(state.published)["as_of"])
-
-
 def published_edition(state: State) -> tuple[Edition, datetime]:
     """The edition that was last published and its as_of; raises NotReady where nothing was."""
-    as_of = published_as_of(state)
-    note = read_json(state.published)
+    note = published_note(state)
     signals = tuple(one for one in catalogue() if one.name in note["signals"])
     if signal_set(signals) != note["signal_set"]:
         raise NotReady("The signals have changed since they were last published.", "Run `oarlock publish`.")
-    return Edition(state.history / note["edition"], signals), as_of
+    return Edition(state.history / note["edition"], signals), datetime.fromisoformat(note["as_of"])
 
 
 def _refuse_unknown_risk_set(dataset: Dataset, active_within: int | None) -> None:
@@ -193,19 +188,22 @@ def _is_newest(state: State, as_of: datetime) -> bool:
     return not state.published.exists() or as_of >= datetime.fromisoformat(read_json(state.published)["as_of"])
 
 
-def _fill_online(settings: Settings, state: State, place: Edition, days: Days) -> None:
+def _fill_online(settings: Settings, state: State, opened: Opened, days: Days) -> None:
     from features.store import apply_declarations, materialise, open_store, retire
 
-    as_of = days.as_of
+    place, as_of = opened.place, days.as_of
     note: dict[str, Any] = {
         "as_of": as_of.isoformat(),
         "edition": place.folder.name,
         "written": version_of(place, as_of),
         "signal_set": signal_set(place.signals),
         "signals": [one.name for one in place.signals],
+        "stages": settings.stages.model_dump(),
     }
-    if state.published.exists() and read_json(state.published) == note and not days.is_again(as_of):
+    unchanged = state.published.exists() and read_json(state.published) == note and state.facts.exists()
+    if unchanged and not days.is_again(as_of):
         return
+    write_facts(state.facts, as_of, account_facts(opened.tables, as_of, settings.stages, opened.active_within))
     # Feast prints a line per view; only the front door speaks.
     with contextlib.redirect_stdout(io.StringIO()):
         store = open_store(state, settings.name)

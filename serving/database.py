@@ -14,11 +14,8 @@ from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 
 from configs.errors import ConfigError, NotReady
+from serving.tables import METADATA, SCHEMA
 
-METADATA = sql.MetaData()
-SCHEMA = sql.Table("oarlock_schema", METADATA, sql.Column("number", sql.Integer, nullable=False))
-# A number that grows past two billion rows; SQLite counts in 64 bits only under its own name for it.
-NUMBER = sql.BigInteger().with_variant(sql.Integer, "sqlite")
 BUSY_SECONDS = 5
 ONE_AT_A_TIME = 0x6F61726C  # any number, as long as nothing else locks it: "oarl"
 Step = Callable[[sql.Connection], None]

@@ -3,6 +3,7 @@
 The champion is held in one reference that is replaced as a whole: a reply reads it once, so it never mixes two models.
 """
 
+import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -13,15 +14,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from configs.errors import NotReady
+from configs.errors import NotReady, StoreDown
 from configs.settings import Settings
 from configs.state import State
-from features.publish import published_as_of, published_edition
+from features.publish import published_edition
+from features.published import published_as_of
 from features.store import online_views, open_store, read_online
 from serving.ledger import open_ledger
 from serving.scoring import Scores, bands, by_horizon, drivers, score
 from serving.writer import LedgerWriter
-from training.model import ChurnModel
+from training.model import ChurnModel, encode
 from training.registry import CHAMPION, Version, open_registry
 
 UNKNOWN, GONE = "unknown_account", "no_running_subscription"
@@ -45,6 +47,16 @@ class Signals:
     published: datetime
 
 
+@dataclass(frozen=True)
+class Found:
+    """The accounts asked for that have a risk, with what the champion makes of them, and why the others have none."""
+
+    champion: Champion
+    signals: Signals
+    scores: Scores
+    reasons: Mapping[str, str]
+
+
 class Engine:
     """Scores accounts with the champion and the published signals, and writes every risk to the ledger."""
 
@@ -57,6 +69,7 @@ class Engine:
         self._store: Any = None
         self._views: tuple[int, list[Any]] | None = None
         self._opening = threading.Lock()
+        self._models: dict[int, ChurnModel] = {}
 
     def refresh(self) -> Champion:
         """Look up the alias and swap the champion if it moved; raises NoChampion where none was promoted."""
@@ -82,48 +95,101 @@ class Engine:
         """The published signals of these accounts."""
         # Not the whole edition: hashing every declaration has no place in a request.
         published = published_as_of(self.state)
-        found = read_online(self._open_store(), account_ids, self._published_views())
+        try:
+            found = read_online(self._open_store(), account_ids, self._published_views())
+        except (OSError, sqlite3.Error) as problem:
+            raise StoreDown(f"The store of signals cannot be read: {problem}.", "Mend it, or publish again.") from None
         return Signals(account_ids, found.values, found.as_of, published)
 
+    def found(self, account_ids: list[str]) -> Found:
+        """What the champion makes of these accounts; raises NoChampion or NotReady where no risk can be given."""
+        champion = self.champion()
+        return self._judge(champion, self.look_up(account_ids))
+
+    def told(self, found: Found, most_drivers: int | None) -> dict[str, Any]:
+        """Risks with drivers for the accounts found, reasons for the others."""
+        return {
+            "as_of": found.signals.published.isoformat(),
+            "model": describe(found.champion),
+            "scores": self._scored(found.signals, found.scores, self.clock(), most_drivers),
+            "not_scored": [{"account_id": one, "reason": reason} for one, reason in found.reasons.items()],
+        }
+
+    def record(self, champion: Champion, scores: list[dict[str, Any]], request_id: str = "") -> None:
+        """Write risks that are given to the ledger."""
+        (self.writer or self.ledger).append(scores, _source(champion, self.clock(), request_id))
+
     def reply(self, signals: Signals, most_drivers: int | None, request_id: str = "") -> dict[str, Any]:
-        """Risks with drivers for the accounts found, reasons for the others, all written to the ledger.
+        """What is told of these signals' accounts, all of it written to the ledger.
 
         Raises NoChampion or NotReady where no risk can be given.
         """
-        champion, asked_at = self.champion(), self.clock()
-        _refuse_missing_signals(champion.model, list(signals.values.columns))
-        reasons = _not_scored(signals)
-        keep = [i for i, account_id in enumerate(signals.account_ids) if account_id not in reasons]
-        found = replace(
-            signals,
-            account_ids=[signals.account_ids[i] for i in keep],
-            values=signals.values.iloc[keep].reset_index(drop=True),
-            as_of=signals.as_of[keep],
-        )
-        scored = self._scored(found, score(champion.model, found.values), asked_at, most_drivers)
-        (self.writer or self.ledger).append(scored, _source(champion, asked_at, request_id))
-        return {
-            "as_of": signals.published.isoformat(),
-            "model": describe(champion),
-            "scores": scored,
-            "not_scored": [{"account_id": one, "reason": reason} for one, reason in reasons.items()],
-        }
+        found = self._judge(self.champion(), signals)
+        reply = self.told(found, most_drivers)
+        self.record(found.champion, reply["scores"], request_id)
+        return reply
 
     def score(self, account_ids: list[str], most_drivers: int | None, request_id: str = "") -> dict[str, Any]:
         """The reply to a request for these accounts; an id that is repeated is answered once."""
         self.champion()
         return self.reply(self.look_up(list(dict.fromkeys(account_ids))), most_drivers, request_id)
 
+    def survey(self, account_ids: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        """The risks of accounts within every horizon, NaN where there is none, and the matrix they came from."""
+        champion, signals = self.champion(), self.look_up(account_ids)
+        _refuse_missing_signals(champion.model, list(signals.values.columns))
+        matrix = encode(signals.values, champion.model.inputs)
+        risks = champion.model.risks_within(matrix)
+        there = signals.as_of >= np.datetime64(signals.published)
+        return np.where(there[:, None], risks, np.nan), matrix
+
+    def model_of(self, number: int) -> ChurnModel:
+        """The model of a version; raises NotReady where it is gone."""
+        champion = self.champion()
+        if champion.version.number == number:
+            return champion.model
+        if number not in self._models:
+            self._models[number] = self._registry.load(self._registry.get(number))
+        return self._models[number]
+
+    def models(self) -> dict[str, Any]:
+        """Every registered version, newest first."""
+        known = [(one, self.model_of(one.number)) for one in self._registry.versions()]
+        told = [
+            {
+                "version": one.number,
+                "alias": one.alias,
+                "horizons": list(model.calibrator.horizons),
+                "label_hash": model.identity["label"],
+                "signal_set": model.identity["signal_set"],
+            }
+            for one, model in known
+        ]
+        return {"name": self._registry.name, "models": told}
+
+    def _judge(self, champion: Champion, signals: Signals) -> Found:
+        _refuse_missing_signals(champion.model, list(signals.values.columns))
+        reasons = _not_scored(signals)
+        keep = [i for i, account_id in enumerate(signals.account_ids) if account_id not in reasons]
+        kept = replace(
+            signals,
+            account_ids=[signals.account_ids[i] for i in keep],
+            values=signals.values.iloc[keep].reset_index(drop=True),
+            as_of=signals.as_of[keep],
+        )
+        return Found(champion, kept, score(champion.model, kept.values), reasons)
+
     def _scored(
         self, found: Signals, scores: Scores, asked_at: datetime, most_drivers: int | None
     ) -> list[dict[str, Any]]:
-        oldest = np.datetime64(asked_at - timedelta(days=self.settings.serving.stale_after_days))
-        cut = bands(scores.risks, self.settings.bands)
-        ids, stale = found.account_ids, found.as_of < oldest
+        cut, ids = bands(scores.risks, self.settings.bands), found.account_ids
+        oldest = [np.datetime64(asked_at - timedelta(days=self._limit(one))) for one in scores.families]
+        stale = [[f for f, limit in zip(scores.families, oldest, strict=True) if at < limit] for at in found.as_of]
         return [
             {
                 "account_id": ids[row],
                 "status": "stale" if stale[row] else "partial" if scores.missing[row].any() else "scored",
+                "stale_families": stale[row],
                 "missing_families": [f for f, gap in zip(scores.families, scores.missing[row], strict=True) if gap],
                 "risk": float(scores.risks[row]),
                 "risks": by_horizon(scores, row),
@@ -135,6 +201,11 @@ class Engine:
             }
             for row in range(len(ids))
         ]
+
+    def _limit(self, family: str) -> int:
+        """From how many days on the signals of a family are stale."""
+        serving = self.settings.serving
+        return serving.stale_after.get(family, serving.stale_after_days)
 
     def _published_views(self) -> list[Any]:
         """The store's views, looked up again after every publish."""

@@ -13,41 +13,12 @@ from sqlalchemy.exc import IntegrityError
 
 from configs.settings import Settings
 from configs.state import State
-from serving.database import METADATA, NUMBER, open_database
+from serving.database import open_database
+from serving.tables import JOURNALS, RISKS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-RISKS = sql.Table(
-    "risks",
-    METADATA,
-    sql.Column("id", NUMBER, primary_key=True, autoincrement=True),
-    sql.Column("given_at", sql.DateTime, nullable=False),
-    sql.Column("request_id", sql.String(64), nullable=False),
-    sql.Column("account_id", sql.String, nullable=False),
-    sql.Column("as_of", sql.DateTime, nullable=False),
-    sql.Column("risk", sql.Double, nullable=False),
-    sql.Column("base", sql.Double, nullable=False),
-    sql.Column("band", sql.String(16), nullable=False),
-    sql.Column("status", sql.String(16), nullable=False),
-    sql.Column("mrr", sql.Double),
-    sql.Column("model", sql.String, nullable=False),
-    sql.Column("version", sql.Integer, nullable=False),
-    sql.Column("label_hash", sql.String(16), nullable=False),
-    sql.Column("signal_set", sql.String(16), nullable=False),
-    sql.Column("served", sql.Text, nullable=False),
-    sql.Index("risks_by_account", "account_id", "as_of"),
-    sql.Index("risks_by_day", "as_of"),
-)
-# How far the database holds each journal file: written in the transaction that holds its rows, so that none is lost and
-# none is there twice, whenever a process dies.
-JOURNALS = sql.Table(
-    "journals",
-    METADATA,
-    sql.Column("name", sql.String(64), primary_key=True),
-    sql.Column("done", NUMBER, nullable=False),
-    sql.Column("at", sql.DateTime, nullable=False),
-)
 ROWS_A_STATEMENT = 5_000
 KEPT_JOURNAL_DAYS = 30
 Row = Mapping[str, Any]

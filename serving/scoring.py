@@ -22,6 +22,7 @@ class Scores:
 
     model: ChurnModel
     values: pd.DataFrame
+    matrix: np.ndarray
     shares: np.ndarray
     risks_within: np.ndarray
     bases_within: np.ndarray
@@ -73,12 +74,17 @@ def score(model: ChurnModel, values: pd.DataFrame, threads: int = 1) -> Scores:
     horizon so that sign and order stay and the sum is risk - base. Raises KeyError where `values` lacks a signal of the
     model.
     """
-    matrix = encode(values, model.inputs)
+    return score_matrix(model, values, encode(values, model.inputs), threads)
+
+
+def score_matrix(model: ChurnModel, values: pd.DataFrame, matrix: np.ndarray, threads: int = 1) -> Scores:
+    """The same for rows that are the model's matrix already."""
     shares, offsets = model.contributions(matrix, threads), model.offsets(matrix)
     steps, base_margins = shares.sum(axis=1), np.full(len(matrix), model.base_margin)
     return Scores(
         model=model,
         values=values,
+        matrix=matrix,
         shares=shares,
         risks_within=model.calibrator.risks(base_margins + steps, offsets),
         bases_within=model.calibrator.risks(base_margins, offsets),

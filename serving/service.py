@@ -3,56 +3,78 @@
 It is configured by OARLOCK_CONFIG, the path of the settings file; `oarlock serve` sets it.
 """
 
+# pyright: reportArgumentType=false
+# (BentoML's type of a middleware describes its instance, where it takes the class)
+
 import asyncio
 import logging
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import bentoml
+from sqlalchemy.exc import DBAPIError
 
 from configs.clock import now
-from configs.errors import NoChampion, OarlockError
+from configs.errors import NoChampion, NotReady, OarlockError
 from configs.settings import read_settings
 from configs.state import open_state
 from features.dataset import read_dataset
+from serving.access import Access, Gate
 from serving.api import create_app
-from serving.engine import Engine
+from serving.desk import open_desk
+from serving.engine import Engine, describe
+from serving.idempotency import Idempotent, Replies
+from serving.keys import KeyRing
+from serving.logs import set_up
+from serving.metrics import Metrics
+from serving.observed import MetricsRoute, Observed
+from serving.readings import Readings
 from serving.writer import LedgerWriter
 
 LOG = logging.getLogger("oarlock.service")
 DRAIN_SECONDS = 20.0
 
 
-def _engine() -> Engine:
-    return bentoml.get_current_service().engine
+def _worker() -> Any:
+    return bentoml.get_current_service()
 
 
-@bentoml.asgi_app(create_app(_engine), path="/v1")
+@bentoml.asgi_app(create_app(lambda: _worker().desk), path="/v1")
 @bentoml.service(
     name="oarlock",
     # What a request leaves behind is kept until the timeout: short, or memory grows with the load.
     traffic={"timeout": 5},
     logging={"access": {"enabled": False}},
+    # Its label is the raw path, a series per account for ever; ours are in `serving/metrics.py`.
+    metrics={"enabled": False},
 )
 class Oarlock:
     """Calibrated churn risks with drivers that add up exactly to the risk."""
 
     @bentoml.on_startup
     def start(self) -> None:
+        set_up()
         settings = read_settings(Path(os.environ["OARLOCK_CONFIG"]))
         until = read_dataset(settings.data).observed_until
         self.engine = Engine(settings, open_state(settings), lambda: until or now())
-        self.engine.writer = LedgerWriter(self.engine.ledger, self.engine.state.journal, settings.ledger, now)
-        self.engine.writer.start()
+        self.desk = open_desk(self.engine)
+        self.writer = LedgerWriter(self.engine.ledger, self.engine.state.journal, settings.ledger, now)
+        self.engine.writer = self.writer
+        self.gate = Gate(KeyRing(lambda: self.engine.ledger.engine), now, settings.serving.workers)
+        self.replies = Replies(lambda: self.engine.ledger.engine, now)
+        self.metrics = Metrics(Readings(self.engine.state, self.engine.ledger, self._model, self.engine.clock))
+        self.writer.start()
         self._stopping = threading.Event()
         self._follow()
+        self._tend()
         threading.Thread(target=self._keep_following, daemon=True).start()
 
     @bentoml.on_shutdown
     def stop(self) -> None:
         self._stopping.set()
-        self.engine.writer.close(DRAIN_SECONDS) if self.engine.writer else None
+        self.writer.close(DRAIN_SECONDS)
 
     async def __is_ready__(self) -> bool:
         try:
@@ -64,6 +86,7 @@ class Oarlock:
     def _keep_following(self) -> None:
         while not self._stopping.wait(self.engine.settings.serving.poll_seconds):
             self._follow()
+            self._tend()
 
     def _follow(self) -> None:
         """Take up a promotion; where it cannot be read the model that answers stays."""
@@ -73,3 +96,27 @@ class Oarlock:
             pass
         except (OSError, OarlockError) as problem:
             LOG.warning("the champion could not be read, the one before stays: %s", problem)
+
+    def _tend(self) -> None:
+        """Take up new and revoked keys, write down what was denied, and say how far behind the ledger is."""
+        self.metrics.tell_ledger(self.writer)
+        try:
+            self.gate.ring.refresh()
+            self.gate.denials.write(self.engine.ledger.engine, now())
+        except (DBAPIError, NotReady) as problem:
+            LOG.warning("the keys could not be read or the audit not written: %s", problem)
+
+    def _model(self) -> dict[str, Any]:
+        champion = self.engine.champion()
+        return {**describe(champion), "families": dict.fromkeys(one.family for one in champion.model.inputs)}
+
+
+# The outermost first: what the gate denies is observed too.
+Oarlock.add_asgi_middleware(Observed, metrics=lambda: _worker().metrics)
+Oarlock.add_asgi_middleware(Access, gate=lambda: _worker().gate)
+Oarlock.add_asgi_middleware(MetricsRoute, metrics=lambda: _worker().metrics)
+Oarlock.add_asgi_middleware(
+    Idempotent,
+    replies=lambda: _worker().replies,
+    most_bytes=lambda: _worker().engine.settings.serving.most_bytes,
+)

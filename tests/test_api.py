@@ -8,6 +8,7 @@ import pytest
 
 from configs.state import State
 from serving.api import create_app
+from serving.desk import open_desk
 from serving.engine import Engine
 from serving.ledger import Ledger
 from tests.conftest import EXTRACT_ENDS
@@ -16,7 +17,8 @@ Ask = Callable[..., httpx.Response]
 
 
 def _asker(engine: Engine) -> Ask:
-    app = create_app(lambda: engine)
+    desk = open_desk(engine)
+    app = create_app(lambda: desk)
 
     def ask(method: str, path: str, **content) -> httpx.Response:
         async def send() -> httpx.Response:

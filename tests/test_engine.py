@@ -11,7 +11,8 @@ from configs.errors import NoChampion, NotReady
 from configs.state import State, write_json
 from serving.batch import score_day
 from serving.engine import Engine
-from serving.ledger import RISKS, Ledger
+from serving.ledger import Ledger
+from serving.tables import RISKS
 from tests.conftest import EXTRACT_ENDS
 
 THERE = "1096"

@@ -15,6 +15,7 @@ FRAMEWORKS = {
     "shap": "training",
     "bentoml": "serving",
     "starlette": "serving",
+    "fastapi": "serving",
 }
 LONGEST_FUNCTION = 50
 # The front door's verbs may use every room; no room knows them.

@@ -17,8 +17,9 @@ import sqlalchemy as sql
 
 from configs.errors import ConfigError, NotReady
 from configs.settings import LedgerSettings
-from serving.database import SCHEMA, open_database
-from serving.ledger import RISKS, AlreadyThere, Ledger, Mark, rows_of
+from serving.database import open_database
+from serving.ledger import AlreadyThere, Ledger, Mark, rows_of
+from serving.tables import RISKS, SCHEMA
 from serving.writer import LedgerBehind, LedgerWriter, recover
 from tests.conftest import ROOT
 from tests.given import DAY, OF, score

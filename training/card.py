@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from training.card_reach import reach_lines
 from training.verdict import why_refused
 
 FIGURES = ("auc", "average_precision", "lift_at_10", "brier", "log_loss")
@@ -60,6 +61,7 @@ def model_card(evaluation: dict[str, Any]) -> str:
         "| snapshots | mean risk | churned | churn rate | 95 % |",
         "|---|---|---|---|---|",
         *(_calibration_line(row) for row in evaluation["calibration"]),
+        *reach_lines(evaluation),
         *_proof_lines(evaluation),
     )
     return "\n".join(lines) + "\n"

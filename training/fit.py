@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import lightgbm
 import numpy as np
 import pandas as pd
 
@@ -17,7 +18,7 @@ from training.hazards import SegmentRule, fit_calibrator
 from training.horizons import Asked, Seen, spans_between
 from training.model import EVERYONE, ChurnModel, Input, encode, segments
 from training.panel import CHURNED
-from training.trees import grow, raw_margins
+from training.trees import grow, grow_until_truest, margins_of
 
 COPIED = ("name", "family", "label", "sentence", "unit", "kind", "actionable", "direction")
 TOO_SHORT = "the history is too short for answers that take so long"
@@ -62,12 +63,13 @@ def fit(
     """
     for rows in (early, calibration):
         _refuse_one_sided(rows, recipe.training)
-    inputs = tuple(_input(one, known) for one in recipe.signals)
+    inputs = inputs_of(recipe.signals, known)
     asked = Asked(recipe.label["horizon_days"], recipe.horizons, recipe.training.fewest_churned)
-    main = _see(early, calibration, inputs, recipe.training)
-    further, too_early = _see_further(longer, inputs, recipe)
+    earlier, trees = grow_until_truest(early, inputs, recipe.training, calibration)
+    main = _see(earlier, trees, calibration, inputs)
+    further, too_early = _see_further(longer, inputs, recipe, trees)
     spans, left_out = spans_between(dict.fromkeys(_up_to(asked), main) | further, asked)
-    booster = grow(known, inputs, recipe.training)
+    booster = grow(known, inputs, recipe.training, trees)
     expected = np.asarray(booster.predict(encode(known.head(1), inputs), pred_contrib=True))[0, -1]
     return ChurnModel(
         booster_text=booster.model_to_string(num_iteration=-1),
@@ -81,28 +83,32 @@ def fit(
     )
 
 
-def _see(early: pd.DataFrame, later: pd.DataFrame, inputs: tuple[Input, ...], training: TrainingSettings) -> Seen:
-    """Later snapshots with the margins that trees grown on the early ones give them."""
+def inputs_of(signals: Sequence[Signal], rows: pd.DataFrame) -> tuple[Input, ...]:
+    """The signals as a model reads them; the values of a category are those of the snapshots."""
+    return tuple(_input(one, rows) for one in signals)
+
+
+def _see(booster: lightgbm.Booster, trees: int, later: pd.DataFrame, inputs: tuple[Input, ...]) -> Seen:
+    """Later snapshots with the margins that the first trees of a booster give them."""
     matrix = encode(later, inputs)
-    return Seen(later, raw_margins(grow(early, inputs, training), matrix), segments(matrix, inputs))
+    return Seen(later, margins_of(booster, matrix, trees), segments(matrix, inputs))
 
 
 def _see_further(
-    longer: Sequence[LongerRows], inputs: tuple[Input, ...], recipe: Recipe
+    longer: Sequence[LongerRows], inputs: tuple[Input, ...], recipe: Recipe, trees: int
 ) -> tuple[dict[int, Seen], dict[int, str]]:
     """What horizons beyond the main one are learned from, and why they cannot be where the history does not suffice."""
     beyond = [days for days in recipe.horizons if days > recipe.label["horizon_days"]]
     there = {one.horizon_days: one for one in longer}
     found, left_out = {}, {days: TOO_SHORT for days in beyond if days not in there}
-    for days in beyond:
-        if days not in there:
-            continue
+    for days in sorted(set(beyond) & there.keys()):
         try:
             _refuse_one_sided(there[days].early, recipe.training)
         except NothingToLearn as problem:
             left_out[days] = problem.message
         else:
-            found[days] = _see(there[days].early, there[days].calibration, inputs, recipe.training)
+            booster = grow(there[days].early, inputs, recipe.training, trees)
+            found[days] = _see(booster, trees, there[days].calibration, inputs)
     return found, left_out
 
 

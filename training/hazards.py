@@ -53,11 +53,16 @@ def logistic_curve(margins: np.ndarray, left: np.ndarray) -> tuple[float, float]
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         log_odds = parameters[0] * margins + parameters[1]
         missed = (expit(log_odds) - left) / len(left)
-        return -_likelihood(log_odds, left) / len(left), np.array([missed @ margins, missed.sum()])
+        return curve_loss(log_odds, left), np.array([missed @ margins, missed.sum()])
 
     start = np.array([1.0, 0.0])
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(SMALLEST_SLOPE, None), (None, None)])
     return float(found.x[0]), float(found.x[1])
+
+
+def curve_loss(log_odds: np.ndarray, left: np.ndarray) -> float:
+    """Mean surprise at the answers, in nats."""
+    return -float(np.mean(left * log_expit(log_odds) + (1 - left) * log_expit(-log_odds)))
 
 
 def _offsets(spans: Sequence[Span], pooled: Calibrator, rule: SegmentRule) -> Mapping[str, float]:
@@ -77,11 +82,7 @@ def _offset(log_odds: np.ndarray, left: np.ndarray, spread: float) -> float:
     """The shift of greatest likelihood, held to 0 by a normal prior of this spread."""
 
     def loss(shift: float) -> float:
-        return (shift / spread) ** 2 / 2 - _likelihood(log_odds + shift, left)
+        return (shift / spread) ** 2 / 2 + len(left) * curve_loss(log_odds + shift, left)
 
     found: Any = minimize_scalar(loss, bounds=(-FARTHEST_OFFSET, FARTHEST_OFFSET), method="bounded")
     return float(found.x)
-
-
-def _likelihood(log_odds: np.ndarray, left: np.ndarray) -> float:
-    return float(np.sum(left * log_expit(log_odds) + (1 - left) * log_expit(-log_odds)))

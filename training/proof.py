@@ -8,12 +8,14 @@ import pandas as pd
 
 from configs.settings import Settings
 from training.comparison import by_segment, log_loss_gained
+from training.directions import swept
 from training.evaluation import Evaluation, evaluate
 from training.fit import Recipe
 from training.labels import horizons_of
 from training.leakage import by_lead, judge_leakage, shuffled_answers, signals_alone
-from training.model import ChurnModel
+from training.model import ChurnModel, encode
 from training.panel import Panel
+from training.reach import judged_horizons
 from training.rolling import Origin, cases, earlier_origins, judge, on, risks_of, rivals, unseen_accounts
 from training.splits import Split
 
@@ -45,6 +47,12 @@ def prove(model: ChurnModel, panel: Panel, splits: list[Split], settings: Settin
     unseen = unseen_accounts(panel.rows, splits[0], recipe, settings)
     document = {
         **_newest(newest, judged, settings),
+        "horizons": {
+            "judged": judged_horizons(origins, settings.evaluation),
+            "left_out": _left_out(model, settings),
+            "own_calibration": dict(model.calibrator.offsets),
+        },
+        "directions": [asdict(one) for one in swept(model, encode(newest.test, model.inputs))],
         "comparisons": _comparisons(origins, settings),
         "rolling": _rolling(origins, settings) | {"skipped": skipped},
         "unseen_accounts": unseen.figures() if unseen else None,
@@ -72,6 +80,12 @@ def _newest(newest: Origin, judged: Evaluation, settings: Settings) -> Document:
         "baselines": {one.name: evaluate(of, one.risks, settings.evaluation).figures() for one in newest.baselines},
         "split": {group: [f"{day:%Y-%m-%d}" for day in days] for group, days in newest.split.groups.items()},
     }
+
+
+def _left_out(model: ChurnModel, settings: Settings) -> dict[str, str]:
+    """Why a horizon that was asked for is not given."""
+    _, unanswered = horizons_of(settings.label)
+    return {**{str(days): why for days, why in unanswered.items()}, **model.left_out}
 
 
 def _comparisons(origins: list[Origin], settings: Settings) -> Document:

@@ -5,8 +5,8 @@ rolling-origin evaluation). The spread over origins says how much one test day i
 """
 
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -27,12 +27,16 @@ Made = Callable[[pd.DataFrame, Split], ChurnModel]
 
 @dataclass(frozen=True)
 class Origin:
-    """One origin: the test snapshots with their answers, and the risks that model and baselines gave them."""
+    """One origin: the test snapshots with their answers, and the risks that model and baselines gave them.
+
+    `risks` are those within the main horizon, `risks_within` those within each, by its days.
+    """
 
     split: Split
     test: pd.DataFrame
     risks: np.ndarray
     baselines: tuple[Baseline, ...]
+    risks_within: Mapping[int, np.ndarray] = field(default_factory=dict)
 
 
 def fit_on(rows: pd.DataFrame, split: Split, recipe: Recipe) -> ChurnModel:
@@ -63,7 +67,8 @@ def judge(model: ChurnModel, rows: pd.DataFrame, split: Split, settings: Setting
     """The risks of a model and of its baselines on the test days of its split."""
     known, test = on(rows, split.known), on(rows, split.test)
     simple = baselines(known, test, model.inputs, settings.health_score.weights)
-    return Origin(split, test, model.risks(encode(test, model.inputs)), simple)
+    each = dict(zip(model.calibrator.horizons, model.risks_within(encode(test, model.inputs)).T, strict=True))
+    return Origin(split, test, each[model.horizon_days], simple, each)
 
 
 def earlier_origins(

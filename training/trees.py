@@ -1,33 +1,83 @@
-"""Trees: a LightGBM booster grown on snapshots, the same to the byte for the same rows and settings."""
+"""Trees: a LightGBM booster grown on snapshots, the same to the byte for the same rows and settings.
+
+How many trees to keep is decided on later days (Prechelt, 1998, on early stopping): the number whose margins are truest
+there. Their level is left free: it moves with the seasons, and the calibrator sets it anyway. Their slope is not,
+or few trees would do as well as many there and worse once grown again.
+"""
 
 from typing import Any
 
 import lightgbm
 import numpy as np
 import pandas as pd
+from scipy.optimize import minimize_scalar
 
 from configs.settings import TrainingSettings
+from training.hazards import curve_loss
 from training.model import Input, encode
 from training.panel import CHURNED
 
 MANY_CELLS = 20_000_000
+TREES_AT_ONCE = 10
+# Trees that may be added in vain before growing stops.
+PATIENCE = 60
+FARTHEST_LEVEL = 5.0
 
 
-def grow(rows: pd.DataFrame, inputs: tuple[Input, ...], training: TrainingSettings) -> lightgbm.Booster:
+def grow(rows: pd.DataFrame, inputs: tuple[Input, ...], training: TrainingSettings, trees: int) -> lightgbm.Booster:
     """The booster of these snapshots; a signal with a direction can only move the margin in it."""
+    booster = _planted(rows, inputs, training)
+    _add(booster, trees)
+    return booster
+
+
+def grow_until_truest(
+    rows: pd.DataFrame, inputs: tuple[Input, ...], training: TrainingSettings, later: pd.DataFrame
+) -> tuple[lightgbm.Booster, int]:
+    """The booster of these snapshots and how many of its trees give the later ones the truest margins."""
+    booster, matrix, churned = _planted(rows, inputs, training), encode(later, inputs), later[CHURNED].to_numpy()
+    margins = np.zeros(len(later))
+    losses: dict[int, float] = {}
+    best = 0
+    while booster.current_iteration() < training.trees and booster.current_iteration() - best < PATIENCE:
+        start = booster.current_iteration()
+        is_done = _add(booster, min(TREES_AT_ONCE, training.trees - start))
+        margins += np.asarray(booster.predict(matrix, raw_score=True, start_iteration=start))
+        losses[booster.current_iteration()] = _loss_at_best_level(margins, churned)
+        best = min(losses, key=lambda count: losses[count])
+        if is_done:
+            break
+    return booster, best
+
+
+def margins_of(booster: lightgbm.Booster, matrix: np.ndarray, trees: int) -> np.ndarray:
+    """The margin that the first trees give each row of an encoded matrix."""
+    return np.asarray(booster.predict(matrix, raw_score=True, num_iteration=trees))
+
+
+def _planted(rows: pd.DataFrame, inputs: tuple[Input, ...], training: TrainingSettings) -> lightgbm.Booster:
     matrix = encode(rows, inputs)
+    parameters = _parameters(inputs, training, matrix.size)
     data = lightgbm.Dataset(
         matrix,
         rows[CHURNED].to_numpy(),
         feature_name=[one.name for one in inputs],
         categorical_feature=[one.name for one in inputs if one.kind == "category"],
+        params=parameters,
     )
-    return lightgbm.train(_parameters(inputs, training, matrix.size), data, num_boost_round=training.trees)
+    return lightgbm.Booster(parameters, data)
 
 
-def raw_margins(booster: lightgbm.Booster, matrix: np.ndarray) -> np.ndarray:
-    """The booster's margin of each row of an encoded matrix."""
-    return np.asarray(booster.predict(matrix, raw_score=True))
+def _add(booster: lightgbm.Booster, trees: int) -> bool:
+    """Grow so many trees more; whether nothing is left to split."""
+    return any(booster.update() for _ in range(trees))
+
+
+def _loss_at_best_level(margins: np.ndarray, churned: np.ndarray) -> float:
+    found: Any = minimize_scalar(
+        lambda level: curve_loss(margins + level, churned), bounds=(-FARTHEST_LEVEL, FARTHEST_LEVEL), method="bounded"
+    )
+    return float(found.fun)
 
 
 def _parameters(inputs: tuple[Input, ...], training: TrainingSettings, cells: int) -> dict[str, Any]:

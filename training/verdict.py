@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from training.directions import Direction, broken_directions
+
 
 def no_skill(evaluation: dict[str, Any]) -> str:
     """Why the model cannot be told from a rule that anyone has without it; empty where it can.
@@ -25,7 +27,8 @@ def why_refused(evaluation: dict[str, Any]) -> str:
     """Every reason against a promotion in one clause; empty where there is none."""
     if "comparisons" not in evaluation:
         return "it was trained before models were compared with their baselines; train again"
-    reasons = (no_skill(evaluation), *evaluation["leakage"]["alarms"])
+    directions = tuple(Direction(**one) for one in evaluation.get("directions", ()))
+    reasons = (no_skill(evaluation), *evaluation["leakage"]["alarms"], *broken_directions(directions))
     return "; ".join(reason for reason in reasons if reason)
 
 

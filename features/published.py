@@ -1,0 +1,26 @@
+"""Published: the note of what is online, read without opening anything else."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from configs.errors import NotReady
+from configs.state import State, read_json
+
+
+def published_note(state: State) -> dict[str, Any]:
+    """What was published last; raises NotReady where nothing was."""
+    try:
+        return read_json(state.published)
+    except FileNotFoundError:
+        raise NotReady("Nothing has been published yet.", "Run `oarlock publish`.") from None
+
+
+def published_as_of(state: State) -> datetime:
+    """The day whose signals are online; raises NotReady where nothing was published."""
+    return datetime.fromisoformat(published_note(state)["as_of"])
+
+
+def edition_folder(state: State) -> Path:
+    """The history of what was published last; raises NotReady where nothing was."""
+    return state.history / published_note(state)["edition"]

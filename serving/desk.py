@@ -1,0 +1,98 @@
+"""The desk: everything that one process answers from, opened once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from configs.settings import Settings
+from configs.state import State
+from features.facts import AccountFacts, FactsTable
+from features.published import published_note
+from serving.engine import Engine
+from serving.past import Past
+from serving.playbook import Playbook, Restraint, read_playbook, refuse_gaps, suggest
+from serving.portfolio import Of, Portfolio, Portfolios, compute
+from serving.said import Said
+from serving.words import Suggestion
+
+
+class OpenFacts:
+    """The facts table of this process, opened again after every publish."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._open: tuple[int, FactsTable] | None = None
+
+    def now(self) -> FactsTable:
+        """The facts of the newest published day; raises NotReady where there are none."""
+        written = self.file.stat().st_mtime_ns if self.file.exists() else 0
+        there = self._open
+        if there is None or there[0] != written:
+            # The one before is not closed: another thread may be reading it, and it goes with its last reader.
+            self._open = there = (written, FactsTable(self.file))
+        return there[1]
+
+    def of(self, account_ids: Sequence[str]) -> dict[str, AccountFacts]:
+        """The facts of these accounts, by id; nothing where none were published."""
+        return self.now().of(account_ids) if self.file.exists() else {}
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What one process answers from."""
+
+    engine: Engine
+    playbook: Playbook
+    facts: OpenFacts
+    past: Past
+    said: Said
+    portfolios: Portfolios = field(repr=False)
+
+    @property
+    def settings(self) -> Settings:
+        return self.engine.settings
+
+    @property
+    def state(self) -> State:
+        return self.engine.state
+
+    def now(self) -> datetime:
+        return self.engine.clock()
+
+    def marks(self) -> dict[str, str]:
+        """What people marked accounts as, as of today."""
+        return self.said.marks(self.now().date())
+
+    def play(self, score: dict[str, Any], about: AccountFacts | None, mark: str | None) -> Suggestion | None:
+        """What to do about the driver that raises a risk most; None where nothing does."""
+        restraint = Restraint(self.settings.work_list.touched_within_days, mark)
+        return suggest(self.playbook, score, about or AccountFacts(score["account_id"]), restraint)
+
+
+def open_desk(engine: Engine) -> Desk:
+    """The desk of an engine; raises ConfigError for a playbook with a gap."""
+    playbook = read_playbook(engine.settings.playbook)
+    refuse_gaps(playbook, engine.settings.playbook, [])
+    facts = OpenFacts(engine.state.facts)
+    portfolios = Portfolios(lambda: _of(engine), lambda: _compute(engine, facts))
+    return Desk(engine, playbook, facts, Past(engine.ledger), Said(engine.ledger), portfolios)
+
+
+def _of(engine: Engine) -> Of:
+    champion, note = engine.champion(), published_note(engine.state)
+    written = f"{note['written']} {engine.state.published.stat().st_mtime_ns}"
+    model = champion.model
+    return Of(
+        written=written,
+        version=champion.version.number,
+        as_of=datetime.fromisoformat(note["as_of"]),
+        horizons=tuple(model.calibrator.horizons),
+        main=model.main,
+        names=tuple(model.names),
+    )
+
+
+def _compute(engine: Engine, facts: OpenFacts) -> Portfolio:
+    return compute(_of(engine), facts.now(), engine.survey, engine.settings.bands)

@@ -1,0 +1,26 @@
+"""Hearing: what people say of accounts is kept, and told back as it was understood."""
+
+from typing import Any
+
+from serving.desk import Desk
+from serving.requests import FeedbackRequest, OutcomesRequest
+from serving.said import count_outcomes
+
+
+def hear_feedback(desk: Desk, said: FeedbackRequest) -> dict[str, Any]:
+    """Keep what was said of one risk."""
+    at = desk.now()
+    return {
+        "id": desk.said.keep_feedback(said, at),
+        "account_id": said.account_id,
+        "verdict": said.verdict,
+        "mark": desk.marks().get(said.account_id),
+        "received_at": at.isoformat(),
+    }
+
+
+def hear_outcomes(desk: Desk, said: OutcomesRequest) -> dict[str, Any]:
+    """Keep what became of accounts."""
+    at = desk.now()
+    desk.said.keep_outcomes(said.outcomes, at)
+    return {"kept": len(said.outcomes), "by_outcome": count_outcomes(said.outcomes), "received_at": at.isoformat()}

@@ -1,0 +1,103 @@
+"""Listing: pages of the portfolio, one account where it stands, and its history."""
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from configs.errors import RequestError
+from features.facts import AccountFacts
+from serving import last_known
+from serving.desk import Desk
+from serving.past import Given
+from serving.portfolio import BANDS, Portfolio, page
+from serving.requests import AccountsQuery, HistoryQuery
+
+UNKNOWN = "unknown_account"
+
+
+def list_accounts(desk: Desk, portfolio: Portfolio, asked: AccountsQuery) -> dict[str, Any]:
+    """One page of accounts with their risks and facts."""
+    places, total, cursor = page(portfolio, asked)
+    facts = desk.facts.now().at([int(place) for place in places])
+    return {
+        "as_of": portfolio.of.as_of.isoformat(),
+        "version": portfolio.of.version,
+        "total": total,
+        "accounts": [_listed(portfolio, facts[place], place) for place in map(int, places) if place in facts],
+        "next_cursor": cursor,
+    }
+
+
+def risk_of(desk: Desk, account_id: str, day: date | None, request_id: str) -> dict[str, Any]:
+    """One account: its risk now or on a past day, and where it stands. Raises RequestError (404) for nobody's id."""
+    reply = last_known.as_of(desk, [account_id], day) if day else last_known.score(desk, [account_id], 3, request_id)
+    about, mark = desk.facts.of([account_id]).get(account_id), desk.marks().get(account_id)
+    if day and about:  # who it is has not changed since; where it stands has
+        about = replace(about, stage=None, renews_at=None)
+    (score,) = reply["scores"] or [None]
+    reason = reply["not_scored"][0]["reason"] if reply["not_scored"] else None
+    if reason == UNKNOWN:
+        message = f"There is no account {account_id!r}."
+        raise RequestError(message, "GET /v1/accounts lists them.", code=UNKNOWN, status=404)
+    return {
+        "account_id": account_id,
+        **_facts(about),
+        "status": score["status"] if score else "not_scored",
+        "reason": reason,
+        "percentile": _percentile(desk, score, about) if not day else None,
+        "mark": mark,
+        "score": score,
+        "model": reply["model"],
+        "play": desk.play(score, about, mark) if score and not day else None,
+        "as_of": reply["as_of"],
+    }
+
+
+def history_of(desk: Desk, account_id: str, asked: HistoryQuery) -> dict[str, Any]:
+    """Every risk an account was given, newest first."""
+    found = desk.past.history(account_id, asked.limit + 1, asked.cursor)
+    shown = found[: asked.limit]
+    more = len(found) > len(shown)
+    return {
+        "account_id": account_id,
+        "risks": [_given(one) for one in shown],
+        "next_cursor": shown[-1].id if more else None,
+    }
+
+
+def _listed(portfolio: Portfolio, about: AccountFacts, place: int) -> dict[str, Any]:
+    risks = portfolio.risks[place]
+    risk = float(risks[portfolio.of.main])
+    return {
+        "account_id": about.account_id,
+        **_facts(about),
+        "risk": risk,
+        "risks": {str(days): float(one) for days, one in zip(portfolio.of.horizons, risks, strict=True)},
+        "band": BANDS[portfolio.bands[place]],
+        "mrr": about.mrr,
+        "at_risk": None if about.mrr is None else about.mrr * risk,
+    }
+
+
+def _facts(about: AccountFacts | None) -> dict[str, Any]:
+    one = about or AccountFacts("")
+    return {
+        "name": one.name,
+        "owner": one.owner,
+        "segment": one.segment,
+        "parent_id": one.parent_id,
+        "stage": one.stage if about else None,
+        "renews_at": one.renews_at.isoformat() if one.renews_at else None,
+    }
+
+
+def _percentile(desk: Desk, score: dict[str, Any] | None, about: AccountFacts | None) -> float | None:
+    there = desk.portfolios.now()
+    if score is None or not isinstance(there, Portfolio):
+        return None
+    return there.percentile(about.segment if about else None, score["risk"])
+
+
+def _given(one: Given) -> dict[str, Any]:
+    same = {name: getattr(one, name) for name in ("id", "risk", "base", "band", "status", "mrr", "version")}
+    return {**same, "as_of": one.as_of.isoformat(), "given_at": one.given_at.isoformat()}

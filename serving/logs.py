@@ -1,0 +1,48 @@
+"""Logs of the service: one JSON object a line, with the request's id, and never with a secret in it."""
+
+import logging
+import re
+import sys
+import time
+from contextvars import ContextVar
+from typing import TextIO
+
+from pythonjsonlogger.json import JsonFormatter
+
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+# Keys of ours, secrets of webhooks, passwords inside URLs, whatever an Authorization header holds.
+SECRETS = re.compile(
+    r"(oarlock_[0-9a-f]{12}_)[\w-]+|(whsec_)[\w+/=-]+|(://[^:/@\s]*:)[^@/\s\\]+(?=@)"
+    r"|((?:bearer|basic)\s+)[^\s'\"\\]+",
+    re.IGNORECASE,
+)
+
+
+class Formatter(JsonFormatter):
+    """A record as JSON: time (UTC), level, logger, message, request id and what else was given."""
+
+    converter = time.gmtime
+
+    def __init__(self) -> None:
+        names = {"asctime": "at", "levelname": "level", "name": "logger"}
+        super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%SZ", rename_fields=names)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, with secrets blotted out wherever they stand, tracebacks included."""
+        if REQUEST_ID.get():
+            record.request_id = REQUEST_ID.get()
+        return blot(super().format(record))
+
+
+def blot(text: str) -> str:
+    """The text without secrets."""
+    return SECRETS.sub(lambda found: f"{next(filter(None, found.groups()), '')}***", text)
+
+
+def set_up(stream: TextIO = sys.stdout, level: int = logging.INFO) -> None:
+    """Let Oarlock's loggers speak JSON; BentoML's keep their own voice."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(Formatter())
+    logger = logging.getLogger("oarlock")
+    logger.handlers, logger.propagate = [handler], False
+    logger.setLevel(level)

@@ -1,0 +1,30 @@
+"""Routes about the models: which one answers, which there are, and whether risks can be given at all."""
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving.engine import describe
+from serving.replies import Model, ModelsReply, ReadyReply
+from serving.routes.declaration import Json, apart, declared, desk_of
+
+ROUTES = APIRouter()
+
+
+@ROUTES.get("/model", **declared(scope="read", answers=Model, refuses=(503,)))
+async def get_model(request: Request) -> Response:
+    """Tell which model answers now."""
+    return Json(describe(await apart(desk_of(request).engine.champion)))
+
+
+@ROUTES.get("/models", **declared(scope="read", answers=ModelsReply, refuses=(503,)))
+async def get_models(request: Request) -> Response:
+    """List every version that is or was champion here, newest first."""
+    return Json(await apart(desk_of(request).engine.models))
+
+
+@ROUTES.get("/ready", **declared(scope="open", answers=ReadyReply, refuses=(503,)))
+async def get_ready(request: Request) -> Response:
+    """Tell whether risks can be given: a champion is there, the store is filled and fits it."""
+    await apart(desk_of(request).engine.ready)
+    return Json({"ready": True})
