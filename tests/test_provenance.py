@@ -38,7 +38,7 @@ def test_what_changed_is_named(now, sentence):
 
 def test_a_changed_setting_is_named():
     changed = SETTINGS.model_copy(update={"training": TrainingSettings(trees=10)})
-    assert told(settings=sections_of(changed)) == ["setting training.trees: then 300, now 10"]
+    assert told(settings=sections_of(changed)) == [f"setting training.trees: then {SETTINGS.training.trees}, now 10"]
 
 
 def test_a_run_gets_its_settings_back():

@@ -22,7 +22,13 @@ from training.released import bands_of, reband
 
 @pytest.fixture(scope="module")
 def model() -> ChurnModel:
-    return fit(snapshots(0.3), snapshots(0.3, seed=1), snapshots(0.3, seed=2), replace(RECIPE, horizons=(30, 60)))
+    early, later, known = (_with_sooner(snapshots(0.3, seed=seed)) for seed in range(3))
+    return fit(early, later, known, replace(RECIPE, horizons=(30, 60)))
+
+
+def _with_sooner(rows: pd.DataFrame) -> pd.DataFrame:
+    """Half of those who left did so within 30 days."""
+    return rows.assign(churned_30=rows.churned.where(rows.index % 2 == 0, 0.0))
 
 
 @pytest.fixture(scope="module")

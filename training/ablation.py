@@ -20,7 +20,7 @@ from training.hazards import logistic_curve
 from training.model import ChurnModel, Input, encode
 from training.panel import CHURNED, Panel
 from training.rolling import Origin, cases, on
-from training.trees import grow, raw_margins
+from training.trees import grow_until_truest, margins_of
 
 FIGURES = ("log_loss", "auc")
 USAGE_ONLY = "usage only"
@@ -43,9 +43,10 @@ def ablations(model: ChurnModel, panel: Panel, newest: Origin, settings: Setting
     early, later = (_sampled(on(panel.rows, days), most) for days in (newest.split.early, newest.split.calibration))
 
     def risks(chosen: tuple[Input, ...]) -> np.ndarray:
-        booster = grow(early, chosen, settings.training)
-        slope, intercept = logistic_curve(raw_margins(booster, encode(later, chosen)), later[CHURNED].to_numpy())
-        return expit(slope * raw_margins(booster, encode(newest.test, chosen)) + intercept)
+        booster, trees = grow_until_truest(early, chosen, settings.training, later)
+        seen, asked = (margins_of(booster, encode(rows, chosen), trees) for rows in (later, newest.test))
+        slope, intercept = logistic_curve(seen, later[CHURNED].to_numpy())
+        return expit(slope * asked + intercept)
 
     whole, of = risks(model.inputs), cases([newest])
     for name, names in parts(panel.place.signals):

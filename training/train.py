@@ -77,13 +77,7 @@ def train(settings: Settings, state: State, known_until: datetime, progress: Pro
     with tempfile.TemporaryDirectory() as folder:
         draw(Subject(model, proof.origins[0], said), Path(folder))
         write_cards(said, Path(folder))
-        parameters = {
-            **settings.training.model_dump(),
-            **recipe.label,
-            **identity,
-            **machine(),
-            "signals": len(model.inputs),
-        }
+        parameters = {**settings.training.model_dump(), **recipe.label, **identity, **machine()}
         made_from = provenance_of(settings, panel, known_until)
         run = Run(model, said, made_from, proof.judged.figures(), parameters, _hash(identity), Path(folder))
         version = registry.log(run)
