@@ -21,7 +21,7 @@ from features.publish import published_edition
 from features.published import published_as_of
 from features.store import online_views, open_store, read_online
 from serving.ledger import open_ledger
-from serving.scoring import Scores, bands, by_horizon, drivers, score
+from serving.scoring import Scores, bands, by_horizon, cuts_of, drivers, score
 from serving.writer import LedgerWriter
 from training.model import ChurnModel, encode
 from training.registry import CHAMPION, Version, open_registry
@@ -182,7 +182,7 @@ class Engine:
     def _scored(
         self, found: Signals, scores: Scores, asked_at: datetime, most_drivers: int | None
     ) -> list[dict[str, Any]]:
-        cut, ids = bands(scores.risks, self.settings.bands), found.account_ids
+        cut, ids = bands(scores.risks, cuts_of(scores.model, self.settings.bands)), found.account_ids
         oldest = [np.datetime64(asked_at - timedelta(days=self._limit(one))) for one in scores.families]
         stale = [[f for f, limit in zip(scores.families, oldest, strict=True) if at < limit] for at in found.as_of]
         return [

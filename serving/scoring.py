@@ -106,6 +106,11 @@ def bands(risks: np.ndarray, cuts: BandSettings) -> list[str]:
     return [names[i] for i in np.searchsorted([cuts.watch, cuts.high, cuts.critical], risks, side="right")]
 
 
+def cuts_of(model: ChurnModel, settings: BandSettings) -> BandSettings:
+    """The cuts that a model's risks are banded by: its own where it was released with some, else the settings'."""
+    return BandSettings(**model.bands) if model.bands else settings
+
+
 def drivers(scores: Scores, row: int, most: int | None = None) -> dict[str, Any]:
     """What one risk is made of: families that raise it, families that lower it, and the points of those not named.
 

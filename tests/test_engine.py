@@ -48,6 +48,14 @@ def test_a_score_adds_up_and_is_not_called_causal(engine):
     assert (one["status"], one["causal"], len(one["drivers"])) == ("scored", False, 2)
 
 
+def test_bands_are_cut_by_the_model_where_it_was_released_with_its_own(engine):
+    champion = engine.champion()
+    own = dataclasses.replace(champion.model, bands={"watch": 1e-9, "high": 1e-8, "critical": 1e-7})
+    engine._champion = dataclasses.replace(champion, model=own)
+    (one,) = engine.score([THERE], 0)["scores"]
+    assert one["band"] == "critical"
+
+
 def test_it_says_why_an_account_has_no_risk(engine):
     reply = engine.score(["nobody", THERE], 1)
     assert [one["account_id"] for one in reply["scores"]] == [THERE]
