@@ -34,6 +34,7 @@ PIN = uv pip compile --python 3.11 --generate-hashes --no-emit-index-url --no-em
 lock:
 	$(PIN) --extra dev pyproject.toml -o requirements.lock
 	$(PIN) --extra dev --extra spark pyproject.toml -o requirements-spark.lock
+	$(PIN) --extra dev --extra rivals pyproject.toml -o requirements-rivals.lock
 
 clean:
 	rm -rf .oarlock

@@ -15,7 +15,7 @@ from commands.access import audit, keys
 from commands.accounts import explain, outcomes, score
 from commands.data import check, publish, signals, simulate
 from commands.invocation import Oarlock
-from commands.ledger import ledger
+from commands.ledger import forget, ledger
 from commands.models import card, duel, models, monitor, promote, rebands, recalibrate, reproduce, rollback, train
 from commands.service import serve
 
@@ -29,7 +29,7 @@ VERBS = (
     *(simulate, check, signals, publish),
     *(train, duel, promote, rollback, models, card, reproduce, recalibrate, rebands, monitor),
     *(score, explain, outcomes),
-    *(serve, ledger, keys, audit),
+    *(serve, ledger, forget, keys, audit),
 )
 
 

@@ -1,64 +1,68 @@
-"""What publishing costs as a company grows: seconds, peak memory and seconds per 1,000 accounts, step by step.
+"""What publishing costs as a company grows: seconds, processor seconds and peak memory, step by step.
 
-    python benchmarks/cost.py [--accounts 1000 10000] [--company FOLDER] [--history] [--json]
+    python benchmarks/cost.py [--accounts 1000 10000] [--company FOLDER ...] [--history] [--json]
 
-Simulates each company first (--company uses a folder that already holds one), then publishes one day in a process of
-its own: hash and checks of the files, the day's signals, the online store apart. --history also computes a day a month.
+Simulates each company first (--company uses folders that already hold one), then publishes one day in a process of its
+own: hash and checks of the files, the day's signals, the online store apart. --history also computes a day a month.
 """
 
 import argparse
 import json
 import multiprocessing
-import resource
+import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from configs.settings import Settings, read_settings
 from configs.state import open_state
-from features.compute import compute
+from features.compute import prepare
 from features.history import describe_day, training_days, write_day
-from features.publish import open_dataset
+from features.publish import Opened, open_dataset
 from features.simulate.company import Company
 from features.simulate.folder import simulate
 
 CONFIG = Path(__file__).parent.parent / "configs/oarlock.toml"
 DAY = datetime(2026, 7, 1)
 FIRST_DAY = datetime(2024, 8, 1)
-MEGABYTE = 1024
+STEPS = ("opening", "computing", "online", "history")
+KILOBYTES = 1024
 
 
 @dataclass
 class Cost:
-    """Seconds per step, and the most memory the process held, of publishing one company."""
+    """Of publishing one company: wall and processor seconds per step, and the most memory held by the end of each."""
 
+    accounts: int
     snapshots: int = 0
     signals: int = 0
-    opening: float = 0.0
-    computing: float = 0.0
-    online: float = 0.0
-    history: float = 0.0
-    peak_megabytes: int = 0
+    history_days: int = 0
+    history_snapshots: int = 0
+    wall: dict[str, float] = field(default_factory=dict)
+    processor: dict[str, float] = field(default_factory=dict)
+    peak_megabytes: dict[str, int] = field(default_factory=dict)
 
 
 def main() -> None:
     """Measure each size and print how cost grows."""
     parser = argparse.ArgumentParser(description="What publishing costs as a company grows.")
     parser.add_argument("--accounts", type=int, nargs="+", default=[1_000, 10_000])
-    parser.add_argument("--company", type=Path)
+    parser.add_argument("--company", type=Path, nargs="+", default=[])
     parser.add_argument("--history", action="store_true")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    found = [_in_its_own_process(asked.company, 0, asked.history)] if asked.company else []
+    found = [_in_its_own_process(folder, 0, asked.history) for folder in asked.company]
     found += [] if asked.company else [_in_its_own_process(None, size, asked.history) for size in asked.accounts]
-    print(json.dumps([asdict(one) for one in found], indent=1)) if asked.json else _show(found)
+    sys.stdout.write(json.dumps([asdict(one) for one in found], indent=1) + "\n") if asked.json else _show(found)
 
 
 def _in_its_own_process(company: Path | None, accounts: int, history: bool) -> Cost:
@@ -75,32 +79,43 @@ def measure(company: Path, scratch: Path, history: bool) -> Cost:
     """Publish the company's last day step by step."""
     from features.store import apply_declarations, materialise, open_store
 
-    settings, cost = _settings(company, scratch), Cost()
+    settings = _settings(company, scratch)
+    cost = Cost(json.loads((company / "company.json").read_text())["company"]["accounts"])
     state = open_state(settings)
-    with _timed(cost, "opening"):
+    with _measured(cost, "opening"):
         opened = open_dataset(settings, state)
-    place = opened.place
-    with _timed(cost, "computing"):
-        rows = compute(opened.tables, place.signals, DAY).to_pyarrow()
-        write_day(place, describe_day(place, DAY, rows), rows)
-    with _timed(cost, "online"):
+    with _measured(cost, "computing"):
+        cost.snapshots = _write(opened, [DAY])
+    with _measured(cost, "online"):
         store = open_store(state, settings.name)
-        apply_declarations(store, place, state)
+        apply_declarations(store, opened.place, state)
         materialise(store, DAY)
-    cost.snapshots, cost.signals = rows.num_rows, len(place.signals)
-    cost.peak_megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // MEGABYTE
-    with _timed(cost, "history"):
-        for day in training_days(FIRST_DAY, DAY, "month") if history else []:
-            rows = compute(opened.tables, place.signals, day).to_pyarrow()
-            write_day(place, describe_day(place, day, rows), rows)
+    days = training_days(FIRST_DAY, DAY, "month") if history else []
+    with _measured(cost, "history"):
+        cost.history_snapshots = _write(opened, days)
+    cost.signals, cost.history_days = len(opened.place.signals), len(days)
     return cost
 
 
+def _write(opened: Opened, days: list[datetime]) -> int:
+    """Compute and write these days, as a publish does; the number of snapshots."""
+    rows_on, snapshots = prepare(opened.engine, opened.tables, opened.place.signals), 0
+    for day in days:
+        rows = rows_on(day)
+        write_day(opened.place, describe_day(opened.place, day, rows), rows)
+        snapshots += rows.num_rows
+    return snapshots
+
+
 @contextmanager
-def _timed(cost: Cost, step: str) -> Iterator[None]:
-    began = time.perf_counter()
+def _measured(cost: Cost, step: str) -> Iterator[None]:
+    wall, processor = time.perf_counter(), time.process_time()
     yield
-    setattr(cost, step, time.perf_counter() - began)
+    cost.wall[step] = round(time.perf_counter() - wall, 2)
+    cost.processor[step] = round(time.process_time() - processor, 2)
+    # `ru_maxrss` would be that of the process which started this one.
+    (peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    cost.peak_megabytes[step] = int(peak.split()[1]) // KILOBYTES
 
 
 def _settings(company: Path, scratch: Path) -> Settings:
@@ -111,14 +126,22 @@ def _settings(company: Path, scratch: Path) -> Settings:
 
 
 def _show(found: list[Cost]) -> None:
-    columns = ("snapshots", "signals", "hash and checks s", "signals s", "ms a snapshot", "online s", "history s", "MB")
-    table = Table(*columns, title="publishing one day")
+    console = Console()
+    columns = ("accounts", "step", "snapshots", "seconds", "processor seconds", "ms a snapshot", "peak MB")
+    table = Table(*columns, title=f"publishing {found[0].signals} signals", title_justify="left")
     for one in found:
-        seconds = [f"{getattr(one, step):.1f}" for step in ("opening", "computing")]
-        each = f"{one.computing / one.snapshots * 1000:.2f}"
-        rest = (f"{one.online:.1f}", f"{one.history:.1f}", f"{one.peak_megabytes:,}")
-        table.add_row(f"{one.snapshots:,}", str(one.signals), *seconds, each, *rest)
-    Console().print(table)
+        for step in STEPS if one.history_days else STEPS[:-1]:
+            table.add_row(*_cells(one, step), end_section=step == STEPS[-1])
+    console.print(table)
+    days = f"history: {found[0].history_days} days; " if found[0].history_days else ""
+    console.print(f"{days}{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
+
+
+def _cells(cost: Cost, step: str) -> list[Any]:
+    snapshots = cost.history_snapshots if step == "history" else cost.snapshots
+    seconds = [f"{cost.wall[step]:.1f}", f"{cost.processor[step]:.1f}"]
+    each = f"{cost.processor[step] / snapshots * 1000:.2f}"
+    return [f"{cost.accounts:,}", step, f"{snapshots:,}", *seconds, each, f"{cost.peak_megabytes[step]:,}"]
 
 
 if __name__ == "__main__":

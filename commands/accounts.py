@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from commands.exports import Wanted, run_export
 from commands.invocation import AS_JSON, AS_OF, Oarlock
 from commands.rendering import print_json, show_explained, show_scores
 
@@ -18,19 +19,36 @@ SHOWN_DRIVERS = 3
 @click.option("--all", "everyone", is_flag=True, help="Every account published.")
 @click.option("--drivers", default=SHOWN_DRIVERS, show_default=True, help="How many drivers to name in each direction.")
 @AS_OF
+@click.option("--to", help="With --all: a .parquet or .csv file, or postgresql://user@host/database/table.")
+@click.option("--fields", type=click.Path(path_type=Path), help="A mapping to another tool's field names.")
+@click.option("--dry-run", is_flag=True, help="With --to: say what would change there, and change nothing.")
 @AS_JSON
 @click.pass_obj
 def score(  # noqa: PLR0913, PLR0917 - a parameter per option
-    oarlock: Oarlock, accounts: tuple[str, ...], everyone: bool, drivers: int, as_of: datetime | None, as_json: bool
+    oarlock: Oarlock,
+    accounts: tuple[str, ...],
+    everyone: bool,
+    drivers: int,
+    as_of: datetime | None,
+    to: str | None,
+    fields: Path | None,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Give the risk of accounts, riskiest first, and write each to the ledger.
 
     \b
     Example: oarlock score --all --json
+    Example: oarlock score --all --to scores.csv --fields configs/exports/customer_success.toml --dry-run
     """
     oarlock.speaks_json = as_json
     if bool(accounts) == everyone:
         raise click.UsageError("Name accounts, or say --all.")
+    if not (everyone and to) and (to or fields or dry_run):
+        raise click.UsageError("--to goes with --all; --fields and --dry-run with both.")
+    if to:
+        run_export(oarlock, Wanted(to, fields, dry_run, as_of, drivers))
+        return
     reply = _reply(oarlock, list(accounts), as_of, drivers)
     if as_json:
         print_json(reply)

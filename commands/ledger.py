@@ -5,7 +5,7 @@ from datetime import timedelta
 import click
 
 from commands.invocation import AS_JSON, Oarlock
-from commands.rendering import print_json
+from commands.rendering import new_table, print_json
 
 
 @click.group()
@@ -39,3 +39,35 @@ def prune(oarlock: Oarlock, keep_days: int, as_json: bool) -> None:
         print_json(done)
     else:
         oarlock.console.print(f"{done['taken_away']:,} risks taken away, {done['kept']:,} kept.")
+
+
+@click.command()
+@click.argument("account")
+@AS_JSON
+@click.pass_obj
+def forget(oarlock: Oarlock, account: str, as_json: bool) -> None:
+    """Erase an account from store, history, ledger, queues and exports, with a certificate of what was removed.
+
+    Remove it from the raw tables first: they are not Oarlock's, and the next publish reads them again.
+
+    \b
+    Example: oarlock forget A0000302
+    """
+    oarlock.speaks_json = as_json
+    from configs.clock import now
+    from serving.erasing import erase
+    from serving.ledger import open_ledger
+    from serving.writer import recover
+
+    state = oarlock.state
+    recover(open_ledger(oarlock.settings, state), state.journal, now)
+    certificate = erase(state, oarlock.database, account, now())
+    oarlock.audit("forgotten", certificate["account_sha256"][:16], removed=sum(certificate["removed"].values()))
+    if as_json:
+        print_json(certificate)
+        return
+    table = new_table("place", "removed")
+    for place, count in certificate["removed"].items():
+        table.add_row(place, f"{count:,}")
+    oarlock.console.print(table)
+    oarlock.console.print(f"The certificate is in {state.folder / 'erased'}.", markup=False)

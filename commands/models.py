@@ -76,6 +76,7 @@ def promote(oarlock: Oarlock, version: int | None, force: bool, reason: str) -> 
     Example: oarlock promote 3
     """
     from configs.clock import now
+    from serving.pointer import follow, prepare
     from training.promotion import Decision
     from training.promotion import promote as run
     from training.registry import open_registry
@@ -84,7 +85,10 @@ def promote(oarlock: Oarlock, version: int | None, force: bool, reason: str) -> 
         raise click.UsageError("--force needs --reason.")
     registry = open_registry(oarlock.state, oarlock.settings.name)
     chosen = registry.newest() if version is None else registry.get(version)
+    # Its bundle first: where that is refused the alias never moves.
+    prepare(oarlock.state, registry, chosen)
     promoted = run(registry, chosen, Decision(now(), reason, force))
+    follow(oarlock.state, registry)
     oarlock.audit("overridden" if force else "promoted", f"{promoted.name} {promoted.number}", reason=reason)
     oarlock.console.print(f"Version {promoted.number} of {promoted.name} is champion.")
 
@@ -154,11 +158,14 @@ def rollback(oarlock: Oarlock, reason: str) -> None:
     Example: oarlock rollback --reason "complaints about the drivers"
     """
     from configs.clock import now
+    from serving.pointer import follow
     from training.promotion import Decision
     from training.promotion import rollback as run
     from training.registry import open_registry
 
-    former, champion = run(open_registry(oarlock.state, oarlock.settings.name), Decision(now(), reason))
+    registry = open_registry(oarlock.state, oarlock.settings.name)
+    former, champion = run(registry, Decision(now(), reason))
+    follow(oarlock.state, registry)
     oarlock.audit("rolled_back", f"{champion.name} {champion.number}", reason=reason, former=former.number)
     oarlock.console.print(f"Version {champion.number} is champion again, in place of version {former.number}.")
 

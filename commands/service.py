@@ -1,6 +1,7 @@
 """The verbs of the service: answer over HTTP."""
 
 import os
+import subprocess
 import sys
 
 import click
@@ -29,4 +30,6 @@ def serve(oarlock: Oarlock, host: str | None, port: int | None) -> None:
     os.environ["OARLOCK_CONFIG"] = str(oarlock.config.resolve())
     os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     oarlock.console.print(f"POST http://{host or serving.host}:{port or serving.port}/v1/score")
+    # The process below keeps this one's number; the follower ends with it.
+    subprocess.Popen([sys.executable, "-m", "serving.following", os.environ["OARLOCK_CONFIG"], str(os.getpid())])
     os.execv(sys.executable, command)

@@ -47,6 +47,23 @@ class State:
         return self.folder / "published.json"
 
     @property
+    def champion(self) -> Path:
+        """The pointer to the version that answers; the bundles stand in the folder of the same name."""
+        return self.folder / "champion.json"
+
+    @property
+    def bundles(self) -> Path:
+        return self.folder / "champion"
+
+    @property
+    def models(self) -> Path:
+        return self.folder / "models.json"
+
+    @property
+    def compiled(self) -> Path:
+        return self.folder / "compiled"
+
+    @property
     def facts(self) -> Path:
         return self.folder / "accounts.db"
 

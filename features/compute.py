@@ -3,16 +3,18 @@
 # pyright: reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
 # (the published types of ibis do not cover its operators)
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime, time
 
 import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from features.catalogue import is_table, source_of
-from features.cut import as_known
-from features.derived import DERIVED, KEY, People, named_events, people_counts
+from features.cut import Instant, as_known
+from features.derived import DERIVED, KEY, OF_DAYS, People, counted_presence, named_events
+from features.engine import Engine
 from features.reading import RawTable
 from features.signals.declaration import Signal
 from features.tables import CONTRACT
@@ -20,7 +22,7 @@ from features.tables import CONTRACT
 COLUMN_TYPES = {"number": "float64", "category": "string"}
 
 
-def snapshots(tables: Mapping[str, RawTable], as_of: datetime, active_within: int | None = None) -> ir.Table:
+def snapshots(tables: Mapping[str, RawTable], as_of: Instant, active_within: int | None = None) -> ir.Table:
     """The accounts that could leave: those with a subscription running at `as_of`, one row each.
 
     Where there are no contracts, those with a row of usage in the last `active_within` days.
@@ -32,18 +34,37 @@ def snapshots(tables: Mapping[str, RawTable], as_of: datetime, active_within: in
 
 
 def compute(
-    tables: Mapping[str, RawTable], signals: tuple[Signal, ...], as_of: datetime, active_within: int | None = None
+    tables: Mapping[str, RawTable], signals: tuple[Signal, ...], as_of: Instant, active_within: int | None = None
 ) -> ir.Table:
-    """One row per snapshot: account_id, then one column per signal that these tables can carry."""
+    """One row per snapshot: account_id, then one column per signal that these tables can carry; `as_of` is a midnight.
+
+    Raises ValueError for another instant: windows are made of whole days.
+    """
+    if isinstance(as_of, datetime):
+        _refuse_within_a_day(as_of)
     rows = snapshots(tables, as_of, active_within)
     direct = [one for one in signals if is_table(one.inputs[0])]
-    for name in _tables_read(signals):
-        mine = [one for one in direct if one.inputs[0] == name]
-        found = _aggregated(_cut(tables, name, _reach(name, mine), as_of), mine)
+    readers = {name: [one for one in direct if one.inputs[0] == name] for name in _tables_read(signals)}
+    reaches = {name: _reach(name, mine) for name, mine in readers.items()}
+    for name, mine in readers.items():
+        found = _aggregated(_cut(tables, name, reaches, as_of), mine)
         rows = rows.left_join(found, KEY, rname=f"{name}_{{name}}")
     rows = rows.select(KEY, **{one.name: _filled(rows[one.name], one) for one in direct})
     rows = _combined(rows, [one for one in signals if one not in direct])
     return rows.select(KEY, *(one.name for one in signals))
+
+
+def prepare(
+    engine: Engine, tables: Mapping[str, RawTable], signals: tuple[Signal, ...], active_within: int | None = None
+) -> Callable[[datetime], pa.Table]:
+    """What `compute` gives, for one midnight after the other, translated for the engine once where it can be."""
+    rows_at = engine.at_any(lambda as_of: compute(tables, signals, as_of, active_within))
+
+    def rows_on(as_of: datetime) -> pa.Table:
+        _refuse_within_a_day(as_of)
+        return rows_at(as_of)
+
+    return rows_on
 
 
 def carried(tables: Mapping[str, RawTable], signals: tuple[Signal, ...], people: People) -> tuple[Signal, ...]:
@@ -55,23 +76,32 @@ def carried(tables: Mapping[str, RawTable], signals: tuple[Signal, ...], people:
     return tuple(there.values())
 
 
+def _refuse_within_a_day(as_of: datetime) -> None:
+    if as_of.time() != time():
+        raise ValueError(f"{as_of} is no midnight")
+
+
 def _tables_read(signals: tuple[Signal, ...]) -> list[str]:
     return list(dict.fromkeys(one.inputs[0] for one in signals if is_table(one.inputs[0])))
 
 
 def _reach(name: str, signals: list[Signal]) -> int | None:
-    if name in DERIVED and DERIVED[name].days is not None:
-        return DERIVED[name].days
     days = [one.days for one in signals]
-    return None if None in days else max(days)
+    furthest = None if None in days else max(days)
+    most = DERIVED[name].days if name in DERIVED else None
+    return min((limit for limit in (furthest, most) if limit is not None), default=None)
 
 
-def _cut(tables: Mapping[str, RawTable], name: str, days: int | None, as_of: datetime) -> ir.Table:
+def _cut(tables: Mapping[str, RawTable], name: str, reaches: Mapping[str, int | None], as_of: Instant) -> ir.Table:
     contract = CONTRACT[source_of(name)]
     # A look-back over a state (a subscription, an account) needs the rows that began before the window too.
-    known = as_known(tables[contract.name].rows, contract, as_of, days if contract.name == "usage" else None)
-    if name == "presence" and "user_id" not in tables["usage"].given:
-        known = people_counts(known)
+    known = as_known(tables[contract.name].rows, contract, as_of, reaches[name] if contract.name == "usage" else None)
+    counts_people = "usage" in tables and "user_id" not in tables["usage"].given
+    if name == "presence" and counts_people:
+        return counted_presence(known)
+    if name in OF_DAYS and not (counts_people and reaches.get("presence") == reaches[name]):
+        # Counts of people ride along for free only where the same pass over the days is taken for them too.
+        known = named_events(known)
     if name in DERIVED:
         return DERIVED[name].build(known)
     return named_events(known) if name == "usage" else known

@@ -18,6 +18,7 @@ import ibis.expr.types as ir
 
 KEY = "account_id"
 PEOPLE_EVENT = "active_users"
+HALF_A_YEAR = 182
 LEAST_AMOUNT = 0.01  # sums of money that differ by less are rounding
 People = Literal["named", "counted", "unknown"]
 
@@ -26,8 +27,9 @@ People = Literal["named", "counted", "unknown"]
 class Derived:
     """One derived table: the raw table it is made of, how, and the columns a data set must have for it.
 
-    `days` is how far back it looks; None: as far as its signals do, for rows that each belong to one day. `people` are
-    the ways of naming people, in a data set, that it can be made of.
+    It looks back as far as the signals asked for do, and never further than `days`: what its rows say of the time
+    before a window, the first use of something say, is only read by signals that look back all these days. `people`
+    are the ways of naming people, in a data set, that it can be made of.
     """
 
     source: str
@@ -47,11 +49,6 @@ def named_events(usage: ir.Table) -> ir.Table:
     return usage.filter(usage.event != PEOPLE_EVENT)
 
 
-def people_counts(usage: ir.Table) -> ir.Table:
-    """The rows that are a daily count of people: all that a source without names has to say about presence."""
-    return usage.filter(usage.event == PEOPLE_EVENT)
-
-
 def presence(usage: ir.Table) -> ir.Table:
     """One row per account and day with anyone active: how many people, counted by the source or by their names."""
     day = usage.mutate(day=usage.occurred_at.truncate("D"))
@@ -63,11 +60,24 @@ def presence(usage: ir.Table) -> ir.Table:
     )
 
 
+def counted_presence(usage: ir.Table) -> ir.Table:
+    """The same of a source without names: the rows that are a daily count of people are all it has to say."""
+    days = _days(usage).filter(lambda rows: rows.people > 0)
+    return days.select(KEY, people=days.people, age=days.people_age)
+
+
 def usage_days(usage: ir.Table) -> ir.Table:
-    """One row per account and day with an event: how many, and the days since the active day before."""
-    day = named_events(usage).mutate(day=lambda rows: rows.occurred_at.truncate("D"))
-    days = day.group_by(KEY, "day").aggregate(events=day.quantity.sum(), age=day.age.min())
-    return days.group_by(KEY).order_by("day").mutate(gap=lambda rows: rows.age.lag() - rows.age)
+    """One row per account and day with an event: how many, and the age of the day's last.
+
+    A day is wholly inside a window or wholly before it, because snapshots are seen from a midnight; so whatever a
+    window adds up is added up from days, of which there are far fewer than events.
+    """
+    return _days(usage).filter(lambda rows: rows.age.notnull()).select(KEY, "day", "events", "age")
+
+
+def usage_gaps(usage: ir.Table) -> ir.Table:
+    """One row per account and day with an event: its age, and the days since the active day before."""
+    return usage_days(usage).group_by(KEY).order_by("day").mutate(gap=lambda rows: rows.age.lag() - rows.age)
 
 
 def usage_kinds(usage: ir.Table) -> ir.Table:
@@ -107,20 +117,35 @@ def mrr_steps(subscriptions: ir.Table) -> ir.Table:
     return dated.filter((dated.day > dated.first_day) & (dated.step.abs() >= LEAST_AMOUNT))
 
 
+def _days(usage: ir.Table) -> ir.Table:
+    """One row per account and day with any row: one pass over the events for all that is told of days."""
+    day = usage.mutate(day=usage.occurred_at.truncate("D"))
+    counted = day.event == PEOPLE_EVENT
+    return day.group_by(KEY, "day").aggregate(
+        events=day.quantity.sum(where=~counted),
+        age=day.age.min(where=~counted),
+        people=day.quantity.max(where=counted),
+        people_age=day.age.max(where=counted),
+    )
+
+
 def _used_by(usage: ir.Table, what: str) -> ir.Table:
     return usage.group_by(KEY, what).aggregate(
         age=usage.age.min(),
         first_age=usage.age.max(),
+        age_before_28d=usage.age.min(where=usage.age > 28),
         events_28d=usage.quantity.sum(where=usage.age <= 28),
     )
 
 
+OF_DAYS = frozenset({"usage_days", "usage_gaps"})
 DERIVED: Mapping[str, Derived] = {
     "presence": Derived("usage", presence, frozenset({"event"}), people=frozenset({"named", "counted"})),
-    "usage_days": Derived("usage", usage_days, frozenset({"quantity"}), days=182),
-    "usage_kinds": Derived("usage", usage_kinds, frozenset({"event", "quantity"}), days=182),
+    "usage_days": Derived("usage", usage_days, frozenset({"quantity"})),
+    "usage_gaps": Derived("usage", usage_gaps, frozenset(), days=HALF_A_YEAR),
+    "usage_kinds": Derived("usage", usage_kinds, frozenset({"event", "quantity"}), days=HALF_A_YEAR),
     "usage_people": Derived(
-        "usage", usage_people, frozenset({"user_id", "quantity"}), days=182, people=frozenset({"named"})
+        "usage", usage_people, frozenset({"user_id", "quantity"}), days=HALF_A_YEAR, people=frozenset({"named"})
     ),
     "answers": Derived("surveys", answers, frozenset({"kind", "answered_at", "score"})),
     "unanswered": Derived("touches", unanswered, frozenset({"responded"})),

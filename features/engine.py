@@ -9,7 +9,8 @@ The selects of a mapping are written in DuckDB's SQL and translated for Spark, s
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from datetime import datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 
 from configs.errors import ConfigError, DataError
 from configs.settings import EngineSettings
+from features.cut import Instant
 from features.dataset import Dataset
 
 MAPPING_DIALECT = "duckdb"
@@ -42,16 +44,21 @@ NANOSECONDS = (pa.timestamp("ns"), pa.timestamp("ns", tz="UTC"))
 SPARK_TEXT = {"header": True, "inferSchema": True}
 
 
+RowsAt = Callable[[Instant], ir.Table]
+
+
 @dataclass(frozen=True)
 class Engine:
     """An open connection.
 
     `backend` runs expressions, `refusals` are what it raises for SQL or files it rejects, `view` names some files.
+    `at_any` makes of an expression that depends on an instant a function that gives its rows at any.
     """
 
     backend: Any
     refusals: tuple[type[Exception], ...]
     view: Callable[[str, list[str]], None]
+    at_any: Callable[[RowsAt], Callable[[datetime], pa.Table]]
 
     def select(self, sql: str) -> ir.Table:
         """The rows of a select in the mapping's dialect."""
@@ -84,7 +91,7 @@ def _duckdb(settings: EngineSettings) -> Engine:
     given = {name: limit for name, limit in limits.items() if limit is not None}
     backend = ibis.duckdb.connect(**given, temp_directory=str(Path(tempfile.gettempdir()) / "oarlock"))
     backend.raw_sql("set timezone = 'UTC'")
-    return Engine(backend, (duckdb.Error,), partial(_view_in_duckdb, backend))
+    return Engine(backend, (duckdb.Error,), partial(_view_in_duckdb, backend), partial(_at_any_in_duckdb, backend))
 
 
 def _view_in_duckdb(backend: Any, source: str, paths: list[str]) -> None:
@@ -92,6 +99,24 @@ def _view_in_duckdb(backend: Any, source: str, paths: list[str]) -> None:
         backend.read_csv(paths, table_name=source, sample_size=-1)
     else:
         backend.read_parquet(paths, table_name=source)
+
+
+def _at_any_in_duckdb(backend: Any, rows_at: RowsAt) -> Callable[[datetime], pa.Table]:
+    """Translated once, which takes longer than a small company's day: the instant is a macro, folded when planned."""
+
+    @ibis.udf.scalar.builtin
+    def seen_from() -> datetime: ...  # type: ignore[empty-body]
+
+    @cache
+    def query() -> str:
+        instant: Any = seen_from()
+        return str(ibis.to_sql(rows_at(instant), dialect=MAPPING_DIALECT))
+
+    def rows(as_of: datetime) -> pa.Table:
+        backend.raw_sql(f"create or replace temp macro seen_from() as timestamp '{as_of.isoformat()}'")
+        return backend.raw_sql(query()).to_arrow_table()
+
+    return rows
 
 
 def _spark(settings: EngineSettings) -> Engine:
@@ -104,7 +129,13 @@ def _spark(settings: EngineSettings) -> Engine:
     for name, value in {**SPARK_OPTIONS, **settings.options}.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()
-    return Engine(ibis.pyspark.connect(session), (PySparkException, pa.ArrowInvalid), partial(_view_in_spark, session))
+    refusals = (PySparkException, pa.ArrowInvalid)
+    return Engine(ibis.pyspark.connect(session), refusals, partial(_view_in_spark, session), _at_any_in_spark)
+
+
+def _at_any_in_spark(rows_at: RowsAt) -> Callable[[datetime], pa.Table]:
+    """Translated for each instant anew: next to a job of Spark it costs nothing."""
+    return lambda as_of: rows_at(as_of).to_pyarrow()
 
 
 def _view_in_spark(session: Any, source: str, paths: list[str]) -> None:

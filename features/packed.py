@@ -8,7 +8,6 @@ table over. Registry, feature service, `materialize` and `get_online_features` w
 # pyright: reportOptionalMemberAccess=false
 # (Feast types a view's source and the store's settings as optional; here both are always given)
 
-import hashlib
 import json
 import os
 import sqlite3
@@ -32,6 +31,8 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel
 from feast.types import Float64
 
+from features.online import Layout
+
 BUSY_SECONDS = 10
 IDS_A_QUERY = 900  # SQLite binds at most 999 values in old builds
 Written = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
@@ -49,20 +50,6 @@ class PackedEngineConfig(FeastConfigBaseModel):
     """The engine that materialises into the packed store."""
 
     type: Literal["features.packed.PackedEngine"] = "features.packed.PackedEngine"
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Which names stand where in a packed row of one view; another set of names is another table."""
-
-    view: str
-    numbers: tuple[str, ...]
-    categories: tuple[str, ...]
-
-    @property
-    def table(self) -> str:
-        names = hashlib.sha256(repr((self.numbers, self.categories)).encode()).hexdigest()[:8]
-        return f"{self.view}_{names}"
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from configs.settings import Settings
 from configs.state import State, read_json, write_json
 from features.account_facts import account_facts
 from features.catalogue import catalogue, signal_set
-from features.compute import carried, compute
+from features.compute import carried, prepare
 from features.dataset import Dataset, read_dataset
-from features.engine import open_engine
+from features.engine import Engine, open_engine
 from features.facts import write_facts
 from features.history import (
     Day,
@@ -34,6 +34,7 @@ from features.history import (
 from features.published import published_note
 from features.quality import judge_day, judge_schema, judge_sources, refuse_day
 from features.reading import Breach, RawTable, check_tables, clean, quarantine, read_tables, refuse
+from features.signals.declaration import Signal
 
 Progress = Callable[[str, int, int], None]
 
@@ -43,6 +44,7 @@ class Opened:
     """A data set opened for computing: its tables, what is wrong with them, what signals they carry, who is at risk."""
 
     dataset: Dataset
+    engine: Engine
     tables: Mapping[str, RawTable]
     breaches: tuple[Breach, ...]
     place: Edition
@@ -83,13 +85,22 @@ class Published:
     checks_reused: bool
 
 
+@dataclass(frozen=True)
+class _Computed:
+    """The snapshots of one day with their signals."""
+
+    as_of: datetime
+    rows: pa.Table
+
+
 def open_dataset(settings: Settings, state: State) -> Opened:
     """The data set with every row checked, or the bad ones set aside where the settings say so.
 
     Checks already passed on the very same bytes are not run again. Raises DataError for the first rule that rows break.
     """
     dataset = read_dataset(settings.data)
-    raw = read_tables(open_engine(settings.engine, dataset), dataset)
+    engine = open_engine(settings.engine, dataset)
+    raw = read_tables(engine, dataset)
     _refuse_unknown_risk_set(dataset, settings.label.active_within)
     passed = {"content": dataset.content_hash()}
     reused = state.checked.exists() and read_json(state.checked) == passed
@@ -104,7 +115,7 @@ def open_dataset(settings: Settings, state: State) -> Opened:
     telling = {name: table for name, table in kept.items() if name not in settings.label.answers_from}
     signals = carried(telling, catalogue(), dataset.mapped.people)
     place = edition(state.history, dataset, signals, settings.label.active_within)
-    return Opened(dataset, kept, breaches, place, reused, settings.label.active_within)
+    return Opened(dataset, engine, kept, breaches, place, reused, settings.label.active_within)
 
 
 def publish(settings: Settings, state: State, days: Days, progress: Progress) -> Published:
@@ -119,9 +130,10 @@ def publish(settings: Settings, state: State, days: Days, progress: Progress) ->
     if days.first and not again:
         raise DataError(f"No day from {days.first:%Y-%m-%d} on is one to compute again.", "Name a published day.")
     missing = sorted({*again, *(day for day in wanted if not is_complete(opened.place, day))})
-    for number, day in enumerate(missing):
-        progress(f"signals of {day:%Y-%m-%d}", number, len(missing) + 1)
-        _write(settings, opened, day, days)
+    rows_on = prepare(opened.engine, opened.tables, opened.place.signals, opened.active_within)
+    for number, as_of in enumerate(missing):
+        progress(f"signals of {as_of:%Y-%m-%d}", number, len(missing) + 1)
+        _write(settings, opened, days, _Computed(as_of, rows_on(as_of)))
     progress("online store", len(missing), len(missing) + 1)
     if _is_newest(state, days.as_of):
         _fill_online(settings, state, opened, days)
@@ -155,16 +167,11 @@ def _days_for_training(settings: Settings, opened: Opened, as_of: datetime) -> l
     return training_days(start, as_of, settings.snapshots.every)
 
 
-def _rows(opened: Opened, as_of: datetime) -> pa.Table:
-    rows = compute(opened.tables, opened.place.signals, as_of, opened.active_within).to_pyarrow()
+def _write(settings: Settings, opened: Opened, days: Days, computed: _Computed) -> None:
+    """Write one day, if it passes the gate or is forced."""
+    as_of, rows = computed.as_of, computed.rows
     if rows.num_rows == 0:
         raise DataError(f"No account is at risk on {as_of:%Y-%m-%d}.", "Choose an earlier day with --as-of.")
-    return rows
-
-
-def _write(settings: Settings, opened: Opened, as_of: datetime, days: Days) -> None:
-    """Compute one day and write it, if it passes the gate or is forced."""
-    rows = _rows(opened, as_of)
     day = describe_day(opened.place, as_of, rows)
     if days.is_judged(as_of):
         faults = _faults(settings, opened, day, rows)
@@ -188,6 +195,18 @@ def _is_newest(state: State, as_of: datetime) -> bool:
     return not state.published.exists() or as_of >= datetime.fromisoformat(read_json(state.published)["as_of"])
 
 
+def _views(place: Edition) -> list[dict[str, Any]]:
+    """Which names stand where in the rows of each view (see `online.Layout`), for whoever reads them without Feast."""
+
+    def names(signals: tuple[Signal, ...], kind: str) -> list[str]:
+        return [one.name for one in signals if one.kind == kind]
+
+    return [
+        {"view": family, "numbers": names(signals, "number"), "categories": names(signals, "category")}
+        for family, signals in place.families.items()
+    ]
+
+
 def _fill_online(settings: Settings, state: State, opened: Opened, days: Days) -> None:
     from features.store import apply_declarations, materialise, open_store, retire
 
@@ -198,6 +217,7 @@ def _fill_online(settings: Settings, state: State, opened: Opened, days: Days) -
         "written": version_of(place, as_of),
         "signal_set": signal_set(place.signals),
         "signals": [one.name for one in place.signals],
+        "views": _views(place),
         "stages": settings.stages.model_dump(),
     }
     unchanged = state.published.exists() and read_json(state.published) == note and state.facts.exists()

@@ -4,12 +4,14 @@ Every error answers `{"error": {"code", "message", "hint"}}`.
 """
 
 import logging
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -42,6 +44,8 @@ def create_app(desk: Callable[[], Desk]) -> FastAPI:
             OarlockError: _refused,
             HTTPException: _not_served,
             RequestValidationError: _not_understood,
+            DBAPIError: _database_down,
+            sqlite3.Error: _database_down,
             Exception: _broken,
         },
     )
@@ -99,6 +103,12 @@ async def _not_understood(_: Request, problem: Any) -> Response:
     what = "is not known" if first["type"] == "extra_forbidden" else first["msg"][:1].lower() + first["msg"][1:]
     more = f" (and {len(others)} more)" if others else ""
     return _error(422, "invalid", f"{where}: {what}{more}.", "GET /v1/openapi.json says what may be asked.")
+
+
+async def _database_down(_: Request, problem: Any) -> Response:
+    LOG.error("a database could not be used", exc_info=problem)
+    message = "The database that holds what was said and served cannot be used now."
+    return _error(503, "database_down", message, "Try again; POST /v1/score goes on without it.")
 
 
 async def _broken(_: Request, problem: Any) -> Response:

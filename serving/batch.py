@@ -8,6 +8,7 @@ import pandas as pd
 
 from configs.errors import NotReady
 from features.history import KEY, accounts_on, is_complete
+from features.online import values_of
 from features.publish import published_edition
 from features.store import open_store, read_history
 from serving.engine import Engine, Signals
@@ -32,5 +33,6 @@ def score_day(
     # Feast answers for an account that left with the last signals it had: they are known, but not of this day.
     before = np.where(values.notna().any(axis=1), np.datetime64(day) - 1, np.datetime64("NaT"))
     known = np.where([one in there for one in asked], np.datetime64(day), before)
-    reply = engine.reply(Signals(asked, values, known, day), most_drivers)
+    categories = {one.name for one in place.signals if one.kind == "category"}
+    reply = engine.reply(Signals(asked, values_of(values, categories), known, day), most_drivers)
     return {**reply, "scores": sorted(reply["scores"], key=lambda one: -one["risk"])}

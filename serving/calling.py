@@ -54,7 +54,7 @@ def _candidates(desk: Desk, places: np.ndarray, values: np.ndarray) -> Iterator[
 
 def _candidate(
     desk: Desk, score: dict[str, Any] | None, about: AccountFacts, value: float, mark: str | None
-) -> Candidate:  # fmt: skip
+) -> Candidate:
     one = Candidate(about.account_id, about.owner, value)
     if score is None:
         return _but(one, "not_scored", "it was published, and is not there any more")

@@ -11,15 +11,16 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from configs.errors import NotReady, RequestError
+from features.online import Columns, Values
 from features.past_rows import PastRows, read_past_rows
 from features.published import edition_folder, published_as_of
+from serving.bundle import Bundle
 from serving.change import Change, Sides, change
 from serving.desk import Desk
 from serving.requests import ChangeRequest
-from training.model import encode
+from serving.scoring import encoded
 
 SIGNALS_NAMED = 5
 SMALLEST = 1e-12
@@ -186,13 +187,22 @@ def _of(rows: PastRows, ids: Sequence[str]) -> dict[str, list[Any]]:
     return {name: [column[at] for at in chosen] for name, column in rows.columns.items()}
 
 
-def _shares(model: Any, rows: Mapping[str, list[Any]], names: Sequence[str]) -> np.ndarray:
+def _shares(model: Bundle, rows: Mapping[str, list[Any]], names: Sequence[str]) -> np.ndarray:
     """Each signal's share of the margin that a model gives to rows, in the columns of `names`."""
-    matrix = encode(pd.DataFrame(rows), model.inputs)
+    matrix = encoded(model, _values(model, rows))
     column = {name: at for at, name in enumerate(names)}
     shares = np.zeros((len(matrix), len(names)))
     shares[:, [column[name] for name in model.names]] = model.contributions(matrix)
     return shares
+
+
+def _values(model: Bundle, rows: Mapping[str, list[Any]]) -> Values:
+    """The signals that a model reads, from a list per signal."""
+    words = [name for name in model.names if name in model.categories]
+    numbers = [name for name in model.names if name not in model.categories]
+    columns = Columns({name: at for at, name in enumerate(numbers)}, {name: at for at, name in enumerate(words)})
+    matrix = np.array([rows[name] for name in numbers], dtype="float64").T
+    return Values(columns, matrix, list(zip(*(rows[name] for name in words), strict=True)) or [()] * len(matrix))
 
 
 def _refuse_unknown_horizon(model: Any, horizon: int) -> None:

@@ -17,6 +17,7 @@ from configs.errors import ConfigError, NotReady
 from serving.tables import METADATA, SCHEMA
 
 BUSY_SECONDS = 5
+OVERWRITTEN = "pragma secure_delete=on"  # what is deleted is overwritten, not only taken off the books
 ONE_AT_A_TIME = 0x6F61726C  # any number, as long as nothing else locks it: "oarl"
 Step = Callable[[sql.Connection], None]
 # Step n brings a database of number n - 1 to number n.
@@ -67,6 +68,7 @@ def _engine(where: Path | str, survives: str) -> sql.Engine:
 def _write_ahead(connection: Any, survives: str) -> None:
     # Readers do not wait for the writer, and a killed process loses nothing that was committed.
     connection.execute("pragma journal_mode=wal")
+    connection.execute(OVERWRITTEN)
     connection.execute(f"pragma synchronous={'full' if survives == 'power_cut' else 'normal'}")
 
 

@@ -62,9 +62,9 @@ class Desk:
     def now(self) -> datetime:
         return self.engine.clock()
 
-    def marks(self) -> dict[str, str]:
-        """What people marked accounts as, as of today."""
-        return self.said.marks(self.now().date())
+    def marks(self, account_ids: Sequence[str] | None = None) -> dict[str, str]:
+        """What people marked accounts as, of these or of all, as of today."""
+        return self.said.marks(self.now().date(), account_ids)
 
     def play(self, score: dict[str, Any], about: AccountFacts | None, mark: str | None) -> Suggestion | None:
         """What to do about the driver that raises a risk most; None where nothing does."""

@@ -3,48 +3,65 @@
 The champion is held in one reference that is replaced as a whole: a reply reads it once, so it never mixes two models.
 """
 
+import logging
 import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from configs.errors import NotReady, StoreDown
+from configs.errors import NoChampion, NotReady, PromotionRefused, StoreDown
 from configs.settings import Settings
-from configs.state import State
-from features.publish import published_edition
-from features.published import published_as_of
-from features.store import online_views, open_store, read_online
+from configs.state import State, read_json
+from features.online import Columns, OnlineReader, Values
+from serving.bundle import Bundle, load_bundle
+from serving.kernel import Kernel
 from serving.ledger import open_ledger
-from serving.scoring import Scores, bands, by_horizon, cuts_of, drivers, score
+from serving.pointer import read_pointer
+from serving.scoring import Scores, bands, by_horizon, cuts_of, drivers, encoded, score
 from serving.writer import LedgerWriter
-from training.model import ChurnModel, encode
-from training.registry import CHAMPION, Version, open_registry
+from training.registry import CHAMPION, Version
 
+LOG = logging.getLogger("oarlock.engine")
 UNKNOWN, GONE = "unknown_account", "no_running_subscription"
 
 
 @dataclass(frozen=True)
 class Champion:
-    """The model that answers now and the version it is."""
+    """The model that answers now, as a bundle, and the version it is."""
 
-    model: ChurnModel
+    model: Bundle
     version: Version
 
 
 @dataclass(frozen=True)
 class Signals:
-    """Signals of some accounts as they were found: `values` a row per account asked for, `as_of` their age."""
+    """Signals of some accounts as they were found: `values` a row per account asked for, `as_of` their age.
+
+    Where families were found apart, `stamps` has the age of each and `as_of` is the oldest of them.
+    """
 
     account_ids: list[str]
-    values: pd.DataFrame
+    values: Values
     as_of: np.ndarray
     published: datetime
+    stamps: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def newest(self) -> np.ndarray:
+        """The age of the newest family of each account."""
+        return reduce(np.fmax, self.stamps.values(), self.as_of)
+
+    def take(self, rows: list[int]) -> "Signals":
+        """The signals of these rows."""
+        ids, stamps = [self.account_ids[i] for i in rows], {name: one[rows] for name, one in self.stamps.items()}
+        return replace(self, account_ids=ids, values=self.values.take(rows), as_of=self.as_of[rows], stamps=stamps)
 
 
 @dataclass(frozen=True)
@@ -64,22 +81,31 @@ class Engine:
         self.settings, self.state, self.clock = settings, state, clock
         self.ledger = open_ledger(settings, state)
         self.writer: LedgerWriter | None = None
-        self._registry = open_registry(state, settings.name)
+        self.reader = OnlineReader(state)
+        self.refused: Mapping[str, Any] | None = None
         self._champion: Champion | None = None
-        self._store: Any = None
-        self._views: tuple[int, list[Any]] | None = None
-        self._opening = threading.Lock()
-        self._models: dict[int, ChurnModel] = {}
+        self._tried: tuple[int, Path] | None = None
+        self._swapping = threading.Lock()
 
     def refresh(self) -> Champion:
-        """Look up the alias and swap the champion if it moved; raises NoChampion where none was promoted."""
-        version = self._registry.champion()
-        current = self._champion
-        if current is None or current.version.number != version.number:
-            model = self._registry.load(version)
-            _ = model.booster  # parsed before the swap, not in the first request after it
-            self._champion = current = Champion(model, version)
-        return current
+        """Swap the champion if the pointer moved; raises NoChampion where none was promoted.
+
+        A version that does not give its own sample the risks it must is not taken up: the one before stays, `refused`
+        says why, and only where there is none before is PromotionRefused raised.
+        """
+        with self._swapping:
+            try:
+                written = self.state.champion.stat().st_mtime_ns
+                pointer = read_pointer(self.state)
+            except (FileNotFoundError, NoChampion):
+                self._champion = self._tried = None
+                raise NoChampion("No model has been promoted yet.", "Run `oarlock promote`.") from None
+            if self._tried != (written, pointer.folder):
+                self._take_up(pointer)
+                self._tried = (written, pointer.folder)
+            if self._champion is None:
+                raise PromotionRefused("The promoted version cannot be scored.", "Look at the log, promote another.")
+            return self._champion
 
     def champion(self) -> Champion:
         """The model that answers now; raises NoChampion where none was promoted."""
@@ -87,24 +113,25 @@ class Engine:
 
     def ready(self) -> None:
         """Raise NotReady with the reason where no risk could be given."""
-        champion = self.champion()
-        place, _ = published_edition(self.state)
-        _refuse_missing_signals(champion.model, [one.name for one in place.signals])
+        _refuse_missing_signals(self.champion().model, self.reader.published().columns)
+        self.look_up([])
 
     def look_up(self, account_ids: list[str]) -> Signals:
-        """The published signals of these accounts."""
-        # Not the whole edition: hashing every declaration has no place in a request.
-        published = published_as_of(self.state)
+        """The published signals of these accounts, in one read.
+
+        Raises NotReady where nothing was published, StoreDown where the store cannot be read.
+        """
         try:
-            found = read_online(self._open_store(), account_ids, self._published_views())
+            found = self.reader.read(account_ids)
         except (OSError, sqlite3.Error) as problem:
             raise StoreDown(f"The store of signals cannot be read: {problem}.", "Mend it, or publish again.") from None
-        return Signals(account_ids, found.values, found.as_of, published)
+        families = [one.view for one in self.reader.published().layouts]
+        stamps = dict(zip(families, found.stamps.T, strict=True))
+        return Signals(account_ids, found.values, found.as_of, found.published, stamps)
 
     def found(self, account_ids: list[str]) -> Found:
         """What the champion makes of these accounts; raises NoChampion or NotReady where no risk can be given."""
-        champion = self.champion()
-        return self._judge(champion, self.look_up(account_ids))
+        return self._judge(self.champion(), self.look_up(account_ids))
 
     def told(self, found: Found, most_drivers: int | None) -> dict[str, Any]:
         """Risks with drivers for the accounts found, reasons for the others."""
@@ -137,46 +164,50 @@ class Engine:
     def survey(self, account_ids: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """The risks of accounts within every horizon, NaN where there is none, and the matrix they came from."""
         champion, signals = self.champion(), self.look_up(account_ids)
-        _refuse_missing_signals(champion.model, list(signals.values.columns))
-        matrix = encode(signals.values, champion.model.inputs)
-        risks = champion.model.risks_within(matrix)
-        there = signals.as_of >= np.datetime64(signals.published)
-        return np.where(there[:, None], risks, np.nan), matrix
+        _refuse_missing_signals(champion.model, signals.values.columns)
+        matrix = encoded(champion.model, signals.values)
+        there = signals.newest >= np.datetime64(signals.published)
+        return np.where(there[:, None], champion.model.risks_within(matrix), np.nan), matrix
 
-    def model_of(self, number: int) -> ChurnModel:
-        """The model of a version; raises NotReady where it is gone."""
+    def model_of(self, number: int) -> Bundle:
+        """The model of a version that was ever promoted; raises NotReady where it is gone."""
         champion = self.champion()
         if champion.version.number == number:
             return champion.model
-        if number not in self._models:
-            self._models[number] = self._registry.load(self._registry.get(number))
-        return self._models[number]
+        folder = self.state.bundles / str(number)
+        if not folder.exists():
+            raise NotReady(f"There is no bundle of version {number}.", "Only promoted versions have one.")
+        return load_bundle(folder, Kernel(self.state.compiled))
+
+    def standing(self) -> dict[str, Any]:
+        """Which model answers now, and which version was refused since, if one was."""
+        return {**describe(self.champion()), "refused": self.refused}
 
     def models(self) -> dict[str, Any]:
         """Every registered version, newest first."""
-        known = [(one, self.model_of(one.number)) for one in self._registry.versions()]
-        told = [
-            {
-                "version": one.number,
-                "alias": one.alias,
-                "horizons": list(model.calibrator.horizons),
-                "label_hash": model.identity["label"],
-                "signal_set": model.identity["signal_set"],
-            }
-            for one, model in known
-        ]
-        return {"name": self._registry.name, "models": told}
+        return (
+            read_json(self.state.models) if self.state.models.exists() else {"name": self.settings.name, "models": []}
+        )
+
+    def _take_up(self, pointer: Any) -> None:
+        self.refused = pointer.refused
+        current = self._champion
+        if current and current.version.number == pointer.version.number:
+            return
+        try:
+            self._champion = Champion(load_bundle(pointer.folder, Kernel(self.state.compiled)), pointer.version)
+        except PromotionRefused as problem:
+            self.refused = {"version": pointer.version.number, "reason": problem.message}
+            LOG.error("version %s is refused, the one before stays: %s", pointer.version.number, problem)
+            return
+        LOG.info("version %s answers now", pointer.version.number)
 
     def _judge(self, champion: Champion, signals: Signals) -> Found:
-        _refuse_missing_signals(champion.model, list(signals.values.columns))
+        _refuse_missing_signals(champion.model, signals.values.columns)
         reasons = _not_scored(signals)
-        keep = [i for i, account_id in enumerate(signals.account_ids) if account_id not in reasons]
-        kept = replace(
-            signals,
-            account_ids=[signals.account_ids[i] for i in keep],
-            values=signals.values.iloc[keep].reset_index(drop=True),
-            as_of=signals.as_of[keep],
-        )
+        kept = signals
+        if reasons:
+            kept = signals.take([i for i, one in enumerate(signals.account_ids) if one not in reasons])
         return Found(champion, kept, score(champion.model, kept.values), reasons)
 
     def _scored(
@@ -184,19 +215,21 @@ class Engine:
     ) -> list[dict[str, Any]]:
         cut, ids = bands(scores.risks, cuts_of(scores.model, self.settings.bands)), found.account_ids
         oldest = [np.datetime64(asked_at - timedelta(days=self._limit(one))) for one in scores.families]
-        stale = [[f for f, limit in zip(scores.families, oldest, strict=True) if at < limit] for at in found.as_of]
+        ages = np.column_stack([found.stamps.get(one, found.as_of) for one in scores.families])
+        stale, gaps = ages < np.array(oldest), scores.missing
+        as_of = np.datetime_as_string(found.as_of, unit="s").tolist()
         return [
             {
                 "account_id": ids[row],
-                "status": "stale" if stale[row] else "partial" if scores.missing[row].any() else "scored",
-                "stale_families": stale[row],
-                "missing_families": [f for f, gap in zip(scores.families, scores.missing[row], strict=True) if gap],
+                "status": "stale" if stale[row].any() else "partial" if gaps[row].any() else "scored",
+                "stale_families": _where(stale[row], scores.families),
+                "missing_families": _where(gaps[row], scores.families),
                 "risk": float(scores.risks[row]),
                 "risks": by_horizon(scores, row),
                 "band": cut[row],
                 "revenue": _revenue(found.values, row, float(scores.risks[row])),
                 **drivers(scores, row, most_drivers),
-                "signals_as_of": str(found.as_of[row].astype("datetime64[s]")),
+                "signals_as_of": as_of[row],
                 "causal": False,
             }
             for row in range(len(ids))
@@ -207,18 +240,9 @@ class Engine:
         serving = self.settings.serving
         return serving.stale_after.get(family, serving.stale_after_days)
 
-    def _published_views(self) -> list[Any]:
-        """The store's views, looked up again after every publish."""
-        written = self.state.published.stat().st_mtime_ns
-        if self._views is None or self._views[0] != written:
-            self._views = (written, online_views(self._open_store()))
-        return self._views[1]
 
-    def _open_store(self) -> Any:
-        with self._opening:
-            if self._store is None:
-                self._store = open_store(self.state, self.settings.name)
-        return self._store
+def _where(holds: np.ndarray, families: tuple[str, ...]) -> list[str]:
+    return [families[place] for place in np.flatnonzero(holds)]
 
 
 def describe(champion: Champion) -> dict[str, Any]:
@@ -235,26 +259,27 @@ def describe(champion: Champion) -> dict[str, Any]:
     }
 
 
-def _refuse_missing_signals(model: ChurnModel, there: list[str]) -> None:
-    missing = sorted(set(model.names) - set(there))
-    if missing:
-        raise NotReady(
-            f"The champion needs the signal '{missing[0]}', which is not published.",
-            "Run `oarlock publish`, or promote a model trained on the signals there are.",
-        )
+def _refuse_missing_signals(model: Bundle, columns: Columns) -> None:
+    if columns.names >= model.known_names:
+        return
+    missing = min(model.known_names - columns.names)
+    raise NotReady(
+        f"The champion needs the signal '{missing}', which is not published.",
+        "Run `oarlock publish`, or promote a model trained on the signals there are.",
+    )
 
 
 def _not_scored(signals: Signals) -> dict[str, str]:
     """Why accounts have no risk: nobody knows them, or they had no subscription when signals were last published."""
     unknown = np.isnat(signals.as_of)
-    gone = ~unknown & (signals.as_of < np.datetime64(signals.published))
+    gone = ~unknown & (signals.newest < np.datetime64(signals.published))
     pairs = zip(signals.account_ids, unknown, gone, strict=True)
     return {one: UNKNOWN if is_unknown else GONE for one, is_unknown, is_gone in pairs if is_unknown or is_gone}
 
 
-def _revenue(values: pd.DataFrame, row: int, risk: float) -> dict[str, float | None]:
-    mrr: Any = values["mrr"].iat[row] if "mrr" in values else None
-    return {"mrr": None, "at_risk": None} if pd.isna(mrr) else {"mrr": float(mrr), "at_risk": float(mrr) * risk}
+def _revenue(values: Values, row: int, risk: float) -> dict[str, float | None]:
+    mrr: Any = values.value("mrr", row) if "mrr" in values.columns.numbers else None
+    return {"mrr": mrr, "at_risk": None if mrr is None else mrr * risk}
 
 
 def _source(champion: Champion, given_at: datetime, request_id: str) -> Mapping[str, Any]:

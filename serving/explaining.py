@@ -13,7 +13,8 @@ def explain(desk: Desk, account_ids: Sequence[str], request_id: str) -> dict[str
     found = desk.engine.found(list(dict.fromkeys(account_ids)))
     reply = desk.engine.told(found, None)
     desk.engine.record(found.champion, reply["scores"], request_id)
-    facts, marks = desk.facts.of([one["account_id"] for one in reply["scores"]]), desk.marks()
+    ids = [one["account_id"] for one in reply["scores"]]
+    facts, marks = desk.facts.of(ids), desk.marks(ids)
     there = desk.portfolios.now()
     peers = there.peers if isinstance(there, Portfolio) else None
     explained = []

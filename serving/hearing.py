@@ -14,7 +14,7 @@ def hear_feedback(desk: Desk, said: FeedbackRequest) -> dict[str, Any]:
         "id": desk.said.keep_feedback(said, at),
         "account_id": said.account_id,
         "verdict": said.verdict,
-        "mark": desk.marks().get(said.account_id),
+        "mark": desk.marks([said.account_id]).get(said.account_id),
         "received_at": at.isoformat(),
     }
 

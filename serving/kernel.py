@@ -5,6 +5,7 @@
 
 import ctypes
 import hashlib
+import os
 import subprocess
 import sys
 import threading
@@ -23,6 +24,7 @@ ENTRY = "oarlock_walk"
 POINTERS = (*KINDS.values(), *["float64"] * 8)
 COUNTS = 7  # trees, nodes, words, nodes of the largest tree, signals, rows, whether rows walk alone
 STRETCH = 512  # rows for which a tree's terms are worked out once
+SMALLEST = float(np.float32(1e-35))
 ALONE = 3  # up to so many rows are faster one by one
 
 
@@ -30,7 +32,7 @@ class Kernel:
     """The walks as machine code, and what they need besides the trees."""
 
     def __init__(self, folder: Path) -> None:
-        """Load the machine code kept in `folder`; where none of this version is there yet it is made, in seconds."""
+        """Load the machine code; where none of this version is there yet it is made, in seconds."""
         self._walk, self._engine = _load(compiled(folder))
         self._points, self._weights = quadrature()
         self._kept = ctypes.c_void_p()  # where numba's convention puts a result (None) and an exception (never)
@@ -43,6 +45,8 @@ class Kernel:
         The figures of LightGBM's `pred_contrib`, to rounding. `matrix` holds float64 in the order of the signals.
         """
         shares = np.zeros(matrix.shape)
+        # LightGBM takes what is as small as this for 0 before its trees see it.
+        matrix = np.where(np.abs(matrix) <= SMALLEST, 0.0, matrix)
         if len(matrix) <= ALONE:
             self._run(trees, np.ascontiguousarray(matrix, dtype="float64"), shares, alone=True)
             return shares
@@ -88,13 +92,20 @@ def quadrature() -> tuple[np.ndarray, np.ndarray]:
 
 
 def compiled(folder: Path) -> Path:
-    """The file of machine code for this processor and this version of the walks, made where it is not there yet."""
-    rooms = Path(__file__).parent
-    sources = b"".join((rooms / name).read_bytes() for name in ("trees.py", "walks.py", "compiling.py"))
+    """The file of machine code for this processor and this version of the walks, made where it is not there yet.
+
+    It is kept beside the code, as Python keeps its own, and in `folder` where the code cannot be written to.
+    """
+    room = Path(__file__).parent
+    sources = b"".join((room / name).read_bytes() for name in ("trees.py", "walks.py", "compiling.py"))
     made_with = (version("numba"), version("llvmlite"), llvm.get_host_cpu_name(), _features())
-    file = folder / f"walk-{hashlib.sha256(sources + repr(made_with).encode()).hexdigest()[:16]}.o"
-    if not file.exists():
-        subprocess.run([sys.executable, "-m", "serving.compiling", str(file.resolve())], check=True, cwd=rooms.parent)
+    name = f"walk-{hashlib.sha256(sources + repr(made_with).encode()).hexdigest()[:16]}.o"
+    beside = room / "__pycache__"
+    for place in (beside, folder):
+        if (place / name).exists():
+            return place / name
+    file = (beside if os.access(room, os.W_OK) else folder) / name
+    subprocess.run([sys.executable, "-m", "serving.compiling", str(file.resolve())], check=True, cwd=room.parent)
     return file
 
 

@@ -31,7 +31,7 @@ def list_accounts(desk: Desk, portfolio: Portfolio, asked: AccountsQuery) -> dic
 def risk_of(desk: Desk, account_id: str, day: date | None, request_id: str) -> dict[str, Any]:
     """One account: its risk now or on a past day, and where it stands. Raises RequestError (404) for nobody's id."""
     reply = last_known.as_of(desk, [account_id], day) if day else last_known.score(desk, [account_id], 3, request_id)
-    about, mark = desk.facts.of([account_id]).get(account_id), desk.marks().get(account_id)
+    about, mark = desk.facts.of([account_id]).get(account_id), desk.marks([account_id]).get(account_id)
     if day and about:  # who it is has not changed since; where it stands has
         about = replace(about, stage=None, renews_at=None)
     (score,) = reply["scores"] or [None]

@@ -70,6 +70,19 @@ class Model(Reply):
     signal_set: Annotated[str, _is("The signals it was made from.", "0c8a7f3e21bd")]
 
 
+class Refused(Reply):
+    """A version that was promoted and not taken up."""
+
+    version: ModelVersion
+    reason: Annotated[str, _is("Why.", "The bundle does not give its sample the risks it was made with.")]
+
+
+class ModelReply(Model):
+    """The model that answers now, and the version that was promoted since and refused."""
+
+    refused: Annotated[Refused | None, _is("Null where none was.", None)]
+
+
 Answering = Annotated[Model, _is("Which model gave the risks.", {"name": "oarlock", "version": 3})]
 
 
@@ -405,7 +418,7 @@ class LeftOut(Reply):
     owner: Owner
     value: Annotated[float, _is("What the call is expected to be worth.", 640.0)]
     why_not: Annotated[WhyNot, _is("Why it was left out.", "over_capacity")]
-    because: Annotated[str, _is("In words.", "csm-3 can call 10, and they are worth more")]
+    because: Annotated[str, _is("In words.", "csm-3 has 10 calls that are worth more")]
 
 
 class WorkListReply(Reply):

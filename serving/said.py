@@ -44,10 +44,12 @@ class Said:
         with self.ledger.engine.begin() as connection:
             connection.execute(OUTCOMES.insert(), rows)
 
-    def marks(self, on: date) -> dict[str, str]:
-        """The mark of each account that has one on this day; the last word counts."""
+    def marks(self, on: date, account_ids: Sequence[str] | None = None) -> dict[str, str]:
+        """The mark of each account (of these, or of all) that has one on this day; the last word counts."""
         spoken = sql.or_(FEEDBACK.c.mark.is_not(None), FEEDBACK.c.unmark)
         rows = sql.select(FEEDBACK.c.account_id, FEEDBACK.c.mark, FEEDBACK.c.mark_until, FEEDBACK.c.unmark)
+        if account_ids is not None:
+            rows = rows.where(FEEDBACK.c.account_id.in_([one for one in account_ids if "\0" not in one]))
         found: dict[str, str] = {}
         with self.ledger.engine.connect() as connection:
             for account_id, mark, until, unmark in connection.execute(rows.where(spoken).order_by(FEEDBACK.c.id)):

@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from configs.settings import BandSettings
-from training.model import EVERYONE, ChurnModel, Input, encode
+from features.online import Columns, Values
+from serving.bundle import Bundle
+from training.model import EVERYONE, SEGMENT
+
+BANDS = ("low", "watch", "high", "critical")
 
 
 @dataclass(frozen=True)
@@ -20,8 +23,8 @@ class Scores:
     `points_per_share` have the shape (rows, horizons). What names no horizon is that of the main one.
     """
 
-    model: ChurnModel
-    values: pd.DataFrame
+    model: Bundle
+    values: Values
     matrix: np.ndarray
     shares: np.ndarray
     risks_within: np.ndarray
@@ -46,14 +49,14 @@ class Scores:
         """Every signal's points of the risk within this horizon, shape (rows, inputs)."""
         return self.shares * self.points_per_share[:, [self.model.calibrator.column(horizon_days)]]
 
-    @cached_property
+    @property
     def families(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(one.family for one in self.model.inputs))
+        return tuple(self.members)
 
     @cached_property
-    def members(self) -> dict[str, list[int]]:
+    def members(self) -> Mapping[str, list[int]]:
         """The columns of each family."""
-        return {f: [i for i, one in enumerate(self.model.inputs) if one.family == f] for f in self.families}
+        return _members(self.model)
 
     @cached_property
     def family_points(self) -> np.ndarray:
@@ -63,22 +66,22 @@ class Scores:
     @cached_property
     def missing(self) -> np.ndarray:
         """Whether a row has no value at all in a family, shape (rows, families)."""
-        gaps = self.values[self.model.names].isna().to_numpy()
+        gaps = np.isnan(self.matrix)
         return np.column_stack([gaps[:, columns].all(axis=1) for columns in self.members.values()])
 
 
-def score(model: ChurnModel, values: pd.DataFrame, threads: int = 1) -> Scores:
-    """The risks of the rows of `values` (a column per signal) with what they are made of, from one pass over the trees.
+def score(model: Bundle, values: Values, threads: int = 1) -> Scores:
+    """The risks of these accounts with what they are made of, from one pass over the trees.
 
     A point is phi * (g(m) - g(b0)) / (m - b0): TreeSHAP's share of the margin m, carried through the calibrator g of a
     horizon so that sign and order stay and the sum is risk - base. Raises KeyError where `values` lacks a signal of the
     model.
     """
-    return score_matrix(model, values, encode(values, model.inputs), threads)
+    return score_matrix(model, values, encoded(model, values), threads)
 
 
-def score_matrix(model: ChurnModel, values: pd.DataFrame, matrix: np.ndarray, threads: int = 1) -> Scores:
-    """The same for rows that are the model's matrix already."""
+def score_matrix(model: Bundle, values: Values, matrix: np.ndarray, threads: int = 1) -> Scores:
+    """The risks of the rows of a matrix that was encoded already; `values` are what is told of them."""
     shares, offsets = model.contributions(matrix, threads), model.offsets(matrix)
     steps, base_margins = shares.sum(axis=1), np.full(len(matrix), model.base_margin)
     return Scores(
@@ -92,6 +95,38 @@ def score_matrix(model: ChurnModel, values: pd.DataFrame, matrix: np.ndarray, th
     )
 
 
+def encoded(model: Bundle, values: Values) -> np.ndarray:
+    """The model's matrix, shape (rows, inputs), float64: numbers as they are, categories as codes, NaN for missing.
+
+    A category never seen in training counts as missing. Raises KeyError where a signal is not there.
+    """
+    to, taken, codes = _order(model, values.columns)
+    matrix = np.empty((len(values), len(model.inputs)))
+    matrix[:, to] = values.numbers[:, taken]
+    for column, place, code in codes:
+        matrix[:, column] = [code.get(words[place], np.nan) for words in values.words]
+    return matrix
+
+
+@lru_cache(maxsize=16)
+def _order(model: Bundle, columns: Columns) -> tuple[list[int], list[int], list[tuple[int, int, dict]]]:
+    """Which column of the matrix takes which number, and which takes which word by which codes."""
+    numbers = [(to, columns.numbers[one.name]) for to, one in enumerate(model.inputs) if one.kind == "number"]
+    codes = [
+        (to, columns.categories[one.name], {word: float(code) for code, word in enumerate(one.categories)})
+        for to, one in enumerate(model.inputs)
+        if one.kind != "number"
+    ]
+    return [to for to, _ in numbers], [taken for _, taken in numbers], codes
+
+
+@lru_cache(maxsize=16)
+def _members(model: Bundle) -> dict[str, list[int]]:
+    inputs = model.inputs
+    families = dict.fromkeys(one.family for one in inputs)
+    return {family: [i for i, one in enumerate(inputs) if one.family == family] for family in families}
+
+
 def by_horizon(scores: Scores, row: int) -> dict[str, float]:
     """The risk of a row within every horizon, in days."""
     return {
@@ -102,11 +137,10 @@ def by_horizon(scores: Scores, row: int) -> dict[str, float]:
 
 def bands(risks: np.ndarray, cuts: BandSettings) -> list[str]:
     """The band of each risk."""
-    names = ("low", "watch", "high", "critical")
-    return [names[i] for i in np.searchsorted([cuts.watch, cuts.high, cuts.critical], risks, side="right")]
+    return [BANDS[i] for i in np.searchsorted([cuts.watch, cuts.high, cuts.critical], risks, side="right")]
 
 
-def cuts_of(model: ChurnModel, settings: BandSettings) -> BandSettings:
+def cuts_of(model: Bundle, settings: BandSettings) -> BandSettings:
     """The cuts that a model's risks are banded by: its own where it was released with some, else the settings'."""
     return BandSettings(**model.bands) if model.bands else settings
 
@@ -140,22 +174,21 @@ def _driver(scores: Scores, row: int, family: int) -> dict[str, Any]:
 
 def _signal(scores: Scores, row: int, column: int) -> dict[str, Any]:
     one = scores.model.inputs[column]
-    segment = scores.values["segment"].iat[row] if "segment" in scores.values else None
-    typical = scores.model.typical.get(str(segment), scores.model.typical[EVERYONE])
     return {
         "name": one.name,
         "label": one.label,
-        "value": _plain(scores.values[one.name].iat[row], one),
+        "value": scores.values.value(one.name, row),
         "unit": one.unit,
-        "typical": typical[one.name],
+        "typical": _typical(scores, row)[one.name],
         "points": float(scores.points[row, column]),
     }
 
 
-def _plain(value: Any, one: Input) -> float | str | None:
-    if pd.isna(value):
-        return None
-    return float(value) if one.kind == "number" else str(value)
+def _typical(scores: Scores, row: int) -> Mapping[str, Any]:
+    """The usual values of the row's segment, of everyone where it is not known."""
+    typical, columns = scores.model.typical, scores.values.columns
+    segment = scores.values.value(SEGMENT, row) if SEGMENT in columns.categories else None
+    return typical.get(str(segment), typical[EVERYONE])
 
 
 def _text(family: str, points: float, signals: Sequence[Mapping[str, Any]]) -> str:

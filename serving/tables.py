@@ -96,3 +96,11 @@ OUTCOMES = sql.Table(
     sql.Column("reason", sql.Text, nullable=False),
     sql.Column("voluntary", sql.Boolean),
 )
+# Where accounts were exported to, so that they can be erased there.
+EXPORTS = sql.Table(
+    "exports",
+    METADATA,
+    sql.Column("target", sql.String(500), primary_key=True),
+    sql.Column("key", sql.String(200), nullable=False),
+    sql.Column("at", sql.DateTime, nullable=False),
+)

@@ -69,5 +69,6 @@ def fill(candidates: Iterable[Candidate], per_owner: int, most: int) -> WorkList
 
 
 def _over_capacity(one: Candidate, per_owner: int) -> Candidate:
-    because = f"{one.owner or 'nobody'} can call {per_owner}, and they are worth more"
+    whose = f"{one.owner} has" if one.owner else "nobody owns it, and there are"
+    because = f"{whose} {per_owner} calls that are worth more"
     return Candidate(one.account_id, one.owner, one.value, "over_capacity", because, one.row)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ibis
 import pyarrow as pa
@@ -17,6 +18,9 @@ from configs.settings import Settings, read_settings
 from configs.state import State, open_state
 from features.reading import IBIS_TYPES, RawTable, clean
 from features.tables import CONTRACT
+
+if TYPE_CHECKING:
+    from tests.office import Office
 
 ROOT = Path(__file__).parent.parent
 EXTRACT_ENDS = datetime(2023, 7, 1)
@@ -111,15 +115,10 @@ def oarlock(capsys) -> Callable[..., Done]:
 
 
 @pytest.fixture(scope="session")
-def compiled() -> Path:
-    """Where the driver kernel's machine code is kept from one run of the tests to the next."""
-    return ROOT / ".pytest_cache" / "compiled"
-
-
-@pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The shipped extract, published, trained and promoted once for the whole run."""
     from features.publish import Days, publish
+    from serving.pointer import follow
     from training.promotion import Decision, promote
     from training.registry import open_registry
     from training.train import train
@@ -132,7 +131,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     state = open_state(settings)
     publish(settings, state, Days(EXTRACT_ENDS), silent)
     made = train(settings, state, EXTRACT_ENDS, silent)
-    promote(open_registry(state, settings.name), made.version, Decision(EXTRACT_ENDS))
+    registry = open_registry(state, settings.name)
+    promote(registry, made.version, Decision(EXTRACT_ENDS))
+    follow(state, registry)
     return Trained(settings, state, config)
 
 
@@ -163,6 +164,18 @@ def postgres(postgres_server: str) -> Iterator[str]:
         connection.execute(SQL("create schema {}").format(Identifier(schema)))
         yield f"{postgres_server}?options=-csearch_path%3D{schema}"
         connection.execute(SQL("drop schema {} cascade").format(Identifier(schema)))
+
+
+@pytest.fixture(scope="session")
+def office(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> "Office":
+    """The shared model and store, asked over HTTP, with a ledger of its own."""
+    from serving.engine import Engine
+    from serving.ledger import Ledger
+    from tests.office import office_of
+
+    engine = Engine(trained.settings, trained.state, lambda: EXTRACT_ENDS)
+    engine.ledger = Ledger(tmp_path_factory.mktemp("ledger") / "ledger.db")
+    return office_of(engine)
 
 
 @pytest.fixture

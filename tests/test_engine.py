@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sql
 
-from configs.errors import NoChampion, NotReady
+from configs.errors import NoChampion, NotReady, StoreDown
 from configs.state import State, write_json
+from features.online import OnlineReader
 from serving.batch import score_day
 from serving.engine import Engine
 from serving.ledger import Ledger
@@ -121,7 +122,19 @@ def test_it_is_not_ready_without_a_champion(trained, tmp_path):
 def test_it_is_not_ready_when_the_champions_signals_are_not_published(engine, own_copy, trained):
     note = json.loads(trained.state.published.read_text())
     engine.refresh()
-    write_json(own_copy("feast").parent / "published.json", {**note, "signals": note["signals"][1:]})
-    engine.state = dataclasses.replace(engine.state, folder=own_copy("history").parent)
-    with pytest.raises(NotReady, match="signals have changed"):
+    views = [{**one, "numbers": [name for name in one["numbers"] if name != "mrr"]} for one in note["views"]]
+    folder = own_copy("feast").parent
+    write_json(folder / "published.json", {**note, "views": views})
+    engine.reader = OnlineReader(State(folder))
+    with pytest.raises(NotReady, match="needs the signal 'mrr'"):
         engine.ready()
+
+
+def test_a_store_that_is_gone_is_said_to_be_down(engine, own_copy, trained):
+    folder = own_copy("feast").parent
+    write_json(folder / "published.json", json.loads(trained.state.published.read_text()))
+    engine.reader = OnlineReader(State(folder))
+    assert len(engine.score([THERE], 0)["scores"]) == 1
+    (folder / "feast" / "packed.db").unlink()
+    with pytest.raises(StoreDown, match="cannot be read"):
+        engine.score([THERE], 0)

@@ -3,6 +3,7 @@
 import importlib.util
 import math
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,10 +13,11 @@ import pytest
 from configs.errors import ConfigError, DataError
 from configs.settings import DataSettings, EngineSettings
 from features.catalogue import catalogue
-from features.compute import carried, compute
+from features.compute import carried, compute, prepare
 from features.dataset import Dataset, read_dataset
 from features.engine import open_engine
 from features.reading import check_tables, clean, read_tables
+from tests.compiled import with_inputs
 from tests.whole_company import ACCOUNTS, AS_OF, write_company
 
 HAS_SPARK = importlib.util.find_spec("pyspark") is not None
@@ -91,6 +93,29 @@ def test_every_declared_signal_is_computed_for_every_account(on_duckdb: Columns)
 
 def test_every_signal_is_there_for_some_account(on_duckdb: Columns):
     assert [name for name, values in on_duckdb.items() if all(value is None for value in values)] == []
+
+
+@pytest.mark.parametrize("settings", [DUCKDB, pytest.param(SPARK, marks=[pytest.mark.slow, needs_spark])])
+def test_signals_prepared_for_any_day_are_those_computed_of_that_day(dataset: Dataset, settings: EngineSettings):
+    engine = open_engine(settings, dataset)
+    tables = clean(read_tables(engine, dataset))
+    asked = tuple(one for one in catalogue() if one.family in {"adoption", "contract"} and "seats" not in one.name)
+    rows_on = prepare(engine, tables, with_inputs({one.name for one in asked}))
+    for as_of in (AS_OF, AS_OF - timedelta(days=40)):
+        expected = compute(tables, with_inputs({one.name for one in asked}), as_of).to_pyarrow()
+        found = rows_on(as_of).sort_by("account_id").to_pydict()
+        for name, values in expected.sort_by("account_id").to_pydict().items():
+            assert [pair for pair in zip(found[name], values, strict=True) if _differ(*pair)] == []
+
+
+def test_an_instant_within_a_day_is_refused(dataset: Dataset):
+    engine = open_engine(DUCKDB, dataset)
+    tables = clean(read_tables(engine, dataset))
+    noon = AS_OF + timedelta(hours=12)
+    with pytest.raises(ValueError, match="no midnight"):
+        compute(tables, with_inputs({"mrr"}), noon)
+    with pytest.raises(ValueError, match="no midnight"):
+        prepare(engine, tables, with_inputs({"mrr"}))(noon)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from serving.kernel import ALONE, STRETCH, Kernel
+from serving.kernel import ALONE, SMALLEST, STRETCH, Kernel
 from serving.trees import NotExact, read_trees
 
 EXACT = 1e-9
@@ -14,8 +14,8 @@ ROWS, SIGNALS, CATEGORY = 600, 8, 5
 
 
 @pytest.fixture(scope="module")
-def kernel(compiled) -> Kernel:
-    return Kernel(compiled)
+def kernel(tmp_path_factory) -> Kernel:
+    return Kernel(tmp_path_factory.mktemp("compiled"))
 
 
 def _matrix(rows: int = ROWS, seed: int = 0, gaps: float = 0.2) -> np.ndarray:
@@ -122,7 +122,27 @@ def test_any_booster_gives_lightgbms_own_shares(kernel, seed, leaves, gaps, miss
     assert _furthest(kernel, booster, _matrix(40, seed + 1, gaps)) < EXACT
 
 
-@pytest.mark.parametrize("value", [np.nan, 0.0, -0.0, 1e-36, -1e-36, np.inf, -np.inf, -0.5, -1.0, 31.0, 32.9, 1e12])
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.nan,
+        0.0,
+        -0.0,
+        1e-36,
+        -1e-36,
+        SMALLEST,
+        -SMALLEST,
+        2e-35,
+        -2e-35,
+        np.inf,
+        -np.inf,
+        -0.5,
+        -1.0,
+        31.0,
+        32.9,
+        1e12,
+    ],
+)
 def test_odd_values_go_where_lightgbm_sends_them(kernel, value):
     for missing in ({}, {"use_missing": False}, {"zero_as_missing": True}):
         assert _furthest(kernel, _booster(_matrix(), trees=5, **missing), np.full((2, SIGNALS), value)) < EXACT

@@ -3,6 +3,7 @@
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import ibis
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pytest
 
 from configs.settings import DataSettings, EngineSettings
 from features.catalogue import catalogue
-from features.compute import carried, compute
+from features.compute import carried, compute, prepare
 from features.dataset import read_dataset
 from features.engine import Engine, open_engine
 from features.reading import clean, read_tables
@@ -44,6 +45,12 @@ def _write(folder: Path, stored_as: pa.DataType) -> None:
         pq.write_table(pa.table(usage), folder / f"usage/{year}.parquet", row_group_size=30 * EVENTS_A_DAY)
 
 
+@ibis.udf.scalar.builtin
+def seen_from() -> datetime:
+    """The instant that `prepare` has told the engine of last."""
+    ...
+
+
 def _bytes_read(engine: Engine, rows: ibis.Table) -> int:
     (plan,) = engine.backend.raw_sql(f"explain (analyze, format json) {ibis.to_sql(rows, dialect='duckdb')}").fetchall()
     return json.loads(plan[1])["total_bytes_read"]
@@ -63,7 +70,9 @@ def test_a_day_of_a_short_window_reads_a_fraction_of_the_usage_however_its_insta
     engine.backend.raw_sql("set enable_external_file_cache = false")
     tables = clean(read_tables(engine, dataset))
     signals = carried(tables, catalogue(), "named")
-    month = tuple(one for one in signals if one.inputs[0] == "usage" and one.days in {7, 28})
+    month = tuple(one for one in signals if one.inputs[0] == "usage_days" and one.days in {7, 28})
     of_all = sum(file.stat().st_size for file in dataset.files["usage"])
     assert month
     assert 0 < _bytes_read(engine, compute(tables, month, AS_OF)) < of_all / 100
+    prepare(engine, tables, month)(AS_OF)
+    assert 0 < _bytes_read(engine, compute(tables, month, cast("Any", seen_from()))) < of_all / 100

@@ -1,66 +1,21 @@
 """Every route as a client sees it: real replies held against what the OpenAPI promises, sums that hold, honest gaps."""
 
-import asyncio
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+import sqlite3
 from datetime import timedelta
 
-import httpx
 import pytest
 
 from configs.state import State
 from serving import replies
 from serving.api import create_app, scopes
-from serving.desk import Desk, open_desk
 from serving.engine import Engine
 from serving.ledger import Ledger
 from tests.conftest import EXTRACT_ENDS
+from tests.office import Office, office_of
 
 EXACT = 1e-9
-Ask = Callable[..., httpx.Response]
-
-
-@dataclass(frozen=True)
-class Office:
-    """A desk and how to ask it over HTTP."""
-
-    desk: Desk
-    ask: Ask
-
-    def post(self, path: str, **body) -> dict:
-        return self._told(self.ask("POST", path, json=body))
-
-    def get(self, path: str, **query) -> dict:
-        return self._told(self.ask("GET", path, params=query))
-
-    def _told(self, reply: httpx.Response) -> dict:
-        assert reply.status_code == 200, reply.text
-        return reply.json()
-
-
-def office_of(engine: Engine) -> Office:
-    """An office that answers from this engine."""
-    desk = open_desk(engine)
-    app = create_app(lambda: desk)
-
-    def ask(method: str, path: str, **content) -> httpx.Response:
-        async def send() -> httpx.Response:
-            transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-                return await client.request(method, path, **content)
-
-        return asyncio.run(send())
-
-    return Office(desk, ask)
-
-
-@pytest.fixture(scope="module")
-def office(trained, tmp_path_factory) -> Office:
-    """The shared model and store with a ledger of its own."""
-    engine = Engine(trained.settings, trained.state, lambda: EXTRACT_ENDS)
-    engine.ledger = Ledger(tmp_path_factory.mktemp("ledger") / "ledger.db")
-    return office_of(engine)
+FEEDBACK = {"account_id": "1096", "verdict": "right"}
 
 
 @pytest.fixture
@@ -78,9 +33,9 @@ def own_office(trained, tmp_path) -> Office:
     return office_of(engine)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def riskiest(office) -> str:
-    return office.get("/accounts", sort="risk", limit=1)["accounts"][0]["account_id"]
+    return office.riskiest
 
 
 def test_every_route_says_its_scope(office):
@@ -119,7 +74,7 @@ def test_the_openapi_has_an_example_for_every_field(office):
         ("GET", "/accounts/1096/risk", {}, replies.RiskReply),
         ("GET", "/accounts/1096/history", {"limit": 1}, replies.HistoryReply),
         ("GET", "/worklist", {"limit": 3}, replies.WorkListReply),
-        ("GET", "/model", {}, replies.Model),
+        ("GET", "/model", {}, replies.ModelReply),
         ("GET", "/models", {}, replies.ModelsReply),
         ("GET", "/ready", {}, replies.ReadyReply),
     ],
@@ -274,11 +229,30 @@ def test_signals_older_than_their_family_may_be_are_stale_and_say_which(trained,
     assert set(one["stale_families"]) == {"adoption", "value", "billing"}
 
 
+def test_a_family_that_was_left_behind_is_stale_alone(own_office):
+    with sqlite3.connect(own_office.desk.state.feast / "packed.db") as connection:
+        names = [name for (name,) in connection.execute("select name from sqlite_master where name like 'adoption_%'")]
+        for name in names:
+            connection.execute(f'update "{name}" set as_of = as_of - 10 * 86400')
+    (one,) = own_office.post("/score", account_ids=["1096"])["scores"]
+    assert (one["status"], one["stale_families"]) == ("stale", ["adoption"])
+
+
 def test_a_store_that_lacks_an_account_does_not_call_it_unknown(own_office):
     _empty_store(own_office)
     told = own_office.post("/score", account_ids=["1096", "nobody"])
     reasons = {one["account_id"]: one["reason"] for one in told["not_scored"]}
     assert reasons == {"1096": "not_in_store", "nobody": "unknown_account"}
+
+
+def test_where_the_ledger_cannot_be_used_it_is_a_clear_503(office, tmp_path):
+    engine = Engine(office.desk.settings, office.desk.state, lambda: EXTRACT_ENDS)
+    (tmp_path / "ledger.db").write_bytes(b"not a database" * 100)
+    engine.ledger = Ledger(tmp_path / "ledger.db")
+    broken = office_of(engine)
+    for method, path, body in (("GET", "/accounts/1096/history", None), ("POST", "/feedback", FEEDBACK)):
+        reply = broken.ask(method, path, json=body)
+        assert (reply.status_code, reply.json()["error"]["code"]) == (503, "database_down")
 
 
 def test_before_anything_is_published_it_says_so(own_office):
@@ -323,8 +297,6 @@ def _break_store(office: Office) -> None:
 
 
 def _empty_store(office: Office) -> None:
-    import sqlite3
-
     with sqlite3.connect(office.desk.state.feast / "packed.db") as connection:
         names = connection.execute("select name from sqlite_master where type = 'table'").fetchall()
         for (name,) in names:

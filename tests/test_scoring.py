@@ -5,11 +5,14 @@ import pandas as pd
 import pytest
 
 from configs.settings import BandSettings
+from features.online import values_of
 from features.publish import published_edition
 from features.store import open_store, read_history
+from serving.bundle import make_bundle
+from serving.kernel import Kernel
 from serving.scoring import Scores, bands, by_horizon, drivers, score, shown
 from tests.conftest import EXTRACT_ENDS
-from training.model import encode
+from training.model import ChurnModel, encode
 from training.panel import snapshots_of
 from training.registry import open_registry
 
@@ -17,11 +20,21 @@ EXACT = 1e-9
 
 
 @pytest.fixture(scope="module")
-def scores(trained) -> Scores:
+def model(trained) -> ChurnModel:
     registry = open_registry(trained.state, trained.settings.name)
+    return registry.load(registry.champion())
+
+
+@pytest.fixture(scope="module")
+def rows(trained) -> pd.DataFrame:
     place, _ = published_edition(trained.state)
-    rows = read_history(open_store(trained.state, "crm5"), snapshots_of(place, [EXTRACT_ENDS]))
-    return score(registry.load(registry.champion()), rows)
+    return read_history(open_store(trained.state, "crm5"), snapshots_of(place, [EXTRACT_ENDS]))
+
+
+@pytest.fixture(scope="module")
+def scores(model, rows, trained) -> Scores:
+    bundle = make_bundle(model, Kernel(trained.state.compiled))
+    return score(bundle, values_of(rows[model.names], bundle.categories))
 
 
 def test_base_and_all_points_add_up_to_the_risk(scores):
@@ -60,31 +73,41 @@ def test_the_signals_of_a_family_add_up_to_the_family(scores):
         assert sum(one["points"] for one in family["signals"]) == pytest.approx(family["points"], abs=EXACT)
 
 
-def test_the_shares_of_the_margin_are_those_of_shap(scores):
+def test_the_shares_of_the_margin_are_those_of_shap(scores, model, rows):
     import shap
 
-    matrix = encode(scores.values.head(200), scores.model.inputs)
-    values = np.asarray(shap.TreeExplainer(scores.model.booster)(matrix).values)
-    assert np.abs(values - scores.model.contributions(matrix)).max() < EXACT
-    assert np.abs(scores.model.base_margin + values.sum(axis=1) - scores.model.margins(matrix)).max() < EXACT
+    matrix = encode(rows.head(200), model.inputs)
+    assert np.array_equal(matrix, scores.matrix[:200], equal_nan=True)
+    values = np.asarray(shap.TreeExplainer(model.booster)(matrix).values)
+    assert np.abs(values - scores.shares[:200]).max() < EXACT
+    assert np.abs(values - model.contributions(matrix)).max() < EXACT
+    assert np.abs(model.base_margin + values.sum(axis=1) - model.margins(matrix)).max() < EXACT
+    assert np.abs(model.risks_within(matrix) - scores.risks_within[:200]).max() < EXACT
 
 
 def test_one_account_alone_has_the_risk_it_has_in_a_batch(scores):
-    alone = score(scores.model, scores.values.iloc[[5]].reset_index(drop=True))
+    alone = score(scores.model, scores.values.take([5]))
     assert alone.risks[0] == scores.risks[5]
     assert np.array_equal(alone.points[0], scores.points[5])
 
 
-def test_an_account_about_which_nothing_is_known_still_adds_up(scores):
+def test_an_account_about_which_nothing_is_known_still_adds_up(scores, model):
     nothing = pd.DataFrame({name: [None] for name in scores.model.names})
-    found = score(scores.model, nothing)
-    assert scores.model.base + found.points.sum() == pytest.approx(found.risks[0], abs=EXACT)
+    found = score(scores.model, values_of(nothing, scores.model.categories))
+    assert model.base + found.points.sum() == pytest.approx(found.risks[0], abs=EXACT)
     assert found.missing.all()
 
 
-def test_a_missing_signal_is_refused_by_name(scores):
+def test_a_missing_signal_is_refused_by_name(scores, rows):
     with pytest.raises(KeyError, match="mrr"):
-        score(scores.model, scores.values.drop(columns="mrr"))
+        score(scores.model, values_of(rows.drop(columns="mrr"), scores.model.categories))
+
+
+def test_a_category_never_seen_in_training_counts_as_missing(scores, rows):
+    column = scores.model.names.index("segment")
+    strange = rows[scores.model.names].head(2).assign(segment=["of Mars", None])
+    found = score(scores.model, values_of(strange, scores.model.categories))
+    assert np.isnan(found.matrix[:, column]).all()
 
 
 def test_bands_begin_at_their_cuts():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.catalogue import catalogue
+from features.catalogue import catalogue, source_of
 from features.compute import carried
 from features.tables import CONTRACT, Column, Table
 from tests.companies import AS_OF, Company, Row, company, shifted
@@ -113,6 +113,15 @@ def test_a_value_does_not_depend_on_which_signals_are_asked_for(window):
     asked = with_inputs({one.name for one in catalogue() if one.name.endswith(window)})
     whole = {name: {one.name: values[one.name] for one in asked} for name, values in engine()(company(7)).items()}
     assert differences(engine(asked)(company(7)), whole) == []
+
+
+OF_USAGE = [one for one in catalogue() if source_of(one.inputs[0]) == "usage"]
+
+
+@pytest.mark.parametrize("one", OF_USAGE, ids=lambda one: one.name)
+def test_a_signal_of_usage_computed_alone_equals_itself_among_all(one):
+    whole = {name: {one.name: values[one.name]} for name, values in engine()(company(7, accounts=40)).items()}
+    assert differences(engine((one,))(company(7, accounts=40)), whole) == []
 
 
 def test_every_signal_is_carried_by_a_company_that_has_every_table():

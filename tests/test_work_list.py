@@ -36,10 +36,10 @@ def test_a_large_account_at_small_risk_can_come_before_a_small_one_at_large_risk
 
 
 def test_an_owner_gets_no_more_than_can_be_done_and_the_next_owner_is_asked():
-    found = fill([_candidate("a"), _candidate("b"), _candidate("c", "ben")], per_owner=1, most=9)
-    assert [one.account_id for one in found.chosen] == ["a", "c"]
-    assert [(one.account_id, one.why_not) for one in found.left_out] == [("b", "over_capacity")]
-    assert "ada can call 1, and they are worth more" in found.left_out[0].because
+    found = fill([*(_candidate(one) for one in "abc"), _candidate("d", "ben")], per_owner=2, most=9)
+    assert [one.account_id for one in found.chosen] == ["a", "b", "d"]
+    assert [(one.account_id, one.why_not) for one in found.left_out] == [("c", "over_capacity")]
+    assert "ada has 2 calls that are worth more" in found.left_out[0].because
 
 
 def test_accounts_that_nobody_owns_share_one_capacity():

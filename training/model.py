@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from training.calibration import Calibrator
 
 if TYPE_CHECKING:
     import lightgbm
+    import pandas as pd
 
 BOOSTER_FILE, DOCUMENT_FILE = "booster.txt", "model.json"
 EVERYONE = "*"
@@ -126,7 +126,7 @@ def segments(matrix: np.ndarray, inputs: tuple[Input, ...]) -> np.ndarray:
     return np.full(len(matrix), None, dtype=object)
 
 
-def encode(rows: pd.DataFrame, inputs: tuple[Input, ...]) -> np.ndarray:
+def encode(rows: "pd.DataFrame", inputs: tuple[Input, ...]) -> np.ndarray:
     """The model's matrix, shape (rows, inputs), float64: numbers as they are, categories as codes, NaN for missing.
 
     A category never seen in training counts as missing. Raises KeyError where a signal is not among the columns.
@@ -156,7 +156,9 @@ def _calibrator(document: dict[str, Any]) -> Calibrator:
     return Calibrator(**rows, offsets=document["offsets"])
 
 
-def _encoded(values: pd.Series, one: Input) -> np.ndarray:
+def _encoded(values: "pd.Series", one: Input) -> np.ndarray:
+    import pandas as pd
+
     if one.kind == "number":
         return pd.to_numeric(values).to_numpy(dtype="float64", na_value=np.nan)
     codes = pd.Categorical(values, categories=list(one.categories)).codes.astype("float64")

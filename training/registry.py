@@ -9,6 +9,7 @@ import io
 import json
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -91,6 +92,13 @@ class Registry:
         self.folder.mkdir(parents=True, exist_ok=True)
         mlflow.set_tracking_uri(f"sqlite:///{self.folder / 'mlflow.db'}")
         return mlflow.MlflowClient()
+
+    @property
+    def problems(self) -> type[Exception]:
+        """What a registry that cannot be reached raises."""
+        from mlflow.exceptions import MlflowException
+
+        return MlflowException
 
     def find(self, identity: str) -> Version | None:
         """The newest version made from exactly this data, signal set, label, settings and code, if there is one."""
@@ -199,6 +207,21 @@ class Registry:
     def evaluation(self, version: Version) -> dict[str, Any]:
         """What was said of a version when it was trained."""
         return read_json(self._folder(version) / EVALUATION_FILE)
+
+    def attach(self, version: Version, name: str, folder: Path) -> None:
+        """Store a folder's files beside the version's own, under a name that is the version's alone."""
+        self.client.log_artifacts(version.run_id, str(folder), f"{name}/{version.number}")
+
+    def fetch(self, version: Version, name: str, into: Path) -> bool:
+        """Copy what `attach` stored into a new folder; False where nothing was."""
+        from mlflow.artifacts import download_artifacts
+
+        path = f"{name}/{version.number}"
+        if not self.client.list_artifacts(version.run_id, path):
+            return False
+        with tempfile.TemporaryDirectory() as scratch:
+            shutil.copytree(download_artifacts(run_id=version.run_id, artifact_path=path, dst_path=scratch), into)
+        return True
 
     def provenance(self, version: Version) -> Provenance | None:
         """What a version was made from; None where that was not kept yet when it was made."""

@@ -2,38 +2,39 @@
 
 from functools import reduce
 
+from features.derived import HALF_A_YEAR
 from features.signals.declaration import signal
 
 
 @signal(unit="events", days=(7, 28, 91), empty=0, actionable=True)
-def events(usage, days):
+def events(usage_days, days):
     """Events recorded in the last {days} days."""
-    return usage.quantity.sum(where=usage.age <= days)
+    return usage_days.events.sum(where=usage_days.age <= days)
 
 
 @signal(unit="x", days=(7, 28, 91), reach=2, actionable=True)
-def events_trend(usage, days):
+def events_trend(usage_days, days):
     """Events in the last {days} days, relative to the {days} days before."""
-    recent = usage.quantity.sum(where=usage.age <= days).fill_null(0)
-    return recent / usage.quantity.sum(where=(usage.age > days) & (usage.age <= 2 * days)).nullif(0)
+    events, age = usage_days.events, usage_days.age
+    before = events.sum(where=(age > days) & (age <= 2 * days))
+    return events.sum(where=age <= days).fill_null(0) / before.nullif(0)
 
 
 @signal(unit="x", days=(28,), reach=6, actionable=True)
-def events_of_peak(usage, days):
+def events_of_peak(usage_days, days):
     """Events in the last {days} days, relative to the best of the last six stretches of {days} days."""
-    sums = [
-        usage.quantity.sum(where=(usage.age > n * days) & (usage.age <= (n + 1) * days)).fill_null(0) for n in range(6)
-    ]
+    events, age = usage_days.events, usage_days.age
+    sums = [events.sum(where=(age > n * days) & (age <= (n + 1) * days)).fill_null(0) for n in range(6)]
     peak = reduce(lambda best, one: (one > best).ifelse(one, best), sums)
     return sums[0] / peak.nullif(0)
 
 
 @signal(unit="share", days=(28, 91), actionable=True)
-def weekday_share(usage, days):
+def weekday_share(usage_days, days):
     """Share of the events of the last {days} days that fell on Monday to Friday."""
-    recent = usage.age <= days
-    weekday = usage.occurred_at.day_of_week.index() < 5
-    return usage.quantity.sum(where=recent & weekday).fill_null(0) / usage.quantity.sum(where=recent).nullif(0)
+    events, recent = usage_days.events, usage_days.age <= days
+    weekday = usage_days.day.day_of_week.index() < 5
+    return events.sum(where=recent & weekday).fill_null(0) / events.sum(where=recent).nullif(0)
 
 
 @signal(unit="days", days=(7, 28, 91), empty=0, actionable=True)
@@ -54,11 +55,11 @@ def days_since_event(usage_days, days):
     return usage_days.age.min(where=usage_days.age <= days)
 
 
-@signal(unit="days", days=(91,), actionable=True)
-def longest_quiet_spell(usage_days, days):
+@signal(unit="days", days=(91,), back=HALF_A_YEAR, actionable=True)
+def longest_quiet_spell(usage_gaps, days):
     """The longest stretch without an event in the last {days} days, the one that lasts until now included."""
-    spell = usage_days.gap.max(where=usage_days.age <= days)
-    open_spell = usage_days.age.min()
+    spell = usage_gaps.gap.max(where=usage_gaps.age <= days)
+    open_spell = usage_gaps.age.min()
     return (spell > open_spell).ifelse(spell, open_spell)
 
 
@@ -76,19 +77,19 @@ def event_kinds(usage_kinds, days):
 
 
 @signal(unit="kinds", days=(28,), reach=2, empty=0, actionable=True)
-def event_kinds_change(usage, days):
+def event_kinds_change(usage_kinds, days):
     """Different kinds of events in the last {days} days, less those in the {days} days before."""
-    before = (usage.age > days) & (usage.age <= 2 * days)
-    return usage.event.nunique(where=usage.age <= days) - usage.event.nunique(where=before)
+    before = usage_kinds[f"age_before_{days}d"] <= 2 * days
+    return usage_kinds.count(where=usage_kinds.age <= days) - usage_kinds.count(where=before)
 
 
-@signal(unit="kinds", days=(28,), empty=0, actionable=True)
+@signal(unit="kinds", days=(28,), back=HALF_A_YEAR, empty=0, actionable=True)
 def new_event_kinds(usage_kinds, days):
     """Kinds of events used for the first time in half a year in the last {days} days."""
     return usage_kinds.count(where=usage_kinds.first_age <= days)
 
 
-@signal(unit="kinds", days=(28, 91), empty=0, actionable=True)
+@signal(unit="kinds", days=(28, 91), back=HALF_A_YEAR, empty=0, actionable=True)
 def dropped_event_kinds(usage_kinds, days):
     """Kinds of events used in the last half year, but not in the last {days} days."""
     return usage_kinds.count(where=usage_kinds.age > days)
@@ -138,13 +139,13 @@ def different_users(usage_people, days):
     return usage_people.count(where=usage_people.age <= days)
 
 
-@signal(unit="people", days=(28,), empty=0, actionable=True)
+@signal(unit="people", days=(28,), back=HALF_A_YEAR, empty=0, actionable=True)
 def new_users(usage_people, days):
     """People who did something for the first time in half a year in the last {days} days."""
     return usage_people.count(where=usage_people.first_age <= days)
 
 
-@signal(unit="people", days=(28, 91), empty=0, actionable=True)
+@signal(unit="people", days=(28, 91), back=HALF_A_YEAR, empty=0, actionable=True)
 def lost_users(usage_people, days):
     """People who did something in the last half year, but nothing in the last {days} days."""
     return usage_people.count(where=usage_people.age > days)

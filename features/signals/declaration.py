@@ -57,6 +57,7 @@ def signal(  # noqa: PLR0913 - the declaration is the one place where everything
     unit: str = "",
     days: tuple[int, ...] = (),
     reach: int = 1,
+    back: int | None = None,
     kind: Kind = "number",
     empty: float | None = None,
     actionable: bool = False,
@@ -64,7 +65,8 @@ def signal(  # noqa: PLR0913 - the declaration is the one place where everything
 ) -> Callable[[Formula], tuple[Signal, ...]]:
     """Declare the decorated function as one signal, or as one per window in `days`.
 
-    `reach` is how many windows it looks back: 2 where it compares a window with the one before.
+    `reach` is how many windows it looks back: 2 where it compares a window with the one before. `back` is how many days
+    it looks back where that does not grow with the window: to what was before it.
     """
 
     def declare(formula: Formula) -> tuple[Signal, ...]:
@@ -77,7 +79,7 @@ def signal(  # noqa: PLR0913 - the declaration is the one place where everything
                 unit=unit,
                 kind=kind,
                 inputs=tuple(name for name in inspect.signature(formula).parameters if name != "days"),
-                days=None if window is None else window * reach,
+                days=None if window is None else back or window * reach,
                 empty=empty,
                 actionable=actionable,
                 direction=direction,

@@ -4,17 +4,16 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving.engine import describe
-from serving.replies import Model, ModelsReply, ReadyReply
+from serving.replies import ModelReply, ModelsReply, ReadyReply
 from serving.routes.declaration import Json, apart, declared, desk_of
 
 ROUTES = APIRouter()
 
 
-@ROUTES.get("/model", **declared(scope="read", answers=Model, refuses=(503,)))
+@ROUTES.get("/model", **declared(scope="read", answers=ModelReply, refuses=(503,)))
 async def get_model(request: Request) -> Response:
-    """Tell which model answers now."""
-    return Json(describe(await apart(desk_of(request).engine.champion)))
+    """Tell which model answers now, and which one was refused since."""
+    return Json(await apart(desk_of(request).engine.standing))
 
 
 @ROUTES.get("/models", **declared(scope="read", answers=ModelsReply, refuses=(503,)))

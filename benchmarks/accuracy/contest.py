@@ -1,0 +1,142 @@
+"""The contest: every contestant on the same origins, figures with intervals, and how far each rival is from Oarlock.
+
+A difference is paired: each resample draws the same accounts for both. A rival is ahead where the whole interval of its
+difference lies on its side.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.accuracy.contestants import RIVALS, Examples, Lesson, Predict
+from benchmarks.accuracy.grounds import Ground
+from training import metrics
+from training.evaluation import Interval
+from training.fit import Recipe, inputs_of
+from training.labels import describe_label, horizons_of, label_hash
+from training.metrics import Tally, tally
+from training.model import encode
+from training.panel import CHURNED
+from training.resampling import bounds, resamples
+from training.rolling import KEY, fit_on, on
+from training.splits import Split
+
+OARLOCK = "Oarlock"
+RESAMPLES = 1_000
+METRICS: Mapping[str, Callable[[Tally], np.ndarray]] = {
+    "auc": metrics.auc,
+    "average_precision": metrics.average_precision,
+    "lift_at_10": lambda t: metrics.lift(t, 0.10),
+    "log_loss": metrics.log_loss,
+}
+LOW_IS_GOOD = frozenset({"log_loss"})
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One contestant: the risks it gave to the test snapshots of every origin, and its seconds of training."""
+
+    name: str
+    risks: np.ndarray
+    cpu_seconds: float
+    wall_seconds: float
+
+
+@dataclass(frozen=True)
+class Contest:
+    """All entries over the pooled test snapshots of the origins; the first is Oarlock's."""
+
+    ground: Ground
+    test: pd.DataFrame
+    entries: list[Entry]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A contestant's figures, and its own less Oarlock's on the same resamples."""
+
+    name: str
+    figures: dict[str, Interval]
+    less_oarlock: dict[str, Interval]
+    cpu_seconds: float
+    wall_seconds: float
+
+    def is_ahead(self, metric: str) -> bool:
+        """Whether the whole interval of the difference lies on its side of Oarlock."""
+        found = self.less_oarlock[metric]
+        return found.high < 0 if metric in LOW_IS_GOOD else found.low > 0
+
+
+def hold(ground: Ground, names: list[str], say: Progress) -> Contest:
+    """Fit everyone on every origin of the ground."""
+    tests = [ground.scope(on(ground.panel.rows, split.test)) for split in ground.splits]
+    entries = [_entered(ground, name, tests, say) for name in [OARLOCK, *names]]
+    return Contest(ground, pd.concat(tests, ignore_index=True), entries)
+
+
+def standings(contest: Contest, newest_only: bool = False) -> list[Standing]:
+    """Everyone's figures over all origins, or on the newest test days alone."""
+    test = contest.test
+    judged = test.as_of.isin(contest.ground.splits[0].test).to_numpy() if newest_only else np.ones(len(test), bool)
+    churned, accounts = test[CHURNED].to_numpy()[judged], test[KEY].to_numpy(dtype="str")[judged]
+    measured = [_measured(churned, entry.risks[judged], accounts) for entry in contest.entries]
+    return [_standing(e, mine, measured[0]) for e, mine in zip(contest.entries, measured, strict=True)]
+
+
+def _entered(ground: Ground, name: str, tests: list[pd.DataFrame], say: Progress) -> Entry:
+    risks, cpu, wall = [], time.process_time(), time.perf_counter()
+    for split, test in zip(ground.splits, tests, strict=True):
+        say(f"{ground.name}: {name}, origin {split.test[-1]:%Y-%m-%d}")
+        risks.append(_oarlock(ground, split, test) if name == OARLOCK else _rival(ground, name, split, test))
+    return Entry(name, np.concatenate(risks), time.process_time() - cpu, time.perf_counter() - wall)
+
+
+def _oarlock(ground: Ground, split: Split, test: pd.DataFrame) -> np.ndarray:
+    model = fit_on(ground.panel.rows, split, recipe_of(ground))
+    return model.risks(encode(test, model.inputs))
+
+
+def recipe_of(ground: Ground) -> Recipe:
+    """What Oarlock makes its model of, by the ground's settings."""
+    label, training = ground.settings.label, ground.settings.training
+    horizons, _ = horizons_of(label)
+    return Recipe(ground.panel.place.signals, training, describe_label(label), {"label": label_hash(label)}, horizons)
+
+
+def _rival(ground: Ground, name: str, split: Split, test: pd.DataFrame) -> np.ndarray:
+    lesson = lesson_of(ground, split)
+    predict: Predict = RIVALS[name](lesson)
+    return np.asarray(predict(encode(test, lesson.inputs)), dtype="float64")
+
+
+def lesson_of(ground: Ground, split: Split) -> Lesson:
+    """The snapshots of one split, as matrices."""
+    known = on(ground.panel.rows, split.known)
+    inputs = inputs_of(ground.panel.place.signals, known)
+    early, later = (Examples.of(on(ground.panel.rows, days), inputs) for days in (split.early, split.calibration))
+    return Lesson(early, later, Examples.of(known, inputs), inputs)
+
+
+def _measured(churned: np.ndarray, risks: np.ndarray, accounts: np.ndarray) -> dict[str, np.ndarray]:
+    """Every metric: first on the snapshots as they are, then on each resample."""
+    whole = tally(churned, risks)
+    drawn = [tally(churned, risks, weights) for weights in resamples(accounts, RESAMPLES)]
+    return {name: np.concatenate([metric(t) for t in (whole, *drawn)]) for name, metric in METRICS.items()}
+
+
+def _standing(entry: Entry, mine: dict[str, np.ndarray], oarlock: dict[str, np.ndarray]) -> Standing:
+    return Standing(
+        entry.name,
+        {name: _interval(values) for name, values in mine.items()},
+        {name: _interval(mine[name] - oarlock[name]) for name in METRICS},
+        entry.cpu_seconds,
+        entry.wall_seconds,
+    )
+
+
+def _interval(values: np.ndarray) -> Interval:
+    return Interval(float(values[0]), *bounds(values[1:]))

@@ -1,0 +1,154 @@
+"""Load and its measure: processes of a service, clients in a process of their own, CPU and memory from /proc."""
+
+import argparse
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+TICKS = os.sysconf("SC_CLK_TCK")
+PATIENCE = 300
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a load came to: requests answered with 200, and not; CPU in ms of the service's processes per request."""
+
+    answered: int
+    failed: int
+    cpu_ms: float
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    worker_mb: float
+
+
+@contextmanager
+def serving(words: list[str], environment: Mapping[str, str]) -> Iterator[tuple[int, int]]:
+    """A service of these command words in its own process group, until the block ends: its pid and port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, *[word.format(port=port) for word in words]]
+    everything = {**os.environ, "PYTHONPATH": str(ROOT), "BENTOML_DO_NOT_TRACK": "True", **environment}
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=everything, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        _until_alive(port)
+        yield process.pid, port
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def measure(service: tuple[int, int], path: str, bodies: list[dict], clients: int, seconds: float) -> Figures:
+    """Send the bodies over and over from a second process for some seconds, and say what it cost."""
+    pid, port = service
+    asked = {"port": port, "path": path, "bodies": bodies, "clients": clients, "seconds": seconds}
+    before = _cpu_seconds(pid)
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__)), "--load"],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    used = _cpu_seconds(pid) - before
+    told = json.loads(done.stdout)
+    took = sorted(told["ms"]) or [float("nan")]
+    return Figures(
+        answered=len(told["ms"]),
+        failed=told["failed"],
+        cpu_ms=used * 1000 / max(len(told["ms"]), 1),
+        per_second=len(told["ms"]) / told["seconds"],
+        p50_ms=took[len(took) // 2],
+        p99_ms=took[min(len(took) - 1, int(len(took) * 0.99))],
+        worker_mb=max(_resident_mb(one) for one in _tree(pid)),
+    )
+
+
+def _until_alive(port: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            pass
+        time.sleep(0.5)
+    raise TimeoutError("the service did not become ready")
+
+
+def _tree(pid: int) -> list[int]:
+    """A process and all below it, but for those that follow the registry beside the service."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        command = Path(f"/proc/{pid}/cmdline").read_text()
+    except FileNotFoundError:
+        return []
+    return [] if "serving.following" in command else [pid, *(one for child in children for one in _tree(int(child)))]
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = [Path(f"/proc/{one}/stat").read_text().rsplit(")", 1)[1].split() for one in _tree(pid)]
+    return sum(int(one[11]) + int(one[12]) for one in fields) / TICKS
+
+
+def _resident_mb(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")), 0.0)
+
+
+def _load() -> None:
+    """In the second process: read what is asked from standard input, write the milliseconds of every answer."""
+    asked = json.load(sys.stdin)
+    bodies = [json.dumps(one).encode() for one in asked["bodies"]]
+    took: list[float] = []
+    failed = [0]
+    begun = time.perf_counter()
+
+    def send(first: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", asked["port"], timeout=120)
+        number = first
+        while time.perf_counter() - begun < asked["seconds"]:
+            start = time.perf_counter()
+            connection.request(
+                "POST", asked["path"], bodies[number % len(bodies)], {"content-type": "application/json"}
+            )
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status == 200:
+                took.append((time.perf_counter() - start) * 1000)
+            else:
+                failed[0] += 1
+            number += asked["clients"]
+
+    threads = [threading.Thread(target=send, args=(one,)) for one in range(asked["clients"])]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    json.dump({"ms": took, "failed": failed[0], "seconds": time.perf_counter() - begun}, sys.stdout)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--load", action="store_true", required=True)
+    parser.parse_args()
+    _load()

@@ -1,0 +1,57 @@
+"""The service that one would write first: Feast's data frame, MLflow's pyfunc, shap's explainer, in a BentoML api.
+
+OARLOCK_CONFIG names the settings; NAIVE_EXPLAINER=each builds the explainer in every request (N0), else once (N1).
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import bentoml
+import mlflow
+import numpy as np
+import shap
+
+from configs.settings import read_settings
+from configs.state import open_state
+from features.store import SERVICE, open_store
+from training.model import encode
+from training.registry import open_registry
+
+
+@bentoml.service(name="naive", traffic={"timeout": 120})
+class Naive:
+    """Risks with the signals that drive them most."""
+
+    def __init__(self) -> None:
+        settings = read_settings(Path(os.environ["OARLOCK_CONFIG"]))
+        state = open_state(settings)
+        self.store = open_store(state, settings.name)
+        registry = open_registry(state, settings.name)
+        version = registry.champion()
+        self.pyfunc = mlflow.pyfunc.load_model(f"models:/{version.name}/{version.number}")
+        self.model: Any = self.pyfunc.unwrap_python_model().model
+        self.explainer = shap.TreeExplainer(self.model.booster)
+
+    @bentoml.api
+    def score(self, account_ids: list[str], drivers: int = 3) -> list[dict[str, Any]]:
+        """The risk of each account and the signals of the largest SHAP values."""
+        rows = self.store.get_online_features(
+            features=self.store.get_feature_service(SERVICE),
+            entity_rows=[{"account_id": one} for one in account_ids],
+        ).to_df()
+        risks = self.pyfunc.predict(rows[self.model.names])["risk"]
+        each = os.environ.get("NAIVE_EXPLAINER") == "each"
+        explainer = shap.TreeExplainer(self.model.booster) if each else self.explainer
+        values = np.asarray(explainer(encode(rows, self.model.inputs)).values)
+        return [
+            {
+                "account_id": one,
+                "risk": float(risk),
+                "drivers": [
+                    {"signal": self.model.names[at], "margin": float(shares[at])}
+                    for at in np.argsort(-np.abs(shares))[:drivers]
+                ],
+            }
+            for one, risk, shares in zip(account_ids, risks, values, strict=True)
+        ]

@@ -1,0 +1,143 @@
+"""Promotions under load: a promotion, a rollback, two bad versions; no request may fail or mix two versions.
+
+    python benchmarks/promotion.py COMPANY FOLDER [--seconds 60]
+
+A second process asks for ten accounts at a time. Every reply is held against the risks that the version it names gives
+these accounts. The alias is moved in MLflow, as another tool would; the last bad version is put before the workers
+themselves.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from benchmarks.load import ROOT, serving
+from benchmarks.served import made
+from configs.settings import read_settings
+from configs.state import State, open_state, read_json, write_json
+from features.history import accounts_on
+from features.online import OnlineReader
+from features.publish import published_edition
+from serving.bundle import DOCUMENT_FILE, load_bundle
+from serving.kernel import Kernel
+from serving.pointer import prepare
+from serving.scoring import score
+from training.registry import CHAMPION, Registry, open_registry
+
+ACCOUNTS, AT_ONCE = 200, 10
+EXACT = 1e-9
+
+
+def main() -> None:
+    """Serve, load, promote and judge every reply."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("company", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--clients", type=int, default=4)
+    asked = parser.parse_args()
+    config = made(asked.company, asked.folder)
+    settings = read_settings(config)
+    state = open_state(settings)
+    registry = open_registry(state, settings.name)
+    bad = _bad_version(state, registry)
+    place, as_of = published_edition(state)
+    ids = accounts_on(place, as_of)[:ACCOUNTS]
+    told, said = _under_load(config, ids, asked.seconds, asked.clients, _steps(state, registry, bad))
+    print(json.dumps(_judged(told, said, state, ids), indent=1))
+
+
+def _steps(state: State, registry: Registry, bad: int) -> list[Callable[[], None]]:
+    """What happens one after another: promotion, rollback, a bad version in MLflow, a bad one before the workers."""
+
+    def alias(number: int) -> Callable[[], None]:
+        return lambda: registry.client.set_registered_model_alias(registry.name, CHAMPION, str(number))
+
+    def before_the_workers() -> None:
+        alias(1)()
+        note = read_json(state.champion)
+        broken = state.bundles / "broken"
+        shutil.copytree(state.bundles / "2", broken, dirs_exist_ok=True)
+        _break(broken)
+        write_json(state.champion, {"version": {**note["version"], "number": bad}, "folder": "broken"})
+
+    return [alias(2), alias(1), alias(bad), before_the_workers]
+
+
+def _bad_version(state: State, registry: Registry) -> int:
+    """A registered version whose stored bundle is not that of its model."""
+    folder = state.folder / "broken"
+    shutil.copytree(prepare(state, registry, registry.get(2)), folder, dirs_exist_ok=True)
+    _break(folder)
+    second = registry.client.get_model_version(registry.name, "2")
+    number = int(registry.client.create_model_version(registry.name, second.source, second.run_id).version)
+    registry.attach(registry.get(number), "bundle", folder)
+    return number
+
+
+def _break(folder: Path) -> None:
+    document = read_json(folder / DOCUMENT_FILE)
+    write_json(folder / DOCUMENT_FILE, {**document, "base_margin": document["base_margin"] + 1.0})
+
+
+def _under_load(
+    config: Path, ids: list[str], seconds: float, clients: int, steps: list[Callable[[], None]]
+) -> tuple[list[dict[str, Any]], list[Any]]:
+    words = ["oarlock.py", "--config", str(config), "serve", "--port={port}"]
+    with serving(words, {"OARLOCK_CONFIG": str(config), "OARLOCK_SERVING__WORKERS": "2"}) as (_, port):
+        asked = {"port": port, "ids": ids, "seconds": seconds, "clients": clients}
+        command = [sys.executable, "-m", "benchmarks.promotion_load"]
+        with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as load:
+            said: list[Any] = []
+            threading.Thread(target=_act, args=(steps, seconds / (len(steps) + 1), port, said), daemon=True).start()
+            out, _ = load.communicate(json.dumps(asked))
+    return json.loads(out), said
+
+
+def _act(steps: list[Callable[[], None]], pause: float, port: int, said: list[Any]) -> None:
+    for step in steps:
+        time.sleep(pause)
+        step()
+        time.sleep(min(pause * 0.8, 6))
+        said.append(httpx.get(f"http://127.0.0.1:{port}/v1/model").json())
+
+
+def _judged(told: list[dict[str, Any]], said: list[Any], state: State, ids: list[str]) -> dict[str, Any]:
+    kernel, values = Kernel(state.compiled), OnlineReader(state).read(ids).values
+    right = {number: _risks(state, number, kernel, values, ids) for number in (1, 2)}
+    mixed = failed = 0
+    for one in told:
+        if one["status"] != 200:
+            failed += 1
+        elif any(abs(right[one["version"]][account] - risk) > EXACT for account, risk in one["risks"].items()):
+            mixed += 1
+    took = [one["version"] for one in told if one["status"] == 200]
+    return {
+        "requests": len(told),
+        "failed": failed,
+        "mixing two versions": mixed,
+        "by version": dict(Counter(took)),
+        "changes of version seen": sum(a != b for a, b in pairwise(took)),
+        "slowest ms": round(max(one["ms"] for one in told), 1),
+        "said by /v1/model after each step": [(one.get("version"), one.get("refused")) for one in said],
+    }
+
+
+def _risks(state: State, number: int, kernel: Kernel, values: Any, ids: list[str]) -> dict[str, float]:
+    scores = score(load_bundle(state.bundles / str(number), kernel), values)
+    return dict(zip(ids, map(float, scores.risks), strict=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""What training costs as a company grows: seconds of each step and peak memory, of `train` in a process of its own.
+
+    python -m benchmarks.scale [--accounts 20000] [--threads 2] [--keep FOLDER] [--json]
+
+The company is simulated over 24 months and published month by month first; neither is counted. Of 20,000 accounts some
+266,000 snapshots are mature. CPU seconds bear comparison on a machine that does other things too.
+"""
+
+import argparse
+import json
+import multiprocessing
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.accuracy.grounds import MONTHS, simulated_history
+from configs.settings import Settings
+from configs.state import open_state
+from features.dataset import read_dataset
+from features.simulate.company import Company
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of training and its cost."""
+
+    name: str
+    seconds: float
+    cpu_seconds: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one training cost: each step, the peak memory, and how large the panel was."""
+
+    snapshots: int
+    signals: int
+    steps: list[Step]
+    peak_gigabytes: float
+
+
+def main() -> None:
+    """Publish, train in a fresh process, print."""
+    parser = argparse.ArgumentParser(description="What training costs.")
+    parser.add_argument("--accounts", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--keep", type=Path, help="folder for a company and history that are used again")
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = asked.keep / f"simulated_{asked.accounts}_{asked.seed}" if asked.keep else Path(scratch)
+        company = Company(accounts=asked.accounts, months=MONTHS, seed=asked.seed)
+        settings = simulated_history(company, folder, lambda what: console.print(what, style="dim"))
+        cost = _in_fresh_process(settings, asked.threads)
+    if asked.json:
+        print(json.dumps(asdict(cost), indent=1))
+    else:
+        _show(cost)
+
+
+def _in_fresh_process(settings: Settings, threads: int) -> Cost:
+    """Train in a process that has done nothing else, so that the peak of its memory is that of training."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_train, (settings, threads))
+
+
+def _train(settings: Settings, threads: int) -> Cost:
+    from training.train import train
+
+    clock, marks = Clock(), []
+    fresh = settings.training.model_copy(update={"threads": threads, "seed": time.time_ns() % 2**31})
+    settings = settings.model_copy(update={"training": fresh})  # a seed never used before: nothing is found and reused
+    ends = read_dataset(settings.data).observed_until
+    assert ends is not None
+    trained = train(settings, open_state(settings), ends, lambda what, *_: marks.append((what, clock.read())))
+    return Cost(_snapshots(settings), trained.evaluation["signals"], _steps(marks), _peak_gigabytes())
+
+
+class Clock:
+    """Seconds since it was made: on the wall, and of this process's CPU."""
+
+    def __init__(self) -> None:
+        self._began = (time.perf_counter(), time.process_time())
+
+    def read(self) -> tuple[float, float]:
+        return time.perf_counter() - self._began[0], time.process_time() - self._began[1]
+
+
+def _steps(marks: list[tuple[str, tuple[float, float]]]) -> list[Step]:
+    """What passed between one word of progress and the next."""
+    return [Step(what, wall[0] - at[0], wall[1] - at[1]) for (what, at), (_, wall) in pairwise(marks)]
+
+
+def _snapshots(settings: Settings) -> int:
+    """How many snapshots training could read: those of every complete day that is mature."""
+    from features.history import accounts_on, complete_days
+    from features.publish import open_dataset
+    from training.labels import matures_at
+
+    dataset = read_dataset(settings.data)
+    assert dataset.observed_until is not None
+    place = open_dataset(settings, open_state(settings)).place
+    mature = [day for day in complete_days(place) if matures_at(day, settings.label) <= dataset.observed_until]
+    return sum(len(accounts_on(place, day)) for day in mature)
+
+
+def _peak_gigabytes() -> float:
+    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(peak.split()[1]) / 1e6
+
+
+def _show(cost: Cost) -> None:
+    title = f"{cost.snapshots:,} snapshots x {cost.signals} signals; peak memory {cost.peak_gigabytes:.1f} GB"
+    table = Table("step", "seconds", "CPU seconds", title=title)
+    for step in cost.steps:
+        table.add_row(step.name, f"{step.seconds:.0f}", f"{step.cpu_seconds:.0f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

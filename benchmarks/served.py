@@ -1,0 +1,80 @@
+"""What the serving benchmarks serve: a simulated company published online, and a large model trained on it, made once.
+
+The model has 500 trees of 31 leaves over every signal; it is not held to any proof, because its speed is measured.
+"""
+
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from configs.settings import Settings, read_settings
+from configs.state import State, open_state
+from features.catalogue import signal_set
+from features.dataset import read_dataset
+from features.publish import Days, publish
+from serving.pointer import follow
+from training.fit import Recipe, fit
+from training.model import ChurnModel
+from training.panel import Panel, build_panel
+from training.registry import Event, Registry, Run, Version, open_registry
+from training.train import provenance_of
+
+CONFIG = Path(__file__).parent.parent / "configs/oarlock.toml"
+TREES, LEAVES = 500, 31
+WARMUP_DAYS = 530  # leaves few days to publish: they are enough to learn from
+LEARNED = 10_000
+
+
+def made(company: Path, folder: Path) -> Path:
+    """The settings file of a folder whose service can be started, with two versions, the first of them champion."""
+    config = folder / "bench.toml"
+    folder.mkdir(parents=True, exist_ok=True)
+    dataset = CONFIG.parent / "datasets/simulated.toml"
+    config.write_text(
+        f'state = "state"\n[data]\ndataset = "{dataset}"\nfolder = "{company.resolve()}"\n'
+        f"[snapshots]\nwarmup_days = {WARMUP_DAYS}\n[training]\ntrees = {TREES}\nleaves = {LEAVES}\n"
+    )
+    settings = read_settings(config)
+    state = open_state(settings)
+    registry = open_registry(state, settings.name)
+    if len(registry.versions()) < 2:
+        _make(settings, state, registry)
+    registry.client.set_registered_model_alias(registry.name, "champion", "1")
+    follow(state, registry)
+    return config
+
+
+def _make(settings: Settings, state: State, registry: Registry) -> None:
+    ends = read_dataset(settings.data).observed_until
+    assert ends is not None
+    publish(settings, state, Days(ends), lambda step, *_: print(step, flush=True))
+    panel = build_panel(settings, state, ends)
+    for seed in (7, 8):
+        model = _model(settings, panel, seed)
+        print(f"model of seed {seed} is fitted", flush=True)
+        _register(settings, panel, registry, model)
+
+
+def _model(settings: Settings, panel: Panel, seed: int) -> ChurnModel:
+    days = np.sort(panel.rows.as_of.unique())
+    rows = panel.rows.sample(min(LEARNED, len(panel.rows)), random_state=seed)
+    early = rows[rows.as_of < days[-1]].reset_index(drop=True)
+    late = rows[rows.as_of == days[-1]].reset_index(drop=True)
+    identity = {"signal_set": signal_set(panel.place.signals), "label": "benchmark", "seed": str(seed)}
+    training = settings.training.model_copy(update={"seed": seed})
+    label = settings.label.model_dump() | {"horizon_days": settings.label.horizon_days}
+    return fit(early, late, rows.reset_index(drop=True), Recipe(panel.place.signals, training, label, identity))
+
+
+def _register(settings: Settings, panel: Panel, registry: Registry, model: ChurnModel) -> Version:
+    ends = datetime.max
+    with tempfile.TemporaryDirectory() as pictures:
+        made_from = provenance_of(settings, panel, ends)
+        said = {"skill": {}, "split": {"known": [], "calibration": []}}
+        run = Run(model, said, made_from, {}, {}, str(model.identity), Path(pictures))
+        version = registry.log(run)
+    if version.number == 1:
+        registry.crown(Event(1, ends.isoformat(), "promoted", "a benchmark"))
+    return version

@@ -1,0 +1,94 @@
+"""The service against the one that one would write first: the same model, store and machine, one run.
+
+    python benchmarks/service.py COMPANY FOLDER
+
+COMPANY is a simulated company of at least 2,000 accounts, FOLDER takes the state that is made of it once. N0 builds
+shap's explainer in every request, N1 once. CPU is that of all the service's processes, measured while a second process
+sends requests over loopback; the load of other programs moves requests per second, much less the CPU.
+"""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.load import Figures, measure, serving
+from benchmarks.served import made
+from configs.settings import read_settings
+from configs.state import open_state
+from features.history import accounts_on
+from features.publish import published_edition
+
+OURS = "oarlock"
+SERVICES = {
+    "N0": (["-m", "bentoml", "serve", "benchmarks.naive_service:Naive", "--port={port}"], "/score"),
+    "N1": (["-m", "bentoml", "serve", "benchmarks.naive_service:Naive", "--port={port}"], "/score"),
+    OURS: (["oarlock.py", "--config", "{config}", "serve", "--port={port}"], "/v1/score"),
+}
+# Accounts a request, clients at once.
+LOADS = ((1, 1), (1, 8), (100, 1), (1000, 1))
+
+
+def main() -> None:
+    """Make what is served, load each service in turn, print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("company", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    config = made(asked.company, asked.folder)
+    settings = read_settings(config)
+    place, as_of = published_edition(open_state(settings))
+    everyone = accounts_on(place, as_of)
+    found = {name: _load(name, config, everyone, asked.seconds) for name in SERVICES}
+    if asked.json:
+        print(json.dumps({name: {str(k): asdict(v) for k, v in one.items()} for name, one in found.items()}, indent=1))
+    else:
+        _show(found)
+
+
+def _load(name: str, config: Path, everyone: list[str], seconds: float) -> dict[tuple[int, int], Figures]:
+    words, path = SERVICES[name]
+    environment = {"OARLOCK_CONFIG": str(config), "NAIVE_EXPLAINER": "each" if name == "N0" else "once"}
+    found = {}
+    with serving([word.replace("{config}", str(config)) for word in words], environment) as service:
+        for accounts, clients in LOADS:
+            bodies = [
+                {"account_ids": everyone[start : start + accounts], "drivers": 3}
+                for start in range(0, min(len(everyone) - accounts, 200 * accounts) + 1, accounts)
+            ]
+            measure(service, path, bodies, clients, 1.0)  # what is built at first use is not what is measured
+            found[accounts, clients] = measure(service, path, bodies, clients, seconds)
+            print(name, accounts, clients, found[accounts, clients], flush=True)
+    return found
+
+
+def _show(found: dict[str, dict[tuple[int, int], Figures]]) -> None:
+    table = Table(title="CPU ms a request, requests a second, p50 and p99 in ms, worker memory in MB")
+    for column in ("accounts", "clients", "service", "CPU ms", "ratio", "req/s", "ratio", "p50", "p99", "failed", "MB"):
+        table.add_column(column, justify="right")
+    for load in LOADS:
+        ours = found[OURS][load]
+        for name, figures in found.items():
+            one = figures[load]
+            table.add_row(
+                *map(str, load),
+                name,
+                f"{one.cpu_ms:.2f}",
+                f"{one.cpu_ms / ours.cpu_ms:.1f}",
+                f"{one.per_second:.1f}",
+                f"{ours.per_second / one.per_second:.1f}",
+                f"{one.p50_ms:.1f}",
+                f"{one.p99_ms:.1f}",
+                str(one.failed),
+                f"{one.worker_mb:.0f}",
+            )
+    Console(width=120).print(table)
+
+
+if __name__ == "__main__":
+    main()

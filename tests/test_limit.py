@@ -1,0 +1,43 @@
+"""The limit that the benchmarks hold risks against."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.accuracy.limit import TRUE_ERROR, TRUE_RISK, Truth, reached, truth_of, with_truth
+
+P = np.array([0.02, 0.02, 0.3, 0.02, 0.6, 0.1])
+TRUTH = Truth(P, np.zeros(6), np.array([0, 0, 0, 0, 1, 0]), np.array(list("abcdef")), base_rate=P.mean())
+
+
+def test_it_gives_the_true_probability_the_whole_gain_and_no_gap():
+    near = reached(TRUTH, P)
+    assert near.share.value == pytest.approx(1)
+    assert near.gap_to_truth == pytest.approx(0)
+
+
+def test_it_gives_the_base_rate_nothing():
+    near = reached(TRUTH, np.full(6, P.mean()))
+    assert near.share.value == pytest.approx(0)
+    assert near.realised_share == pytest.approx(0)
+
+
+def test_it_says_that_less_than_nothing_is_reached_by_risks_turned_around():
+    assert reached(TRUTH, P[::-1]).share.value < 0
+
+
+def test_it_corrects_the_limit_for_the_error_of_the_probabilities():
+    """Noise in a probability makes its own surprise look smaller than it is, so that noise seems to gain too much."""
+    p = np.full(50, 0.3)
+    names = np.arange(50).astype(str)
+    exact = reached(Truth(p, np.zeros(50), np.zeros(50), names, base_rate=0.5), p)
+    noisy = reached(Truth(p, np.full(50, 0.03), np.zeros(50), names, base_rate=0.5), p)
+    gained = np.log(2) + 0.3 * np.log(0.3) + 0.7 * np.log(0.7)
+    assert noisy.share.value / exact.share.value == pytest.approx(gained / (gained - 0.03**2 / (2 * 0.3 * 0.7)))
+
+
+def test_it_keeps_the_order_of_the_snapshots():
+    rows = pd.DataFrame({"account_id": ["b", "a"], "as_of": pd.Timestamp("2026-01-01"), "churned": [1.0, 0.0]})
+    true = rows[["account_id", "as_of"]].iloc[::-1].assign(**{TRUE_RISK: [0.1, 0.9], TRUE_ERROR: 0.01})
+    truth = truth_of(with_truth(rows, true), base_rate=0.5)
+    assert truth.probability.tolist() == [0.9, 0.1]
