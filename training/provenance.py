@@ -63,13 +63,13 @@ def read_provenance(document: Mapping[str, Any]) -> Provenance:
 
 
 def as_logged(settings: Settings, provenance: Provenance) -> Settings:
-    """The settings with every section that bears on a model as the run had it.
+    """The settings with every section that bears on a model as the run had it; one that it did not know at its defaults.
 
     Raises pydantic's ValidationError for a setting that is no longer known.
     """
     sections = {name: getattr(settings, name) for name in SECTIONS}
     return settings.model_copy(
-        update={name: type(now).model_validate(provenance.settings[name]) for name, now in sections.items()}
+        update={name: type(now).model_validate(provenance.settings.get(name, {})) for name, now in sections.items()}
     )
 
 
