@@ -1,7 +1,7 @@
 """The front door: the one place that sets up logging and exits; its verbs stand in `commands/`.
 
-Exit codes: 0 done, 2 settings or mapping, 3 data, 4 nothing to learn, 5 not ready, 6 promotion refused, 7 not
-reproduced; `monitor` exits with 0 ok, 10 watch, 11 retrain.
+Exit codes: 0 done, 2 settings or mapping, 3 data, 4 nothing to learn, 5 not ready, 6 promotion refused, 7 another
+process is at the same work, 8 not reproduced; `monitor` exits with 0 ok, 10 watch, 11 retrain.
 """
 
 import logging
@@ -18,6 +18,7 @@ from commands.invocation import Oarlock
 from commands.ledger import forget, ledger
 from commands.models import card, duel, models, monitor, promote, rebands, recalibrate, reproduce, rollback, train
 from commands.service import serve
+from commands.webhooks import webhooks
 
 QUIET = {
     "BENTOML_DO_NOT_TRACK": "True",
@@ -29,7 +30,7 @@ VERBS = (
     *(simulate, check, signals, publish),
     *(train, duel, promote, rollback, models, card, reproduce, recalibrate, rebands, monitor),
     *(score, explain, outcomes),
-    *(serve, ledger, forget, keys, audit),
+    *(serve, ledger, forget, webhooks, keys, audit),
 )
 
 

@@ -11,6 +11,7 @@ from configs.settings import BandSettings
 from features.online import Columns, Values
 from serving.bundle import Bundle
 from training.model import EVERYONE, SEGMENT
+from training.reasons import by_family, leading, members_of
 
 BANDS = ("low", "watch", "high", "critical")
 
@@ -61,7 +62,20 @@ class Scores:
     @cached_property
     def family_points(self) -> np.ndarray:
         """Each family's points, shape (rows, families)."""
-        return np.column_stack([self.points[:, columns].sum(axis=1) for columns in self.members.values()])
+        return self.family_shares * self.points_per_share[:, [self.model.main]]
+
+    @cached_property
+    def family_shares(self) -> np.ndarray:
+        """Each family's share of the margin, shape (rows, families)."""
+        return by_family(self.shares, self.members)
+
+    @cached_property
+    def main_reasons(self) -> list[str | None]:
+        """The family that raises each risk most; None where its lead does not outlast making the model again."""
+        clear = self.model.clear_lead
+        first, leads = leading(self.family_shares)
+        told = (first >= 0) & (leads >= (np.inf if clear is None else clear))
+        return [self.families[place] if is_told else None for place, is_told in zip(first, told, strict=True)]
 
     @cached_property
     def missing(self) -> np.ndarray:
@@ -122,9 +136,7 @@ def _order(model: Bundle, columns: Columns) -> tuple[list[int], list[int], list[
 
 @lru_cache(maxsize=16)
 def _members(model: Bundle) -> dict[str, list[int]]:
-    inputs = model.inputs
-    families = dict.fromkeys(one.family for one in inputs)
-    return {family: [i for i, one in enumerate(inputs) if one.family == family] for family in families}
+    return members_of(model.inputs)
 
 
 def by_horizon(scores: Scores, row: int) -> dict[str, float]:
@@ -149,6 +161,7 @@ def drivers(scores: Scores, row: int, most: int | None = None) -> dict[str, Any]
     """What one risk is made of: families that raise it, families that lower it, and the points of those not named.
 
     base + points of drivers and protective + other_points = risk. `most` is how many of each are named, None for all.
+    `main_reason` is the first family, where it is clear that it is.
     """
     points = scores.family_points[row]
     order = np.argsort(-np.abs(points), kind="stable")
@@ -161,6 +174,7 @@ def drivers(scores: Scores, row: int, most: int | None = None) -> dict[str, Any]
         "drivers": [_driver(scores, row, i) for i in raising],
         "protective": [_driver(scores, row, i) for i in lowering],
         "other_points": float(scores.risks[row] - base - points[named].sum()),
+        "main_reason": scores.main_reasons[row],
     }
 
 
