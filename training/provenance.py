@@ -16,7 +16,7 @@ from features.signals.declaration import Signal
 HOUSE = Path(__file__).parent.parent
 ROOMS_BEFORE = ("configs", "features", "training")
 # The sections that bear on a model or on what is said of it; the others say where data is and how risks are served.
-SECTIONS = ("snapshots", "label", "training", "evaluation", "stability", "health_score", "leakage")
+SECTIONS = ("snapshots", "label", "training", "stability", "evaluation", "stability", "health_score", "leakage")
 # What the trees and the calibrator are computed with: another version of one of these may give other bytes.
 LIBRARIES = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy")
 
@@ -63,7 +63,7 @@ def read_provenance(document: Mapping[str, Any]) -> Provenance:
 
 
 def as_logged(settings: Settings, provenance: Provenance) -> Settings:
-    """The settings with every section that bears on a model as the run had it; one that it did not know at its defaults.
+    """The settings with every section that bears on a model as the run had it, or at its defaults where it had none.
 
     Raises pydantic's ValidationError for a setting that is no longer known.
     """
