@@ -23,12 +23,10 @@ from typing import Any
 import httpx
 
 from benchmarks.load import ROOT, serving
-from benchmarks.served import made
+from benchmarks.served import accounts, made
 from configs.settings import read_settings
 from configs.state import State, open_state, read_json, write_json
-from features.history import accounts_on
 from features.online import OnlineReader
-from features.publish import published_edition
 from serving.bundle import DOCUMENT_FILE, load_bundle
 from serving.kernel import Kernel
 from serving.pointer import prepare
@@ -52,8 +50,7 @@ def main() -> None:
     state = open_state(settings)
     registry = open_registry(state, settings.name)
     bad = _bad_version(state, registry)
-    place, as_of = published_edition(state)
-    ids = accounts_on(place, as_of)[:ACCOUNTS]
+    ids = accounts(state)[:ACCOUNTS]
     told, said = _under_load(config, ids, asked.seconds, asked.clients, _steps(state, registry, bad))
     print(json.dumps(_judged(told, said, state, ids), indent=1))
 
