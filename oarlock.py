@@ -18,6 +18,7 @@ from commands.invocation import Oarlock
 from commands.ledger import forget, ledger
 from commands.models import duel, models, monitor, promote, rollback, train
 from commands.service import serve
+from commands.webhooks import webhooks
 
 QUIET = {
     "BENTOML_DO_NOT_TRACK": "True",
@@ -29,7 +30,7 @@ VERBS = (
     *(simulate, check, signals, publish),
     *(train, duel, promote, rollback, models, monitor),
     *(score, explain, outcomes),
-    *(serve, ledger, forget, keys, audit),
+    *(serve, ledger, forget, webhooks, keys, audit),
 )
 
 

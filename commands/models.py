@@ -1,28 +1,44 @@
 """The verbs of the models: train one, hold it against another, promote it or go back, and say whether to trust it."""
 
+import math
+import time
+from collections.abc import Callable
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from commands.invocation import AS_JSON, Oarlock
 from commands.rendering import print_json, show_duel, show_roster
 
+if TYPE_CHECKING:
+    from training.search import Budget
+
+MOST_TRIALS = 1_000
+
 
 @click.command()
+@click.option("--search", "trials", type=click.IntRange(1), help="First try so many settings of the trees in all.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="First try settings for so long.")
 @AS_JSON
 @click.pass_obj
-def train(oarlock: Oarlock, as_json: bool) -> None:
+def train(oarlock: Oarlock, trials: int | None, minutes: float | None, as_json: bool) -> None:
     """Fit, calibrate, evaluate and register a model on every mature snapshot.
+
+    With --search or --minutes settings of the trees are searched first, on days before the test; a search that was
+    stopped goes on where it was.
 
     \b
     Example: oarlock train
+    Example: oarlock train --search 30 --minutes 10
     """
     oarlock.speaks_json = as_json
     from training.card import model_card
     from training.train import train as run
 
     with oarlock.progress("train") as progress:
-        done = run(oarlock.settings, oarlock.state, oarlock.known_until, progress)
+        budget = _budget(trials, minutes, progress) if trials or minutes else None
+        done = run(oarlock.settings, oarlock.state, oarlock.known_until, progress, budget=budget)
     if as_json:
         print_json({"version": vars(done.version), "reused": done.reused, "duel": done.duel, **done.evaluation})
         return
@@ -158,3 +174,10 @@ def monitor(context: click.Context, as_json: bool) -> None:
         for reason in health.reasons:
             oarlock.console.print(f"- {reason}", markup=False)
     context.exit(EXIT_CODES[health.verdict])
+
+
+def _budget(trials: int | None, minutes: float | None, progress: Callable[[str, int, int], None]) -> "Budget":
+    from training.search import Budget
+
+    ends = time.monotonic() + 60 * minutes if minutes else math.inf
+    return Budget(trials or MOST_TRIALS, lambda: time.monotonic() >= ends, progress)

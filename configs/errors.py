@@ -9,6 +9,7 @@ OarlockError
 │   ├── NoChampion     no model has been promoted yet
 │   └── StoreDown      the store of signals cannot be read
 ├── PromotionRefused   the model has not earned the champion's place          exit 6
+├── Busy               another process is at the same work                    exit 7, HTTP 503
 └── RequestError       a request that cannot be answered as it stands         HTTP 4xx
 """
 
@@ -78,6 +79,14 @@ class PromotionRefused(OarlockError):
 
     code = "promotion_refused"
     exit_code = 6
+
+
+class Busy(OarlockError):
+    """Another process is at the same work, and two at once would get in each other's way."""
+
+    code = "busy"
+    exit_code = 7
+    status = 503
 
 
 class RequestError(OarlockError):

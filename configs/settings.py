@@ -5,6 +5,7 @@ A relative path in the file is taken from the file's folder, one in the environm
 """
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -136,6 +137,7 @@ class TrainingSettings(Section):
     signal_share: Annotated[float, Field(gt=0, le=1)] = 0.4
     row_share: Annotated[float, Field(gt=0, le=1)] = 0.7
     ridge: Annotated[float, Field(ge=0)] = 1.0
+    smoothing: Annotated[float, Field(ge=0)] = 0.0
     calibration_snapshots: Annotated[int, Field(ge=1)] = 3
     test_snapshots: Annotated[int, Field(ge=1)] = 1
     fewest_churned: Annotated[int, Field(ge=2)] = 20
@@ -188,6 +190,17 @@ class DuelSettings(Section):
     calibration_margin: Share = 0.01
     fewest_churned: Annotated[int, Field(ge=1)] = 50
     flips: Share = 0.5
+
+
+class StabilitySettings(Section):
+    """How it is measured whether the family that raises a risk most stays the same when the model is made again.
+
+    The model is made again `refits` times on resampled accounts. A main reason is said only where the first family
+    leads the second by so much that it stays in a share of `stays`.
+    """
+
+    refits: Annotated[int, Field(ge=2)] = 5
+    stays: Annotated[float, Field(gt=0.5, lt=1)] = 0.9
 
 
 class HealthScoreSettings(Section):
@@ -265,6 +278,38 @@ class LedgerSettings(Section):
     wait_seconds: Annotated[float, Field(ge=0)] = 2.0
 
 
+class EndpointSettings(Section):
+    """Where events are sent; the secret they are signed with is in the environment, under the name given here."""
+
+    url: Annotated[str, Field(pattern=r"^https?://")]
+    secret_variable: str
+
+    @model_validator(mode="after")
+    def _is_private(self) -> "EndpointSettings":
+        if self.url.startswith("http://") and not re.match(r"http://(127(\.\d+){3}|localhost|\[::1\])[:/]", self.url):
+            raise ValueError("url must be https, except on this machine")
+        return self
+
+
+class WebhookSettings(Section):
+    """What is told, to whom, and how often at most.
+
+    A band is left downwards only where the risk is `hysteresis` below its cut; a change is told once it held
+    `persistence_days` days in a row, and the same one not again within `quiet_days`. An owner is told
+    `budget_per_owner` things a day, those with most revenue at risk.
+    """
+
+    endpoints: dict[str, EndpointSettings] = {}
+    hysteresis: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    persistence_days: Annotated[int, Field(ge=1)] = 1
+    quiet_days: Days = 7
+    driver_points: Share = 0.02
+    renewal_days: Days = 60
+    renewal_band: Literal["low", "watch", "high", "critical"] = "high"
+    budget_per_owner: Annotated[int, Field(ge=1)] = 10
+    most_attempts: Annotated[int, Field(ge=1)] = 8
+
+
 class MonitoringSettings(Section):
     """When the health of the model is questioned."""
 
@@ -289,6 +334,7 @@ class Settings(BaseSettings):
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     duel: DuelSettings = DuelSettings()
+    stability: StabilitySettings = StabilitySettings()
     health_score: HealthScoreSettings = HealthScoreSettings()
     leakage: LeakageSettings = LeakageSettings()
     bands: BandSettings = BandSettings()
@@ -297,6 +343,7 @@ class Settings(BaseSettings):
     work_list: WorkListSettings = WorkListSettings()
     serving: ServingSettings = ServingSettings()
     ledger: LedgerSettings = LedgerSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
 
     @classmethod

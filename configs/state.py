@@ -1,5 +1,6 @@
 """The state folder: where one configuration keeps everything it makes, apart from every other configuration."""
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from configs.errors import ConfigError
+from configs.errors import Busy, ConfigError
 from configs.settings import Settings
 
 
@@ -96,6 +97,21 @@ def write_json(path: Path, content: object) -> None:
     """Write the whole file or nothing."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, sort_keys=True), "utf-8")
+
+
+@contextmanager
+def alone(path: Path, work: str) -> Iterator[None]:
+    """Hold the lock at `path` while the block runs; raises Busy where another process holds it.
+
+    The lock is the operating system's and goes with its process, so one that was killed leaves none behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(f"Another process is {work} {path.parent}.", "Run it again when that one has ended.") from None
+        yield
 
 
 @contextmanager

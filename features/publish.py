@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from configs.errors import DataError, NotReady
 from configs.settings import Settings
-from configs.state import State, read_json, write_json
+from configs.state import State, alone, read_json, write_json
 from features.account_facts import account_facts
 from features.catalogue import catalogue, signal_set
 from features.compute import carried, prepare
@@ -122,8 +122,29 @@ def publish(settings: Settings, state: State, days: Days, progress: Progress) ->
     """Compute the day's signals and every training day still missing, and fill the online store with the day.
 
     A day that is complete is not computed again unless it is asked for, so a publish that was stopped goes on where it
-    was. Raises DataError where an asked-for day does not look like those before it.
+    was. Raises DataError where an asked-for day does not look like those before it, Busy where another process is
+    publishing into the same state.
     """
+    with alone(state.folder / "publish.lock", "publishing into"):
+        return _publish(settings, state, days, progress)
+
+
+def published_edition(state: State) -> tuple[Edition, datetime]:
+    """The edition that was last published and its as_of; raises NotReady where nothing was."""
+    note = published_note(state)
+    signals = tuple(one for one in catalogue() if one.name in note["signals"])
+    if signal_set(signals) != note["signal_set"]:
+        raise NotReady("The signals have changed since they were last published.", "Run `oarlock publish`.")
+    return Edition(state.history / note["edition"], signals), datetime.fromisoformat(note["as_of"])
+
+
+def _refuse_unknown_risk_set(dataset: Dataset, active_within: int | None) -> None:
+    needed = "subscriptions" if active_within is None else "usage"
+    if needed not in dataset.selects:
+        raise DataError(f"{dataset.mapping}: the table '{needed}' is required and not mapped.", "Add a select.")
+
+
+def _publish(settings: Settings, state: State, days: Days, progress: Progress) -> Published:
     opened = open_dataset(settings, state)
     wanted = sorted({*_days_for_training(settings, opened, days.as_of), days.as_of})
     again = [day for day in sorted({*wanted, *complete_days(opened.place)}) if days.is_again(day)]
@@ -140,21 +161,6 @@ def publish(settings: Settings, state: State, days: Days, progress: Progress) ->
     progress("published", len(missing) + 1, len(missing) + 1)
     day, reused = read_day(opened.place, days.as_of), len({*wanted, *missing}) - len(missing)
     return Published(days.as_of, len(missing), reused, day, opened.breaches, opened.checks_reused)
-
-
-def published_edition(state: State) -> tuple[Edition, datetime]:
-    """The edition that was last published and its as_of; raises NotReady where nothing was."""
-    note = published_note(state)
-    signals = tuple(one for one in catalogue() if one.name in note["signals"])
-    if signal_set(signals) != note["signal_set"]:
-        raise NotReady("The signals have changed since they were last published.", "Run `oarlock publish`.")
-    return Edition(state.history / note["edition"], signals), datetime.fromisoformat(note["as_of"])
-
-
-def _refuse_unknown_risk_set(dataset: Dataset, active_within: int | None) -> None:
-    needed = "subscriptions" if active_within is None else "usage"
-    if needed not in dataset.selects:
-        raise DataError(f"{dataset.mapping}: the table '{needed}' is required and not mapped.", "Add a select.")
 
 
 def _days_for_training(settings: Settings, opened: Opened, as_of: datetime) -> list[datetime]:

@@ -1,4 +1,4 @@
-"""The Feast store, and the only file that knows Feast: views from the declarations, history in, signals out.
+"""The Feast store: views from the declarations, history in, signals out; `asof` and `packed` are its two halves.
 
 Feast's words stay in here: its entity is our account, a feature a signal, a view a family, the event timestamp as_of.
 """
@@ -22,6 +22,7 @@ from features.packed import PackedOnlineStore, PackedRows
 from features.signals.declaration import Signal
 
 SERVICE = "risk"
+PLACE = "_place"
 PANDAS_TYPES = {"number": "float64", "category": "object"}
 FEAST_TYPES = {"number": Float64, "category": String}
 
@@ -47,7 +48,7 @@ def open_store(state: State, project: str) -> FeatureStore:
             provider="local",
             repo_path=state.feast,
             registry={"registry_type": "file", "path": str(state.feast / "registry.db"), "cache_ttl_seconds": 60},
-            offline_store={"type": "duckdb"},
+            offline_store={"type": "features.asof.AsofOfflineStore"},
             online_store={"type": "features.packed.PackedOnlineStore", "path": str(state.feast / "packed.db")},
             batch_engine={"type": "features.packed.PackedEngine"},
             entity_key_serialization_version=3,
@@ -96,10 +97,11 @@ def read_history(store: FeatureStore, snapshots: pd.DataFrame) -> pd.DataFrame:
     """
     asked = snapshots[[KEY, "as_of"]].rename(columns={"as_of": TIMESTAMP})
     asked[TIMESTAMP] = pd.to_datetime(asked[TIMESTAMP]).dt.tz_localize("UTC")
-    found = store.get_historical_features(entity_df=asked, features=store.get_feature_service(SERVICE)).to_df()
-    found["as_of"] = pd.to_datetime(found.pop(TIMESTAMP)).dt.tz_convert(None).astype("datetime64[us]")
-    keys = pd.MultiIndex.from_frame(snapshots[[KEY, "as_of"]])
-    return found.drop_duplicates([KEY, "as_of"]).set_index([KEY, "as_of"]).reindex(keys).reset_index()
+    asked[PLACE] = range(len(asked))
+    found = store.get_historical_features(entity_df=asked, features=store.get_feature_service(SERVICE)).to_arrow()
+    values = found.sort_by(PLACE).drop_columns([KEY, TIMESTAMP, PLACE]).to_pandas()
+    keys = snapshots[[KEY, "as_of"]].astype({"as_of": "datetime64[us]"}).reset_index(drop=True)
+    return pd.concat([keys, values], axis=1)
 
 
 def online_views(store: FeatureStore) -> list[FeatureView]:

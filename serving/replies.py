@@ -172,6 +172,9 @@ class Score(Reply):
     drivers: Annotated[list[Driver], _is("Families that raise it, the heaviest first.", [])]
     protective: Annotated[list[Driver], _is("Families that lower it, the heaviest first.", [])]
     other_points: Annotated[float, _is("The points of all that is not named; all points add up.", 0.003)]
+    main_reason: Annotated[
+        str | None, _is("The family that raises it most; null where that is not clear.", "adoption")
+    ] = None
     signals_as_of: Instant
     causal: Causal
     given_at: Annotated[str | None, _is("When it was given, where it is a past one.", "2026-06-01T07:00:00")] = None
@@ -219,6 +222,9 @@ class Explained(Reply):
     drivers: Annotated[list[ExplainedDriver], _is("Families that raise it, the heaviest first.", [])]
     protective: Annotated[list[ExplainedDriver], _is("Families that lower it, the heaviest first.", [])]
     other_points: Annotated[float, _is("Nothing but rounding: every family is named.", 0.0)]
+    main_reason: Annotated[
+        str | None, _is("The family that raises it most; null where that is not clear.", "adoption")
+    ] = None
     signals_as_of: Instant
     causal: Causal
     horizons: Annotated[list[Within], _is("The same risk within every horizon.", [])]

@@ -11,6 +11,7 @@ from configs.settings import BandSettings
 from features.online import Columns, Values
 from serving.bundle import Bundle
 from training.model import EVERYONE, SEGMENT
+from training.reasons import by_family, leading, members_of
 
 SIGNALS_NAMED = 3  # of a family, where not all are asked for: the rest would be most of a reply
 BANDS = ("low", "watch", "high", "critical")
@@ -62,7 +63,20 @@ class Scores:
     @cached_property
     def family_points(self) -> np.ndarray:
         """Each family's points, shape (rows, families)."""
-        return np.column_stack([self.points[:, columns].sum(axis=1) for columns in self.members.values()])
+        return self.family_shares * self.points_per_share[:, [self.model.main]]
+
+    @cached_property
+    def family_shares(self) -> np.ndarray:
+        """Each family's share of the margin, shape (rows, families)."""
+        return by_family(self.shares, self.members)
+
+    @cached_property
+    def main_reasons(self) -> list[str | None]:
+        """The family that raises each risk most; None where its lead does not outlast making the model again."""
+        clear = self.model.clear_lead
+        first, leads = leading(self.family_shares)
+        told = (first >= 0) & (leads >= (np.inf if clear is None else clear))
+        return [self.families[place] if is_told else None for place, is_told in zip(first, told, strict=True)]
 
     @cached_property
     def missing(self) -> np.ndarray:
@@ -123,9 +137,7 @@ def _order(model: Bundle, columns: Columns) -> tuple[list[int], list[int], list[
 
 @lru_cache(maxsize=16)
 def _members(model: Bundle) -> dict[str, list[int]]:
-    inputs = model.inputs
-    families = dict.fromkeys(one.family for one in inputs)
-    return {family: [i for i, one in enumerate(inputs) if one.family == family] for family in families}
+    return members_of(model.inputs)
 
 
 def by_horizon(scores: Scores, row: int) -> dict[str, float]:
@@ -158,6 +170,7 @@ def drivers(scores: Scores, row: int, most: int | None = None) -> dict[str, Any]
         "drivers": [_driver(told, i, points[i]) for i in raising],
         "protective": [_driver(told, i, points[i]) for i in lowering],
         "other_points": float(scores.risks[row]) - base - sum(points[i] for i in raising + lowering),
+        "main_reason": scores.main_reasons[row],
     }
 
 

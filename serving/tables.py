@@ -104,3 +104,27 @@ EXPORTS = sql.Table(
     sql.Column("key", sql.String(200), nullable=False),
     sql.Column("at", sql.DateTime, nullable=False),
 )
+# What was told of an account so far, as `serving/alerts.py` needs it to decide on the next day.
+WATCHED = sql.Table(
+    "watched",
+    METADATA,
+    sql.Column("account_id", sql.String, primary_key=True),
+    sql.Column("as_of", sql.DateTime, nullable=False, index=True),
+    sql.Column("state", sql.Text, nullable=False),
+)
+# Each event for each endpoint: pending, sent, dead (tried in vain) or suppressed (beyond an owner's budget).
+DELIVERIES = sql.Table(
+    "deliveries",
+    METADATA,
+    sql.Column("id", sql.String(64), primary_key=True),
+    sql.Column("endpoint", sql.String(100), nullable=False),
+    sql.Column("account_id", sql.String),
+    sql.Column("kind", sql.String(32), nullable=False),
+    sql.Column("body", sql.Text, nullable=False),
+    sql.Column("status", sql.String(16), nullable=False),
+    sql.Column("attempts", sql.Integer, nullable=False),
+    sql.Column("next_at", sql.DateTime, nullable=False),
+    sql.Column("made_at", sql.DateTime, nullable=False),
+    sql.Column("error", sql.String(200), nullable=False),
+    sql.Index("deliveries_due", "status", "next_at"),
+)

@@ -50,9 +50,9 @@ def test_a_framework_is_imported_in_its_own_room_only(file):
     assert all(FRAMEWORKS[name] == _room(file) for name in used)
 
 
-def test_feast_is_known_to_the_store_and_its_online_half_only():
+def test_feast_is_known_to_the_store_and_its_two_halves_only():
     knowing = [file.name for file in MODULES if any(name.split(".")[0] == "feast" for name in _imported(file))]
-    assert knowing == ["packed.py", "store.py"]
+    assert knowing == ["asof.py", "packed.py", "store.py"]
 
 
 @pytest.mark.parametrize("file", [*MODULES, *FRONT], ids=lambda file: str(file.relative_to(ROOT)))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -271,3 +272,23 @@ class _locked:  # noqa: N801 - reads as the sentence it is used in
     def __exit__(self, *_: object) -> None:
         self.connection.execute("rollback")
         self.connection.close()
+
+
+def test_with_the_disk_full_it_refuses_and_takes_replies_again_once_there_is_room(writer, tmp_path):
+    ledger = Ledger(tmp_path / "ledger.db")
+    one = writer(ledger)
+    one.append([score("before")], OF)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))  # in the middle of the next entry
+    try:
+        with pytest.raises(LedgerBehind, match="cannot be recorded") as refused:
+            one.append([score("during")], OF)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert (refused.value.status, one.refused) == (503, 1)
+    one.append([score("after")], OF)
+    one.start()
+    one.close(10)
+    assert stored(ledger) == ["before", "after"]

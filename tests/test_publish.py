@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from configs.errors import DataError
+from configs.errors import Busy, DataError
 from features.history import complete_days, read_day
 from features.publish import Days, publish, published_edition
 from features.store import open_store, read_online
@@ -172,6 +172,17 @@ def test_a_day_half_written_when_it_was_killed_is_the_old_day_until_it_is_writte
     publish(own.settings, own.state, Days(TODAY, first=TODAY), silent)
     assert _history(own) == before
     assert not half.exists()
+
+
+def test_a_second_publish_at_the_same_time_is_refused_and_harms_nothing(own: Company):
+    before = _history(own)
+
+    def meanwhile(*_: object) -> None:
+        with pytest.raises(Busy, match="Another process is publishing into"):
+            publish(own.settings, own.state, Days(TODAY), silent)
+
+    publish(own.settings, own.state, Days(TODAY, first=TODAY), meanwhile)
+    assert _history(own) == before
 
 
 def test_a_source_that_stopped_keeps_the_day_from_being_published(company: Company):

@@ -1,4 +1,4 @@
-"""What the card says of a model's reach: its horizons, its segments' own calibration, and the directions it keeps."""
+"""What the card says of a model's reach: its horizons, its segments' own calibration, directions, main reasons."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,6 +22,32 @@ def reach_lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
     swept = evaluation["directions"]
     kept = [one["name"] for one in swept if not one["broken"]]
     yield f"- declared directions that hold over their range: {len(kept)} of {len(swept)}"
+
+
+def stability_lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    """The lines on how far main reasons can be trusted; none for a model from before that was measured."""
+    if "stability" not in evaluation:
+        return
+    one = evaluation["stability"]
+    yield from ("", "## Main reasons", "")
+    yield f"The model was made again {one['refits']} times on resampled accounts; {one['snapshots']} snapshots."
+    yield f"- the family that raises a risk most was another one in {one['flipped']:.0%}"
+    if one["lead"] is None:
+        yield f"- no lead over the second family is enough for it to stay in {one['stays']:.0%}: none is called main"
+    else:
+        yield f"- from a lead of {one['lead']:.3f} log-odds on it is the main reason: {one['clear']:.0%} of snapshots"
+        yield f"- of those it was another one in {one['flipped_when_clear']:.0%}"
+
+
+def search_lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    """What a search for settings found, as lines to put into the settings file; none where there was no search."""
+    found = evaluation.get("search")
+    if not found:
+        return
+    yield from ("", "## Search", "")
+    yield f"Of {found['trials']} settings tried on days before the test these were the truest: log loss"
+    yield f"{found['log_loss']:.5f}, against {found['log_loss_before']:.5f} of those given."
+    yield from ("", "```", "[training]", *(f"{name} = {value}" for name, value in found["training"].items()), "```")
 
 
 def _horizon_line(days: str, one: Mapping[str, Any]) -> str:

@@ -20,6 +20,11 @@ def log_loss_gained(cases: Cases, risks: np.ndarray, rival: np.ndarray, settings
     return Interval(float(difference.mean()), *bounds(drawn, settings.beaten_at))
 
 
+def mean_log_loss(churned: np.ndarray, risks: np.ndarray) -> float:
+    """Mean surprise at the answers, in nats."""
+    return float(_surprise(churned, risks).mean())
+
+
 def by_segment(
     cases: Cases, risks: np.ndarray, segments: np.ndarray, settings: EvaluationSettings
 ) -> dict[str, Evaluation]:

@@ -47,7 +47,8 @@ class ChurnModel:
 
     `typical` gives, per segment (and `*` for everyone), the median or most frequent value of each signal. `identity`
     holds the hashes that say what it was made from, `label` what it answers within its main horizon. `left_out` says
-    of other horizons that were asked for why they could not be learned.
+    of other horizons that were asked for why they could not be learned. `clear_lead` is the lead in log-odds of the
+    family that raises a margin most over the second from which on it is the main reason; None where it never is.
     """
 
     booster_text: str
@@ -58,6 +59,7 @@ class ChurnModel:
     label: Mapping[str, Any]
     identity: Mapping[str, str]
     left_out: Mapping[str, str] = field(default_factory=dict)
+    clear_lead: float | None = None
 
     @cached_property
     def booster(self) -> "lightgbm.Booster":

@@ -6,7 +6,7 @@ The same inputs are never trained on twice.
 import hashlib
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,12 @@ from training.proof import Proof, prove
 from training.provenance import Provenance, code_hash, files_of, libraries_hash, machine, sections_of, signals_of
 from training.registry import Registry, Run, Version, open_registry
 from training.rolling import fit_on, on, origin_splits
+from training.search import Budget, Found, Notebook, open_search
+from training.splits import Split
+from training.stability import measure_stability
 
 Progress = Callable[[str, int, int], None]
-STEPS = 6
+STEPS = 7
 
 
 @dataclass(frozen=True)
@@ -43,15 +46,20 @@ class Trained:
     reused: bool
 
 
-def train(settings: Settings, state: State, known_until: datetime, progress: Progress) -> Trained:
+def train(
+    settings: Settings, state: State, known_until: datetime, progress: Progress, *, budget: Budget | None = None
+) -> Trained:
     """Fit, evaluate and register a model on every snapshot mature by `known_until`, or find the one already made.
 
-    Raises NothingToLearn where the history holds no answer to learn from, LabelsRefused where it would teach wrongly.
+    With a budget, settings of the trees are searched first, and those found count. Raises NothingToLearn where the
+    history holds no answer to learn from, LabelsRefused where it would teach wrongly.
     """
     progress("joining the panel", 0, STEPS)
     panel = build_panel(settings, state, known_until)
     splits = origin_splits(panel.days, settings)
     refuse_labels(lint(Lesson(panel.rows, panel.facts, splits[0], panel.place.signals), settings.label, known_until))
+    found_settings = _search(settings, state, panel, splits[0], budget) if budget else None
+    settings = _with(settings, found_settings)
     identity = _identity(settings, panel)
     registry = open_registry(state, settings.name)
     progress("looking for the same model", 1, STEPS)
@@ -66,12 +74,16 @@ def train(settings: Settings, state: State, known_until: datetime, progress: Pro
         panel.place.signals, settings.training, describe_label(settings.label), identity, horizons_of(settings.label)[0]
     )
     model = fit_on(panel.rows, splits[0], recipe)
-    progress("judging on past days, against baselines and for leaks", 3, STEPS)
+    progress("making the model again to see which main reasons stay", 3, STEPS)
+    known, test = on(panel.rows, splits[0].known), on(panel.rows, splits[0].test)
+    stability = measure_stability(model, known, test, settings)
+    model = replace(model, clear_lead=stability.lead)
+    progress("judging on past days, against baselines and for leaks", 4, STEPS)
     proof = prove(model, panel, splits, settings)
-    said = _said(model, panel, proof)
-    progress("logging to MLflow", 4, STEPS)
+    said = _said(model, panel, proof) | {"stability": asdict(stability), "search": _told(found_settings)}
+    progress("logging to MLflow", 5, STEPS)
     with tempfile.TemporaryDirectory() as folder:
-        draw(model, on(panel.rows, splits[0].test), proof.judged, Path(folder))
+        draw(model, test, proof.judged, Path(folder))
         (Path(folder) / "model_card.md").write_text(model_card(said), "utf-8")
         parameters = {**settings.training.model_dump(), **recipe.label, **identity, "signals": len(model.inputs)}
         made_from = provenance_of(settings, panel, known_until)
@@ -100,11 +112,25 @@ def _duel(registry: Registry, version: Version, ring: Ring, progress: Progress) 
     champion = champion_of(registry)
     if champion is None or champion.number == version.number:
         return None
-    progress(f"duel against version {champion.number}", 5, STEPS)
+    progress(f"duel against version {champion.number}", 6, STEPS)
     said = registry.duel(version)
     if said and said["against"] == champion.number:
         return registry.duel_document(version, champion.number)
     return hold_duel(registry, (version, champion), ring, progress)
+
+
+def _search(settings: Settings, state: State, panel: Panel, split: Split, budget: Budget) -> Found:
+    notebook = Notebook(state.folder / "search.db", _hash(_identity(settings, panel)))
+    recipe = Recipe(panel.place.signals, settings.training, describe_label(settings.label), {})
+    return open_search(panel.rows, split.known, recipe, settings).run(budget, notebook)
+
+
+def _with(settings: Settings, found: Found | None) -> Settings:
+    return settings.model_copy(update={"training": found.training}) if found else settings
+
+
+def _told(found: Found | None) -> dict[str, Any] | None:
+    return found.document() if found else None
 
 
 def _said(model: ChurnModel, panel: Panel, proof: Proof) -> dict[str, Any]:
@@ -125,7 +151,7 @@ def _identity(settings: Settings, panel: Panel) -> dict[str, str]:
         "label": label_hash(settings.label),
         "horizons": _hash({"days": horizons_of(settings.label)[0]}),
         "training": _hash(settings.training.model_dump()),
-        "evaluation": _hash(settings.model_dump(include={"evaluation", "health_score", "leakage"})),
+        "evaluation": _hash(settings.model_dump(include={"evaluation", "stability", "health_score", "leakage"})),
         "snapshots": _hash({"days": sorted(map(str, panel.rows.as_of.unique()))}),
         "code": code_hash(),
         "libraries": libraries_hash(),

@@ -90,6 +90,7 @@ def _parameters(inputs: tuple[Input, ...], training: TrainingSettings, cells: in
         "bagging_fraction": training.row_share,
         "bagging_freq": 1,
         "lambda_l2": training.ridge,
+        "path_smooth": training.smoothing,
         "monotone_constraints": [one.direction for one in inputs],
         "seed": training.seed,
         # On little data, threads that share their cores with anything else only wait for each other.

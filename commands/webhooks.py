@@ -1,0 +1,67 @@
+"""The verbs of the webhooks: find what is worth telling, send it, and send it again."""
+
+import click
+
+from commands.invocation import AS_JSON, Oarlock
+from commands.rendering import new_table, print_json
+
+
+@click.group()
+def webhooks() -> None:
+    """Tell other tools what changed: bands, drivers, renewals with risk, old data.
+
+    \b
+    Example: oarlock webhooks send
+    """
+
+
+@webhooks.command()
+@AS_JSON
+@click.pass_obj
+def send(oarlock: Oarlock, as_json: bool) -> None:
+    """Find what changed since the last time, and send everything that is due; run it after `score --all` and often.
+
+    \b
+    Example: oarlock webhooks send
+    """
+    oarlock.speaks_json = as_json
+    from configs.clock import now
+    from features.facts import FactsTable
+    from serving.ledger import open_ledger
+    from serving.telling import find_events, tell_stale
+    from serving.webhooks import count_deliveries, send_due
+    from serving.writer import recover
+
+    settings, state, engine = oarlock.settings, oarlock.state, oarlock.database
+    recover(open_ledger(settings, state), state.journal, now)
+    table = FactsTable(state.facts)
+    facts = table.of(table.columns("account_id")["account_id"])
+    queued = find_events(engine, settings, facts, now())
+    queued += tell_stale(engine, settings, table.as_of, min(oarlock.known_until, now()))
+    ended = send_due(engine, settings.webhooks, now)
+    if as_json:
+        counts = [{"endpoint": e, "status": s, "count": n} for (e, s), n in count_deliveries(engine).items()]
+        print_json({"queued": queued, "ended": dict(ended), "deliveries": counts})
+        return
+    oarlock.console.print(f"{queued:,} queued; {ended['sent']:,} sent, {ended['pending']:,} to try again.")
+    shown = new_table("endpoint", "status", "deliveries")
+    for (endpoint, status), count in sorted(count_deliveries(engine).items()):
+        shown.add_row(endpoint, status, f"{count:,}")
+    oarlock.console.print(shown)
+
+
+@webhooks.command()
+@click.argument("identity", metavar="[ID]", default="")
+@click.pass_obj
+def replay(oarlock: Oarlock, identity: str) -> None:
+    """Put every dead letter, or the one delivery named, back in the queue.
+
+    \b
+    Example: oarlock webhooks replay
+    """
+    from configs.clock import now
+    from serving.webhooks import replay as run
+
+    count = run(oarlock.database, now(), identity)
+    oarlock.audit("replayed", identity, deliveries=count)
+    oarlock.console.print(f"{count:,} deliveries are in the queue again; `oarlock webhooks send` sends them.")

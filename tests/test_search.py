@@ -1,0 +1,51 @@
+"""Search: it never ends with worse than it was given, never sees the test, and goes on where it was stopped."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from configs.errors import NothingToLearn
+from tests.test_fit import snapshots
+from tests.test_rolling import DAYS, RECIPE, SETTINGS
+from training.rolling import origin_splits
+from training.search import Budget, Notebook, open_search
+
+KNOWN = origin_splits(DAYS, SETTINGS)[0].known
+
+
+@pytest.fixture(scope="module")
+def rows() -> pd.DataFrame:
+    return pd.concat([snapshots(0.3, n=300, seed=n).assign(as_of=day) for n, day in enumerate(DAYS)], ignore_index=True)
+
+
+def budget(trials: int, stops_after: int | None = None) -> Budget:
+    asked = iter(range(1000))
+    return Budget(trials, lambda: stops_after is not None and next(asked) >= stops_after, lambda *_: None)
+
+
+def test_what_is_found_is_no_worse_than_what_was_given(rows, tmp_path):
+    found = open_search(rows, KNOWN, RECIPE, SETTINGS).run(budget(3), Notebook(tmp_path / "search.db", "a"))
+    assert found.trials == 3
+    assert found.log_loss <= found.log_loss_before
+    assert found.training.trees == RECIPE.training.trees
+
+
+def test_a_search_that_was_stopped_goes_on_and_ends_where_it_would_have(rows, tmp_path):
+    search = open_search(rows, KNOWN, RECIPE, SETTINGS)
+    stopped = search.run(budget(4, stops_after=1), Notebook(tmp_path / "stopped.db", "a"))
+    assert stopped.trials == 2
+    resumed = search.run(budget(4), Notebook(tmp_path / "stopped.db", "a"))
+    assert resumed == search.run(budget(4), Notebook(tmp_path / "whole.db", "a"))
+
+
+def test_no_trial_sees_the_test(rows):
+    told_later = rows.assign(churned=np.where(rows.as_of >= DAYS[-1], 1 - rows.churned, rows.churned))
+    losses = {open_search(one, KNOWN, RECIPE, SETTINGS).loss(RECIPE.training) for one in (rows, told_later)}
+    assert len(losses) == 1
+
+
+def test_a_history_too_short_to_search_on_is_refused(rows):
+    with pytest.raises(NothingToLearn, match="too few to search on"):
+        open_search(rows, (datetime(2023, 1, 1), datetime(2023, 1, 1) + timedelta(30)), RECIPE, SETTINGS)

@@ -1,0 +1,142 @@
+"""Search: settings of the trees that are truer on past days, found by Optuna within a bound of trials or of time.
+
+A trial is judged as a model is: fitted on several past days as it would have been made then, by the log loss of its
+risks afterwards. Those days all lie inside what is known before the test, which no trial sees. Every trial is kept in a
+file, so a search that was stopped goes on where it was; the sampler of a trial is seeded by its number, so it goes on
+the same way.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+
+from configs.errors import NothingToLearn
+from configs.settings import Settings, TrainingSettings
+from training.comparison import mean_log_loss
+from training.fit import Recipe
+from training.model import encode
+from training.panel import CHURNED
+from training.rolling import fit_on, on, origin_splits
+from training.splits import Days, Split
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a search goes on: so many trials in all, those of an earlier search counted, and until time is over."""
+
+    trials: int
+    is_over: Callable[[], bool]
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """Where the trials of one search are kept; the name stands for everything they depend on."""
+
+    file: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found: settings, after how many trials, and the log loss of these and of those that were given."""
+
+    training: TrainingSettings
+    trials: int
+    log_loss: float
+    log_loss_before: float
+
+    def document(self) -> dict[str, Any]:
+        """What the evaluation says of it."""
+        told = {"trials": self.trials, "log_loss": self.log_loss, "log_loss_before": self.log_loss_before}
+        return {**told, "training": self.training.model_dump(mode="json")}
+
+
+@dataclass(frozen=True)
+class Search:
+    """What trials are fitted and judged on."""
+
+    rows: pd.DataFrame
+    splits: tuple[Split, ...]
+    recipe: Recipe
+
+    def run(self, budget: Budget, notebook: Notebook) -> Found:
+        """Try settings until the budget is spent; the first trial is the recipe's own settings, so none is worse."""
+        study = _open(notebook)
+        given = self.recipe.training
+        while not (done := _finished(study)) or (len(done) < budget.trials and not budget.is_over()):
+            budget.progress(f"searching, trial {len(done) + 1}", len(done), max(budget.trials, len(done) + 1))
+            study.sampler = optuna.samplers.TPESampler(seed=given.seed + len(done))
+            trial = study.ask()
+            tried = _suggested(trial, given) if done else given
+            trial.set_user_attr("training", tried.model_dump(mode="json"))
+            study.tell(trial, self.loss(tried))
+        best, first = min(done, key=_value), done[0]
+        training = TrainingSettings(**best.user_attrs["training"])
+        return Found(training, len(done), _value(best), _value(first))
+
+    def loss(self, training: TrainingSettings) -> float:
+        """The log loss over all past days of models fitted with these settings."""
+        recipe = Recipe(self.recipe.signals, training, self.recipe.label, self.recipe.identity)
+        told = [self._told(split, recipe) for split in self.splits]
+        churned, risks = (np.concatenate(part) for part in zip(*told, strict=True))
+        return mean_log_loss(churned, risks)
+
+    def _told(self, split: Split, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+        test, model = on(self.rows, split.test), fit_on(self.rows, split, recipe)
+        return test[CHURNED].to_numpy(), model.risks(encode(test, model.inputs))
+
+
+def open_search(rows: pd.DataFrame, known: Days, recipe: Recipe, settings: Settings) -> Search:
+    """A search over the snapshots of the days known before the test; `known` oldest first.
+
+    Raises NothingToLearn where these days are too few to judge a trial on.
+    """
+    try:
+        splits = origin_splits(list(known), settings)
+    except NothingToLearn as problem:
+        raise NothingToLearn(
+            f"The days before the test are too few to search on. {problem.message}", "Train without --search."
+        ) from None
+    return Search(rows, tuple(splits), recipe)
+
+
+def _open(notebook: Notebook) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    notebook.file.parent.mkdir(parents=True, exist_ok=True)
+    storage = optuna.storages.RDBStorage(f"sqlite:///{notebook.file}")
+    study = optuna.create_study(storage=storage, study_name=notebook.name, load_if_exists=True)
+    for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
+        # It belongs to a search that was stopped.
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    return study
+
+
+def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+
+
+def _value(trial: optuna.trial.FrozenTrial) -> float:
+    assert trial.value is not None
+    return trial.value
+
+
+def _suggested(trial: optuna.Trial, given: TrainingSettings) -> TrainingSettings:
+    """Small trees, much held back: where few churned that decides how true a risk is. Their number is found growing."""
+    tried = {
+        "leaves": trial.suggest_int("leaves", 3, 16, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", 0.015, 0.1, log=True),
+        "smallest_leaf": trial.suggest_int("smallest_leaf", 5, 200, log=True),
+        "signal_share": trial.suggest_float("signal_share", 0.2, 1.0),
+        "row_share": trial.suggest_float("row_share", 0.5, 1.0),
+        "ridge": trial.suggest_float("ridge", 0.1, 30.0, log=True),
+        "smoothing": trial.suggest_float("smoothing", 0.0, 30.0),
+    }
+    return given.model_copy(update=tried)
