@@ -23,7 +23,7 @@ from features.online import Columns, OnlineReader, Values
 from serving.bundle import Bundle, load_bundle
 from serving.kernel import Kernel
 from serving.ledger import open_ledger
-from serving.pointer import read_pointer
+from serving.pointer import folder_of, read_pointer
 from serving.scoring import Scores, bands, by_horizon, cuts_of, drivers, encoded, score
 from serving.writer import LedgerWriter
 from training.registry import CHAMPION, Version
@@ -174,7 +174,7 @@ class Engine:
         champion = self.champion()
         if champion.version.number == number:
             return champion.model
-        folder = self.state.bundles / str(number)
+        folder = folder_of(self.state, number)
         if not folder.exists():
             raise NotReady(f"There is no bundle of version {number}.", "Only promoted versions have one.")
         return load_bundle(folder, Kernel(self.state.compiled))

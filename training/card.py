@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from training.card_reach import reach_lines, search_lines, stability_lines
+from training.card_reach import reach_lines, search_lines, second_lines, stability_lines
 from training.verdict import why_refused
 
 FIGURES = ("auc", "average_precision", "lift_at_10", "brier", "log_loss")
@@ -63,6 +63,7 @@ def model_card(evaluation: dict[str, Any]) -> str:
         *(_calibration_line(row) for row in evaluation["calibration"]),
         *reach_lines(evaluation),
         *stability_lines(evaluation),
+        *second_lines(evaluation),
         *search_lines(evaluation),
         *_proof_lines(evaluation),
     )
