@@ -1,7 +1,7 @@
 """The front door: the one place that sets up logging and exits; its verbs stand in `commands/`.
 
-Exit codes: 0 done, 2 settings or mapping, 3 data, 4 nothing to learn, 5 not ready, 6 promotion refused; `monitor` exits
-with 0 ok, 10 watch, 11 retrain.
+Exit codes: 0 done, 2 settings or mapping, 3 data, 4 nothing to learn, 5 not ready, 6 promotion refused, 7 another
+process is at the same work, 8 not reproduced; `monitor` exits with 0 ok, 10 watch, 11 retrain.
 """
 
 import logging
@@ -16,7 +16,7 @@ from commands.accounts import explain, outcomes, score
 from commands.data import check, publish, signals, simulate
 from commands.invocation import Oarlock
 from commands.ledger import forget, ledger
-from commands.models import duel, models, monitor, promote, rollback, train
+from commands.models import card, duel, models, monitor, promote, rebands, recalibrate, reproduce, rollback, train
 from commands.service import serve
 from commands.webhooks import webhooks
 
@@ -28,7 +28,7 @@ QUIET = {
 }
 VERBS = (
     *(simulate, check, signals, publish),
-    *(train, duel, promote, rollback, models, monitor),
+    *(train, duel, promote, rollback, models, card, reproduce, recalibrate, rebands, monitor),
     *(score, explain, outcomes),
     *(serve, ledger, forget, webhooks, keys, audit),
 )

@@ -23,15 +23,13 @@ from typing import Any
 import httpx
 
 from benchmarks.load import ROOT, serving
-from benchmarks.served import made
+from benchmarks.served import accounts, made
 from configs.settings import read_settings
 from configs.state import State, open_state, read_json, write_json
-from features.history import accounts_on
 from features.online import OnlineReader
-from features.publish import published_edition
 from serving.bundle import DOCUMENT_FILE, load_bundle
 from serving.kernel import Kernel
-from serving.pointer import prepare
+from serving.pointer import ARTIFACT, folder_of, prepare
 from serving.scoring import score
 from training.registry import CHAMPION, Registry, open_registry
 
@@ -52,8 +50,7 @@ def main() -> None:
     state = open_state(settings)
     registry = open_registry(state, settings.name)
     bad = _bad_version(state, registry)
-    place, as_of = published_edition(state)
-    ids = accounts_on(place, as_of)[:ACCOUNTS]
+    ids = accounts(state)[:ACCOUNTS]
     told, said = _under_load(config, ids, asked.seconds, asked.clients, _steps(state, registry, bad))
     print(json.dumps(_judged(told, said, state, ids), indent=1))
 
@@ -68,7 +65,7 @@ def _steps(state: State, registry: Registry, bad: int) -> list[Callable[[], None
         alias(1)()
         note = read_json(state.champion)
         broken = state.bundles / "broken"
-        shutil.copytree(state.bundles / "2", broken, dirs_exist_ok=True)
+        shutil.copytree(folder_of(state, 2), broken, dirs_exist_ok=True)
         _break(broken)
         write_json(state.champion, {"version": {**note["version"], "number": bad}, "folder": "broken"})
 
@@ -82,7 +79,7 @@ def _bad_version(state: State, registry: Registry) -> int:
     _break(folder)
     second = registry.client.get_model_version(registry.name, "2")
     number = int(registry.client.create_model_version(registry.name, second.source, second.run_id).version)
-    registry.attach(registry.get(number), "bundle", folder)
+    registry.attach(registry.get(number), ARTIFACT, folder)
     return number
 
 
@@ -135,7 +132,7 @@ def _judged(told: list[dict[str, Any]], said: list[Any], state: State, ids: list
 
 
 def _risks(state: State, number: int, kernel: Kernel, values: Any, ids: list[str]) -> dict[str, float]:
-    scores = score(load_bundle(state.bundles / str(number), kernel), values)
+    scores = score(load_bundle(folder_of(state, number), kernel), values)
     return dict(zip(ids, map(float, scores.risks), strict=True))
 
 

@@ -8,12 +8,15 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from configs.settings import Settings, read_settings
 from configs.state import State, open_state
 from features.catalogue import signal_set
 from features.dataset import read_dataset
+from features.history import KEY
 from features.publish import Days, publish
+from features.published import edition_folder, published_as_of
 from serving.pointer import follow
 from training.fit import Recipe, fit
 from training.model import ChurnModel
@@ -44,6 +47,12 @@ def made(company: Path, folder: Path) -> Path:
     registry.client.set_registered_model_alias(registry.name, "champion", "1")
     follow(state, registry)
     return config
+
+
+def accounts(state: State) -> list[str]:
+    """The accounts that are online, in the order of their ids."""
+    day = edition_folder(state) / "days" / f"{published_as_of(state):%Y-%m-%d}"
+    return pq.read_table(next(day.resolve().glob("*.parquet")), columns=[KEY])[KEY].to_pylist()
 
 
 def _make(settings: Settings, state: State, registry: Registry) -> None:

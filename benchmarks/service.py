@@ -16,11 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.load import Figures, measure, serving
-from benchmarks.served import made
+from benchmarks.served import accounts, made
 from configs.settings import read_settings
 from configs.state import open_state
-from features.history import accounts_on
-from features.publish import published_edition
 
 OURS = "oarlock"
 SERVICES = {
@@ -41,9 +39,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     config = made(asked.company, asked.folder)
-    settings = read_settings(config)
-    place, as_of = published_edition(open_state(settings))
-    everyone = accounts_on(place, as_of)
+    everyone = accounts(open_state(read_settings(config)))
     found = {name: _load(name, config, everyone, asked.seconds) for name in SERVICES}
     if asked.json:
         print(json.dumps({name: {str(k): asdict(v) for k, v in one.items()} for name, one in found.items()}, indent=1))
@@ -56,14 +52,14 @@ def _load(name: str, config: Path, everyone: list[str], seconds: float) -> dict[
     environment = {"OARLOCK_CONFIG": str(config), "NAIVE_EXPLAINER": "each" if name == "N0" else "once"}
     found = {}
     with serving([word.replace("{config}", str(config)) for word in words], environment) as service:
-        for accounts, clients in LOADS:
+        for asked, clients in LOADS:
             bodies = [
-                {"account_ids": everyone[start : start + accounts], "drivers": 3}
-                for start in range(0, min(len(everyone) - accounts, 200 * accounts) + 1, accounts)
+                {"account_ids": everyone[start : start + asked], "drivers": 3}
+                for start in range(0, min(len(everyone) - asked, 200 * asked) + 1, asked)
             ]
             measure(service, path, bodies, clients, 1.0)  # what is built at first use is not what is measured
-            found[accounts, clients] = measure(service, path, bodies, clients, seconds)
-            print(name, accounts, clients, found[accounts, clients], flush=True)
+            found[asked, clients] = measure(service, path, bodies, clients, seconds)
+            print(name, asked, clients, found[asked, clients], flush=True)
     return found
 
 

@@ -4,12 +4,15 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from commands.invocation import AS_JSON, Oarlock
-from commands.rendering import print_json, show_duel, show_roster
+from commands.rendering import print_json, show_card, show_duel, show_reproduced, show_roster
+
+NOT_THE_SAME = 8
 
 if TYPE_CHECKING:
     from training.search import Budget
@@ -42,9 +45,7 @@ def train(oarlock: Oarlock, trials: int | None, minutes: float | None, as_json: 
     if as_json:
         print_json({"version": vars(done.version), "reused": done.reused, "duel": done.duel, **done.evaluation})
         return
-    from rich.markdown import Markdown
-
-    oarlock.console.print(Markdown(model_card(done.evaluation)))
+    show_card(oarlock, model_card(done.evaluation))
     if done.duel:
         show_duel(oarlock, done.duel)
     made = "was there already, made from exactly the same" if done.reused else "is registered"
@@ -109,6 +110,61 @@ def promote(oarlock: Oarlock, version: int | None, force: bool, reason: str) -> 
 
 
 @click.command()
+@click.argument("version", type=int, required=False)
+@AS_JSON
+@click.pass_obj
+def recalibrate(oarlock: Oarlock, version: int | None, as_json: bool) -> None:
+    """Release a version (the champion where none is named) anew, calibrated on the newest answers; its trees stay.
+
+    \b
+    Example: oarlock recalibrate
+    """
+    oarlock.speaks_json = as_json
+    from training.registry import open_registry
+    from training.released import recalibrate as run
+
+    registry = open_registry(oarlock.state, oarlock.settings.name)
+    parent = registry.champion() if version is None else registry.get(version)
+    with oarlock.progress("recalibrate") as progress:
+        made, duel = run(oarlock.settings, oarlock.state, parent, oarlock.known_until, progress)
+    if as_json:
+        print_json({"version": vars(made), "parent": parent.number, "duel": duel})
+        return
+    if duel:
+        show_duel(oarlock, duel)
+    oarlock.console.print(f"Version {made.number} has the trees of version {parent.number}, calibrated anew.")
+
+
+@click.command()
+@click.argument("version", type=int, required=False)
+@click.option("--cuts", type=(float, float, float), help="From which risk on an account is watch, high, critical.")
+@click.option("--calls", type=(int, int, int), help="How many accounts are watch or above, high or above, critical.")
+@click.pass_obj
+def rebands(
+    oarlock: Oarlock,
+    version: int | None,
+    cuts: tuple[float, float, float] | None,
+    calls: tuple[int, int, int] | None,
+) -> None:
+    """Release a version (the champion where none is named) with bands of its own; every risk stays as it is.
+
+    \b
+    Example: oarlock rebands --calls 400 150 50
+    """
+    from training.registry import open_registry
+    from training.released import bands_of, reband
+
+    if bool(cuts) == bool(calls):
+        raise click.UsageError("Say --cuts or --calls.")
+    registry = open_registry(oarlock.state, oarlock.settings.name)
+    parent = registry.champion() if version is None else registry.get(version)
+    bands = bands_of(oarlock.settings, oarlock.state, parent, (cuts, calls))
+    made = reband(oarlock.settings, oarlock.state, parent, bands)
+    told = ", ".join(f"{name} from {cut:.2%}" for name, cut in bands.model_dump().items())
+    oarlock.console.print(f"Version {made.number} has the risks of version {parent.number} and its own bands: {told}.")
+
+
+@click.command()
 @click.option("--reason", default="", help="Why; kept with the rollback.")
 @click.pass_obj
 def rollback(oarlock: Oarlock, reason: str) -> None:
@@ -149,6 +205,63 @@ def models(oarlock: Oarlock, as_json: bool) -> None:
         print_json({"versions": [asdict(one) for one in found]})
     else:
         show_roster(oarlock, found)
+
+
+@click.command()
+@click.argument("version", type=int, required=False)
+@click.option("--html", type=click.Path(path_type=Path), help="Write it as one page with pictures to this file.")
+@AS_JSON
+@click.pass_obj
+def card(oarlock: Oarlock, version: int | None, html: Path | None, as_json: bool) -> None:
+    """Show the model card of a version (the newest where none is named).
+
+    \b
+    Example: oarlock card 3 --html card.html
+    """
+    oarlock.speaks_json = as_json
+    from configs.state import replacing
+    from training.card import model_card
+    from training.card_page import card_page, read_pictures
+    from training.registry import open_registry
+
+    registry = open_registry(oarlock.state, oarlock.settings.name)
+    chosen = registry.newest() if version is None else registry.get(version)
+    evaluation = registry.evaluation(chosen)
+    if html:
+        with replacing(html) as temporary:
+            page = card_page(evaluation, read_pictures(registry.pictures(chosen)), registry.duel(chosen))
+            temporary.write_text(page, "utf-8")
+        oarlock.console.print(f"{html.resolve()} holds the card of version {chosen.number}.", markup=False)
+    if as_json:
+        print_json(evaluation)
+    elif not html:
+        show_card(oarlock, model_card(evaluation))
+
+
+@click.command()
+@click.argument("version")
+@AS_JSON
+@click.pass_context
+def reproduce(context: click.Context, version: str, as_json: bool) -> None:
+    """Make a version (a number, or the id of its run) again, and say whether it comes out the same or what changed.
+
+    \b
+    Example: oarlock reproduce 3
+    """
+    from training.registry import open_registry
+    from training.reproduce import reproduce as run
+
+    oarlock: Oarlock = context.obj
+    oarlock.speaks_json = as_json
+    registry = open_registry(oarlock.state, oarlock.settings.name)
+    chosen = registry.get(int(version)) if version.isdigit() else registry.of_run(version)
+    with oarlock.progress("reproduce") as progress:
+        found = run(oarlock.settings, oarlock.state, chosen, progress)
+    if as_json:
+        print_json({**asdict(found), "is_same": found.is_same})
+    else:
+        show_reproduced(oarlock, found)
+    context.exit(0 if found.is_same else NOT_THE_SAME)
 
 
 @click.command()

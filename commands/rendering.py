@@ -7,6 +7,7 @@ import click
 
 if TYPE_CHECKING:
     from commands.invocation import Oarlock
+    from training.reproduce import Reproduced
     from training.roster import Line
 
 
@@ -38,6 +39,12 @@ def show_explained(oarlock: "Oarlock", one: dict[str, Any]) -> None:
             values = [shown(signal[key], signal["unit"]) for key in ("value", "typical")]
             table.add_row(points(signal["points"]), "", signal["label"], *values)
     oarlock.console.print(table)
+
+
+def show_card(oarlock: "Oarlock", markdown: str) -> None:
+    from rich.markdown import Markdown
+
+    oarlock.console.print(Markdown(markdown))
 
 
 def show_duel(oarlock: "Oarlock", duel: dict[str, Any]) -> None:
@@ -74,6 +81,19 @@ def show_roster(oarlock: "Oarlock", lines: "list[Line]") -> None:
     oarlock.console.print(table)
     for event in sorted((event for one in lines for event in one.reigns), key=lambda event: event.at):
         oarlock.console.print(f"{event.at[:16]}  version {event.number} {event.how}: {event.why}", markup=False)
+
+
+def show_reproduced(oarlock: "Oarlock", found: "Reproduced") -> None:
+    what = {True: "the same to the byte", False: "not the same"}
+    if found.could_not:
+        oarlock.console.print(f"Version {found.number} could not be made again: {found.could_not}", markup=False)
+    else:
+        risks = f"its risks on {found.snapshots:,} snapshots {what[found.same_risks]}"
+        oarlock.console.print(f"Version {found.number} made again: booster {what[found.same_booster]}, {risks}.")
+    for one in found.changed:
+        oarlock.console.print(f"- {one}", markup=False)
+    if any(one.what.startswith("setting ") for one in found.changed):
+        oarlock.console.print("It was made again with the settings that its run holds.")
 
 
 def new_table(*columns: str, title: str | None = None) -> Any:

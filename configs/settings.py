@@ -174,6 +174,8 @@ class EvaluationSettings(Section):
     resamples: Annotated[int, Field(ge=20)] = 200
     capacity: Annotated[int, Field(ge=1)] = 50
     beaten_at: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    # Snapshots that each model without a family is fitted on at most; 0 leaves the ablation out.
+    ablation_snapshots: Annotated[int, Field(ge=0)] = 20_000
     profit: ProfitSettings = ProfitSettings()
 
 

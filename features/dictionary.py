@@ -32,7 +32,7 @@ class Entry:
 def entries(signals: Iterable[Signal], coverage: Mapping[str, float] | None = None) -> dict[str, list[Entry]]:
     """The entries of each family that has any, by name; `coverage` is the share of snapshots that have the value."""
     found = tuple(signals)
-    tables = _tables(found)
+    tables = tables_of(found)
     listed = [_entry(one, tables[one.name], (coverage or {}).get(one.name)) for one in found]
     by_family = {family: [one for one in listed if one.family == family] for family in FAMILIES}
     return {family: _by_stem(members) for family, members in by_family.items() if members}
@@ -72,7 +72,7 @@ def _entry(one: Signal, tables: tuple[str, ...], coverage: float | None) -> Entr
     )
 
 
-def _tables(signals: tuple[Signal, ...]) -> dict[str, tuple[str, ...]]:
+def tables_of(signals: tuple[Signal, ...]) -> dict[str, tuple[str, ...]]:
     """The raw tables each signal needs, also by way of the signals that it is made of."""
     needed: dict[str, tuple[str, ...]] = {}
     for one in signals:

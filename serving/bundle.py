@@ -20,7 +20,7 @@ from training.calibration import Calibrator
 from training.model import BOOSTER_FILE, ChurnModel, Input, segments
 
 ARRAYS_FILE, DOCUMENT_FILE = "arrays.npz", "bundle.json"
-FORMAT = 1
+FORMAT = 3  # raised whenever the document or the arrays change: a version's bundle is then made anew
 EXACT = 1e-9
 SAMPLE_ROWS, SMOKE_ROWS = 400, 8
 
@@ -42,6 +42,7 @@ class Bundle:
     identity: Mapping[str, str]
     left_out: Mapping[str, str]
     clear_lead: float | None
+    bands: Mapping[str, float]
     smoke_matrix: np.ndarray
     smoke_risks: np.ndarray
     kernel: Kernel
@@ -120,6 +121,7 @@ def make_bundle(model: ChurnModel, kernel: Kernel) -> Bundle:
         identity=model.identity,
         left_out=model.left_out,
         clear_lead=model.clear_lead,
+        bands=model.bands,
         smoke_matrix=matrix[:SMOKE_ROWS],
         smoke_risks=model.risks_within(matrix[:SMOKE_ROWS]),
         kernel=kernel,
@@ -134,7 +136,7 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
     arrays = {"smoke_matrix": bundle.smoke_matrix, "smoke_risks": bundle.smoke_risks}
     arrays |= {} if bundle.trees is None else {f"trees_{name}": one for name, one in bundle.trees._asdict().items()}
     np.savez(folder / ARRAYS_FILE, allow_pickle=False, **arrays)
-    names = ("base_margin", "typical", "label", "identity", "left_out", "clear_lead")
+    names = ("base_margin", "typical", "label", "identity", "left_out", "clear_lead", "bands")
     document = {
         "format": FORMAT,
         "arrays": _hash(folder / ARRAYS_FILE),

@@ -15,6 +15,7 @@ from serving.past import Past
 from serving.playbook import Playbook, Restraint, read_playbook, refuse_gaps, suggest
 from serving.portfolio import Of, Portfolio, Portfolios, compute
 from serving.said import Said
+from serving.scoring import cuts_of
 from serving.words import Suggestion
 
 
@@ -95,4 +96,5 @@ def _of(engine: Engine) -> Of:
 
 
 def _compute(engine: Engine, facts: OpenFacts) -> Portfolio:
-    return compute(_of(engine), facts.now(), engine.survey, engine.settings.bands)
+    cuts = cuts_of(engine.champion().model, engine.settings.bands)
+    return compute(_of(engine), facts.now(), engine.survey, cuts)

@@ -23,8 +23,8 @@ from features.online import Columns, OnlineReader, Values
 from serving.bundle import Bundle, load_bundle
 from serving.kernel import Kernel
 from serving.ledger import open_ledger
-from serving.pointer import read_pointer
-from serving.scoring import Scores, bands, by_horizon, drivers, encoded, score
+from serving.pointer import folder_of, read_pointer
+from serving.scoring import Scores, bands, by_horizon, cuts_of, drivers, encoded, score
 from serving.writer import LedgerWriter
 from training.registry import CHAMPION, Version
 
@@ -174,7 +174,7 @@ class Engine:
         champion = self.champion()
         if champion.version.number == number:
             return champion.model
-        folder = self.state.bundles / str(number)
+        folder = folder_of(self.state, number)
         if not folder.exists():
             raise NotReady(f"There is no bundle of version {number}.", "Only promoted versions have one.")
         return load_bundle(folder, Kernel(self.state.compiled))
@@ -213,7 +213,7 @@ class Engine:
     def _scored(
         self, found: Signals, scores: Scores, asked_at: datetime, most_drivers: int | None
     ) -> list[dict[str, Any]]:
-        cut, ids = bands(scores.risks, self.settings.bands), found.account_ids
+        cut, ids = bands(scores.risks, cuts_of(scores.model, self.settings.bands)), found.account_ids
         oldest = [np.datetime64(asked_at - timedelta(days=self._limit(one))) for one in scores.families]
         ages = np.column_stack([found.stamps.get(one, found.as_of) for one in scores.families])
         stale, gaps = ages < np.array(oldest), scores.missing

@@ -1,8 +1,8 @@
 """Promotion as the service sees it: MLflow's alias turned into a bundle under the state folder and a pointer to it.
 
-    champion/<version>/       the version's bundle, as it is stored with the version in MLflow
-    champion.json             which of them answers; workers look at nothing else
-    models.json               every registered version, for whoever asks the service
+    champion/<version>-<format>/    the version's bundle, as it is stored with the version in MLflow
+    champion.json                   which of them answers; workers look at nothing else
+    models.json                     every registered version, for whoever asks the service
 
 The alias is the truth. `follow` brings the pointer in line with it: after `oarlock promote`, and again and again beside
 `oarlock serve`, so that an alias moved elsewhere is taken up too. A version that is refused leaves the pointer where it
@@ -17,12 +17,12 @@ from typing import Any
 
 from configs.errors import NoChampion, OarlockError
 from configs.state import State, read_json, write_json
-from serving.bundle import load_bundle, make_bundle, save_bundle
+from serving.bundle import FORMAT, load_bundle, make_bundle, save_bundle
 from serving.kernel import Kernel
 from training.registry import Registry, Version
 
 LOG = logging.getLogger("oarlock.promotion")
-ARTIFACT = "bundle"
+ARTIFACT = f"bundle-{FORMAT}"
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,11 @@ def read_pointer(state: State) -> Pointer:
     return Pointer(Version(**note["version"]), state.bundles / note["folder"], note.get("refused"))
 
 
+def folder_of(state: State, number: int) -> Path:
+    """Where the bundle of a version is."""
+    return state.bundles / f"{number}-{FORMAT}"
+
+
 def follow(state: State, registry: Registry) -> Version | None:
     """Bring the pointer in line with the alias; the version it points at now, None where no model is promoted.
 
@@ -58,7 +63,7 @@ def follow(state: State, registry: Registry) -> Version | None:
         pointer = read_pointer(state)
     except NoChampion:
         pointer = None
-    if pointer and pointer.version == version and pointer.folder.exists():
+    if pointer and pointer.version == version and pointer.folder == folder_of(state, version.number):
         return version
     try:
         folder = prepare(state, registry, version)
@@ -74,7 +79,7 @@ def prepare(state: State, registry: Registry, version: Version) -> Path:
 
     Raises PromotionRefused where it does not give the risks that it must.
     """
-    folder, kernel = state.bundles / str(version.number), Kernel(state.compiled)
+    folder, kernel = folder_of(state, version.number), Kernel(state.compiled)
     if not folder.exists():
         state.bundles.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=state.bundles, prefix=".") as scratch:

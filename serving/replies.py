@@ -124,7 +124,8 @@ class Driver(Reply):
     family: Family
     points: Points
     text: Annotated[str, _is("In words.", "adoption: seat utilisation in 28 days 31 % (typical 74 %)")]
-    signals: Annotated[list[SignalPoints], _is("Its signals, the heaviest first.", [])]
+    signals: Annotated[list[SignalPoints], _is("Its heaviest signals.", [])]
+    other_points: Annotated[float, _is("The points of its other signals.", 0.001)]
 
 
 class ExplainedDriver(Reply):
@@ -134,6 +135,7 @@ class ExplainedDriver(Reply):
     points: Points
     text: Annotated[str, _is("In words.", "adoption: seat utilisation in 28 days 31 % (typical 74 %)")]
     signals: Annotated[list[ExplainedSignal], _is("Its signals, the heaviest first.", [])]
+    other_points: Annotated[float, _is("Nothing but rounding: every signal is named.", 0.0)]
 
 
 class Degraded(Reply):

@@ -1,6 +1,6 @@
 """Scoring: a model and signals in, risks with drivers that add up exactly to them out; nothing is read or kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -13,6 +13,7 @@ from serving.bundle import Bundle
 from training.model import EVERYONE, SEGMENT
 from training.reasons import by_family, leading, members_of
 
+SIGNALS_NAMED = 3  # of a family, where not all are asked for: the rest would be most of a reply
 BANDS = ("low", "watch", "high", "critical")
 
 
@@ -152,44 +153,68 @@ def bands(risks: np.ndarray, cuts: BandSettings) -> list[str]:
     return [BANDS[i] for i in np.searchsorted([cuts.watch, cuts.high, cuts.critical], risks, side="right")]
 
 
+def cuts_of(model: Bundle, settings: BandSettings) -> BandSettings:
+    """The cuts that a model's risks are banded by: its own where it was released with some, else the settings'."""
+    return BandSettings(**model.bands) if model.bands else settings
+
+
 def drivers(scores: Scores, row: int, most: int | None = None) -> dict[str, Any]:
     """What one risk is made of: families that raise it, families that lower it, and the points of those not named.
 
-    base + points of drivers and protective + other_points = risk. `most` is how many of each are named, None for all.
-    `main_reason` is the first family, where it is clear that it is.
+    base + points of drivers and protective + other_points = risk. `most` is how many of each are named, each with its
+    heaviest SIGNALS_NAMED signals and the points of its others; None names all families and all signals.
     """
-    points = scores.family_points[row]
-    order = np.argsort(-np.abs(points), kind="stable")
+    points, shares = scores.family_points[row].tolist(), scores.points[row].tolist()
+    order = sorted(range(len(points)), key=lambda i: -abs(points[i]))
     raising = [i for i in order if points[i] > 0][:most]
     lowering = [i for i in order if points[i] < 0][:most]
-    named = raising + lowering
-    base = float(scores.bases[row])
+    base, signals = float(scores.bases[row]), None if most is None else SIGNALS_NAMED
+    told = _Row(scores, row, shares, _typical(scores, row), signals)
     return {
         "base": base,
-        "drivers": [_driver(scores, row, i) for i in raising],
-        "protective": [_driver(scores, row, i) for i in lowering],
-        "other_points": float(scores.risks[row] - base - points[named].sum()),
+        "drivers": [_driver(told, i, points[i]) for i in raising],
+        "protective": [_driver(told, i, points[i]) for i in lowering],
+        "other_points": float(scores.risks[row]) - base - sum(points[i] for i in raising + lowering),
         "main_reason": scores.main_reasons[row],
     }
 
 
-def _driver(scores: Scores, row: int, family: int) -> dict[str, Any]:
-    name = scores.families[family]
-    columns = sorted(scores.members[name], key=lambda i: -abs(scores.points[row, i]))
-    signals = [_signal(scores, row, i) for i in columns]
-    points = float(scores.family_points[row, family])
-    return {"family": name, "points": points, "text": _text(name, points, signals), "signals": signals}
+@dataclass(frozen=True)
+class _Row:
+    """One row while it is told: every signal's points, its usual values, and how many signals of a family are named."""
+
+    scores: Scores
+    row: int
+    shares: list[float]
+    typical: Mapping[str, Any]
+    most: int | None
 
 
-def _signal(scores: Scores, row: int, column: int) -> dict[str, Any]:
-    one = scores.model.inputs[column]
+def _driver(told: _Row, family: int, points: float) -> dict[str, Any]:
+    name, shares = told.scores.families[family], told.shares
+    order = sorted(told.scores.members[name], key=lambda i: -abs(shares[i]))
+    # What carries most of it in its direction is named, though others may weigh more against it.
+    main = max(order, key=lambda i: shares[i] * points)
+    named = order[: told.most] if main in order[: told.most] else [*order[: (told.most or 1) - 1], main]
+    signals = [_signal(told, i) for i in named]
+    return {
+        "family": name,
+        "points": points,
+        "text": _text(name, signals[named.index(main)]),
+        "signals": signals,
+        "other_points": points - sum(shares[i] for i in named),
+    }
+
+
+def _signal(told: _Row, column: int) -> dict[str, Any]:
+    one = told.scores.model.inputs[column]
     return {
         "name": one.name,
         "label": one.label,
-        "value": scores.values.value(one.name, row),
+        "value": told.scores.values.value(one.name, told.row),
         "unit": one.unit,
-        "typical": _typical(scores, row)[one.name],
-        "points": float(scores.points[row, column]),
+        "typical": told.typical[one.name],
+        "points": told.shares[column],
     }
 
 
@@ -200,9 +225,8 @@ def _typical(scores: Scores, row: int) -> Mapping[str, Any]:
     return typical.get(str(segment), typical[EVERYONE])
 
 
-def _text(family: str, points: float, signals: Sequence[Mapping[str, Any]]) -> str:
+def _text(family: str, main: Mapping[str, Any]) -> str:
     """A family's driver in words, by the signal that carries most of it in its direction."""
-    main = max(signals, key=lambda one: one["points"] * np.sign(points))
     value, typical = (shown(main[key], main["unit"]) for key in ("value", "typical"))
     return f"{family}: {main['label']} {value}" + (f" (typical {typical})" if main["typical"] is not None else "")
 

@@ -12,7 +12,7 @@ from configs.state import State, read_json, write_json
 from serving.bundle import ARRAYS_FILE, DOCUMENT_FILE, Bundle, load_bundle, make_bundle, save_bundle
 from serving.engine import Engine
 from serving.kernel import Kernel
-from serving.pointer import follow, prepare, read_pointer
+from serving.pointer import folder_of, follow, prepare, read_pointer
 from serving.trees import NotExact, read_trees
 from tests.conftest import EXTRACT_ENDS
 from training.model import ChurnModel
@@ -113,20 +113,20 @@ def test_an_engine_takes_up_what_the_pointer_says_and_keeps_it_where_that_is_bad
     engine = Engine(trained.settings, state, lambda: EXTRACT_ENDS)
     good = engine.refresh()
     assert good.version == version
-    shutil.copytree(state.bundles / "1", state.bundles / "2")
-    document = read_json(state.bundles / "2" / DOCUMENT_FILE)
-    write_json(state.bundles / "2" / DOCUMENT_FILE, {**document, "base_margin": 0.0})
-    write_json(state.champion, {"version": {**vars(version), "number": 2}, "folder": "2"})
+    shutil.copytree(folder_of(state, 1), folder_of(state, 2))
+    document = read_json(folder_of(state, 2) / DOCUMENT_FILE)
+    write_json(folder_of(state, 2) / DOCUMENT_FILE, {**document, "base_margin": 0.0})
+    write_json(state.champion, {"version": {**vars(version), "number": 2}, "folder": folder_of(state, 2).name})
     assert engine.refresh() is good
     assert engine.refused is not None
     assert (engine.refused["version"], "risks it was made with" in engine.refused["reason"]) == (2, True)
-    write_json(state.champion, {"version": vars(version), "folder": "1"})
+    write_json(state.champion, {"version": vars(version), "folder": folder_of(state, 1).name})
     assert engine.refresh() is good
     assert engine.refused is None
 
 
 def test_a_champion_that_is_bad_from_the_start_gives_no_risk(trained, state):
     follow(state, open_registry(state, trained.settings.name))
-    (state.bundles / "1" / ARRAYS_FILE).write_bytes(b"")
+    (folder_of(state, 1) / ARRAYS_FILE).write_bytes(b"")
     with pytest.raises(PromotionRefused, match="cannot be scored"):
         Engine(trained.settings, state, lambda: EXTRACT_ENDS).champion()

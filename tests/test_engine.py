@@ -1,5 +1,6 @@
 """The engine: whose risk is given, whose is not and why, and that each risk is in the ledger."""
 
+import dataclasses
 import json
 from datetime import datetime, timedelta
 
@@ -46,6 +47,14 @@ def test_a_score_adds_up_and_is_not_called_causal(engine):
     assert one["base"] + named + one["other_points"] == pytest.approx(one["risk"], abs=1e-9)
     assert one["revenue"]["at_risk"] == pytest.approx(one["revenue"]["mrr"] * one["risk"])
     assert (one["status"], one["causal"], len(one["drivers"])) == ("scored", False, 2)
+
+
+def test_bands_are_cut_by_the_model_where_it_was_released_with_its_own(engine):
+    champion = engine.champion()
+    own = dataclasses.replace(champion.model, bands={"watch": 1e-9, "high": 1e-8, "critical": 1e-7})
+    engine._champion = dataclasses.replace(champion, model=own)
+    (one,) = engine.score([THERE], 0)["scores"]
+    assert one["band"] == "critical"
 
 
 def test_it_says_why_an_account_has_no_risk(engine):

@@ -77,6 +77,9 @@ def test_knowing_only_who_leaves_within_days_is_called_a_cliff(rows):
     test = on(rows, SPLIT.test)
     days_left = np.where(test.churned == 1, np.where(np.arange(len(test)) % 2, 3, 40), np.nan)
     risks = np.where(days_left < 7, 0.9, 0.1 + np.arange(len(test)) % 7 / 100)
-    (alarm,) = judge_leakage({}, BY_CHANCE, by_lead(test, risks, days_left, SETTINGS.leads), SETTINGS).alarms
+    alone = {"notice_flag": (days_left < 7) * 1.0, "events_28d": -test.events_28d.to_numpy()}
+    leads = by_lead(test, risks, days_left, SETTINGS.leads, alone=alone)
+    (alarm,) = judge_leakage({}, BY_CHANCE, leads, SETTINGS).alarms
     assert "falls off a cliff" in alarm
     assert "at a lead of 0 days" in alarm
+    assert "'notice_flag' alone loses most" in alarm

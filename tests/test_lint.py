@@ -11,7 +11,7 @@ from configs.settings import LabelSettings
 from features.catalogue import catalogue
 from training.answers import Facts
 from training.lint import Lesson, lint, refuse_labels
-from training.splits import Split
+from training.splits import Longer, Split
 
 DAYS = [datetime(2023, month, 1) for month in (1, 4, 7)]
 LABEL = LabelSettings(horizon_days=30, grace_days=10)
@@ -79,6 +79,13 @@ def test_horizons_that_reach_into_the_days_judged_are_refused(lesson):
     (fault,) = faults(replace(lesson, split=split), longer)
     assert fault.startswith("the answers of snapshots learned from were still open on 2023-07-01")
     assert fault.endswith("(10 rows)")
+
+
+def test_a_longer_horizon_that_reaches_into_the_days_judged_is_refused(lesson):
+    longer = Longer(150, early=(), calibration=(DAYS[1],))
+    (fault,) = faults(replace(lesson, split=replace(lesson.split, longer=(longer,))))
+    assert fault.startswith("the answers of snapshots learned from were still open on 2023-07-01")
+    assert faults(replace(lesson, split=replace(lesson.split, longer=(replace(longer, horizon_days=60),)))) == []
 
 
 def test_a_refusal_names_every_rule(lesson):

@@ -10,7 +10,7 @@ from features.publish import published_edition
 from features.store import open_store, read_history
 from serving.bundle import make_bundle
 from serving.kernel import Kernel
-from serving.scoring import Scores, bands, by_horizon, drivers, score, shown
+from serving.scoring import SIGNALS_NAMED, Scores, bands, by_horizon, drivers, score, shown
 from tests.conftest import EXTRACT_ENDS
 from training.model import ChurnModel, encode
 from training.panel import snapshots_of
@@ -68,9 +68,14 @@ def test_what_is_named_and_the_rest_add_up_to_the_risk(scores, most):
         assert all(one["points"] < 0 for one in told["protective"])
 
 
-def test_the_signals_of_a_family_add_up_to_the_family(scores):
-    for family in [*drivers(scores, 0)["drivers"], *drivers(scores, 0)["protective"]]:
-        assert sum(one["points"] for one in family["signals"]) == pytest.approx(family["points"], abs=EXACT)
+@pytest.mark.parametrize("most", [3, None])
+def test_the_signals_of_a_family_and_its_others_add_up_to_the_family(scores, most):
+    told = drivers(scores, 0, most)
+    for family in [*told["drivers"], *told["protective"]]:
+        named = sum(one["points"] for one in family["signals"])
+        assert named + family["other_points"] == pytest.approx(family["points"], abs=EXACT)
+        assert most is None or len(family["signals"]) <= SIGNALS_NAMED
+        assert most is not None or abs(family["other_points"]) < EXACT
 
 
 def test_the_shares_of_the_margin_are_those_of_shap(scores, model, rows):

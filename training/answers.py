@@ -73,6 +73,18 @@ def answers_by_horizon(
     return pd.DataFrame({within(d): answers(tables, snapshots, one, known_until) for d, one in each.items()})
 
 
+def second_answers(
+    tables: Mapping[str, RawTable], snapshots: pd.DataFrame, label: LabelSettings, known_until: datetime
+) -> pd.Series | None:
+    """Whether each account's revenue shrank within the main horizon; None where that is the label, or not told.
+
+    1.0 shrank, 0.0 not, NaN not known yet.
+    """
+    if label.mode == "contraction" or "subscriptions" not in tables:
+        return None
+    return contracted(tables, snapshots, label, known_until)
+
+
 def facts(tables: Mapping[str, RawTable], snapshots: pd.DataFrame, label: LabelSettings) -> Facts:
     """What bears on the answers of these snapshots (account_id, as_of)."""
     never = pd.Series(pd.NaT, snapshots.index, dtype="datetime64[us]")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from training.card_reach import reach_lines, search_lines, stability_lines
+from training.card_reach import reach_lines, search_lines, second_lines, stability_lines
 from training.verdict import why_refused
 
 FIGURES = ("auc", "average_precision", "lift_at_10", "brier", "log_loss")
@@ -63,6 +63,7 @@ def model_card(evaluation: dict[str, Any]) -> str:
         *(_calibration_line(row) for row in evaluation["calibration"]),
         *reach_lines(evaluation),
         *stability_lines(evaluation),
+        *second_lines(evaluation),
         *search_lines(evaluation),
         *_proof_lines(evaluation),
     )
@@ -82,6 +83,7 @@ def _proof_lines(evaluation: dict[str, Any]) -> Iterator[str]:
         yield from ("", f"On accounts never seen by the fit: AUC {_interval(evaluation['unseen_accounts'], 'auc')}.")
     yield from _comparison_lines(evaluation)
     yield from _segment_lines(evaluation["segments"])
+    yield from _ablation_lines(evaluation["ablation"])
     yield from _leakage_lines(evaluation["leakage"])
 
 
@@ -99,6 +101,16 @@ def _comparison_lines(evaluation: dict[str, Any]) -> Iterator[str]:
         yield f"| {name} | {difference} | {'yes' if one['must_be_beaten'] else 'no, a matter for people'} |"
 
 
+def _ablation_lines(ablation: list[dict[str, Any]]) -> Iterator[str]:
+    if ablation:
+        yield from ("", "## Without a family of signals (above 0: the model is less true without it)", "")
+        yield from ("| | signals | log loss more | AUC more |", "|---|---|---|---|")
+    for one in ablation:
+        differences = (one["figures"][name]["difference"] for name in ("log_loss", "auc"))
+        cells = " | ".join(f"{d['value']:+.4f} [{d['low']:+.4f}, {d['high']:+.4f}]" for d in differences)
+        yield f"| {one['name']} | {one['signals']} | {cells} |"
+
+
 def _segment_lines(segments: dict[str, dict[str, float]]) -> Iterator[str]:
     if segments:
         yield from ("", "## By segment, over all origins", "")
@@ -112,7 +124,8 @@ def _segment_lines(segments: dict[str, dict[str, float]]) -> Iterator[str]:
 def _leakage_lines(leakage: dict[str, Any]) -> Iterator[str]:
     shuffled = leakage["shuffled"]
     bounds = f"[{shuffled['low']:.3f}, {shuffled['high']:.3f}]"
-    strongest = ", ".join(f"{name} {value:.3f}" for name, value in leakage["signals"].items())
+    ranked = sorted(leakage["signals"].items(), key=lambda item: -item[1])
+    strongest = ", ".join(f"{name} {value:.3f}" for name, value in ranked)
     leads = ", ".join(f"{one['lead_days']} days {one['auc']:.3f}" for one in leakage["leads"])
     yield from ("", "## Leaks", "")
     yield from (f"- **alarm: {alarm}**" for alarm in leakage["alarms"])

@@ -39,6 +39,18 @@ def stability_lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
         yield f"- of those it was another one in {one['flipped_when_clear']:.0%}"
 
 
+def second_lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    """The lines on the second label; none where the data do not tell it."""
+    for name, one in evaluation.get("second_label", {}).items():
+        if name == "contracted":
+            yield from ("", "## Contraction", "", "How far the risk of leaving warns of accounts that shrink.", "")
+        if one is None:
+            yield f"- {name}: nobody, or everybody"
+            continue
+        rate, auc = (f"{one[k]:.4f} [{one[f'{k}_low']:.4f}, {one[f'{k}_high']:.4f}]" for k in ("rate", "auc"))
+        yield f"- {name}: {one['events']} of {one['snapshots']}, rate {rate}, AUC of the risk {auc}"
+
+
 def search_lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
     """What a search for settings found, as lines to put into the settings file; none where there was no search."""
     found = evaluation.get("search")

@@ -9,18 +9,21 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from configs.errors import NothingToLearn
+from configs.errors import NothingToLearn, NotReady
 from configs.settings import Settings, TrainingSettings
 from configs.state import State
 from features.history import complete_days
 from features.store import open_store, read_history
 from training.duel import Bout, Duel, Flips, fight, incomparable, main_families
+from training.evaluation import Cases
 from training.fit import Recipe
+from training.labels import horizons_of
 from training.model import ChurnModel, encode
-from training.panel import Panel, build_panel, snapshots_of
+from training.panel import CHURNED, Panel, build_panel, snapshots_of
 from training.provenance import Provenance, as_logged
 from training.registry import Registry, Version, open_registry
-from training.rolling import Origin, cases, fit_on, on, origin_splits, risks_of
+from training.release import out_of_fold
+from training.rolling import KEY, REVENUE, Origin, cases, fit_on, on, origin_splits, risks_of
 from training.splits import Days
 
 Progress = Callable[[str, int, int], None]
@@ -72,9 +75,13 @@ def open_ring(panel: Panel, settings: Settings, state: State) -> Ring:
 
 def hold_duel(registry: Registry, versions: tuple[Version, Version], ring: Ring, progress: Progress) -> dict[str, Any]:
     """Hold a challenger (the first) against the other, and keep the duel with it."""
-    challenger, other = (_contender(registry, one) for one in versions)
-    duel = challenge(challenger, other, ring, progress)
-    document = {"challenger": challenger.number, "champion": other.number, **duel.document()}
+    try:
+        challenger, other = (_contender(registry, one) for one in versions)
+    except NotReady as problem:
+        duel = incomparable(problem.message)
+    else:
+        duel = challenge(challenger, other, ring, progress)
+    document = {"challenger": versions[0].number, "champion": versions[1].number, **duel.document()}
     registry.keep_duel(*versions, document)
     return document
 
@@ -84,11 +91,13 @@ def challenge(challenger: Contender, champion: Contender, ring: Ring, progress: 
     why = why_incomparable(challenger, champion, ring)
     if why:
         return incomparable(why)
+    flips = flips_between(challenger.model, champion.model, ring)
+    if _same_trees(challenger, champion):
+        return fight(as_they_are(challenger, champion, ring), flips, ring.settings.evaluation, ring.settings.duel)
     sides = [ring.performed.get(one.number) or perform(one, ring, progress) for one in (challenger, champion)]
     bout = bout_of(*sides)
     if bout is None:
         return incomparable("there is no past day on which both could be made and judged")
-    flips = flips_between(challenger.model, champion.model, ring)
     return fight(bout, flips, ring.settings.evaluation, ring.settings.duel)
 
 
@@ -139,6 +148,7 @@ def recipe_of(contender: Contender, ring: Ring) -> Recipe:
         TrainingSettings.model_validate(contender.provenance.settings["training"]),
         dict(model.label),
         dict(model.identity),
+        tuple(days for days in horizons_of(ring.settings.label)[0] if days in model.calibrator.horizons),
     )
 
 
@@ -153,6 +163,24 @@ def bout_of(challenger: Mapping[Days, Origin], champion: Mapping[Days, Origin]) 
     return Bout(cases(ours), risks_of(ours), risks_of(theirs), segments)
 
 
+def as_they_are(challenger: Contender, champion: Contender, ring: Ring) -> Bout:
+    """Two versions of the same trees, on the days that one was calibrated on anew, or else the newest days.
+
+    A calibration that was fitted on those days is judged on accounts that were left out of its fit.
+    """
+    released = {name for one in (challenger, champion) for name in _calibrated_on(one)}
+    newest = {f"{day:%Y-%m-%d}" for day in ring.panel.days[-ring.settings.training.test_snapshots :]}
+    rows = on(ring.panel.rows, tuple(day for day in ring.panel.days if f"{day:%Y-%m-%d}" in (released or newest)))
+
+    def risks(one: Contender) -> np.ndarray:
+        return out_of_fold(one.model, rows) if _calibrated_on(one) else one.model.risks(encode(rows, one.model.inputs))
+
+    segments = rows[SEGMENT].to_numpy(dtype=object) if SEGMENT in rows else None
+    revenue = rows[REVENUE].to_numpy(dtype="float64") if REVENUE in rows else None
+    of = Cases(rows[CHURNED].to_numpy(), rows[KEY].to_numpy(dtype="str"), revenue, rows.as_of.nunique())
+    return Bout(of, risks(challenger), risks(champion), segments)
+
+
 def flips_between(challenger: ChurnModel, champion: ChurnModel, ring: Ring) -> Flips:
     """On the newest day, how many accounts that either would put within capacity have another main family."""
     matrices = [encode(ring.newest, one.inputs) for one in (challenger, champion)]
@@ -160,7 +188,8 @@ def flips_between(challenger: ChurnModel, champion: ChurnModel, ring: Ring) -> F
     told = []
     for model, matrix in zip((challenger, champion), matrices, strict=True):
         shares = model.contributions(matrix, ring.settings.training.threads)
-        called[np.argsort(-shares.sum(axis=1), kind="stable")[: ring.settings.evaluation.capacity]] = True
+        riskiest = np.argsort(-model.risks(matrix), kind="stable")
+        called[riskiest[: ring.settings.evaluation.capacity]] = True
         told.append(np.array(main_families(shares, [one.family for one in model.inputs])))
     flipped = int((told[0] != told[1])[called].sum())
     return Flips(f"{ring.newest.as_of.iloc[0]:%Y-%m-%d}", int(called.sum()), flipped)
@@ -168,6 +197,17 @@ def flips_between(challenger: ChurnModel, champion: ChurnModel, ring: Ring) -> F
 
 def _contender(registry: Registry, version: Version) -> Contender:
     return Contender(version.number, registry.load(version), registry.provenance(version))
+
+
+def _same_trees(challenger: Contender, champion: Contender) -> bool:
+    """Whether one was released from the trees of the other, so that no recipe tells them apart."""
+    released = any(one.provenance and one.provenance.parent for one in (challenger, champion))
+    return bool(released) and challenger.model.booster_text == champion.model.booster_text
+
+
+def _calibrated_on(one: Contender) -> tuple[str, ...]:
+    """The days that a version was calibrated on anew; none where its trees were grown with it."""
+    return one.provenance.calibrated_on if one.provenance else ()
 
 
 def _asks(model: ChurnModel) -> str:

@@ -4,8 +4,10 @@ Three questions: does one signal alone rank too well, does a model fitted on shu
 ranking collapse when those who leave at once are set apart (Kaufman, Rosset & Perlich, 2012, on leakage).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -39,7 +41,8 @@ class Shuffled:
 class Lead:
     """How well the risks tell those who leave `lead_days` or more after the horizon began from those who stay.
 
-    `fall` is what the AUC lost since the lead before, `fall_low` the lower end of its paired interval.
+    `fall` is what the AUC lost since the lead before, `fall_low` the lower end of its paired interval. `signal` is the
+    one that lost most alone, and `signal_fall` how much.
     """
 
     lead_days: int
@@ -47,6 +50,8 @@ class Lead:
     auc: float
     fall: float
     fall_low: float
+    signal: str = ""
+    signal_fall: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ def judge_leakage(
         if lead.fall > settings.cliff and lead.fall_low > 0:
             told.append(
                 f"the AUC falls off a cliff, from {before.auc:.3f} at a lead of {before.lead_days} days to"
-                f" {lead.auc:.3f} at {lead.lead_days}"
+                f" {lead.auc:.3f} at {lead.lead_days}{_fallen_signal(lead)}"
             )
     strongest = sorted(signals.items(), key=lambda item: -item[1])[:SHOWN_SIGNALS]
     return Leakage(dict(strongest), shuffled, leads, tuple(told))
@@ -103,10 +108,26 @@ def shuffled_answers(rows: pd.DataFrame, split: Split, recipe: Recipe) -> Shuffl
     return Shuffled(float(found), float(0.5 - reach), float(0.5 + reach))
 
 
-def by_lead(test: pd.DataFrame, risks: np.ndarray, days_left: np.ndarray, leads: tuple[int, ...]) -> tuple[Lead, ...]:
+def strongest_alone(
+    known: pd.DataFrame, test: pd.DataFrame, inputs: tuple[Input, ...], aucs: Mapping[str, float]
+) -> dict[str, np.ndarray]:
+    """The risks that the signals which rank best alone, by `aucs`, give the test."""
+    ranked = sorted(inputs, key=lambda one: -aucs[one.name])
+    return {one.name: risks_of_one(known, test, one) for one in ranked[:SHOWN_SIGNALS]}
+
+
+def by_lead(
+    test: pd.DataFrame,
+    risks: np.ndarray,
+    days_left: np.ndarray,
+    leads: tuple[int, ...],
+    *,
+    alone: Mapping[str, np.ndarray] = MappingProxyType({}),
+) -> tuple[Lead, ...]:
     """The AUC without those who leave sooner than each lead; `days_left` counts from the horizon's beginning.
 
-    Foresight fades with the lead. What knows of leaving only just before it happens falls off a cliff.
+    Foresight fades with the lead. What knows of leaving only just before it happens falls off a cliff; `alone` are the
+    risks of signals alone, by name, of which the one that falls most is named.
     """
     found: list[Lead] = []
     drawn: list[np.ndarray] = []
@@ -121,5 +142,23 @@ def by_lead(test: pd.DataFrame, risks: np.ndarray, days_left: np.ndarray, leads:
         value = float(auc(tally(churned[kept], risks[kept]))[0])
         drawn.append(auc(tally(churned[kept], risks[kept], weights[:, kept])))
         falls = (found[-1].auc - value, bounds(drawn[-2] - drawn[-1])[0]) if found else (0.0, 0.0)
-        found.append(Lead(lead, left, value, *falls))
+        before = (churned == 0) | (days_left >= found[-1].lead_days) if found else kept
+        found.append(Lead(lead, left, value, *falls, *_fell_most(churned, alone, before, kept)))
     return tuple(found)
+
+
+def _fell_most(
+    churned: np.ndarray, alone: Mapping[str, np.ndarray], before: np.ndarray, kept: np.ndarray
+) -> tuple[str, float]:
+    """The signal whose AUC alone lost most from one group of snapshots to the next, and how much; "" where none did."""
+
+    def ranks(risks: np.ndarray, of: np.ndarray) -> float:
+        return float(auc(tally(churned[of], risks[of]))[0])
+
+    falls = {name: ranks(risks, before) - ranks(risks, kept) for name, risks in alone.items()}
+    worst = max(falls, key=lambda name: falls[name], default="")
+    return (worst, falls[worst]) if worst and falls[worst] > 0 else ("", 0.0)
+
+
+def _fallen_signal(lead: Lead) -> str:
+    return f"; of the strongest signals '{lead.signal}' alone loses most, {lead.signal_fall:.3f}" if lead.signal else ""

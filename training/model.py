@@ -49,6 +49,7 @@ class ChurnModel:
     holds the hashes that say what it was made from, `label` what it answers within its main horizon. `left_out` says
     of other horizons that were asked for why they could not be learned. `clear_lead` is the lead in log-odds of the
     family that raises a margin most over the second from which on it is the main reason; None where it never is.
+    `bands` are its own cuts of the risk where it was released with some; without any the settings' hold.
     """
 
     booster_text: str
@@ -60,6 +61,7 @@ class ChurnModel:
     identity: Mapping[str, str]
     left_out: Mapping[str, str] = field(default_factory=dict)
     clear_lead: float | None = None
+    bands: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def booster(self) -> "lightgbm.Booster":

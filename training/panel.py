@@ -11,10 +11,10 @@ from configs.state import State
 from features.history import KEY, Edition, accounts_on, complete_days
 from features.publish import Opened, open_dataset
 from features.store import open_store, read_history
-from training.answers import Facts, answers, answers_by_horizon, facts, is_locked_in
+from training.answers import Facts, answers, answers_by_horizon, facts, is_locked_in, second_answers
 from training.labels import matures_at
 
-CHURNED = "churned"
+CHURNED, CONTRACTED = "churned", "contracted"
 GONE, LOCKED_IN, NOTICED = "left before the horizon began", "could not leave inside the horizon", "had given notice"
 
 
@@ -22,7 +22,8 @@ GONE, LOCKED_IN, NOTICED = "left before the horizon began", "could not leave ins
 class Panel:
     """Snapshots (account_id, as_of), their signals and `churned`; `dropped` says how many were left out and why.
 
-    Beside `churned`, the answer within the main horizon, stands one column per horizon, NaN where it is not known yet.
+    Beside `churned`, the answer within the main horizon, stands one column per horizon, NaN where it is not known yet,
+    and `contracted`, the second label, where the data tell it.
     `facts` are kept apart from the signals: no model may read them.
     """
 
@@ -59,8 +60,10 @@ def build_panel(settings: Settings, state: State, known_until: datetime) -> Pane
     kept = snapshots[why == ""].assign(churned=told).reset_index(drop=True)
     found = read_history(open_store(state, settings.name), kept)
     each = answers_by_horizon(opened.tables, kept, settings.label, known_until)
+    second = second_answers(opened.tables, kept, settings.label, known_until)
+    more = {**each} if second is None else {**each, CONTRACTED: second}
     absent = found[[one.name for one in opened.place.signals]].isna().all(axis=1)
-    rows = found.assign(churned=kept[CHURNED], **each)[~absent].reset_index(drop=True)
+    rows = found.assign(churned=kept[CHURNED], **more)[~absent].reset_index(drop=True)
     dropped = {reason: int((why == reason).sum()) for reason in dict.fromkeys((GONE, *why[why != ""]))}
     dropped |= {"not in the store": int(absent.sum())}
     return Panel(rows, known.of(why == "").of(~absent), opened.place, opened.dataset.content_hash(), dropped)

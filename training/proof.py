@@ -12,11 +12,12 @@ from training.directions import swept
 from training.evaluation import Evaluation, evaluate
 from training.fit import Recipe
 from training.labels import horizons_of
-from training.leakage import by_lead, judge_leakage, shuffled_answers, signals_alone
+from training.leakage import by_lead, judge_leakage, shuffled_answers, signals_alone, strongest_alone
 from training.model import ChurnModel, encode
 from training.panel import Panel
 from training.reach import judged_horizons
 from training.rolling import Origin, cases, earlier_origins, judge, on, risks_of, rivals, unseen_accounts
+from training.second import judged_contraction
 from training.splits import Split
 
 SEGMENT = "segment"
@@ -40,10 +41,12 @@ def prove(model: ChurnModel, panel: Panel, splits: list[Split], settings: Settin
     """
     horizons, _ = horizons_of(settings.label)
     recipe = Recipe(panel.place.signals, settings.training, dict(model.label), dict(model.identity), horizons)
+    known = on(panel.rows, splits[0].known)
     newest = judge(model, panel.rows, splits[0], settings)
     earlier, skipped = earlier_origins(panel.rows, splits, recipe, settings)
     origins = [newest, *earlier]
     judged = evaluate(cases([newest]), newest.risks, settings.evaluation)
+    aucs = signals_alone(known, newest.test, model.inputs)
     unseen = unseen_accounts(panel.rows, splits[0], recipe, settings)
     document = {
         **_newest(newest, judged, settings),
@@ -52,6 +55,7 @@ def prove(model: ChurnModel, panel: Panel, splits: list[Split], settings: Settin
             "left_out": _left_out(model, settings),
             "own_calibration": dict(model.calibrator.offsets),
         },
+        "second_label": judged_contraction(origins, settings.evaluation),
         "directions": [asdict(one) for one in swept(model, encode(newest.test, model.inputs))],
         "comparisons": _comparisons(origins, settings),
         "rolling": _rolling(origins, settings) | {"skipped": skipped},
@@ -59,9 +63,15 @@ def prove(model: ChurnModel, panel: Panel, splits: list[Split], settings: Settin
         "segments": _segments(origins, settings),
         "leakage": asdict(
             judge_leakage(
-                signals_alone(on(panel.rows, splits[0].known), newest.test, model.inputs),
+                aucs,
                 shuffled_answers(panel.rows, splits[0], recipe),
-                by_lead(newest.test, newest.risks, _days_left(panel, newest, settings), settings.leakage.leads),
+                by_lead(
+                    newest.test,
+                    newest.risks,
+                    _days_left(panel, newest, settings),
+                    settings.leakage.leads,
+                    alone=strongest_alone(known, newest.test, model.inputs, aucs),
+                ),
                 settings.leakage,
             )
         ),

@@ -16,7 +16,7 @@ from features.signals.declaration import Signal
 HOUSE = Path(__file__).parent.parent
 ROOMS_BEFORE = ("configs", "features", "training")
 # The sections that bear on a model or on what is said of it; the others say where data is and how risks are served.
-SECTIONS = ("snapshots", "label", "training", "evaluation", "stability", "health_score", "leakage")
+SECTIONS = ("snapshots", "label", "training", "stability", "evaluation", "stability", "health_score", "leakage")
 # What the trees and the calibrator are computed with: another version of one of these may give other bytes.
 LIBRARIES = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy")
 
@@ -27,7 +27,7 @@ class Provenance:
 
     `settings` are the sections as they were, `days` the as_of of its snapshots, `files` a hash per raw file, `signals`
     a hash per signal, `machine` the versions of what computed it. `parent` names the version that a release without
-    retraining was made of.
+    retraining was made of, `calibrated_on` the days that its calibration was fitted on anew.
     """
 
     settings: Mapping[str, Any]
@@ -37,6 +37,7 @@ class Provenance:
     signals: Mapping[str, str]
     machine: Mapping[str, str]
     parent: int | None = None
+    calibrated_on: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The provenance as JSON keeps it."""
@@ -57,17 +58,18 @@ class Difference:
 
 def read_provenance(document: Mapping[str, Any]) -> Provenance:
     """The provenance that `document` gave."""
-    return Provenance(**{**document, "days": tuple(document["days"])})
+    lists = {name: tuple(document.get(name, ())) for name in ("days", "calibrated_on")}
+    return Provenance(**{**document, **lists})
 
 
 def as_logged(settings: Settings, provenance: Provenance) -> Settings:
-    """The settings with every section that bears on a model as the run had it.
+    """The settings with every section that bears on a model as the run had it, or at its defaults where it had none.
 
     Raises pydantic's ValidationError for a setting that is no longer known.
     """
     sections = {name: getattr(settings, name) for name in SECTIONS}
     return settings.model_copy(
-        update={name: type(now).model_validate(provenance.settings[name]) for name, now in sections.items()}
+        update={name: type(now).model_validate(provenance.settings.get(name, {})) for name, now in sections.items()}
     )
 
 

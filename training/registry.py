@@ -165,6 +165,13 @@ class Registry:
             hint = f"Run `oarlock duel {version.number} --against {champion}`."
             raise NotReady(f"Version {version.number} was never held against version {champion}.", hint) from None
 
+    def pictures(self, version: Version) -> Path:
+        """The folder with what was drawn and written for people when a version was made."""
+        from mlflow.artifacts import download_artifacts
+
+        _ = self.client  # it points MLflow at this folder
+        return Path(download_artifacts(f"runs:/{version.run_id}/"))
+
     def entries(self) -> list[Entry]:
         """What is kept of every version, newest first."""
         return [self._entry(version) for version in self.versions()]
@@ -190,8 +197,12 @@ class Registry:
         raise NoChampion("No model has been promoted yet.", "Run `oarlock train`, then `oarlock promote`.")
 
     def load(self, version: Version) -> ChurnModel:
-        """The model of a version."""
-        return load_model(self._folder(version))
+        """The model of a version; raises NotReady for one that was written in a form that is no longer read."""
+        try:
+            return load_model(self._folder(version))
+        except (KeyError, TypeError):
+            message = f"Version {version.number} was written in a form that is no longer read."
+            raise NotReady(message, "Train again, or check out the code that it was made by.") from None
 
     def evaluation(self, version: Version) -> dict[str, Any]:
         """What was said of a version when it was trained."""

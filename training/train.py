@@ -15,14 +15,15 @@ from configs.settings import Settings
 from configs.state import State
 from features.catalogue import signal_set
 from features.dataset import read_dataset
-from training.card import model_card
+from training.ablation import ablations
+from training.card_page import write_cards
 from training.challenge import Ring, hold_duel, open_ring
 from training.fit import Recipe
 from training.labels import describe_label, horizons_of, label_hash
 from training.lint import Lesson, lint, refuse_labels
 from training.model import ChurnModel
 from training.panel import Panel, build_panel
-from training.pictures import draw
+from training.pictures import Subject, draw
 from training.promotion import champion_of
 from training.proof import Proof, prove
 from training.provenance import Provenance, code_hash, files_of, libraries_hash, machine, sections_of, signals_of
@@ -33,7 +34,7 @@ from training.splits import Split
 from training.stability import measure_stability
 
 Progress = Callable[[str, int, int], None]
-STEPS = 7
+STEPS = 8
 
 
 @dataclass(frozen=True)
@@ -81,18 +82,32 @@ def train(
     progress("judging on past days, against baselines and for leaks", 4, STEPS)
     proof = prove(model, panel, splits, settings)
     said = _said(model, panel, proof) | {"stability": asdict(stability), "search": _told(found_settings)}
-    progress("logging to MLflow", 5, STEPS)
-    with tempfile.TemporaryDirectory() as folder:
-        draw(model, test, proof.judged, Path(folder))
-        (Path(folder) / "model_card.md").write_text(model_card(said), "utf-8")
-        parameters = {**settings.training.model_dump(), **recipe.label, **identity, "signals": len(model.inputs)}
-        made_from = provenance_of(settings, panel, known_until)
-        run = Run(model, said, made_from, proof.judged.figures(), parameters, _hash(identity), Path(folder))
-        version = registry.log(run)
+    said["ablation"] = _ablated(Subject(model, proof.origins[0], said), panel, settings, progress)
+    progress("logging to MLflow", 6, STEPS)
+    parameters = {**settings.training.model_dump(), **recipe.label, **identity, **machine()}
+    made_from = provenance_of(settings, panel, known_until)
+    run = Run(model, said, made_from, proof.judged.figures(), parameters, _hash(identity), Path())
+    version = _logged(registry, run, Subject(model, proof.origins[0], said))
     performed = {version.number: {one.split.test: one for one in proof.origins}}
     duel = _duel(registry, version, replace(ring, performed=performed), progress)
     progress("registered", STEPS, STEPS)
     return Trained(version, said, duel, reused=False)
+
+
+def _ablated(subject: Subject, panel: Panel, settings: Settings, progress: Progress) -> list[dict[str, Any]]:
+    found = []
+    for one in ablations(subject.model, panel, subject.newest, settings):
+        progress(f"judged {one.name}", 5, STEPS)
+        found.append(asdict(one))
+    return found
+
+
+def _logged(registry: Registry, run: Run, subject: Subject) -> Version:
+    """Draw the pictures, write the cards, and register the run with them."""
+    with tempfile.TemporaryDirectory() as folder:
+        draw(subject, Path(folder))
+        write_cards(run.evaluation, Path(folder))
+        return registry.log(replace(run, pictures=Path(folder)))
 
 
 def provenance_of(settings: Settings, panel: Panel, known_until: datetime) -> Provenance:
@@ -112,7 +127,7 @@ def _duel(registry: Registry, version: Version, ring: Ring, progress: Progress) 
     champion = champion_of(registry)
     if champion is None or champion.number == version.number:
         return None
-    progress(f"duel against version {champion.number}", 6, STEPS)
+    progress(f"duel against version {champion.number}", 7, STEPS)
     said = registry.duel(version)
     if said and said["against"] == champion.number:
         return registry.duel_document(version, champion.number)

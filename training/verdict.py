@@ -12,15 +12,16 @@ def no_skill(evaluation: dict[str, Any]) -> str:
     Losing to the health score or the logistic regression is no reason: they are models too, and people decide.
     """
     figures = evaluation["figures"]
+    found = []
     if figures["auc_low"] <= 0.5:
-        return f"its AUC of {figures['auc']:.3f} cannot be told from chance (95 % from {figures['auc_low']:.3f})"
-    for name, gained in evaluation["comparisons"].items():
-        if gained["must_be_beaten"] and gained["high"] >= 0:
-            return (
-                f"its log loss cannot be told from that of {name}: it is {gained['value']:+.4f}"
-                f" [{gained['low']:+.4f}, {gained['high']:+.4f}] apart, and must lie below 0"
-            )
-    return ""
+        found.append(f"its AUC of {figures['auc']:.3f} cannot be told from chance (95 % from {figures['auc_low']:.3f})")
+    found += [
+        f"its log loss cannot be told from that of {name}: it is {gained['value']:+.4f}"
+        f" [{gained['low']:+.4f}, {gained['high']:+.4f}] apart, and must lie below 0"
+        for name, gained in evaluation["comparisons"].items()
+        if gained["must_be_beaten"] and gained["high"] >= 0
+    ]
+    return "; ".join(found)
 
 
 def why_refused(evaluation: dict[str, Any]) -> str:

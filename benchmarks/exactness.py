@@ -1,0 +1,109 @@
+"""Exactness: over many served risks, whether drivers add up, horizons never cross, and shares are those of shap.
+
+    python benchmarks/exactness.py [--scores 10000] [--json]
+
+A model is fitted on the shipped extract of crm5 as it is served, and scored through the kernel of the service. Printed
+are the largest differences; the script ends with 1 where one is above 1e-9 or two horizons cross.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import shap
+from rich.console import Console
+from rich.table import Table
+
+from configs.settings import Settings, read_settings
+from configs.state import State, open_state
+from features.dataset import read_dataset
+from features.online import values_of
+from features.publish import Days, publish
+from serving.bundle import make_bundle
+from serving.kernel import Kernel
+from serving.scoring import Scores, drivers, score
+from training.fit import Recipe
+from training.labels import describe_label, horizons_of
+from training.model import ChurnModel
+from training.panel import Panel, build_panel
+from training.rolling import fit_on, origin_splits
+
+CONFIG = Path(__file__).parent.parent / "configs/crm5.toml"
+EXACT = 1e-9
+NAMED = 3
+
+
+def main() -> None:
+    """Publish, fit, score, compare, print."""
+    parser = argparse.ArgumentParser(description="Whether served risks and drivers are exact.")
+    parser.add_argument("--scores", type=int, default=10_000)
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        settings = read_settings(CONFIG).model_copy(update={"state": Path(scratch)})
+        state = open_state(settings)
+        panel = _panel(settings, state)
+        model = _model(settings, panel)
+        rows = panel.rows[model.names].sample(asked.scores, replace=len(panel.rows) < asked.scores, random_state=0)
+        bundle = make_bundle(model, Kernel(state.compiled))
+        found = differences(score(bundle, values_of(rows.reset_index(drop=True), bundle.categories)), model)
+    if asked.json:
+        print(json.dumps(found, indent=1))
+    else:
+        _show(found, asked.scores)
+    sys.exit(any(value > EXACT for value in found.values()))
+
+
+def differences(scores: Scores, model: ChurnModel) -> dict[str, float]:
+    """The largest differences by what they are of; how far horizons cross is 0 where they never do."""
+    horizons = scores.model.calibrator.horizons
+    added = {
+        f"base and points add up to the risk within {days} days": float(
+            np.abs(scores.bases_within[:, i] + scores.points_within(days).sum(axis=1) - scores.risks_within[:, i]).max()
+        )
+        for i, days in enumerate(horizons)
+    }
+    explained = shap.TreeExplainer(model.booster)(scores.matrix)
+    margins = model.margins(scores.matrix)
+    return {
+        **added,
+        f"the {NAMED} drivers named and the rest add up": max(_unexplained(scores, i) for i in range(len(margins))),
+        "shares of the margin are those of shap": float(np.abs(np.asarray(explained.values) - scores.shares).max()),
+        "base margin and shares add up to LightGBM's margin": float(
+            np.abs(model.base_margin + scores.shares.sum(axis=1) - margins).max()
+        ),
+        "horizons cross by": float(np.clip(-np.diff(scores.risks_within, axis=1), 0, None).max(initial=0.0)),
+    }
+
+
+def _unexplained(scores: Scores, row: int) -> float:
+    told = drivers(scores, row, NAMED)
+    named = sum(one["points"] for one in [*told["drivers"], *told["protective"]])
+    return abs(told["base"] + named + told["other_points"] - float(scores.risks[row]))
+
+
+def _panel(settings: Settings, state: State) -> Panel:
+    ends = read_dataset(settings.data).observed_until
+    assert ends is not None
+    publish(settings, state, Days(ends), lambda *_: None)
+    return build_panel(settings, state, ends)
+
+
+def _model(settings: Settings, panel: Panel) -> ChurnModel:
+    horizons, _ = horizons_of(settings.label)
+    recipe = Recipe(panel.place.signals, settings.training, describe_label(settings.label), {"label": ""}, horizons)
+    return fit_on(panel.rows, origin_splits(panel.days, settings)[0], recipe)
+
+
+def _show(found: dict[str, float], scores: int) -> None:
+    table = Table("what", "largest difference", title=f"{scores:,} scores")
+    for what, value in found.items():
+        table.add_row(what, f"{value:.1e}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""Release without retraining: the trees stay byte for byte, and no account's drivers change their order."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from configs.errors import ConfigError, NothingToLearn
+from configs.settings import LabelSettings
+from tests.conftest import silent
+from tests.test_fit import RECIPE, snapshots
+from training.challenge import Contender, Ring, challenge
+from training.fit import fit
+from training.model import ChurnModel, encode
+from training.provenance import Provenance
+from training.registry import open_registry
+from training.release import bands_by_calls, out_of_fold, recalibrated, unlearned_days
+from training.released import bands_of, reband
+
+
+@pytest.fixture(scope="module")
+def model() -> ChurnModel:
+    early, later, known = (_with_sooner(snapshots(0.3, seed=seed)) for seed in range(3))
+    return fit(early, later, known, replace(RECIPE, horizons=(30, 60)))
+
+
+def _with_sooner(rows: pd.DataFrame) -> pd.DataFrame:
+    """Half of those who left did so within 30 days."""
+    return rows.assign(churned_30=rows.churned.where(rows.index % 2 == 0, 0.0))
+
+
+@pytest.fixture(scope="module")
+def harder_times() -> pd.DataFrame:
+    """The same company when twice as many leave."""
+    return snapshots(0.6, n=3000, seed=5)
+
+
+def test_a_recalibration_keeps_the_trees_and_follows_the_churn(model, harder_times):
+    made = recalibrated(model, harder_times, fewest=20)
+    matrix = encode(snapshots(0.6, n=3000, seed=6), model.inputs)
+    assert made.booster_text == model.booster_text
+    rate = harder_times.churned.mean()
+    assert abs(made.risks(matrix).mean() - rate) < 0.02 < abs(model.risks(matrix).mean() - rate)
+
+
+def test_a_recalibration_keeps_the_order_of_risks_and_drivers(model, harder_times):
+    made = recalibrated(model, harder_times, fewest=20)
+    matrix = encode(harder_times.head(300), model.inputs)
+    assert np.array_equal(np.argsort(made.margins(matrix)), np.argsort(model.margins(matrix)))
+    assert (np.diff(made.risks(matrix)[np.argsort(model.risks(matrix))]) >= 0).all()
+    shares = model.contributions(matrix)
+    for one in (model, made):
+        worth = one.calibrator.points_per_share(one.base_margin, shares.sum(axis=1))
+        assert (worth > 0).all()
+    assert (np.diff(made.risks_within(matrix), axis=1) >= 0).all()
+
+
+def test_too_few_answers_are_not_calibrated_on(model):
+    with pytest.raises(NothingToLearn, match="at least 20 must have churned"):
+        recalibrated(model, snapshots(0.3, n=20), fewest=20)
+
+
+def test_risks_out_of_fold_come_from_other_accounts(model, harder_times):
+    rows = harder_times.head(600)
+    flipped = rows.assign(churned=rows.churned.where(rows.index != 0, 1 - rows.churned))
+    assert out_of_fold(model, rows)[0] == out_of_fold(model, flipped)[0]
+
+
+def test_only_days_after_all_that_the_trees_know_are_calibrated_on():
+    days = [datetime(2023, 1, 1) + timedelta(days=30 * n) for n in range(8)]
+    label = LabelSettings(horizon_days=60, grace_days=30)
+    assert unlearned_days(days[:3], days, label) == days[5:]
+
+
+def test_a_recalibrated_version_is_held_against_its_parent_on_accounts_it_did_not_see(model, harder_times):
+    from tests.test_rolling import SETTINGS
+    from training.answers import Facts
+    from training.panel import Panel
+
+    made_from = Provenance({"training": SETTINGS.training.model_dump()}, (), "", {}, {}, {})
+    released = replace(made_from, parent=1, calibrated_on=("2023-01-01",))
+    never = pd.Series(pd.NaT, harder_times.index)
+    panel = Panel(harder_times, Facts(never, never, never), None, "", {})  # type: ignore[arg-type]
+    ring = Ring(panel, SETTINGS, harder_times.head(200))
+    parent, child = Contender(1, model, made_from), Contender(2, recalibrated(model, harder_times, 20), released)
+    duel = challenge(child, parent, ring, silent)
+    assert (duel.verdict, duel.snapshots) == ("wins", 3000)
+    assert duel.flips and duel.flips.flipped == 0
+
+
+def test_bands_hold_as_many_accounts_as_can_be_called():
+    risks = np.linspace(0, 1, 101)
+    cuts = bands_by_calls(risks, (40, 20, 5))
+    assert [int((risks >= cuts[name]).sum()) for name in ("watch", "high", "critical")] == [40, 20, 5]
+
+
+@pytest.mark.parametrize(("calls", "why"), [((5, 20, 40), "must fall"), ((200, 20, 5), "at most 101 accounts")])
+def test_bands_that_cannot_be_are_refused(calls, why):
+    with pytest.raises(ValueError, match=why):
+        bands_by_calls(np.linspace(0, 1, 101), calls)
+    with pytest.raises(ValueError, match="share a risk"):
+        bands_by_calls(np.full(101, 0.5), (40, 20, 5))
+
+
+def test_a_version_with_its_own_bands_keeps_every_risk(trained, own_copy):
+    registry = replace(open_registry(trained.state, trained.settings.name), folder=own_copy("mlflow"))
+    state = replace(trained.state, folder=registry.folder.parent)
+    bands = bands_of(trained.settings, trained.state, registry.get(1), (None, (100, 50, 10)))
+    made = reband(trained.settings, state, registry.get(1), bands)
+    before, after = registry.load(registry.get(1)), registry.load(made)
+    assert dict(after.bands) == bands.model_dump()
+    assert replace(after, bands={}) == before
+    provenance = registry.provenance(made)
+    assert provenance and provenance.parent == 1
+    assert reband(trained.settings, state, registry.get(1), bands).number == made.number
+
+
+def test_bands_that_do_not_rise_are_refused(trained):
+    version = open_registry(trained.state, trained.settings.name).get(1)
+    with pytest.raises(ConfigError, match="must rise"):
+        bands_of(trained.settings, trained.state, version, ((0.5, 0.2, 0.1), None))

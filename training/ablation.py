@@ -1,0 +1,71 @@
+"""Ablation: what a model loses without a family of signals, and what usage alone would give.
+
+Each is fitted like the calibrator's trees (on the early days, calibrated on the days after) and judged on the newest
+test days, beside one with every signal that is fitted the same way. A family that others can stand in for costs little
+when it is gone; that does not make it useless.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from configs.settings import Settings
+from features.dictionary import tables_of
+from features.signals.declaration import Signal
+from training.duel import Bout, Compared, compare
+from training.hazards import logistic_curve
+from training.model import ChurnModel, Input, encode
+from training.panel import CHURNED, Panel
+from training.rolling import Origin, cases, on
+from training.trees import grow_until_truest, margins_of
+
+FIGURES = ("log_loss", "auc")
+USAGE_ONLY = "usage only"
+
+
+@dataclass(frozen=True)
+class Ablated:
+    """A model with fewer signals: its figures beside those with all of them, and their paired difference."""
+
+    name: str
+    signals: int
+    figures: dict[str, Compared]
+
+
+def ablations(model: ChurnModel, panel: Panel, newest: Origin, settings: Settings) -> Iterator[Ablated]:
+    """Every family left out once, and usage alone, one by one; none where `evaluation.ablation_snapshots` is 0."""
+    most = settings.evaluation.ablation_snapshots
+    if not most:
+        return
+    early, later = (_sampled(on(panel.rows, days), most) for days in (newest.split.early, newest.split.calibration))
+
+    def risks(chosen: tuple[Input, ...]) -> np.ndarray:
+        booster, trees = grow_until_truest(early, chosen, settings.training, later)
+        seen, asked = (margins_of(booster, encode(rows, chosen), trees) for rows in (later, newest.test))
+        slope, intercept = logistic_curve(seen, later[CHURNED].to_numpy())
+        return expit(slope * asked + intercept)
+
+    whole, of = risks(model.inputs), cases([newest])
+    for name, names in parts(panel.place.signals):
+        chosen = tuple(one for one in model.inputs if one.name in names)
+        figures = compare(Bout(of, risks(chosen), whole), settings.evaluation)
+        yield Ablated(name, len(chosen), {figure: figures[figure] for figure in FIGURES})
+
+
+def parts(signals: tuple[Signal, ...]) -> Iterator[tuple[str, set[str]]]:
+    """What each ablated model is called, and the names of the signals that it keeps."""
+    every = {one.name for one in signals}
+    families = dict.fromkeys(one.family for one in signals)
+    for family in families if len(families) > 1 else ():
+        yield f"without {family}", every - {one.name for one in signals if one.family == family}
+    usage = {name for name, tables in tables_of(signals).items() if tables == ("usage",)}
+    if usage and usage != every:
+        yield USAGE_ONLY, usage
+
+
+def _sampled(rows: pd.DataFrame, most: int) -> pd.DataFrame:
+    """At most so many snapshots, the same in every run."""
+    return rows if len(rows) <= most else rows.sample(most, random_state=0).sort_index().reset_index(drop=True)

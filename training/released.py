@@ -1,0 +1,134 @@
+"""Released: a version made of another without retraining, judged, registered with its parent's name, and held."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import ValidationError
+
+from configs.errors import ConfigError, NotReady
+from configs.settings import BandSettings, Settings, describe
+from configs.state import State
+from features.publish import published_edition
+from features.store import open_store, read_history
+from training.card_page import write_cards
+from training.challenge import Ring, hold_duel, open_ring
+from training.evaluation import Cases, evaluate
+from training.model import ChurnModel, encode
+from training.panel import CHURNED, build_panel, snapshots_of
+from training.promotion import champion_of
+from training.provenance import Provenance, as_logged
+from training.registry import Registry, Run, Version, open_registry
+from training.release import KEY, bands_by_calls, out_of_fold, recalibrated, unlearned_days
+from training.rolling import REVENUE, on
+
+Progress = Callable[[str, int, int], None]
+
+
+def recalibrate(
+    settings: Settings, state: State, parent: Version, known_until: datetime, progress: Progress
+) -> tuple[Version, dict[str, Any] | None]:
+    """A new version: the parent's trees, calibrated on the newest mature days; with its duel against the champion.
+
+    Raises NothingToLearn where too little is known since the trees were grown.
+    """
+    registry = open_registry(state, settings.name)
+    model, said, made_from = _parent(registry, parent)
+    logged = as_logged(settings, made_from)
+    asked = settings.model_copy(update={"label": logged.label, "snapshots": logged.snapshots})
+    progress("joining the panel", 0, 3)
+    panel = build_panel(asked, state, known_until)
+    known = [datetime.fromisoformat(day) for day in said["split"]["known"]]
+    days = unlearned_days(known, panel.days, asked.label)[-logged.training.calibration_snapshots :]
+    rows = on(panel.rows, tuple(days))
+    progress("calibrating", 1, 3)
+    made = recalibrated(model, rows, logged.training.fewest_churned)
+    names = tuple(f"{day:%Y-%m-%d}" for day in days)
+    told = f"recalibrated from {parent.number}"
+    run = _run(
+        made,
+        said | _judged(made, rows, names, asked),
+        replace(made_from, parent=parent.number, calibrated_on=names),
+        told,
+    )
+    version = _log(registry, run)
+    progress("duel", 2, 3)
+    return version, _against_champion(registry, version, open_ring(panel, asked, state), progress)
+
+
+def reband(settings: Settings, state: State, parent: Version, bands: BandSettings) -> Version:
+    """A new version: the parent with bands of its own; every risk stays as it is."""
+    registry = open_registry(state, settings.name)
+    model, said, made_from = _parent(registry, parent)
+    made = replace(model, bands=bands.model_dump())
+    return _log(registry, _run(made, said, replace(made_from, parent=parent.number), f"bands of {parent.number}"))
+
+
+def bands_of(
+    settings: Settings,
+    state: State,
+    parent: Version,
+    asked: tuple[tuple[float, float, float] | None, tuple[int, int, int] | None],
+) -> BandSettings:
+    """The bands asked for, by cuts of the risk or by how many accounts of the newest day shall reach each.
+
+    Raises ConfigError where they do not rise.
+    """
+    cuts, calls = asked
+    try:
+        if calls:
+            place, as_of = published_edition(state)
+            newest = read_history(open_store(state, settings.name), snapshots_of(place, [as_of]))
+            model = open_registry(state, settings.name).load(parent)
+            return BandSettings(**bands_by_calls(model.risks(encode(newest, model.inputs)), calls))
+        return BandSettings(**dict(zip(("watch", "high", "critical"), cuts or (), strict=True)))
+    except ValueError as problem:  # pydantic's is one too
+        why = describe(problem) if isinstance(problem, ValidationError) else str(problem)
+        raise ConfigError(f"These are no bands: {why}.", "Say them from watch to critical.") from None
+
+
+def _parent(registry: Registry, parent: Version) -> tuple[ChurnModel, dict[str, Any], Provenance]:
+    made_from = registry.provenance(parent)
+    if made_from is None:
+        raise NotReady(f"Version {parent.number} was made before runs kept what they were made from.", "Train again.")
+    return registry.load(parent), registry.evaluation(parent), made_from
+
+
+def _judged(model: ChurnModel, rows: pd.DataFrame, days: tuple[str, ...], settings: Settings) -> dict[str, Any]:
+    """What is said anew of a recalibrated model: its figures on accounts that its calibration was not fitted on."""
+    revenue = rows[REVENUE].to_numpy(dtype="float64") if REVENUE in rows else None
+    of = Cases(rows[CHURNED].to_numpy(), rows[KEY].to_numpy(dtype="str"), revenue, len(days))
+    judged = evaluate(of, out_of_fold(model, rows), settings.evaluation)
+    return {
+        "figures": judged.figures(),
+        "calibration": judged.calibration.to_dict("records"),
+        "is_calibrated": judged.is_calibrated,
+        "recalibrated_on": list(days),
+    }
+
+
+def _run(model: ChurnModel, said: dict[str, Any], made_from: Provenance, made: str) -> Run:
+    figures = {name: value for name, value in said["figures"].items() if isinstance(value, int | float)}
+    identity = f"{made} {model.calibrator} {dict(model.bands)}"
+    return Run(model, said, made_from, figures, {"made": made, **model.identity}, identity, Path())
+
+
+def _log(registry: Registry, run: Run) -> Version:
+    """Register it, or find the one that is the same already."""
+    found = registry.find(run.identity)
+    if found:
+        return found
+    with tempfile.TemporaryDirectory() as folder:
+        write_cards(run.evaluation, Path(folder))
+        return registry.log(replace(run, pictures=Path(folder)))
+
+
+def _against_champion(registry: Registry, version: Version, ring: Ring, progress: Progress) -> dict[str, Any] | None:
+    champion = champion_of(registry)
+    if champion is None or champion.number == version.number:
+        return None
+    return hold_duel(registry, (version, champion), ring, progress)
