@@ -68,7 +68,7 @@ def test_a_segment_without_both_answers_is_left_out():
 @pytest.mark.parametrize(
     ("auc_low", "high", "must", "why"),
     [
-        (0.49, -0.1, True, "cannot be told from chance"),
+        (0.49, -0.1, True, "no better than the base rate"),
         (0.6, 0.001, True, "cannot be told from that of the base rate"),
         (0.6, 0.001, False, ""),
         (0.6, -0.001, True, ""),

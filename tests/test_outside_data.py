@@ -41,7 +41,7 @@ def _settings(name: str, scratch: Path) -> Settings:
 def test_churn_that_is_noise_earns_no_promotion(evaluation):
     from training.verdict import no_skill
 
-    assert "cannot be told from that of base rate" in no_skill(evaluation)
+    assert "no better than the base rate" in no_skill(evaluation)
 
 
 @pytest.mark.parametrize("evaluation", ["online_retail"], indirect=True)

@@ -14,7 +14,8 @@ def no_skill(evaluation: dict[str, Any]) -> str:
     figures = evaluation["figures"]
     found = []
     if figures["auc_low"] <= 0.5:
-        found.append(f"its AUC of {figures['auc']:.3f} cannot be told from chance (95 % from {figures['auc_low']:.3f})")
+        auc = f"its AUC of {figures['auc']:.3f} cannot be told from 0.5 (95 % from {figures['auc_low']:.3f})"
+        found.append(f"it ranks accounts no better than the base rate: {auc}")
     found += [
         f"its log loss cannot be told from that of {name}: it is {gained['value']:+.4f}"
         f" [{gained['low']:+.4f}, {gained['high']:+.4f}] apart, and must lie below 0"
