@@ -115,6 +115,8 @@ def test_a_past_risk_is_answered_exactly_as_it_was_served(office):
     one = office.get("/accounts/2072/risk", as_of="2023-07-02")
     assert one["score"]["risk"] == served["risk"]
     assert office.get("/accounts/2072/risk", as_of="2023-06-30")["status"] == "not_scored"
+    listed = {one["account_id"]: one["risk"] for one in office.get("/accounts", as_of="2023-07-01")["accounts"]}
+    assert listed["2072"] == served["risk"]
 
 
 def test_the_change_between_two_days_adds_up_to_what_was_served(office):

@@ -1,56 +1,19 @@
 """The running service: real processes, real HTTP, a promotion while it runs."""
 
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 from configs.state import read_json
 from serving.ledger import Ledger
 from tests.conftest import ROOT
+from tests.running import QUIET, serving, until
 from training.registry import CHAMPION, Event, open_registry
 
 pytestmark = pytest.mark.slow
-PATIENCE = 90
-QUIET = subprocess.DEVNULL
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-@contextmanager
-def serving(config: Path) -> Iterator[httpx.Client]:
-    """`oarlock serve` in its own processes until the block ends."""
-    port = _free_port()
-    command = [sys.executable, str(ROOT / "oarlock.py"), "--config", str(config), "serve", "--port", str(port)]
-    client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
-    with client, subprocess.Popen(command, cwd=ROOT, stdout=QUIET, stderr=QUIET) as process:
-        try:
-            _until(lambda: client.get("/livez").status_code == 200)
-            yield client
-        finally:
-            process.terminate()
-
-
-def _until(holds) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            if holds():
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.2)
-    raise AssertionError("it did not come true in time")
 
 
 def test_it_answers_over_http_and_takes_up_a_promotion_while_it_runs(trained):
@@ -58,13 +21,14 @@ def test_it_answers_over_http_and_takes_up_a_promotion_while_it_runs(trained):
     before = Ledger(trained.state.ledger).count()
     registry.client.delete_registered_model_alias(registry.name, CHAMPION)
     try:
-        with serving(trained.config) as client:
+        with serving(trained.config) as running:
+            client = running.client
             early = client.post("/v1/score", json={"account_ids": ["1096"]})
             assert (early.status_code, early.json()["error"]["code"]) == (503, "no_champion")
             assert client.get("/readyz").status_code == 503
 
             registry.crown(Event(1, "2023-07-01", "promoted", "a test"))
-            _until(lambda: client.get("/readyz").status_code == 200)
+            until(lambda: client.get("/readyz").status_code == 200)
             (one,) = client.post("/v1/score", json={"account_ids": ["1096"]}).json()["scores"]
             assert one["risk"] == pytest.approx(one["base"] + _named(one) + one["other_points"], abs=1e-9)
             assert client.get("/v1/nothing").json()["error"]["code"] == "not_found"
