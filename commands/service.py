@@ -21,7 +21,9 @@ def serve(oarlock: Oarlock, host: str | None, port: int | None) -> None:
     """
     from serving.access import is_loopback, refuse_public
     from serving.keys import KeyRing
+    from serving.tracing import tracing
 
+    tracing(os.environ)
     serving = oarlock.settings.serving
     if not is_loopback(host or serving.host):
         refuse_public(host or serving.host, KeyRing(lambda: oarlock.database))

@@ -2,10 +2,14 @@
 
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from configs.state import read_json
 from serving.ledger import Ledger
@@ -40,6 +44,49 @@ def test_it_answers_over_http_and_takes_up_a_promotion_while_it_runs(trained):
 
 def _named(score: dict) -> float:
     return sum(driver["points"] for driver in [*score["drivers"], *score["protective"]])
+
+
+class Collector(ThreadingHTTPServer):
+    """A collector of traces: what it was sent, by OpenTelemetry's protocol over HTTP."""
+
+    def __init__(self) -> None:
+        self.routes: list[str] = []
+        super().__init__(("127.0.0.1", 0), Collecting)
+
+
+class Collecting(BaseHTTPRequestHandler):
+    """One request to the collector."""
+
+    def do_POST(self) -> None:
+        sent = ExportTraceServiceRequest.FromString(self.rfile.read(int(self.headers["content-length"])))
+        spans = [span for one in sent.resource_spans for scope in one.scope_spans for span in scope.spans]
+        assert isinstance(self.server, Collector)
+        self.server.routes += [f"{self.path} {span.name}" for span in spans]
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the signature is Python's
+        pass
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    made = Collector()
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def test_where_a_collector_is_named_it_is_sent_the_spans_of_requests(trained, collector):
+    where = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}",
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+    }
+    with serving(trained.config, **where) as running:
+        running.client.post("/v1/score", json={"account_ids": ["1096"]})
+        until(lambda: any("POST" in one for one in collector.routes))
+    assert all(one.startswith("/v1/traces ") for one in collector.routes)
 
 
 @pytest.mark.parametrize("delay", [2.0, 5.0, 9.0])
