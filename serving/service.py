@@ -32,6 +32,7 @@ from serving.logs import set_up
 from serving.metrics import Metrics
 from serving.observed import MetricsRoute, Observed
 from serving.readings import Readings
+from serving.tracing import tracing
 from serving.writer import LedgerWriter
 
 LOG = logging.getLogger("oarlock.service")
@@ -56,8 +57,7 @@ def _settle() -> None:
     # What a request leaves behind is kept until the timeout: short, or memory grows with the load.
     traffic={"timeout": 5},
     logging={"access": {"enabled": False}},
-    # Spans that nobody collects cost more than the risk: they are made where there is a collector to send them to.
-    tracing={} if "OTEL_EXPORTER_OTLP_ENDPOINT" in os.environ else {"excluded_urls": ".*"},
+    tracing=tracing(os.environ),
     # Its label is the raw path, a series per account for ever; ours are in `serving/metrics.py`.
     metrics={"enabled": False},
 )
