@@ -7,6 +7,8 @@ own: hash and checks of the files, the day's signals, the online store apart. --
 """
 
 import argparse
+import contextlib
+import io
 import json
 import multiprocessing
 import os
@@ -14,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +26,7 @@ from rich.table import Table
 
 from configs.settings import Settings, read_settings
 from configs.state import open_state
-from features.compute import prepare
+from features.compute import Asked, prepare
 from features.history import describe_day, training_days, write_day
 from features.publish import Opened, open_dataset
 from features.simulate.company import Company
@@ -86,7 +87,8 @@ def measure(company: Path, scratch: Path, history: bool) -> Cost:
         opened = open_dataset(settings, state)
     with _measured(cost, "computing"):
         cost.snapshots = _write(opened, [DAY])
-    with _measured(cost, "online"):
+    # Feast prints a line per view.
+    with _measured(cost, "online"), contextlib.redirect_stdout(io.StringIO()):
         store = open_store(state, settings.name)
         apply_declarations(store, opened.place, state)
         materialise(store, DAY)
@@ -99,7 +101,7 @@ def measure(company: Path, scratch: Path, history: bool) -> Cost:
 
 def _write(opened: Opened, days: list[datetime]) -> int:
     """Compute and write these days, as a publish does; the number of snapshots."""
-    rows_on, snapshots = prepare(opened.engine, opened.tables, opened.place.signals), 0
+    rows_on, snapshots = prepare(opened.engine, opened.tables, Asked(opened.place.signals, days)), 0
     for day in days:
         rows = rows_on(day)
         write_day(opened.place, describe_day(opened.place, day, rows), rows)
@@ -107,7 +109,7 @@ def _write(opened: Opened, days: list[datetime]) -> int:
     return snapshots
 
 
-@contextmanager
+@contextlib.contextmanager
 def _measured(cost: Cost, step: str) -> Iterator[None]:
     wall, processor = time.perf_counter(), time.process_time()
     yield

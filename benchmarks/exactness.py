@@ -24,7 +24,8 @@ from features.online import values_of
 from features.publish import Days, publish
 from serving.bundle import make_bundle
 from serving.kernel import Kernel
-from serving.scoring import Scores, drivers, score
+from serving.naming import drivers
+from serving.scoring import Scores, score
 from training.fit import Recipe
 from training.labels import describe_label, horizons_of
 from training.model import ChurnModel
@@ -70,7 +71,7 @@ def differences(scores: Scores, model: ChurnModel) -> dict[str, float]:
     margins = model.margins(scores.matrix)
     return {
         **added,
-        f"the {NAMED} drivers named and the rest add up": max(_unexplained(scores, i) for i in range(len(margins))),
+        f"the {NAMED} drivers named and the rest add up": _unexplained(scores),
         "shares of the margin are those of shap": float(np.abs(np.asarray(explained.values) - scores.shares).max()),
         "base margin and shares add up to LightGBM's margin": float(
             np.abs(model.base_margin + scores.shares.sum(axis=1) - margins).max()
@@ -79,10 +80,12 @@ def differences(scores: Scores, model: ChurnModel) -> dict[str, float]:
     }
 
 
-def _unexplained(scores: Scores, row: int) -> float:
-    told = drivers(scores, row, NAMED)
-    named = sum(one["points"] for one in [*told["drivers"], *told["protective"]])
-    return abs(told["base"] + named + told["other_points"] - float(scores.risks[row]))
+def _unexplained(scores: Scores) -> float:
+    missed = []
+    for told, risk in zip(drivers(scores, NAMED), scores.risks.tolist(), strict=True):
+        named = sum(one["points"] for one in [*told["drivers"], *told["protective"]])
+        missed.append(abs(told["base"] + named + told["other_points"] - risk))
+    return max(missed)
 
 
 def _panel(settings: Settings, state: State) -> Panel:

@@ -31,7 +31,7 @@ from rich.table import Table
 from configs.settings import DataSettings, EngineSettings, Settings
 from configs.state import State, open_state
 from features.catalogue import catalogue
-from features.compute import compute, prepare
+from features.compute import Asked, compute, prepare
 from features.dataset import read_dataset
 from features.engine import open_engine
 from features.history import complete_days
@@ -117,7 +117,7 @@ def declared(folder: Path) -> list[pd.DataFrame]:
     """The twelve signals of every day, from the declarations."""
     dataset = read_dataset(DataSettings(dataset=folder / "contract.toml"))
     engine = open_engine(EngineSettings(), dataset)
-    rows_on = prepare(engine, clean(read_tables(engine, dataset)), tuple(_twelve()))
+    rows_on = prepare(engine, clean(read_tables(engine, dataset)), Asked(tuple(_twelve()), COMPUTED_DAYS))
     return [rows_on(day).to_pandas() for day in COMPUTED_DAYS]
 
 

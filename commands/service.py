@@ -21,13 +21,17 @@ def serve(oarlock: Oarlock, host: str | None, port: int | None) -> None:
     """
     from serving.access import is_loopback, refuse_public
     from serving.keys import KeyRing
+    from serving.tracing import tracing
 
+    tracing(os.environ)
     serving = oarlock.settings.serving
     if not is_loopback(host or serving.host):
         refuse_public(host or serving.host, KeyRing(lambda: oarlock.database))
-    where = [f"--host={host or serving.host}", f"--port={port or serving.port}", f"--api-workers={serving.workers}"]
+    where = [f"--host={host or serving.host}", f"--port={port or serving.port}"]
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Oarlock", *where]
     os.environ["OARLOCK_CONFIG"] = str(oarlock.config.resolve())
+    # BentoML heeds no --api-workers for a service of this kind.
+    os.environ["BENTOML_CONFIG_OPTIONS"] = f"services.oarlock.workers={serving.workers}"
     os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     oarlock.console.print(f"POST http://{host or serving.host}:{port or serving.port}/v1/score")
     # The process below keeps this one's number; the follower ends with it.

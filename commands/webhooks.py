@@ -1,5 +1,7 @@
 """The verbs of the webhooks: find what is worth telling, send it, and send it again."""
 
+from datetime import datetime
+
 import click
 
 from commands.invocation import AS_JSON, Oarlock
@@ -27,6 +29,8 @@ def send(oarlock: Oarlock, as_json: bool) -> None:
     oarlock.speaks_json = as_json
     from configs.clock import now
     from features.facts import FactsTable
+    from features.published import published_note
+    from serving.alerts import Published
     from serving.ledger import open_ledger
     from serving.telling import find_events, tell_stale
     from serving.webhooks import count_deliveries, send_due
@@ -37,7 +41,9 @@ def send(oarlock: Oarlock, as_json: bool) -> None:
     table = FactsTable(state.facts)
     facts = table.of(table.columns("account_id")["account_id"])
     queued = find_events(engine, settings, facts, now())
-    queued += tell_stale(engine, settings, table.as_of, min(oarlock.known_until, now()))
+    note = published_note(state)
+    published = Published(datetime.fromisoformat(note["as_of"]), tuple(one["view"] for one in note["views"]))
+    queued += tell_stale(engine, settings, published, min(oarlock.known_until, now()))
     ended = send_due(engine, settings.webhooks, now)
     if as_json:
         counts = [{"endpoint": e, "status": s, "count": n} for (e, s), n in count_deliveries(engine).items()]

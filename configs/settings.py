@@ -267,6 +267,10 @@ class ServingSettings(Section):
     most_bytes: Annotated[int, Field(ge=1_000)] = 1_000_000
     poll_seconds: Annotated[float, Field(gt=0)] = 2.0
 
+    def fresh_days(self, family: str) -> int:
+        """For how many days the signals of a family are fresh."""
+        return self.stale_after.get(family, self.stale_after_days)
+
 
 class LedgerSettings(Section):
     """Where the ledger is, and how far its database may fall behind the replies.

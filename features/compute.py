@@ -3,7 +3,8 @@
 # pyright: reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
 # (the published types of ibis do not cover its operators)
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, time
 
 import ibis
@@ -12,14 +13,36 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from features.catalogue import is_table, source_of
-from features.cut import as_known
-from features.derived import DERIVED, KEY, OF_DAYS, People, counted_presence, named_events
+from features.cut import aged, as_known, known
+from features.derived import (
+    BY_DAY,
+    BY_STRETCH,
+    DERIVED,
+    KEY,
+    OF_DAYS,
+    OF_STRETCHES,
+    People,
+    by_day,
+    named_events,
+    used_in_stretches,
+    whole_days,
+)
 from features.engine import Engine
+from features.lookback import keep_usage
 from features.reading import RawTable
 from features.signals.declaration import Signal
 from features.tables import CONTRACT
 
 COLUMN_TYPES = {"number": "float64", "category": "string"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be computed: these signals of these midnights, for the snapshots that `active_within` tells of."""
+
+    signals: tuple[Signal, ...]
+    days: Sequence[datetime]
+    active_within: int | None = None
 
 
 def snapshots(tables: Mapping[str, RawTable], as_of: datetime, active_within: int | None = None) -> ir.Table:
@@ -29,8 +52,8 @@ def snapshots(tables: Mapping[str, RawTable], as_of: datetime, active_within: in
     """
     if active_within is not None:
         return as_known(tables["usage"].rows, CONTRACT["usage"], as_of, active_within).select(KEY).distinct()
-    known = as_known(tables["subscriptions"].rows, CONTRACT["subscriptions"], as_of)
-    return known.filter(known.ended_at.isnull()).select(KEY).distinct()
+    running = as_known(tables["subscriptions"].rows, CONTRACT["subscriptions"], as_of)
+    return running.filter(running.ended_at.isnull()).select(KEY).distinct()
 
 
 def compute(
@@ -43,8 +66,7 @@ def compute(
     _refuse_within_a_day(as_of)
     rows = snapshots(tables, as_of, active_within)
     direct = [one for one in signals if is_table(one.inputs[0])]
-    readers = {name: [one for one in direct if one.inputs[0] == name] for name in _tables_read(signals)}
-    reaches = {name: _reach(name, mine) for name, mine in readers.items()}
+    readers, reaches = _readers(signals), _reaches(signals)
     for name, mine in readers.items():
         found = _aggregated(_cut(tables, name, reaches, as_of), mine)
         rows = rows.left_join(found, KEY, rname=f"{name}_{{name}}")
@@ -53,14 +75,19 @@ def compute(
     return rows.select(KEY, *(one.name for one in signals))
 
 
-def prepare(
-    engine: Engine, tables: Mapping[str, RawTable], signals: tuple[Signal, ...], active_within: int | None = None
-) -> Callable[[datetime], pa.Table]:
-    """What `compute` gives, for one midnight after the other, translated for the engine once where it can be."""
-    rows_at = engine.at_any(lambda as_of: compute(tables, signals, as_of, active_within))
+def prepare(engine: Engine, tables: Mapping[str, RawTable], asked: Asked) -> Callable[[datetime], pa.Table]:
+    """What `compute` gives, for the asked midnights one after the other.
+
+    The query is translated for the engine once where it can be. Where the midnights lie closer than the signals look
+    back, usage is read once for all of them.
+    """
+    for as_of in asked.days:
+        _refuse_within_a_day(as_of)
+    kept, hold = keep_usage(engine, tables, _reaches(asked.signals), asked.days)
+    rows_at = engine.at_any(lambda as_of: compute({**tables, **kept}, asked.signals, as_of, asked.active_within))
 
     def rows_on(as_of: datetime) -> pa.Table:
-        _refuse_within_a_day(as_of)
+        hold(as_of)
         return rows_at(as_of)
 
     return rows_on
@@ -80,8 +107,14 @@ def _refuse_within_a_day(as_of: datetime) -> None:
         raise ValueError(f"{as_of} is no midnight")
 
 
-def _tables_read(signals: tuple[Signal, ...]) -> list[str]:
-    return list(dict.fromkeys(one.inputs[0] for one in signals if is_table(one.inputs[0])))
+def _readers(signals: tuple[Signal, ...]) -> dict[str, list[Signal]]:
+    """The signals that read each table, raw or derived."""
+    read = dict.fromkeys(one.inputs[0] for one in signals if is_table(one.inputs[0]))
+    return {name: [one for one in signals if one.inputs[0] == name] for name in read}
+
+
+def _reaches(signals: tuple[Signal, ...]) -> dict[str, int | None]:
+    return {name: _reach(name, mine) for name, mine in _readers(signals).items()}
 
 
 def _reach(name: str, signals: list[Signal]) -> int | None:
@@ -92,18 +125,31 @@ def _reach(name: str, signals: list[Signal]) -> int | None:
 
 
 def _cut(tables: Mapping[str, RawTable], name: str, reaches: Mapping[str, int | None], as_of: datetime) -> ir.Table:
+    if name in OF_DAYS:
+        return DERIVED[name].build(_days(tables, name, reaches, as_of))
+    if name in tables and name in OF_STRETCHES:
+        return used_in_stretches(as_known(tables[name].rows, BY_STRETCH, as_of, reaches[name]), OF_STRETCHES[name])
     contract = CONTRACT[source_of(name)]
     # A look-back over a state (a subscription, an account) needs the rows that began before the window too.
-    known = as_known(tables[contract.name].rows, contract, as_of, reaches[name] if contract.name == "usage" else None)
-    counts_people = "usage" in tables and "user_id" not in tables["usage"].given
-    if name == "presence" and counts_people:
-        return counted_presence(known)
-    if name in OF_DAYS and not (counts_people and reaches.get("presence") == reaches[name]):
-        # Counts of people ride along for free only where the same pass over the days is taken for them too.
-        known = named_events(known)
+    rows = as_known(tables[contract.name].rows, contract, as_of, reaches[name] if contract.name == "usage" else None)
     if name in DERIVED:
-        return DERIVED[name].build(known)
-    return named_events(known) if name == "usage" else known
+        return DERIVED[name].build(rows)
+    return named_events(rows) if name == "usage" else rows
+
+
+def _days(tables: Mapping[str, RawTable], name: str, reaches: Mapping[str, int | None], as_of: datetime) -> ir.Table:
+    """Usage by day as it was known: of the days that are kept, or made of the events."""
+    if BY_DAY.name in tables and OF_DAYS[name] in tables[BY_DAY.name].rows.columns:
+        kept = known(tables[BY_DAY.name].rows, BY_DAY, as_of, reaches[name])
+        return aged(whole_days(kept) if "in_parts" in kept.columns else kept, BY_DAY, as_of)
+    usage = known(tables["usage"].rows, CONTRACT["usage"], as_of, reaches[name])
+    # Tables that look back equally far take one pass over the events for all that they read of days.
+    told = {OF_DAYS[other] for other in OF_DAYS if reaches.get(other, 0) == reaches[name]}
+    return aged(by_day(usage, told, named=_names_people(tables)), BY_DAY, as_of)
+
+
+def _names_people(tables: Mapping[str, RawTable]) -> bool:
+    return "user_id" in tables["usage"].given
 
 
 def _aggregated(rows: ir.Table, signals: list[Signal]) -> ir.Table:

@@ -21,17 +21,37 @@ def as_known(rows: ir.Table, table: Table, as_of: datetime, days: int | None = N
     yet, is null. Every instant X gains X_age, the days from it to `as_of` (negative for what lies ahead), and `age` is
     that of the row.
     """
-    # The one place where the instant becomes a part of a query: `engine.at_any` counts on it.
+    return aged(known(rows, table, as_of, days), table, as_of)
+
+
+def known(rows: ir.Table, table: Table, as_of: datetime, days: int | None = None) -> ir.Table:
+    """What `as_known` gives, without the ages."""
+    # Here and in what follows an instant becomes a part of a query, and nowhere else: `engine` counts on it.
     now = ibis.timestamp(as_of.isoformat())
-    known = rows.filter(rows.recorded_at.isnull() | (rows.recorded_at < now))
+    if "recorded_at" in rows.columns:
+        rows = rows.filter(rows.recorded_at.isnull() | (rows.recorded_at < now))
+    rows = _happened(rows, table, None if days is None else now - ibis.interval(days=days), now)
+    return rows.mutate(**{name: _if_known(rows, table, name, now) for name in _learned_later(table)})
+
+
+def aged(rows: ir.Table, table: Table, as_of: datetime) -> ir.Table:
+    """The rows with the age of each of their instants at `as_of`."""
+    now = ibis.timestamp(as_of.isoformat())
+    instants = [name for name, column in table.columns.items() if column.type == "instant" and name in rows.columns]
+    ages = {f"{name}_age": now.delta(rows[name], unit="second") / SECONDS_A_DAY for name in instants}
+    return rows.mutate(**ages, **({"age": ages[f"{table.at}_age"]} if table.at in instants else {}))
+
+
+def happened_between(rows: ir.Table, table: Table, since: datetime, until: datetime) -> ir.Table:
+    """The rows of a raw table that happened from one instant until just before another, whenever they were recorded."""
+    return _happened(rows, table, ibis.timestamp(since.isoformat()), ibis.timestamp(until.isoformat()))
+
+
+def _happened(rows: ir.Table, table: Table, since: ir.TimestampValue | None, until: ir.TimestampValue) -> ir.Table:
     for at in _happened_at(rows, table):
-        known = known.filter(known[at] < now.cast(known[at].type()))
-        since = now - ibis.interval(days=days or 0)
-        known = known if days is None else known.filter(known[at] >= since.cast(known[at].type()))
-    known = known.mutate(**{name: _if_known(known, table, name, now) for name in _learned_later(table)})
-    instants = [name for name, column in table.columns.items() if column.type == "instant"]
-    ages = {f"{name}_age": now.delta(known[name], unit="second") / SECONDS_A_DAY for name in instants}
-    return known.mutate(**ages, **({"age": ages[f"{table.at}_age"]} if table.at else {}))
+        rows = rows.filter(rows[at] < until.cast(rows[at].type()))
+        rows = rows if since is None else rows.filter(rows[at] >= since.cast(rows[at].type()))
+    return rows
 
 
 def _learned_later(table: Table) -> list[str]:

@@ -8,17 +8,21 @@ signals are asked for.
 # (the published types of ibis do not cover its operators)
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 import ibis
 import ibis.expr.types as ir
 
+from features.tables import RECORDED_AT, Column, Table
+
 KEY = "account_id"
 PEOPLE_EVENT = "active_users"
 HALF_A_YEAR = 182
+LATELY = 28
 LEAST_AMOUNT = 0.01  # sums of money that differ by less are rounding
 People = Literal["named", "counted", "unknown"]
 
@@ -49,45 +53,83 @@ def named_events(usage: ir.Table) -> ir.Table:
     return usage.filter(usage.event != PEOPLE_EVENT)
 
 
-def presence(usage: ir.Table) -> ir.Table:
-    """One row per account and day with anyone active: how many people, counted by the source or by their names."""
+def named_people(usage: ir.Table) -> ir.Table:
+    """The usage of which it is told who did it."""
+    return named_events(usage).filter(usage.user_id.notnull())
+
+
+def by_day(usage: ir.Table, told: Collection[str], *, named: bool, late: bool = False) -> ir.Table:
+    """One row per account and day: its `events` and the last of them, its `people` and the first that tells of them.
+
+    `told` says which of the two are asked for; people are told by their names, or by the rows that are a daily count of
+    them. What was recorded late is a row of its own if `late`, and `in_parts` says of which days that is so. No row
+    depends on when it is asked for, and a day is wholly inside a window or wholly before it, because snapshots are seen
+    from a midnight: whatever a window adds up is added up from days, of which there are far fewer than events.
+    """
+    if set(told) == {"events"}:
+        usage = named_events(usage)
+    elif set(told) == {"people"} and not named:
+        usage = usage.filter(usage.event == PEOPLE_EVENT)
     day = usage.mutate(day=usage.occurred_at.truncate("D"))
-    counted = ibis.cases((day.event == PEOPLE_EVENT, day.quantity))
+    values = {"events": _events_of(day), "people": _people_of(day, named=named)}
+    rows = day.group_by(KEY, "day", *_if_late(late)).aggregate(
+        **{name: value for one in told for name, value in values[one].items()}
+    )
+    return _in_parts(rows) if late else rows
+
+
+def whole_days(days: ir.Table) -> ir.Table:
+    """Usage by day of which parts were recorded late, the parts put together: one row per account and day."""
+    together = {
+        "events": lambda parts: parts.events.sum(),
+        "used_at": lambda parts: parts.used_at.max(),
+        "people": lambda parts: parts.people.max(),
+        "present_at": lambda parts: parts.present_at.min(),
+    }
+    told = [name for name in together if name in days.columns]
+    parts = days.filter(days.in_parts)
+    whole = parts.group_by(KEY, "day").aggregate(**{name: together[name](parts) for name in told})
+    return days.filter(~days.in_parts).select(whole.columns).union(whole)
+
+
+def by_stretch(usage: ir.Table, what: str, since: datetime, *, late: bool) -> ir.Table:
+    """One row per account and kind of event, or person, in one stretch of time that begins at `since`."""
+    used = USED[what](usage)
     return (
-        day.group_by(KEY, "day")
-        .aggregate(people=ibis.coalesce(counted.max(), day.user_id.nunique().cast("float64")), age=day.age.max())
-        .filter(lambda rows: rows.people > 0)
+        used.group_by(KEY, what, *_if_late(late))
+        .aggregate(used_at=used.occurred_at.max(), first_at=used.occurred_at.min(), quantity=used.quantity.sum())
+        .mutate(since=ibis.timestamp(since.isoformat()))
     )
 
 
-def counted_presence(usage: ir.Table) -> ir.Table:
-    """The same of a source without names: the rows that are a daily count of people are all it has to say."""
-    days = _days(usage).filter(lambda rows: rows.people > 0)
-    return days.select(KEY, people=days.people, age=days.people_age)
+def used_in_stretches(stretches: ir.Table, what: str) -> ir.Table:
+    """What `usage_kinds` or `usage_people` tells, of stretches none of which reaches over `LATELY` or the window."""
+    return _used_by(stretches.mutate(age=stretches.used_at_age, first_age=stretches.first_at_age), what)
 
 
-def usage_days(usage: ir.Table) -> ir.Table:
-    """One row per account and day with an event: how many, and the age of the day's last.
-
-    A day is wholly inside a window or wholly before it, because snapshots are seen from a midnight; so whatever a
-    window adds up is added up from days, of which there are far fewer than events.
-    """
-    return _days(usage).filter(lambda rows: rows.age.notnull()).select(KEY, "day", "events", "age")
+def presence(days: ir.Table) -> ir.Table:
+    """One row per account and day with anyone active: how many people, counted by the source or by their names."""
+    return days.filter(days.people > 0).select(KEY, people=days.people, age=days.present_at_age)
 
 
-def usage_gaps(usage: ir.Table) -> ir.Table:
+def usage_days(days: ir.Table) -> ir.Table:
+    """One row per account and day with an event: how many, and the age of the day's last."""
+    return days.filter(days.used_at.notnull()).select(KEY, "day", "events", age=days.used_at_age)
+
+
+def usage_gaps(days: ir.Table) -> ir.Table:
     """One row per account and day with an event: its age, and the days since the active day before."""
-    return usage_days(usage).group_by(KEY).order_by("day").mutate(gap=lambda rows: rows.age.lag() - rows.age)
+    return usage_days(days).group_by(KEY).order_by("day").mutate(gap=lambda rows: rows.age.lag() - rows.age)
 
 
 def usage_kinds(usage: ir.Table) -> ir.Table:
     """One row per account and kind of event: when it was last and first used, and how often lately."""
-    return _used_by(named_events(usage), "event")
+    return _used_by(named_events(usage).mutate(first_age=usage.age), "event")
 
 
 def usage_people(usage: ir.Table) -> ir.Table:
     """One row per account and person: when they were last and first active, and how much lately."""
-    return _used_by(named_events(usage).filter(lambda rows: rows.user_id.notnull()), "user_id")
+    return _used_by(named_people(usage).mutate(first_age=usage.age), "user_id")
 
 
 def answers(surveys: ir.Table) -> ir.Table:
@@ -117,28 +159,71 @@ def mrr_steps(subscriptions: ir.Table) -> ir.Table:
     return dated.filter((dated.day > dated.first_day) & (dated.step.abs() >= LEAST_AMOUNT))
 
 
-def _days(usage: ir.Table) -> ir.Table:
-    """One row per account and day with any row: one pass over the events for all that is told of days."""
-    day = usage.mutate(day=usage.occurred_at.truncate("D"))
+def _events_of(day: ir.Table) -> dict[str, ir.Value]:
+    happened = day.event != PEOPLE_EVENT
+    return {"events": day.quantity.sum(where=happened), "used_at": day.occurred_at.max(where=happened)}
+
+
+def _people_of(day: ir.Table, *, named: bool) -> dict[str, ir.Value]:
     counted = day.event == PEOPLE_EVENT
-    return day.group_by(KEY, "day").aggregate(
-        events=day.quantity.sum(where=~counted),
-        age=day.age.min(where=~counted),
-        people=day.quantity.max(where=counted),
-        people_age=day.age.max(where=counted),
-    )
+    people = day.quantity.max(where=counted)
+    if not named:
+        return {"people": people, "present_at": day.occurred_at.min(where=counted)}
+    people = ibis.coalesce(people, day.user_id.nunique().cast("float64"))
+    return {"people": people, "present_at": day.occurred_at.min()}
+
+
+def _in_parts(days: ir.Table) -> ir.Table:
+    late = days.filter(days.recorded_at.notnull()).select(late_id=KEY, late_day="day").distinct()
+    rows = days.left_join(late, (days[KEY] == late.late_id) & (days.day == late.late_day))
+    return rows.mutate(in_parts=rows.late_id.notnull()).drop("late_id", "late_day")
+
+
+def _if_late(late: bool) -> tuple[str, ...]:
+    return ("recorded_at",) if late else ()
 
 
 def _used_by(usage: ir.Table, what: str) -> ir.Table:
     return usage.group_by(KEY, what).aggregate(
         age=usage.age.min(),
-        first_age=usage.age.max(),
-        age_before_28d=usage.age.min(where=usage.age > 28),
-        events_28d=usage.quantity.sum(where=usage.age <= 28),
+        first_age=usage.first_age.max(),
+        age_before_28d=usage.age.min(where=usage.age > LATELY),
+        events_28d=usage.quantity.sum(where=usage.age <= LATELY),
     )
 
 
-OF_DAYS = frozenset({"usage_days", "usage_gaps"})
+# The derived tables that are made of usage by day, and what they read of it.
+OF_DAYS: Mapping[str, str] = {"presence": "people", "usage_days": "events", "usage_gaps": "events"}
+BY_DAY = Table(
+    "usage_by_day",
+    at="day",
+    columns={
+        KEY: Column("text", "the account"),
+        "day": Column("instant", "its first instant"),
+        "events": Column("number", "how much was done"),
+        "used_at": Column("instant", "when something was last done"),
+        "people": Column("number", "how many were active"),
+        "present_at": Column("instant", "when they were first told of"),
+        "recorded_at": RECORDED_AT,
+    },
+)
+# The derived tables of who or what was used, and the column that names it.
+OF_STRETCHES: Mapping[str, str] = {"usage_kinds": "event", "usage_people": "user_id"}
+USED: Mapping[str, Callable[[ir.Table], ir.Table]] = {"event": named_events, "user_id": named_people}
+BY_STRETCH = Table(
+    "usage_by_stretch",
+    at="since",
+    columns={
+        KEY: Column("text", "the account"),
+        "event": Column("text", "what was done"),
+        "user_id": Column("text", "who did it"),
+        "since": Column("instant", "when the stretch began"),
+        "used_at": Column("instant", "when it was last done in the stretch"),
+        "first_at": Column("instant", "when it was first done in the stretch"),
+        "quantity": Column("number", "how often"),
+        "recorded_at": RECORDED_AT,
+    },
+)
 DERIVED: Mapping[str, Derived] = {
     "presence": Derived("usage", presence, frozenset({"event"}), people=frozenset({"named", "counted"})),
     "usage_days": Derived("usage", usage_days, frozenset({"quantity"})),

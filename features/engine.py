@@ -7,10 +7,10 @@ The selects of a mapping are written in DuckDB's SQL and translated for Spark, s
 # (pyspark comes with an extra of its own)
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, partial
+from functools import cache, partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,10 @@ import pyarrow.parquet as pq
 
 from configs.errors import ConfigError, DataError
 from configs.settings import EngineSettings
+from features.cut import happened_between
 from features.dataset import Dataset
+from features.kept import SOURCE, Kept
+from features.tables import USAGE
 
 MAPPING_DIALECT = "duckdb"
 TEXT_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
@@ -44,7 +47,9 @@ SPARK_TEXT = {"header": True, "inferSchema": True}
 
 
 RowsAt = Callable[[datetime], ir.Table]
-ANY_INSTANT = datetime(1002, 3, 4)  # a midnight that no company has seen
+RowsBetween = Callable[[datetime, datetime], ir.Table]
+MadeOf = Callable[[ir.Table, datetime], ir.Table]  # of the events of a stretch, and when it began
+ANY_INSTANTS = (datetime(1002, 3, 4), datetime(1005, 6, 7))  # midnights that no company has seen
 
 
 @dataclass(frozen=True)
@@ -52,13 +57,15 @@ class Engine:
     """An open connection.
 
     `backend` runs expressions, `refusals` are what it raises for SQL or files it rejects, `view` names some files.
-    `at_any` makes of an expression that depends on an instant a function that gives its rows at any.
+    `at_any` makes of an expression that depends on an instant a function that gives its rows at any. `keep` holds what
+    is made of the events between two instants, see `kept`; None for an engine that makes it anew each time.
     """
 
     backend: Any
     refusals: tuple[type[Exception], ...]
     view: Callable[[str, list[str]], None]
     at_any: Callable[[RowsAt], Callable[[datetime], pa.Table]]
+    keep: Callable[[RowsBetween, Mapping[str, MadeOf], Sequence[datetime]], Kept] | None = None
 
     def select(self, sql: str) -> ir.Table:
         """The rows of a select in the mapping's dialect."""
@@ -91,7 +98,8 @@ def _duckdb(settings: EngineSettings) -> Engine:
     given = {name: limit for name, limit in limits.items() if limit is not None}
     backend = ibis.duckdb.connect(**given, temp_directory=str(Path(tempfile.gettempdir()) / "oarlock"))
     backend.raw_sql("set timezone = 'UTC'")
-    return Engine(backend, (duckdb.Error,), partial(_view_in_duckdb, backend), partial(_at_any_in_duckdb, backend))
+    view, at_any = partial(_view_in_duckdb, backend), partial(_at_any_in_duckdb, backend)
+    return Engine(backend, (duckdb.Error,), view, at_any, partial(_keep_in_duckdb, backend))
 
 
 def _view_in_duckdb(backend: Any, source: str, paths: list[str]) -> None:
@@ -102,22 +110,51 @@ def _view_in_duckdb(backend: Any, source: str, paths: list[str]) -> None:
 
 
 def _at_any_in_duckdb(backend: Any, rows_at: RowsAt) -> Callable[[datetime], pa.Table]:
-    """Translated once, which takes longer than a small company's day; the instant is put in its place in the text.
+    query = _translated(rows_at, 1)
+    return lambda as_of: backend.raw_sql(query(as_of)).to_arrow_table()
 
-    A function that gives the instant would keep ibis from merging filters, and cost more than it saves.
+
+def _keep_in_duckdb(backend: Any, source: RowsBetween, made: Mapping[str, MadeOf], edges: Sequence[datetime]) -> Kept:
+    kept = Kept(backend.raw_sql, _translated(source, 2), edges)
+    events = backend.sql(f"select * from {SOURCE}")
+
+    def between(make: MadeOf) -> RowsBetween:
+        return lambda since, until: make(happened_between(events, USAGE, since, until), since)
+
+    kept.make({name: _translated(between(make), 2) for name, make in made.items()})
+    return kept
+
+
+def _translated(rows: Callable[..., ir.Table], instants: int) -> Callable[..., str]:
+    """The query as a function of its instants.
+
+    Translated once, which takes longer than a small company's day; the instants are put in their places in the text.
+    A function that gives an instant would keep ibis from merging filters, and cost more than it saves.
     """
+    stand_ins = ANY_INSTANTS[:instants]
 
     @cache
-    def parts() -> list[str]:
-        found = str(ibis.to_sql(rows_at(ANY_INSTANT), dialect=MAPPING_DIALECT)).split(_spoken(ANY_INSTANT))
-        if len(found) == 1:
-            raise LookupError("the query does not depend on the instant")
-        return found
+    def text() -> str:
+        return reduce(_marked, stand_ins, str(ibis.to_sql(rows(*stand_ins), dialect=MAPPING_DIALECT)))
 
-    def rows(as_of: datetime) -> pa.Table:
-        return backend.raw_sql(_spoken(as_of).join(parts())).to_arrow_table()
+    def query(*at: datetime) -> str:
+        pairs = zip(stand_ins, at, strict=True)
+        return reduce(lambda sql, pair: sql.replace(_literal(pair[0]), _literal(pair[1])), pairs, text())
 
-    return rows
+    return query
+
+
+def _marked(sql: str, at: datetime) -> str:
+    """The query with an instant as `_literal` writes it; ibis, which is slow, has its own way."""
+    found = str(ibis.to_sql(ibis.timestamp(at.isoformat()).name("at"), dialect=MAPPING_DIALECT))
+    written = found.removeprefix("SELECT").rpartition(" AS ")[0].strip()
+    if written not in sql:
+        raise LookupError("the query does not depend on the instant")
+    return sql.replace(written, _literal(at))
+
+
+def _literal(at: datetime) -> str:
+    return f"TIMESTAMP '{at.isoformat(' ')}'"
 
 
 def _spark(settings: EngineSettings) -> Engine:
@@ -132,12 +169,6 @@ def _spark(settings: EngineSettings) -> Engine:
     session = builder.getOrCreate()
     refusals = (PySparkException, pa.ArrowInvalid)
     return Engine(ibis.pyspark.connect(session), refusals, partial(_view_in_spark, session), _at_any_in_spark)
-
-
-def _spoken(as_of: datetime) -> str:
-    """An instant as it stands in a query for DuckDB."""
-    literal = str(ibis.to_sql(ibis.timestamp(as_of.isoformat()).name("at"), dialect=MAPPING_DIALECT))
-    return literal.removeprefix("SELECT").rpartition(" AS ")[0].strip()
 
 
 def _at_any_in_spark(rows_at: RowsAt) -> Callable[[datetime], pa.Table]:

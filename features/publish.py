@@ -14,7 +14,7 @@ from configs.settings import Settings
 from configs.state import State, alone, read_json, write_json
 from features.account_facts import account_facts
 from features.catalogue import catalogue, signal_set
-from features.compute import carried, prepare
+from features.compute import Asked, carried, prepare
 from features.dataset import Dataset, read_dataset
 from features.engine import Engine, open_engine
 from features.facts import write_facts
@@ -151,7 +151,7 @@ def _publish(settings: Settings, state: State, days: Days, progress: Progress) -
     if days.first and not again:
         raise DataError(f"No day from {days.first:%Y-%m-%d} on is one to compute again.", "Name a published day.")
     missing = sorted({*again, *(day for day in wanted if not is_complete(opened.place, day))})
-    rows_on = prepare(opened.engine, opened.tables, opened.place.signals, opened.active_within)
+    rows_on = prepare(opened.engine, opened.tables, Asked(opened.place.signals, missing, opened.active_within))
     for number, as_of in enumerate(missing):
         progress(f"signals of {as_of:%Y-%m-%d}", number, len(missing) + 1)
         _write(settings, opened, days, _Computed(as_of, rows_on(as_of)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from configs.settings import BandSettings, WebhookSettings
+from configs.settings import BandSettings, ServingSettings, WebhookSettings
 
 BANDS = ("low", "watch", "high", "critical")
 
@@ -35,6 +35,14 @@ class Watched:
     coming: str = ""
     coming_days: int = 0
     told: Mapping[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A publication: of which day, and the families that are in it."""
+
+    as_of: datetime
+    families: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,19 @@ def step(
         points = {**now, "family": family, "points": seen.points[family]}
         found.append(Event("driver_entered", family, {**before, "drivers": sorted(watched.drivers)}, points))
     return _told(known, [*found, _renewal(known, seen, rules)], rules)
+
+
+def went_stale(published: Published, serving: ServingSettings, at: datetime) -> list[Event]:
+    """The families that are older than they may be, those with the same limit together, the strictest first."""
+    limits = {family: serving.fresh_days(family) for family in published.families}
+    events = []
+    for days in sorted(set(limits.values())):
+        since = published.as_of + timedelta(days=days)
+        if at > since:
+            families = sorted(family for family, limit in limits.items() if limit == days)
+            now = {"as_of": published.as_of, "stale_since": since, "families": families}
+            events.append(Event("data_stale", f"{published.as_of:%Y-%m-%d} {days}", {}, now))
+    return events
 
 
 def band_of(risk: float, cuts: BandSettings) -> str:

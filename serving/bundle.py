@@ -18,6 +18,7 @@ from serving.kernel import Kernel
 from serving.trees import IN_SET, LEAF, NotExact, Trees, read_trees
 from training.calibration import Calibrator
 from training.model import BOOSTER_FILE, ChurnModel, Input, segments
+from training.reasons import members_of
 
 ARRAYS_FILE, DOCUMENT_FILE = "arrays.npz", "bundle.json"
 FORMAT = 3  # raised whenever the document or the arrays change: a version's bundle is then made anew
@@ -54,6 +55,11 @@ class Bundle:
     @cached_property
     def known_names(self) -> frozenset[str]:
         return frozenset(self.names)
+
+    @cached_property
+    def members(self) -> Mapping[str, list[int]]:
+        """The columns of each family."""
+        return members_of(self.inputs)
 
     @cached_property
     def categories(self) -> frozenset[str]:

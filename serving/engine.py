@@ -23,9 +23,11 @@ from features.online import Columns, OnlineReader, Values
 from serving.bundle import Bundle, load_bundle
 from serving.kernel import Kernel
 from serving.ledger import open_ledger
+from serving.naming import drivers
 from serving.pointer import folder_of, read_pointer
-from serving.scoring import Scores, bands, by_horizon, cuts_of, drivers, encoded, score
+from serving.scoring import Scores, bands, by_horizon, cuts_of, encoded, score
 from serving.writer import LedgerWriter
+from serving.written import Written
 from training.registry import CHAMPION, Version
 
 LOG = logging.getLogger("oarlock.engine")
@@ -83,6 +85,7 @@ class Engine:
         self.writer: LedgerWriter | None = None
         self.reader = OnlineReader(state)
         self.refused: Mapping[str, Any] | None = None
+        self.threads = 1  # of the kernel; a worker shares its cores with other workers
         self._champion: Champion | None = None
         self._tried: tuple[int, Path] | None = None
         self._swapping = threading.Lock()
@@ -208,30 +211,32 @@ class Engine:
         kept = signals
         if reasons:
             kept = signals.take([i for i, one in enumerate(signals.account_ids) if one not in reasons])
-        return Found(champion, kept, score(champion.model, kept.values), reasons)
+        return Found(champion, kept, score(champion.model, kept.values, self.threads), reasons)
 
-    def _scored(
-        self, found: Signals, scores: Scores, asked_at: datetime, most_drivers: int | None
-    ) -> list[dict[str, Any]]:
-        cut, ids = bands(scores.risks, cuts_of(scores.model, self.settings.bands)), found.account_ids
+    def _scored(self, found: Signals, scores: Scores, asked_at: datetime, most_drivers: int | None) -> list[Written]:
+        ids, cut = found.account_ids, bands(scores.risks, cuts_of(scores.model, self.settings.bands))
         oldest = [np.datetime64(asked_at - timedelta(days=self._limit(one))) for one in scores.families]
         ages = np.column_stack([found.stamps.get(one, found.as_of) for one in scores.families])
-        stale, gaps = ages < np.array(oldest), scores.missing
+        stale, gaps = _named(ages < np.array(oldest), scores.families), _named(scores.missing, scores.families)
         as_of = np.datetime_as_string(found.as_of, unit="s").tolist()
+        risks, within = scores.risks.tolist(), by_horizon(scores)
+        revenue, named = _revenue(found.values, scores.risks), drivers(scores, most_drivers)
         return [
-            {
-                "account_id": ids[row],
-                "status": "stale" if stale[row].any() else "partial" if gaps[row].any() else "scored",
-                "stale_families": _where(stale[row], scores.families),
-                "missing_families": _where(gaps[row], scores.families),
-                "risk": float(scores.risks[row]),
-                "risks": by_horizon(scores, row),
-                "band": cut[row],
-                "revenue": _revenue(found.values, row, float(scores.risks[row])),
-                **drivers(scores, row, most_drivers),
-                "signals_as_of": as_of[row],
-                "causal": False,
-            }
+            Written(
+                {
+                    "account_id": ids[row],
+                    "status": "stale" if stale[row] else "partial" if gaps[row] else "scored",
+                    "stale_families": stale[row],
+                    "missing_families": gaps[row],
+                    "risk": risks[row],
+                    "risks": within[row],
+                    "band": cut[row],
+                    "revenue": revenue[row],
+                    **named[row],
+                    "signals_as_of": as_of[row],
+                    "causal": False,
+                }
+            )
             for row in range(len(ids))
         ]
 
@@ -241,8 +246,12 @@ class Engine:
         return serving.stale_after.get(family, serving.stale_after_days)
 
 
-def _where(holds: np.ndarray, families: tuple[str, ...]) -> list[str]:
-    return [families[place] for place in np.flatnonzero(holds)]
+def _named(holds: np.ndarray, families: tuple[str, ...]) -> list[list[str]]:
+    """Of each row the families for which it holds, shape (rows, families)."""
+    named: list[list[str]] = [[] for _ in holds]
+    for row, place in np.argwhere(holds).tolist():
+        named[row].append(families[place])
+    return named
 
 
 def describe(champion: Champion) -> dict[str, Any]:
@@ -277,9 +286,13 @@ def _not_scored(signals: Signals) -> dict[str, str]:
     return {one: UNKNOWN if is_unknown else GONE for one, is_unknown, is_gone in pairs if is_unknown or is_gone}
 
 
-def _revenue(values: Values, row: int, risk: float) -> dict[str, float | None]:
-    mrr: Any = values.value("mrr", row) if "mrr" in values.columns.numbers else None
-    return {"mrr": mrr, "at_risk": None if mrr is None else mrr * risk}
+def _revenue(values: Values, risks: np.ndarray) -> list[dict[str, float | None]]:
+    place = values.columns.numbers.get("mrr")
+    if place is None:
+        return [{"mrr": None, "at_risk": None} for _ in risks]
+    mrr = values.numbers[:, place]
+    pairs = zip(mrr.tolist(), (mrr * risks).tolist(), np.isnan(mrr).tolist(), strict=True)
+    return [{"mrr": None, "at_risk": None} if gap else {"mrr": one, "at_risk": part} for one, part, gap in pairs]
 
 
 def _source(champion: Champion, given_at: datetime, request_id: str) -> Mapping[str, Any]:

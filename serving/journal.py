@@ -7,14 +7,17 @@ file is locked as long as its process lives; once it is dead whoever comes first
 """
 
 import fcntl
-import json
 import os
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import orjson
+
+from serving.written import text_of
 
 FILE_BYTES = 16_000_000
 READ_BYTES = 4_000_000
@@ -25,7 +28,7 @@ class Entry:
     """One reply's lines: what they have in common, a line each, and where the entry ends in its file."""
 
     head: dict[str, Any]
-    lines: tuple[str, ...]
+    lines: tuple[bytes, ...]
     end: int
 
 
@@ -69,7 +72,7 @@ class Journal:
     files: list[JournalFile] = field(default_factory=list)
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
-    def append(self, head: dict[str, Any], lines: list[str]) -> int:
+    def append(self, head: dict[str, Any], lines: Sequence[bytes]) -> int:
         """Add one entry, whole or not at all, and say how many bytes it took. Raises OSError where the disk is full."""
         entry = encode(head, lines)
         with self._writing:
@@ -103,9 +106,9 @@ class Journal:
             self.files.clear()
 
 
-def encode(head: dict[str, Any], lines: list[str]) -> bytes:
+def encode(head: dict[str, Any], lines: Sequence[bytes]) -> bytes:
     """One entry as bytes; no line may hold a line break, which JSON never does."""
-    return "\n".join([json.dumps({"lines": len(lines), **head}), *lines, ""]).encode()
+    return b"\n".join([text_of({"lines": len(lines), **head}), *lines, b""])
 
 
 def orphans(folder: Path) -> Iterator[JournalFile]:
@@ -155,10 +158,10 @@ def _entries(content: bytes, start: int) -> Iterator[Entry]:
     lines = whole.split(b"\n") if whole else []
     at, end = 0, start
     while at < len(lines):
-        head = json.loads(lines[at])
+        head = orjson.loads(lines[at])
         stop = at + 1 + head.pop("lines")
         if stop > len(lines):
             return
         end += sum(len(line) + 1 for line in lines[at:stop])
-        yield Entry(head, tuple(line.decode() for line in lines[at + 1 : stop]), end)
+        yield Entry(head, tuple(lines[at + 1 : stop]), end)
         at = stop

@@ -1,6 +1,5 @@
 """The ledger: every risk ever given, with its drivers and the versions it came from. Rows are added, never changed."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from configs.settings import Settings
 from configs.state import State
 from serving.database import open_database
 from serving.tables import JOURNALS, RISKS
+from serving.written import text_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,14 +49,9 @@ class Ledger:
     def engine(self) -> sql.Engine:
         return open_database(self.where, self.survives)
 
-    def append(
-        self, scores: Iterable[Mapping[str, Any]], of: Mapping[str, Any], texts: Sequence[str] | None = None
-    ) -> None:
-        """Add the scores of one reply; `of` says which request, when, and which model. All of them or none.
-
-        `texts` are the scores as JSON where that was written already.
-        """
-        self.add(rows_of(list(scores), of, texts))
+    def append(self, scores: Iterable[Mapping[str, Any]], of: Mapping[str, Any]) -> None:
+        """Add the scores of one reply; `of` says which request, when, and which model. All of them or none."""
+        self.add(rows_of(scores, of))
 
     def add(self, rows: Sequence[Row], mark: Mark | None = None) -> None:
         """Add rows, and with them how far their journal file is held; all of it or nothing.
@@ -108,12 +103,9 @@ def open_ledger(settings: Settings, state: State) -> Ledger:
     return Ledger(url.get_secret_value() if url else state.ledger, settings.ledger.survives)
 
 
-def rows_of(
-    scores: Sequence[Mapping[str, Any]], of: Mapping[str, Any], texts: Sequence[str] | None = None
-) -> list[dict[str, Any]]:
+def rows_of(scores: Iterable[Mapping[str, Any]], of: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The ledger's rows for the scores of one reply."""
-    written = texts or [json.dumps(score) for score in scores]
-    return [_row(score, of, text) for score, text in zip(scores, written, strict=True)]
+    return [_row(score, of, text_of(score).decode()) for score in scores]
 
 
 def _move(connection: sql.Connection, mark: Mark) -> None:

@@ -9,6 +9,7 @@ from features.facts import AccountFacts
 from serving import last_known
 from serving.desk import Desk
 from serving.past import Given
+from serving.past_list import past_page
 from serving.portfolio import BANDS, Portfolio, page
 from serving.requests import AccountsQuery, HistoryQuery
 
@@ -28,12 +29,25 @@ def list_accounts(desk: Desk, portfolio: Portfolio, asked: AccountsQuery) -> dic
     }
 
 
+def list_past(desk: Desk, day: date, asked: AccountsQuery) -> dict[str, Any]:
+    """One page of the accounts of a past day, as they were served by its end."""
+    page = past_page(desk.past.ledger, day, asked)
+    facts = desk.facts.of([one.account_id for one in page.risks])
+    return {
+        "as_of": page.as_of.isoformat(),
+        "version": page.version,
+        "total": page.total,
+        "accounts": [_listed_then(one, facts.get(one.account_id)) for one in page.risks],
+        "next_cursor": page.next_cursor,
+    }
+
+
 def risk_of(desk: Desk, account_id: str, day: date | None, request_id: str) -> dict[str, Any]:
     """One account: its risk now or on a past day, and where it stands. Raises RequestError (404) for nobody's id."""
     reply = last_known.as_of(desk, [account_id], day) if day else last_known.score(desk, [account_id], 3, request_id)
     about, mark = desk.facts.of([account_id]).get(account_id), desk.marks([account_id]).get(account_id)
-    if day and about:  # who it is has not changed since; where it stands has
-        about = replace(about, stage=None, renews_at=None)
+    if day and about:
+        about = _then(about)
     (score,) = reply["scores"] or [None]
     reason = reply["not_scored"][0]["reason"] if reply["not_scored"] else None
     if reason == UNKNOWN:
@@ -77,6 +91,21 @@ def _listed(portfolio: Portfolio, about: AccountFacts, place: int) -> dict[str, 
         "mrr": about.mrr,
         "at_risk": None if about.mrr is None else about.mrr * risk,
     }
+
+
+def _listed_then(one: Given, about: AccountFacts | None) -> dict[str, Any]:
+    return {
+        "account_id": one.account_id,
+        **_facts(about and _then(about)),
+        **{name: getattr(one, name) for name in ("risk", "band", "mrr")},
+        "risks": one.served.get("risks", {}),
+        "at_risk": None if one.mrr is None else one.mrr * one.risk,
+    }
+
+
+def _then(about: AccountFacts) -> AccountFacts:
+    """Who an account is has not changed since; where it stands has."""
+    return replace(about, stage=None, renews_at=None)
 
 
 def _facts(about: AccountFacts | None) -> dict[str, Any]:

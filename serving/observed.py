@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable
 
+from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.logs import REQUEST_ID
@@ -82,9 +83,9 @@ def route_of(scope: Scope, status: int) -> str:
         return scope["route_template"]
     if status in (404, 405) or ("endpoint" not in scope and scope["path"] not in QUIET):
         return NO_ROUTE
-    route = getattr(scope.get("route"), "path", None)
-    if route is not None:
-        return f"{scope.get('root_path', '')}{route}"
+    route = scope.get("route")
+    if route is not None and not isinstance(route, Mount):  # the OpenAPI's own route leaves that of the mount there
+        return f"{scope.get('root_path', '')}{route.path}"
     path = scope["path"]
     for name, value in scope.get("path_params", {}).items():
         path = path.replace(f"/{value}", f"/{{{name}}}", 1)

@@ -53,7 +53,7 @@ class Past:
             for some in _chunks(account_ids):
                 ranked = sql.select(RISKS, place).where(RISKS.c.account_id.in_(some), RISKS.c.as_of < end).subquery()
                 rows = connection.execute(sql.select(ranked).where(ranked.c.place == 1)).mappings()
-                found |= {row["account_id"]: _given(row) for row in rows}
+                found |= {row["account_id"]: given_of(row) for row in rows}
         return found
 
     def history(self, account_id: str, most: int, before: int | None = None) -> list[Given]:
@@ -64,7 +64,7 @@ class Past:
         if before is not None:
             chosen = chosen.where(RISKS.c.id < before)
         with self.ledger.engine.connect() as connection:
-            return [_given(row) for row in connection.execute(chosen).mappings()]
+            return [given_of(row) for row in connection.execute(chosen).mappings()]
 
 
 def as_served(one: Given) -> dict[str, Any]:
@@ -72,7 +72,8 @@ def as_served(one: Given) -> dict[str, Any]:
     return {**one.served, "given_at": one.given_at.isoformat(), "version": one.version}
 
 
-def _given(row: Any) -> Given:
+def given_of(row: Any) -> Given:
+    """A row of the ledger as what was given."""
     return Given(**{name: row[name] for name in HEAD}, served=json.loads(row["served"]))
 
 

@@ -126,11 +126,11 @@ def page(portfolio: Portfolio, asked: AccountsQuery) -> tuple[np.ndarray, int, s
     places, keys = portfolio.places(asked), portfolio.keys(asked.sort)
     rest = places
     if asked.cursor is not None:
-        key, place = _read_cursor(asked.cursor, asked.sort)
+        key, place = read_cursor(asked.cursor, asked.sort)
         rest = places[(keys[places] > key) | ((keys[places] == key) & (places > place))]
     shown = rest[: asked.limit]
     more = len(rest) > len(shown)
-    return shown, len(places), _cursor(float(keys[shown[-1]]), int(shown[-1]), asked.sort) if more else None
+    return shown, len(places), cursor_of(float(keys[shown[-1]]), int(shown[-1]), asked.sort) if more else None
 
 
 def compute(of: Of, facts: FactsTable, survey: Survey, cuts: BandSettings) -> Portfolio:
@@ -209,11 +209,13 @@ def _seconds(day: date) -> float:
     return (datetime(day.year, day.month, day.day) - datetime(1970, 1, 1)).total_seconds()
 
 
-def _cursor(key: float, place: int, sort: Sort) -> str:
+def cursor_of(key: float, place: int, sort: Sort) -> str:
+    """Where a page ended: at this place of an order, which is by this key."""
     return base64.urlsafe_b64encode(json.dumps([key, place, sort]).encode()).decode()
 
 
-def _read_cursor(text: str, sort: Sort) -> tuple[float, int]:
+def read_cursor(text: str, sort: Sort) -> tuple[float, int]:
+    """The key and place in a cursor; raises RequestError for one that is none of ours or of another order."""
     try:
         key, place, of = json.loads(base64.urlsafe_b64decode(text.encode()))
         found = float(key), int(place)

@@ -150,6 +150,7 @@ class AccountsQuery(Query):
     cursor: Annotated[
         str | None, _asked("Where the page before ended.", "WzAuMzEsIDEyLCAiYXRfcmlzayJd", max_length=500)
     ] = None
+    as_of: Past = None
 
 
 class HistoryQuery(Query):

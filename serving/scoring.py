@@ -3,17 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
 
 import numpy as np
 
 from configs.settings import BandSettings
 from features.online import Columns, Values
 from serving.bundle import Bundle
-from training.model import EVERYONE, SEGMENT
-from training.reasons import by_family, leading, members_of
+from training.reasons import by_family, leading
 
-SIGNALS_NAMED = 3  # of a family, where not all are asked for: the rest would be most of a reply
 BANDS = ("low", "watch", "high", "critical")
 
 
@@ -55,10 +52,10 @@ class Scores:
     def families(self) -> tuple[str, ...]:
         return tuple(self.members)
 
-    @cached_property
+    @property
     def members(self) -> Mapping[str, list[int]]:
         """The columns of each family."""
-        return _members(self.model)
+        return self.model.members
 
     @cached_property
     def family_points(self) -> np.ndarray:
@@ -135,17 +132,10 @@ def _order(model: Bundle, columns: Columns) -> tuple[list[int], list[int], list[
     return [to for to, _ in numbers], [taken for _, taken in numbers], codes
 
 
-@lru_cache(maxsize=16)
-def _members(model: Bundle) -> dict[str, list[int]]:
-    return members_of(model.inputs)
-
-
-def by_horizon(scores: Scores, row: int) -> dict[str, float]:
-    """The risk of a row within every horizon, in days."""
-    return {
-        str(days): float(risk)
-        for days, risk in zip(scores.model.calibrator.horizons, scores.risks_within[row], strict=True)
-    }
+def by_horizon(scores: Scores) -> list[dict[str, float]]:
+    """The risk of each row within every horizon, in days."""
+    days = [str(one) for one in scores.model.calibrator.horizons]
+    return [dict(zip(days, risks, strict=True)) for risks in scores.risks_within.tolist()]
 
 
 def bands(risks: np.ndarray, cuts: BandSettings) -> list[str]:
@@ -156,88 +146,3 @@ def bands(risks: np.ndarray, cuts: BandSettings) -> list[str]:
 def cuts_of(model: Bundle, settings: BandSettings) -> BandSettings:
     """The cuts that a model's risks are banded by: its own where it was released with some, else the settings'."""
     return BandSettings(**model.bands) if model.bands else settings
-
-
-def drivers(scores: Scores, row: int, most: int | None = None) -> dict[str, Any]:
-    """What one risk is made of: families that raise it, families that lower it, and the points of those not named.
-
-    base + points of drivers and protective + other_points = risk. `most` is how many of each are named, each with its
-    heaviest SIGNALS_NAMED signals and the points of its others; None names all families and all signals.
-    """
-    points, shares = scores.family_points[row].tolist(), scores.points[row].tolist()
-    order = sorted(range(len(points)), key=lambda i: -abs(points[i]))
-    raising = [i for i in order if points[i] > 0][:most]
-    lowering = [i for i in order if points[i] < 0][:most]
-    base, signals = float(scores.bases[row]), None if most is None else SIGNALS_NAMED
-    told = _Row(scores, row, shares, _typical(scores, row), signals)
-    return {
-        "base": base,
-        "drivers": [_driver(told, i, points[i]) for i in raising],
-        "protective": [_driver(told, i, points[i]) for i in lowering],
-        "other_points": float(scores.risks[row]) - base - sum(points[i] for i in raising + lowering),
-        "main_reason": scores.main_reasons[row],
-    }
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One row while it is told: every signal's points, its usual values, and how many signals of a family are named."""
-
-    scores: Scores
-    row: int
-    shares: list[float]
-    typical: Mapping[str, Any]
-    most: int | None
-
-
-def _driver(told: _Row, family: int, points: float) -> dict[str, Any]:
-    name, shares = told.scores.families[family], told.shares
-    order = sorted(told.scores.members[name], key=lambda i: -abs(shares[i]))
-    # What carries most of it in its direction is named, though others may weigh more against it.
-    main = max(order, key=lambda i: shares[i] * points)
-    named = order[: told.most] if main in order[: told.most] else [*order[: (told.most or 1) - 1], main]
-    signals = [_signal(told, i) for i in named]
-    return {
-        "family": name,
-        "points": points,
-        "text": _text(name, signals[named.index(main)]),
-        "signals": signals,
-        "other_points": points - sum(shares[i] for i in named),
-    }
-
-
-def _signal(told: _Row, column: int) -> dict[str, Any]:
-    one = told.scores.model.inputs[column]
-    return {
-        "name": one.name,
-        "label": one.label,
-        "value": told.scores.values.value(one.name, told.row),
-        "unit": one.unit,
-        "typical": told.typical[one.name],
-        "points": told.shares[column],
-    }
-
-
-def _typical(scores: Scores, row: int) -> Mapping[str, Any]:
-    """The usual values of the row's segment, of everyone where it is not known."""
-    typical, columns = scores.model.typical, scores.values.columns
-    segment = scores.values.value(SEGMENT, row) if SEGMENT in columns.categories else None
-    return typical.get(str(segment), typical[EVERYONE])
-
-
-def _text(family: str, main: Mapping[str, Any]) -> str:
-    """A family's driver in words, by the signal that carries most of it in its direction."""
-    value, typical = (shown(main[key], main["unit"]) for key in ("value", "typical"))
-    return f"{family}: {main['label']} {value}" + (f" (typical {typical})" if main["typical"] is not None else "")
-
-
-def shown(value: float | str | None, unit: str) -> str:
-    """A value as people write it, its unit only where the number alone would mislead: 31 %, 0.8x, 1,250."""
-    if value is None:
-        return "not known"
-    if isinstance(value, str):
-        return value
-    if unit == "share":
-        return f"{value * 100:.0f} %"
-    number = f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.2g}"
-    return f"{number}x" if unit == "x" else number

@@ -31,6 +31,8 @@ from serving.logs import set_up
 from serving.metrics import Metrics
 from serving.observed import MetricsRoute, Observed
 from serving.readings import Readings
+from serving.settling import settle
+from serving.tracing import tracing
 from serving.writer import LedgerWriter
 
 LOG = logging.getLogger("oarlock.service")
@@ -47,8 +49,7 @@ def _worker() -> Any:
     # What a request leaves behind is kept until the timeout: short, or memory grows with the load.
     traffic={"timeout": 5},
     logging={"access": {"enabled": False}},
-    # Spans that nobody collects cost more than the risk: they are made where there is a collector to send them to.
-    tracing={} if "OTEL_EXPORTER_OTLP_ENDPOINT" in os.environ else {"excluded_urls": ".*"},
+    tracing=tracing(os.environ),
     # Its label is the raw path, a series per account for ever; ours are in `serving/metrics.py`.
     metrics={"enabled": False},
 )
@@ -71,6 +72,7 @@ class Oarlock:
         self._stopping = threading.Event()
         self._follow()
         self._tend()
+        settle()
         threading.Thread(target=self._keep_following, daemon=True).start()
 
     @bentoml.on_shutdown

@@ -4,14 +4,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sql
 
 from configs.settings import Settings
 from features.facts import AccountFacts
-from serving.alerts import Event, Seen, Watched, step, within_budget
+from serving.alerts import Event, Published, Seen, Watched, step, went_stale, within_budget
 from serving.database import upsert
 from serving.tables import DELIVERIES, RISKS, WATCHED
 
@@ -24,14 +24,11 @@ def find_events(engine: sql.Engine, settings: Settings, facts: Facts, at: dateti
     return sum(_day(engine, settings, facts, day, at) for day in _days(engine))
 
 
-def tell_stale(engine: sql.Engine, settings: Settings, published: datetime, at: datetime) -> int:
-    """Queue that the published signals are too old, once for each published day."""
-    limit = timedelta(days=settings.serving.stale_after_days)
-    if at - published <= limit:
-        return 0
-    event = Event("data_stale", f"{published:%Y-%m-%d}", {}, {"as_of": published, "stale_since": published + limit})
+def tell_stale(engine: sql.Engine, settings: Settings, published: Published, at: datetime) -> int:
+    """Queue which families of the published signals are too old, once for each published day."""
+    events = [("", one, "pending") for one in went_stale(published, settings.serving, at)]
     with engine.begin() as connection:
-        return _queue(connection, engine, settings, [("", event, "pending")], at)
+        return _queue(connection, engine, settings, events, at)
 
 
 def _days(engine: sql.Engine) -> list[datetime]:

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -19,14 +19,15 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from configs.errors import NotReady
 from configs.settings import LedgerSettings
 from serving.journal import Entry, Journal, JournalFile, encode, orphans
-from serving.ledger import AlreadyThere, Ledger, Mark, rows_of
+from serving.ledger import AlreadyThere, Ledger, Mark
+from serving.written import text_of
 
 LOG = logging.getLogger("oarlock.ledger")
 BATCH_SECONDS = 0.05  # replies of this long share a commit
 LOOK_SECONDS = 5.0  # how often files of dead processes are looked for
 RETRY_SECONDS = (0.1, 2.0)
 SET_ASIDE = "refused.entries"
-COLUMNS = ("account_id", "risk", "base", "band", "status", "mrr")
+COLUMNS = ("account_id", "risk", "base", "band", "status")
 
 
 class LedgerBehind(NotReady):
@@ -56,19 +57,16 @@ class LedgerWriter:
             _ = self.ledger.engine
         self._thread.start()
 
-    def append(
-        self, scores: Iterable[Mapping[str, Any]], of: Mapping[str, Any], texts: Sequence[str] | None = None
-    ) -> None:
+    def append(self, scores: Sequence[Mapping[str, Any]], of: Mapping[str, Any]) -> None:
         """Record the scores of one reply; once this returns they outlive the process.
 
         Raises LedgerBehind where there is no room within `ledger.wait_seconds`, or no room on the disk.
         """
-        rows = rows_of(list(scores), of, texts)
-        if not rows:
+        if not scores:
             return
         self._wait_for_room()
         try:
-            added = self.journal.append(_head(rows, of), [row["served"] for row in rows])
+            added = self.journal.append(_head(scores, of), [text_of(one) for one in scores])
         except OSError as problem:
             self.refused += 1
             hint = "Make room on the disk that holds the state folder."
@@ -173,24 +171,21 @@ def _add_one_by_one(ledger: Ledger, file: JournalFile, entries: Sequence[Entry],
             ledger.add(list(_rows(entry)), moved)
         except (DataError, IntegrityError) as problem:
             with (file.path.parent / SET_ASIDE).open("ab") as kept:
-                kept.write(encode(entry.head, list(entry.lines)))
+                kept.write(encode(entry.head, entry.lines))
             LOG.error("the database refuses an entry, which is kept in %s: %s", SET_ASIDE, problem.orig)
             ledger.add([], moved)
         start = entry.end
 
 
-def _head(rows: Sequence[Mapping[str, Any]], of: Mapping[str, Any]) -> dict[str, Any]:
+def _head(scores: Sequence[Mapping[str, Any]], of: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands before the lines: what the rows have in common, and each row's columns but for its line."""
     common = {**of, "given_at": of["given_at"].isoformat()}
-    own = [[row["as_of"].isoformat(), *(row[name] for name in COLUMNS)] for row in rows]
+    own = [[one["signals_as_of"], *(one[name] for name in COLUMNS), one["revenue"]["mrr"]] for one in scores]
     return {"of": common, "rows": own}
 
 
 def _rows(entry: Entry) -> Iterator[dict[str, Any]]:
     of = {**entry.head["of"], "given_at": datetime.fromisoformat(entry.head["of"]["given_at"])}
-    for (as_of, *own), served in zip(entry.head["rows"], entry.lines, strict=True):
-        yield {
-            **of,
-            "as_of": datetime.fromisoformat(as_of),
-            **dict(zip(COLUMNS, own, strict=True)),
-            "served": served,
-        }
+    for (as_of, *own, mrr), line in zip(entry.head["rows"], entry.lines, strict=True):
+        columns = dict(zip(COLUMNS, own, strict=True))
+        yield {**of, "as_of": datetime.fromisoformat(as_of), **columns, "mrr": mrr, "served": line.decode()}

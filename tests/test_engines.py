@@ -13,7 +13,7 @@ import pytest
 from configs.errors import ConfigError, DataError
 from configs.settings import DataSettings, EngineSettings
 from features.catalogue import catalogue
-from features.compute import carried, compute, prepare
+from features.compute import Asked, carried, compute, prepare
 from features.dataset import Dataset, read_dataset
 from features.engine import open_engine
 from features.reading import check_tables, clean, read_tables
@@ -100,8 +100,9 @@ def test_signals_prepared_for_any_day_are_those_computed_of_that_day(dataset: Da
     engine = open_engine(settings, dataset)
     tables = clean(read_tables(engine, dataset))
     asked = tuple(one for one in catalogue() if one.family in {"adoption", "contract"} and "seats" not in one.name)
-    rows_on = prepare(engine, tables, with_inputs({one.name for one in asked}))
-    for as_of in (AS_OF, AS_OF - timedelta(days=40)):
+    days = [AS_OF, AS_OF - timedelta(days=40)]
+    rows_on = prepare(engine, tables, Asked(with_inputs({one.name for one in asked}), days))
+    for as_of in days:
         expected = compute(tables, with_inputs({one.name for one in asked}), as_of).to_pyarrow()
         found = rows_on(as_of).sort_by("account_id").to_pydict()
         for name, values in expected.sort_by("account_id").to_pydict().items():
@@ -115,7 +116,7 @@ def test_an_instant_within_a_day_is_refused(dataset: Dataset):
     with pytest.raises(ValueError, match="no midnight"):
         compute(tables, with_inputs({"mrr"}), noon)
     with pytest.raises(ValueError, match="no midnight"):
-        prepare(engine, tables, with_inputs({"mrr"}))(noon)
+        prepare(engine, tables, Asked(with_inputs({"mrr"}), [noon]))
 
 
 @pytest.mark.slow

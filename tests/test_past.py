@@ -4,9 +4,11 @@ from datetime import date, datetime
 
 import pytest
 
+from configs.errors import NotReady, RequestError
 from serving.ledger import Ledger
 from serving.past import Past, as_served
-from serving.requests import FeedbackRequest, OutcomeReport
+from serving.past_list import past_page
+from serving.requests import AccountsQuery, FeedbackRequest, OutcomeReport
 from serving.said import Said
 
 JUNE, JULY = datetime(2024, 6, 1), datetime(2024, 7, 1)
@@ -50,6 +52,25 @@ def test_a_past_day_is_answered_with_what_was_said_by_then(ledger):
 def test_a_day_that_was_only_scored_later_is_answered_with_that(ledger):
     _give(ledger, NOW, 3, _score("a", JUNE, 0.3))
     assert Past(ledger).last(["a"], date(2024, 6, 1))["a"].given_at == NOW
+
+
+def test_the_list_of_a_past_day_is_what_was_served_by_its_end(ledger):
+    _give(ledger, JUNE, 1, *(_score(one, JUNE, risk) for one, risk in (("a", 0.1), ("b", 0.3), ("c", 0.2))))
+    _give(ledger, JULY, 2, _score("a", JULY, 0.9))
+    _give(ledger, NOW, 3, _score("b", JUNE, 0.8))
+    first = past_page(ledger, date(2024, 6, 15), AccountsQuery(sort="risk", limit=2))
+    rest = past_page(ledger, date(2024, 6, 15), AccountsQuery(sort="risk", cursor=first.next_cursor))
+    assert [(one.account_id, one.risk) for one in [*first.risks, *rest.risks]] == [("b", 0.3), ("c", 0.2), ("a", 0.1)]
+    assert (first.as_of, first.version, first.total, rest.next_cursor) == (JUNE, 1, 3, None)
+    assert [one.risk for one in past_page(ledger, date(2024, 7, 2), AccountsQuery()).risks] == [0.9]
+
+
+def test_a_past_list_says_what_the_ledger_does_not_hold(ledger):
+    with pytest.raises(NotReady, match="No risk had been given by 2024-05-31"):
+        past_page(ledger, date(2024, 5, 31), AccountsQuery())
+    for asked in (AccountsQuery(owner="olga"), AccountsQuery(sort="renewal")):
+        with pytest.raises(RequestError, match="the ledger does not hold what it was then"):
+            past_page(ledger, date(2024, 6, 1), asked)
 
 
 def test_many_ids_are_read_at_once(ledger):

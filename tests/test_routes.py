@@ -2,17 +2,24 @@
 
 import shutil
 import sqlite3
+from dataclasses import replace
 from datetime import timedelta
 
+import lightgbm
+import numpy as np
 import pytest
 
 from configs.state import State
 from serving import replies
 from serving.api import create_app, scopes
-from serving.engine import Engine
+from serving.bundle import make_bundle, save_bundle
+from serving.engine import Champion, Engine
+from serving.kernel import Kernel
 from serving.ledger import Ledger
+from serving.pointer import folder_of
 from tests.conftest import EXTRACT_ENDS
 from tests.office import Office, office_of
+from training.registry import open_registry
 
 EXACT = 1e-9
 FEEDBACK = {"account_id": "1096", "verdict": "right"}
@@ -115,6 +122,8 @@ def test_a_past_risk_is_answered_exactly_as_it_was_served(office):
     one = office.get("/accounts/2072/risk", as_of="2023-07-02")
     assert one["score"]["risk"] == served["risk"]
     assert office.get("/accounts/2072/risk", as_of="2023-06-30")["status"] == "not_scored"
+    listed = {one["account_id"]: one["risk"] for one in office.get("/accounts", as_of="2023-07-01")["accounts"]}
+    assert listed["2072"] == served["risk"]
 
 
 def test_the_change_between_two_days_adds_up_to_what_was_served(office):
@@ -134,6 +143,30 @@ def test_the_change_between_two_days_adds_up_to_what_was_served(office):
         assert (one["before"]["risk"], one["after"]["risk"]) == pytest.approx((then["risk"], now["risk"]), abs=EXACT)
         assert one["model"] == one["calibration"] == pytest.approx(0, abs=EXACT)
         assert one["signals"] != 0
+
+
+def test_a_change_across_two_versions_blames_trees_and_calibration_apart(own_office, trained):
+    """Version 2 has half the trees of version 1, and a calibrator that says more."""
+    engine, first = own_office.desk.engine, open_registry(trained.state, trained.settings.name)
+    model = first.load(first.get(1))
+    half = lightgbm.Booster(model_str=model.booster_text).model_to_string(num_iteration=model.booster.num_trees() // 2)
+    no_signals = np.full((1, len(model.inputs)), np.nan)
+    base = np.asarray(lightgbm.Booster(model_str=half).predict(no_signals, pred_contrib=True))[0, -1]
+    louder = replace(model.calibrator, intercepts=tuple(one + 0.5 for one in model.calibrator.intercepts))
+    second = replace(model, booster_text=half, base_margin=float(base), calibrator=louder)
+    (engine.state.compiled).symlink_to(trained.state.compiled)
+    save_bundle(make_bundle(second, Kernel(engine.state.compiled)), folder_of(engine.state, 2))
+
+    engine._champion = Champion(engine.model_of(2), replace(engine.champion().version, number=2))
+    (before,) = own_office.post("/score", account_ids=["1096"])["scores"]
+    engine._champion = Engine(trained.settings, trained.state, lambda: EXTRACT_ENDS).champion()
+    (told,) = own_office.post("/change", account_ids=["1096"], since="2023-07-01")["changed"]
+
+    assert (told["before"]["version"], told["after"]["version"]) == (2, 1)
+    assert told["before"]["risk"] == before["risk"]
+    assert told["model"] + told["calibration"] == pytest.approx(told["change"], abs=EXACT)
+    assert (told["signals"], told["corrected"]) == pytest.approx((0, 0), abs=EXACT)
+    assert told["calibration"] < 0 != told["model"]
 
 
 def test_a_change_needs_two_risks(office):

@@ -10,7 +10,8 @@ from features.publish import published_edition
 from features.store import open_store, read_history
 from serving.bundle import make_bundle
 from serving.kernel import Kernel
-from serving.scoring import SIGNALS_NAMED, Scores, bands, by_horizon, drivers, score, shown
+from serving.naming import SIGNALS_NAMED, drivers, shown
+from serving.scoring import Scores, bands, by_horizon, score
 from tests.conftest import EXTRACT_ENDS
 from training.model import ChurnModel, encode
 from training.panel import snapshots_of
@@ -54,14 +55,13 @@ def test_points_add_up_within_every_horizon_and_keep_the_order_of_the_drivers(sc
 def test_a_longer_horizon_never_has_a_smaller_risk(scores):
     assert scores.model.calibrator.horizons == (30, 60, 90, 180)
     assert (np.diff(scores.risks_within, axis=1) > 0).all()
-    assert list(by_horizon(scores, 0)) == ["30", "60", "90", "180"]
-    assert by_horizon(scores, 0)["60"] == scores.risks[0]
+    assert list(by_horizon(scores)[0]) == ["30", "60", "90", "180"]
+    assert by_horizon(scores)[0]["60"] == scores.risks[0]
 
 
 @pytest.mark.parametrize("most", [0, 1, 3, None])
 def test_what_is_named_and_the_rest_add_up_to_the_risk(scores, most):
-    for row in range(0, len(scores.risks), 37):
-        told = drivers(scores, row, most)
+    for row, told in enumerate(drivers(scores, most)):
         named = sum(one["points"] for one in [*told["drivers"], *told["protective"]])
         assert told["base"] + named + told["other_points"] == pytest.approx(scores.risks[row], abs=EXACT)
         assert all(one["points"] > 0 for one in told["drivers"])
@@ -70,7 +70,7 @@ def test_what_is_named_and_the_rest_add_up_to_the_risk(scores, most):
 
 @pytest.mark.parametrize("most", [3, None])
 def test_the_signals_of_a_family_and_its_others_add_up_to_the_family(scores, most):
-    told = drivers(scores, 0, most)
+    told = drivers(scores, most)[0]
     for family in [*told["drivers"], *told["protective"]]:
         named = sum(one["points"] for one in family["signals"])
         assert named + family["other_points"] == pytest.approx(family["points"], abs=EXACT)

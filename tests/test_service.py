@@ -1,56 +1,23 @@
 """The running service: real processes, real HTTP, a promotion while it runs."""
 
-import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import httpx
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from configs.state import read_json
 from serving.ledger import Ledger
 from tests.conftest import ROOT
+from tests.running import QUIET, serving, until
 from training.registry import CHAMPION, Event, open_registry
 
 pytestmark = pytest.mark.slow
-PATIENCE = 90
-QUIET = subprocess.DEVNULL
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-@contextmanager
-def serving(config: Path) -> Iterator[httpx.Client]:
-    """`oarlock serve` in its own processes until the block ends."""
-    port = _free_port()
-    command = [sys.executable, str(ROOT / "oarlock.py"), "--config", str(config), "serve", "--port", str(port)]
-    client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
-    with client, subprocess.Popen(command, cwd=ROOT, stdout=QUIET, stderr=QUIET) as process:
-        try:
-            _until(lambda: client.get("/livez").status_code == 200)
-            yield client
-        finally:
-            process.terminate()
-
-
-def _until(holds) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            if holds():
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.2)
-    raise AssertionError("it did not come true in time")
 
 
 def test_it_answers_over_http_and_takes_up_a_promotion_while_it_runs(trained):
@@ -58,13 +25,14 @@ def test_it_answers_over_http_and_takes_up_a_promotion_while_it_runs(trained):
     before = Ledger(trained.state.ledger).count()
     registry.client.delete_registered_model_alias(registry.name, CHAMPION)
     try:
-        with serving(trained.config) as client:
+        with serving(trained.config) as running:
+            client = running.client
             early = client.post("/v1/score", json={"account_ids": ["1096"]})
             assert (early.status_code, early.json()["error"]["code"]) == (503, "no_champion")
             assert client.get("/readyz").status_code == 503
 
             registry.crown(Event(1, "2023-07-01", "promoted", "a test"))
-            _until(lambda: client.get("/readyz").status_code == 200)
+            until(lambda: client.get("/readyz").status_code == 200)
             (one,) = client.post("/v1/score", json={"account_ids": ["1096"]}).json()["scores"]
             assert one["risk"] == pytest.approx(one["base"] + _named(one) + one["other_points"], abs=1e-9)
             assert client.get("/v1/nothing").json()["error"]["code"] == "not_found"
@@ -76,6 +44,49 @@ def test_it_answers_over_http_and_takes_up_a_promotion_while_it_runs(trained):
 
 def _named(score: dict) -> float:
     return sum(driver["points"] for driver in [*score["drivers"], *score["protective"]])
+
+
+class Collector(ThreadingHTTPServer):
+    """A collector of traces: what it was sent, by OpenTelemetry's protocol over HTTP."""
+
+    def __init__(self) -> None:
+        self.routes: list[str] = []
+        super().__init__(("127.0.0.1", 0), Collecting)
+
+
+class Collecting(BaseHTTPRequestHandler):
+    """One request to the collector."""
+
+    def do_POST(self) -> None:
+        sent = ExportTraceServiceRequest.FromString(self.rfile.read(int(self.headers["content-length"])))
+        spans = [span for one in sent.resource_spans for scope in one.scope_spans for span in scope.spans]
+        assert isinstance(self.server, Collector)
+        self.server.routes += [f"{self.path} {span.name}" for span in spans]
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the signature is Python's
+        pass
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    made = Collector()
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def test_where_a_collector_is_named_it_is_sent_the_spans_of_requests(trained, collector):
+    where = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}",
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+    }
+    with serving(trained.config, **where) as running:
+        running.client.post("/v1/score", json={"account_ids": ["1096"]})
+        until(lambda: any("POST" in one for one in collector.routes))
+    assert all(one.startswith("/v1/traces ") for one in collector.routes)
 
 
 @pytest.mark.parametrize("delay", [2.0, 5.0, 9.0])

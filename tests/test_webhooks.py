@@ -11,8 +11,9 @@ from standardwebhooks import Webhook
 
 from configs.clock import now
 from configs.errors import ConfigError
-from configs.settings import DataSettings, EndpointSettings, Settings, WebhookSettings
+from configs.settings import DataSettings, EndpointSettings, ServingSettings, Settings, WebhookSettings
 from features.facts import AccountFacts
+from serving.alerts import Published
 from serving.ledger import Ledger
 from serving.telling import find_events, tell_stale
 from serving.webhooks import count_deliveries, replay, secret_of, send_due, wait_after
@@ -134,12 +135,17 @@ def test_an_owner_is_not_told_more_than_the_budget_and_the_rest_is_kept_as_suppr
     assert {json.loads(body)["account_id"] for _, body in receiver.got} == {"a3", "a4"}
 
 
-def test_old_data_is_told_once_for_each_published_day(ledger, receiver):
-    asked, limit = settings(receiver), timedelta(days=3)
-    assert tell_stale(ledger.engine, asked, DAY, DAY + limit) == 0
-    for hours in (1, 2):
-        tell_stale(ledger.engine, asked, DAY, DAY + limit + timedelta(hours=hours))
-    assert count_deliveries(ledger.engine) == {("crm", "pending"): 1}
+def test_old_data_is_told_once_for_each_published_day_and_limit(ledger, receiver):
+    asked = settings(receiver)
+    asked = asked.model_copy(update={"serving": ServingSettings(stale_after_days=3, stale_after={"fit": 30})})
+    published = Published(DAY, ("adoption", "fit", "support"))
+    for days, deliveries in ((3, 0), (4, 1), (5, 1), (30, 1), (31, 2)):
+        tell_stale(ledger.engine, asked, published, DAY + timedelta(days=days))
+        assert sum(count_deliveries(ledger.engine).values()) == deliveries
+    send_due(ledger.engine, asked.webhooks, lambda: DAY + timedelta(days=31))
+    told = [json.loads(body)["current"] for _, body in receiver.got]
+    assert [one["families"] for one in told] == [["adoption", "support"], ["fit"]]
+    assert told[1]["stale_since"] == (DAY + timedelta(days=30)).isoformat()
 
 
 def test_the_wait_doubles_up_to_six_hours():

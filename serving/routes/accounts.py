@@ -19,8 +19,10 @@ AccountId = Annotated[
 
 @ROUTES.get("/accounts", **declared(scope="read", answers=AccountsReply))
 async def get_accounts(request: Request, asked: Annotated[AccountsQuery, Query()]) -> Response:
-    """List accounts by revenue at risk, by risk or by renewal, filtered, a page at a time."""
+    """List accounts by revenue at risk, by risk or by renewal, filtered, a page at a time; `as_of`: as served then."""
     desk = desk_of(request)
+    if asked.as_of is not None:
+        return Json(await apart(listing.list_past, desk, asked.as_of, asked))
     return Json(await apart(listing.list_accounts, desk, await portfolio_of(desk), asked))
 
 

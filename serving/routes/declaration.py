@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeVar
 
-import numpy as np
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
@@ -31,6 +30,7 @@ from serving.requests import (
     WhatIfRequest,
 )
 from serving.requests import Request as Body
+from serving.written import text_of
 
 Scope = Literal["open", "score", "read", "feedback"]
 Asked = TypeVar("Asked", bound=Body)
@@ -68,9 +68,7 @@ class Json(Response):
     media_type = "application/json"
 
     def __init__(self, content: Any, headers: dict[str, str] | None = None) -> None:
-        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain)
-        # An id may hold what has no place in UTF-8; it is given back as it came.
-        super().__init__(text.encode("utf-8", "surrogatepass"), headers=headers)
+        super().__init__(text_of(content), headers=headers)
 
 
 def routes_of(app: FastAPI) -> Iterator[tuple[APIRoute, str, dict[str, Any]]]:
@@ -129,9 +127,3 @@ def _example(model: type[BaseModel]) -> str:
 
 def _as_sent(example: Any, name: str) -> Any:
     return [example] if name == "account_ids" and isinstance(example, str) else example
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} is not JSON")
