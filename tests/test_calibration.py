@@ -21,10 +21,17 @@ CALIBRATOR = Calibrator((30, 90, 180), (0.8, 1.0, 0.6), (-3.0, -2.5, -2.0), {"sm
 spread = some.floats(-30, 30)
 
 
-def span(margins: np.ndarray, left: np.ndarray, **known) -> Span:
-    """A span of accounts with one snapshot each and no segment, to which all trees give the same margins."""
-    of = {"until_day": 90, "served": margins, "segments": np.full(len(margins), None)}
-    return Span(margins=margins, left=left, **of | {"accounts": np.arange(len(margins))} | known)
+def span(
+    margins: np.ndarray,
+    left: np.ndarray,
+    *,
+    until_day: int = 90,
+    served: np.ndarray | None = None,
+    accounts: np.ndarray | None = None,
+) -> Span:
+    """A span without segments; where nothing else is said each snapshot is an account and all trees agree."""
+    names = np.arange(len(margins)) if accounts is None else accounts
+    return Span(until_day, margins, margins if served is None else served, np.full(len(margins), None), names, left)
 
 
 @some.composite

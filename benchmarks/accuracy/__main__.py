@@ -23,7 +23,7 @@ from rich.table import Table
 from benchmarks.accuracy.contest import LOW_IS_GOOD, METRICS, OARLOCK, Contest, Standing, hold, standings
 from benchmarks.accuracy.contestants import RIVALS
 from benchmarks.accuracy.grounds import MONTHS, OUTSIDE, SIMULATED, Ground, Progress, outside, simulated
-from benchmarks.accuracy.limit import Reached, held_out, reached, read_truth, steps, truth_of, with_truth
+from benchmarks.accuracy.limit import CEILING, Reached, held_out, reached, read_truth, steps, truth_of, with_truth
 from features.simulate.company import Company
 from training.fit import inputs_of
 from training.panel import CHURNED
@@ -159,10 +159,13 @@ def _difference(one: Standing) -> str:
 
 
 def _limit_table(limit: dict[str, Reached]) -> Table:
-    table = Table("", "share of the limit's gain", "on the answers drawn", "mean gap to the truth", title="the limit")
+    ceiling = limit.get(CEILING)
+    told = ("share of the limit's gain", "of what the signals show", "on the answers drawn", "mean gap to the truth")
+    table = Table("", *told, title="the limit")
     for name, one in limit.items():
         share = f"{one.share.value:.1%} [{one.share.low:.1%}, {one.share.high:.1%}]"
-        table.add_row(name, share, f"{one.realised_share:.1%}", f"{one.gap_to_truth:.4f}")
+        of_ceiling = f"{one.share.value / ceiling.share.value:.0%}" if ceiling else "--steps tells"
+        table.add_row(name, share, of_ceiling, f"{one.realised_share:.1%}", f"{one.gap_to_truth:.4f}")
     return table
 
 

@@ -28,6 +28,7 @@ from training.rolling import KEY
 
 RESAMPLES = 1_000
 SURE = 1e-9
+CEILING = "signals"  # the step that no model of these signals passes
 HELD_OUT = 4  # every fourth account judges the steps
 UNSEEN = "logit_unseen"
 TRUE_RISK, TRUE_ERROR = "true_risk", "true_error"
@@ -109,7 +110,7 @@ def steps(known: pd.DataFrame, test: pd.DataFrame, inputs: tuple[Input, ...], tr
     views = {
         "state": View(contract, tuple(hidden)),
         "visible state": View(contract, tuple(name for name in hidden if name != UNSEEN)),
-        "signals": View(inputs),
+        CEILING: View(inputs),
     }
     return {name: reached(truth.part(judged), _told(view, learned, test[judged])) for name, view in views.items()}
 
