@@ -19,21 +19,19 @@ from training.model import encode
 from training.registry import open_registry
 
 
-@bentoml.service(name="naive", traffic={"timeout": 120})
-class Naive:
-    """Risks with the signals that drive them most."""
+class NaiveModel:
+    """Risks with the signals that drive them most; the store may be that of another configuration."""
 
-    def __init__(self) -> None:
-        settings = read_settings(Path(os.environ["OARLOCK_CONFIG"]))
+    def __init__(self, config: Path, store: Path) -> None:
+        settings = read_settings(config)
         state = open_state(settings)
-        self.store = open_store(state, settings.name)
+        self.store = open_store(open_state(read_settings(store)), read_settings(store).name)
         registry = open_registry(state, settings.name)
         version = registry.champion()
         self.pyfunc = mlflow.pyfunc.load_model(f"models:/{version.name}/{version.number}")
         self.model: Any = self.pyfunc.unwrap_python_model().model
         self.explainer = shap.TreeExplainer(self.model.booster)
 
-    @bentoml.api
     def score(self, account_ids: list[str], drivers: int = 3) -> list[dict[str, Any]]:
         """The risk of each account and the signals of the largest SHAP values."""
         rows = self.store.get_online_features(
@@ -55,3 +53,17 @@ class Naive:
             }
             for one, risk, shares in zip(account_ids, risks, values, strict=True)
         ]
+
+
+@bentoml.service(name="naive", traffic={"timeout": 120})
+class Naive:
+    """The model over HTTP."""
+
+    def __init__(self) -> None:
+        config = Path(os.environ["OARLOCK_CONFIG"])
+        self.model = NaiveModel(config, config)
+
+    @bentoml.api
+    def score(self, account_ids: list[str], drivers: int = 3) -> list[dict[str, Any]]:
+        """The risk of each account and the signals of the largest SHAP values."""
+        return self.model.score(account_ids, drivers)

@@ -3,6 +3,7 @@
 The model has 500 trees of 31 leaves over every signal; it is not held to any proof, because its speed is measured.
 """
 
+import shutil
 import tempfile
 from datetime import datetime
 from pathlib import Path
@@ -27,18 +28,13 @@ from training.train import provenance_of
 CONFIG = Path(__file__).parent.parent / "configs/oarlock.toml"
 TREES, LEAVES = 500, 31
 WARMUP_DAYS = 530  # leaves few days to publish: they are enough to learn from
+NO_HISTORY = 5_000  # leaves no day to learn from
 LEARNED = 10_000
 
 
 def made(company: Path, folder: Path) -> Path:
     """The settings file of a folder whose service can be started, with two versions, the first of them champion."""
-    config = folder / "bench.toml"
-    folder.mkdir(parents=True, exist_ok=True)
-    dataset = CONFIG.parent / "datasets/simulated.toml"
-    config.write_text(
-        f'state = "state"\n[data]\ndataset = "{dataset}"\nfolder = "{company.resolve()}"\n'
-        f"[snapshots]\nwarmup_days = {WARMUP_DAYS}\n[training]\ntrees = {TREES}\nleaves = {LEAVES}\n"
-    )
+    config = _config(company, folder, WARMUP_DAYS)
     settings = read_settings(config)
     state = open_state(settings)
     registry = open_registry(state, settings.name)
@@ -49,10 +45,33 @@ def made(company: Path, folder: Path) -> Path:
     return config
 
 
+def published(company: Path, folder: Path, served: Path) -> Path:
+    """The settings file of a folder with one published day of a company and the champion of `served`."""
+    config = _config(company, folder, NO_HISTORY)
+    settings, source = read_settings(config), open_state(read_settings(served))
+    state, ends = open_state(settings), read_dataset(settings.data).observed_until
+    assert ends is not None
+    publish(settings, state, Days(ends), lambda step, *_: print(step, flush=True))
+    shutil.copytree(source.bundles, state.bundles, dirs_exist_ok=True)
+    for name in ("champion", "models"):
+        shutil.copy(getattr(source, name), getattr(state, name))
+    return config
+
+
 def accounts(state: State) -> list[str]:
     """The accounts that are online, in the order of their ids."""
     day = edition_folder(state) / "days" / f"{published_as_of(state):%Y-%m-%d}"
     return pq.read_table(next(day.resolve().glob("*.parquet")), columns=[KEY])[KEY].to_pylist()
+
+
+def _config(company: Path, folder: Path, warmup_days: int) -> Path:
+    config, dataset = folder / "bench.toml", CONFIG.parent / "datasets/simulated.toml"
+    folder.mkdir(parents=True, exist_ok=True)
+    config.write_text(
+        f'state = "state"\n[data]\ndataset = "{dataset}"\nfolder = "{company.resolve()}"\n'
+        f"[snapshots]\nwarmup_days = {warmup_days}\n[training]\ntrees = {TREES}\nleaves = {LEAVES}\n"
+    )
+    return config
 
 
 def _make(settings: Settings, state: State, registry: Registry) -> None:

@@ -1,5 +1,6 @@
 """The verbs of the accounts: give their risks and say what a risk is made of."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -49,11 +50,13 @@ def score(  # noqa: PLR0913, PLR0917 - a parameter per option
     if to:
         run_export(oarlock, Wanted(to, fields, dry_run, as_of, drivers))
         return
-    reply = _reply(oarlock, list(accounts), as_of, drivers)
+    reply, count = _reply(
+        oarlock, list(accounts), Asked(as_of, drivers, None if as_json or accounts else SHOWN_ACCOUNTS)
+    )
     if as_json:
         print_json(reply)
     else:
-        show_scores(oarlock, reply, len(accounts) or SHOWN_ACCOUNTS)
+        show_scores(oarlock, reply, count)
 
 
 @click.command()
@@ -68,7 +71,7 @@ def explain(oarlock: Oarlock, account: str, as_of: datetime | None, as_json: boo
     Example: oarlock explain 1024
     """
     oarlock.speaks_json = as_json
-    reply = _reply(oarlock, [account], as_of, None)
+    reply, _ = _reply(oarlock, [account], Asked(as_of, None))
     if as_json:
         print_json(reply)
     elif reply["not_scored"]:
@@ -98,13 +101,31 @@ def outcomes(oarlock: Oarlock, notices: Path) -> None:
     oarlock.console.print(f"{notices.resolve()} holds {told.num_rows:,} notices.", markup=False)
 
 
-def _reply(oarlock: Oarlock, accounts: list[str], as_of: datetime | None, drivers: int | None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Asked:
+    """Which day is asked for, how many drivers, and how many of the riskiest are kept, all where None."""
+
+    as_of: datetime | None
+    drivers: int | None
+    most: int | None = None
+
+
+def _reply(oarlock: Oarlock, accounts: list[str], asked: Asked) -> tuple[dict[str, Any], int]:
+    """One reply of those that are kept, riskiest first, and how many accounts were asked for."""
     from configs.clock import now
-    from serving.batch import score_day
+    from serving.batch import open_batch
     from serving.engine import Engine
+    from serving.settling import settle
 
     until = oarlock.known_until
     with oarlock.progress("score") as progress:
         progress("opening", 0, 1)
-        engine = Engine(oarlock.settings, oarlock.state, lambda: min(until, now()))
-        return score_day(engine, accounts, as_of, drivers)
+        batch = open_batch(Engine(oarlock.settings, oarlock.state, lambda: min(until, now())), accounts, asked.as_of)
+        settle()
+        count = len(batch.account_ids)
+        reply = batch.reply(
+            asked.drivers,
+            keep=asked.most,
+            told=lambda done: progress(f"{done:,} of {count:,} accounts", done, count),
+        )
+    return reply, count

@@ -13,8 +13,6 @@ from commands.rendering import new_table, print_json
 if TYPE_CHECKING:
     from serving.exports import Exported
 
-ACCOUNTS_A_CHUNK = 10_000
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -61,20 +59,19 @@ def run_export(oarlock: Oarlock, wanted: Wanted) -> None:
 def _chunks(oarlock: Oarlock, wanted: Wanted) -> Iterator[list["Exported"]]:
     from configs.clock import now
     from features.facts import AccountFacts, FactsTable
-    from features.history import accounts_on
-    from features.publish import published_edition
-    from serving.batch import score_day
+    from serving.batch import open_batch
     from serving.engine import Engine
     from serving.exports import Exported
+    from serving.settling import settle
 
     settings, state, until = oarlock.settings, oarlock.state, oarlock.known_until
-    engine, facts = Engine(settings, state, lambda: min(until, now())), FactsTable(state.facts)
-    place, newest = published_edition(state)
-    ids = accounts_on(place, wanted.as_of or newest)
+    batch = open_batch(Engine(settings, state, lambda: min(until, now())), [], wanted.as_of)
+    facts, done = FactsTable(state.facts), 0
+    settle()
     with oarlock.progress("score") as progress:
-        for start in range(0, len(ids), ACCOUNTS_A_CHUNK):
-            progress("accounts", start, len(ids))
-            reply = score_day(engine, ids[start : start + ACCOUNTS_A_CHUNK], wanted.as_of, wanted.drivers)
+        for reply in batch.replies(wanted.drivers):
+            done += len(reply["scores"]) + len(reply["not_scored"])
+            progress(f"{done:,} of {len(batch.account_ids):,} accounts", done, len(batch.account_ids))
             about = facts.of([one["account_id"] for one in reply["scores"]])
             yield [
                 Exported(one, about.get(one["account_id"], AccountFacts("")), reply["model"], settings.bands)

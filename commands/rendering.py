@@ -11,18 +11,19 @@ if TYPE_CHECKING:
     from training.roster import Line
 
 
-def show_scores(oarlock: "Oarlock", reply: dict[str, Any], most: int) -> None:
+def show_scores(oarlock: "Oarlock", reply: dict[str, Any], count: int) -> None:
+    """Show the scores of a reply, which are all or the riskiest of so many."""
     model, scores = reply["model"], reply["scores"]
-    seen = f"seen from {reply['as_of'][:10]} (n = {len(scores):,})"
+    seen = f"seen from {reply['as_of'][:10]} (n = {count:,})"
     title = f"risk of leaving within {model['horizon_days']} days, {seen}"
     table = new_table("account", "risk", "band", "MRR", "at risk", "main drivers (points)", title=title)
-    for one in scores[:most]:
+    for one in scores:
         lines = [f"{points(driver['points'])} {driver['text']}" for driver in one["drivers"]]
         revenue = [money(one["revenue"][key]) for key in ("mrr", "at_risk")]
         cells = [one["account_id"], f"{one['risk']:.1%}", one["band"], *revenue, "\n".join(lines)]
         table.add_row(*cells, end_section=True)
     oarlock.console.print(table)
-    for one in reply["not_scored"][:most]:
+    for one in reply["not_scored"]:
         oarlock.console.print(f"{one['account_id']} has no risk: {one['reason']}.", markup=False)
     oarlock.console.print(f"Base {scores[0]['base']:.1%}; base and all points add up to the risk." if scores else "")
     oarlock.console.print("Not causal: drivers say what a risk is made of, not what would change it.")

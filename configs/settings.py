@@ -145,6 +145,8 @@ class TrainingSettings(Section):
     fewest_churned_of_segment: Annotated[int, Field(ge=2)] = 100
     # How far the log-odds of segments are expected to lie apart where the model knows the segment already.
     segment_spread: Amount = 0.2
+    # How much further the log-odds of leaving are expected to drift than the newest answers tell.
+    drift_spread: Amount = 0.1
 
 
 class ProfitSettings(Section):

@@ -85,6 +85,7 @@ class Engine:
         self.writer: LedgerWriter | None = None
         self.reader = OnlineReader(state)
         self.refused: Mapping[str, Any] | None = None
+        self.threads = 1  # of the kernel; a worker shares its cores with other workers
         self._champion: Champion | None = None
         self._tried: tuple[int, Path] | None = None
         self._swapping = threading.Lock()
@@ -210,7 +211,7 @@ class Engine:
         kept = signals
         if reasons:
             kept = signals.take([i for i, one in enumerate(signals.account_ids) if one not in reasons])
-        return Found(champion, kept, score(champion.model, kept.values), reasons)
+        return Found(champion, kept, score(champion.model, kept.values, self.threads), reasons)
 
     def _scored(self, found: Signals, scores: Scores, asked_at: datetime, most_drivers: int | None) -> list[Written]:
         ids, cut = found.account_ids, bands(scores.risks, cuts_of(scores.model, self.settings.bands))

@@ -7,7 +7,6 @@ It is configured by OARLOCK_CONFIG, the path of the settings file; `oarlock serv
 # (BentoML's type of a middleware describes its instance, where it takes the class)
 
 import asyncio
-import gc
 import logging
 import os
 import threading
@@ -32,23 +31,16 @@ from serving.logs import set_up
 from serving.metrics import Metrics
 from serving.observed import MetricsRoute, Observed
 from serving.readings import Readings
+from serving.settling import settle
 from serving.tracing import tracing
 from serving.writer import LedgerWriter
 
 LOG = logging.getLogger("oarlock.service")
 DRAIN_SECONDS = 20.0
-ALLOCATIONS = 50_000  # objects between collections: a reply of a thousand accounts makes 30,000, none in a cycle
 
 
 def _worker() -> Any:
     return bentoml.get_current_service()
-
-
-def _settle() -> None:
-    """Keep the garbage collector from walking what start has built, again and again, while large replies are made."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(ALLOCATIONS)
 
 
 @bentoml.asgi_app(create_app(lambda: _worker().desk), path="/v1")
@@ -80,7 +72,7 @@ class Oarlock:
         self._stopping = threading.Event()
         self._follow()
         self._tend()
-        _settle()
+        settle()
         threading.Thread(target=self._keep_following, daemon=True).start()
 
     @bentoml.on_shutdown

@@ -1,6 +1,7 @@
 """Where exports go: a Parquet or CSV file, or a table in Postgres; each is brought up to date as a whole."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -57,8 +58,10 @@ class FileTarget:
         """Put the export in the place of what is there."""
         del key
         with replacing(self.path) as temporary:
-            kind = "parquet" if self.path.suffix == ".parquet" else "csv, header"
-            _duck(f"copy (from read_parquet({_text(export)})) to {_text(temporary)} (format {kind})")
+            if self.path.suffix == ".parquet":
+                shutil.copyfile(export, temporary)
+            else:
+                _duck(f"copy (from read_parquet({_text(export)})) to {_text(temporary)} (format csv, header)")
 
     def remove(self, account_id: str, key: str) -> int:
         """Take an account out; says how many rows that were."""

@@ -1,5 +1,7 @@
 """Calibration: risks rise with the margin, never cross, and hand every share of the margin its points."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,8 +16,15 @@ from training.panel import CHURNED
 
 EXACT = 1e-9
 RULE = SegmentRule(fewest=50, spread=0.2)
+DRIFT = 0.1
 CALIBRATOR = Calibrator((30, 90, 180), (0.8, 1.0, 0.6), (-3.0, -2.5, -2.0), {"small": 0.3})
 spread = some.floats(-30, 30)
+
+
+def span(margins: np.ndarray, left: np.ndarray, **known) -> Span:
+    """A span of accounts with one snapshot each and no segment, to which all trees give the same margins."""
+    of = {"until_day": 90, "served": margins, "segments": np.full(len(margins), None)}
+    return Span(margins=margins, left=left, **of | {"accounts": np.arange(len(margins))} | known)
 
 
 @some.composite
@@ -49,10 +58,9 @@ def test_points_of_every_horizon_add_up_to_risk_less_base(calibrator, base_margi
 def test_a_fitted_calibrator_never_crosses_whatever_it_was_fitted_on(margins, seed):
     generator = np.random.default_rng(seed)
     spans = [
-        Span(days, np.array(margins), np.full(len(margins), None), generator.integers(0, 2, len(margins)) * 1.0)
-        for days in (30, 90, 180)
+        span(np.array(margins), generator.integers(0, 2, len(margins)) * 1.0, until_day=days) for days in (30, 90, 180)
     ]
-    fitted = fit_calibrator(spans, RULE)
+    fitted = fit_calibrator(spans, RULE, DRIFT)
     risks = fitted.risks(np.sort(margins))
     assert min(fitted.slopes) > 0
     assert (np.diff(risks, axis=0) >= 0).all()
@@ -91,13 +99,14 @@ def made(n: int = 60_000, seed: int = 0) -> tuple[Seen, np.ndarray]:
     truth = CALIBRATOR.risks(margins, CALIBRATOR.offsets_of(segments))
     when = generator.random(n)[:, None]
     answers = dict(zip(("churned_30", CHURNED, "churned_180"), (when < truth).T.astype(float), strict=True))
-    return Seen(pd.DataFrame(answers), margins, segments), truth
+    rows = pd.DataFrame(answers).assign(account_id=[str(number) for number in range(n)])
+    return Seen(rows, margins, margins, segments), truth
 
 
 def test_the_hazards_and_the_segments_that_made_the_answers_are_found():
     seen, truth = made()
     spans, left_out = spans_between(dict.fromkeys((30, 90, 180), seen), Asked(90, (30, 180), 20))
-    found = fit_calibrator(spans, SegmentRule(fewest=50, spread=1.0))
+    found = fit_calibrator(spans, SegmentRule(fewest=50, spread=1.0), DRIFT)
     assert left_out == {}
     assert found.horizons == (30, 90, 180)
     assert found.offsets["small"] - found.offsets["large"] == pytest.approx(0.3, abs=0.05)
@@ -107,8 +116,8 @@ def test_the_hazards_and_the_segments_that_made_the_answers_are_found():
 def test_a_segment_with_few_answers_keeps_the_calibration_of_all():
     seen, _ = made(n=3000)
     spans, _ = spans_between({90: seen}, Asked(90, (), 20))
-    few = [Span(90, s.margins, np.where(np.arange(len(s.margins)) < 60, "rare", s.segments), s.left) for s in spans]
-    found = fit_calibrator(few, RULE)
+    few = [replace(s, segments=np.where(np.arange(len(s.margins)) < 60, "rare", s.segments)) for s in spans]
+    found = fit_calibrator(few, RULE, DRIFT)
     assert sorted(found.offsets) == ["large", "small"]
     assert found.offsets_of(["rare", None, "unheard of"]).tolist() == [0, 0, 0]
 
@@ -116,7 +125,7 @@ def test_a_segment_with_few_answers_keeps_the_calibration_of_all():
 def test_a_horizon_is_left_out_where_too_few_left_between_it_and_the_next():
     seen, _ = made(n=3000)
     rows = seen.rows.assign(churned_30=seen.rows[CHURNED], churned_180=seen.rows[CHURNED])
-    alike = Seen(rows, seen.margins, seen.segments)
+    alike = replace(seen, rows=rows)
     spans, why = spans_between(dict.fromkeys((30, 90, 180), alike), Asked(90, (30, 180), 20))
     assert [one.until_day for one in spans] == [90]
     assert all("only 0 left between it and the next horizon; 20 are needed" in told for told in why.values())
@@ -125,5 +134,36 @@ def test_a_horizon_is_left_out_where_too_few_left_between_it_and_the_next():
 def test_only_snapshots_whose_answer_is_known_are_learned_from():
     seen, _ = made(n=3000)
     rows = seen.rows.assign(churned_180=seen.rows.churned_180.where(np.arange(3000) < 2000))
-    spans, _ = spans_between(dict.fromkeys((90, 180), Seen(rows, seen.margins, seen.segments)), Asked(90, (180,), 20))
+    spans, _ = spans_between(dict.fromkeys((90, 180), replace(seen, rows=rows)), Asked(90, (180,), 20))
     assert len(spans[1].left) == int((seen.rows[CHURNED][:2000] == 0).sum())
+
+
+def test_margins_that_say_nothing_give_everyone_the_newest_rate():
+    margins, left = np.repeat([-1.0, -2.0], 400), np.tile([1.0, 0.0, 0.0, 0.0, 0.0], 160)
+    left[:3] = 1.0  # chance tells a little
+    free, _ = logistic_curve(margins, left)
+    found = fit_calibrator([span(margins, left)], RULE, DRIFT)
+    assert abs(free) > 0.01
+    assert found.risks(margins)[:, 0] == pytest.approx(left.mean(), abs=0.001)
+
+
+def test_a_slope_is_shrunk_the_more_the_fewer_accounts_tell_it():
+    generator = np.random.default_rng(0)
+    one_each = generator.normal(0, 1, 100)
+    margins, left = (np.repeat(values, 10) for values in (one_each, generator.random(100) < expit(one_each)))
+    owners = np.arange(1_000), np.arange(1_000) // 10
+    of_many, of_few = (span(margins, left.astype(float), accounts=accounts) for accounts in owners)
+    slopes = [fit_calibrator([one], RULE, DRIFT).slopes[0] for one in (of_many, of_few)]
+    assert 0.5 < slopes[1] < slopes[0] < logistic_curve(margins, left.astype(float))[0]
+
+
+@pytest.mark.parametrize(("n", "believed"), [(40_000, 0.95), (200, 0.3)])
+def test_a_drift_is_believed_as_far_as_it_is_told(n, believed):
+    generator = np.random.default_rng(1)
+    served = generator.normal(0, 1, n)
+    left = (generator.random(n) < expit(served)).astype(float)
+    # The trees before these were too low by 0.4; these have learned the newest level.
+    found = fit_calibrator([span(served - 0.4, left, served=served)], RULE, DRIFT)
+    newest = fit_calibrator([span(served, left)], RULE, DRIFT)
+    drifted = (found.intercepts[0] - newest.intercepts[0]) / 0.4
+    assert drifted == pytest.approx(believed, abs=0.1)

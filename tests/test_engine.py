@@ -10,7 +10,7 @@ import sqlalchemy as sql
 from configs.errors import NoChampion, NotReady, StoreDown
 from configs.state import State, write_json
 from features.online import OnlineReader
-from serving.batch import score_day
+from serving.batch import open_batch
 from serving.engine import Engine
 from serving.ledger import Ledger
 from serving.tables import RISKS
@@ -65,10 +65,10 @@ def test_it_says_why_an_account_has_no_risk(engine):
 
 def test_an_account_that_left_is_not_scored_with_its_last_signals(engine):
     before = datetime(2022, 3, 1)
-    early = {one["account_id"] for one in score_day(engine, [], before, 0)["scores"]}
-    now = {one["account_id"] for one in score_day(engine, [], None, 0)["scores"]}
+    early = {one["account_id"] for one in open_batch(engine, [], before).reply(0)["scores"]}
+    now = {one["account_id"] for one in open_batch(engine, [], None).reply(0)["scores"]}
     gone = sorted(early - now)[0]
-    assert score_day(engine, [gone], None, 0)["not_scored"] == [
+    assert open_batch(engine, [gone], None).reply(0)["not_scored"] == [
         {"account_id": gone, "reason": "no_running_subscription"}
     ]
 
@@ -84,19 +84,35 @@ def test_old_signals_are_called_stale(engine):
 
 def test_online_and_batch_give_the_same_risk(engine):
     online = engine.score([THERE], None)["scores"][0]
-    batch = score_day(engine, [THERE], None, None)["scores"][0]
-    assert online == batch
+    everyone = open_batch(engine, [], None)
+    assert everyone.is_online
+    (batch,) = [one for one in everyone.reply(None)["scores"] if one["account_id"] == THERE]
+    assert (batch["risk"], batch["risks"]) == (online["risk"], online["risks"])
+    assert online in open_batch(engine, [THERE], None).reply(None)["scores"]
 
 
 def test_batch_scores_everyone_riskiest_first(engine):
-    risks = [one["risk"] for one in score_day(engine, [], None, 0)["scores"]]
+    risks = [one["risk"] for one in open_batch(engine, [], None).reply(0)["scores"]]
     assert len(risks) == 1222
     assert risks == sorted(risks, reverse=True)
 
 
+def test_a_batch_is_the_same_however_many_accounts_a_chunk_has(engine, monkeypatch):
+    whole = open_batch(engine, [], None).reply(3)
+    monkeypatch.setattr("serving.batch.ACCOUNTS_A_CHUNK", 500)
+    done = []
+    assert open_batch(engine, [], None).reply(3, told=done.append) == whole
+    assert open_batch(engine, [], None).reply(3, keep=5)["scores"] == whole["scores"][:5]
+    assert done == [500, 1000, 1222]
+
+
+def test_a_past_day_is_scored_from_the_history(engine):
+    assert len(open_batch(engine, [], datetime(2022, 3, 1)).reply(0)["scores"]) == 754
+
+
 def test_batch_refuses_a_day_that_was_never_published(engine):
     with pytest.raises(NotReady, match="2023-06-15 was never published"):
-        score_day(engine, [], datetime(2023, 6, 15), 0)
+        open_batch(engine, [], datetime(2023, 6, 15)).reply(0)
 
 
 def test_every_risk_given_is_in_the_ledger_as_it_was_served(engine):

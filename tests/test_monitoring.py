@@ -9,7 +9,7 @@ import pytest
 from monitoring.drift import distance, find_drift
 from monitoring.health import check_health
 from monitoring.outcomes import apart, compare
-from serving.batch import score_day
+from serving.batch import open_batch
 from serving.engine import Engine
 from serving.ledger import Ledger
 from tests.conftest import EXTRACT_ENDS, silent
@@ -79,7 +79,7 @@ def test_only_horizons_that_do_not_overlap_are_judged_together():
 
 def test_the_champion_is_judged_by_its_mature_risks(trained):
     engine = Engine(trained.settings, trained.state, lambda: EXTRACT_ENDS)
-    score_day(engine, [], datetime(2023, 5, 1), 0)
+    open_batch(engine, [], datetime(2023, 5, 1)).reply(0)
     health = check_health(trained.settings, trained.state, EXTRACT_ENDS, silent)
     test = open_registry(trained.state, "crm5").evaluation(health.version)["figures"]
     assert (health.outcome.snapshots, health.outcome.churned) == (test["snapshots"], test["churned"])
@@ -89,7 +89,7 @@ def test_the_champion_is_judged_by_its_mature_risks(trained):
 
 def test_risks_that_were_wrong_ask_for_a_retrain(trained):
     engine = Engine(trained.settings, trained.state, lambda: EXTRACT_ENDS)
-    score_day(engine, [], datetime(2023, 5, 1), 0)
+    open_batch(engine, [], datetime(2023, 5, 1)).reply(0)
     wrong = Ledger(trained.state.ledger)
     given = wrong.risks(version=1).to_dict("records")
     _append(wrong, given, times=4)

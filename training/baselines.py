@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.special import expit
-from sklearn.metrics import roc_auc_score
 
 from configs.errors import ConfigError
 from training.hazards import logistic_curve
+from training.metrics import Tally, auc
 from training.model import Input, encode
 from training.panel import CHURNED
 
@@ -63,12 +63,12 @@ def one_signal(learned: pd.DataFrame, test: pd.DataFrame, inputs: tuple[Input, .
 def risks_of_one(learned: pd.DataFrame, test: pd.DataFrame, one: Input) -> np.ndarray:
     """The churn rate so far among accounts alike in this signal, missing being a likeness too."""
     edges = _edges(learned[one.name], one)
-    groups = _grouped(learned[one.name], one, edges)
-    overall = learned[CHURNED].mean()
+    groups, asked = (_grouped(rows[one.name], one, edges) for rows in (learned, test))
+    churned = learned[CHURNED].to_numpy()
+    many = int(max(groups.max(), asked.max(initial=0))) + 1
     # One added snapshot at the overall rate keeps an empty or tiny group from claiming certainty.
-    totals = learned[CHURNED].groupby(groups).agg(["sum", "size"])
-    rates = (totals["sum"] + overall) / (totals["size"] + 1)
-    return _grouped(test[one.name], one, edges).map(rates).fillna(overall).to_numpy(dtype="float64")
+    rates = (np.bincount(groups, churned, many) + churned.mean()) / (np.bincount(groups, minlength=many) + 1)
+    return rates[asked]
 
 
 def health_score(learned: pd.DataFrame, test: pd.DataFrame, weights: Mapping[str, float]) -> Baseline:
@@ -101,14 +101,19 @@ def logistic_regression(learned: pd.DataFrame, test: pd.DataFrame, inputs: tuple
         (make_pipeline(filled, StandardScaler()), numbers),
         (OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=RAREST_CATEGORY), categories),
     )
-    model = make_pipeline(prepared, LogisticRegression(max_iter=MOST_ITERATIONS))
+    model = make_pipeline(prepared, LogisticRegression(solver="newton-cholesky", max_iter=MOST_ITERATIONS))
     model.fit(encode(learned, inputs), learned[CHURNED].to_numpy())
     return Baseline("logistic regression", model.predict_proba(encode(test, inputs))[:, 1])
 
 
 def _telling(rows: pd.DataFrame, one: Input) -> float:
+    """The AUC of the churn rates among accounts alike in this signal, on the very snapshots they were taken from."""
     groups = _grouped(rows[one.name], one, _edges(rows[one.name], one))
-    return float(roc_auc_score(rows[CHURNED], groups.map(rows[CHURNED].groupby(groups).mean())))
+    left, all_of = np.bincount(groups, rows[CHURNED].to_numpy()), np.bincount(groups)
+    there = all_of > 0
+    rates, steps = np.unique(left[there] / all_of[there], return_inverse=True)
+    churned, stayed = (np.bincount(steps, many)[::-1][None] for many in (left[there], (all_of - left)[there]))
+    return float(auc(Tally(rates[::-1], churned, stayed, np.zeros_like(churned)))[0])
 
 
 def _edges(values: pd.Series, one: Input) -> np.ndarray:
@@ -117,8 +122,10 @@ def _edges(values: pd.Series, one: Input) -> np.ndarray:
     return np.unique(np.nanquantile(values.astype("float64"), np.linspace(0, 1, GROUPS + 1)[1:-1]))
 
 
-def _grouped(values: pd.Series, one: Input, edges: np.ndarray) -> pd.Series:
+def _grouped(values: pd.Series, one: Input, edges: np.ndarray) -> np.ndarray:
+    """The number of each snapshot's group: 0 where the signal is missing, the last for a category never seen."""
+    missing = values.isna().to_numpy()
     if one.kind == "category":
-        return values.astype("string").fillna("missing")
-    numbers = values.astype("float64")
-    return pd.Series(np.where(numbers.isna(), -1, np.searchsorted(edges, numbers)), index=values.index)
+        codes = pd.Categorical(values.astype("string"), categories=list(one.categories)).codes.astype(int)
+        return np.where(missing, 0, np.where(codes < 0, len(one.categories), codes) + 1)
+    return np.where(missing, 0, np.searchsorted(edges, values.to_numpy(dtype="float64", na_value=np.nan)) + 1)

@@ -66,15 +66,15 @@ def fit(
     inputs = inputs_of(recipe.signals, known)
     asked = Asked(recipe.label["horizon_days"], recipe.horizons, recipe.training.fewest_churned)
     earlier, trees = grow_until_truest(early, inputs, recipe.training, calibration)
-    main = _see(earlier, trees, calibration, inputs)
-    further, too_early = _see_further(longer, inputs, recipe, trees)
-    spans, left_out = spans_between(dict.fromkeys(_up_to(asked), main) | further, asked)
     booster = grow(known, inputs, recipe.training, trees)
+    main = _see(earlier, booster, calibration, inputs)
+    further, too_early = _see_further(longer, inputs, recipe, booster)
+    spans, left_out = spans_between(dict.fromkeys(_up_to(asked), main) | further, asked)
     expected = np.asarray(booster.predict(encode(known.head(1), inputs), pred_contrib=True))[0, -1]
     return ChurnModel(
         booster_text=booster.model_to_string(num_iteration=-1),
         inputs=inputs,
-        calibrator=fit_calibrator(spans, _segment_rule(recipe.training)),
+        calibrator=fit_calibrator(spans, _segment_rule(recipe.training), recipe.training.drift_spread),
         base_margin=float(expected),
         typical=_typical(calibration, inputs),
         label=recipe.label,
@@ -88,14 +88,15 @@ def inputs_of(signals: Sequence[Signal], rows: pd.DataFrame) -> tuple[Input, ...
     return tuple(_input(one, rows) for one in signals)
 
 
-def _see(booster: lightgbm.Booster, trees: int, later: pd.DataFrame, inputs: tuple[Input, ...]) -> Seen:
-    """Later snapshots with the margins that the first trees of a booster give them."""
-    matrix = encode(later, inputs)
-    return Seen(later, margins_of(booster, matrix, trees), segments(matrix, inputs))
+def _see(earlier: lightgbm.Booster, served: lightgbm.Booster, later: pd.DataFrame, inputs: tuple[Input, ...]) -> Seen:
+    """Later snapshots with the margins of the trees that are served, and of as many that were grown before them."""
+    matrix, trees = encode(later, inputs), served.num_trees()
+    before, now = (margins_of(booster, matrix, trees) for booster in (earlier, served))
+    return Seen(later, before, now, segments(matrix, inputs))
 
 
 def _see_further(
-    longer: Sequence[LongerRows], inputs: tuple[Input, ...], recipe: Recipe, trees: int
+    longer: Sequence[LongerRows], inputs: tuple[Input, ...], recipe: Recipe, served: lightgbm.Booster
 ) -> tuple[dict[int, Seen], dict[int, str]]:
     """What horizons beyond the main one are learned from, and why they cannot be where the history does not suffice."""
     beyond = [days for days in recipe.horizons if days > recipe.label["horizon_days"]]
@@ -107,8 +108,8 @@ def _see_further(
         except NothingToLearn as problem:
             left_out[days] = problem.message
         else:
-            booster = grow(there[days].early, inputs, recipe.training, trees)
-            found[days] = _see(booster, trees, there[days].calibration, inputs)
+            earlier = grow(there[days].early, inputs, recipe.training, served.num_trees())
+            found[days] = _see(earlier, served, there[days].calibration, inputs)
     return found, left_out
 
 

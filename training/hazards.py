@@ -1,27 +1,47 @@
-"""Hazards: the calibrator fitted by maximum likelihood, span by span, on margins of days later than their trees."""
+"""Hazards: the calibrator, fitted span by span on margins of days later than their trees, and no surer than they allow.
+
+Its slope is shrunk by what the evidence leaves open (van Houwelingen & le Cessie, 1990): where margins say nothing on
+later days, everyone is given the newest rate. Its level is that at which the trees that are served meet the newest
+answers. That these trees will miss later days by as much as those before them did is believed only so far: the drift
+is held to 0 by a normal prior.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.special import expit, log_expit
 
 from training.calibration import Calibrator
 
 SMALLEST_SLOPE = 1e-3
-FARTHEST_OFFSET = 3.0
+FARTHEST_OFFSET, FARTHEST_LEVEL = 3.0, 20.0
 
 
 @dataclass(frozen=True)
 class Span:
-    """Snapshots that stayed through the last horizon and whose answer `until_day` is known: margins, segments, left."""
+    """Snapshots that stayed through the last horizon and whose answer `until_day` is known: whose, and who left.
+
+    `margins` are those of trees that had not learned from them, `served` those of the trees that are served.
+    """
 
     until_day: int
     margins: np.ndarray
+    served: np.ndarray
     segments: np.ndarray
+    accounts: np.ndarray
     left: np.ndarray
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A logistic curve on margins: its slope, and its level on margins as they were and on those that are served."""
+
+    slope: float
+    level: float
+    served: float
 
 
 @dataclass(frozen=True)
@@ -36,15 +56,18 @@ class SegmentRule:
     spread: float
 
 
-def fit_calibrator(spans: Sequence[Span], rule: SegmentRule) -> Calibrator:
-    """The calibrator of greatest likelihood: every span a logistic curve that never falls, then the segments."""
-    curves = [logistic_curve(one.margins, one.left) for one in spans]
-    pooled = Calibrator(
+def fit_calibrator(spans: Sequence[Span], rule: SegmentRule, drift_spread: float) -> Calibrator:
+    """The calibrator of the trees that are served: every span a logistic curve that never falls, then the segments.
+
+    `drift_spread` is the standard deviation, in log-odds, of how much further the rate is expected to drift.
+    """
+    curves = [_curve(one, drift_spread) for one in spans]
+    seen = Calibrator(
         horizons=tuple(one.until_day for one in spans),
-        slopes=tuple(slope for slope, _ in curves),
-        intercepts=tuple(intercept for _, intercept in curves),
+        slopes=tuple(curve.slope for curve in curves),
+        intercepts=tuple(curve.level for curve in curves),
     )
-    return Calibrator(pooled.horizons, pooled.slopes, pooled.intercepts, _offsets(spans, pooled, rule))
+    return replace(seen, intercepts=tuple(curve.served for curve in curves), offsets=_offsets(spans, seen, rule))
 
 
 def logistic_curve(margins: np.ndarray, left: np.ndarray) -> tuple[float, float]:
@@ -63,6 +86,43 @@ def logistic_curve(margins: np.ndarray, left: np.ndarray) -> tuple[float, float]
 def curve_loss(log_odds: np.ndarray, left: np.ndarray) -> float:
     """Mean surprise at the answers, in nats."""
     return -float(np.mean(left * log_expit(log_odds) + (1 - left) * log_expit(-log_odds)))
+
+
+def _curve(span: Span, drift_spread: float) -> Curve:
+    slope, level = logistic_curve(span.margins, span.left)
+    slope = max(slope - _variance(span, slope, level) / slope, SMALLEST_SLOPE)
+    level, newest = (_level(slope * margins, span.left) for margins in (span.margins, span.served))
+    believed = drift_spread**2 / (drift_spread**2 + _level_variance(span, slope, level))
+    return Curve(slope, level, newest + believed * (level - newest))
+
+
+def _variance(span: Span, slope: float, level: float) -> float:
+    """That of a fitted slope, the snapshots of an account taken together (the sandwich: White, 1982)."""
+    rates = expit(slope * span.margins + level)
+    columns = np.column_stack([span.margins, np.ones(len(rates))])
+    bread = np.linalg.pinv(columns.T @ (columns * (rates * (1 - rates))[:, None]))
+    missed = _by_account(span, columns * (span.left - rates)[:, None])
+    return float((bread @ missed.T @ missed @ bread)[0, 0])
+
+
+def _level_variance(span: Span, slope: float, level: float) -> float:
+    """That of a fitted level, in the same way."""
+    rates = expit(slope * span.margins + level)
+    missed = _by_account(span, (span.left - rates)[:, None])
+    return float((missed**2).sum() / max((rates * (1 - rates)).sum(), SMALLEST_SLOPE) ** 2)
+
+
+def _by_account(span: Span, values: np.ndarray) -> np.ndarray:
+    names, of = np.unique(span.accounts, return_inverse=True)
+    return np.column_stack([np.bincount(of, column, len(names)) for column in values.T])
+
+
+def _level(log_odds: np.ndarray, left: np.ndarray) -> float:
+    """What must be added for the mean risk to be the rate; where nobody or everyone left, half a snapshot did not."""
+    rate = np.clip(left.mean(), 0.5 / len(left), 1 - 0.5 / len(left))
+    reach = np.abs(log_odds).max() + FARTHEST_LEVEL
+    found: Any = brentq(lambda level: float(expit(log_odds + level).mean() - rate), -reach, reach)
+    return float(found)
 
 
 def _offsets(spans: Sequence[Span], pooled: Calibrator, rule: SegmentRule) -> Mapping[str, float]:

@@ -10,13 +10,19 @@ from training.hazards import Span
 from training.labels import within
 from training.panel import CHURNED
 
+KEY = "account_id"
+
 
 @dataclass(frozen=True)
 class Seen:
-    """Snapshots, the margins that trees grown on earlier answers gave them, and their segments (None: not known)."""
+    """Snapshots, the margins that trees grown on earlier answers gave them, and their segments (None: not known).
+
+    `served` are the margins of the trees that are served, which have learned from these answers too.
+    """
 
     rows: pd.DataFrame
     margins: np.ndarray
+    served: np.ndarray
     segments: np.ndarray
 
 
@@ -52,7 +58,8 @@ def _span(seen: Seen, after: int, until: int, main: int) -> Span:
     """Of those who stayed through `after` days, who left within `until`."""
     left = _answers(seen.rows, until, main)
     there = ~np.isnan(left) if after == 0 else ~np.isnan(left) & (_answers(seen.rows, after, main) == 0)
-    return Span(until, seen.margins[there], seen.segments[there], left[there])
+    of = (seen.margins, seen.served, seen.segments, seen.rows[KEY].to_numpy(dtype="str"), left)
+    return Span(until, *(values[there] for values in of))
 
 
 def _answers(rows: pd.DataFrame, days: int, main: int) -> np.ndarray:
