@@ -12,10 +12,13 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from sqlalchemy.exc import DBAPIError
+from starlette._utils import get_route_path
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Match
+from starlette.routing import Match, Route
+from starlette.types import Receive, Scope, Send
 
 from configs.errors import OarlockError
 from serving.desk import Desk
@@ -24,36 +27,63 @@ from serving.routes.declaration import REQUEST_MODELS, routes_of
 
 LOG = logging.getLogger("oarlock.api")
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+SHORT = "/score"
 CODES = {404: "not_found", 405: "method_not_allowed"}
 ABOUT = """Calibrated churn risks with drivers that add up exactly to the risk. Nothing here is causal.
 
 Every error answers `{"error": {"code", "message", "hint"}}`. A risk that is given is written to the ledger."""
 
 
+class Api(FastAPI):
+    """The routes, with a short way to the one that is asked all day: past what FastAPI does for others to need.
+
+    What a body may hold is checked by the route itself, so nothing is left out; a query goes the long way.
+    """
+
+    short: Starlette | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.short is None or scope["type"] != "http" or not _is_short(scope):
+            await super().__call__(scope, receive, send)
+            return
+        scope["route_template"] = f"{scope.get('root_path', '')}{SHORT}"
+        await self.short(scope, receive, send)
+
+
 def create_app(desk: Callable[[], Desk]) -> FastAPI:
     """The routes under /v1; `desk` gives this process's desk when a request needs it."""
     parts = (scores, changes, accounts, people, models)
-    app = FastAPI(
+    app = Api(
         routes=[route for part in parts for route in part.ROUTES.routes],
         title="Oarlock",
         version="1",
         description=ABOUT,
         docs_url=None,
         redoc_url=None,
-        exception_handlers={
-            OarlockError: _refused,
-            HTTPException: _not_served,
-            RequestValidationError: _not_understood,
-            DBAPIError: _database_down,
-            sqlite3.Error: _database_down,
-            Exception: _broken,
-        },
+        exception_handlers=_problems(),
     )
-    app.state.desk = desk
+    app.short = Starlette(routes=[Route(SHORT, scores.give, methods=["POST"])], exception_handlers=_problems())
+    app.state.desk = app.short.state.desk = desk
     # Mounted, a path that no route here takes would be answered by the app around this one, in its own words.
     app.add_api_route("/{path:path}", _elsewhere, methods=METHODS, include_in_schema=False)
     app.openapi = lambda: _openapi(app)
     return app
+
+
+def _is_short(scope: Scope) -> bool:
+    return scope["method"] == "POST" and not scope["query_string"] and get_route_path(scope) == SHORT
+
+
+def _problems() -> dict[Any, Any]:
+    """What answers for each kind of problem."""
+    return {
+        OarlockError: _refused,
+        HTTPException: _not_served,
+        RequestValidationError: _not_understood,
+        DBAPIError: _database_down,
+        sqlite3.Error: _database_down,
+        Exception: _broken,
+    }
 
 
 def scopes(app: FastAPI) -> dict[tuple[str, str], str]:

@@ -114,6 +114,11 @@ class Engine:
         """The model that answers now; raises NoChampion where none was promoted."""
         return self._champion or self.refresh()
 
+    @property
+    def is_prompt(self) -> bool:
+        """Whether a risk can be given without waiting for a model to be loaded or for the ledger."""
+        return self._champion is not None and self.writer is not None and self.writer.is_prompt
+
     def ready(self) -> None:
         """Raise NotReady with the reason where no risk could be given."""
         _refuse_missing_signals(self.champion().model, self.reader.published().columns)

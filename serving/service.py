@@ -7,6 +7,7 @@ It is configured by OARLOCK_CONFIG, the path of the settings file; `oarlock serv
 # (BentoML's type of a middleware describes its instance, where it takes the class)
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
@@ -39,8 +40,8 @@ LOG = logging.getLogger("oarlock.service")
 DRAIN_SECONDS = 20.0
 
 
-def _worker() -> Any:
-    return bentoml.get_current_service()
+# Looked up once: to BentoML's package every look is an import.
+_worker = bentoml.get_current_service
 
 
 @bentoml.asgi_app(create_app(lambda: _worker().desk), path="/v1")
@@ -102,8 +103,10 @@ class Oarlock:
             LOG.warning("the champion could not be read, the one before stays: %s", problem)
 
     def _tend(self) -> None:
-        """Take up new and revoked keys, write down what was denied, and say how far behind the ledger is."""
+        """Take up new keys and publications, write down what was denied, and say how far behind the ledger is."""
         self.metrics.tell_ledger(self.writer)
+        with contextlib.suppress(OarlockError):
+            self.desk.portfolios.now()  # begun before anyone asks: nobody waits for a new publication
         try:
             self.gate.ring.refresh()
             self.gate.denials.write(self.engine.ledger.engine, now())

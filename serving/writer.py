@@ -82,6 +82,11 @@ class LedgerWriter:
         """How long the oldest reply that the database does not hold has waited, at most."""
         return time.monotonic() - self._level_at if self.waiting_bytes else 0.0
 
+    @property
+    def is_prompt(self) -> bool:
+        """Whether a reply can be recorded without waiting, neither for room nor for the disk itself."""
+        return self.settings.survives == "kill" and self.waiting_bytes < self.settings.most_waiting_bytes // 2
+
     def close(self, patience: float) -> None:
         """Write what is waiting; what cannot be written in time stays in the journal and is recovered later."""
         with self._changed:
