@@ -1,6 +1,7 @@
 """How fast signals are computed and joined, each against the plain way of doing it, with the values compared.
 
 python benchmarks/signals.py configs/datasets/crm5          (any folder with the files of crm5)
+    --company FOLDER        computes on a simulated company too, of which some rows were recorded late
 
 Computing: twelve signals of a few days, from the declarations, from SQL written by hand, and from pandas group-bys.
 Joining: snapshots x all signals through Feast, and through an ASOF join written by hand; each in a process of its own.
@@ -14,7 +15,9 @@ import platform
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -40,7 +43,9 @@ from features.reading import clean, read_tables
 from features.signals.declaration import Signal
 
 MAPPING = Path(__file__).parent.parent / "configs/datasets/crm5.toml"
-COMPUTED_DAYS = [datetime(2023, month, 1) for month in range(1, 7)]
+COMPANY = MAPPING.with_name("simulated.toml")
+COMPUTED_DAYS = tuple(datetime(2023, month, 1) for month in range(1, 7))
+COMPANY_DAYS = tuple(datetime(2024 + month // 12, month % 12 + 1, 1) for month in range(7, 31))
 DATA_ENDS = datetime(2023, 7, 1)
 TWELVE = (
     "events_7d",
@@ -76,18 +81,19 @@ with used as (
            count(distinct occurred_at::date) filter (age <= 91) as active_days_91d,
            count(distinct event) filter (age <= 28) as event_kinds_28d,
            min(age) as days_since_event_182d
-    from (select *, date_diff('second', occurred_at, $as_of) / 86400 as age from 'usage.parquet'
-          where occurred_at < $as_of and occurred_at >= $as_of - interval 182 day and event <> 'active_users')
+    from (select *, date_diff('second', occurred_at, $as_of) / 86400 as age from read_parquet({usage})
+          where occurred_at < $as_of and occurred_at >= $as_of - interval 182 day and event <> 'active_users' {known})
     group by account_id
 ), people as (
     select account_id, avg(quantity) as active_users_28d, max(quantity) as peak_active_users_28d
-    from 'usage.parquet'
+    from read_parquet({usage})
     where occurred_at < $as_of and occurred_at >= $as_of - interval 28 day and event = 'active_users' and quantity > 0
+      {known}
     group by account_id
 ), billed as (
     select account_id, sum(mrr) filter (running) as mrr,
            max(date_diff('second', started_at, $as_of) / 86400) as tenure
-    from (select *, ended_at is null or ended_at >= $as_of as running from 'subscriptions.parquet'
+    from (select *, ended_at is null or ended_at >= $as_of as running from read_parquet({subscriptions})
           where started_at < $as_of)
     group by account_id having bool_or(running)
 )
@@ -97,6 +103,7 @@ select * replace (
     coalesce(event_kinds_28d, 0) as event_kinds_28d)
 from billed left join used using (account_id) left join people using (account_id)
 """
+KNOWN = "and (recorded_at is null or recorded_at < $as_of)"
 ASOF = """
 select snapshots.account_id, snapshots.as_of, {columns}
 from (select *, as_of at time zone 'UTC' as asked from snapshots) as snapshots
@@ -104,47 +111,77 @@ from (select *, as_of at time zone 'UTC' as asked from snapshots) as snapshots
 """
 
 
-def write_tables(folder: Path, target: Path) -> None:
+@dataclass(frozen=True)
+class Ground:
+    """What is computed on: the files of a data set that need no select of their own, and of which days."""
+
+    name: str
+    mapping: Path
+    folder: Path
+    days: tuple[datetime, ...]
+
+    def files(self, table: str) -> list[Path]:
+        """The files of a table."""
+        return sorted(self.folder.glob(tomllib.loads(self.mapping.read_text())["sources"][table]))
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether a row of usage says when it was recorded."""
+        return "recorded_at" in pq.read_schema(self.files("usage")[0]).names
+
+
+def write_tables(folder: Path, target: Path) -> Ground:
     """The files of crm5 as the contract's tables, usage in the order of time, the same start for every way."""
     dataset = read_dataset(DataSettings(dataset=MAPPING, folder=folder))
     for name, table in clean(read_tables(open_engine(EngineSettings(), dataset), dataset)).items():
         rows = table.rows.select(*table.given).order_by(str(table.contract.at))
         pq.write_table(rows.to_pyarrow(), target / f"{name}.parquet", row_group_size=200_000)
-    (target / "contract.toml").write_text(AS_THEY_ARE)
+    mapping = target / "contract.toml"
+    mapping.write_text(AS_THEY_ARE)
+    return Ground("crm5", mapping, target, COMPUTED_DAYS)
 
 
-def declared(folder: Path) -> list[pd.DataFrame]:
+def declared(ground: Ground) -> list[pd.DataFrame]:
     """The twelve signals of every day, from the declarations."""
-    dataset = read_dataset(DataSettings(dataset=folder / "contract.toml"))
+    dataset = read_dataset(DataSettings(dataset=ground.mapping, folder=ground.folder))
     engine = open_engine(EngineSettings(), dataset)
-    rows_on = prepare(engine, clean(read_tables(engine, dataset)), Asked(tuple(_twelve()), COMPUTED_DAYS))
-    return [rows_on(day).to_pandas() for day in COMPUTED_DAYS]
+    rows_on = prepare(engine, clean(read_tables(engine, dataset)), Asked(tuple(_twelve()), ground.days))
+    return [rows_on(day).to_pandas() for day in ground.days]
 
 
-def translated(folder: Path) -> str:
+def translated(ground: Ground) -> str:
     """The query that the declarations become, not run: a cost that grows neither with the data nor with the days."""
-    dataset = read_dataset(DataSettings(dataset=folder / "contract.toml"))
+    dataset = read_dataset(DataSettings(dataset=ground.mapping, folder=ground.folder))
     tables = clean(read_tables(open_engine(EngineSettings(), dataset), dataset))
-    return str(ibis.to_sql(compute(tables, tuple(_twelve()), COMPUTED_DAYS[0]), dialect="duckdb"))
+    return str(ibis.to_sql(compute(tables, tuple(_twelve()), ground.days[0]), dialect="duckdb"))
 
 
 def _twelve() -> Iterator[Signal]:
     return (one for one in catalogue() if one.name in TWELVE)
 
 
-def by_hand(folder: Path) -> list[pd.DataFrame]:
+def by_hand(ground: Ground) -> list[pd.DataFrame]:
     """The same from one SQL query a day, as one would write it for these tables and signals alone."""
     connection = duckdb.connect()
-    query = SQL.replace("from '", f"from '{folder}/")
-    return [connection.execute(query, {"as_of": day}).df() for day in COMPUTED_DAYS]
+    files = {table: [str(file) for file in ground.files(table)] for table in ("usage", "subscriptions")}
+    query = SQL.format(**files, known=KNOWN if ground.is_recorded else "")
+    return [connection.execute(query, {"as_of": day}).df() for day in ground.days]
 
 
-def by_pandas(folder: Path) -> list[pd.DataFrame]:
+def by_pandas(ground: Ground) -> list[pd.DataFrame]:
     """The same from pandas group-bys, the files read once."""
-    usage = pd.read_parquet(folder / "usage.parquet", columns=["account_id", "event", "occurred_at", "quantity"])
+    columns = ["account_id", "event", "occurred_at", "quantity", *(["recorded_at"] if ground.is_recorded else [])]
+    usage = pd.concat([pd.read_parquet(file, columns=columns) for file in ground.files("usage")])
     people = usage[(usage.event == "active_users") & (usage.quantity > 0)]
-    events, billed = usage[usage.event != "active_users"], pd.read_parquet(folder / "subscriptions.parquet")
-    return [_in_pandas(events, people, billed, day) for day in COMPUTED_DAYS]
+    events = usage[usage.event != "active_users"]
+    billed = pd.concat([pd.read_parquet(file) for file in ground.files("subscriptions")])
+    return [_in_pandas(_known(events, day), _known(people, day), billed, day) for day in ground.days]
+
+
+def _known(rows: pd.DataFrame, day: datetime) -> pd.DataFrame:
+    # The longest window is half a year: to look for it once makes each of the shorter ones cheaper.
+    rows = rows[(rows.occurred_at < day) & (rows.occurred_at >= day - timedelta(days=182))]
+    return rows[~(rows.recorded_at >= day)] if "recorded_at" in rows else rows
 
 
 def _in_pandas(events: pd.DataFrame, people: pd.DataFrame, billed: pd.DataFrame, day: datetime) -> pd.DataFrame:
@@ -153,25 +190,23 @@ def _in_pandas(events: pd.DataFrame, people: pd.DataFrame, billed: pd.DataFrame,
     rows = pd.DataFrame(index=pd.Index(running.account_id.unique(), name="account_id"))
     rows["mrr"] = running.groupby("account_id").mrr.sum()
     rows["tenure"] = _days(day - known.groupby("account_id").started_at.min())
-    recent = people[(people.occurred_at < day) & (people.occurred_at >= day - timedelta(days=28))]
+    recent = people[people.occurred_at >= day - timedelta(days=28)]
     rows["active_users_28d"] = recent.groupby("account_id").quantity.mean()
     rows["peak_active_users_28d"] = recent.groupby("account_id").quantity.max()
-    return _usage_in_pandas(rows, events[events.occurred_at < day], day).reset_index()
+    return _usage_in_pandas(rows, events, day).reset_index()
 
 
 def _usage_in_pandas(rows: pd.DataFrame, usage: pd.DataFrame, day: datetime) -> pd.DataFrame:
-    def last(days: int) -> Any:
-        return usage[usage.occurred_at >= day - timedelta(days=days)]
-
+    last = {days: usage[usage.occurred_at >= day - timedelta(days=days)] for days in (7, 28, 56, 91)}
     for days in (7, 28, 91):
-        rows[f"events_{days}d"] = last(days).groupby("account_id").quantity.sum()
-    month_before = last(56)[last(56).occurred_at < day - timedelta(days=28)].groupby("account_id").quantity.sum()
+        rows[f"events_{days}d"] = last[days].groupby("account_id").quantity.sum()
+    month_before = last[56][last[56].occurred_at < day - timedelta(days=28)].groupby("account_id").quantity.sum()
     rows["events_trend_28d"] = rows.events_28d.fillna(0) / month_before.replace(0, np.nan)
     for days in (28, 91):
-        days_used = last(days).occurred_at.dt.floor("D")
-        rows[f"active_days_{days}d"] = days_used.groupby(last(days).account_id).nunique()
-    rows["event_kinds_28d"] = last(28).groupby("account_id").event.nunique()
-    rows["days_since_event_182d"] = _days(day - last(182).groupby("account_id").occurred_at.max())
+        days_used = last[days].occurred_at.dt.floor("D")
+        rows[f"active_days_{days}d"] = days_used.groupby(last[days].account_id).nunique()
+    rows["event_kinds_28d"] = last[28].groupby("account_id").event.nunique()
+    rows["days_since_event_182d"] = _days(day - usage.groupby("account_id").occurred_at.max())
     counts = ["events_7d", "events_28d", "events_91d", "active_days_28d", "active_days_91d", "event_kinds_28d"]
     return rows.fillna(dict.fromkeys(counts, 0))
 
@@ -222,32 +257,34 @@ def through_asof(settings: Settings, state: State, snapshots: pd.DataFrame) -> p
     return connection.execute(ASOF.format(columns=columns, joins=joins)).df()
 
 
-def measure_computing(folder: Path, repeats: int) -> dict[str, Any]:
+def measure_computing(ground: Ground, repeats: int) -> dict[str, Any]:
     """The best seconds of each way, their ratios, and how many values were compared; AssertionError where they differ.
 
     The ways take turns, and ratios are of processor seconds: both keep other work on the machine out of the figures.
     """
     ways = {"declared": declared, "sql": by_hand, "pandas": by_pandas}
-    with tempfile.TemporaryDirectory() as tables:
-        write_tables(folder, Path(tables))
-        runs = [{way: _timed(work, Path(tables)) for way, work in ways.items()} for _ in range(repeats)]
-        translating = [_timed(translated, Path(tables))[0] for _ in range(repeats)]
+    runs = [{way: _timed(work, ground) for way, work in ways.items()} for _ in range(repeats)]
+    translating = [_timed(translated, ground)[0] for _ in range(repeats)]
     for way in ways:
         for mine, theirs in zip(runs[0]["declared"][1], runs[0][way][1], strict=True):
             _assert_same(mine.set_index("account_id"), theirs.set_index("account_id")[[*TWELVE]])
     best: dict[str, Any] = {
         way: {unit: min(run[way][0][unit] for run in runs) for unit in ("wall", "processor")} for way in ways
     }
-    to_sql = best["declared"]["processor"] / best["sql"]["processor"]
-    to_pandas = best["pandas"]["processor"] / best["declared"]["processor"]
+    ratios = {unit: _ratios({way: best[way][unit] for way in ways}) for unit in ("wall", "processor")}
     compared = sum(len(one) for one in runs[0]["declared"][1]) * len(TWELVE)
     best["of which translating"] = {unit: min(run[unit] for run in translating) for unit in ("wall", "processor")}
-    return {"seconds": best, "to_sql": to_sql, "pandas_to_ours": to_pandas, "values": compared}
+    return {"ground": ground.name, "days": len(ground.days), "seconds": best, "ratios": ratios, "values": compared}
 
 
-def _timed(work: Callable[[Path], Any], folder: Path) -> tuple[dict[str, float], Any]:
+def _ratios(seconds: dict[str, float]) -> dict[str, float]:
+    ours = seconds["declared"]
+    return {"to_sql": ours / seconds["sql"], "pandas_to_ours": seconds["pandas"] / ours}
+
+
+def _timed(work: Callable[[Ground], Any], ground: Ground) -> tuple[dict[str, float], Any]:
     wall, processor = time.perf_counter(), time.process_time()
-    found = work(folder)
+    found = work(ground)
     return {"wall": time.perf_counter() - wall, "processor": time.process_time() - processor}, found
 
 
@@ -317,19 +354,9 @@ def machine() -> dict[str, Any]:
 
 def show(measured: dict[str, Any]) -> None:
     """The measurement as tables for people."""
-    console, computing, joining = Console(), measured["computing"], measured["joining"]
-    table = Table(
-        "way",
-        "seconds",
-        "processor seconds",
-        title=f"{len(TWELVE)} signals of {len(COMPUTED_DAYS)} days",
-        title_justify="left",
-    )
-    for way, seconds in computing["seconds"].items():
-        table.add_row(way, f"{seconds['wall']:.2f}", f"{seconds['processor']:.2f}")
-    console.print(table)
-    console.print(f"{computing['values']:,} values, all equal. Ours takes {computing['to_sql']:.2f}x the SQL by hand")
-    console.print(f"and is {computing['pandas_to_ours']:.1f}x as fast as pandas.")
+    console, joining = Console(), measured["joining"]
+    for computing in measured["computing"]:
+        _show_computing(console, computing)
     title = f"{measured['snapshots']:,} snapshots x {joining['signals']} signals"
     table = Table("join", "seconds", "processor seconds", "peak MB", title=title, title_justify="left")
     for way, cost in joining["costs"].items():
@@ -342,16 +369,37 @@ def show(measured: dict[str, Any]) -> None:
     console.print(", ".join(f"{name} {fact}" for name, fact in measured["machine"].items()))
 
 
+def _show_computing(console: Console, computing: dict[str, Any]) -> None:
+    title = f"{computing['ground']}: {len(TWELVE)} signals of {computing['days']} days"
+    table = Table("way", "seconds", "processor seconds", title=title, title_justify="left")
+    for way, seconds in computing["seconds"].items():
+        table.add_row(way, f"{seconds['wall']:.2f}", f"{seconds['processor']:.2f}")
+    console.print(table)
+    console.print(f"{computing['values']:,} values, all equal.")
+    for unit, said in (("processor", "In processor seconds"), ("wall", "By the clock")):
+        ratios = computing["ratios"][unit]
+        console.print(
+            f"{said} ours takes {ratios['to_sql']:.2f}x the SQL by hand, pandas {ratios['pandas_to_ours']:.1f}x ours."
+        )
+
+
 def main() -> None:
     """Measure what the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--company", type=Path, nargs="+", default=[])
     parser.add_argument("--snapshots", type=int, default=100_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="print JSON for machines")
     asked = parser.parse_args()
     folder = asked.folder.resolve()
-    computing, joining = measure_computing(folder, asked.repeats), measure_joining(folder, asked.snapshots)
+    companies = [
+        Ground(one.name + " simulated accounts", COMPANY, one.resolve(), COMPANY_DAYS) for one in asked.company
+    ]
+    with tempfile.TemporaryDirectory() as tables:
+        grounds = [write_tables(folder, Path(tables)), *companies]
+        computing = [measure_computing(ground, asked.repeats) for ground in grounds]
+    joining = measure_joining(folder, asked.snapshots)
     measured = {"computing": computing, "joining": joining, "snapshots": asked.snapshots, "machine": machine()}
     sys.stdout.write(json.dumps(measured, indent=1) + "\n") if asked.json else show(measured)
 

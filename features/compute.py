@@ -139,7 +139,8 @@ def _cut(tables: Mapping[str, RawTable], name: str, reaches: Mapping[str, int | 
 
 def _days(tables: Mapping[str, RawTable], name: str, reaches: Mapping[str, int | None], as_of: datetime) -> ir.Table:
     """Usage by day as it was known: of the days that are kept, or made of the events."""
-    if BY_DAY.name in tables and OF_DAYS[name] in tables[BY_DAY.name].rows.columns:
+    limited = reaches[name] is not None
+    if limited and BY_DAY.name in tables and OF_DAYS[name] in tables[BY_DAY.name].rows.columns:
         kept = known(tables[BY_DAY.name].rows, BY_DAY, as_of, reaches[name])
         return aged(whole_days(kept) if "in_parts" in kept.columns else kept, BY_DAY, as_of)
     usage = known(tables["usage"].rows, CONTRACT["usage"], as_of, reaches[name])

@@ -14,9 +14,11 @@ import hashlib
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from configs.errors import ConfigError, DataError
@@ -81,11 +83,14 @@ class Dataset(BaseModel):
     def content_hash(self) -> str:
         """A hash of every byte of every source file and of the mapping."""
         digest = hashlib.sha256(self.mapping.read_bytes())
-        for name in sorted(self.files):
-            for file in self.files[name]:
-                with file.open("rb") as opened:
-                    digest.update(f"{name}/{file.name}".encode() + hashlib.file_digest(opened, "sha256").digest())
+        for (name, file), found in self.digests.items():
+            digest.update(f"{name}/{file.name}".encode() + found)
         return digest.hexdigest()[:16]
+
+    @cached_property
+    def digests(self) -> dict[tuple[str, Path], bytes]:
+        """A hash of every byte of each file, by its source."""
+        return {(name, file): _digest(file) for name in sorted(self.files) for file in self.files[name]}
 
 
 def read_mapped(settings: DataSettings) -> tuple[Mapped, Path]:
@@ -106,6 +111,32 @@ def read_dataset(settings: DataSettings) -> Dataset:
         raise ConfigError(f"{mapping}: '{unknown[0]}' is not a table.", f"The tables are {', '.join(CONTRACT)}.")
     files = {name: _find(folder, name, pattern) for name, pattern in mapped.sources.items()}
     return Dataset(mapping=mapping, mapped=mapped, files=files)
+
+
+def refuse_copies(dataset: Dataset) -> None:
+    """Raise DataError where a source has two files of the same bytes: their rows would count twice.
+
+    Files without rows are the same and do no harm.
+    """
+    seen: dict[tuple[str, bytes], Path] = {}
+    for (source, file), digest in dataset.digests.items():
+        first = seen.setdefault((source, digest), file)
+        if first != file and _has_rows(file):
+            raise DataError(
+                f"{file} is a copy of {first.name}: the source '{source}' would count its rows twice.",
+                "Take one of them away.",
+            )
+
+
+def _digest(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").digest()
+
+
+def _has_rows(file: Path) -> bool:
+    if file.suffix == ".parquet":
+        return pq.read_metadata(file).num_rows > 0
+    return file.suffix == ".gz" or len(file.read_bytes().splitlines()) > 1
 
 
 def _utc(instant: datetime | None) -> datetime | None:

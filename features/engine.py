@@ -115,11 +115,16 @@ def _at_any_in_duckdb(backend: Any, rows_at: RowsAt) -> Callable[[datetime], pa.
 
 
 def _keep_in_duckdb(backend: Any, source: RowsBetween, made: Mapping[str, MadeOf], edges: Sequence[datetime]) -> Kept:
-    kept = Kept(backend.raw_sql, _translated(source, 2), edges)
-    events = backend.sql(f"select * from {SOURCE}")
+    # What makes one table reads the events once anyway; where time is cut at edges, they are read once before.
+    kept = Kept(backend.raw_sql, edges, _translated(source, 2) if edges else None)
+    read = backend.sql(f"select * from {SOURCE}") if edges else None
 
     def between(make: MadeOf) -> RowsBetween:
-        return lambda since, until: make(happened_between(events, USAGE, since, until), since)
+        def rows(since: datetime, until: datetime) -> ir.Table:
+            events = source(since, until) if read is None else happened_between(read, USAGE, since, until)
+            return make(events, since)
+
+        return rows
 
     kept.make({name: _translated(between(make), 2) for name, make in made.items()})
     return kept

@@ -30,14 +30,16 @@ class _Span:
 class Kept:
     """A view `kept_NAME` for each query, of the rows it gives for stretches of time, as far as they were asked for.
 
-    The queries read `SOURCE`, which holds what `source` gives for the time at hand. No stretch reaches over an edge.
+    Where there is a `source`, the queries read `SOURCE`, which holds what it gives for the time at hand. No stretch
+    reaches over an edge.
     """
 
-    def __init__(self, run: Callable[[str], Any], source: Query, edges: Sequence[datetime]) -> None:
-        self._run, self._source, self._edges = run, source, edges
+    def __init__(self, run: Callable[[str], Any], edges: Sequence[datetime] = (), source: Query | None = None) -> None:
+        self._run, self._edges, self._source = run, edges, source
         self._queries: Mapping[str, Query] = {}
         self._spans: list[_Span] = []
-        run(f"create or replace temp table {SOURCE} as {source(datetime.min, datetime.min)} with no data")
+        if source:
+            run(f"create or replace temp table {SOURCE} as {source(datetime.min, datetime.min)} with no data")
 
     def make(self, queries: Mapping[str, Query]) -> None:
         """Say what is made of the source."""
@@ -59,13 +61,15 @@ class Kept:
         self._show()
 
     def _add(self, since: datetime, until: datetime) -> None:
-        self._run(f"create or replace temp table {SOURCE} as {self._source(since, until)}")
+        if self._source:
+            self._run(f"create or replace temp table {SOURCE} as {self._source(since, until)}")
         span = self._span(since, until)
         edges = [since, *(edge for edge in self._edges if since < edge < until), until]
         for name, query in self._queries.items():
             for stretch in pairwise(edges):
                 self._run(f"insert into {span.table(name)} {query(*stretch)}")
-        self._run(f"truncate {SOURCE}")
+        if self._source:
+            self._run(f"truncate {SOURCE}")
 
     def _span(self, since: datetime, until: datetime) -> _Span:
         """The one that these rows go to: the last where they fit in, a new one otherwise."""

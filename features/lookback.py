@@ -35,14 +35,15 @@ def keep_usage(
     made = dict(_made(tables["usage"], limits, days)) if "usage" in tables else {}
     if not made or engine.keep is None:
         return {}, lambda _: None
-    kept = engine.keep(lambda since, until: _told(tables["usage"], since, until), made, _edges(limits, days))
+    edges = _edges({name: limits[name] for name in made if name in OF_STRETCHES}, days)
+    kept = engine.keep(lambda since, until: _told(tables["usage"], since, until), made, edges)
     rows = {
         name: RawTable(
             BY_STRETCH if name in OF_STRETCHES else BY_DAY, engine.select(f"select * from kept_{name}"), frozenset()
         )
         for name in made
     }
-    back = timedelta(days=max(limits[name] for name in limits if name in {*OF_DAYS, *OF_STRETCHES}))
+    back = timedelta(days=max(limits[name] for name in {*OF_DAYS, *made} if name in limits))
     return rows, lambda as_of: kept.hold(as_of - back, as_of)
 
 
@@ -75,7 +76,7 @@ def _told(usage: RawTable, since: datetime, until: datetime) -> ir.Table:
 
 def _edges(limits: Mapping[str, int], days: Sequence[datetime]) -> list[datetime]:
     """Where the windows over stretches begin and end, seen from any of the days."""
-    back = {0, LATELY, *(limits[name] for name in OF_STRETCHES if name in limits)}
+    back = {0, LATELY, *limits.values()} if limits else set()
     return sorted({day - timedelta(days=some) for day in days for some in back})
 
 

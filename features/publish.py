@@ -15,7 +15,7 @@ from configs.state import State, alone, read_json, write_json
 from features.account_facts import account_facts
 from features.catalogue import catalogue, signal_set
 from features.compute import Asked, carried, prepare
-from features.dataset import Dataset, read_dataset
+from features.dataset import Dataset, read_dataset, refuse_copies
 from features.engine import Engine, open_engine
 from features.facts import write_facts
 from features.history import (
@@ -99,6 +99,7 @@ def open_dataset(settings: Settings, state: State) -> Opened:
     Checks already passed on the very same bytes are not run again. Raises DataError for the first rule that rows break.
     """
     dataset = read_dataset(settings.data)
+    refuse_copies(dataset)
     engine = open_engine(settings.engine, dataset)
     raw = read_tables(engine, dataset)
     _refuse_unknown_risk_set(dataset, settings.label.active_within)

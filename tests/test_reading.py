@@ -49,6 +49,27 @@ def test_it_refuses_an_empty_folder(company, tmp_path):
     assert "has no file 'accounts.parquet' for the source 'accounts'" in _refusal(config)
 
 
+@pytest.fixture
+def many_files(company, tmp_path):
+    """A company whose subscriptions are read from every file that begins with their name."""
+    config = company(**GOOD)
+    mapping = tmp_path / "acme-data.toml"
+    mapping.write_text(mapping.read_text().replace("subscriptions.parquet", "subscriptions*.parquet"))
+    return config
+
+
+def test_it_refuses_a_file_that_is_there_twice(many_files, tmp_path):
+    (tmp_path / "data/subscriptions-copy.parquet").write_bytes((tmp_path / "data/subscriptions.parquet").read_bytes())
+    assert "is a copy of subscriptions-copy.parquet: the source 'subscriptions'" in _refusal(many_files)
+
+
+def test_files_without_rows_may_be_the_same(many_files, tmp_path):
+    empty = pq.read_table(tmp_path / "data/subscriptions.parquet").slice(0, 0)
+    for name in ("subscriptions-1", "subscriptions-2"):
+        pq.write_table(empty, tmp_path / f"data/{name}.parquet")
+    assert _ids(_open(many_files), "subscriptions") == ["a", "b"]
+
+
 def test_it_refuses_a_missing_column(company):
     rows = [{k: v for k, v in row.items() if k != "mrr"} for row in GOOD["subscriptions"]]
     assert "subscriptions: the column 'mrr' is missing" in _refusal(company(**{**GOOD, "subscriptions": rows}))
