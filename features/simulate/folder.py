@@ -23,6 +23,7 @@ from features.simulate.company import Company, as_json
 
 FINISHED = "company.json"
 UNFINISHED = "company.unfinished.json"
+GROUP_ROWS = 65_536  # few weeks of usage: who asks for some days is spared the others
 
 
 def simulate(
@@ -98,7 +99,7 @@ def _write_table(path: Path, table: pa.Table) -> None:
     """A part appears whole or not at all; readers see plain text columns, not the dictionaries they were made from."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
-    pq.write_table(table, unfinished, compression="zstd", store_schema=False)
+    pq.write_table(table, unfinished, compression="zstd", store_schema=False, row_group_size=GROUP_ROWS)
     unfinished.replace(path)
 
 

@@ -56,6 +56,9 @@ def usage(life: Life, terms: Terms, *, generator: np.random.Generator) -> Column
     counts = generator.poisson(_rates(life, cells, generator=generator) * people)
     cell, event = np.nonzero(np.vstack([counts, people]).T)
     late = generator.random(len(cell)) < LATE_SHARE
+    delay = NIGHTLY + np.where(late, generator.integers(1, 6, len(cell)), 0)
+    order = np.argsort(cells.day[cell], kind="stable")  # as a log of events is written
+    cell, event, delay = cell[order], event[order], delay[order]
     at = cells.day[cell].astype(np.float64)
     return {
         "account_id": Text(cells.account[cell], account_ids(life.setting.population)),
@@ -63,7 +66,7 @@ def usage(life: Life, terms: Terms, *, generator: np.random.Generator) -> Column
         "event": Text(event, np.array([*(event.name for event in EVENTS), "active_users"])),
         "occurred_at": at,
         "quantity": np.vstack([counts, people])[event, cell],
-        "recorded_at": at + NIGHTLY + np.where(late, generator.integers(1, 6, len(cell)), 0),
+        "recorded_at": at + delay,
     }
 
 
