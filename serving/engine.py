@@ -220,7 +220,9 @@ class Engine:
 
     def _scored(self, found: Signals, scores: Scores, asked_at: datetime, most_drivers: int | None) -> list[Written]:
         ids, cut = found.account_ids, bands(scores.risks, cuts_of(scores.model, self.settings.bands))
-        oldest = [np.datetime64(asked_at - timedelta(days=self._limit(one))) for one in scores.families]
+        oldest = [
+            np.datetime64(asked_at - timedelta(days=self.settings.serving.fresh_days(one))) for one in scores.families
+        ]
         ages = np.column_stack([found.stamps.get(one, found.as_of) for one in scores.families])
         stale, gaps = _named(ages < np.array(oldest), scores.families), _named(scores.missing, scores.families)
         as_of = np.datetime_as_string(found.as_of, unit="s").tolist()
@@ -244,11 +246,6 @@ class Engine:
             )
             for row in range(len(ids))
         ]
-
-    def _limit(self, family: str) -> int:
-        """From how many days on the signals of a family are stale."""
-        serving = self.settings.serving
-        return serving.stale_after.get(family, serving.stale_after_days)
 
 
 def _named(holds: np.ndarray, families: tuple[str, ...]) -> list[list[str]]:
