@@ -200,10 +200,11 @@ class StabilitySettings(Section):
     """How it is measured whether the family that raises a risk most stays the same when the model is made again.
 
     The model is made again `refits` times on resampled accounts. A main reason is said only where the first family
-    leads the second by so much that it stays in a share of `stays`.
+    leads the second by so much that it stays in a share of `stays`. A refit learns from `most_snapshots` at most.
     """
 
     refits: Annotated[int, Field(ge=2)] = 5
+    most_snapshots: Annotated[int, Field(ge=1_000)] = 50_000
     stays: Annotated[float, Field(gt=0.5, lt=1)] = 0.9
 
 

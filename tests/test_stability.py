@@ -17,7 +17,7 @@ from tests.test_fit import RECIPE, snapshots
 from training.fit import fit
 from training.model import ChurnModel
 from training.reasons import by_family, leading, members_of
-from training.stability import Stability, measure_stability
+from training.stability import Stability, measure_stability, of_some_accounts
 
 SETTINGS = Settings(
     name="acme",
@@ -84,3 +84,12 @@ def test_a_main_reason_is_said_only_where_it_is_clear(model, found, compiled):
 
 def test_a_model_whose_stability_was_never_measured_says_no_main_reason(model, compiled):
     assert set(scored(model, snapshots(0.3, seed=3), compiled).main_reasons) == {None}
+
+
+def test_refits_of_a_large_company_learn_from_whole_accounts():
+    rows = pd.DataFrame({"account_id": np.repeat([f"{n}" for n in range(1_000)], 3)})
+    some = of_some_accounts(rows, 1_000)
+    assert len(some) == 999
+    assert set(some.groupby("account_id").size()) == {3}
+    assert some.equals(of_some_accounts(rows, 1_000))
+    assert of_some_accounts(rows, 3_000) is rows
