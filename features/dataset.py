@@ -18,7 +18,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from configs.errors import ConfigError, DataError
@@ -135,6 +134,8 @@ def _digest(file: Path) -> bytes:
 
 def _has_rows(file: Path) -> bool:
     if file.suffix == ".parquet":
+        import pyarrow.parquet as pq  # a worker of the service reads data sets, but no file of them
+
         return pq.read_metadata(file).num_rows > 0
     return file.suffix == ".gz" or len(file.read_bytes().splitlines()) > 1
 
