@@ -12,7 +12,6 @@ import json
 import multiprocessing
 import os
 import platform
-import sys
 import tempfile
 import time
 import tomllib
@@ -352,9 +351,9 @@ def machine() -> dict[str, Any]:
     return {"system": platform.platform(), **facts, "python": platform.python_version(), **packages}
 
 
-def show(measured: dict[str, Any]) -> None:
+def show(measured: dict[str, Any], console: Console) -> None:
     """The measurement as tables for people."""
-    console, joining = Console(), measured["joining"]
+    joining = measured["joining"]
     for computing in measured["computing"]:
         _show_computing(console, computing)
     title = f"{measured['snapshots']:,} snapshots x {joining['signals']} signals"
@@ -392,6 +391,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="print JSON for machines")
     asked = parser.parse_args()
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # DuckDB draws its progress on standard output
     folder = asked.folder.resolve()
     companies = [
         Ground(one.name + " simulated accounts", COMPANY, one.resolve(), COMPANY_DAYS) for one in asked.company
@@ -402,7 +403,7 @@ def main() -> None:
         computing = [measure_computing(ground, asked.repeats) for ground in both]
     joining = measure_joining(folder, asked.snapshots)
     measured = {"computing": computing, "joining": joining, "snapshots": asked.snapshots, "machine": machine()}
-    sys.stdout.write(json.dumps(measured, indent=1) + "\n") if asked.json else show(measured)
+    answers.write(json.dumps(measured, indent=1) + "\n") if asked.json else show(measured, Console(file=answers))
 
 
 if __name__ == "__main__":
