@@ -31,7 +31,8 @@ def serve(oarlock: Oarlock, host: str | None, port: int | None) -> None:
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Oarlock", *where]
     os.environ["OARLOCK_CONFIG"] = str(oarlock.config.resolve())
     # BentoML heeds no --api-workers for a service of this kind.
-    os.environ["BENTOML_CONFIG_OPTIONS"] = f"services.oarlock.workers={serving.workers}"
+    options = os.environ.get("BENTOML_CONFIG_OPTIONS", "")
+    os.environ["BENTOML_CONFIG_OPTIONS"] = f"{options} services.oarlock.workers={serving.workers}".strip()
     os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     oarlock.console.print(f"POST http://{host or serving.host}:{port or serving.port}/v1/score")
     # The process below keeps this one's number; the follower ends with it.

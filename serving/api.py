@@ -12,7 +12,6 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from sqlalchemy.exc import DBAPIError
-from starlette._utils import get_route_path
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -71,7 +70,8 @@ def create_app(desk: Callable[[], Desk]) -> FastAPI:
 
 
 def _is_short(scope: Scope) -> bool:
-    return scope["method"] == "POST" and not scope["query_string"] and get_route_path(scope) == SHORT
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    return scope["method"] == "POST" and not scope["query_string"] and path == SHORT
 
 
 def _problems() -> dict[Any, Any]:

@@ -41,16 +41,17 @@ def past_page(ledger: Ledger, day: date, asked: AccountsQuery) -> PastPage:
             raise NotReady(f"No risk had been given by {day}.", "GET /v1/accounts without as_of lists them now.")
         last = sql.select(sql.func.max(RISKS.c.id)).where(served, RISKS.c.as_of == as_of).group_by(RISKS.c.account_id)
         fits: list[sql.ColumnElement[bool]] = [RISKS.c.id.in_(last)]
-        version = connection.execute(sql.select(RISKS.c.version).where(*fits).order_by(RISKS.c.id.desc())).scalar()
+        newest = sql.select(RISKS.c.version).where(*fits).order_by(RISKS.c.id.desc()).limit(1)
+        version = connection.execute(newest).scalar_one()
         if asked.band is not None:
             fits.append(RISKS.c.band == asked.band)
-        total = connection.execute(sql.select(sql.func.count()).select_from(RISKS).where(*fits)).scalar()
+        total = connection.execute(sql.select(sql.func.count()).select_from(RISKS).where(*fits)).scalar_one()
         rest = [*fits, _after(asked, key)] if asked.cursor else fits
         chosen = sql.select(RISKS, key.label("key")).where(*rest).order_by(key.desc(), RISKS.c.id)
         rows = list(connection.execute(chosen.limit(asked.limit + 1)).mappings())
     shown = rows[: asked.limit]
     cursor = cursor_of(shown[-1]["key"], shown[-1]["id"], asked.sort) if len(rows) > len(shown) else None
-    return PastPage(as_of, version or 0, [given_of(one) for one in shown], total or 0, cursor)
+    return PastPage(as_of, version, [given_of(one) for one in shown], total, cursor)
 
 
 def _key(asked: AccountsQuery) -> Any:

@@ -5,7 +5,6 @@ OTEL_TRACES_SAMPLER_ARG         the share of requests that are traced, 1 where l
 """
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import Any
 
 from configs.errors import ConfigError
@@ -20,10 +19,11 @@ def tracing(environment: Mapping[str, str]) -> dict[str, Any]:
     endpoint = environment.get(ENDPOINT)
     if not endpoint:
         return NO_SPANS
-    if find_spec("opentelemetry.exporter") is None:
-        raise ConfigError(
-            f"{ENDPOINT} is set, but nothing is installed that sends spans.", "pip install oarlock[tracing]"
-        )
+    try:
+        import opentelemetry.exporter.otlp.proto.http  # noqa: F401 - BentoML imports it only once it serves
+    except ModuleNotFoundError:
+        hint = "pip install oarlock[tracing]"
+        raise ConfigError(f"{ENDPOINT} is set, but nothing is installed that sends spans.", hint) from None
     otlp = {"protocol": "http", "endpoint": f"{endpoint.rstrip('/')}/v1/traces"}
     return {"exporter_type": "otlp", "sample_rate": _share(environment.get(SHARE, "1")), "otlp": otlp}
 

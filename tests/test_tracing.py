@@ -1,5 +1,7 @@
 """Tracing: spans go to the collector that OpenTelemetry's standard variables name, and nowhere else."""
 
+import sys
+
 import pytest
 
 from configs.errors import ConfigError
@@ -16,6 +18,12 @@ def test_a_collector_gets_the_share_of_requests_that_is_asked_for():
     told = tracing({**COLLECTOR, "OTEL_TRACES_SAMPLER_ARG": "0.1"})
     assert (told["sample_rate"], tracing(COLLECTOR)["sample_rate"]) == (0.1, 1.0)
     assert told["otlp"]["endpoint"] == "http://localhost:4318/v1/traces"
+
+
+def test_without_what_sends_spans_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)
+    with pytest.raises(ConfigError, match=r"nothing is installed that sends spans.*oarlock\[tracing\]"):
+        tracing(COLLECTOR)
 
 
 @pytest.mark.parametrize("share", ["", "all", "1.5", "-0.1", "nan"])
