@@ -67,13 +67,14 @@ def differences(scores: Scores, model: ChurnModel) -> dict[str, float]:
         )
         for i, days in enumerate(horizons)
     }
-    explained = shap.TreeExplainer(model.booster)(scores.matrix)
+    explained = np.asarray(shap.TreeExplainer(model.booster)(scores.matrix).values)
+    explained += 0 if model.line is None else model.line.shares(scores.matrix)
     margins = model.margins(scores.matrix)
     return {
         **added,
         f"the {NAMED} drivers named and the rest add up": _unexplained(scores),
-        "shares of the margin are those of shap": float(np.abs(np.asarray(explained.values) - scores.shares).max()),
-        "base margin and shares add up to LightGBM's margin": float(
+        "shares of the margin are those of shap": float(np.abs(explained - scores.shares).max()),
+        "base margin and shares add up to the margin": float(
             np.abs(model.base_margin + scores.shares.sum(axis=1) - margins).max()
         ),
         "horizons cross by": float(np.clip(-np.diff(scores.risks_within, axis=1), 0, None).max(initial=0.0)),

@@ -134,6 +134,8 @@ class TrainingSettings(Section):
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.03
     # Small enough to set apart the few who gave notice.
     smallest_leaf: Annotated[int, Field(ge=1)] = 20
+    # How far the line beside the trees is expected to move the log-odds of accounts; 0 is no line.
+    line_spread: Annotated[float, Field(ge=0)] = 1.0
     signal_share: Annotated[float, Field(gt=0, le=1)] = 0.4
     row_share: Annotated[float, Field(gt=0, le=1)] = 0.7
     ridge: Annotated[float, Field(ge=0)] = 1.0

@@ -17,11 +17,12 @@ from configs.errors import PromotionRefused
 from serving.kernel import Kernel
 from serving.trees import IN_SET, LEAF, NotExact, Trees, read_trees
 from training.calibration import Calibrator
+from training.line import Line, line_of
 from training.model import BOOSTER_FILE, ChurnModel, Input, segments
 from training.reasons import members_of
 
 ARRAYS_FILE, DOCUMENT_FILE = "arrays.npz", "bundle.json"
-FORMAT = 3  # raised whenever the document or the arrays change: a version's bundle is then made anew
+FORMAT = 4  # raised whenever the document or the arrays change: a version's bundle is then made anew
 EXACT = 1e-9
 SAMPLE_ROWS, SMOKE_ROWS = 400, 8
 
@@ -44,6 +45,7 @@ class Bundle:
     left_out: Mapping[str, str]
     clear_lead: float | None
     bands: Mapping[str, float]
+    line: Line | None
     smoke_matrix: np.ndarray
     smoke_risks: np.ndarray
     kernel: Kernel
@@ -77,7 +79,11 @@ class Bundle:
         return self.calibrator.column(self.horizon_days)
 
     def contributions(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
-        """Each signal's exact share of the margin (TreeSHAP), shape (rows, signals); margin = base_margin + row sum."""
+        """Each signal's exact share of the margin, shape (rows, signals); margin = base_margin + row sum."""
+        shares = self._of_trees(matrix, threads)
+        return shares if self.line is None else shares + self.line.shares(matrix)
+
+    def _of_trees(self, matrix: np.ndarray, threads: int) -> np.ndarray:
         if self.trees is not None:
             return self.kernel.shares(self.trees, matrix, threads)
         if len(matrix) == 0:  # LightGBM divides by the number of rows
@@ -128,6 +134,7 @@ def make_bundle(model: ChurnModel, kernel: Kernel) -> Bundle:
         left_out=model.left_out,
         clear_lead=model.clear_lead,
         bands=model.bands,
+        line=model.line,
         smoke_matrix=matrix[:SMOKE_ROWS],
         smoke_risks=model.risks_within(matrix[:SMOKE_ROWS]),
         kernel=kernel,
@@ -148,6 +155,7 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
         "arrays": _hash(folder / ARRAYS_FILE),
         "inputs": [asdict(one) for one in bundle.inputs],
         "calibrator": asdict(bundle.calibrator),
+        "line": asdict(bundle.line) if bundle.line else None,
         **{name: getattr(bundle, name) for name in names},
     }
     if bundle.booster_text:
@@ -188,6 +196,7 @@ def _read(folder: Path, kernel: Kernel) -> Bundle:
         booster_text="" if trees else (folder / BOOSTER_FILE).read_text("utf-8"),
         inputs=tuple(Input(**{**one, "categories": tuple(one["categories"])}) for one in document.pop("inputs")),
         calibrator=Calibrator(**rows, offsets=calibrator["offsets"]),
+        line=line_of(document.pop("line")),
         smoke_matrix=found["smoke_matrix"],
         smoke_risks=found["smoke_risks"],
         kernel=kernel,

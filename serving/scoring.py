@@ -18,7 +18,7 @@ BANDS = ("low", "watch", "high", "critical")
 class Scores:
     """The risks of some snapshots within every horizon, and what they are made of.
 
-    `shares` are TreeSHAP's shares of the margin, shape (rows, inputs). `risks_within`, `bases_within` and
+    `shares` are exact Shapley shares of the margin, shape (rows, inputs). `risks_within`, `bases_within` and
     `points_per_share` have the shape (rows, horizons). What names no horizon is that of the main one.
     """
 
@@ -85,7 +85,7 @@ class Scores:
 def score(model: Bundle, values: Values, threads: int = 1) -> Scores:
     """The risks of these accounts with what they are made of, from one pass over the trees.
 
-    A point is phi * (g(m) - g(b0)) / (m - b0): TreeSHAP's share of the margin m, carried through the calibrator g of a
+    A point is phi * (g(m) - g(b0)) / (m - b0): the exact share of the margin m, carried through the calibrator g of a
     horizon so that sign and order stay and the sum is risk - base. Raises KeyError where `values` lacks a signal of the
     model.
     """

@@ -18,7 +18,7 @@ from training.provenance import Provenance
 from training.rolling import fit_on, origin_splits
 
 __all__ = ["rows"]
-POOR = TrainingSettings(trees=1, learning_rate=0.01, smallest_leaf=20, calibration_snapshots=2)
+POOR = TrainingSettings(trees=1, learning_rate=0.01, line_spread=0, smallest_leaf=20, calibration_snapshots=2)
 
 
 @pytest.fixture(scope="module")

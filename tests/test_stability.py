@@ -17,7 +17,8 @@ from tests.test_fit import RECIPE, snapshots
 from training.fit import fit
 from training.model import ChurnModel
 from training.reasons import by_family, leading, members_of
-from training.stability import Stability, measure_stability, of_some_accounts
+from training.resampling import of_some_accounts
+from training.stability import Stability, measure_stability
 
 SETTINGS = Settings(
     name="acme",

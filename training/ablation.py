@@ -1,6 +1,6 @@
 """Ablation: what a model loses without a family of signals, and what usage alone would give.
 
-Each is fitted like the calibrator's trees (on the early days, calibrated on the days after) but in larger steps, and
+Each is fitted like what the calibrator sees (on the early days, calibrated on the days after) but in larger steps, and
 judged on the newest test days, beside one with every signal that is fitted the same way. A family that others can stand
 in for costs little when it is gone; that does not make it useless.
 """
@@ -17,10 +17,10 @@ from features.dictionary import tables_of
 from features.signals.declaration import Signal
 from training.duel import Bout, Compared, compare
 from training.hazards import logistic_curve
+from training.learning import learn_until_truest
 from training.model import ChurnModel, Input, encode
 from training.panel import CHURNED, Panel
 from training.rolling import Origin, cases, on
-from training.trees import grow_until_truest, margins_of
 
 FIGURES = ("log_loss", "auc")
 # A third of the trees, which is a third of the time; what is compared is fitted alike.
@@ -46,8 +46,8 @@ def ablations(model: ChurnModel, panel: Panel, newest: Origin, settings: Setting
     hasty = _hasty(settings.training)
 
     def risks(chosen: tuple[Input, ...]) -> np.ndarray:
-        booster, trees = grow_until_truest(early, chosen, hasty, later)
-        seen, asked = (margins_of(booster, encode(rows, chosen), trees) for rows in (later, newest.test))
+        learned = learn_until_truest(early, chosen, hasty, later)
+        seen, asked = (learned.margins(encode(rows, chosen)) for rows in (later, newest.test))
         slope, intercept = logistic_curve(seen, later[CHURNED].to_numpy())
         return expit(slope * asked + intercept)
 

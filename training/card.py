@@ -45,6 +45,7 @@ def model_card(evaluation: dict[str, Any]) -> str:
         "",
         *(f"- {name}: `{value}`" for name, value in sorted(evaluation["identity"].items())),
         f"- signals: {evaluation['signals']}",
+        f"- trees: {evaluation['trees']}, {'with a' if evaluation['line'] else 'without a'} line beside them",
         *(f"- days for {group}: {days[0]} to {days[-1]} ({len(days)})" for group, days in evaluation["split"].items()),
         *(f"- snapshots {why}: {count}" for why, count in evaluation["dropped"].items()),
         "",

@@ -202,7 +202,7 @@ def _contender(registry: Registry, version: Version) -> Contender:
 def _same_trees(challenger: Contender, champion: Contender) -> bool:
     """Whether one was released from the trees of the other, so that no recipe tells them apart."""
     released = any(one.provenance and one.provenance.parent for one in (challenger, champion))
-    return bool(released) and challenger.model.booster_text == champion.model.booster_text
+    return bool(released) and challenger.model.is_alike(champion.model)
 
 
 def _calibrated_on(one: Contender) -> tuple[str, ...]:

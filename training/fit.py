@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import lightgbm
-import numpy as np
 import pandas as pd
 
 from configs.errors import NothingToLearn
@@ -16,9 +14,9 @@ from configs.settings import TrainingSettings
 from features.signals.declaration import Signal
 from training.hazards import SegmentRule, fit_calibrator
 from training.horizons import Asked, Seen, spans_between
+from training.learning import Learned, learn_alike, learn_until_truest
 from training.model import EVERYONE, ChurnModel, Input, encode, segments
 from training.panel import CHURNED
-from training.trees import grow, grow_until_truest, margins_of
 
 COPIED = ("name", "family", "label", "sentence", "unit", "kind", "actionable", "direction")
 TOO_SHORT = "the history is too short for answers that take so long"
@@ -65,17 +63,17 @@ def fit(
         _refuse_one_sided(rows, recipe.training)
     inputs = inputs_of(recipe.signals, known)
     asked = Asked(recipe.label["horizon_days"], recipe.horizons, recipe.training.fewest_churned)
-    earlier, trees = grow_until_truest(early, inputs, recipe.training, calibration)
-    booster = grow(known, inputs, recipe.training, trees)
-    main = _see(earlier, booster, calibration, inputs)
-    further, too_early = _see_further(longer, inputs, recipe, booster)
+    earlier = learn_until_truest(early, inputs, recipe.training, calibration)
+    served = learn_alike(known, inputs, recipe.training, trees=earlier.trees, with_line=earlier.line is not None)
+    main = _see(earlier, served, calibration, inputs)
+    further, too_early = _see_further(longer, inputs, recipe, served)
     spans, left_out = spans_between(dict.fromkeys(_up_to(asked), main) | further, asked)
-    expected = np.asarray(booster.predict(encode(known.head(1), inputs), pred_contrib=True))[0, -1]
     return ChurnModel(
-        booster_text=booster.model_to_string(num_iteration=-1),
+        booster_text=served.booster.model_to_string(num_iteration=-1),
+        line=served.line,
         inputs=inputs,
         calibrator=fit_calibrator(spans, _segment_rule(recipe.training), recipe.training.drift_spread),
-        base_margin=float(expected),
+        base_margin=served.shares(encode(known.head(1), inputs))[1],
         typical=_typical(calibration, inputs),
         label=recipe.label,
         identity=recipe.identity,
@@ -88,15 +86,14 @@ def inputs_of(signals: Sequence[Signal], rows: pd.DataFrame) -> tuple[Input, ...
     return tuple(_input(one, rows) for one in signals)
 
 
-def _see(earlier: lightgbm.Booster, served: lightgbm.Booster, later: pd.DataFrame, inputs: tuple[Input, ...]) -> Seen:
-    """Later snapshots with the margins of the trees that are served, and of as many that were grown before them."""
-    matrix, trees = encode(later, inputs), served.num_trees()
-    before, now = (margins_of(booster, matrix, trees) for booster in (earlier, served))
-    return Seen(later, before, now, segments(matrix, inputs))
+def _see(earlier: Learned, served: Learned, later: pd.DataFrame, inputs: tuple[Input, ...]) -> Seen:
+    """Later snapshots with the margins of what is served, and of the same that was learned before them."""
+    matrix = encode(later, inputs)
+    return Seen(later, earlier.margins(matrix), served.margins(matrix), segments(matrix, inputs))
 
 
 def _see_further(
-    longer: Sequence[LongerRows], inputs: tuple[Input, ...], recipe: Recipe, served: lightgbm.Booster
+    longer: Sequence[LongerRows], inputs: tuple[Input, ...], recipe: Recipe, served: Learned
 ) -> tuple[dict[int, Seen], dict[int, str]]:
     """What horizons beyond the main one are learned from, and why they cannot be where the history does not suffice."""
     beyond = [days for days in recipe.horizons if days > recipe.label["horizon_days"]]
@@ -108,7 +105,8 @@ def _see_further(
         except NothingToLearn as problem:
             left_out[days] = problem.message
         else:
-            earlier = grow(there[days].early, inputs, recipe.training, served.num_trees())
+            early, has_line = there[days].early, served.line is not None
+            earlier = learn_alike(early, inputs, recipe.training, trees=served.trees, with_line=has_line)
             found[days] = _see(earlier, served, there[days].calibration, inputs)
     return found, left_out
 

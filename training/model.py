@@ -1,4 +1,4 @@
-"""The model: one booster, one monotone calibrator on its margin, and all that is needed to read its inputs.
+"""The model: a booster with the line beside it, one monotone calibrator on their margin, and how to read its inputs.
 
 It is data, never a pickled object: the booster's text and one JSON document.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from training.calibration import Calibrator
+from training.line import Line, line_of
 
 if TYPE_CHECKING:
     import lightgbm
@@ -43,7 +44,7 @@ class Input:
 
 @dataclass(frozen=True)
 class ChurnModel:
-    """A booster with its calibrator.
+    """A booster, the line beside it where later days asked for one, and their calibrator.
 
     `typical` gives, per segment (and `*` for everyone), the median or most frequent value of each signal. `identity`
     holds the hashes that say what it was made from, `label` what it answers within its main horizon. `left_out` says
@@ -62,12 +63,17 @@ class ChurnModel:
     left_out: Mapping[str, str] = field(default_factory=dict)
     clear_lead: float | None = None
     bands: Mapping[str, float] = field(default_factory=dict)
+    line: Line | None = None
 
     @cached_property
     def booster(self) -> "lightgbm.Booster":
         import lightgbm
 
         return lightgbm.Booster(model_str=self.booster_text)
+
+    def is_alike(self, other: "ChurnModel") -> bool:
+        """Whether both give every row the same margin, to the byte."""
+        return self.booster_text == other.booster_text and self.line == other.line
 
     @property
     def names(self) -> list[str]:
@@ -92,17 +98,20 @@ class ChurnModel:
         return float(self.calibrator.risks(np.array([self.base_margin]))[0, self.main])
 
     def contributions(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
-        """Each signal's exact share of the margin (TreeSHAP), shape (rows, signals); margin = base_margin + row sum.
+        """Each signal's exact share of the margin, shape (rows, signals); margin = base_margin + row sum.
 
+        It is TreeSHAP's share of the booster's margin, and the signal's term of the line.
         LightGBM ignores column names: `matrix` comes from `encode`, which orders the columns itself.
         """
         if len(matrix) == 0:  # LightGBM divides by the number of rows
             return np.empty(matrix.shape)
-        return np.asarray(self.booster.predict(matrix, pred_contrib=True, num_threads=threads))[:, :-1]
+        shares = np.asarray(self.booster.predict(matrix, pred_contrib=True, num_threads=threads))[:, :-1]
+        return shares if self.line is None else shares + self.line.shares(matrix)
 
     def margins(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
-        """The booster's raw score of each row, in log-odds before calibration."""
-        return np.asarray(self.booster.predict(matrix, raw_score=True, num_threads=threads))
+        """What booster and line make of each row, in log-odds before calibration."""
+        margins = np.asarray(self.booster.predict(matrix, raw_score=True, num_threads=threads))
+        return margins if self.line is None else margins + self.line.margins(matrix)
 
     def risks(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
         """The calibrated probability of churn within the main horizon of each row."""
@@ -148,9 +157,9 @@ def load_model(folder: Path) -> ChurnModel:
     """The model that `save_model` wrote."""
     document = json.loads((folder / DOCUMENT_FILE).read_text("utf-8"))
     inputs = tuple(Input(**{**one, "categories": tuple(one["categories"])}) for one in document.pop("inputs"))
-    calibrator = _calibrator(document.pop("calibrator"))
+    calibrator, line = _calibrator(document.pop("calibrator")), line_of(document.pop("line", None))
     text = (folder / BOOSTER_FILE).read_text("utf-8")
-    return ChurnModel(booster_text=text, inputs=inputs, calibrator=calibrator, **document)
+    return ChurnModel(booster_text=text, inputs=inputs, calibrator=calibrator, line=line, **document)
 
 
 def _calibrator(document: dict[str, Any]) -> Calibrator:

@@ -7,10 +7,12 @@ cluster bootstrap).
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 
 CONFIDENCE = 0.95
 MOST_CELLS = 4_000_000
 SEED = 0
+KEY = "account_id"
 
 
 def resamples(accounts: np.ndarray, count: int) -> Iterator[np.ndarray]:
@@ -22,6 +24,14 @@ def resamples(accounts: np.ndarray, count: int) -> Iterator[np.ndarray]:
     for done in range(0, count, batch):
         drawn = generator.multinomial(len(names), evenly, size=min(batch, count - done))
         yield drawn[:, of].astype("float64")
+
+
+def of_some_accounts(rows: pd.DataFrame, most: int) -> pd.DataFrame:
+    """All snapshots of as many accounts as together have `most` or fewer, drawn evenly; the same every time."""
+    if len(rows) <= most:
+        return rows
+    sizes = rows.groupby(KEY).size().sample(frac=1.0, random_state=SEED)
+    return rows[rows[KEY].isin(sizes.index[sizes.cumsum() <= most])]
 
 
 def bounds(drawn: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:

@@ -1,7 +1,8 @@
 """Stability: how often the family that raises a risk most is another one when the model is made again.
 
-The trees are grown again on bootstrap samples of the accounts, each with another seed. Where the first family leads
-the second by little, their order is chance; from some lead on it stays. Only from there on is a main reason said.
+Trees, and the line beside them, are made again on bootstrap samples of the accounts, each with another seed. Where the
+first family leads the second by little, their order is chance; from some lead on it stays. Only from there on is a main
+reason said.
 """
 
 from collections.abc import Iterator
@@ -12,10 +13,10 @@ import pandas as pd
 from scipy.optimize import isotonic_regression
 
 from configs.settings import Settings
+from training.learning import learn_alike
 from training.model import ChurnModel, encode
 from training.reasons import by_family, leading, members_of
-from training.resampling import SEED, resamples
-from training.trees import grow
+from training.resampling import of_some_accounts, resamples
 
 KEY = "account_id"
 MOST_SNAPSHOTS = 2_000
@@ -55,29 +56,18 @@ def measure_stability(model: ChurnModel, known: pd.DataFrame, seen: pd.DataFrame
     return _told(leads[there], stayed, settings.stability.stays)
 
 
-def of_some_accounts(known: pd.DataFrame, most: int) -> pd.DataFrame:
-    """All snapshots of as many accounts as together have `most` or fewer, drawn evenly; the same every time.
-
-    What fewer accounts say flips more often, so a lead that holds among them holds among all.
-    """
-    if len(known) <= most:
-        return known
-    sizes = known.groupby(KEY).size().sample(frac=1.0, random_state=SEED)
-    return known[known[KEY].isin(sizes.index[sizes.cumsum() <= most])]
-
-
 def _shares_again(
     model: ChurnModel, known: pd.DataFrame, matrix: np.ndarray, settings: Settings
 ) -> Iterator[np.ndarray]:
-    training = settings.training
+    training, trees, has_line = settings.training, model.booster.num_trees(), model.line is not None
+    # What fewer accounts say flips more often, so a lead that holds among them holds among all.
     known = of_some_accounts(known, settings.stability.most_snapshots)
     drawn = np.concatenate(list(resamples(known[KEY].to_numpy(dtype="str"), settings.stability.refits)))
     for number, counts in enumerate(drawn):
         sample = known.iloc[np.repeat(np.arange(len(known)), counts.astype(int))]
         other = training.model_copy(update={"seed": training.seed + 1 + number})
-        booster = grow(sample, model.inputs, other, model.booster.num_trees())
-        found = booster.predict(matrix, pred_contrib=True, num_threads=1)
-        yield np.asarray(found)[:, :-1]
+        again = learn_alike(sample, model.inputs, other, trees=trees, with_line=has_line)
+        yield again.shares(matrix)[0]
 
 
 def _told(leads: np.ndarray, stayed: np.ndarray, stays: float) -> Stability:

@@ -155,6 +155,8 @@ def _said(model: ChurnModel, panel: Panel, proof: Proof) -> dict[str, Any]:
         "identity": dict(model.identity),
         "label": dict(model.label),
         "signals": len(model.inputs),
+        "trees": model.booster.num_trees(),
+        "line": model.line is not None,
         "dropped": panel.dropped,
     }
 
