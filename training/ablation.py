@@ -43,7 +43,7 @@ def ablations(model: ChurnModel, panel: Panel, newest: Origin, settings: Setting
     if not most:
         return
     early, later = (_sampled(on(panel.rows, days), most) for days in (newest.split.early, newest.split.calibration))
-    hasty = _hasty(settings.training)
+    hasty = _hasty(settings.training, with_line=model.line is not None)
 
     def risks(chosen: tuple[Input, ...]) -> np.ndarray:
         learned = learn_until_truest(early, chosen, hasty, later)
@@ -69,9 +69,9 @@ def parts(signals: tuple[Signal, ...]) -> Iterator[tuple[str, set[str]]]:
         yield USAGE_ONLY, usage
 
 
-def _hasty(training: TrainingSettings) -> TrainingSettings:
+def _hasty(training: TrainingSettings, *, with_line: bool) -> TrainingSettings:
     step = max(training.learning_rate, min(HASTE * training.learning_rate, LARGEST_STEP))
-    return training.model_copy(update={"learning_rate": step})
+    return training.model_copy(update={"learning_rate": step, "line_spread": training.line_spread if with_line else 0})
 
 
 def _sampled(rows: pd.DataFrame, most: int) -> pd.DataFrame:
