@@ -66,17 +66,23 @@ def test_a_segment_without_both_answers_is_left_out():
 
 
 @pytest.mark.parametrize(
-    ("auc_low", "high", "must", "why"),
+    ("auc_low", "high", "why"),
     [
-        (0.49, -0.1, True, "no better than the base rate"),
-        (0.6, 0.001, True, "cannot be told from that of the base rate"),
-        (0.6, 0.001, False, ""),
-        (0.6, -0.001, True, ""),
+        (0.49, -0.1, "no better than the base rate"),
+        (0.6, 0.001, "cannot be told from that of the base rate"),
+        (0.6, -0.001, ""),
     ],
 )
-def test_a_model_needs_to_beat_for_sure_what_must_be_beaten(auc_low, high, must, why):
-    rival = {"the base rate": {"value": -0.1, "low": -0.2, "high": high, "must_be_beaten": must}}
+def test_a_model_needs_to_beat_for_sure_what_must_be_beaten(auc_low, high, why):
+    rival = {"the base rate": {"value": -0.1, "low": -0.2, "high": high, "must_be_beaten": True}}
     told = no_skill({"figures": {"auc": 0.7, "auc_low": auc_low}, "comparisons": rival})
+    assert (why in told, bool(told)) == (True, bool(why))
+
+
+@pytest.mark.parametrize(("low", "why"), [(0.001, "logistic regression is truer"), (-0.001, "")])
+def test_a_model_must_not_lose_for_sure_to_what_need_not_be_beaten(low, why):
+    rival = {"logistic regression": {"value": 0.1, "low": low, "high": 0.2, "must_be_beaten": False}}
+    told = no_skill({"figures": {"auc": 0.7, "auc_low": 0.6}, "comparisons": rival})
     assert (why in told, bool(told)) == (True, bool(why))
 
 

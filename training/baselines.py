@@ -22,8 +22,8 @@ MOST_ITERATIONS = 1_000
 class Baseline:
     """The risks that a simple rule gives the test snapshots; a promotion asks that some `must_be_beaten`.
 
-    The base rate and the single signal are what a company has without any model, so losing to them means no skill. The
-    health score and the logistic regression are models too: losing to them is reported, and people decide.
+    The base rate and the single signal are what a company has without any model, so not to beat them means no skill.
+    The health score and the logistic regression are models too: a promotion asks that they do not beat this one.
     """
 
     name: str

@@ -99,7 +99,7 @@ def _comparison_lines(evaluation: dict[str, Any]) -> Iterator[str]:
     yield from ("", "| baseline | difference | must be beaten |", "|---|---|---|")
     for name, one in evaluation["comparisons"].items():
         difference = f"{one['value']:+.4f} [{one['low']:+.4f}, {one['high']:+.4f}]"
-        yield f"| {name} | {difference} | {'yes' if one['must_be_beaten'] else 'no, a matter for people'} |"
+        yield f"| {name} | {difference} | {'yes' if one['must_be_beaten'] else 'no, but must not win'} |"
 
 
 def _ablation_lines(ablation: list[dict[str, Any]]) -> Iterator[str]:

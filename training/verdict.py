@@ -7,9 +7,9 @@ from training.directions import Direction, broken_directions
 
 
 def no_skill(evaluation: dict[str, Any]) -> str:
-    """Why the model cannot be told from a rule that anyone has without it; empty where it can.
+    """Why the model cannot be told from a rule that anyone has without it, or loses to one; empty where neither is so.
 
-    Losing to the health score or the logistic regression is no reason: they are models too, and people decide.
+    The health score and the logistic regression are models too: to be as true as they are is no reason against it.
     """
     figures = evaluation["figures"]
     found = []
@@ -21,6 +21,12 @@ def no_skill(evaluation: dict[str, Any]) -> str:
         f" [{gained['low']:+.4f}, {gained['high']:+.4f}] apart, and must lie below 0"
         for name, gained in evaluation["comparisons"].items()
         if gained["must_be_beaten"] and gained["high"] >= 0
+    ]
+    found += [
+        f"{name} is truer: the model's log loss is {gained['value']:+.4f} [{gained['low']:+.4f}, {gained['high']:+.4f}]"
+        " away from it"
+        for name, gained in evaluation["comparisons"].items()
+        if not gained["must_be_beaten"] and gained["low"] > 0
     ]
     return "; ".join(found)
 
