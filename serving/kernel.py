@@ -11,19 +11,20 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import llvmlite.binding as llvm
 import numpy as np
 
-from serving.trees import BLOCK, KINDS, MOST_POINTS, Trees
+from serving.trees import KINDS, LANES, MOST_POINTS, Trees, room_of
 
 ENTRY = "oarlock_walk"
-# The arrays of Trees, quadrature points and weights, matrix, shares, and room for products, terms, counts and lines.
-POINTERS = (*KINDS.values(), *["float64"] * 8)
-COUNTS = 7  # trees, nodes, words, nodes of the largest tree, signals, rows, whether rows walk alone
-STRETCH = 512  # rows for which a tree's terms are worked out once
+# The arrays of Trees, quadrature points and weights, matrix, shares, and room.
+POINTERS = (*KINDS.values(), *["float64"] * 5)
+COUNTS = 7  # trees, nodes, words, nodes of the largest tree, signals, rows or blocks of them, whether rows walk alone
+STRETCH = 256  # rows for which a tree's terms are worked out once; with their shares they fit into the cache
 SMALLEST = float(np.float32(1e-35))
 ALONE = 3  # up to so many rows are faster one by one
 
@@ -38,6 +39,7 @@ class Kernel:
         self._kept = ctypes.c_void_p()  # where numba's convention puts a result (None) and an exception (never)
         self._result = ctypes.addressof(self._kept)
         self._rooms = threading.local()
+        self._known: _Known | None = None
 
     def shares(self, trees: Trees, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
         """Each signal's share of the margin, (rows, signals); `trees.expected` and a row's sum are its margin.
@@ -52,10 +54,11 @@ class Kernel:
             return shares
 
         def walk(start: int) -> None:
-            part = np.ascontiguousarray(matrix[start : start + STRETCH].T, dtype="float64")
+            part = _blocks(matrix[start : start + STRETCH])
             found = np.zeros(part.shape)
             self._run(trees, part, found, alone=False)
-            shares[start : start + STRETCH] = found.T
+            rows = shares[start : start + STRETCH]
+            rows[:] = found.transpose(0, 2, 1).reshape(-1, matrix.shape[1])[: len(rows)]
 
         starts = range(0, len(matrix), STRETCH)
         if min(threads, len(starts)) == 1:
@@ -67,19 +70,47 @@ class Kernel:
         return shares
 
     def _run(self, trees: Trees, matrix: np.ndarray, shares: np.ndarray, *, alone: bool) -> None:
-        most = int(np.diff(trees.starts).max(initial=1))
-        signals, rows = matrix.shape[::-1] if alone else matrix.shape
-        arrays = (*trees, self._points, self._weights, matrix, shares, *self._room(most))
-        counts = (len(trees.degrees), len(trees.signal), len(trees.bits), most, signals, rows, int(alone))
-        self._walk(self._result, self._result, *[one.__array_interface__["data"][0] for one in arrays], *counts)
+        known = self._known
+        if known is None or known.trees is not trees:
+            known = self._known = _Known.of(trees, self._points, self._weights)
+        room = self._room(known.most)
+        given = (*known.addresses, *map(_address, (matrix, shares, room)))
+        sizes = (*known.sizes, known.most, matrix.shape[1], len(matrix), int(alone))
+        self._walk(self._result, self._result, *given, *sizes)
 
-    def _room(self, most: int) -> tuple[np.ndarray, ...]:
+    def _room(self, most: int) -> np.ndarray:
         """This thread's room for a walk; new memory for every request would cost more than a short walk."""
         mine = getattr(self._rooms, "mine", None)
         if mine is None or mine[0] < most:
-            shapes = ((most, MOST_POINTS, BLOCK), (most, MOST_POINTS, 3), (most, MOST_POINTS, 3), (most + 2, BLOCK))
-            mine = self._rooms.mine = (most, tuple(np.zeros(shape) for shape in shapes))
+            mine = self._rooms.mine = (most, np.zeros(room_of(most)))
         return mine[1]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Where the arrays of some trees are, looked up once for all requests, and how large they are."""
+
+    trees: Trees
+    addresses: tuple[int, ...]
+    sizes: tuple[int, int, int]
+    most: int
+
+    @classmethod
+    def of(cls, trees: Trees, *quadrature: np.ndarray) -> "_Known":
+        addresses = tuple(_address(one) for one in (*trees, *quadrature))
+        sizes = (len(trees.degrees), len(trees.signal), len(trees.bits))
+        return cls(trees, addresses, sizes, int(np.diff(trees.starts).max(initial=1)))
+
+
+def _address(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]
+
+
+def _blocks(rows: np.ndarray) -> np.ndarray:
+    """Rows as (blocks, signals, LANES), the last block filled up with rows of zeros."""
+    whole = np.zeros((-(-len(rows) // LANES) * LANES, rows.shape[1]))
+    whole[: len(rows)] = rows
+    return np.ascontiguousarray(whole.reshape(-1, LANES, rows.shape[1]).transpose(0, 2, 1))
 
 
 def quadrature() -> tuple[np.ndarray, np.ndarray]:
@@ -97,7 +128,7 @@ def compiled(folder: Path) -> Path:
     It is kept beside the code, as Python keeps its own, and in `folder` where the code cannot be written to.
     """
     room = Path(__file__).parent
-    sources = b"".join((room / name).read_bytes() for name in ("trees.py", "walks.py", "compiling.py"))
+    sources = b"".join((room / name).read_bytes() for name in ("trees.py", "lanes.py", "walks.py", "compiling.py"))
     made_with = (version("numba"), version("llvmlite"), llvm.get_host_cpu_name(), _features())
     name = f"walk-{hashlib.sha256(sources + repr(made_with).encode()).hexdigest()[:16]}.o"
     beside = room / "__pycache__"

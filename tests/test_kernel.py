@@ -86,6 +86,7 @@ def test_it_stays_exact_on_deep_paths_where_lightgbms_own_drifts(kernel):
     # Unwinding a path loses digits that multiplying does not: LightGBM's own miss their sum, and ours by as much.
     assert 1e-9 < np.abs(own.sum(axis=1) - margins).max() < 1e-7
     assert np.abs(kernel.shares(trees, rows) - own[:, :-1]).max() < 1e-7
+    assert np.array_equal(kernel.shares(trees, rows[:1])[0], kernel.shares(trees, rows)[0])
 
 
 def test_a_tree_of_one_leaf_moves_the_mean_only(kernel):
