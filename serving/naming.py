@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import accumulate, pairwise
 from math import isnan
 from typing import Any
 
@@ -14,7 +15,6 @@ from serving.scoring import Scores
 from training.model import EVERYONE, SEGMENT
 
 SIGNALS_NAMED = 3  # of a family, where not all are asked for: the rest would be most of a reply
-ROWS_TOGETHER = 256  # so many rows' shares stay in the processor's cache while they are compared
 
 
 def drivers(scores: Scores, most: int | None = None) -> list[dict[str, Any]]:
@@ -23,26 +23,15 @@ def drivers(scores: Scores, most: int | None = None) -> list[dict[str, Any]]:
     base + points of drivers and protective + other_points = risk. `most` is how many of each are named, each with its
     heaviest SIGNALS_NAMED signals and the points of its others; None names all families and all signals.
     """
-    found: list[dict[str, Any]] = []
-    for start in range(0, len(scores.matrix), ROWS_TOGETHER):
-        rows = slice(start, start + ROWS_TOGETHER)
-        points = scores.family_points[rows]
-        orders = np.argsort(-np.abs(points), axis=1, kind="stable").tolist()
-        heavy = _heaviest(scores, rows, None if most is None else SIGNALS_NAMED) if most != 0 else None
-        risks, bases, reasons = scores.risks[rows].tolist(), scores.bases[rows].tolist(), scores.main_reasons[rows]
-        for row, each in enumerate(points.tolist()):
-            raising = [i for i in orders[row] if each[i] > 0][:most]
-            lowering = [i for i in orders[row] if each[i] < 0][:most]
-            found.append(
-                {
-                    "base": bases[row],
-                    "drivers": [_driver(heavy, row, i, each[i]) for i in raising if heavy],
-                    "protective": [_driver(heavy, row, i, each[i]) for i in lowering if heavy],
-                    "other_points": risks[row] - bases[row] - sum(each[i] for i in raising + lowering),
-                    "main_reason": reasons[row],
-                }
-            )
-    return found
+    if not len(scores.matrix):
+        return []
+    words = _words(scores.model, scores.values.columns)
+    families, points, own = scores.family_points, scores.points, scores.values.words
+    orders = np.argsort(-np.abs(families), axis=1, kind="stable").tolist()
+    heavy = np.lexsort((-np.abs(points), np.broadcast_to(words.family_of, points.shape)), axis=1)
+    rows = map(_Row, points.tolist(), scores.matrix.tolist(), heavy.tolist(), own, map(words.usual_of, own))
+    figures = families.tolist(), scores.risks.tolist(), scores.bases.tolist(), scores.main_reasons
+    return [_made_of(words, row, most, *one) for row, *one in zip(rows, orders, *figures, strict=True)]
 
 
 def shown(value: float | str | None, unit: str) -> str:
@@ -66,14 +55,13 @@ class _Words:
         self.labels = [one.label for one in model.inputs]
         self.units = [one.unit for one in model.inputs]
         self.begins = [f"{one.family}: {one.label} " for one in model.inputs]
-        self.numbers = np.array([columns.numbers.get(name, -1) for name in self.names])
         self.categories = {i: columns.categories[n] for i, n in enumerate(self.names) if n in columns.categories}
         self.segment = columns.categories.get(SEGMENT)
-        self.sizes = [len(members) for members in families.values()]
-        self.members = np.zeros((len(families), max(self.sizes, default=0)), dtype="int64")
-        self.padding = np.arange(self.members.shape[1]) >= np.array(self.sizes)[:, None]
+        ends = accumulate(map(len, families.values()), initial=0)
+        self.places = [slice(*ends_of) for ends_of in pairwise(ends)]
+        self.family_of = np.empty(len(self.names), dtype="int64")
         for place, members in enumerate(families.values()):
-            self.members[place, : len(members)] = members
+            self.family_of[members] = place
 
     @cached_property
     def usual(self) -> dict[str, tuple[list[Any], list[str]]]:
@@ -91,20 +79,15 @@ class _Words:
         return values, ends
 
 
-@dataclass(frozen=True)
-class _Heaviest:
-    """Of some rows and every family the signals that are named, the heaviest first, as lists [row][family].
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One account: per column of the model points and value, columns by weight within families, words, usual values."""
 
-    `columns` are their places in the model, `points` and `values` theirs, `main` the one that carries most of the
-    family's points in their direction. Where a family has fewer signals than others a list is filled up at its end.
-    """
-
-    words: _Words
-    columns: list[list[list[int]]]
-    points: list[list[list[float]]]
-    values: list[list[list[float]]]
-    main: list[list[int]]
-    categories: Sequence[Sequence[str | None]]
+    points: list[float]
+    values: list[float]
+    order: list[int]
+    words: Sequence[str | None]
+    usual: tuple[list[Any], list[str]]
 
 
 @lru_cache(maxsize=2)
@@ -112,62 +95,64 @@ def _words(model: Bundle, columns: Columns) -> _Words:
     return _Words(model, columns, model.members)
 
 
-def _heaviest(scores: Scores, rows: slice, most: int | None) -> _Heaviest:
-    """Name `most` signals of each family, all where None; the main one always, though others may weigh more."""
-    words = _words(scores.model, scores.values.columns)
-    points = scores.points[rows][:, words.members]
-    signs = np.sign(scores.family_points[rows])[:, :, None]
-    main = np.where(words.padding, -np.inf, points * signs).argmax(axis=2)
-    weights = np.where(words.padding, -1.0, np.abs(points))
-    if most is None or most >= weights.shape[2]:
-        named = np.argsort(-weights, axis=2, kind="stable")
-    else:
-        named = np.empty((*main.shape, most), dtype="int64")
-        for place in range(most):
-            named[:, :, place] = first = weights.argmax(axis=2)
-            np.put_along_axis(weights, first[:, :, None], -2.0, axis=2)
-        named[:, :, -1] = np.where((named == main[:, :, None]).any(axis=2), named[:, :, -1], main)
-    columns = words.members[np.arange(len(words.sizes))[None, :, None], named]
-    numbers = scores.values.numbers[rows]
-    return _Heaviest(
-        words=words,
-        columns=columns.tolist(),
-        points=np.take_along_axis(points, named, axis=2).tolist(),
-        values=numbers[np.arange(len(numbers))[:, None, None], words.numbers[columns]].tolist(),
-        main=(named == main[:, :, None]).argmax(axis=2).tolist(),
-        categories=scores.values.words[rows],
-    )
+def _made_of(  # noqa: PLR0913, PLR0917 - figures of one risk, as they come
+    words: _Words, row: _Row, most: int | None, order: list[int], families: list[float], risk: float, base: float,
+    reason: str | None,
+) -> dict[str, Any]:  # fmt: skip
+    raising = [i for i in order if families[i] > 0][:most]
+    lowering = [i for i in order if families[i] < 0][:most]
+    asked = None if most is None else SIGNALS_NAMED
+    return {
+        "base": base,
+        "drivers": [_driver(words, row, (i, families[i], asked)) for i in raising],
+        "protective": [_driver(words, row, (i, families[i], asked)) for i in lowering],
+        "other_points": risk - base - sum([families[i] for i in raising + lowering]),
+        "main_reason": reason,
+    }
 
 
-def _driver(heavy: _Heaviest, row: int, family: int, points: float) -> dict[str, Any]:
-    words, own = heavy.words, heavy.categories[row]
-    usual, ends = words.usual_of(own)
-    size, main = words.sizes[family], heavy.main[row][family]
-    shares = heavy.points[row][family][:size]
-    columns, values = heavy.columns[row][family], heavy.values[row][family]
+def _driver(words: _Words, row: _Row, family: tuple[int, float, int | None]) -> dict[str, Any]:
+    """One family with so many of its signals, the heaviest first; its text is of the one that carries most of it."""
+    place, points, most = family
+    columns, main = _heaviest(row, words.places[place], points, most)
+    typical, ends = row.usual
     signals = [
         {
             "name": words.names[column],
             "label": words.labels[column],
-            "value": _value(words, own, column, value),
+            "value": _value(words, row, column),
             "unit": words.units[column],
-            "typical": usual[column],
-            "points": share,
+            "typical": typical[column],
+            "points": row.points[column],
         }
-        for column, value, share in zip(columns, values, shares, strict=False)
+        for column in columns
     ]
-    column = columns[main]
+    told = shown(signals[columns.index(main)]["value"], words.units[main])
     return {
-        "family": words.families[family],
+        "family": words.families[place],
         "points": points,
-        "text": f"{words.begins[column]}{shown(signals[main]['value'], words.units[column])}{ends[column]}",
+        "text": f"{words.begins[main]}{told}{ends[main]}",
         "signals": signals,
-        "other_points": points - sum(shares),
+        "other_points": points - sum([row.points[column] for column in columns]),
     }
 
 
-def _value(words: _Words, own: Sequence[str | None], column: int, number: float) -> float | str | None:
+def _heaviest(row: _Row, place: slice, family: float, most: int | None) -> tuple[list[int], int]:
+    """The columns of a family's heaviest signals, and of the one that carries most of its points in their direction.
+
+    That one is always among them, though others may weigh more.
+    """
+    order = row.order[place]
+    main = next(column for column in order if row.points[column] * family > 0)
+    columns = order[:most]
+    if main not in columns:
+        columns[-1] = main
+    return columns, main
+
+
+def _value(words: _Words, row: _Row, column: int) -> float | str | None:
     """A value as it was found, None where it is missing."""
     if column in words.categories:
-        return own[words.categories[column]]
+        return row.words[words.categories[column]]
+    number = row.values[column]
     return None if isnan(number) else number
