@@ -6,6 +6,7 @@
 import ctypes
 import hashlib
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -15,12 +16,13 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import llvmlite.binding as llvm
 import numpy as np
 
 from serving.trees import KINDS, LANES, MOST_POINTS, Trees, room_of
 
 ENTRY = "oarlock_walk"
+LIBRARY, OBJECT = ".so", ".o"  # machine code as the system loads it, or where nothing links it as LLVM does
+SOURCES = ("trees.py", "lanes.py", "walks.py", "compiling.py", "machine_code.py")
 # The arrays of Trees, quadrature points and weights, matrix, shares, and room.
 POINTERS = (*KINDS.values(), *["float64"] * 5)
 COUNTS = 7  # trees, nodes, words, nodes of the largest tree, signals, rows or blocks of them, whether rows walk alone
@@ -32,9 +34,9 @@ ALONE = 3  # up to so many rows are faster one by one
 class Kernel:
     """The walks as machine code, and what they need besides the trees."""
 
-    def __init__(self, folder: Path) -> None:
-        """Load the machine code; where none of this version is there yet it is made, in seconds."""
-        self._walk, self._engine = _load(compiled(folder))
+    def __init__(self, folder: Path, file: Path | None = None) -> None:
+        """Load the machine code, of this file or of this version; where there is none yet it is made, in seconds."""
+        self._walk, self._held = _load(file or compiled(folder))
         self._points, self._weights = quadrature()
         self._kept = ctypes.c_void_p()  # where numba's convention puts a result (None) and an exception (never)
         self._result = ctypes.addressof(self._kept)
@@ -128,37 +130,36 @@ def compiled(folder: Path) -> Path:
     It is kept beside the code, as Python keeps its own, and in `folder` where the code cannot be written to.
     """
     room = Path(__file__).parent
-    sources = b"".join((room / name).read_bytes() for name in ("trees.py", "lanes.py", "walks.py", "compiling.py"))
-    made_with = (version("numba"), version("llvmlite"), llvm.get_host_cpu_name(), _features())
-    name = f"walk-{hashlib.sha256(sources + repr(made_with).encode()).hexdigest()[:16]}.o"
-    beside = room / "__pycache__"
-    for place in (beside, folder):
-        if (place / name).exists():
-            return place / name
-    file = (beside if os.access(room, os.W_OK) else folder) / name
-    subprocess.run([sys.executable, "-m", "serving.compiling", str(file.resolve())], check=True, cwd=room.parent)
-    return file
+    sources = b"".join((room / name).read_bytes() for name in SOURCES)
+    made_with = (version("numba"), version("llvmlite"), _processor())
+    name = f"walk-{hashlib.sha256(sources + repr(made_with).encode()).hexdigest()[:16]}"
+    places = [room / "__pycache__", folder]
+    for found in (place / f"{name}{ending}" for place in places for ending in (LIBRARY, OBJECT)):
+        if found.exists():
+            return found
+    file = (places[0] if os.access(room, os.W_OK) else folder) / name
+    command = [sys.executable, "-m", "serving.compiling", str(file.resolve())]
+    told = subprocess.run(command, check=True, cwd=room.parent, stdout=subprocess.PIPE, text=True)
+    return Path(told.stdout.strip())
 
 
-def target_machine() -> llvm.TargetMachine:
-    """LLVM's description of the processor this runs on."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    target = llvm.Target.from_default_triple()
-    return target.create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=_features(), opt=3, reloc="pic", jit=True
-    )
+def _processor() -> str:
+    """What tells one kind of processor from another: the machine code is for this very one."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text().split("\n\n")[0].splitlines() if about.exists() else []
+    kept = [line for line in lines if line.partition("\t")[0].strip(": ") in ("model name", "flags", "Features")]
+    return " ".join([platform.machine(), platform.processor(), *kept])
 
 
-def _features() -> str:
-    return llvm.get_host_cpu_features().flatten()
-
-
-def _load(file: Path) -> tuple[Callable[..., int], llvm.ExecutionEngine]:
-    """The function in the file, and the engine that keeps its memory for as long as it is held."""
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
-    engine.add_object_file(llvm.ObjectFileRef.from_data(file.read_bytes()))
-    engine.finalize_object()
+def _load(file: Path) -> tuple[Callable[..., int], object]:
+    """The function in the file, and what keeps its memory for as long as it is held."""
     # Two leading pointers, for a result and an exception, are numba's way of calling.
     types = [ctypes.c_void_p] * (2 + len(POINTERS)) + [ctypes.c_int64] * COUNTS
-    return ctypes.CFUNCTYPE(ctypes.c_int32, *types)(engine.get_function_address(ENTRY)), engine
+    prototype = ctypes.CFUNCTYPE(ctypes.c_int32, *types)
+    if file.suffix == LIBRARY:
+        library = ctypes.CDLL(str(file))
+        return prototype((ENTRY, library)), library
+    from serving.machine_code import loaded  # 38 MB of a process, which a linked file spares it
+
+    address, engine = loaded(file, ENTRY)
+    return prototype(address), engine
