@@ -1,11 +1,10 @@
 """Naming: which families and signals risks are made of, in points and in words, for all rows of a reply at once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise
 from math import isnan
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,12 +25,14 @@ def drivers(scores: Scores, most: int | None = None) -> list[dict[str, Any]]:
     if not len(scores.matrix):
         return []
     words = _words(scores.model, scores.values.columns)
-    families, points, own = scores.family_points, scores.points, scores.values.words
+    families, named = scores.family_points, words.named[most is None]
     orders = np.argsort(-np.abs(families), axis=1, kind="stable").tolist()
-    heavy = np.lexsort((-np.abs(points), np.broadcast_to(words.family_of, points.shape)), axis=1)
-    rows = map(_Row, points.tolist(), scores.matrix.tolist(), heavy.tolist(), own, map(words.usual_of, own))
     figures = families.tolist(), scores.risks.tolist(), scores.bases.tolist(), scores.main_reasons
-    return [_made_of(words, row, most, *one) for row, *one in zip(rows, orders, *figures, strict=True)]
+    rows = enumerate(zip(*_heavy(scores, words, named), scores.values.words, strict=True))
+    return [
+        _made_of(words, _Row(scores, row, named, *parts), most, *one)
+        for (row, parts), *one in zip(rows, orders, *figures, strict=True)
+    ]
 
 
 def shown(value: float | str | None, unit: str) -> str:
@@ -57,8 +58,9 @@ class _Words:
         self.begins = [f"{one.family}: {one.label} " for one in model.inputs]
         self.categories = {i: columns.categories[n] for i, n in enumerate(self.names) if n in columns.categories}
         self.segment = columns.categories.get(SEGMENT)
-        ends = accumulate(map(len, families.values()), initial=0)
-        self.places = [slice(*ends_of) for ends_of in pairwise(ends)]
+        self.members = list(families.values())
+        sizes = [len(one) for one in self.members]
+        self.named = [_named([min(size, SIGNALS_NAMED) for size in sizes], sizes), _named(sizes, sizes)]
         self.family_of = np.empty(len(self.names), dtype="int64")
         for place, members in enumerate(families.values()):
             self.family_of[members] = place
@@ -79,20 +81,42 @@ class _Words:
         return values, ends
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One account: per column of the model points and value, columns by weight within families, words, usual values."""
+class _Row(NamedTuple):
+    """One account: the columns of its heaviest signals, family after family, their points and values; and its words."""
 
+    scores: Scores
+    place: int
+    named: "_Named"
+    columns: list[int]
     points: list[float]
     values: list[float]
-    order: list[int]
     words: Sequence[str | None]
-    usual: tuple[list[Any], list[str]]
+
+
+class _Named(NamedTuple):
+    """Which signals are named where each family's are in the order of their weight, and where a family's then stand."""
+
+    places: np.ndarray
+    families: list[slice]
 
 
 @lru_cache(maxsize=2)
 def _words(model: Bundle, columns: Columns) -> _Words:
     return _Words(model, columns, model.members)
+
+
+def _named(kept: Sequence[int], sizes: Sequence[int]) -> _Named:
+    begins = list(accumulate(sizes, initial=0))
+    places = [begin + one for begin, most in zip(begins, kept, strict=False) for one in range(most)]
+    return _Named(np.array(places, dtype="int64"), [slice(*ends) for ends in pairwise(accumulate(kept, initial=0))])
+
+
+def _heavy(scores: Scores, words: _Words, named: _Named) -> tuple[list, list, list]:
+    """Of every row the columns that are named, their points and their values."""
+    families = np.broadcast_to(words.family_of, scores.points.shape)
+    columns = np.lexsort((-np.abs(scores.points), families), axis=1)[:, named.places]
+    points, values = (np.take_along_axis(one, columns, axis=1) for one in (scores.points, scores.matrix))
+    return columns.tolist(), points.tolist(), values.tolist()
 
 
 def _made_of(  # noqa: PLR0913, PLR0917 - figures of one risk, as they come
@@ -101,58 +125,49 @@ def _made_of(  # noqa: PLR0913, PLR0917 - figures of one risk, as they come
 ) -> dict[str, Any]:  # fmt: skip
     raising = [i for i in order if families[i] > 0][:most]
     lowering = [i for i in order if families[i] < 0][:most]
-    asked = None if most is None else SIGNALS_NAMED
+    usual = words.usual_of(row.words)
     return {
         "base": base,
-        "drivers": [_driver(words, row, (i, families[i], asked)) for i in raising],
-        "protective": [_driver(words, row, (i, families[i], asked)) for i in lowering],
+        "drivers": [_driver(words, row, (i, families[i]), usual) for i in raising],
+        "protective": [_driver(words, row, (i, families[i]), usual) for i in lowering],
         "other_points": risk - base - sum([families[i] for i in raising + lowering]),
         "main_reason": reason,
     }
 
 
-def _driver(words: _Words, row: _Row, family: tuple[int, float, int | None]) -> dict[str, Any]:
-    """One family with so many of its signals, the heaviest first; its text is of the one that carries most of it."""
-    place, points, most = family
-    columns, main = _heaviest(row, words.places[place], points, most)
-    typical, ends = row.usual
+def _driver(words: _Words, row: _Row, family: tuple[int, float], usual: tuple[list[Any], list[str]]) -> dict[str, Any]:
+    """One family with its heaviest signals; its text is of the one that carries most of its points."""
+    (place, whole), (typical, ends) = family, usual
+    here = row.named.families[place]
+    columns, points, values = row.columns[here], row.points[here], row.values[here]
+    main = next((at for at, one in enumerate(points) if one * whole > 0), -1)
+    if main < 0:  # all that are named pull the other way: the last gives way to the one that carries the family
+        column = max(words.members[place], key=lambda one: row.scores.points[row.place, one] * whole)
+        columns[-1], points[-1] = column, float(row.scores.points[row.place, column])
+        values[-1] = float(row.scores.matrix[row.place, column])
     signals = [
         {
             "name": words.names[column],
             "label": words.labels[column],
-            "value": _value(words, row, column),
+            "value": _value(words, row, column, value),
             "unit": words.units[column],
             "typical": typical[column],
-            "points": row.points[column],
+            "points": share,
         }
-        for column in columns
+        for column, share, value in zip(columns, points, values, strict=True)
     ]
-    told = shown(signals[columns.index(main)]["value"], words.units[main])
+    column = columns[main]
     return {
         "family": words.families[place],
-        "points": points,
-        "text": f"{words.begins[main]}{told}{ends[main]}",
+        "points": whole,
+        "text": f"{words.begins[column]}{shown(signals[main]['value'], words.units[column])}{ends[column]}",
         "signals": signals,
-        "other_points": points - sum([row.points[column] for column in columns]),
+        "other_points": whole - sum(points),
     }
 
 
-def _heaviest(row: _Row, place: slice, family: float, most: int | None) -> tuple[list[int], int]:
-    """The columns of a family's heaviest signals, and of the one that carries most of its points in their direction.
-
-    That one is always among them, though others may weigh more.
-    """
-    order = row.order[place]
-    main = next(column for column in order if row.points[column] * family > 0)
-    columns = order[:most]
-    if main not in columns:
-        columns[-1] = main
-    return columns, main
-
-
-def _value(words: _Words, row: _Row, column: int) -> float | str | None:
+def _value(words: _Words, row: _Row, column: int, number: float) -> float | str | None:
     """A value as it was found, None where it is missing."""
     if column in words.categories:
         return row.words[words.categories[column]]
-    number = row.values[column]
     return None if isnan(number) else number

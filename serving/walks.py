@@ -157,7 +157,7 @@ def _left_before(tree: Tree, room: Alone, node: int, earlier: int, child: int) -
 @register_jitable(forceinline=True)
 def _ascend_alone(tree: Tree, room: Alone, shares: np.ndarray) -> None:
     degree, figures = tree.degree, room.figures
-    for place in range(tree.splits, tree.nodes):
+    for place in range(max(tree.splits, 1), tree.nodes):  # a root that is a leaf has no edge
         leaf = at(tree.order, place)
         value, counted = every(at(tree.value, leaf)), 0.0
         for q in range(0, degree, LANES):
@@ -252,33 +252,51 @@ def _step_again(tree: Tree, room: Together, node: int, child: int, flags: Any) -
 def _ascend(tree: Tree, room: Together, shares: np.ndarray) -> None:
     """Sum the leaves below every edge and count them for the signal that the edge asks."""
     degree, products = tree.degree, room.products
-    for place in range(tree.splits, tree.nodes):
+    for place in range(max(tree.splits, 1), tree.nodes):  # a root that is a leaf has no edge
         leaf = at(tree.order, place)
-        value = every(at(tree.value, leaf))
-        for q in range(leaf * degree, (leaf + 1) * degree):
-            store(products, q * LANES, load(products, q * LANES) * value)
-        _count(tree, room, leaf, shares)
+        value, follows = every(at(tree.value, leaf)), load(room.follows, leaf * LANES)
+        counted, sums = every(0.0), _none()
+        for q in range(degree):
+            mine = leaf * degree + q
+            product = load(products, mine * LANES) * value
+            store(products, mine * LANES, product)
+            sums = sums[1], sums[2], sums[3], sums[0] + product * _counts(room, mine, follows)
+            if q == degree - 1 or q % LANES == LANES - 1:
+                counted, sums = counted + _sum(sums), _none()
+        _share(tree, room, leaf, counted, shares)
     for place in range(tree.splits - 1, 0, -1):
         node = at(tree.order, place)
-        left, right = (node + 1) * degree, at(tree.right, node) * degree
+        left, right, follows = (node + 1) * degree, at(tree.right, node) * degree, load(room.follows, node * LANES)
+        counted, sums = every(0.0), _none()
         for q in range(degree):
-            below = load(products, (left + q) * LANES) + load(products, (right + q) * LANES)
-            store(products, (node * degree + q) * LANES, below)
-        _count(tree, room, node, shares)
+            mine = node * degree + q
+            product = load(products, (left + q) * LANES) + load(products, (right + q) * LANES)
+            store(products, mine * LANES, product)
+            sums = sums[1], sums[2], sums[3], sums[0] + product * _counts(room, mine, follows)
+            if q == degree - 1 or q % LANES == LANES - 1:
+                counted, sums = counted + _sum(sums), _none()
+        _share(tree, room, node, counted, shares)
 
 
 @register_jitable(forceinline=True)
-def _count(tree: Tree, room: Together, node: int, shares: np.ndarray) -> None:
-    follows, first = load(room.follows, node * LANES), node * tree.degree
-    counted = every(0.0)
-    for start in range(first, first + tree.degree, LANES):
-        # In the order of `total`: four sums go round, and it is all the same where they end.
-        one, two, three, four = every(0.0), every(0.0), every(0.0), every(0.0)
-        for q in range(start, min(start + LANES, first + tree.degree)):
-            term = q * 4
-            count = choose(follows, every(at(room.terms, term + COUNT_ALONG)), every(at(room.terms, term + COUNT_AWAY)))
-            one, two, three, four = two, three, four, one + load(room.products, q * LANES) * count
-        counted = counted + ((one + three) + (two + four))
+def _counts(room: Together, place: int, follows: Any) -> Any:
+    along, away = at(room.terms, place * 4 + COUNT_ALONG), at(room.terms, place * 4 + COUNT_AWAY)
+    return choose(follows, every(along), every(away))
+
+
+@register_jitable(forceinline=True)
+def _none() -> Any:
+    return every(0.0), every(0.0), every(0.0), every(0.0)
+
+
+@register_jitable(forceinline=True)
+def _sum(sums: Any) -> Any:
+    """In the order of `total`: four sums went round, and it is all the same where they ended."""
+    return (sums[0] + sums[2]) + (sums[1] + sums[3])
+
+
+@register_jitable(forceinline=True)
+def _share(tree: Tree, room: Together, node: int, counted: Any, shares: np.ndarray) -> None:
     place = at(tree.asked, node) * LANES
     store(shares, place, load(shares, place) + counted * load(room.own, node * LANES))
 
