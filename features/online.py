@@ -129,8 +129,7 @@ class OnlineReader:
         rows = self._connection().execute(there.query, (json.dumps(list(account_ids)),)).fetchall()
         stamps = np.array([[at or 0 for at in row[0::3]] for row in rows], dtype="int64")
         stamps = stamps.reshape(len(rows), len(there.layouts))
-        numbers = [_numbers([row[1 + 3 * i] for row in rows], one) for i, one in enumerate(there.layouts)]
-        values = Values(there.columns, np.concatenate(numbers, axis=1), [_words(row[2::3], there) for row in rows])
+        values = Values(there.columns, _numbers(rows, there), [_words(row[2::3], there) for row in rows])
         oldest = np.where(stamps > 0, stamps, LAST).min(axis=1, initial=LAST)
         return OnlineValues(values, _instants(stamps), _instants(np.where(oldest < LAST, oldest, 0)), there.as_of)
 
@@ -155,6 +154,7 @@ class _Published:
     layouts: tuple[Layout, ...]
     columns: Columns
     query: str
+    gaps: tuple[bytes, ...]  # the packed numbers of an account that is not in a view
 
 
 def _read_note(file: Path) -> _Published:
@@ -168,17 +168,18 @@ def _read_note(file: Path) -> _Published:
     wanted = ", ".join(f"v{i}.as_of, v{i}.numbers, v{i}.categories" for i in range(len(layouts)))
     joins = " ".join(f'left join "{one.table}" v{i} on v{i}.account_id = asked.value' for i, one in enumerate(layouts))
     query = f"select {wanted} from json_each(?) asked {joins} order by asked.key"
-    return _Published(datetime.fromisoformat(note["as_of"]), note, layouts, columns, query)
+    gaps = tuple(np.full(len(one.numbers), np.nan).tobytes() for one in layouts)
+    return _Published(datetime.fromisoformat(note["as_of"]), note, layouts, columns, query, gaps)
 
 
 def _instants(seconds: np.ndarray) -> np.ndarray:
     return np.where(seconds > 0, seconds.astype("datetime64[s]"), np.datetime64("NaT"))
 
 
-def _numbers(blobs: Sequence[bytes | None], layout: Layout) -> np.ndarray:
-    missing = np.full(len(layout.numbers), np.nan).tobytes()
-    joined = b"".join(missing if blob is None else blob for blob in blobs)
-    return np.frombuffer(joined, dtype="float64").reshape(len(blobs), len(layout.numbers))
+def _numbers(rows: Sequence[Sequence[Any]], there: _Published) -> np.ndarray:
+    """The packed numbers of every view, side by side."""
+    joined = b"".join([blob or gap for row in rows for blob, gap in zip(row[1::3], there.gaps, strict=True)])
+    return np.frombuffer(joined, dtype="float64").reshape(len(rows), len(there.columns.numbers))
 
 
 def _words(texts: Sequence[str | None], there: _Published) -> list[str | None]:

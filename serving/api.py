@@ -12,12 +12,11 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from sqlalchemy.exc import DBAPIError
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Match, Route
-from starlette.types import Receive, Scope, Send
+from starlette.routing import Match, request_response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from configs.errors import OarlockError
 from serving.desk import Desk
@@ -39,17 +38,33 @@ class Api(FastAPI):
     What a body may hold is checked by the route itself, so nothing is left out; a query goes the long way.
     """
 
-    short: Starlette | None = None
+    short = staticmethod(request_response(scores.give))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.short is None or scope["type"] != "http" or not _is_short(scope):
+        if scope["type"] != "http" or not _is_short(scope):
             await super().__call__(scope, receive, send)
             return
         scope["route_template"] = f"{scope.get('root_path', '')}{SHORT}"
+        scope["app"], scope["starlette.exception_handlers"] = self, (self.exception_handlers, {})
         await self.short(scope, receive, send)
 
 
-def create_app(desk: Callable[[], Desk]) -> FastAPI:
+class ShortWay:
+    """The ASGI middleware that lets the short way begin before BentoML looks for a route; `api` is mounted at `at`."""
+
+    def __init__(self, app: ASGIApp, api: Api, at: str) -> None:
+        self.app, self.api, self.at = app, api, at
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request to the routes, or pass it on."""
+        if scope["type"] != "http" or scope["path"] != f"{self.at}{SHORT}":
+            await self.app(scope, receive, send)
+            return
+        scope["root_path"] = f"{scope.get('root_path', '')}{self.at}"
+        await self.api(scope, receive, send)
+
+
+def create_app(desk: Callable[[], Desk]) -> Api:
     """The routes under /v1; `desk` gives this process's desk when a request needs it."""
     parts = (scores, changes, accounts, people, models)
     app = Api(
@@ -61,8 +76,7 @@ def create_app(desk: Callable[[], Desk]) -> FastAPI:
         redoc_url=None,
         exception_handlers=_problems(),
     )
-    app.short = Starlette(routes=[Route(SHORT, scores.give, methods=["POST"])], exception_handlers=_problems())
-    app.state.desk = app.short.state.desk = desk
+    app.state.desk = desk
     # Mounted, a path that no route here takes would be answered by the app around this one, in its own words.
     app.add_api_route("/{path:path}", _elsewhere, methods=METHODS, include_in_schema=False)
     app.openapi = lambda: _openapi(app)

@@ -64,6 +64,12 @@ class Bundle:
         return members_of(self.inputs)
 
     @cached_property
+    def families(self) -> tuple[np.ndarray, np.ndarray]:
+        """The columns in the order of families, and where each family begins among them."""
+        order = [place for one in self.members.values() for place in one]
+        return np.array(order), np.cumsum([0, *(len(one) for one in self.members.values())])[:-1]
+
+    @cached_property
     def categories(self) -> frozenset[str]:
         """The signals that are words."""
         return frozenset(one.name for one in self.inputs if one.kind == "category")
@@ -104,6 +110,19 @@ class Bundle:
         if not self.calibrator.offsets:
             return np.zeros(len(matrix))
         return self.calibrator.offsets_of(segments(matrix, self.inputs))
+
+    def base(self, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The risk at the base margin within every horizon, and how steep it is there, for each row's offset."""
+        known, places = self._bases
+        rows = np.array([places[one] for one in offsets.tolist()], dtype="int64")
+        return known[0][rows], known[1][rows]
+
+    @cached_property
+    def _bases(self) -> tuple[tuple[np.ndarray, np.ndarray], dict[float, int]]:
+        found = sorted({0.0, *self.calibrator.offsets.values()})
+        margins, offsets = np.full(len(found), self.base_margin), np.array(found)
+        figures = self.calibrator.risks(margins, offsets), self.calibrator.slopes_at(margins, offsets)
+        return figures, {one: place for place, one in enumerate(found)}
 
     @cached_property
     def _booster(self) -> Any:

@@ -1,9 +1,12 @@
 """Compiling: the walks of the driver kernel as a file of machine code that runs without Python and numba.
 
 Numba's compiler takes more than 100 MB of a process and seconds of its time. It runs here, in a process of its own,
-once per machine and version of the walks; whoever serves loads the file.
+once per machine and version of the walks; whoever serves loads the file. Where the system has a linker it is a library,
+which is loaded without LLVM, else an object file.
 """
 
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,16 +17,29 @@ import numpy as np
 from numba import types
 
 from configs.state import replacing
-from serving.kernel import COUNTS, ENTRY, POINTERS, target_machine
+from serving.kernel import COUNTS, ENTRY, LIBRARY, OBJECT, POINTERS
+from serving.machine_code import target_machine
 from serving.walks import walk
 
+LINKERS = ("ld", "cc")
 
-def compile_walks(file: Path) -> None:
-    """Write the machine code of `walk` for this very processor, whole or not at all."""
+
+def compile_walks(file: Path) -> Path:
+    """Write the machine code of `walk` for this very processor, whole or not at all; `file` is given its ending."""
     kinds = [types.CPointer(numba.from_dtype(np.dtype(kind))) for kind in POINTERS]
-    compiled = numba.cfunc(types.void(*kinds, *[types.int64] * COUNTS), error_model="numpy")(walk)
-    with replacing(file) as temporary:
-        temporary.write_bytes(target_machine().emit_object(_alone(compiled)))
+    module = _alone(numba.cfunc(types.void(*kinds, *[types.int64] * COUNTS), error_model="numpy")(walk))
+    linker = next(filter(None, map(shutil.which, LINKERS)), None)
+    made = file.with_name(file.name + (LIBRARY if linker else OBJECT))
+    with replacing(made) as temporary:
+        temporary.write_bytes(target_machine(at_once=not linker).emit_object(module))
+        if linker:
+            unlinked = temporary.rename(temporary.with_name(temporary.name + OBJECT))
+            command = [linker, "-shared", "-o", str(temporary), str(unlinked)]
+            try:
+                subprocess.run(command, check=True, stdout=sys.stderr)
+            finally:
+                unlinked.unlink()
+    return made
 
 
 def _alone(compiled: Any) -> llvm.ModuleRef:
@@ -36,9 +52,9 @@ def _alone(compiled: Any) -> llvm.ModuleRef:
     module.get_function(name).name = ENTRY
     passes = llvm.create_new_module_pass_manager()
     passes.add_global_dead_code_eliminate_pass()
-    passes.run(module, llvm.create_pass_builder(target_machine(), llvm.create_pipeline_tuning_options()))
+    passes.run(module, llvm.create_pass_builder(target_machine(at_once=True), llvm.create_pipeline_tuning_options()))
     return module
 
 
 if __name__ == "__main__":
-    compile_walks(Path(sys.argv[1]))
+    sys.stdout.write(str(compile_walks(Path(sys.argv[1]))))

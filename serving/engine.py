@@ -9,8 +9,8 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from functools import reduce
+from datetime import datetime
+from functools import lru_cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -220,11 +220,10 @@ class Engine:
 
     def _scored(self, found: Signals, scores: Scores, asked_at: datetime, most_drivers: int | None) -> list[Written]:
         ids, cut = found.account_ids, bands(scores.risks, cuts_of(scores.model, self.settings.bands))
-        oldest = [
-            np.datetime64(asked_at - timedelta(days=self.settings.serving.fresh_days(one))) for one in scores.families
-        ]
-        ages = np.column_stack([found.stamps.get(one, found.as_of) for one in scores.families])
-        stale, gaps = _named(ages < np.array(oldest), scores.families), _named(scores.missing, scores.families)
+        fresh = [self.settings.serving.fresh_days(one) for one in scores.families]
+        oldest = np.datetime64(asked_at) - np.array(fresh, dtype="timedelta64[D]")
+        ages = np.array([found.stamps.get(one, found.as_of) for one in scores.families])
+        stale, gaps = _named(oldest > ages.T, scores.families), _named(scores.missing, scores.families)
         as_of = np.datetime_as_string(found.as_of, unit="s").tolist()
         risks, within = scores.risks.tolist(), by_horizon(scores)
         revenue, named = _revenue(found.values, scores.risks), drivers(scores, most_drivers)
@@ -251,6 +250,8 @@ class Engine:
 def _named(holds: np.ndarray, families: tuple[str, ...]) -> list[list[str]]:
     """Of each row the families for which it holds, shape (rows, families)."""
     named: list[list[str]] = [[] for _ in holds]
+    if not holds.any():
+        return named
     for row, place in np.argwhere(holds).tolist():
         named[row].append(families[place])
     return named
@@ -271,13 +272,19 @@ def describe(champion: Champion) -> dict[str, Any]:
 
 
 def _refuse_missing_signals(model: Bundle, columns: Columns) -> None:
-    if columns.names >= model.known_names:
+    missing = _missing_signal(model, columns)
+    if missing is None:
         return
-    missing = min(model.known_names - columns.names)
     raise NotReady(
         f"The champion needs the signal '{missing}', which is not published.",
         "Run `oarlock publish`, or promote a model trained on the signals there are.",
     )
+
+
+@lru_cache(maxsize=4)
+def _missing_signal(model: Bundle, columns: Columns) -> str | None:
+    """The first signal of a model that is not there."""
+    return min(model.known_names - columns.names, default=None)
 
 
 def _not_scored(signals: Signals) -> dict[str, str]:

@@ -6,24 +6,27 @@
 import ctypes
 import hashlib
 import os
+import platform
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import llvmlite.binding as llvm
 import numpy as np
 
-from serving.trees import BLOCK, KINDS, MOST_POINTS, Trees
+from serving.trees import KINDS, LANES, MOST_POINTS, Trees, room_of
 
 ENTRY = "oarlock_walk"
-# The arrays of Trees, quadrature points and weights, matrix, shares, and room for products, terms, counts and lines.
-POINTERS = (*KINDS.values(), *["float64"] * 8)
-COUNTS = 7  # trees, nodes, words, nodes of the largest tree, signals, rows, whether rows walk alone
-STRETCH = 512  # rows for which a tree's terms are worked out once
+LIBRARY, OBJECT = ".so", ".o"  # machine code as the system loads it, or where nothing links it as LLVM does
+SOURCES = ("trees.py", "lanes.py", "walks.py", "compiling.py", "machine_code.py")
+# The arrays of Trees, quadrature points and weights, matrix, shares, and room.
+POINTERS = (*KINDS.values(), *["float64"] * 5)
+COUNTS = 7  # trees, nodes, words, nodes of the largest tree, signals, rows or blocks of them, whether rows walk alone
+STRETCH = 256  # rows for which a tree's terms are worked out once; with their shares they fit into the cache
 SMALLEST = float(np.float32(1e-35))
 ALONE = 3  # up to so many rows are faster one by one
 
@@ -31,13 +34,14 @@ ALONE = 3  # up to so many rows are faster one by one
 class Kernel:
     """The walks as machine code, and what they need besides the trees."""
 
-    def __init__(self, folder: Path) -> None:
-        """Load the machine code; where none of this version is there yet it is made, in seconds."""
-        self._walk, self._engine = _load(compiled(folder))
+    def __init__(self, folder: Path, file: Path | None = None) -> None:
+        """Load the machine code, of this file or of this version; where there is none yet it is made, in seconds."""
+        self._walk, self._held = _load(file or compiled(folder))
         self._points, self._weights = quadrature()
         self._kept = ctypes.c_void_p()  # where numba's convention puts a result (None) and an exception (never)
         self._result = ctypes.addressof(self._kept)
         self._rooms = threading.local()
+        self._known: _Known | None = None
 
     def shares(self, trees: Trees, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
         """Each signal's share of the margin, (rows, signals); `trees.expected` and a row's sum are its margin.
@@ -52,10 +56,11 @@ class Kernel:
             return shares
 
         def walk(start: int) -> None:
-            part = np.ascontiguousarray(matrix[start : start + STRETCH].T, dtype="float64")
+            part = _blocks(matrix[start : start + STRETCH])
             found = np.zeros(part.shape)
             self._run(trees, part, found, alone=False)
-            shares[start : start + STRETCH] = found.T
+            rows = shares[start : start + STRETCH]
+            rows[:] = found.transpose(0, 2, 1).reshape(-1, matrix.shape[1])[: len(rows)]
 
         starts = range(0, len(matrix), STRETCH)
         if min(threads, len(starts)) == 1:
@@ -67,19 +72,47 @@ class Kernel:
         return shares
 
     def _run(self, trees: Trees, matrix: np.ndarray, shares: np.ndarray, *, alone: bool) -> None:
-        most = int(np.diff(trees.starts).max(initial=1))
-        signals, rows = matrix.shape[::-1] if alone else matrix.shape
-        arrays = (*trees, self._points, self._weights, matrix, shares, *self._room(most))
-        counts = (len(trees.degrees), len(trees.signal), len(trees.bits), most, signals, rows, int(alone))
-        self._walk(self._result, self._result, *[one.__array_interface__["data"][0] for one in arrays], *counts)
+        known = self._known
+        if known is None or known.trees is not trees:
+            known = self._known = _Known.of(trees, self._points, self._weights)
+        room = self._room(known.most)
+        given = (*known.addresses, *map(_address, (matrix, shares, room)))
+        sizes = (*known.sizes, known.most, matrix.shape[1], len(matrix), int(alone))
+        self._walk(self._result, self._result, *given, *sizes)
 
-    def _room(self, most: int) -> tuple[np.ndarray, ...]:
+    def _room(self, most: int) -> np.ndarray:
         """This thread's room for a walk; new memory for every request would cost more than a short walk."""
         mine = getattr(self._rooms, "mine", None)
         if mine is None or mine[0] < most:
-            shapes = ((most, MOST_POINTS, BLOCK), (most, MOST_POINTS, 3), (most, MOST_POINTS, 3), (most + 2, BLOCK))
-            mine = self._rooms.mine = (most, tuple(np.zeros(shape) for shape in shapes))
+            mine = self._rooms.mine = (most, np.zeros(room_of(most)))
         return mine[1]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Where the arrays of some trees are, looked up once for all requests, and how large they are."""
+
+    trees: Trees
+    addresses: tuple[int, ...]
+    sizes: tuple[int, int, int]
+    most: int
+
+    @classmethod
+    def of(cls, trees: Trees, *quadrature: np.ndarray) -> "_Known":
+        addresses = tuple(_address(one) for one in (*trees, *quadrature))
+        sizes = (len(trees.degrees), len(trees.signal), len(trees.bits))
+        return cls(trees, addresses, sizes, int(np.diff(trees.starts).max(initial=1)))
+
+
+def _address(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]
+
+
+def _blocks(rows: np.ndarray) -> np.ndarray:
+    """Rows as (blocks, signals, LANES), the last block filled up with rows of zeros."""
+    whole = np.zeros((-(-len(rows) // LANES) * LANES, rows.shape[1]))
+    whole[: len(rows)] = rows
+    return np.ascontiguousarray(whole.reshape(-1, LANES, rows.shape[1]).transpose(0, 2, 1))
 
 
 def quadrature() -> tuple[np.ndarray, np.ndarray]:
@@ -97,37 +130,36 @@ def compiled(folder: Path) -> Path:
     It is kept beside the code, as Python keeps its own, and in `folder` where the code cannot be written to.
     """
     room = Path(__file__).parent
-    sources = b"".join((room / name).read_bytes() for name in ("trees.py", "walks.py", "compiling.py"))
-    made_with = (version("numba"), version("llvmlite"), llvm.get_host_cpu_name(), _features())
-    name = f"walk-{hashlib.sha256(sources + repr(made_with).encode()).hexdigest()[:16]}.o"
-    beside = room / "__pycache__"
-    for place in (beside, folder):
-        if (place / name).exists():
-            return place / name
-    file = (beside if os.access(room, os.W_OK) else folder) / name
-    subprocess.run([sys.executable, "-m", "serving.compiling", str(file.resolve())], check=True, cwd=room.parent)
-    return file
+    sources = b"".join((room / name).read_bytes() for name in SOURCES)
+    made_with = (version("numba"), version("llvmlite"), _processor())
+    name = f"walk-{hashlib.sha256(sources + repr(made_with).encode()).hexdigest()[:16]}"
+    places = [room / "__pycache__", folder]
+    for found in (place / f"{name}{ending}" for place in places for ending in (LIBRARY, OBJECT)):
+        if found.exists():
+            return found
+    file = (places[0] if os.access(room, os.W_OK) else folder) / name
+    command = [sys.executable, "-m", "serving.compiling", str(file.resolve())]
+    told = subprocess.run(command, check=True, cwd=room.parent, stdout=subprocess.PIPE, text=True)
+    return Path(told.stdout.strip())
 
 
-def target_machine() -> llvm.TargetMachine:
-    """LLVM's description of the processor this runs on."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    target = llvm.Target.from_default_triple()
-    return target.create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=_features(), opt=3, reloc="pic", jit=True
-    )
+def _processor() -> str:
+    """What tells one kind of processor from another: the machine code is for this very one."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text().split("\n\n")[0].splitlines() if about.exists() else []
+    kept = [line for line in lines if line.partition("\t")[0].strip(": ") in ("model name", "flags", "Features")]
+    return " ".join([platform.machine(), platform.processor(), *kept])
 
 
-def _features() -> str:
-    return llvm.get_host_cpu_features().flatten()
-
-
-def _load(file: Path) -> tuple[Callable[..., int], llvm.ExecutionEngine]:
-    """The function in the file, and the engine that keeps its memory for as long as it is held."""
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
-    engine.add_object_file(llvm.ObjectFileRef.from_data(file.read_bytes()))
-    engine.finalize_object()
+def _load(file: Path) -> tuple[Callable[..., int], object]:
+    """The function in the file, and what keeps its memory for as long as it is held."""
     # Two leading pointers, for a result and an exception, are numba's way of calling.
     types = [ctypes.c_void_p] * (2 + len(POINTERS)) + [ctypes.c_int64] * COUNTS
-    return ctypes.CFUNCTYPE(ctypes.c_int32, *types)(engine.get_function_address(ENTRY)), engine
+    prototype = ctypes.CFUNCTYPE(ctypes.c_int32, *types)
+    if file.suffix == LIBRARY:
+        library = ctypes.CDLL(str(file))
+        return prototype((ENTRY, library)), library
+    from serving.machine_code import loaded  # 38 MB of a process, which a linked file spares it
+
+    address, engine = loaded(file, ENTRY)
+    return prototype(address), engine

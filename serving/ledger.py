@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 ROWS_A_STATEMENT = 5_000
 KEPT_JOURNAL_DAYS = 30
 Row = Mapping[str, Any]
+NAMES = tuple(one.name for one in RISKS.columns if not one.primary_key)
+# The statement as SQLite takes it: what SQLAlchemy makes of every value and row costs more than the insert.
+INTO_SQLITE = f"insert into {RISKS.name} ({', '.join(NAMES)}) values ({', '.join('?' * len(NAMES))})"
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class Ledger:
 
     def _insert(self, connection: sql.Connection, rows: Sequence[Row]) -> None:
         if self.engine.dialect.name == "sqlite":
-            connection.execute(RISKS.insert(), list(rows))
+            connection.exec_driver_sql(INTO_SQLITE, [_plain(row) for row in rows])
         else:
             _copy(connection, rows)
 
@@ -125,6 +128,16 @@ def _row(score: Mapping[str, Any], of: Mapping[str, Any], text: str) -> dict[str
     copied = {name: score[name] for name in ("account_id", "risk", "base", "band", "status")}
     as_of = datetime.fromisoformat(score["signals_as_of"])
     return {**of, **copied, "as_of": as_of, "mrr": score["revenue"]["mrr"], "served": text}
+
+
+def _plain(row: Row) -> tuple[Any, ...]:
+    return tuple([_stamp(one) if isinstance(one, datetime) else one for one in map(row.__getitem__, NAMES)])
+
+
+@lru_cache(maxsize=64)
+def _stamp(at: datetime) -> str:
+    """An instant as SQLAlchemy keeps and reads it in SQLite."""
+    return at.isoformat(" ", "microseconds")
 
 
 def _copy(connection: sql.Connection, rows: Sequence[Row]) -> None:

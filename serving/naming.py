@@ -1,10 +1,10 @@
 """Naming: which families and signals risks are made of, in points and in words, for all rows of a reply at once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import accumulate, pairwise
 from math import isnan
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from serving.scoring import Scores
 from training.model import EVERYONE, SEGMENT
 
 SIGNALS_NAMED = 3  # of a family, where not all are asked for: the rest would be most of a reply
-ROWS_TOGETHER = 256  # so many rows' shares stay in the processor's cache while they are compared
 
 
 def drivers(scores: Scores, most: int | None = None) -> list[dict[str, Any]]:
@@ -23,26 +22,17 @@ def drivers(scores: Scores, most: int | None = None) -> list[dict[str, Any]]:
     base + points of drivers and protective + other_points = risk. `most` is how many of each are named, each with its
     heaviest SIGNALS_NAMED signals and the points of its others; None names all families and all signals.
     """
-    found: list[dict[str, Any]] = []
-    for start in range(0, len(scores.matrix), ROWS_TOGETHER):
-        rows = slice(start, start + ROWS_TOGETHER)
-        points = scores.family_points[rows]
-        orders = np.argsort(-np.abs(points), axis=1, kind="stable").tolist()
-        heavy = _heaviest(scores, rows, None if most is None else SIGNALS_NAMED) if most != 0 else None
-        risks, bases, reasons = scores.risks[rows].tolist(), scores.bases[rows].tolist(), scores.main_reasons[rows]
-        for row, each in enumerate(points.tolist()):
-            raising = [i for i in orders[row] if each[i] > 0][:most]
-            lowering = [i for i in orders[row] if each[i] < 0][:most]
-            found.append(
-                {
-                    "base": bases[row],
-                    "drivers": [_driver(heavy, row, i, each[i]) for i in raising if heavy],
-                    "protective": [_driver(heavy, row, i, each[i]) for i in lowering if heavy],
-                    "other_points": risks[row] - bases[row] - sum(each[i] for i in raising + lowering),
-                    "main_reason": reasons[row],
-                }
-            )
-    return found
+    if not len(scores.matrix):
+        return []
+    words = _words(scores.model, scores.values.columns)
+    families, named = scores.family_points, words.named[most is None]
+    orders = np.argsort(-np.abs(families), axis=1, kind="stable").tolist()
+    figures = families.tolist(), scores.risks.tolist(), scores.bases.tolist(), scores.main_reasons
+    rows = enumerate(zip(*_heavy(scores, words, named), scores.values.words, strict=True))
+    return [
+        _made_of(words, _Row(scores, row, named, *parts), most, *one)
+        for (row, parts), *one in zip(rows, orders, *figures, strict=True)
+    ]
 
 
 def shown(value: float | str | None, unit: str) -> str:
@@ -66,14 +56,14 @@ class _Words:
         self.labels = [one.label for one in model.inputs]
         self.units = [one.unit for one in model.inputs]
         self.begins = [f"{one.family}: {one.label} " for one in model.inputs]
-        self.numbers = np.array([columns.numbers.get(name, -1) for name in self.names])
         self.categories = {i: columns.categories[n] for i, n in enumerate(self.names) if n in columns.categories}
         self.segment = columns.categories.get(SEGMENT)
-        self.sizes = [len(members) for members in families.values()]
-        self.members = np.zeros((len(families), max(self.sizes, default=0)), dtype="int64")
-        self.padding = np.arange(self.members.shape[1]) >= np.array(self.sizes)[:, None]
+        self.members = list(families.values())
+        sizes = [len(one) for one in self.members]
+        self.named = [_named([min(size, SIGNALS_NAMED) for size in sizes], sizes), _named(sizes, sizes)]
+        self.family_of = np.empty(len(self.names), dtype="int64")
         for place, members in enumerate(families.values()):
-            self.members[place, : len(members)] = members
+            self.family_of[members] = place
 
     @cached_property
     def usual(self) -> dict[str, tuple[list[Any], list[str]]]:
@@ -91,20 +81,23 @@ class _Words:
         return values, ends
 
 
-@dataclass(frozen=True)
-class _Heaviest:
-    """Of some rows and every family the signals that are named, the heaviest first, as lists [row][family].
+class _Row(NamedTuple):
+    """One account: the columns of its heaviest signals, family after family, their points and values; and its words."""
 
-    `columns` are their places in the model, `points` and `values` theirs, `main` the one that carries most of the
-    family's points in their direction. Where a family has fewer signals than others a list is filled up at its end.
-    """
+    scores: Scores
+    place: int
+    named: "_Named"
+    columns: list[int]
+    points: list[float]
+    values: list[float]
+    words: Sequence[str | None]
 
-    words: _Words
-    columns: list[list[list[int]]]
-    points: list[list[list[float]]]
-    values: list[list[list[float]]]
-    main: list[list[int]]
-    categories: Sequence[Sequence[str | None]]
+
+class _Named(NamedTuple):
+    """Which signals are named where each family's are in the order of their weight, and where a family's then stand."""
+
+    places: np.ndarray
+    families: list[slice]
 
 
 @lru_cache(maxsize=2)
@@ -112,62 +105,69 @@ def _words(model: Bundle, columns: Columns) -> _Words:
     return _Words(model, columns, model.members)
 
 
-def _heaviest(scores: Scores, rows: slice, most: int | None) -> _Heaviest:
-    """Name `most` signals of each family, all where None; the main one always, though others may weigh more."""
-    words = _words(scores.model, scores.values.columns)
-    points = scores.points[rows][:, words.members]
-    signs = np.sign(scores.family_points[rows])[:, :, None]
-    main = np.where(words.padding, -np.inf, points * signs).argmax(axis=2)
-    weights = np.where(words.padding, -1.0, np.abs(points))
-    if most is None or most >= weights.shape[2]:
-        named = np.argsort(-weights, axis=2, kind="stable")
-    else:
-        named = np.empty((*main.shape, most), dtype="int64")
-        for place in range(most):
-            named[:, :, place] = first = weights.argmax(axis=2)
-            np.put_along_axis(weights, first[:, :, None], -2.0, axis=2)
-        named[:, :, -1] = np.where((named == main[:, :, None]).any(axis=2), named[:, :, -1], main)
-    columns = words.members[np.arange(len(words.sizes))[None, :, None], named]
-    numbers = scores.values.numbers[rows]
-    return _Heaviest(
-        words=words,
-        columns=columns.tolist(),
-        points=np.take_along_axis(points, named, axis=2).tolist(),
-        values=numbers[np.arange(len(numbers))[:, None, None], words.numbers[columns]].tolist(),
-        main=(named == main[:, :, None]).argmax(axis=2).tolist(),
-        categories=scores.values.words[rows],
-    )
+def _named(kept: Sequence[int], sizes: Sequence[int]) -> _Named:
+    begins = list(accumulate(sizes, initial=0))
+    places = [begin + one for begin, most in zip(begins, kept, strict=False) for one in range(most)]
+    return _Named(np.array(places, dtype="int64"), [slice(*ends) for ends in pairwise(accumulate(kept, initial=0))])
 
 
-def _driver(heavy: _Heaviest, row: int, family: int, points: float) -> dict[str, Any]:
-    words, own = heavy.words, heavy.categories[row]
-    usual, ends = words.usual_of(own)
-    size, main = words.sizes[family], heavy.main[row][family]
-    shares = heavy.points[row][family][:size]
-    columns, values = heavy.columns[row][family], heavy.values[row][family]
+def _heavy(scores: Scores, words: _Words, named: _Named) -> tuple[list, list, list]:
+    """Of every row the columns that are named, their points and their values."""
+    families = np.broadcast_to(words.family_of, scores.points.shape)
+    columns = np.lexsort((-np.abs(scores.points), families), axis=1)[:, named.places]
+    points, values = (np.take_along_axis(one, columns, axis=1) for one in (scores.points, scores.matrix))
+    return columns.tolist(), points.tolist(), values.tolist()
+
+
+def _made_of(  # noqa: PLR0913, PLR0917 - figures of one risk, as they come
+    words: _Words, row: _Row, most: int | None, order: list[int], families: list[float], risk: float, base: float,
+    reason: str | None,
+) -> dict[str, Any]:  # fmt: skip
+    raising = [i for i in order if families[i] > 0][:most]
+    lowering = [i for i in order if families[i] < 0][:most]
+    usual = words.usual_of(row.words)
+    return {
+        "base": base,
+        "drivers": [_driver(words, row, (i, families[i]), usual) for i in raising],
+        "protective": [_driver(words, row, (i, families[i]), usual) for i in lowering],
+        "other_points": risk - base - sum([families[i] for i in raising + lowering]),
+        "main_reason": reason,
+    }
+
+
+def _driver(words: _Words, row: _Row, family: tuple[int, float], usual: tuple[list[Any], list[str]]) -> dict[str, Any]:
+    """One family with its heaviest signals; its text is of the one that carries most of its points."""
+    (place, whole), (typical, ends) = family, usual
+    here = row.named.families[place]
+    columns, points, values = row.columns[here], row.points[here], row.values[here]
+    main = next((at for at, one in enumerate(points) if one * whole > 0), -1)
+    if main < 0:  # all that are named pull the other way: the last gives way to the one that carries the family
+        column = max(words.members[place], key=lambda one: row.scores.points[row.place, one] * whole)
+        columns[-1], points[-1] = column, float(row.scores.points[row.place, column])
+        values[-1] = float(row.scores.matrix[row.place, column])
     signals = [
         {
             "name": words.names[column],
             "label": words.labels[column],
-            "value": _value(words, own, column, value),
+            "value": _value(words, row, column, value),
             "unit": words.units[column],
-            "typical": usual[column],
+            "typical": typical[column],
             "points": share,
         }
-        for column, value, share in zip(columns, values, shares, strict=False)
+        for column, share, value in zip(columns, points, values, strict=True)
     ]
     column = columns[main]
     return {
-        "family": words.families[family],
-        "points": points,
+        "family": words.families[place],
+        "points": whole,
         "text": f"{words.begins[column]}{shown(signals[main]['value'], words.units[column])}{ends[column]}",
         "signals": signals,
-        "other_points": points - sum(shares),
+        "other_points": whole - sum(points),
     }
 
 
-def _value(words: _Words, own: Sequence[str | None], column: int, number: float) -> float | str | None:
+def _value(words: _Words, row: _Row, column: int, number: float) -> float | str | None:
     """A value as it was found, None where it is missing."""
     if column in words.categories:
-        return own[words.categories[column]]
+        return row.words[words.categories[column]]
     return None if isnan(number) else number

@@ -1,5 +1,6 @@
 """Scoring: a model and signals in, risks with drivers that add up exactly to them out; nothing is read or kept."""
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -9,7 +10,8 @@ import numpy as np
 from configs.settings import BandSettings
 from features.online import Columns, Values
 from serving.bundle import Bundle
-from training.reasons import by_family, leading
+from training.calibration import worth
+from training.reasons import leading
 
 BANDS = ("low", "watch", "high", "critical")
 
@@ -65,7 +67,8 @@ class Scores:
     @cached_property
     def family_shares(self) -> np.ndarray:
         """Each family's share of the margin, shape (rows, families)."""
-        return by_family(self.shares, self.members)
+        order, begins = self.model.families
+        return np.add.reduceat(self.shares[:, order], begins, axis=1)
 
     @cached_property
     def main_reasons(self) -> list[str | None]:
@@ -78,8 +81,8 @@ class Scores:
     @cached_property
     def missing(self) -> np.ndarray:
         """Whether a row has no value at all in a family, shape (rows, families)."""
-        gaps = np.isnan(self.matrix)
-        return np.column_stack([gaps[:, columns].all(axis=1) for columns in self.members.values()])
+        order, begins = self.model.families
+        return np.logical_and.reduceat(np.isnan(self.matrix)[:, order], begins, axis=1)
 
 
 def score(model: Bundle, values: Values, threads: int = 1) -> Scores:
@@ -95,15 +98,16 @@ def score(model: Bundle, values: Values, threads: int = 1) -> Scores:
 def score_matrix(model: Bundle, values: Values, matrix: np.ndarray, threads: int = 1) -> Scores:
     """The risks of the rows of a matrix that was encoded already; `values` are what is told of them."""
     shares, offsets = model.contributions(matrix, threads), model.offsets(matrix)
-    steps, base_margins = shares.sum(axis=1), np.full(len(matrix), model.base_margin)
+    steps, (bases, tangents) = shares.sum(axis=1), model.base(offsets)
+    risks = model.calibrator.risks(model.base_margin + steps, offsets)
     return Scores(
         model=model,
         values=values,
         matrix=matrix,
         shares=shares,
-        risks_within=model.calibrator.risks(base_margins + steps, offsets),
-        bases_within=model.calibrator.risks(base_margins, offsets),
-        points_per_share=model.calibrator.points_per_share(model.base_margin, steps, offsets),
+        risks_within=risks,
+        bases_within=bases,
+        points_per_share=worth(steps, risks - bases, tangents),
     )
 
 
@@ -121,7 +125,7 @@ def encoded(model: Bundle, values: Values) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)
-def _order(model: Bundle, columns: Columns) -> tuple[list[int], list[int], list[tuple[int, int, dict]]]:
+def _order(model: Bundle, columns: Columns) -> tuple[np.ndarray, np.ndarray, list[tuple[int, int, dict]]]:
     """Which column of the matrix takes which number, and which takes which word by which codes."""
     numbers = [(to, columns.numbers[one.name]) for to, one in enumerate(model.inputs) if one.kind == "number"]
     codes = [
@@ -129,7 +133,8 @@ def _order(model: Bundle, columns: Columns) -> tuple[list[int], list[int], list[
         for to, one in enumerate(model.inputs)
         if one.kind != "number"
     ]
-    return [to for to, _ in numbers], [taken for _, taken in numbers], codes
+    to, taken = np.array(numbers, dtype="int64").reshape(-1, 2).T
+    return to, taken, codes
 
 
 def by_horizon(scores: Scores) -> list[dict[str, float]]:
@@ -140,7 +145,8 @@ def by_horizon(scores: Scores) -> list[dict[str, float]]:
 
 def bands(risks: np.ndarray, cuts: BandSettings) -> list[str]:
     """The band of each risk."""
-    return [BANDS[i] for i in np.searchsorted([cuts.watch, cuts.high, cuts.critical], risks, side="right")]
+    edges = [cuts.watch, cuts.high, cuts.critical]
+    return [BANDS[bisect_right(edges, one)] for one in risks.tolist()]
 
 
 def cuts_of(model: Bundle, settings: BandSettings) -> BandSettings:

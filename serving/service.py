@@ -23,7 +23,7 @@ from configs.settings import read_settings
 from configs.state import open_state
 from features.dataset import read_dataset
 from serving.access import Access, Gate
-from serving.api import create_app
+from serving.api import ShortWay, create_app
 from serving.desk import open_desk
 from serving.engine import Engine, describe
 from serving.idempotency import Idempotent, Replies
@@ -44,7 +44,10 @@ DRAIN_SECONDS = 20.0
 _worker = bentoml.get_current_service
 
 
-@bentoml.asgi_app(create_app(lambda: _worker().desk), path="/v1")
+API, AT = create_app(lambda: _worker().desk), "/v1"
+
+
+@bentoml.asgi_app(API, path=AT)
 @bentoml.service(
     name="oarlock",
     # What a request leaves behind is kept until the timeout: short, or memory grows with the load.
@@ -127,3 +130,4 @@ Oarlock.add_asgi_middleware(
     replies=lambda: _worker().replies,
     most_bytes=lambda: _worker().engine.settings.serving.most_bytes,
 )
+Oarlock.add_asgi_middleware(ShortWay, api=API, at=AT)

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 MOST_POINTS = 16  # integrates paths of twice as many distinct signals exactly: deeper than any tree worth training
-BLOCK = 64  # rows that walk together, next to each other in memory: the processor takes several at a time
-LANES = 4  # quadrature points taken at a time where a row walks alone
+LANES = 8  # rows, or quadrature points of a row alone, that the processor takes together
 LEAF = -1
 NONE, ZERO = 0, 1  # LightGBM's missing types; the third, 2, is NaN
 AT_MOST, NOT_ABOVE, ZERO_IS_LEFT, ZERO_IS_RIGHT, IN_SET = range(5)
@@ -26,12 +25,13 @@ KINDS = {
     "threshold": "float64",
     "sets": "int32",
     "bits": "uint32",
-    "above": "int32",
+    "asked": "int32",
     "right": "int32",
     "earlier": "int32",
     "cover": "float64",
     "value": "float64",
     "expected": "float64",
+    "order": "int32",
 }
 
 
@@ -44,9 +44,11 @@ class Trees(NamedTuple):
 
     Per tree: `starts`, its first node, closed by the number of nodes; `degrees`, how many quadrature points it needs.
     Per node, with indices that count from its tree's root: `signal` asked here (LEAF for none), `rule` and `threshold`
-    that send a row left, `sets` (first word, words) of `bits` for a category, `above` and `right`, its parent and its
-    right child (the left one is the next node), `earlier`, the last node above whose edge asked the same signal as this
-    one's (0 for none), `cover`, and `value` of a leaf. `expected` (1,) is the mean margin over the training rows.
+    that send a row left, `sets` (first word, words) of `bits` for a category, `asked`, the signal of the edge to it,
+    `right`, its right child (the left one is the next node), `earlier`, the last node above whose edge asked the same
+    signal as this one's (0 for none), `cover`, and `value` of a leaf. `expected` (1,) is the mean margin over the
+    training rows. `order` holds a tree's nodes once more, its splits and then its leaves: a loop over either asks none
+    which it is.
     """
 
     starts: np.ndarray
@@ -56,12 +58,18 @@ class Trees(NamedTuple):
     threshold: np.ndarray
     sets: np.ndarray
     bits: np.ndarray
-    above: np.ndarray
+    asked: np.ndarray
     right: np.ndarray
     earlier: np.ndarray
     cover: np.ndarray
     value: np.ndarray
     expected: np.ndarray
+    order: np.ndarray
+
+
+def room_of(most: int) -> int:
+    """How many numbers of room a walk needs where the largest tree has so many nodes."""
+    return MOST_POINTS + most * (MOST_POINTS * (4 + LANES) + 2 + 2 * LANES)
 
 
 def read_trees(booster_text: str) -> Trees:
@@ -94,7 +102,7 @@ class _Node:
     rule: int = AT_MOST
     threshold: float = 0.0
     sets: tuple[int, int] = (0, 0)
-    above: int = 0
+    asked: int = 0
     right: int = 0
     earlier: int = 0
     cover: float = 1.0
@@ -135,7 +143,6 @@ class _Tree:
 
     def _lay(self, laid: list[_Node], at: int, node: _Node, seen: dict[int, int]) -> int:
         """Lay out the subtree at `at`; `seen` holds the last node whose edge asked each signal of the path."""
-        here = len(laid)
         laid.append(node)
         if at < 0:
             node.value = self.values[~at]
@@ -147,7 +154,7 @@ class _Tree:
             node.right = len(laid)  # after the loop, where the right child went
             earlier = seen.get(node.signal, 0)
             share = self._rows(child) / self._rows(at) * (laid[earlier].cover if earlier else 1.0)
-            edge = _Node(above=here, earlier=earlier, cover=share)
+            edge = _Node(asked=node.signal, earlier=earlier, cover=share)
             deepest = max(deepest, self._lay(laid, child, edge, {**seen, node.signal: len(laid)}))
         return deepest
 
@@ -186,5 +193,10 @@ def _joined(trees: list["_Tree"]) -> Trees:
         "sets": np.array(columns["sets"]).reshape(-1, 2),
         "bits": [word for tree in trees for word in tree.bits],
         "expected": [sum(tree.expected() for tree in trees)],
+        "order": [node for part, _ in laid for node in _splits_first(part)],
     }
     return Trees(**{name: np.ascontiguousarray(found[name], dtype=kind) for name, kind in KINDS.items()})
+
+
+def _splits_first(nodes: Sequence[_Node]) -> list[int]:
+    return sorted(range(len(nodes)), key=lambda node: nodes[node].signal == LEAF)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from serving.ledger import AlreadyThere, Ledger, Mark
 from serving.written import text_of
 
 LOG = logging.getLogger("oarlock.ledger")
-BATCH_SECONDS = 0.05  # replies of this long share a commit
+BATCH_SECONDS = 0.15  # replies of this long share a commit
 LOOK_SECONDS = 5.0  # how often files of dead processes are looked for
 RETRY_SECONDS = (0.1, 2.0)
 SET_ASIDE = "refused.entries"
@@ -193,4 +194,7 @@ def _rows(entry: Entry) -> Iterator[dict[str, Any]]:
     of = {**entry.head["of"], "given_at": datetime.fromisoformat(entry.head["of"]["given_at"])}
     for (as_of, *own, mrr), line in zip(entry.head["rows"], entry.lines, strict=True):
         columns = dict(zip(COLUMNS, own, strict=True))
-        yield {**of, "as_of": datetime.fromisoformat(as_of), **columns, "mrr": mrr, "served": line.decode()}
+        yield {**of, "as_of": _instant(as_of), **columns, "mrr": mrr, "served": line.decode()}
+
+
+_instant = lru_cache(maxsize=64)(datetime.fromisoformat)  # most rows are of the same day

@@ -1,13 +1,20 @@
 """The driver kernel: LightGBM's own shares of the margin, on every shape of booster that we train, and faster."""
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import lightgbm
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from serving.kernel import ALONE, SMALLEST, STRETCH, Kernel
+from serving.kernel import ALONE, OBJECT, SMALLEST, STRETCH, Kernel
 from serving.trees import NotExact, read_trees
+from tests.conftest import ROOT
 
 EXACT = 1e-9
 ROWS, SIGNALS, CATEGORY = 600, 8, 5
@@ -86,6 +93,7 @@ def test_it_stays_exact_on_deep_paths_where_lightgbms_own_drifts(kernel):
     # Unwinding a path loses digits that multiplying does not: LightGBM's own miss their sum, and ours by as much.
     assert 1e-9 < np.abs(own.sum(axis=1) - margins).max() < 1e-7
     assert np.abs(kernel.shares(trees, rows) - own[:, :-1]).max() < 1e-7
+    assert np.array_equal(kernel.shares(trees, rows[:1])[0], kernel.shares(trees, rows)[0])
 
 
 def test_a_tree_of_one_leaf_moves_the_mean_only(kernel):
@@ -154,6 +162,25 @@ def test_a_row_alone_has_the_very_bits_it_has_among_many(kernel):
     assert np.array_equal(kernel.shares(trees, matrix, threads=2), together)
     for row in (0, 63, 64, STRETCH, STRETCH + 69):
         assert np.array_equal(kernel.shares(trees, matrix[row : row + 1])[0], together[row])
+
+
+def test_where_nothing_links_machine_code_it_is_loaded_by_llvm(kernel, tmp_path):
+    command = [sys.executable, "-m", "serving.compiling", str(tmp_path / "walk")]
+    told = subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "PATH": ""}, capture_output=True, text=True)
+    file = Path(told.stdout)
+    assert file == tmp_path / f"walk{OBJECT}"
+    trees, matrix = read_trees(_booster(_matrix()).model_to_string()), _matrix(70, seed=4)
+    assert np.array_equal(Kernel(tmp_path, file).shares(trees, matrix), kernel.shares(trees, matrix))
+
+
+@pytest.mark.skipif(not shutil.which("ld"), reason="it needs a linker")
+@pytest.mark.usefixtures("kernel")
+def test_a_linked_kernel_spares_a_process_llvm():
+    code = (
+        "import sys; from pathlib import Path; from serving.kernel import Kernel; Kernel(Path()); print(*sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True)
+    assert not {"llvmlite", "numba"} & set(told.stdout.split())
 
 
 def test_no_rows_have_no_shares(kernel):

@@ -43,11 +43,9 @@ class Calibrator:
 
         Where the margin stands still it is the derivative.
         """
-        base = self.risks(np.full(len(steps), base_margin), offsets)
-        still = np.abs(steps) < SMALLEST_STEP
-        secants = (self.risks(base_margin + steps, offsets) - base) / np.where(still, 1.0, steps)[:, None]
-        tangents = self.slopes_at(np.full(len(steps), base_margin), offsets)
-        return np.where(still[:, None], tangents, secants)
+        margins = np.full(len(steps), base_margin)
+        moved = self.risks(base_margin + steps, offsets) - self.risks(margins, offsets)
+        return worth(steps, moved, self.slopes_at(margins, offsets))
 
     def offsets_of(self, segments: Iterable[object]) -> np.ndarray:
         """The offset of each row's segment, 0 where it has none of its own or is not known."""
@@ -60,3 +58,9 @@ class Calibrator:
     def _log_odds(self, margins: np.ndarray, offsets: np.ndarray | float) -> np.ndarray:
         shifts = np.asarray(self.intercepts) + np.asarray(offsets)[..., None]
         return np.asarray(margins)[..., None] * np.asarray(self.slopes) + shifts
+
+
+def worth(steps: np.ndarray, moved: np.ndarray, tangents: np.ndarray) -> np.ndarray:
+    """How far risks moved per step of the margin; where the margin stands still it is the tangent."""
+    still = np.abs(steps) < SMALLEST_STEP
+    return np.where(still[:, None], tangents, moved / np.where(still, 1.0, steps)[:, None])
