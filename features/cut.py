@@ -29,17 +29,24 @@ def known(rows: ir.Table, table: Table, as_of: datetime, days: int | None = None
     # Here and in what follows an instant becomes a part of a query, and nowhere else: `engine` counts on it.
     now = ibis.timestamp(as_of.isoformat())
     if "recorded_at" in rows.columns:
-        rows = rows.filter(rows.recorded_at.isnull() | (rows.recorded_at < now))
+        rows = rows.filter(rows.recorded_at.isnull() | (rows.recorded_at < now.cast(rows.recorded_at.type())))
     rows = _happened(rows, table, None if days is None else now - ibis.interval(days=days), now)
     return rows.mutate(**{name: _if_known(rows, table, name, now) for name in _learned_later(table)})
 
 
 def aged(rows: ir.Table, table: Table, as_of: datetime) -> ir.Table:
-    """The rows with the age of each of their instants at `as_of`."""
+    """The rows with the age of each of their instants at `as_of`, and where they are of a day, how many days ago it was.
+
+    Whole numbers are compared with a window in half the time that ages take.
+    """
     now = ibis.timestamp(as_of.isoformat())
     instants = [name for name, column in table.columns.items() if column.type == "instant" and name in rows.columns]
     ages = {f"{name}_age": now.delta(rows[name], unit="second") / SECONDS_A_DAY for name in instants}
-    return rows.mutate(**ages, **({"age": ages[f"{table.at}_age"]} if table.at in instants else {}))
+    if table.at in instants:
+        ages["age"] = ages[f"{table.at}_age"]
+    elif table.at and table.columns[table.at].type == "day":
+        ages["days_ago"] = now.date().delta(rows[table.at], unit="day")
+    return rows.mutate(**ages)
 
 
 def happened_between(rows: ir.Table, table: Table, since: datetime, until: datetime) -> ir.Table:

@@ -66,11 +66,11 @@ def _by_stretch(what: str, *, late: bool) -> MadeOf:
 def _told(usage: RawTable, since: datetime, until: datetime) -> ir.Table:
     """The events from one midnight until another, and of `recorded_at` what is seen from midnights.
 
-    That is the first instant of its day, or nothing where the event was recorded on the day that it happened.
+    That is its day, or nothing where the event was recorded on the day that it happened.
     """
     rows = happened_between(usage.rows, CONTRACT["usage"], since, until)
-    day = rows.recorded_at.truncate("D")
-    late = (day > rows.occurred_at).ifelse(day, ibis.null("timestamp"))
+    day = rows.recorded_at.date()
+    late = (day > rows.occurred_at.date()).ifelse(day, ibis.null("date"))
     return rows.select("account_id", "user_id", "event", "occurred_at", "quantity", recorded_at=late)
 
 
