@@ -191,6 +191,6 @@ def _is_given(tables: Mapping[str, RawTable], one: Signal, name: str, people: Pe
 def _columns_read(one: Signal, table: RawTable) -> set[str]:
     ages = {f"{column}_age": "float64" for column in table.contract.columns}
     types = {name: str(kind) for name, kind in table.rows.schema().items()}
-    rows = ibis.table(types | ages).mutate(age=ibis.literal(0.0))
+    rows = ibis.table(types | ages).mutate(age=ibis.literal(0.0), days_ago=ibis.literal(0))
     fields = one.formula(rows).op().find(ops.Field)
     return {field.name.removesuffix("_age") for field in fields if field.rel == rows.op()}

@@ -19,7 +19,7 @@ def as_known(rows: ir.Table, table: Table, as_of: datetime, days: int | None = N
 
     A row counts when it happened, and was recorded, before `as_of`. A value that became known later, or had not settled
     yet, is null. Every instant X gains X_age, the days from it to `as_of` (negative for what lies ahead), and `age` is
-    that of the row.
+    that of the row; `days_ago` is how many days ago the row's day was, 1 for the day before `as_of`.
     """
     return aged(known(rows, table, as_of, days), table, as_of)
 
@@ -35,23 +35,32 @@ def known(rows: ir.Table, table: Table, as_of: datetime, days: int | None = None
 
 
 def aged(rows: ir.Table, table: Table, as_of: datetime) -> ir.Table:
-    """The rows with the age of each of their instants at `as_of`, and where they are of a day, how many days ago it was.
-
-    Whole numbers are compared with a window in half the time that ages take.
-    """
+    """The rows with the age of each of their instants at `as_of`, and of each day X with X_ago, whole days."""
     now = ibis.timestamp(as_of.isoformat())
     instants = [name for name, column in table.columns.items() if column.type == "instant" and name in rows.columns]
     ages = {f"{name}_age": now.delta(rows[name], unit="second") / SECONDS_A_DAY for name in instants}
+    days = [name for name, column in table.columns.items() if column.type == "day" and name in rows.columns]
+    ago = {f"{name}_ago": _days_ago(rows[name], now) for name in days}
     if table.at in instants:
         ages["age"] = ages[f"{table.at}_age"]
-    elif table.at and table.columns[table.at].type == "day":
-        ages["days_ago"] = now.date().delta(rows[table.at], unit="day")
-    return rows.mutate(**ages)
+    if table.at in rows.columns:
+        # Whole numbers are compared with a window in half the time that ages take.
+        ago["days_ago"] = _days_ago(rows[table.at], now)
+    return rows.mutate(**ages, **ago)
 
 
 def happened_between(rows: ir.Table, table: Table, since: datetime, until: datetime) -> ir.Table:
     """The rows of a raw table that happened from one instant until just before another, whenever they were recorded."""
     return _happened(rows, table, ibis.timestamp(since.isoformat()), ibis.timestamp(until.isoformat()))
+
+
+def known_later(recorded_at: ir.TimestampValue, until: datetime) -> ir.Value:
+    """The day on which a row became known, where that was not before `until`; null where it was."""
+    return (recorded_at >= ibis.timestamp(until.isoformat())).ifelse(recorded_at.date(), ibis.null("date"))
+
+
+def _days_ago(day: ir.Value, now: ir.TimestampValue) -> ir.Value:
+    return now.date().delta(day.cast("date"), unit="day")
 
 
 def _happened(rows: ir.Table, table: Table, since: ir.TimestampValue | None, until: ir.TimestampValue) -> ir.Table:

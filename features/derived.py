@@ -17,6 +17,7 @@ from typing import Literal
 import ibis
 import ibis.expr.types as ir
 
+from features.cut import SECONDS_A_DAY
 from features.tables import Column, Table
 
 KEY = "account_id"
@@ -59,7 +60,7 @@ def named_people(usage: ir.Table) -> ir.Table:
 
 
 def by_day(usage: ir.Table, told: Collection[str], *, named: bool, late: bool = False) -> ir.Table:
-    """One row per account and day: its `events` and the last of them, its `people`.
+    """One row per account and day: its `events`, how far into the day they reach (`used_for`), its `people`.
 
     `told` says which of the two are asked for; people are told by their names, or by the rows that are a daily count of
     them. What was recorded late is a row of its own if `late`, and `in_parts` says of which days that is so. No row
@@ -77,6 +78,9 @@ def by_day(usage: ir.Table, told: Collection[str], *, named: bool, late: bool = 
     rows = day.group_by(KEY, "day", *_if_late(late)).aggregate(
         **{name: value for one in told for name, value in values[one].items()}
     )
+    if "events" in told:
+        used_for = rows.used_at.delta(rows.day.cast("timestamp"), unit="second") / SECONDS_A_DAY
+        rows = rows.mutate(used_for=used_for).drop("used_at")
     return _in_parts(rows) if late else rows
 
 
@@ -84,7 +88,7 @@ def whole_days(days: ir.Table) -> ir.Table:
     """Usage by day of which parts were recorded late, the parts put together: one row per account and day."""
     together = {
         "events": lambda parts: parts.events.sum(),
-        "used_at": lambda parts: parts.used_at.max(),
+        "used_for": lambda parts: parts.used_for.max(),
         "people": lambda parts: parts.people.max(),
     }
     told = [name for name in together if name in days.columns]
@@ -98,14 +102,18 @@ def by_stretch(usage: ir.Table, what: str, since: datetime, *, late: bool) -> ir
     used = USED[what](usage)
     return (
         used.group_by(KEY, what, *_if_late(late))
-        .aggregate(used_at=used.occurred_at.max(), first_at=used.occurred_at.min(), quantity=used.quantity.sum())
+        .aggregate(
+            last_day=used.occurred_at.max().date(),
+            first_day=used.occurred_at.min().date(),
+            quantity=used.quantity.sum(),
+        )
         .mutate(since=ibis.timestamp(since.isoformat()))
     )
 
 
 def used_in_stretches(stretches: ir.Table, what: str) -> ir.Table:
     """What `usage_kinds` or `usage_people` tells, of stretches none of which reaches over `LATELY` or the window."""
-    return _used_by(stretches.mutate(age=stretches.used_at_age, first_age=stretches.first_at_age), what)
+    return _used_by(stretches.mutate(days_ago=stretches.last_day_ago, first_days_ago=stretches.first_day_ago), what)
 
 
 def presence(days: ir.Table) -> ir.Table:
@@ -115,7 +123,9 @@ def presence(days: ir.Table) -> ir.Table:
 
 def usage_days(days: ir.Table) -> ir.Table:
     """One row per account and day with an event: how many, how long ago the day was, and the age of its last event."""
-    return days.filter(days.used_at.notnull()).select(KEY, "day", "days_ago", "events", age=days.used_at_age)
+    return days.filter(days.used_for.notnull()).select(
+        KEY, "day", "days_ago", "events", age=days.days_ago - days.used_for
+    )
 
 
 def usage_gaps(days: ir.Table) -> ir.Table:
@@ -125,12 +135,12 @@ def usage_gaps(days: ir.Table) -> ir.Table:
 
 def usage_kinds(usage: ir.Table) -> ir.Table:
     """One row per account and kind of event: when it was last and first used, and how often lately."""
-    return _used_by(named_events(usage).mutate(first_age=usage.age), "event")
+    return _used_by(named_events(usage).mutate(first_days_ago=usage.days_ago), "event")
 
 
 def usage_people(usage: ir.Table) -> ir.Table:
     """One row per account and person: when they were last and first active, and how much lately."""
-    return _used_by(named_people(usage).mutate(first_age=usage.age), "user_id")
+    return _used_by(named_people(usage).mutate(first_days_ago=usage.days_ago), "user_id")
 
 
 def answers(surveys: ir.Table) -> ir.Table:
@@ -182,16 +192,16 @@ def _if_late(late: bool) -> tuple[str, ...]:
 
 def _used_by(usage: ir.Table, what: str) -> ir.Table:
     return usage.group_by(KEY, what).aggregate(
-        age=usage.age.min(),
-        first_age=usage.first_age.max(),
-        age_before_28d=usage.age.min(where=usage.age > LATELY),
-        events_28d=usage.quantity.sum(where=usage.age <= LATELY),
+        days_ago=usage.days_ago.min(),
+        first_days_ago=usage.first_days_ago.max(),
+        days_ago_before_28d=usage.days_ago.min(where=usage.days_ago > LATELY),
+        events_28d=usage.quantity.sum(where=usage.days_ago <= LATELY),
     )
 
 
 # The derived tables that are made of usage by day, and what they read of it.
 OF_DAYS: Mapping[str, str] = {"presence": "people", "usage_days": "events", "usage_gaps": "events"}
-TOLD_OF_ON = Column("day", "when this became known, where that was a later day")
+TOLD_OF_ON = Column("day", "when this became known, where that was later than it was read")
 BY_DAY = Table(
     "usage_by_day",
     at="day",
@@ -199,7 +209,7 @@ BY_DAY = Table(
         KEY: Column("text", "the account"),
         "day": Column("day", "the day"),
         "events": Column("number", "how much was done"),
-        "used_at": Column("instant", "when something was last done"),
+        "used_for": Column("number", "the part of the day by which something was last done"),
         "people": Column("number", "how many were active"),
         "recorded_at": TOLD_OF_ON,
     },
@@ -215,8 +225,8 @@ BY_STRETCH = Table(
         "event": Column("text", "what was done"),
         "user_id": Column("text", "who did it"),
         "since": Column("instant", "when the stretch began"),
-        "used_at": Column("instant", "when it was last done in the stretch"),
-        "first_at": Column("instant", "when it was first done in the stretch"),
+        "last_day": Column("day", "when it was last done in the stretch"),
+        "first_day": Column("day", "when it was first done in the stretch"),
         "quantity": Column("number", "how often"),
         "recorded_at": TOLD_OF_ON,
     },

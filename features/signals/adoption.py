@@ -73,26 +73,26 @@ def events_unevenness(usage_days, days):
 @signal(unit="kinds", days=(28, 91), empty=0, actionable=True)
 def event_kinds(usage_kinds, days):
     """Different kinds of events used in the last {days} days."""
-    return usage_kinds.count(where=usage_kinds.age <= days)
+    return usage_kinds.count(where=usage_kinds.days_ago <= days)
 
 
 @signal(unit="kinds", days=(28,), reach=2, empty=0, actionable=True)
 def event_kinds_change(usage_kinds, days):
     """Different kinds of events in the last {days} days, less those in the {days} days before."""
-    before = usage_kinds[f"age_before_{days}d"] <= 2 * days
-    return usage_kinds.count(where=usage_kinds.age <= days) - usage_kinds.count(where=before)
+    before = usage_kinds[f"days_ago_before_{days}d"] <= 2 * days
+    return usage_kinds.count(where=usage_kinds.days_ago <= days) - usage_kinds.count(where=before)
 
 
 @signal(unit="kinds", days=(28,), back=HALF_A_YEAR, empty=0, actionable=True)
 def new_event_kinds(usage_kinds, days):
     """Kinds of events used for the first time in half a year in the last {days} days."""
-    return usage_kinds.count(where=usage_kinds.first_age <= days)
+    return usage_kinds.count(where=usage_kinds.first_days_ago <= days)
 
 
 @signal(unit="kinds", days=(28, 91), back=HALF_A_YEAR, empty=0, actionable=True)
 def dropped_event_kinds(usage_kinds, days):
     """Kinds of events used in the last half year, but not in the last {days} days."""
-    return usage_kinds.count(where=usage_kinds.age > days)
+    return usage_kinds.count(where=usage_kinds.days_ago > days)
 
 
 @signal(unit="share", days=(28,), actionable=True)
@@ -136,19 +136,19 @@ def stickiness(active_users, peak_active_users, days):  # noqa: ARG001 - the win
 @signal(unit="people", days=(28, 91), empty=0, actionable=True)
 def different_users(usage_people, days):
     """Different people who did something in the last {days} days."""
-    return usage_people.count(where=usage_people.age <= days)
+    return usage_people.count(where=usage_people.days_ago <= days)
 
 
 @signal(unit="people", days=(28,), back=HALF_A_YEAR, empty=0, actionable=True)
 def new_users(usage_people, days):
     """People who did something for the first time in half a year in the last {days} days."""
-    return usage_people.count(where=usage_people.first_age <= days)
+    return usage_people.count(where=usage_people.first_days_ago <= days)
 
 
 @signal(unit="people", days=(28, 91), back=HALF_A_YEAR, empty=0, actionable=True)
 def lost_users(usage_people, days):
     """People who did something in the last half year, but nothing in the last {days} days."""
-    return usage_people.count(where=usage_people.age > days)
+    return usage_people.count(where=usage_people.days_ago > days)
 
 
 @signal(unit="share", days=(28,), actionable=True)
