@@ -35,7 +35,8 @@ def keep_usage(
     if not made or engine.keep is None:
         return {}, lambda _: None
     edges = _edges({name: limits[name] for name in made if name in OF_STRETCHES}, days)
-    kept = engine.keep(lambda since, until: _told(tables["usage"], since, until), made, edges)
+    made_of = f"{tables['usage'].made_of} {sorted(limits.items())}"
+    kept = engine.keep(lambda since, until: _told(tables["usage"], since, until), made, edges, made_of)
     rows = {
         name: RawTable(
             BY_STRETCH if name in OF_STRETCHES else BY_DAY, engine.select(f"select * from kept_{name}"), frozenset()
