@@ -24,6 +24,10 @@ class State:
         return self.folder / "history"
 
     @property
+    def queries(self) -> Path:
+        return self.folder / "queries"
+
+    @property
     def feast(self) -> Path:
         return self.folder / "feast"
 

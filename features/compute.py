@@ -12,7 +12,7 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from features.catalogue import is_table, source_of
+from features.catalogue import is_table, signal_set, source_of
 from features.cut import aged, as_known, known
 from features.derived import (
     BY_DAY,
@@ -78,13 +78,16 @@ def compute(
 def prepare(engine: Engine, tables: Mapping[str, RawTable], asked: Asked) -> Callable[[datetime], pa.Table]:
     """What `compute` gives, for the asked midnights one after the other.
 
-    The query is translated for the engine once where it can be. Where the midnights lie closer than the signals look
-    back, usage is read once for all of them.
+    The query is translated for the engine once where it can be, or was before. Where the midnights lie closer than the
+    signals look back, usage is read once for all of them.
     """
     for as_of in asked.days:
         _refuse_within_a_day(as_of)
     kept, hold = keep_usage(engine, tables, _reaches(asked.signals), asked.days)
-    rows_at = engine.at_any(lambda as_of: compute({**tables, **kept}, asked.signals, as_of, asked.active_within))
+    read = {**tables, **kept}
+    rows_at = engine.at_any(
+        lambda as_of: compute(read, asked.signals, as_of, asked.active_within), _made_of(read, asked)
+    )
 
     def rows_on(as_of: datetime) -> pa.Table:
         hold(as_of)
@@ -100,6 +103,11 @@ def carried(tables: Mapping[str, RawTable], signals: tuple[Signal, ...], people:
         if all(_is_given(tables, one, name, people) if is_table(name) else name in there for name in one.inputs):
             there[one.name] = one
     return tuple(there.values())
+
+
+def _made_of(tables: Mapping[str, RawTable], asked: Asked) -> str:
+    of_tables = "\n".join(table.made_of for table in tables.values())
+    return f"{signal_set(asked.signals)} {asked.active_within}\n{of_tables}"
 
 
 def _refuse_within_a_day(as_of: datetime) -> None:
@@ -191,6 +199,6 @@ def _is_given(tables: Mapping[str, RawTable], one: Signal, name: str, people: Pe
 def _columns_read(one: Signal, table: RawTable) -> set[str]:
     ages = {f"{column}_age": "float64" for column in table.contract.columns}
     types = {name: str(kind) for name, kind in table.rows.schema().items()}
-    rows = ibis.table(types | ages).mutate(age=ibis.literal(0.0))
+    rows = ibis.table(types | ages).mutate(age=ibis.literal(0.0), days_ago=ibis.literal(0))
     fields = one.formula(rows).op().find(ops.Field)
     return {field.name.removesuffix("_age") for field in fields if field.rel == rows.op()}

@@ -17,7 +17,8 @@ from typing import Literal
 import ibis
 import ibis.expr.types as ir
 
-from features.tables import RECORDED_AT, Column, Table
+from features.cut import SECONDS_A_DAY
+from features.tables import Column, Table
 
 KEY = "account_id"
 PEOPLE_EVENT = "active_users"
@@ -59,22 +60,27 @@ def named_people(usage: ir.Table) -> ir.Table:
 
 
 def by_day(usage: ir.Table, told: Collection[str], *, named: bool, late: bool = False) -> ir.Table:
-    """One row per account and day: its `events` and the last of them, its `people` and the first that tells of them.
+    """One row per account and day: its `events`, how far into the day they reach (`used_for`), its `people`.
 
     `told` says which of the two are asked for; people are told by their names, or by the rows that are a daily count of
     them. What was recorded late is a row of its own if `late`, and `in_parts` says of which days that is so. No row
     depends on when it is asked for, and a day is wholly inside a window or wholly before it, because snapshots are seen
     from a midnight: whatever a window adds up is added up from days, of which there are far fewer than events.
     """
+    alone = len(told) == 1
     if set(told) == {"events"}:
         usage = named_events(usage)
-    elif set(told) == {"people"} and not named:
+    elif alone and not named:
         usage = usage.filter(usage.event == PEOPLE_EVENT)
-    day = usage.mutate(day=usage.occurred_at.truncate("D"))
-    values = {"events": _events_of(day), "people": _people_of(day, named=named)}
+    # A date takes a fraction of the time that truncating an instant does, and of the room.
+    day = usage.mutate(day=usage.occurred_at.date())
+    values = {"events": _events_of(day, alone=alone), "people": _people_of(day, alone=alone, named=named)}
     rows = day.group_by(KEY, "day", *_if_late(late)).aggregate(
         **{name: value for one in told for name, value in values[one].items()}
     )
+    if "events" in told:
+        used_for = rows.used_at.delta(rows.day.cast("timestamp"), unit="second") / SECONDS_A_DAY
+        rows = rows.mutate(used_for=used_for).drop("used_at")
     return _in_parts(rows) if late else rows
 
 
@@ -82,9 +88,8 @@ def whole_days(days: ir.Table) -> ir.Table:
     """Usage by day of which parts were recorded late, the parts put together: one row per account and day."""
     together = {
         "events": lambda parts: parts.events.sum(),
-        "used_at": lambda parts: parts.used_at.max(),
+        "used_for": lambda parts: parts.used_for.max(),
         "people": lambda parts: parts.people.max(),
-        "present_at": lambda parts: parts.present_at.min(),
     }
     told = [name for name in together if name in days.columns]
     parts = days.filter(days.in_parts)
@@ -97,24 +102,30 @@ def by_stretch(usage: ir.Table, what: str, since: datetime, *, late: bool) -> ir
     used = USED[what](usage)
     return (
         used.group_by(KEY, what, *_if_late(late))
-        .aggregate(used_at=used.occurred_at.max(), first_at=used.occurred_at.min(), quantity=used.quantity.sum())
+        .aggregate(
+            last_day=used.occurred_at.max().date(),
+            first_day=used.occurred_at.min().date(),
+            quantity=used.quantity.sum(),
+        )
         .mutate(since=ibis.timestamp(since.isoformat()))
     )
 
 
 def used_in_stretches(stretches: ir.Table, what: str) -> ir.Table:
     """What `usage_kinds` or `usage_people` tells, of stretches none of which reaches over `LATELY` or the window."""
-    return _used_by(stretches.mutate(age=stretches.used_at_age, first_age=stretches.first_at_age), what)
+    return _used_by(stretches.mutate(days_ago=stretches.last_day_ago, first_days_ago=stretches.first_day_ago), what)
 
 
 def presence(days: ir.Table) -> ir.Table:
     """One row per account and day with anyone active: how many people, counted by the source or by their names."""
-    return days.filter(days.people > 0).select(KEY, people=days.people, age=days.present_at_age)
+    return days.filter(days.people > 0).select(KEY, "people", "days_ago")
 
 
 def usage_days(days: ir.Table) -> ir.Table:
-    """One row per account and day with an event: how many, and the age of the day's last."""
-    return days.filter(days.used_at.notnull()).select(KEY, "day", "events", age=days.used_at_age)
+    """One row per account and day with an event: how many, how long ago the day was, and the age of its last event."""
+    return days.filter(days.used_for.notnull()).select(
+        KEY, "day", "days_ago", "events", age=days.days_ago - days.used_for
+    )
 
 
 def usage_gaps(days: ir.Table) -> ir.Table:
@@ -124,12 +135,12 @@ def usage_gaps(days: ir.Table) -> ir.Table:
 
 def usage_kinds(usage: ir.Table) -> ir.Table:
     """One row per account and kind of event: when it was last and first used, and how often lately."""
-    return _used_by(named_events(usage).mutate(first_age=usage.age), "event")
+    return _used_by(named_events(usage).mutate(first_days_ago=usage.days_ago), "event")
 
 
 def usage_people(usage: ir.Table) -> ir.Table:
     """One row per account and person: when they were last and first active, and how much lately."""
-    return _used_by(named_people(usage).mutate(first_age=usage.age), "user_id")
+    return _used_by(named_people(usage).mutate(first_days_ago=usage.days_ago), "user_id")
 
 
 def answers(surveys: ir.Table) -> ir.Table:
@@ -159,18 +170,14 @@ def mrr_steps(subscriptions: ir.Table) -> ir.Table:
     return dated.filter((dated.day > dated.first_day) & (dated.step.abs() >= LEAST_AMOUNT))
 
 
-def _events_of(day: ir.Table) -> dict[str, ir.Value]:
-    happened = day.event != PEOPLE_EVENT
+def _events_of(day: ir.Table, *, alone: bool) -> dict[str, ir.Value]:
+    happened = None if alone else day.event != PEOPLE_EVENT
     return {"events": day.quantity.sum(where=happened), "used_at": day.occurred_at.max(where=happened)}
 
 
-def _people_of(day: ir.Table, *, named: bool) -> dict[str, ir.Value]:
-    counted = day.event == PEOPLE_EVENT
-    people = day.quantity.max(where=counted)
-    if not named:
-        return {"people": people, "present_at": day.occurred_at.min(where=counted)}
-    people = ibis.coalesce(people, day.user_id.nunique().cast("float64"))
-    return {"people": people, "present_at": day.occurred_at.min()}
+def _people_of(day: ir.Table, *, alone: bool, named: bool) -> dict[str, ir.Value]:
+    people = day.quantity.max(where=None if alone and not named else day.event == PEOPLE_EVENT)
+    return {"people": ibis.coalesce(people, day.user_id.nunique().cast("float64")) if named else people}
 
 
 def _in_parts(days: ir.Table) -> ir.Table:
@@ -185,26 +192,26 @@ def _if_late(late: bool) -> tuple[str, ...]:
 
 def _used_by(usage: ir.Table, what: str) -> ir.Table:
     return usage.group_by(KEY, what).aggregate(
-        age=usage.age.min(),
-        first_age=usage.first_age.max(),
-        age_before_28d=usage.age.min(where=usage.age > LATELY),
-        events_28d=usage.quantity.sum(where=usage.age <= LATELY),
+        days_ago=usage.days_ago.min(),
+        first_days_ago=usage.first_days_ago.max(),
+        days_ago_before_28d=usage.days_ago.min(where=usage.days_ago > LATELY),
+        events_28d=usage.quantity.sum(where=usage.days_ago <= LATELY),
     )
 
 
 # The derived tables that are made of usage by day, and what they read of it.
 OF_DAYS: Mapping[str, str] = {"presence": "people", "usage_days": "events", "usage_gaps": "events"}
+TOLD_OF_ON = Column("day", "when this became known, where that was later than it was read")
 BY_DAY = Table(
     "usage_by_day",
     at="day",
     columns={
         KEY: Column("text", "the account"),
-        "day": Column("instant", "its first instant"),
+        "day": Column("day", "the day"),
         "events": Column("number", "how much was done"),
-        "used_at": Column("instant", "when something was last done"),
+        "used_for": Column("number", "the part of the day by which something was last done"),
         "people": Column("number", "how many were active"),
-        "present_at": Column("instant", "when they were first told of"),
-        "recorded_at": RECORDED_AT,
+        "recorded_at": TOLD_OF_ON,
     },
 )
 # The derived tables of who or what was used, and the column that names it.
@@ -218,10 +225,10 @@ BY_STRETCH = Table(
         "event": Column("text", "what was done"),
         "user_id": Column("text", "who did it"),
         "since": Column("instant", "when the stretch began"),
-        "used_at": Column("instant", "when it was last done in the stretch"),
-        "first_at": Column("instant", "when it was first done in the stretch"),
+        "last_day": Column("day", "when it was last done in the stretch"),
+        "first_day": Column("day", "when it was first done in the stretch"),
         "quantity": Column("number", "how often"),
-        "recorded_at": RECORDED_AT,
+        "recorded_at": TOLD_OF_ON,
     },
 )
 DERIVED: Mapping[str, Derived] = {

@@ -6,6 +6,7 @@ The selects of a mapping are written in DuckDB's SQL and translated for Spark, s
 # pyright: reportMissingImports=false
 # (pyspark comes with an extra of its own)
 
+import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from configs.settings import EngineSettings
 from features.cut import happened_between
 from features.dataset import Dataset
 from features.kept import SOURCE, Kept
+from features.queries import Queries
 from features.tables import USAGE
 
 MAPPING_DIALECT = "duckdb"
@@ -58,26 +60,28 @@ class Engine:
 
     `backend` runs expressions, `refusals` are what it raises for SQL or files it rejects, `view` names some files.
     `at_any` makes of an expression that depends on an instant a function that gives its rows at any. `keep` holds what
-    is made of the events between two instants, see `kept`; None for an engine that makes it anew each time.
+    is made of the events between two instants, see `kept`; None for an engine that makes it anew each time. Both are
+    told what else the expression is made of, see `queries`.
     """
 
     backend: Any
     refusals: tuple[type[Exception], ...]
     view: Callable[[str, list[str]], None]
-    at_any: Callable[[RowsAt], Callable[[datetime], pa.Table]]
-    keep: Callable[[RowsBetween, Mapping[str, MadeOf], Sequence[datetime]], Kept] | None = None
+    at_any: Callable[[RowsAt, str], Callable[[datetime], pa.Table]]
+    keep: Callable[[RowsBetween, Mapping[str, MadeOf], Sequence[datetime], str], Kept] | None = None
 
     def select(self, sql: str) -> ir.Table:
         """The rows of a select in the mapping's dialect."""
         return self.backend.sql(sql, dialect=MAPPING_DIALECT)
 
 
-def open_engine(settings: EngineSettings, dataset: Dataset) -> Engine:
-    """The engine of the settings, in which every source of the data set is a view.
+def open_engine(settings: EngineSettings, dataset: Dataset, queries: Path | None = None) -> Engine:
+    """The engine of the settings, in which every source of the data set is a view; `queries` is where it keeps its own.
 
     Raises ConfigError where the engine is not installed, DataError for a file that cannot be read.
     """
-    engine = _spark(settings) if settings.kind == "spark" else _duckdb(settings)
+    kept = Queries(queries, json.dumps(dataset.selects, sort_keys=True))
+    engine = _spark(settings) if settings.kind == "spark" else _duckdb(settings, kept)
     for source, files in dataset.files.items():
         try:
             engine.view(source, [str(file) for file in files])
@@ -91,15 +95,15 @@ def first_line(problem: Exception) -> str:
     return str(problem).splitlines()[0].rstrip(".")
 
 
-def _duckdb(settings: EngineSettings) -> Engine:
+def _duckdb(settings: EngineSettings, queries: Queries) -> Engine:
     import duckdb
 
     limits = {"threads": settings.threads, "memory_limit": settings.memory_limit}
     given = {name: limit for name, limit in limits.items() if limit is not None}
     backend = ibis.duckdb.connect(**given, temp_directory=str(Path(tempfile.gettempdir()) / "oarlock"))
     backend.raw_sql("set timezone = 'UTC'")
-    view, at_any = partial(_view_in_duckdb, backend), partial(_at_any_in_duckdb, backend)
-    return Engine(backend, (duckdb.Error,), view, at_any, partial(_keep_in_duckdb, backend))
+    duck = _Duck(backend, queries)
+    return Engine(backend, (duckdb.Error,), partial(_view_in_duckdb, backend), duck.at_any, duck.keep)
 
 
 def _view_in_duckdb(backend: Any, source: str, paths: list[str]) -> None:
@@ -109,44 +113,51 @@ def _view_in_duckdb(backend: Any, source: str, paths: list[str]) -> None:
         backend.read_parquet(paths, table_name=source)
 
 
-def _at_any_in_duckdb(backend: Any, rows_at: RowsAt) -> Callable[[datetime], pa.Table]:
-    query = _translated(rows_at, 1)
-    return lambda as_of: backend.raw_sql(query(as_of)).to_arrow_table()
+@dataclass(frozen=True)
+class _Duck:
+    """What DuckDB does with expressions that depend on instants."""
 
+    backend: Any
+    queries: Queries
 
-def _keep_in_duckdb(backend: Any, source: RowsBetween, made: Mapping[str, MadeOf], edges: Sequence[datetime]) -> Kept:
-    # What makes one table reads the events once anyway; where time is cut at edges, they are read once before.
-    kept = Kept(backend.raw_sql, edges, _translated(source, 2) if edges else None)
-    read = backend.sql(f"select * from {SOURCE}") if edges else None
+    def at_any(self, rows_at: RowsAt, made_of: str) -> Callable[[datetime], pa.Table]:
+        query = self._translated(rows_at, 1, made_of)
+        return lambda as_of: self.backend.raw_sql(query(as_of)).to_arrow_table()
 
-    def between(make: MadeOf) -> RowsBetween:
-        def rows(since: datetime, until: datetime) -> ir.Table:
-            events = source(since, until) if read is None else happened_between(read, USAGE, since, until)
-            return make(events, since)
+    def keep(self, source: RowsBetween, made: Mapping[str, MadeOf], edges: Sequence[datetime], made_of: str) -> Kept:
+        # What makes one table reads the events once anyway; where time is cut at edges, they are read once before.
+        kept = Kept(self.backend.raw_sql, edges, self._translated(source, 2, f"{SOURCE} {made_of}") if edges else None)
+        read = self.backend.sql(f"select * from {SOURCE}") if edges else None
 
-        return rows
+        def between(make: MadeOf) -> RowsBetween:
+            def rows(since: datetime, until: datetime) -> ir.Table:
+                events = source(since, until) if read is None else happened_between(read, USAGE, since, until)
+                return make(events, since)
 
-    kept.make({name: _translated(between(make), 2) for name, make in made.items()})
-    return kept
+            return rows
 
+        of = f"{'read before' if edges else 'read here'} {made_of}"
+        kept.make({name: self._translated(between(make), 2, f"{name} {of}") for name, make in made.items()})
+        return kept
 
-def _translated(rows: Callable[..., ir.Table], instants: int) -> Callable[..., str]:
-    """The query as a function of its instants.
+    def _translated(self, rows: Callable[..., ir.Table], instants: int, made_of: str) -> Callable[..., str]:
+        """The query as a function of its instants.
 
-    Translated once, which takes longer than a small company's day; the instants are put in their places in the text.
-    A function that gives an instant would keep ibis from merging filters, and cost more than it saves.
-    """
-    stand_ins = ANY_INSTANTS[:instants]
+        Translated once; the instants are put in their places in the text. A function that gives an instant would keep
+        ibis from merging filters, and cost more than it saves.
+        """
+        stand_ins = ANY_INSTANTS[:instants]
 
-    @cache
-    def text() -> str:
-        return reduce(_marked, stand_ins, str(ibis.to_sql(rows(*stand_ins), dialect=MAPPING_DIALECT)))
+        def translate() -> str:
+            return reduce(_marked, stand_ins, str(ibis.to_sql(rows(*stand_ins), dialect=MAPPING_DIALECT)))
 
-    def query(*at: datetime) -> str:
-        pairs = zip(stand_ins, at, strict=True)
-        return reduce(lambda sql, pair: sql.replace(_literal(pair[0]), _literal(pair[1])), pairs, text())
+        text = cache(partial(self.queries.text, made_of, translate))
 
-    return query
+        def query(*at: datetime) -> str:
+            pairs = zip(stand_ins, at, strict=True)
+            return reduce(lambda sql, pair: sql.replace(_literal(pair[0]), _literal(pair[1])), pairs, text())
+
+        return query
 
 
 def _marked(sql: str, at: datetime) -> str:
@@ -176,8 +187,9 @@ def _spark(settings: EngineSettings) -> Engine:
     return Engine(ibis.pyspark.connect(session), refusals, partial(_view_in_spark, session), _at_any_in_spark)
 
 
-def _at_any_in_spark(rows_at: RowsAt) -> Callable[[datetime], pa.Table]:
+def _at_any_in_spark(rows_at: RowsAt, made_of: str) -> Callable[[datetime], pa.Table]:
     """Translated for each instant anew: next to a job of Spark it costs nothing."""
+    del made_of
     return lambda as_of: rows_at(as_of).to_pyarrow()
 
 

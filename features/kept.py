@@ -1,4 +1,4 @@
-"""Kept: tables in DuckDB of rows that say nothing of when they are asked for, held from one day to the next.
+"""Kept: tables in DuckDB of rows that are the same whenever they are asked for later, held from one day to the next.
 
 The days of a history look back over much the same events; what is kept of them is made of each event once. Only what
 the day at hand looks back on is held, so it does not grow with the length of the history.
@@ -50,8 +50,11 @@ class Kept:
         self._show()
 
     def hold(self, since: datetime, until: datetime) -> None:
-        """Hold the rows from one instant until just before another, and let go of those long before."""
-        if self._spans and not self._spans[0].since <= since <= self._spans[-1].until:
+        """Hold the rows from one instant until just before another, and let go of those long before.
+
+        What was read for a later instant knows more than this one may: then all is read again.
+        """
+        if self._spans and not self._spans[0].since <= since <= self._spans[-1].until <= until:
             self._let_go(datetime.max)
         begun = self._spans[-1].until if self._spans else since
         while begun < until:

@@ -1,19 +1,18 @@
 """Look-back: what the days of a history keep of usage, so that each event is read once and not once a day.
 
-Usage by day and usage by stretch of time say nothing of when they are asked for: what was recorded late is told apart
-in them, and they are cut in time like any raw table.
+Usage by day and usage by stretch of time say nothing of when they are asked for, from the day on for which they were
+read: what became known later is told apart in them, and they are cut in time like any raw table.
 """
 
-# pyright: reportOperatorIssue=false, reportAttributeAccessIssue=false
-# (the published types of ibis do not cover its operators)
+# pyright: reportArgumentType=false
+# (the published types of ibis do not cover its columns)
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-import ibis
 import ibis.expr.types as ir
 
-from features.cut import happened_between
+from features.cut import happened_between, known_later
 from features.derived import BY_DAY, BY_STRETCH, LATELY, OF_DAYS, OF_STRETCHES, by_day, by_stretch
 from features.engine import Engine, MadeOf
 from features.reading import RawTable
@@ -36,7 +35,8 @@ def keep_usage(
     if not made or engine.keep is None:
         return {}, lambda _: None
     edges = _edges({name: limits[name] for name in made if name in OF_STRETCHES}, days)
-    kept = engine.keep(lambda since, until: _told(tables["usage"], since, until), made, edges)
+    made_of = f"{tables['usage'].made_of} {sorted(limits.items())}"
+    kept = engine.keep(lambda since, until: _told(tables["usage"], since, until), made, edges, made_of)
     rows = {
         name: RawTable(
             BY_STRETCH if name in OF_STRETCHES else BY_DAY, engine.select(f"select * from kept_{name}"), frozenset()
@@ -64,13 +64,12 @@ def _by_stretch(what: str, *, late: bool) -> MadeOf:
 
 
 def _told(usage: RawTable, since: datetime, until: datetime) -> ir.Table:
-    """The events from one midnight until another, and of `recorded_at` what is seen from midnights.
+    """The events from one midnight until another, and of `recorded_at` what is seen from that other one or later.
 
-    That is the first instant of its day, or nothing where the event was recorded on the day that it happened.
+    That is its day, or nothing where the event was known by then.
     """
     rows = happened_between(usage.rows, CONTRACT["usage"], since, until)
-    day = rows.recorded_at.truncate("D")
-    late = (day > rows.occurred_at).ifelse(day, ibis.null("timestamp"))
+    late = known_later(rows.recorded_at, until)
     return rows.select("account_id", "user_id", "event", "occurred_at", "quantity", recorded_at=late)
 
 

@@ -100,7 +100,7 @@ def open_dataset(settings: Settings, state: State) -> Opened:
     """
     dataset = read_dataset(settings.data)
     refuse_copies(dataset)
-    engine = open_engine(settings.engine, dataset)
+    engine = open_engine(settings.engine, dataset, state.queries)
     raw = read_tables(engine, dataset)
     _refuse_unknown_risk_set(dataset, settings.label.active_within)
     passed = {"content": dataset.content_hash()}

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-ColumnType = Literal["text", "number", "instant", "flag"]
+ColumnType = Literal["text", "number", "instant", "day", "flag"]
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,12 @@
 """The cut in time: what was known just before an instant."""
 
-from datetime import datetime
+from datetime import date, datetime
 
-from features.cut import as_known
+import ibis
+import pyarrow as pa
+
+from features.cut import aged, as_known
+from features.derived import BY_DAY
 from features.tables import CONTRACT
 from tests.conftest import raw_tables, subscription
 
@@ -28,6 +32,11 @@ def test_a_row_recorded_later_is_not_known():
 
 def test_a_row_has_its_age_in_days():
     assert _known("usage", [_usage(datetime(2023, 5, 30, 12))])[0]["age"] == 1.5
+
+
+def test_a_row_of_a_day_says_how_many_days_ago_it_was():
+    days = ibis.memtable(pa.table({"account_id": ["a", "a"], "day": [date(2023, 5, 25), date(2023, 5, 31)]}))
+    assert aged(days, BY_DAY, AS_OF).to_pyarrow()["days_ago"].to_pylist() == [7, 1]
 
 
 def test_only_rows_of_the_last_days_stay_where_days_are_given():

@@ -9,22 +9,22 @@ from features.signals.declaration import signal
 @signal(unit="events", days=(7, 28, 91), empty=0, actionable=True)
 def events(usage_days, days):
     """Events recorded in the last {days} days."""
-    return usage_days.events.sum(where=usage_days.age <= days)
+    return usage_days.events.sum(where=usage_days.days_ago <= days)
 
 
 @signal(unit="x", days=(7, 28, 91), reach=2, actionable=True)
 def events_trend(usage_days, days):
     """Events in the last {days} days, relative to the {days} days before."""
-    events, age = usage_days.events, usage_days.age
-    before = events.sum(where=(age > days) & (age <= 2 * days))
-    return events.sum(where=age <= days).fill_null(0) / before.nullif(0)
+    events, ago = usage_days.events, usage_days.days_ago
+    before = events.sum(where=(ago > days) & (ago <= 2 * days))
+    return events.sum(where=ago <= days).fill_null(0) / before.nullif(0)
 
 
 @signal(unit="x", days=(28,), reach=6, actionable=True)
 def events_of_peak(usage_days, days):
     """Events in the last {days} days, relative to the best of the last six stretches of {days} days."""
-    events, age = usage_days.events, usage_days.age
-    sums = [events.sum(where=(age > n * days) & (age <= (n + 1) * days)).fill_null(0) for n in range(6)]
+    events, ago = usage_days.events, usage_days.days_ago
+    sums = [events.sum(where=(ago > n * days) & (ago <= (n + 1) * days)).fill_null(0) for n in range(6)]
     peak = reduce(lambda best, one: (one > best).ifelse(one, best), sums)
     return sums[0] / peak.nullif(0)
 
@@ -32,7 +32,7 @@ def events_of_peak(usage_days, days):
 @signal(unit="share", days=(28, 91), actionable=True)
 def weekday_share(usage_days, days):
     """Share of the events of the last {days} days that fell on Monday to Friday."""
-    events, recent = usage_days.events, usage_days.age <= days
+    events, recent = usage_days.events, usage_days.days_ago <= days
     weekday = usage_days.day.day_of_week.index() < 5
     return events.sum(where=recent & weekday).fill_null(0) / events.sum(where=recent).nullif(0)
 
@@ -40,7 +40,7 @@ def weekday_share(usage_days, days):
 @signal(unit="days", days=(7, 28, 91), empty=0, actionable=True)
 def active_days(usage_days, days):
     """Days with at least one event in the last {days} days."""
-    return usage_days.count(where=usage_days.age <= days)
+    return usage_days.count(where=usage_days.days_ago <= days)
 
 
 @signal(unit="weeks", days=(91,), empty=0, actionable=True)
@@ -52,7 +52,7 @@ def active_weeks(usage_days, days):
 @signal(unit="days", days=(182,), actionable=True)
 def days_since_event(usage_days, days):
     """Days since the last event, looking back {days} days."""
-    return usage_days.age.min(where=usage_days.age <= days)
+    return usage_days.age.min(where=usage_days.days_ago <= days)
 
 
 @signal(unit="days", days=(91,), back=HALF_A_YEAR, actionable=True)
@@ -67,32 +67,32 @@ def longest_quiet_spell(usage_gaps, days):
 def events_unevenness(usage_days, days):
     """Spread of the events an active day, relative to their mean, in the last {days} days."""
     daily = usage_days.events
-    return daily.std(where=usage_days.age <= days) / daily.mean(where=usage_days.age <= days).nullif(0)
+    return daily.std(where=usage_days.days_ago <= days) / daily.mean(where=usage_days.days_ago <= days).nullif(0)
 
 
 @signal(unit="kinds", days=(28, 91), empty=0, actionable=True)
 def event_kinds(usage_kinds, days):
     """Different kinds of events used in the last {days} days."""
-    return usage_kinds.count(where=usage_kinds.age <= days)
+    return usage_kinds.count(where=usage_kinds.days_ago <= days)
 
 
 @signal(unit="kinds", days=(28,), reach=2, empty=0, actionable=True)
 def event_kinds_change(usage_kinds, days):
     """Different kinds of events in the last {days} days, less those in the {days} days before."""
-    before = usage_kinds[f"age_before_{days}d"] <= 2 * days
-    return usage_kinds.count(where=usage_kinds.age <= days) - usage_kinds.count(where=before)
+    before = usage_kinds[f"days_ago_before_{days}d"] <= 2 * days
+    return usage_kinds.count(where=usage_kinds.days_ago <= days) - usage_kinds.count(where=before)
 
 
 @signal(unit="kinds", days=(28,), back=HALF_A_YEAR, empty=0, actionable=True)
 def new_event_kinds(usage_kinds, days):
     """Kinds of events used for the first time in half a year in the last {days} days."""
-    return usage_kinds.count(where=usage_kinds.first_age <= days)
+    return usage_kinds.count(where=usage_kinds.first_days_ago <= days)
 
 
 @signal(unit="kinds", days=(28, 91), back=HALF_A_YEAR, empty=0, actionable=True)
 def dropped_event_kinds(usage_kinds, days):
     """Kinds of events used in the last half year, but not in the last {days} days."""
-    return usage_kinds.count(where=usage_kinds.age > days)
+    return usage_kinds.count(where=usage_kinds.days_ago > days)
 
 
 @signal(unit="share", days=(28,), actionable=True)
@@ -104,27 +104,27 @@ def main_event_kind_share(usage_kinds, days):
 @signal(unit="people", days=(7, 28, 91), actionable=True)
 def active_users(presence, days):
     """People active on an average day with anyone active, in the last {days} days."""
-    return presence.people.mean(where=presence.age <= days)
+    return presence.people.mean(where=presence.days_ago <= days)
 
 
 @signal(unit="people", days=(28, 91), actionable=True)
 def peak_active_users(presence, days):
     """The most people active on one day of the last {days} days."""
-    return presence.people.max(where=presence.age <= days)
+    return presence.people.max(where=presence.days_ago <= days)
 
 
 @signal(unit="x", days=(28, 91), reach=2, actionable=True)
 def active_users_trend(presence, days):
     """People active on an average day of the last {days} days, relative to the {days} days before."""
-    recent = presence.people.mean(where=presence.age <= days)
-    return recent / presence.people.mean(where=(presence.age > days) & (presence.age <= 2 * days)).nullif(0)
+    recent = presence.people.mean(where=presence.days_ago <= days)
+    return recent / presence.people.mean(where=(presence.days_ago > days) & (presence.days_ago <= 2 * days)).nullif(0)
 
 
 @signal(unit="x", days=(28,), actionable=True)
 def active_users_unevenness(presence, days):
     """Spread of the people active a day, relative to their mean, in the last {days} days."""
     people = presence.people
-    return people.std(where=presence.age <= days) / people.mean(where=presence.age <= days).nullif(0)
+    return people.std(where=presence.days_ago <= days) / people.mean(where=presence.days_ago <= days).nullif(0)
 
 
 @signal(unit="share", days=(28, 91), actionable=True)
@@ -136,19 +136,19 @@ def stickiness(active_users, peak_active_users, days):  # noqa: ARG001 - the win
 @signal(unit="people", days=(28, 91), empty=0, actionable=True)
 def different_users(usage_people, days):
     """Different people who did something in the last {days} days."""
-    return usage_people.count(where=usage_people.age <= days)
+    return usage_people.count(where=usage_people.days_ago <= days)
 
 
 @signal(unit="people", days=(28,), back=HALF_A_YEAR, empty=0, actionable=True)
 def new_users(usage_people, days):
     """People who did something for the first time in half a year in the last {days} days."""
-    return usage_people.count(where=usage_people.first_age <= days)
+    return usage_people.count(where=usage_people.first_days_ago <= days)
 
 
 @signal(unit="people", days=(28, 91), back=HALF_A_YEAR, empty=0, actionable=True)
 def lost_users(usage_people, days):
     """People who did something in the last half year, but nothing in the last {days} days."""
-    return usage_people.count(where=usage_people.age > days)
+    return usage_people.count(where=usage_people.days_ago > days)
 
 
 @signal(unit="share", days=(28,), actionable=True)
@@ -160,7 +160,7 @@ def main_user_share(usage_people, days):
 @signal(unit="person-days", days=(28,), empty=0, actionable=True)
 def user_days(presence, days):
     """The people active each day, added up over the last {days} days."""
-    return presence.people.sum(where=presence.age <= days)
+    return presence.people.sum(where=presence.days_ago <= days)
 
 
 @signal(unit="days", days=(28,), actionable=True)
