@@ -4,6 +4,7 @@ To translate them takes longer than a small company's day, and gives the same ev
 """
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -38,16 +39,17 @@ class Queries:
             temporary.write_text(f"{_digest(text)}\n{text}", "utf-8")
         kept = sorted(file.parent.glob("*.sql"), key=lambda one: one.stat().st_mtime, reverse=True)
         for one in kept[MOST:]:
-            one.unlink()
+            one.unlink(missing_ok=True)
         return text
 
 
 def _read(file: Path) -> str | None:
-    """What was kept, if it is whole."""
-    if not file.exists():
+    """What was kept, if it is there and whole."""
+    try:
+        digest, _, text = file.read_bytes().decode("utf-8", "replace").partition("\n")
+        os.utime(file)
+    except FileNotFoundError:
         return None
-    digest, _, text = file.read_text("utf-8").partition("\n")
-    file.touch()
     return text if digest == _digest(text) else None
 
 

@@ -5,6 +5,8 @@ once per machine and version of the walks; whoever serves loads the file. Where 
 which is loaded without LLVM, else an object file.
 """
 
+import ctypes
+import os
 import shutil
 import subprocess
 import sys
@@ -28,18 +30,30 @@ def compile_walks(file: Path) -> Path:
     """Write the machine code of `walk` for this very processor, whole or not at all; `file` is given its ending."""
     kinds = [types.CPointer(numba.from_dtype(np.dtype(kind))) for kind in POINTERS]
     module = _alone(numba.cfunc(types.void(*kinds, *[types.int64] * COUNTS), error_model="numpy")(walk))
-    linker = next(filter(None, map(shutil.which, LINKERS)), None)
-    made = file.with_name(file.name + (LIBRARY if linker else OBJECT))
+    for linker in filter(None, map(shutil.which, LINKERS)):
+        if _linked(module, linker, library := file.with_name(file.name + LIBRARY)):
+            return library
+    made = file.with_name(file.name + OBJECT)
     with replacing(made) as temporary:
-        temporary.write_bytes(target_machine(at_once=not linker).emit_object(module))
-        if linker:
-            unlinked = temporary.rename(temporary.with_name(temporary.name + OBJECT))
-            command = [linker, "-shared", "-o", str(temporary), str(unlinked)]
-            try:
-                subprocess.run(command, check=True, stdout=sys.stderr)
-            finally:
-                unlinked.unlink()
+        temporary.write_bytes(target_machine(at_once=True).emit_object(module))
     return made
+
+
+def _linked(module: llvm.ModuleRef, linker: str, library: Path) -> bool:
+    """Whether this linker made a library of the module that loads; there is no file where it did not."""
+    unlinked, temporary = (library.with_name(f"{library.name}.{os.getpid()}{ending}") for ending in (OBJECT, LIBRARY))
+    try:
+        unlinked.write_bytes(target_machine(at_once=False).emit_object(module))
+        subprocess.run([linker, "-shared", "-o", str(temporary), str(unlinked)], check=True, stdout=sys.stderr)
+        ctypes.CDLL(str(temporary))
+        temporary.replace(library)
+    except (subprocess.CalledProcessError, OSError) as problem:
+        print(f"{linker} links no library here: {problem}", file=sys.stderr)  # noqa: T201
+        return False
+    finally:
+        for one in (unlinked, temporary):
+            one.unlink(missing_ok=True)
+    return True
 
 
 def _alone(compiled: Any) -> llvm.ModuleRef:

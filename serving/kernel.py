@@ -27,6 +27,8 @@ SOURCES = ("trees.py", "lanes.py", "walks.py", "compiling.py", "machine_code.py"
 POINTERS = (*KINDS.values(), *["float64"] * 5)
 COUNTS = 7  # trees, nodes, words, nodes of the largest tree, signals, rows or blocks of them, whether rows walk alone
 STRETCH = 256  # rows for which a tree's terms are worked out once; with their shares they fit into the cache
+# What /proc/cpuinfo calls the kind of a processor and what it can do, on x86 and on ARM.
+PROCESSOR = ("model name", "flags", "Features", "CPU implementer", "CPU architecture", "CPU variant", "CPU part")
 SMALLEST = float(np.float32(1e-35))
 ALONE = 3  # up to so many rows are faster one by one
 
@@ -147,7 +149,7 @@ def _processor() -> str:
     """What tells one kind of processor from another: the machine code is for this very one."""
     about = Path("/proc/cpuinfo")
     lines = about.read_text().split("\n\n")[0].splitlines() if about.exists() else []
-    kept = [line for line in lines if line.partition("\t")[0].strip(": ") in ("model name", "flags", "Features")]
+    kept = [line for line in lines if line.partition("\t")[0].strip(": ") in PROCESSOR]
     return " ".join([platform.machine(), platform.processor(), *kept])
 
 

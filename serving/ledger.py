@@ -131,13 +131,13 @@ def _row(score: Mapping[str, Any], of: Mapping[str, Any], text: str) -> dict[str
 
 
 def _plain(row: Row) -> tuple[Any, ...]:
-    return tuple([_stamp(one) if isinstance(one, datetime) else one for one in map(row.__getitem__, NAMES)])
+    return tuple([_stamp(one) if isinstance(one, datetime) else one for one in map(row.get, NAMES)])
 
 
 @lru_cache(maxsize=64)
 def _stamp(at: datetime) -> str:
     """An instant as SQLAlchemy keeps and reads it in SQLite."""
-    return at.isoformat(" ", "microseconds")
+    return at.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def _copy(connection: sql.Connection, rows: Sequence[Row]) -> None:

@@ -28,11 +28,8 @@ def drivers(scores: Scores, most: int | None = None) -> list[dict[str, Any]]:
     families, named = scores.family_points, words.named[most is None]
     orders = np.argsort(-np.abs(families), axis=1, kind="stable").tolist()
     figures = families.tolist(), scores.risks.tolist(), scores.bases.tolist(), scores.main_reasons
-    rows = enumerate(zip(*_heavy(scores, words, named), scores.values.words, strict=True))
-    return [
-        _made_of(words, _Row(scores, row, named, *parts), most, *one)
-        for (row, parts), *one in zip(rows, orders, *figures, strict=True)
-    ]
+    rows = zip(*_heavy(scores, words, named), scores.values.words, orders, *figures, strict=True)
+    return [_made_of(words, _Row(scores, place, named, *parts), most) for place, parts in enumerate(rows)]
 
 
 def shown(value: float | str | None, unit: str) -> str:
@@ -82,7 +79,10 @@ class _Words:
 
 
 class _Row(NamedTuple):
-    """One account: the columns of its heaviest signals, family after family, their points and values; and its words."""
+    """One account: the columns of its heaviest signals, family after family, their points and values; and its words.
+
+    `order` is that of its families by weight, `families` their points.
+    """
 
     scores: Scores
     place: int
@@ -91,6 +91,11 @@ class _Row(NamedTuple):
     points: list[float]
     values: list[float]
     words: Sequence[str | None]
+    order: list[int]
+    families: list[float]
+    risk: float
+    base: float
+    reason: str | None
 
 
 class _Named(NamedTuple):
@@ -119,19 +124,17 @@ def _heavy(scores: Scores, words: _Words, named: _Named) -> tuple[list, list, li
     return columns.tolist(), points.tolist(), values.tolist()
 
 
-def _made_of(  # noqa: PLR0913, PLR0917 - figures of one risk, as they come
-    words: _Words, row: _Row, most: int | None, order: list[int], families: list[float], risk: float, base: float,
-    reason: str | None,
-) -> dict[str, Any]:  # fmt: skip
-    raising = [i for i in order if families[i] > 0][:most]
-    lowering = [i for i in order if families[i] < 0][:most]
+def _made_of(words: _Words, row: _Row, most: int | None) -> dict[str, Any]:
+    families = row.families
+    raising = [i for i in row.order if families[i] > 0][:most]
+    lowering = [i for i in row.order if families[i] < 0][:most]
     usual = words.usual_of(row.words)
     return {
-        "base": base,
+        "base": row.base,
         "drivers": [_driver(words, row, (i, families[i]), usual) for i in raising],
         "protective": [_driver(words, row, (i, families[i]), usual) for i in lowering],
-        "other_points": risk - base - sum([families[i] for i in raising + lowering]),
-        "main_reason": reason,
+        "other_points": row.risk - row.base - sum([families[i] for i in raising + lowering]),
+        "main_reason": row.reason,
     }
 
 

@@ -173,6 +173,18 @@ def test_where_nothing_links_machine_code_it_is_loaded_by_llvm(kernel, tmp_path)
     assert np.array_equal(Kernel(tmp_path, file).shares(trees, matrix), kernel.shares(trees, matrix))
 
 
+def test_a_linker_that_fails_is_done_without(tmp_path):
+    bad = tmp_path / "bin/ld"
+    bad.parent.mkdir()
+    bad.write_text("#!/bin/sh\nexit 1\n")
+    bad.chmod(0o755)
+    command = [sys.executable, "-m", "serving.compiling", str(tmp_path / "walk")]
+    path = {**os.environ, "PATH": str(bad.parent)}
+    told = subprocess.run(command, check=True, cwd=ROOT, env=path, capture_output=True, text=True)
+    assert Path(told.stdout) == tmp_path / f"walk{OBJECT}"
+    assert {one.name for one in tmp_path.iterdir()} == {"bin", f"walk{OBJECT}"}
+
+
 @pytest.mark.skipif(not shutil.which("ld"), reason="it needs a linker")
 @pytest.mark.usefixtures("kernel")
 def test_a_linked_kernel_spares_a_process_llvm():

@@ -129,6 +129,19 @@ def test_a_signal_with_a_direction_does_not_move_the_margin_against_it():
     assert fit_line(matrix, answers(), INPUTS, 1.0).slopes[place] == 0
 
 
+def test_a_value_without_end_teaches_nothing_and_counts_as_one_far_out():
+    matrix = encode(snapshots(0), INPUTS)
+    matrix[0, 0] = np.inf
+    line = fit_line(matrix, answers(), INPUTS, 1.0)
+    assert np.isfinite(line.margins(matrix)).all()
+    assert line.highs[0] < np.inf
+
+
+def test_where_nothing_is_known_it_is_the_churn_rate():
+    line = fit_line(np.full((800, len(INPUTS)), np.nan), answers(), INPUTS, 1.0)
+    assert expit(line.margins(gappy(1))) == pytest.approx(answers().mean())
+
+
 def test_the_same_snapshots_give_the_same_line_to_the_byte():
     assert fit_line(gappy(0), answers(), INPUTS, 1.0) == fit_line(gappy(0), answers(), INPUTS, 1.0)
 

@@ -4,7 +4,7 @@ No class weights and no resampling: both ruin the probability.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -65,7 +65,7 @@ def fit(
     asked = Asked(recipe.label["horizon_days"], recipe.horizons, recipe.training.fewest_churned)
     earlier = learn_until_truest(early, inputs, recipe.training, calibration)
     served = learn_alike(known, inputs, recipe.training, trees=earlier.trees, with_line=earlier.line is not None)
-    main = _see(earlier, served, calibration, inputs)
+    main = _see(replace(earlier, trees=served.trees), served, calibration, inputs)
     further, too_early = _see_further(longer, inputs, recipe, served)
     spans, left_out = spans_between(dict.fromkeys(_up_to(asked), main) | further, asked)
     return ChurnModel(

@@ -61,9 +61,9 @@ def learn_until_truest(
 def learn_alike(
     rows: pd.DataFrame, inputs: tuple[Input, ...], training: TrainingSettings, *, trees: int, with_line: bool
 ) -> Learned:
-    """What other snapshots teach with so many trees, with a line or without."""
-    line = _fitted(rows, inputs, training) if with_line else None
-    return Learned(grow(rows, inputs, training, trees), trees, line)
+    """What other snapshots teach with so many trees, or all there is to grow, with a line or without."""
+    booster = grow(rows, inputs, training, trees)
+    return Learned(booster, booster.num_trees(), _fitted(rows, inputs, training) if with_line else None)
 
 
 def _is_truer(both: Learned, alone: Learned, later: pd.DataFrame, inputs: tuple[Input, ...]) -> bool:

@@ -1,13 +1,14 @@
 """Regression: how the line beside the trees is fitted, a ridge regression on the same snapshots and answers.
 
 Its terms are held to 0 by a normal prior under which their sum has a standard deviation of `spread`, in log-odds. What
-would break a signal's declared direction is left out.
+would break a signal's declared direction is left out. A value without end teaches no more than a missing one.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import logit
 
 from training.line import Line
 from training.model import Input
@@ -47,13 +48,13 @@ def fit_line(matrix: np.ndarray, churned: np.ndarray, inputs: tuple[Input, ...],
 
 def _columns(matrix: np.ndarray, inputs: tuple[Input, ...]) -> Iterator[Column]:
     for place, one in enumerate(inputs):
-        values, there = matrix[:, place], ~np.isnan(matrix[:, place])
+        values, there = matrix[:, place], np.isfinite(matrix[:, place])
         if one.kind == "category":
             counts = np.bincount(values[there].astype(int), minlength=len(one.categories))
             for code in np.flatnonzero(counts >= RAREST_CATEGORY).tolist():
                 yield Column(place, (values == code).astype("float64"), code=code)
         elif there.any():
-            yield Column(place, np.where(there, values, np.median(values[there])))
+            yield Column(place, np.where(there, values, np.median(_finite(values))))
             if min(there.sum(), (~there).sum()) >= FEWEST_GAPS:
                 yield Column(place, (~there).astype("float64"), marks_gaps=True)
 
@@ -62,6 +63,8 @@ def _fit(columns: list[Column], churned: np.ndarray, inputs: tuple[Input, ...], 
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
+    if not columns:
+        return Fitted(columns, np.empty(0), float(logit(churned.mean())))
     values = np.column_stack([column.values for column in columns])
     means, scales = values.mean(axis=0), values.std(axis=0)
     scales[scales == 0] = np.inf
@@ -92,7 +95,7 @@ def _line(matrix: np.ndarray, inputs: tuple[Input, ...], fitted: Fitted) -> Line
             gaps[column.input] += slope
         else:
             slopes[column.input] = slope
-            gaps[column.input] += slope * np.nanmedian(matrix[:, column.input])
+            gaps[column.input] += slope * np.median(_finite(matrix[:, column.input]))
     lows, highs = _reach(matrix)
     rows = [tuple(values.tolist()) for values in (slopes, np.zeros(len(inputs)), lows, highs, gaps)]
     return Line(*rows, effects={place: tuple(one.tolist()) for place, one in effects.items()}, level=fitted.intercept)
@@ -100,11 +103,15 @@ def _line(matrix: np.ndarray, inputs: tuple[Input, ...], fitted: Fitted) -> Line
 
 def _reach(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """From where to where each column's values lie, and as far again on either side; 0 where it has none."""
-    gaps = np.isnan(matrix)
+    gaps = ~np.isfinite(matrix)
     seen = ~gaps.all(axis=0)
     lows = np.where(seen, np.where(gaps, np.inf, matrix).min(axis=0), 0.0)
     highs = np.where(seen, np.where(gaps, -np.inf, matrix).max(axis=0), 0.0)
     return 2 * lows - highs, 2 * highs - lows
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return values[np.isfinite(values)]
 
 
 def _centred(line: Line, matrix: np.ndarray) -> Line:

@@ -35,7 +35,7 @@ STEPS = 3
 
 @dataclass(frozen=True)
 class Reproduced:
-    """Whether booster and risks came out the same to the byte, and what has changed since the run.
+    """Whether booster and risks came out the same to the byte, the line as part of the booster, and what has changed.
 
     `could_not` says why the run could not be made again at all, where it could not.
     """
