@@ -86,7 +86,11 @@ class LedgerWriter:
     @property
     def is_prompt(self) -> bool:
         """Whether a reply can be recorded without waiting, neither for room nor for the disk itself."""
-        return self.settings.survives == "kill" and self.waiting_bytes < self.settings.most_waiting_bytes // 2
+        return self.settings.survives == "kill" and not self._is_filling
+
+    @property
+    def _is_filling(self) -> bool:
+        return self.waiting_bytes >= self.settings.most_waiting_bytes // 2
 
     def close(self, patience: float) -> None:
         """Write what is waiting; what cannot be written in time stays in the journal and is recovered later."""
@@ -128,7 +132,8 @@ class LedgerWriter:
             if self.waiting_bytes == 0 and not self._stopping:
                 self._changed.wait(LOOK_SECONDS)
                 if self.waiting_bytes:
-                    self._changed.wait_for(lambda: self._stopping, BATCH_SECONDS)
+                    # Where room runs out nobody is to wait for company.
+                    self._changed.wait_for(lambda: self._stopping or self._is_filling, BATCH_SECONDS)
 
     def _write_waiting(self) -> None:
         for file in list(self.journal.files):
