@@ -22,7 +22,7 @@ from training.model import BOOSTER_FILE, ChurnModel, Input, segments
 from training.reasons import members_of
 
 ARRAYS_FILE, DOCUMENT_FILE = "arrays.npz", "bundle.json"
-FORMAT = 4  # raised whenever the document or the arrays change: a version's bundle is then made anew
+FORMAT = 5  # raised whenever the document or the arrays change: a version's bundle is then made anew
 EXACT = 1e-9
 SAMPLE_ROWS, SMOKE_ROWS = 400, 8
 
