@@ -31,7 +31,7 @@ def compile_walks(file: Path) -> Path:
     kinds = [types.CPointer(numba.from_dtype(np.dtype(kind))) for kind in POINTERS]
     module = _alone(numba.cfunc(types.void(*kinds, *[types.int64] * COUNTS), error_model="numpy")(walk))
     for linker in filter(None, map(shutil.which, LINKERS)):
-        if _linked(module, linker, library := file.with_name(file.name + LIBRARY)):
+        if linked(module, linker, library := file.with_name(file.name + LIBRARY)):
             return library
     made = file.with_name(file.name + OBJECT)
     with replacing(made) as temporary:
@@ -39,8 +39,9 @@ def compile_walks(file: Path) -> Path:
     return made
 
 
-def _linked(module: llvm.ModuleRef, linker: str, library: Path) -> bool:
+def linked(module: llvm.ModuleRef, linker: str, library: Path) -> bool:
     """Whether this linker made a library of the module that loads; there is no file where it did not."""
+    library.parent.mkdir(parents=True, exist_ok=True)
     unlinked, temporary = (library.with_name(f"{library.name}.{os.getpid()}{ending}") for ending in (OBJECT, LIBRARY))
     try:
         unlinked.write_bytes(target_machine(at_once=False).emit_object(module))

@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
+from llvmlite.binding import parse_assembly
 
+from serving.compiling import linked
 from serving.kernel import ALONE, OBJECT, SMALLEST, STRETCH, Kernel
 from serving.trees import NotExact, read_trees
 from tests.conftest import ROOT
 
 EXACT = 1e-9
 ROWS, SIGNALS, CATEGORY = 600, 8, 5
+NOTHING = "define void @nothing() { ret void }"
 
 
 @pytest.fixture(scope="module")
@@ -173,16 +176,19 @@ def test_where_nothing_links_machine_code_it_is_loaded_by_llvm(kernel, tmp_path)
     assert np.array_equal(Kernel(tmp_path, file).shares(trees, matrix), kernel.shares(trees, matrix))
 
 
-def test_a_linker_that_fails_is_done_without(tmp_path):
-    bad = tmp_path / "bin/ld"
-    bad.parent.mkdir()
+def test_a_linker_that_fails_leaves_nothing_behind(tmp_path):
+    bad = tmp_path / "ld"
     bad.write_text("#!/bin/sh\nexit 1\n")
     bad.chmod(0o755)
-    command = [sys.executable, "-m", "serving.compiling", str(tmp_path / "walk")]
-    path = {**os.environ, "PATH": str(bad.parent)}
-    told = subprocess.run(command, check=True, cwd=ROOT, env=path, capture_output=True, text=True)
-    assert Path(told.stdout) == tmp_path / f"walk{OBJECT}"
-    assert {one.name for one in tmp_path.iterdir()} == {"bin", f"walk{OBJECT}"}
+    assert not linked(parse_assembly(NOTHING), str(bad), tmp_path / "walk.so")
+    assert list(tmp_path.iterdir()) == [bad]
+
+
+@pytest.mark.skipif(not shutil.which("ld"), reason="it needs a linker")
+def test_a_library_is_linked_into_a_folder_that_is_not_there_yet(tmp_path):
+    library = tmp_path / "new/walk.so"
+    assert linked(parse_assembly(NOTHING), "ld", library)
+    assert list(library.parent.iterdir()) == [library]
 
 
 @pytest.mark.skipif(not shutil.which("ld"), reason="it needs a linker")
