@@ -27,6 +27,8 @@ def test_it_answers_over_http_and_takes_up_a_promotion_while_it_runs(trained):
     try:
         with serving(trained.config) as running:
             client = running.client
+            # The follower beside the service takes seconds to see that the alias is gone.
+            until(lambda: client.get("/readyz").status_code == 503)
             early = client.post("/v1/score", json={"account_ids": ["1096"]})
             assert (early.status_code, early.json()["error"]["code"]) == (503, "no_champion")
             assert client.get("/readyz").status_code == 503
