@@ -64,7 +64,7 @@ class Bundle:
         return members_of(self.inputs)
 
     @cached_property
-    def families(self) -> tuple[np.ndarray, np.ndarray]:
+    def grouped(self) -> tuple[np.ndarray, np.ndarray]:
         """The columns in the order of families, and where each family begins among them."""
         order = [place for one in self.members.values() for place in one]
         return np.array(order), np.cumsum([0, *(len(one) for one in self.members.values())])[:-1]

@@ -67,7 +67,7 @@ class Scores:
     @cached_property
     def family_shares(self) -> np.ndarray:
         """Each family's share of the margin, shape (rows, families)."""
-        order, begins = self.model.families
+        order, begins = self.model.grouped
         return np.add.reduceat(self.shares[:, order], begins, axis=1)
 
     @cached_property
@@ -81,7 +81,7 @@ class Scores:
     @cached_property
     def missing(self) -> np.ndarray:
         """Whether a row has no value at all in a family, shape (rows, families)."""
-        order, begins = self.model.families
+        order, begins = self.model.grouped
         return np.logical_and.reduceat(np.isnan(self.matrix)[:, order], begins, axis=1)
 
 
