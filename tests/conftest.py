@@ -179,6 +179,17 @@ def office(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> "Offic
 
 
 @pytest.fixture
+def counted_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Feast, where another test imports it, tells prometheus_client to count in files after it has begun in memory."""
+    from prometheus_client.values import MutexValue, ValueClass
+
+    from serving.metrics import FILES
+
+    if ValueClass is MutexValue:
+        monkeypatch.delenv(FILES, raising=False)
+
+
+@pytest.fixture
 def own_copy(trained: Trained, tmp_path: Path) -> Callable[[str], Path]:
     """A copy of one part of the trained state that a test may break."""
 

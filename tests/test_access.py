@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 
 import httpx
 import pytest
-from prometheus_client.values import MutexValue, ValueClass
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -21,17 +20,13 @@ from serving.database import open_database
 from serving.idempotency import Idempotent, Replies
 from serving.keys import KeyRing, add_key, make_key, revoke_key
 from serving.logs import blot, set_up
-from serving.metrics import FILES, Metrics, Reading
+from serving.metrics import Metrics, Reading
 from serving.observed import MetricsRoute, Observed
 
 NOW = datetime(2024, 1, 1, 12)
 
 
-@pytest.fixture(autouse=True)
-def _counted_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Feast, where another test imports it, tells prometheus_client to count in files after it has begun in memory."""
-    if ValueClass is MutexValue:
-        monkeypatch.delenv(FILES, raising=False)
+pytestmark = pytest.mark.usefixtures("counted_in_this_process")
 
 
 class Service:
