@@ -1,7 +1,7 @@
 """Batch scoring: accounts of a published day, chunk by chunk, so that memory does not grow with how many there are.
 
-Everyone of the newest day is read from the online store, as a request is. A past day, and accounts that are named, are
-read from the history, which knows those too who left before there was an online store.
+Accounts of the newest day are read from the online store, as a request is. A past day is read from the history, and so
+are accounts of which one is not of the newest day: it knows those too who left before there was an online store.
 """
 
 import os
@@ -84,5 +84,6 @@ def open_batch(engine: Engine, account_ids: list[str], as_of: datetime | None) -
     day = as_of or newest
     if not is_complete(place, day):
         raise NotReady(f"{day:%Y-%m-%d} was never published.", f"Run `oarlock publish --as-of {day:%Y-%m-%d}`.")
-    asked = list(dict.fromkeys(account_ids)) or sorted(accounts_on(place, day))
-    return Batch(engine, asked, place, day, is_online=day == newest and not account_ids)
+    there = accounts_on(place, day)
+    asked = list(dict.fromkeys(account_ids)) or there
+    return Batch(engine, asked, place, day, is_online=day == newest and set(there).issuperset(asked))

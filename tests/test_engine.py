@@ -88,7 +88,14 @@ def test_online_and_batch_give_the_same_risk(engine):
     assert everyone.is_online
     (batch,) = [one for one in everyone.reply(None)["scores"] if one["account_id"] == THERE]
     assert (batch["risk"], batch["risks"]) == (online["risk"], online["risks"])
-    assert online in open_batch(engine, [THERE], None).reply(None)["scores"]
+    with_history = open_batch(engine, [THERE, "nobody"], None)
+    assert not with_history.is_online
+    assert online in with_history.reply(None)["scores"]
+
+
+def test_accounts_of_the_newest_day_are_read_online_also_where_they_are_named(engine):
+    assert open_batch(engine, [THERE], None).is_online
+    assert not open_batch(engine, [THERE], datetime(2022, 3, 1)).is_online
 
 
 def test_batch_scores_everyone_riskiest_first(engine):
