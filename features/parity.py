@@ -13,7 +13,7 @@ from configs.settings import Settings
 from configs.state import State
 from features.history import KEY, accounts_on
 from features.publish import published_edition
-from features.store import open_store, read_history, read_online
+from features.store import open_history, read_history, read_online
 
 AS_OF = "as_of"
 
@@ -46,7 +46,7 @@ def compare_stores(settings: Settings, state: State, most_accounts: int) -> Pari
     place, as_of = published_edition(state)
     everyone = accounts_on(place, as_of)
     chosen = everyone[:: -(-len(everyone) // most_accounts)]
-    store, names = open_store(state, settings.name), [one.name for one in place.signals]
+    store, names = open_history(state, place, settings.name), [one.name for one in place.signals]
     offline = read_history(store, pd.DataFrame({KEY: chosen, AS_OF: pd.Series(as_of, range(len(chosen)))}))[names]
     online = read_online(store, chosen)
     found = online.values.reindex(columns=names).assign(**{AS_OF: pd.Series(online.as_of).astype("datetime64[us]")})

@@ -56,6 +56,13 @@ def open_store(state: State, project: str) -> FeatureStore:
     )
 
 
+def open_history(state: State, place: Edition, project: str) -> FeatureStore:
+    """The store with its views over this edition, where the state folder is now: it may have been moved since."""
+    store = open_store(state, project)
+    apply_declarations(store, place, state)
+    return store
+
+
 def apply_declarations(store: FeatureStore, place: Edition, state: State) -> bool:
     """Bring the registry in line with the declared signals; False where it already was, which saves seconds."""
     note = state.feast / "applied.json"

@@ -10,7 +10,7 @@ from configs.settings import Settings
 from configs.state import State
 from features.history import KEY, Edition, complete_days
 from features.publish import open_dataset, published_edition
-from features.store import open_store, read_history
+from features.store import open_history, read_history
 from monitoring.drift import Drift, find_drift
 from monitoring.outcomes import Outcome, apart, compare
 from serving.ledger import open_ledger
@@ -48,7 +48,7 @@ def check_health(settings: Settings, state: State, known_until: datetime, progre
     place, as_of = published_edition(state)
     days = _comparable(place, as_of)
     progress("comparing days", 0, 2)
-    rows = read_history(open_store(state, settings.name), snapshots_of(place, days))
+    rows = read_history(open_history(state, place, settings.name), snapshots_of(place, days))
     drift = _drift(registry.load(version), rows, registry.evaluation(version)["split"])
     progress("comparing outcomes", 1, 2)
     outcome = _outcome(settings, state, version, known_until)

@@ -61,10 +61,10 @@ class Batch:
         import pandas as pd
 
         from features.online import values_of
-        from features.store import open_store, read_history
+        from features.store import open_history, read_history
 
         snapshots = pd.DataFrame({KEY: account_ids, "as_of": self.day}).astype({"as_of": "datetime64[us]"})
-        store = open_store(self.engine.state, self.engine.settings.name)
+        store = open_history(self.engine.state, self.place, self.engine.settings.name)
         values = read_history(store, snapshots).drop(columns=[KEY, "as_of"])
         # Feast answers for an account that left with the last signals it had: they are known, but not of this day.
         before = np.where(values.notna().any(axis=1), np.datetime64(self.day) - 1, np.datetime64("NaT"))

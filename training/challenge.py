@@ -13,7 +13,7 @@ from configs.errors import NothingToLearn, NotReady
 from configs.settings import Settings, TrainingSettings
 from configs.state import State
 from features.history import complete_days
-from features.store import open_store, read_history
+from features.store import open_history, read_history
 from training.duel import Bout, Duel, Flips, fight, incomparable, main_families
 from training.evaluation import Cases
 from training.fit import Recipe
@@ -70,7 +70,7 @@ def duel(
 def open_ring(panel: Panel, settings: Settings, state: State) -> Ring:
     """The ring over this panel."""
     newest = snapshots_of(panel.place, complete_days(panel.place)[-1:])
-    return Ring(panel, settings, read_history(open_store(state, settings.name), newest))
+    return Ring(panel, settings, read_history(open_history(state, panel.place, settings.name), newest))
 
 
 def hold_duel(registry: Registry, versions: tuple[Version, Version], ring: Ring, progress: Progress) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from configs.settings import LabelSettings, Settings
 from configs.state import State
 from features.history import KEY, Edition, accounts_on, complete_days
 from features.publish import Opened, open_dataset
-from features.store import open_store, read_history
+from features.store import open_history, read_history
 from training.answers import Facts, answers, answers_by_horizon, facts, is_locked_in, second_answers
 from training.labels import matures_at
 
@@ -58,7 +58,7 @@ def build_panel(settings: Settings, state: State, known_until: datetime) -> Pane
     known = facts(opened.tables, snapshots, settings.label)
     why = _left_out(snapshots, told, known, settings.label)
     kept = snapshots[why == ""].assign(churned=told).reset_index(drop=True)
-    found = read_history(open_store(state, settings.name), kept)
+    found = read_history(open_history(state, opened.place, settings.name), kept)
     each = answers_by_horizon(opened.tables, kept, settings.label, known_until)
     second = second_answers(opened.tables, kept, settings.label, known_until)
     more = {**each} if second is None else {**each, CONTRACTED: second}

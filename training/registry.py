@@ -22,6 +22,7 @@ from typing import Any
 from configs.errors import NoChampion, NotReady
 from configs.state import State, read_json, write_json
 from training.model import ChurnModel, load_model, save_model
+from training.moving import follow_move
 from training.provenance import Provenance, read_provenance
 
 CHAMPION = "champion"
@@ -90,7 +91,9 @@ class Registry:
 
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         self.folder.mkdir(parents=True, exist_ok=True)
-        mlflow.set_tracking_uri(f"sqlite:///{self.folder / 'mlflow.db'}")
+        database = self.folder / "mlflow.db"
+        follow_move(database)
+        mlflow.set_tracking_uri(f"sqlite:///{database}")
         return mlflow.MlflowClient()
 
     @property

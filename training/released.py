@@ -14,7 +14,7 @@ from configs.errors import ConfigError, NotReady
 from configs.settings import BandSettings, Settings, describe
 from configs.state import State
 from features.publish import published_edition
-from features.store import open_store, read_history
+from features.store import open_history, read_history
 from training.card_page import write_cards
 from training.challenge import Ring, hold_duel, open_ring
 from training.evaluation import Cases, evaluate
@@ -82,7 +82,7 @@ def bands_of(
     try:
         if calls:
             place, as_of = published_edition(state)
-            newest = read_history(open_store(state, settings.name), snapshots_of(place, [as_of]))
+            newest = read_history(open_history(state, place, settings.name), snapshots_of(place, [as_of]))
             model = open_registry(state, settings.name).load(parent)
             return BandSettings(**bands_by_calls(model.risks(encode(newest, model.inputs)), calls))
         return BandSettings(**dict(zip(("watch", "high", "critical"), cuts or (), strict=True)))
