@@ -62,7 +62,9 @@ def test_scoring_before_any_promotion_is_refused(oarlock, company):
 
 
 def test_scores_are_json_for_machines(oarlock, trained):
-    told = json.loads(oarlock("score", "1096", "nobody", "--json", config=trained.config).out)
+    done = oarlock("score", "1096", "nobody", "--json", config=trained.config)
+    told = json.loads(done.out)
+    assert done.err == ""
     assert [one["account_id"] for one in told["scores"]] == ["1096"]
     assert told["not_scored"] == [{"account_id": "nobody", "reason": "unknown_account"}]
 
