@@ -13,7 +13,7 @@ import click
 
 from commands.access import audit, keys
 from commands.accounts import explain, outcomes, score
-from commands.data import check, publish, signals, simulate
+from commands.data import check, history, publish, signals, simulate
 from commands.invocation import Oarlock
 from commands.ledger import forget, ledger
 from commands.models import card, duel, models, monitor, promote, rebands, recalibrate, reproduce, rollback, train
@@ -27,7 +27,7 @@ QUIET = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 VERBS = (
-    *(simulate, check, signals, publish),
+    *(simulate, check, signals, publish, history),
     *(train, duel, promote, rollback, models, card, reproduce, recalibrate, rebands, monitor),
     *(score, explain, outcomes),
     *(serve, ledger, forget, webhooks, keys, audit),

@@ -154,6 +154,36 @@ def publish(  # noqa: PLR0913, PLR0917 - a parameter per option
         oarlock.console.print(f"forced ({done.day.forced_because}): {fault}", markup=False)
 
 
+@click.group()
+def history() -> None:
+    """Look after the signals of past days on disk.
+
+    \b
+    Example: oarlock history prune --keep-days 90
+    """
+
+
+@history.command()
+@click.option("--keep-days", type=click.IntRange(min=0), help="Days older than that go where no training needs them.")
+@AS_JSON
+@click.pass_obj
+def prune(oarlock: Oarlock, keep_days: int | None, as_json: bool) -> None:
+    """Take away histories of other signals or data than those published last, and old days of these.
+
+    \b
+    Example: oarlock history prune --keep-days 90
+    """
+    oarlock.speaks_json = as_json
+    from features.clearing import clear
+
+    done = clear(oarlock.state, oarlock.settings.snapshots, keep_days)
+    if as_json:
+        print_json(vars(done))
+        return
+    what = f"{done.histories:,} other histories and {done.days:,} days"
+    oarlock.console.print(f"{what} taken away, {done.bytes / 1e6:,.1f} MB.")
+
+
 def _coverage(oarlock: Oarlock) -> dict[str, float] | None:
     """The share of the newest published snapshots that have each signal; None where nothing is published."""
     from configs.errors import NotReady
