@@ -125,8 +125,14 @@ class OnlineReader:
 
         Raises NotReady where nothing was published, OSError or sqlite3.Error where the store cannot be read.
         """
-        there = self.published()
-        rows = self._connection().execute(there.query, (json.dumps(list(account_ids)),)).fetchall()
+        there, asked = self.published(), (json.dumps(list(account_ids)),)
+        try:
+            rows = self._connection().execute(there.query, asked).fetchall()
+        except sqlite3.OperationalError:
+            before, there = there, self.published()
+            if there is before:
+                raise
+            rows = self._connection().execute(there.query, asked).fetchall()  # published anew in between
         stamps = np.array([[at or 0 for at in row[0::3]] for row in rows], dtype="int64")
         stamps = stamps.reshape(len(rows), len(there.layouts))
         values = Values(there.columns, _numbers(rows, there), [_words(row[2::3], there) for row in rows])

@@ -132,6 +132,15 @@ class PackedOnlineStore(OnlineStore):
             for view in tables_to_delete:
                 connection.execute(f'drop table if exists "{layout_of(view).table}"')
 
+    def keep_only(self, config: RepoConfig, views: Iterable[FeatureView]) -> None:
+        """Drop every table but those of these views as they are laid out now."""
+        kept = {layout_of(view).table for view in views}
+        with self._connection(config) as connection:
+            there = connection.execute("select name from sqlite_master where type = 'table'").fetchall()
+            for (table,) in there:
+                if table not in kept:
+                    connection.execute(f'drop table "{table}"')
+
     def teardown(self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]) -> None:
         """Remove the file."""
         del tables, entities

@@ -215,7 +215,7 @@ def _views(place: Edition) -> list[dict[str, Any]]:
 
 
 def _fill_online(settings: Settings, state: State, opened: Opened, days: Days) -> None:
-    from features.store import apply_declarations, materialise, open_store, retire
+    from features.store import apply_declarations, forget_others, materialise, open_store, retire
 
     place, as_of = opened.place, days.as_of
     note: dict[str, Any] = {
@@ -238,4 +238,5 @@ def _fill_online(settings: Settings, state: State, opened: Opened, days: Days) -
         materialise(store, as_of)
         dropped = read_day(place, as_of).dropped
         retire(store, place, list(dropped), as_of) if dropped else None
-    write_json(state.published, note)
+        write_json(state.published, note)
+        forget_others(store, place)  # only now: until then readers ask for what was published before

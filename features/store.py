@@ -9,6 +9,7 @@ Feast's words stay in here: its entity is our account, a feature a signal, a vie
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, File
 from feast.data_format import ParquetFormat
 from feast.types import Float64, String
 
-from configs.state import State, read_json, write_json
+from configs.state import State, read_json, replacing, write_json
 from features.history import KEY, TIMESTAMP, Edition
 from features.packed import PackedOnlineStore, PackedRows
 from features.signals.declaration import Signal
@@ -41,13 +42,17 @@ class OnlineRows:
 
 def open_store(state: State, project: str) -> FeatureStore:
     """The Feast store of this state, embedded: registry, DuckDB offline and SQLite online under the state folder."""
-    state.feast.mkdir(parents=True, exist_ok=True)
+    return _opened(state, project, state.feast / "registry.db")
+
+
+def _opened(state: State, project: str, registry: Path) -> FeatureStore:
+    registry.parent.mkdir(parents=True, exist_ok=True)
     return FeatureStore(
         config=RepoConfig(
             project=project.replace("-", "_"),
             provider="local",
             repo_path=state.feast,
-            registry={"registry_type": "file", "path": str(state.feast / "registry.db"), "cache_ttl_seconds": 60},
+            registry={"registry_type": "file", "path": str(registry), "cache_ttl_seconds": 60},
             offline_store={"type": "features.asof.AsofOfflineStore"},
             online_store={"type": "features.packed.PackedOnlineStore", "path": str(state.feast / "packed.db")},
             batch_engine={"type": "features.packed.PackedEngine"},
@@ -57,31 +62,49 @@ def open_store(state: State, project: str) -> FeatureStore:
 
 
 def open_history(state: State, place: Edition, project: str) -> FeatureStore:
-    """The store with its views over this edition, where the state folder is now: it may have been moved since."""
-    store = open_store(state, project)
-    apply_declarations(store, place, state)
-    return store
+    """The store with its views over this edition, for reading it, wherever the state folder is now.
+
+    Its registry is the edition's own, so that reading a history changes nothing of what is published.
+    """
+    of_edition = hashlib.sha256(f"{place.folder} {_declared_hash(place)}".encode()).hexdigest()[:12]
+    registry = state.feast / "histories" / f"{of_edition}.db"
+    if not registry.exists():
+        with replacing(registry) as temporary:
+            store = _opened(state, project, temporary)
+            for view in (views := _views(place)):
+                store.registry.apply_feature_view(view, store.project, commit=False)
+            store.registry.apply_entity(_account(), store.project, commit=False)
+            store.registry.apply_feature_service(FeatureService(name=SERVICE, features=views), store.project)
+    return _opened(state, project, registry)
 
 
 def apply_declarations(store: FeatureStore, place: Edition, state: State) -> bool:
-    """Bring the registry in line with the declared signals; False where it already was, which saves seconds."""
+    """Bring the registry in line with the declared signals; False where it already was, which saves seconds.
+
+    What the edition lacks stays, because it may be what is published: see `forget_others`.
+    """
     note = state.feast / "applied.json"
     declared = {"edition": str(place.folder), "signals": _declared_hash(place)}
     if note.exists() and read_json(note) == declared:
         return False
-    account = Entity(name="account", join_keys=[KEY], value_type=ValueType.STRING, description="who can leave")
-    views = [_view(place, family, signals, account) for family, signals in place.families.items()]
-    gone = [view for view in store.list_feature_views() if view.name not in place.families]
-    store.apply([account, *views, FeatureService(name=SERVICE, features=views)])
-    store.apply([], objects_to_delete=gone, partial=False) if gone else None
+    views = _views(place)
+    store.apply([_account(), *views, FeatureService(name=SERVICE, features=views)])
     write_json(note, declared)
     return True
+
+
+def forget_others(store: FeatureStore, place: Edition) -> None:
+    """Drop what the store holds of families and layouts that this edition, which is published now, does not have."""
+    gone = [view for view in store.list_feature_views() if view.name not in place.families]
+    store.apply([], objects_to_delete=gone, partial=False) if gone else None
+    _online(store).keep_only(store.config, store.list_feature_views())
 
 
 def materialise(store: FeatureStore, as_of: datetime) -> None:
     """Put the snapshots of one day into the online store."""
     end = as_of.replace(tzinfo=UTC)
-    store.materialize(start_date=end - timedelta(seconds=1), end_date=end, disable_event_timestamp=False)
+    start, families = end - timedelta(seconds=1), [view.name for view in online_views(store)]
+    store.materialize(start_date=start, end_date=end, feature_views=families, disable_event_timestamp=False)
 
 
 def retire(store: FeatureStore, place: Edition, account_ids: list[str], as_of: datetime) -> None:
@@ -120,8 +143,7 @@ def online_views(store: FeatureStore) -> list[FeatureView]:
 
 def read_online(store: FeatureStore, account_ids: list[str], views: list[FeatureView] | None = None) -> OnlineRows:
     """The latest published signals of these accounts, in the order asked; `views` are those of `online_views`."""
-    online = store._get_provider().online_store  # Feast has no public way to its online store
-    assert isinstance(online, PackedOnlineStore)
+    online = _online(store)
     found = [online.read_rows(store.config, view, account_ids) for view in views or online_views(store)]
     stamps = np.array([one.as_of for one in found])
     oldest = np.where(stamps > 0, stamps, np.iinfo("int64").max).min(axis=0).astype("datetime64[s]")
@@ -129,18 +151,35 @@ def read_online(store: FeatureStore, account_ids: list[str], views: list[Feature
     return OnlineRows(pd.concat([_frame(one) for one in found], axis=1), as_of)
 
 
+def _online(store: FeatureStore) -> PackedOnlineStore:
+    online = store._get_provider().online_store  # Feast has no public way to its online store
+    assert isinstance(online, PackedOnlineStore)
+    return online
+
+
 def _frame(rows: PackedRows) -> pd.DataFrame:
     words = pd.DataFrame(rows.categories, columns=list(rows.layout.categories), dtype=object)
     return pd.concat([pd.DataFrame(rows.numbers, columns=list(rows.layout.numbers)), words], axis=1)
 
 
-def _view(place: Edition, family: str, signals: tuple[Signal, ...], account: Entity) -> FeatureView:
+def _account() -> Entity:
+    return Entity(name="account", join_keys=[KEY], value_type=ValueType.STRING, description="who can leave")
+
+
+def _views(place: Edition) -> list[FeatureView]:
+    return [_view(place, family, signals) for family, signals in place.families.items()]
+
+
+def _view(place: Edition, family: str, signals: tuple[Signal, ...]) -> FeatureView:
     return FeatureView(
         name=family,
-        entities=[account],
+        entities=[_account()],
         schema=[
-            Field(name=one.name, dtype=FEAST_TYPES[one.kind], description=one.sentence, tags={"unit": one.unit})
-            for one in signals
+            Field(name=KEY, dtype=String),
+            *(
+                Field(name=one.name, dtype=FEAST_TYPES[one.kind], description=one.sentence, tags={"unit": one.unit})
+                for one in signals
+            ),
         ],
         source=FileSource(
             name=family, path=str(place.files_of(family)), file_format=ParquetFormat(), timestamp_field=TIMESTAMP

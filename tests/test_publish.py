@@ -4,9 +4,11 @@ import hashlib
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,10 +18,12 @@ import pandas as pd
 import pytest
 
 from configs.errors import Busy, DataError
-from features.history import complete_days, read_day
+from features.history import Edition, complete_days, read_day
+from features.online import OnlineReader
 from features.publish import Days, publish, published_edition
-from features.store import open_store, read_online
+from features.store import apply_declarations, forget_others, open_history, open_store, read_history, read_online
 from tests.living_company import ACCOUNTS, TODAY, Company, found, rewrite, silent
+from training.panel import snapshots_of
 
 TRAINING_DAYS = [datetime(2023, month, 1) for month in range(5, 9)]
 BEFORE = datetime(2023, 7, 20)
@@ -123,6 +127,30 @@ def test_an_account_that_a_correction_takes_away_is_older_than_the_day_online(ow
     online = _online(own)
     assert online[online.as_of < TODAY].index.tolist() == [3]
     assert np.isnan(online.events_28d[3])
+
+
+def _without(company: Company, family: str) -> Edition:
+    """The history of the company's signals but those of one family."""
+    place, _ = published_edition(company.state)
+    return replace(place, signals=tuple(one for one in place.signals if one.family != family))
+
+
+def test_reading_a_history_of_fewer_families_leaves_the_online_store_as_it_is(own: Company):
+    before, fewer = _online(own), _without(own, "contract")
+    store = open_history(own.state, fewer, own.settings.name)
+    assert len(read_history(store, snapshots_of(fewer, [TODAY]))) == len(ACCOUNTS)
+    pd.testing.assert_frame_equal(_online(own), before)
+
+
+def test_a_family_that_is_gone_leaves_the_online_store_once_the_others_are_published(own: Company):
+    store = open_store(own.state, own.settings.name)
+    apply_declarations(store, _without(own, "contract"), own.state)
+    assert OnlineReader(own.state).read(ACCOUNTS[:1]).as_of[0] == np.datetime64(TODAY)  # as it was published
+    forget_others(store, _without(own, "contract"))
+    with closing(sqlite3.connect(own.state.feast / "packed.db")) as connection:
+        tables = [name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")]
+    assert tables
+    assert not [name for name in tables if name.startswith("contract")]
 
 
 def test_days_to_compute_again_that_are_no_days_of_the_history_are_refused(own: Company):
