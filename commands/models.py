@@ -228,8 +228,8 @@ def card(oarlock: Oarlock, version: int | None, html: Path | None, as_json: bool
     chosen = registry.newest() if version is None else registry.get(version)
     evaluation = registry.evaluation(chosen)
     if html:
-        with replacing(html) as temporary:
-            page = card_page(evaluation, read_pictures(registry.pictures(chosen)), registry.duel(chosen))
+        with replacing(html) as temporary, registry.pictures(chosen) as folder:
+            page = card_page(evaluation, read_pictures(folder), registry.duel(chosen))
             temporary.write_text(page, "utf-8")
         oarlock.console.print(f"{html.resolve()} holds the card of version {chosen.number}.", markup=False)
     if as_json:

@@ -80,13 +80,13 @@ class State:
 def open_state(settings: Settings) -> State:
     """The state of this configuration; refuses a folder that belongs to another data set."""
     state = State(settings.state.resolve() / settings.name)
-    owner = state.folder / "owner.json"
-    claim = {"dataset": str(settings.data.dataset.resolve())}
+    # By its name: the mapping may be moved, with its state or without.
+    owner, dataset = state.folder / "owner.json", settings.data.dataset.name
     if not owner.exists():
-        write_json(owner, claim)
-    elif read_json(owner) != claim:
+        write_json(owner, {"dataset": dataset})
+    elif (of := Path(read_json(owner)["dataset"]).name) != dataset:
         raise ConfigError(
-            f"{state.folder} holds the state of {read_json(owner)['dataset']}, not of {claim['dataset']}.",
+            f"{state.folder} holds the state of {of}, not of {dataset}.",
             "Give this configuration another `name` or `state`.",
         )
     return state

@@ -17,7 +17,8 @@ def said(trained) -> dict:
 @pytest.fixture
 def pictures(trained) -> dict[str, bytes]:
     registry = open_registry(trained.state, trained.settings.name)
-    return read_pictures(registry.pictures(registry.get(1)))
+    with registry.pictures(registry.get(1)) as folder:
+        return read_pictures(folder)
 
 
 def test_a_run_holds_every_picture_and_the_card(trained, pictures):
@@ -25,9 +26,10 @@ def test_a_run_holds_every_picture_and_the_card(trained, pictures):
     drawn = {"calibration", "gain", "precision_recall", "revenue", "beeswarm", "families", "origins", "ablation"}
     assert pictures.keys() == drawn
     assert all(content.startswith(b"\x89PNG") for content in pictures.values())
-    folder = registry.pictures(registry.get(1))
-    assert (folder / "model_card.md").read_text().startswith("# Model card")
-    assert (folder / "model_card.html").read_text().startswith("<!doctype html>")
+    with registry.pictures(registry.get(1)) as folder:
+        assert (folder / "model_card.md").read_text().startswith("# Model card")
+        assert (folder / "model_card.html").read_text().startswith("<!doctype html>")
+    assert not folder.exists()
 
 
 def test_the_page_holds_its_pictures_and_asks_for_nothing_from_elsewhere(said, pictures):

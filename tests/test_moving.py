@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from configs.settings import Settings
-from configs.state import State
+from configs.settings import Settings, read_settings
+from configs.state import State, open_state
 from features.publish import published_edition
 from features.store import open_history, read_history
-from tests.conftest import EXTRACT_ENDS, Trained
+from tests.conftest import EXTRACT_ENDS, ROOT, Trained
 from training.panel import snapshots_of
 from training.registry import Registry, open_registry
 
@@ -47,6 +47,18 @@ def test_every_move_is_followed(moved, trained, tmp_path):
     assert _places(_registry(trained.settings, moved)) == {moved.mlflow}
     again = State(moved.folder.rename(tmp_path / "before"))
     assert _places(_registry(trained.settings, again)) == {again.mlflow}
+
+
+def test_a_mapping_that_moved_with_its_state_is_still_that_states(trained, tmp_path):
+    for place in ("before", "after"):
+        shutil.copytree(ROOT / "configs/datasets", tmp_path / place / "datasets")
+        (tmp_path / place / "crm5.toml").write_text('state = "state"\n[data]\ndataset = "datasets/crm5.toml"\n')
+    shutil.copytree(trained.state.folder, tmp_path / "before/state/crm5", symlinks=True)
+    open_state(read_settings(tmp_path / "before/crm5.toml"))
+    shutil.move(tmp_path / "before/state", tmp_path / "after/state")
+    settings = read_settings(tmp_path / "after/crm5.toml")
+    registry = _registry(settings, open_state(settings))
+    assert _places(registry) == {tmp_path / "after/state/crm5/mlflow"}
 
 
 def test_the_history_is_read_where_it_is_now(moved, trained):

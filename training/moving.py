@@ -4,8 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from configs.state import read_json, write_json
-
+ARTIFACTS = "artifacts"
 # MLflow keeps where files are in full, and has no way of its own to say that they have gone elsewhere.
 PLACES = (
     ("experiments", "artifact_location"),
@@ -15,14 +14,22 @@ PLACES = (
 )
 
 
-def follow_move(database: Path) -> None:
-    """Let every place under the folder that the registry was last opened in be one under the folder it is in now."""
-    note, here = database.with_name("place.json"), f"{database.parent.as_uri()}/"
-    there = read_json(note) if note.exists() else here
-    if there != here:
-        with closing(sqlite3.connect(database)) as connection, connection:
-            for table, column in PLACES:
-                moved = f"update {table} set {column} = ? || substr({column}, ?) where substr({column}, 1, ?) = ?"
-                connection.execute(moved, (here, len(there) + 1, len(there), there))
-    if there != here or not note.exists():
-        write_json(note, here)
+def follow_move(database: Path, experiment: str) -> None:
+    """Let every place under the folder that the registry was made in be one under the folder it is in now."""
+    here = f"{(database.parent / ARTIFACTS).as_uri()}"
+    there = _artifacts_of(database, experiment) if database.exists() else None
+    if there in (None, here):
+        return
+    with closing(sqlite3.connect(database)) as connection, connection:
+        for table, column in PLACES:
+            moved = f"update {table} set {column} = ? || substr({column}, ?) where {column} = ? or {column} like ?"
+            connection.execute(moved, (here, len(there) + 1, there, f"{there}/%"))
+
+
+def _artifacts_of(database: Path, experiment: str) -> str | None:
+    """Where the experiment's files were when it was made or last moved; None where there is no experiment yet."""
+    with closing(sqlite3.connect(database)) as connection:
+        if not connection.execute("select 1 from sqlite_master where name = 'experiments'").fetchone():
+            return None
+        found = connection.execute("select artifact_location from experiments where name = ?", (experiment,)).fetchone()
+    return found and found[0]

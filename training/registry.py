@@ -11,7 +11,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -22,7 +22,7 @@ from typing import Any
 from configs.errors import NoChampion, NotReady
 from configs.state import State, read_json, write_json
 from training.model import ChurnModel, load_model, save_model
-from training.moving import follow_move
+from training.moving import ARTIFACTS, follow_move
 from training.provenance import Provenance, read_provenance
 
 CHAMPION = "champion"
@@ -92,7 +92,7 @@ class Registry:
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         self.folder.mkdir(parents=True, exist_ok=True)
         database = self.folder / "mlflow.db"
-        follow_move(database)
+        follow_move(database, self.name)
         mlflow.set_tracking_uri(f"sqlite:///{database}")
         return mlflow.MlflowClient()
 
@@ -168,12 +168,14 @@ class Registry:
             hint = f"Run `oarlock duel {version.number} --against {champion}`."
             raise NotReady(f"Version {version.number} was never held against version {champion}.", hint) from None
 
-    def pictures(self, version: Version) -> Path:
-        """The folder with what was drawn and written for people when a version was made."""
+    @contextlib.contextmanager
+    def pictures(self, version: Version) -> Iterator[Path]:
+        """A folder with what was drawn and written for people when a version was made, until the block ends."""
         from mlflow.artifacts import download_artifacts
 
         _ = self.client  # it points MLflow at this folder
-        return Path(download_artifacts(f"runs:/{version.run_id}/"))
+        with tempfile.TemporaryDirectory() as scratch:
+            yield Path(download_artifacts(f"runs:/{version.run_id}/", dst_path=scratch))
 
     def entries(self) -> list[Entry]:
         """What is kept of every version, newest first."""
@@ -260,7 +262,7 @@ class Registry:
         import mlflow
 
         if self.client.get_experiment_by_name(self.name) is None:
-            self.client.create_experiment(self.name, artifact_location=(self.folder / "artifacts").as_uri())
+            self.client.create_experiment(self.name, artifact_location=(self.folder / ARTIFACTS).as_uri())
         mlflow.set_experiment(self.name)
 
 
