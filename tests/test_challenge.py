@@ -12,7 +12,7 @@ from features.history import Edition
 from tests.conftest import silent
 from tests.test_rolling import DAYS, RECIPE, SETTINGS, SIGNALS, rows
 from training.answers import Facts
-from training.challenge import Contender, Ring, bout_of, challenge, perform
+from training.challenge import Contender, Ring, bout_of, challenge, perform, recipe_of
 from training.panel import Panel
 from training.provenance import Provenance
 from training.rolling import fit_on, origin_splits
@@ -47,6 +47,14 @@ def test_each_is_made_again_by_its_own_recipe(ring, contender):
     assert good.keys() == poor.keys()
     spread = [max(one.risks) - min(one.risks) for side in (good, poor) for one in side.values()]
     assert min(spread[:3]) > 3 * max(spread[3:])
+
+
+def test_one_that_was_made_before_there_was_a_line_is_made_again_without(ring, contender):
+    older = contender(1)
+    logged = {name: one for name, one in older.provenance.settings["training"].items() if name != "line_spread"}
+    older = replace(older, provenance=replace(older.provenance, settings={"training": logged}))
+    assert recipe_of(older, ring).training.line_spread == 0
+    assert recipe_of(contender(2), ring).training.line_spread == 1
 
 
 def test_a_poor_recipe_loses_and_the_better_wins(ring, contender):

@@ -76,6 +76,11 @@ def test_it_is_left_out_where_the_settings_say_so():
     assert fit(snapshots(0), snapshots(1), snapshots(2), replace(RECIPE, training=training)).line is None
 
 
+def test_it_is_left_out_where_of_the_rows_that_it_learns_from_too_few_churned(monkeypatch):
+    monkeypatch.setattr("training.learning.of_some_accounts", lambda rows, _: rows[rows.churned == 0])
+    assert fit(snapshots(0), snapshots(1), snapshots(2), RECIPE).line is None
+
+
 def test_its_margins_are_those_of_the_regression():
     numbers = tuple(one for one in INPUTS if one.kind == "number")
     matrix = encode(snapshots(0), numbers)

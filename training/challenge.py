@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from configs.errors import NothingToLearn, NotReady
-from configs.settings import Settings, TrainingSettings
+from configs.settings import Settings
 from configs.state import State
 from features.history import complete_days
 from features.store import open_history, read_history
@@ -20,7 +20,7 @@ from training.fit import Recipe
 from training.labels import horizons_of
 from training.model import ChurnModel, encode
 from training.panel import CHURNED, Panel, build_panel, snapshots_of
-from training.provenance import Provenance, as_logged
+from training.provenance import Provenance, as_logged, as_trained
 from training.registry import Registry, Version, open_registry
 from training.release import out_of_fold
 from training.rolling import KEY, REVENUE, Origin, cases, fit_on, on, origin_splits, risks_of
@@ -110,7 +110,7 @@ def why_incomparable(challenger: Contender, champion: Contender, ring: Ring) -> 
         if missing:
             return f"version {one.number} needs the signal '{missing[0]}', which this data no longer gives"
         try:
-            TrainingSettings.model_validate(one.provenance.settings["training"])
+            as_trained(one.provenance.settings["training"])
         except ValidationError:
             return f"version {one.number} was trained with settings that are no longer known"
     asked, answered = challenger.model.identity["label"], champion.model.identity["label"]
@@ -145,7 +145,7 @@ def recipe_of(contender: Contender, ring: Ring) -> Recipe:
     model = contender.model
     return Recipe(
         tuple(declared[name] for name in model.names),
-        TrainingSettings.model_validate(contender.provenance.settings["training"]),
+        as_trained(contender.provenance.settings["training"]),
         dict(model.label),
         dict(model.identity),
         tuple(days for days in horizons_of(ring.settings.label)[0] if days in model.calibrator.horizons),

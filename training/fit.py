@@ -65,7 +65,8 @@ def fit(
     asked = Asked(recipe.label["horizon_days"], recipe.horizons, recipe.training.fewest_churned)
     earlier = learn_until_truest(early, inputs, recipe.training, calibration)
     served = learn_alike(known, inputs, recipe.training, trees=earlier.trees, with_line=earlier.line is not None)
-    main = _see(replace(earlier, trees=served.trees), served, calibration, inputs)
+    alike = replace(earlier, trees=served.trees, line=earlier.line if served.line else None)
+    main = _see(alike, served, calibration, inputs)
     further, too_early = _see_further(longer, inputs, recipe, served)
     spans, left_out = spans_between(dict.fromkeys(_up_to(asked), main) | further, asked)
     return ChurnModel(

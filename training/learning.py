@@ -55,7 +55,7 @@ def learn_until_truest(
     if training.line_spread == 0:
         return alone
     both = Learned(booster, trees, _fitted(early, inputs, training))
-    return both if _is_truer(both, alone, later, inputs) else alone
+    return both if both.line and _is_truer(both, alone, later, inputs) else alone
 
 
 def learn_alike(
@@ -72,9 +72,13 @@ def _is_truer(both: Learned, alone: Learned, later: pd.DataFrame, inputs: tuple[
     return bool(2 * (before - after) * later[KEY].nunique() > chi2.ppf(CERTAINTY, df=1))
 
 
-def _fitted(rows: pd.DataFrame, inputs: tuple[Input, ...], training: TrainingSettings) -> Line:
+def _fitted(rows: pd.DataFrame, inputs: tuple[Input, ...], training: TrainingSettings) -> Line | None:
+    """The line of some of the rows; None where too few of these churned or stayed."""
     some = of_some_accounts(rows, MOST_SNAPSHOTS)
-    return fit_line(encode(some, inputs), some[CHURNED].to_numpy(), inputs, training.line_spread)
+    churned = some[CHURNED].to_numpy()
+    if min(churned.sum(), len(some) - churned.sum()) < training.fewest_churned:
+        return None
+    return fit_line(encode(some, inputs), churned, inputs, training.line_spread)
 
 
 def _loss(margins: np.ndarray, churned: np.ndarray) -> float:

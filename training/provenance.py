@@ -9,7 +9,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from configs.settings import Settings
+from configs.settings import Settings, TrainingSettings
 from features.dataset import Dataset
 from features.signals.declaration import Signal
 
@@ -19,6 +19,8 @@ ROOMS_BEFORE = ("configs", "features", "training")
 SECTIONS = ("snapshots", "label", "training", "stability", "evaluation", "stability", "health_score", "leakage")
 # What the trees and the calibrator are computed with: another version of one of these may give other bytes.
 LIBRARIES = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy")
+# Of settings that came later, what a run did that did not know them.
+UNKNOWN_ONCE = {"line_spread": 0.0}
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,15 @@ def as_logged(settings: Settings, provenance: Provenance) -> Settings:
     Raises pydantic's ValidationError for a setting that is no longer known.
     """
     sections = {name: getattr(settings, name) for name in SECTIONS}
-    return settings.model_copy(
-        update={name: type(now).model_validate(provenance.settings.get(name, {})) for name, now in sections.items()}
-    )
+    had = {name: type(now).model_validate(provenance.settings.get(name, {})) for name, now in sections.items()}
+    if "training" in provenance.settings:
+        had["training"] = as_trained(provenance.settings["training"])
+    return settings.model_copy(update=had)
+
+
+def as_trained(logged: Mapping[str, Any]) -> TrainingSettings:
+    """The training settings that a run logged; what it did not know was not there, whatever the default is now."""
+    return TrainingSettings.model_validate({**UNKNOWN_ONCE, **logged})
 
 
 def sections_of(settings: Settings) -> dict[str, Any]:
