@@ -3,6 +3,7 @@
 To translate them takes longer than a small company's day, and gives the same every day.
 """
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable
@@ -37,7 +38,7 @@ class Queries:
     def _keep(self, file: Path, text: str) -> str:
         with replacing(file) as temporary:
             temporary.write_text(f"{_digest(text)}\n{text}", "utf-8")
-        kept = sorted(file.parent.glob("*.sql"), key=lambda one: one.stat().st_mtime, reverse=True)
+        kept = sorted(file.parent.glob("*.sql"), key=_age)
         for one in kept[MOST:]:
             one.unlink(missing_ok=True)
         return text
@@ -47,10 +48,18 @@ def _read(file: Path) -> str | None:
     """What was kept, if it is there and whole."""
     try:
         digest, _, text = file.read_bytes().decode("utf-8", "replace").partition("\n")
-        os.utime(file)
     except FileNotFoundError:
         return None
+    with contextlib.suppress(OSError):  # another's file, or one that another process takes away now
+        os.utime(file)
     return text if digest == _digest(text) else None
+
+
+def _age(file: Path) -> float:
+    try:
+        return -file.stat().st_mtime
+    except FileNotFoundError:  # another process took it away
+        return 0.0
 
 
 @cache

@@ -16,6 +16,8 @@ from configs.errors import NotReady
 from features.history import KEY, Edition, accounts_on, is_complete
 from features.publish import published_edition
 from serving.engine import Engine, Signals
+from serving.pointer import renew
+from training.registry import open_registry
 
 ACCOUNTS_A_CHUNK = 2_000
 ACCOUNTS_A_JOIN = 10_000  # a join in time costs by itself, however few accounts it is of
@@ -78,6 +80,7 @@ def open_batch(engine: Engine, account_ids: list[str], as_of: datetime | None) -
 
     Raises NotReady for a day that was never published.
     """
+    renew(engine.state, open_registry(engine.state, engine.settings.name))
     engine.champion()
     engine.threads = len(os.sched_getaffinity(0))
     place, newest = published_edition(engine.state)

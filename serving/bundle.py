@@ -203,7 +203,9 @@ def load_bundle(folder: Path, kernel: Kernel) -> Bundle:
 
 def _read(folder: Path, kernel: Kernel) -> Bundle:
     document = json.loads((folder / DOCUMENT_FILE).read_text("utf-8"))
-    if document.pop("format") != FORMAT or document.pop("arrays") != _hash(folder / ARRAYS_FILE):
+    if document.pop("format") != FORMAT:
+        raise ValueError("another version of Oarlock made it")
+    if document.pop("arrays") != _hash(folder / ARRAYS_FILE):
         raise ValueError("its arrays are not those that its document is of")
     with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
         found = {name: arrays[name] for name in arrays.files}

@@ -47,6 +47,8 @@ def linked(module: llvm.ModuleRef, linker: str, library: Path) -> bool:
         unlinked.write_bytes(target_machine(at_once=False).emit_object(module))
         subprocess.run([linker, "-shared", "-o", str(temporary), str(unlinked)], check=True, stdout=sys.stderr)
         ctypes.CDLL(str(temporary))
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
         temporary.replace(library)
     except (subprocess.CalledProcessError, OSError) as problem:
         print(f"{linker} links no library here: {problem}", file=sys.stderr)  # noqa: T201

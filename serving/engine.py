@@ -107,7 +107,8 @@ class Engine:
                 self._take_up(pointer)
                 self._tried = (written, pointer.folder)
             if self._champion is None:
-                raise PromotionRefused("The promoted version cannot be scored.", "Look at the log, promote another.")
+                why = self.refused["reason"] if self.refused else ""
+                raise PromotionRefused(f"The promoted version cannot be scored. {why}".strip(), "Promote it again.")
             return self._champion
 
     def champion(self) -> Champion:
@@ -281,7 +282,7 @@ def _refuse_missing_signals(model: Bundle, columns: Columns) -> None:
     )
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _missing_signal(model: Bundle, columns: Columns) -> str | None:
     """The first signal of a model that is not there."""
     return min(model.known_names - columns.names, default=None)

@@ -23,6 +23,10 @@ FILE_BYTES = 16_000_000
 READ_BYTES = 4_000_000
 
 
+class Damaged(Exception):
+    """An entry that nobody wrote so: the power went while the disk held pages of it and not others."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One reply's lines: what they have in common, a line each, and where the entry ends in its file."""
@@ -48,7 +52,10 @@ class JournalFile:
         return os.fstat(self.descriptor).st_size
 
     def read(self, start: int) -> Iterator[Entry]:
-        """The complete entries from `start` on, as many as fit in one read; a torn one was never acknowledged."""
+        """The complete entries from `start` on, as many as fit in one read; a torn one was never acknowledged.
+
+        Raises Damaged where the first of them cannot be read.
+        """
         length = READ_BYTES
         while True:
             entries = list(_entries(os.pread(self.descriptor, length, start), start))
@@ -56,6 +63,12 @@ class JournalFile:
                 break
             length *= 2  # one entry longer than a read
         yield from entries
+
+    def set_aside(self) -> Path:
+        """Keep the file under a name by which nobody looks for it; gives its new path."""
+        kept = self.path.rename(self.path.with_suffix(".damaged"))
+        os.close(self.descriptor)
+        return kept
 
     def remove(self) -> None:
         """Take the file away and its lock with it."""
@@ -158,8 +171,13 @@ def _entries(content: bytes, start: int) -> Iterator[Entry]:
     lines = whole.split(b"\n") if whole else []
     at, end = 0, start
     while at < len(lines):
-        head = orjson.loads(lines[at])
-        stop = at + 1 + head.pop("lines")
+        try:
+            head = orjson.loads(lines[at])
+            stop = at + 1 + head.pop("lines")
+        except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError):
+            if at == 0:
+                raise Damaged from None
+            return
         if stop > len(lines):
             return
         end += sum(len(line) + 1 for line in lines[at:stop])

@@ -38,7 +38,7 @@ class Kernel:
 
     def __init__(self, folder: Path, file: Path | None = None) -> None:
         """Load the machine code, of this file or of this version; where there is none yet it is made, in seconds."""
-        self._walk, self._held = _load(file or compiled(folder))
+        self._walk, self._held = _load(file) if file else _load_or_remake(folder)
         self._points, self._weights = quadrature()
         self._kept = ctypes.c_void_p()  # where numba's convention puts a result (None) and an exception (never)
         self._result = ctypes.addressof(self._kept)
@@ -151,6 +151,15 @@ def _processor() -> str:
     lines = about.read_text().split("\n\n")[0].splitlines() if about.exists() else []
     kept = [line for line in lines if line.partition("\t")[0].strip(": ") in PROCESSOR]
     return " ".join([platform.machine(), platform.processor(), *kept])
+
+
+def _load_or_remake(folder: Path) -> tuple[Callable[..., int], object]:
+    file = compiled(folder)
+    try:
+        return _load(file)
+    except OSError:  # cut short by a power cut, it would be found again for ever
+        file.unlink(missing_ok=True)
+        return _load(compiled(folder))
 
 
 def _load(file: Path) -> tuple[Callable[..., int], object]:

@@ -74,6 +74,13 @@ def follow(state: State, registry: Registry) -> Version | None:
     return version
 
 
+def renew(state: State, registry: Registry) -> None:
+    """Make the champion's bundle anew where another version of Oarlock made it; raises NoChampion for none."""
+    pointer = read_pointer(state)
+    if pointer.folder != folder_of(state, pointer.version.number):
+        follow(state, registry)
+
+
 def prepare(state: State, registry: Registry, version: Version) -> Path:
     """The folder of a version's bundle: the one there, the one stored in MLflow, or one made now and stored there.
 

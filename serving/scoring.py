@@ -124,7 +124,7 @@ def encoded(model: Bundle, values: Values) -> np.ndarray:
     return matrix
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=2)
 def _order(model: Bundle, columns: Columns) -> tuple[np.ndarray, np.ndarray, list[tuple[int, int, dict]]]:
     """Which column of the matrix takes which number, and which takes which word by which codes."""
     numbers = [(to, columns.numbers[one.name]) for to, one in enumerate(model.inputs) if one.kind == "number"]

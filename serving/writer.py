@@ -19,7 +19,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from configs.errors import NotReady
 from configs.settings import LedgerSettings
-from serving.journal import Entry, Journal, JournalFile, encode, orphans
+from serving.journal import Damaged, Entry, Journal, JournalFile, encode, orphans
 from serving.ledger import AlreadyThere, Ledger, Mark
 from serving.written import text_of
 
@@ -150,7 +150,11 @@ def recover(ledger: Ledger, folder: Path, clock: Callable[[], datetime]) -> int:
     """Write what dead processes acknowledged and the database does not hold; says how many risks those were."""
     found = 0
     for file in orphans(folder):
-        rows = sum(rows for _, _, rows in _write(ledger, file, clock))
+        try:
+            rows = sum(rows for _, _, rows in _write(ledger, file, clock))
+        except Damaged:
+            LOG.error("a journal is damaged where the power went; what follows there is kept in %s", file.set_aside())
+            continue
         file.remove()
         if rows:
             LOG.warning("recovered %d risks that a process which died had given", rows)

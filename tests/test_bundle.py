@@ -12,7 +12,7 @@ from configs.state import State, read_json, write_json
 from serving.bundle import ARRAYS_FILE, DOCUMENT_FILE, Bundle, load_bundle, make_bundle, save_bundle
 from serving.engine import Engine
 from serving.kernel import Kernel
-from serving.pointer import folder_of, follow, prepare, read_pointer
+from serving.pointer import folder_of, follow, prepare, read_pointer, renew
 from serving.trees import NotExact, read_trees
 from tests.conftest import EXTRACT_ENDS
 from training.model import ChurnModel
@@ -123,6 +123,21 @@ def test_an_engine_takes_up_what_the_pointer_says_and_keeps_it_where_that_is_bad
     write_json(state.champion, {"version": vars(version), "folder": folder_of(state, 1).name})
     assert engine.refresh() is good
     assert engine.refused is None
+
+
+def test_a_bundle_of_another_version_of_oarlock_is_made_anew_for_a_batch(trained, state):
+    version = follow(state, open_registry(state, trained.settings.name))
+    folder_of(state, 1).rename(state.bundles / "1-0")
+    write_json(state.champion, {"version": vars(version), "folder": "1-0"})
+    renew(state, open_registry(state, trained.settings.name))
+    assert Engine(trained.settings, state, lambda: EXTRACT_ENDS).champion().version == version
+
+
+def test_it_says_that_another_version_of_oarlock_made_a_bundle(bundle, tmp_path):
+    save_bundle(bundle, tmp_path)
+    write_json(tmp_path / DOCUMENT_FILE, {**read_json(tmp_path / DOCUMENT_FILE), "format": 0})
+    with pytest.raises(PromotionRefused, match="another version of Oarlock made it"):
+        load_bundle(tmp_path, bundle.kernel)
 
 
 def test_a_champion_that_is_bad_from_the_start_gives_no_risk(trained, state):

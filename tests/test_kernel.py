@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 from llvmlite.binding import parse_assembly
 
 from serving.compiling import linked
-from serving.kernel import ALONE, OBJECT, SMALLEST, STRETCH, Kernel
+from serving.kernel import ALONE, OBJECT, SMALLEST, STRETCH, Kernel, compiled
 from serving.trees import NotExact, read_trees
 from tests.conftest import ROOT
 
@@ -199,6 +199,16 @@ def test_a_linked_kernel_spares_a_process_llvm():
     )
     told = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True)
     assert not {"llvmlite", "numba"} & set(told.stdout.split())
+
+
+def test_machine_code_that_was_cut_short_is_made_anew(kernel, tmp_path, monkeypatch):
+    short = tmp_path / "short.so"
+    short.write_bytes(b"")
+    whole = compiled(tmp_path)
+    monkeypatch.setattr("serving.kernel.compiled", lambda _: short if short.exists() else whole)
+    trees, matrix = read_trees(_booster(_matrix()).model_to_string()), _matrix(70, seed=4)
+    assert np.array_equal(Kernel(tmp_path).shares(trees, matrix), kernel.shares(trees, matrix))
+    assert not short.exists()
 
 
 def test_no_rows_have_no_shares(kernel):

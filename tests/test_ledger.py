@@ -205,6 +205,25 @@ def test_a_torn_entry_was_never_acknowledged_and_is_left_out(writer, tmp_path, c
     assert stored(ledger) == ["whole"]
 
 
+def test_a_journal_with_a_hole_is_kept_aside_and_holds_up_nobody(writer, tmp_path, caplog):
+    ledger, folder = Ledger(tmp_path / "ledger.db"), tmp_path / "journal"
+    one = writer(ledger)
+    for name in ("whole", "lost", "behind the hole"):
+        one.append([score(name)], OF)
+    one.journal.close(empty=False)
+    (file,) = folder.glob("*.jsonl")
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([*lines[:2], b"\0" * len(lines[2] + lines[3]), *lines[4:]]))
+    another = writer(ledger)
+    another.append([score("of another process")], OF)
+    another.journal.close(empty=False)
+    assert recover(ledger, folder, lambda: DAY) == 1
+    assert sorted(stored(ledger)) == ["of another process", "whole"]
+    assert "behind the hole" in file.with_suffix(".damaged").read_text("utf-8", "replace")
+    assert "damaged" in caplog.text
+    assert recover(ledger, folder, lambda: DAY) == 0
+
+
 def test_a_journal_of_many_files_is_emptied_in_order(writer, tmp_path, monkeypatch):
     monkeypatch.setattr("serving.journal.FILE_BYTES", 1_000)
     monkeypatch.setattr("serving.journal.READ_BYTES", 300)

@@ -68,6 +68,11 @@ def test_a_query_that_was_damaged_is_translated_again(tmp_path: Path, left: str)
     assert Queries(tmp_path, "").text("this", _never) == "select 1"
 
 
+def test_a_query_that_another_process_takes_away_meanwhile_is_no_loss(tmp_path: Path):
+    (tmp_path / "gone.sql").symlink_to(tmp_path / "nowhere")
+    assert Queries(tmp_path, "usage").text("this", lambda: "select 1") == "select 1"
+
+
 def test_only_the_queries_used_last_are_kept(tmp_path: Path):
     for number in range(MOST + 5):
         Queries(tmp_path, "").text(str(number), lambda: "select 1")

@@ -16,7 +16,6 @@ from serving.database import open_database
 from serving.keys import KeyRing, add_key, make_key
 from serving.metrics import Metrics
 from serving.observed import Observed
-from tests.conftest import EXTRACT_ENDS
 
 pytestmark = pytest.mark.usefixtures("counted_in_this_process")
 NOW = datetime(2024, 1, 1, 12)
@@ -138,10 +137,11 @@ def test_it_is_counted_under_its_route(doors):
     assert 'oarlock_requests_total{method="POST",route="/v1/score",status="400"} 1.0' in counted
 
 
-def test_a_query_goes_the_long_way(doors):
-    reply = doors.ask(f"{SCORE}?as_of={EXTRACT_ENDS:%Y-%m-%d}")
-    assert reply.status_code == 200
-    assert {one["reason"] for one in reply.json()["not_scored"]} <= {"never_scored"}
+def test_a_query_goes_the_long_way(doors, office):
+    given = office.desk.engine.ledger.count()
+    reply = doors.ask(f"{SCORE}?as_of=2000-01-01").json()
+    assert (reply["scores"], reply["not_scored"]) == ([], [{"account_id": "1096", "reason": "never_scored"}])
+    assert office.desk.engine.ledger.count() == given
 
 
 @pytest.mark.parametrize("path", ["/v1/scores", "/v1/score/", "/score", "/v1/model"])
