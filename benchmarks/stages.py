@@ -2,19 +2,20 @@
 
     python benchmarks/stages.py COMPANY FOLDER
 
-COMPANY and FOLDER are those of `benchmarks/service.py`. Stages are timed one by one in this process; what the service
-takes for the same requests beyond their sum is HTTP, access, metrics and the log.
+COMPANY and FOLDER are those of `benchmarks/service.py`. Stages are timed in this process, one request after the other;
+what the service takes for such requests beyond their sum is HTTP, access, metrics and the log.
 """
 
 import argparse
 import json
+import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
-import orjson
 from rich.console import Console
 from rich.table import Table
 
@@ -33,6 +34,14 @@ from serving.written import text_of
 SIZES = (1, 100, 1_000)
 ACCOUNTS = 20_000  # so many are scored for each figure
 DRIVERS = 3
+STAGES = (
+    "the request read",
+    "signals from the store",
+    "driver kernel, calibration",
+    "words, statuses, JSON",
+    "journal",
+    "the reply written",
+)
 REST = "HTTP, access, metrics, log"
 
 
@@ -50,56 +59,47 @@ def main() -> None:
     everyone = accounts(state)
     engine = Engine(settings, state, lambda: datetime(2026, 7, 1))
     settle()
-    found = {size: _stages(engine, everyone[:size]) for size in SIZES}
+    found = {size: _stages(engine, everyone, size) for size in SIZES}
     for size, whole in _served(config, everyone, asked.seconds).items():
         found[size][REST] = whole - sum(found[size].values())
     print(json.dumps(found, indent=1)) if asked.json else _show(found)
 
 
-def _stages(engine: Engine, ids: list[str]) -> dict[str, float]:
-    """Microseconds of a request for these accounts, by stage."""
-    times = ACCOUNTS // len(ids) // 10 + 1
-    body = json.dumps({"account_ids": ids, "drivers": DRIVERS}).encode()
-    found = engine.found(ids)
-    reply = engine.told(found, DRIVERS)
-    parts = [dict(one) for one in reply["scores"]]
-    told = _microseconds(lambda: engine.told(found, DRIVERS), times)
-    written = _microseconds(lambda: [orjson.dumps(one) for one in parts], times)
-    journal, database = _ledger(engine, found, reply, times)
-    contributions = _microseconds(lambda: found.scores.model.contributions(found.scores.matrix, 1), times)
-    return {
-        "the request read": _microseconds(lambda: ScoreRequest.model_validate_json(body), times),
-        "signals from the store": _microseconds(lambda: engine.look_up(ids), times),
-        "driver kernel": contributions,
-        "matrix, calibration": _microseconds(lambda: score(found.scores.model, found.signals.values), times)
-        - contributions,
-        "words and statuses": told - written,
-        "JSON": written + _microseconds(lambda: text_of(reply), times),
-        "journal": journal,
-        "the ledger's database, behind the reply": database,
-    }
-
-
-def _ledger(engine: Engine, found: Found, reply: dict, times: int) -> tuple[float, float]:
-    """Microseconds of recording a reply in the journal, and of writing it from there to the database."""
+def _stages(engine: Engine, everyone: list[str], size: int) -> dict[str, float]:
+    """Microseconds of a request for so many accounts, by stage: the median of requests for others each time."""
     with tempfile.TemporaryDirectory() as scratch:
         settings = LedgerSettings(most_waiting_bytes=2**34)
         engine.writer = LedgerWriter(Ledger(Path(scratch) / "ledger.db"), Path(scratch), settings, engine.clock)
-        journal = _microseconds(lambda: engine.record(found.champion, reply["scores"], "benchmark"), times)
+        times = ACCOUNTS // size // 10 + 10
+        took = [_request(engine, _some(everyone, size, number)) for number in range(times)]
         began = time.process_time()
         engine.writer.start()
         engine.writer.close(60)
-        return journal, (time.process_time() - began) * 1e6 / (2 * times)
+        database = (time.process_time() - began) * 1e6 / times
+    stages = {stage: statistics.median(one[stage] for one in took) for stage in took[0]}
+    return {**stages, "the ledger's database, behind the reply": database}
 
 
-def _microseconds(work: Callable[[], object], times: int) -> float:
-    """Processor microseconds of one call, after as many that are not counted."""
-    for _ in range(times):
-        work()
-    began = time.process_time()
-    for _ in range(times):
-        work()
-    return (time.process_time() - began) * 1e6 / times
+def _request(engine: Engine, ids: list[str]) -> dict[str, float]:
+    """Microseconds of each stage of one request: in the order of a real one, so that none finds its caches warm."""
+    body, marks = json.dumps({"account_ids": ids, "drivers": DRIVERS}).encode(), [time.perf_counter()]
+
+    def mark(done: Any) -> Any:
+        marks.append(time.perf_counter())
+        return done
+
+    mark(ScoreRequest.model_validate_json(body))
+    champion, signals = engine.champion(), mark(engine.look_up(ids))
+    scores = mark(score(champion.model, signals.values))
+    reply = mark(engine.told(Found(champion, signals, scores, {}), DRIVERS))
+    mark(engine.record(champion, reply["scores"], "benchmark"))
+    mark(text_of(reply))
+    return {stage: (end - start) * 1e6 for stage, (start, end) in zip(STAGES, pairwise(marks), strict=True)}
+
+
+def _some(everyone: list[str], size: int, number: int) -> list[str]:
+    start = number * size % (len(everyone) - size)
+    return everyone[start : start + size]
 
 
 def _served(config: Path, everyone: list[str], seconds: float) -> dict[int, float]:
@@ -108,7 +108,8 @@ def _served(config: Path, everyone: list[str], seconds: float) -> dict[int, floa
     words = ["oarlock.py", "--config", str(config), "serve", "--port={port}"]
     with serving(words, {"OARLOCK_CONFIG": str(config)}) as service:
         for size in SIZES:
-            bodies = [{"account_ids": everyone[:size], "drivers": DRIVERS}]
+            some = [_some(everyone, size, number) for number in range(ACCOUNTS // size)]
+            bodies = [{"account_ids": ids, "drivers": DRIVERS} for ids in some]
             measure(service, "/v1/score", bodies, 1, 1.0)  # what is built at first use is not what is measured
             found[size] = measure(service, "/v1/score", bodies, 1, seconds).cpu_ms * 1000
     return found
