@@ -69,6 +69,6 @@ def fill(candidates: Iterable[Candidate], per_owner: int, most: int) -> WorkList
 
 
 def _over_capacity(one: Candidate, per_owner: int) -> Candidate:
-    whose = f"{one.owner} has" if one.owner else "nobody owns it, and there are"
-    because = f"{whose} {per_owner} calls that are worth more"
+    calls = "1 call that is" if per_owner == 1 else f"{per_owner} calls that are"
+    because = f"{one.owner} has {calls} worth more" if one.owner else f"nobody owns it; {calls} worth more"
     return Candidate(one.account_id, one.owner, one.value, "over_capacity", because, one.row)

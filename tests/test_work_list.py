@@ -40,6 +40,8 @@ def test_an_owner_gets_no_more_than_can_be_done_and_the_next_owner_is_asked():
     assert [one.account_id for one in found.chosen] == ["a", "b", "d"]
     assert [(one.account_id, one.why_not) for one in found.left_out] == [("c", "over_capacity")]
     assert "ada has 2 calls that are worth more" in found.left_out[0].because
+    (one,) = fill([_candidate("a"), _candidate("b")], per_owner=1, most=9).left_out
+    assert "ada has 1 call that is worth more" in one.because
 
 
 def test_accounts_that_nobody_owns_share_one_capacity():
