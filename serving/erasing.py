@@ -20,6 +20,7 @@ import sqlalchemy as sql
 
 from configs.state import State, read_json, replacing, write_json
 from serving.database import OVERWRITTEN, upsert
+from serving.journal import kept_aside
 from serving.tables import EXPORTS, METADATA, REPLIES
 from serving.targets import target
 
@@ -56,6 +57,8 @@ def _places(state: State, engine: sql.Engine, account_id: str) -> Iterator[Place
             yield f"files {file.relative_to(state.folder).parts[0]}", lambda file=file: _from_parquet(file, account_id)
     for file in sorted(state.history.glob("*/written/*/day.json")):
         yield "days' notes", lambda file=file: _from_note(file, account_id)
+    for file in kept_aside(state.journal):
+        yield "journal, kept aside", lambda file=file: _from_lines(file, account_id)
     for table in METADATA.sorted_tables:
         if KEY in table.c:
             yield f"table {table.name}", lambda table=table: _from_table(engine, table, account_id)
@@ -98,6 +101,20 @@ def _from_note(file: Path, account_id: str) -> int:
     return 1
 
 
+def _from_lines(file: Path, account_id: str) -> int:
+    lines = file.read_bytes().splitlines(keepends=True)
+    kept = [one for one in lines if not any(name in one for name in _spelled(account_id))]
+    if len(kept) < len(lines):
+        with replacing(file) as temporary:
+            temporary.write_bytes(b"".join(kept))
+    return len(lines) - len(kept)
+
+
+def _spelled(account_id: str) -> set[bytes]:
+    """The id as JSON may spell it."""
+    return {json.dumps(account_id, ensure_ascii=plain).encode("utf-8", "surrogatepass") for plain in (True, False)}
+
+
 def _from_table(engine: sql.Engine, table: sql.Table, account_id: str) -> int:
     with engine.begin() as connection:
         return connection.execute(table.delete().where(table.c[KEY] == account_id)).rowcount
@@ -105,10 +122,9 @@ def _from_table(engine: sql.Engine, table: sql.Table, account_id: str) -> int:
 
 def _from_replies(engine: sql.Engine, account_id: str) -> int:
     """Replies kept for idempotency keys live a day; those that name the account go now."""
-    spelled = {json.dumps(account_id), json.dumps(account_id, ensure_ascii=False)}
     with engine.begin() as connection:
         kept = connection.execute(sql.select(REPLIES.c.asker, REPLIES.c.idempotency_key, REPLIES.c.body)).all()
-        naming = [one for one in kept if one.body and any(text.encode() in one.body for text in spelled)]
+        naming = [one for one in kept if one.body and any(name in one.body for name in _spelled(account_id))]
         for one in naming:
             mine = (REPLIES.c.asker == one.asker, REPLIES.c.idempotency_key == one.idempotency_key)
             connection.execute(REPLIES.delete().where(*mine))

@@ -1,6 +1,8 @@
 """The journal: what a process has answered and the database does not hold yet, in files beside the ledger.
 
     journal/<name>.jsonl        one entry after the other, each a line that says how many lines belong to it
+    journal/refused.entries     entries that the database never took
+    journal/<name>.damaged      a file that cannot be read to its end
 
 An entry is handed to the kernel before the reply leaves, so a process that is killed loses nothing it acknowledged. A
 file is locked as long as its process lives; once it is dead whoever comes first writes the rest to the database.
@@ -20,6 +22,7 @@ import orjson
 from serving.written import text_of
 
 FILE_BYTES = 16_000_000
+REFUSED, DAMAGED = "refused.entries", ".damaged"
 READ_BYTES = 4_000_000
 
 
@@ -66,7 +69,7 @@ class JournalFile:
 
     def set_aside(self) -> Path:
         """Keep the file under a name by which nobody looks for it; gives its new path."""
-        kept = self.path.rename(self.path.with_suffix(".damaged"))
+        kept = self.path.rename(self.path.with_suffix(DAMAGED))
         os.close(self.descriptor)
         return kept
 
@@ -122,6 +125,11 @@ class Journal:
 def encode(head: dict[str, Any], lines: Sequence[bytes]) -> bytes:
     """One entry as bytes; no line may hold a line break, which JSON never does."""
     return b"\n".join([text_of({"lines": len(lines), **head}), *lines, b""])
+
+
+def kept_aside(folder: Path) -> list[Path]:
+    """The files that hold what could not be written to the database, for people to look at."""
+    return sorted([*folder.glob(REFUSED), *folder.glob(f"*{DAMAGED}")])
 
 
 def orphans(folder: Path) -> Iterator[JournalFile]:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from configs.errors import NotReady
 from configs.settings import LedgerSettings
-from serving.journal import Damaged, Entry, Journal, JournalFile, encode, orphans
+from serving.journal import REFUSED, Damaged, Entry, Journal, JournalFile, encode, orphans
 from serving.ledger import AlreadyThere, Ledger, Mark
 from serving.written import text_of
 
@@ -27,7 +27,6 @@ LOG = logging.getLogger("oarlock.ledger")
 BATCH_SECONDS = 0.15  # replies of this long share a commit
 LOOK_SECONDS = 5.0  # how often files of dead processes are looked for
 RETRY_SECONDS = (0.1, 2.0)
-SET_ASIDE = "refused.entries"
 COLUMNS = ("account_id", "risk", "base", "band", "status")
 
 
@@ -185,9 +184,9 @@ def _add_one_by_one(ledger: Ledger, file: JournalFile, entries: Sequence[Entry],
         try:
             ledger.add(list(_rows(entry)), moved)
         except (DataError, IntegrityError) as problem:
-            with (file.path.parent / SET_ASIDE).open("ab") as kept:
+            with (file.path.parent / REFUSED).open("ab") as kept:
                 kept.write(encode(entry.head, entry.lines))
-            LOG.error("the database refuses an entry, which is kept in %s: %s", SET_ASIDE, problem.orig)
+            LOG.error("the database refuses an entry, which is kept in %s: %s", REFUSED, problem.orig)
             ledger.add([], moved)
         start = entry.end
 

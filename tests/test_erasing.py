@@ -14,8 +14,10 @@ from features.facts import AccountFacts, FactsTable, write_facts
 from serving.erasing import erase, note_export
 from serving.exports import Exported, read_mapping, write_export
 from serving.idempotency import Replies, Reply
+from serving.journal import REFUSED, encode
 from serving.ledger import Ledger
 from serving.targets import target
+from serving.written import text_of
 from tests.given import DAY, OF, score
 
 
@@ -79,6 +81,16 @@ def test_an_account_is_gone_everywhere_and_the_others_are_not(state, tmp_path):
     assert Ledger(state.ledger).count() == 1
     assert b"secret" not in (state.feast / "packed.db").read_bytes()
     assert '"a"' not in (tmp_path / "out.csv").read_text()
+
+
+@pytest.mark.parametrize("name", [REFUSED, "0815.damaged"])
+def test_an_account_is_gone_from_what_the_database_never_took(state, name):
+    state.journal.mkdir()
+    entry = encode({**OF, "given_at": DAY.isoformat(), "rows": []}, [text_of(score("a")), text_of(score("b"))])
+    (state.journal / name).write_bytes(entry)
+    assert erase(state, Ledger(state.ledger).engine, "a", DAY)["removed"]["journal, kept aside"] == 1
+    left = (state.journal / name).read_text()
+    assert ('"a"' in left, '"b"' in left) == (False, True)
 
 
 def test_erasing_again_removes_nothing_and_keeps_the_counts(state):
