@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 
 from configs.errors import Busy, DataError
+from configs.settings import SnapshotSettings
 from features.history import Edition, complete_days, read_day
 from features.online import OnlineReader
 from features.publish import Days, publish, published_edition
@@ -88,6 +89,17 @@ def _stopped_at(company: Company, step: int) -> None:
 def test_a_publish_writes_every_training_day_and_the_day_itself(published: Company):
     place, as_of = published_edition(published.state)
     assert (complete_days(place), as_of) == (TRAINING_DAYS, TODAY)
+
+
+def test_a_weekly_history_has_every_monday_and_the_day_itself(company: Company):
+    weekly = SnapshotSettings(every="week", warmup_days=190)
+    settings = company.settings.model_copy(update={"snapshots": weekly})
+    publish(settings, company.state, Days(TODAY), silent)
+    place, _ = published_edition(company.state)
+    assert complete_days(place) == [*(datetime(2023, 7, day) for day in (10, 17, 24, 31)), TODAY]
+    rows = read_history(open_history(company.state, place, settings.name), snapshots_of(place, complete_days(place)))
+    assert rows.groupby("as_of").size().tolist() == [len(ACCOUNTS)] * 5
+    assert rows.events_7d.notna().all()
 
 
 def test_publishing_twice_changes_nothing(own: Company):
