@@ -18,7 +18,13 @@ SHOWN_DRIVERS = 3
 @click.command()
 @click.argument("accounts", nargs=-1)
 @click.option("--all", "everyone", is_flag=True, help="Every account published.")
-@click.option("--drivers", default=SHOWN_DRIVERS, show_default=True, help="How many drivers to name in each direction.")
+@click.option(
+    "--drivers",
+    type=click.IntRange(min=0),
+    default=SHOWN_DRIVERS,
+    show_default=True,
+    help="How many drivers to name in each direction.",
+)
 @AS_OF
 @click.option("--to", help="With --all: a .parquet or .csv file, or postgresql://user@host/database/table.")
 @click.option("--fields", type=click.Path(path_type=Path), help="A mapping to another tool's field names.")

@@ -1,6 +1,7 @@
 """Rendering: what the commands show, as tables for people and JSON for machines."""
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -124,4 +125,17 @@ def money(amount: float | None) -> str:
 
 
 def print_json(content: Any) -> None:
-    click.echo(json.dumps(content, indent=1, default=str))
+    try:
+        text = json.dumps(content, indent=1, default=str, allow_nan=False)
+    except ValueError:  # JSON has no word for what is not a number
+        text = json.dumps(_with_nulls(content), indent=1, default=str)
+    click.echo(text)
+
+
+def _with_nulls(content: Any) -> Any:
+    """The same with null for every number that is none."""
+    if isinstance(content, dict):
+        return {name: _with_nulls(one) for name, one in content.items()}
+    if isinstance(content, list | tuple):
+        return [_with_nulls(one) for one in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -11,7 +11,7 @@ from commands.invocation import Oarlock
 
 @click.command()
 @click.option("--host", help="Where to listen; the settings' serving.host where left out.")
-@click.option("--port", type=int, help="On which port; the settings' serving.port where left out.")
+@click.option("--port", type=click.IntRange(1, 65535), help="On which port; the settings' serving.port where left out.")
 @click.pass_obj
 def serve(oarlock: Oarlock, host: str | None, port: int | None) -> None:
     """Answer over HTTP until stopped; a promotion is taken up while it runs.

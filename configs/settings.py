@@ -397,6 +397,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"There is no settings file {path}.", "Name one with --config.") from None
+    except OSError as problem:
+        raise ConfigError(f"{path} cannot be read: {problem.strerror}.", "Name a settings file.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise ConfigError(f"{path} is not valid TOML: {problem}.", "Mend that line.") from None
 

@@ -82,3 +82,17 @@ def test_training_again_finds_the_same_model(oarlock, trained):
 def test_monitor_exits_by_its_verdict(oarlock, trained):
     done = oarlock("monitor", "--json", config=trained.config)
     assert done.code == {"ok": 0, "watch": 10, "retrain": 11}[json.loads(done.out)["verdict"]]
+
+
+def test_a_settings_file_that_is_a_folder_is_refused_in_one_sentence(oarlock, tmp_path):
+    assert oarlock("check", config=tmp_path).refusal == (
+        2,
+        f"oarlock: {tmp_path} cannot be read: Is a directory. Name a settings file.",
+    )
+
+
+def test_json_for_machines_has_null_where_there_is_no_number(capsys):
+    from commands.rendering import print_json
+
+    print_json({"ratio": float("nan"), "n": 3, "low": [float("inf"), 1.5]})
+    assert capsys.readouterr().out == '{\n "ratio": null,\n "n": 3,\n "low": [\n  null,\n  1.5\n ]\n}\n'
