@@ -1,9 +1,10 @@
-"""Where the microseconds of POST /v1/score go: processor time of each stage of a request, of 1, 100 and 1,000 accounts.
+"""Where the microseconds of POST /v1/score go: each stage of a request for 1, 100 and 1,000 accounts.
 
     python benchmarks/stages.py COMPANY FOLDER
 
-COMPANY and FOLDER are those of `benchmarks/service.py`. Stages are timed in this process, one request after the other;
-what the service takes for such requests beyond their sum is HTTP, access, metrics and the log.
+COMPANY and FOLDER are those of `benchmarks/service.py`. Stages are timed by the clock in this process, one
+request after the other, on a machine that does nothing else; what the service takes of its processors for such requests
+beyond their sum is HTTP, access, metrics and the log.
 """
 
 import argparse
@@ -116,7 +117,7 @@ def _served(config: Path, everyone: list[str], seconds: float) -> dict[int, floa
 
 
 def _show(found: dict[int, dict[str, float]]) -> None:
-    table = Table("stage", *(f"{size:,} accounts" for size in SIZES), title="processor microseconds a request")
+    table = Table("stage", *(f"{size:,} accounts" for size in SIZES), title="microseconds a request")
     for stage in found[SIZES[0]]:
         table.add_row(stage, *(f"{found[size][stage]:,.0f}" for size in SIZES))
     table.add_section()

@@ -152,7 +152,8 @@ def recover(ledger: Ledger, folder: Path, clock: Callable[[], datetime]) -> int:
         try:
             rows = sum(rows for _, _, rows in _write(ledger, file, clock))
         except Damaged:
-            LOG.error("a journal is damaged where the power went; what follows there is kept in %s", file.set_aside())
+            kept = file.set_aside()
+            LOG.error("a journal is damaged where the power went; what follows there is kept in %s", kept)
             continue
         file.remove()
         if rows:

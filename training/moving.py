@@ -16,14 +16,15 @@ PLACES = (
 
 def follow_move(database: Path, experiment: str) -> None:
     """Let every place under the folder that the registry was made in be one under the folder it is in now."""
-    here = f"{(database.parent / ARTIFACTS).as_uri()}"
+    here = (database.parent / ARTIFACTS).as_uri()
     there = _artifacts_of(database, experiment) if database.exists() else None
     if there in (None, here):
         return
     with closing(sqlite3.connect(database)) as connection, connection:
         for table, column in PLACES:
-            moved = f"update {table} set {column} = ? || substr({column}, ?) where {column} = ? or {column} like ?"
-            connection.execute(moved, (here, len(there) + 1, there, f"{there}/%"))
+            under = f"substr({column} || '/', 1, ?) = ?"
+            moved = f"update {table} set {column} = ? || substr({column}, ?) where {under}"
+            connection.execute(moved, (here, len(there) + 1, len(there) + 1, f"{there}/"))
 
 
 def _artifacts_of(database: Path, experiment: str) -> str | None:
