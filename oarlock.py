@@ -1,7 +1,8 @@
 """The front door: the one place that sets up logging and exits; its verbs stand in `commands/`.
 
 Exit codes: 0 done, 2 settings or mapping, 3 data, 4 nothing to learn, 5 not ready, 6 promotion refused, 7 another
-process is at the same work, 8 not reproduced; `monitor` exits with 0 ok, 10 watch, 11 retrain.
+process is at the same work, 8 not reproduced, 9 no risk for what was asked, 130 stopped by Ctrl-C; `monitor` exits with
+0 ok, 10 watch, 11 retrain.
 """
 
 import logging
@@ -26,6 +27,7 @@ QUIET = {
     "DO_NOT_TRACK": "1",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
+STOPPED = 130
 VERBS = (
     *(simulate, check, signals, publish, history),
     *(train, duel, promote, rollback, models, card, reproduce, recalibrate, rebands, monitor),
@@ -87,10 +89,24 @@ def main(words: list[str] | None = None) -> None:
     from configs.errors import OarlockError
 
     try:
-        cli(words, prog_name="oarlock")
+        sys.exit(cli(words, prog_name="oarlock", standalone_mode=False))
+    except click.ClickException as problem:
+        problem.show()
+        sys.exit(problem.exit_code)
     except OarlockError as problem:
         click.echo(f"oarlock: {problem}", err=True)
         sys.exit(problem.exit_code)
+    except click.Abort:
+        _stop()
+    except RuntimeError as problem:  # DuckDB makes one of a Ctrl-C that finds it in a query
+        if not isinstance(problem.__cause__, KeyboardInterrupt):
+            raise
+        _stop()
+
+
+def _stop() -> None:
+    click.echo("oarlock: Stopped. Nothing is half-written: run the command again.", err=True)
+    sys.exit(STOPPED)
 
 
 if __name__ == "__main__":

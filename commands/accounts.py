@@ -61,8 +61,9 @@ def score(  # noqa: PLR0913, PLR0917 - a parameter per option
     )
     if as_json:
         print_json(reply)
-    else:
+    elif reply["scores"] or not reply["not_scored"]:
         show_scores(oarlock, reply, count)
+    _refuse_nobody(reply)
 
 
 @click.command()
@@ -80,17 +81,16 @@ def explain(oarlock: Oarlock, account: str, as_of: datetime | None, as_json: boo
     reply, _ = _reply(oarlock, [account], Asked(as_of, None))
     if as_json:
         print_json(reply)
-    elif reply["not_scored"]:
-        oarlock.console.print(f"{account} has no risk: {reply['not_scored'][0]['reason']}.")
-    else:
+    elif reply["scores"]:
         show_explained(oarlock, reply["scores"][0])
+    _refuse_nobody(reply)
 
 
 @click.command()
 @click.option("--notices", type=click.Path(path_type=Path), required=True, help="The Parquet file to write.")
 @click.pass_obj
 def outcomes(oarlock: Oarlock, notices: Path) -> None:
-    """Write who left, as POST /v1/outcomes was told, in the form of the raw table `notices`.
+    """Write which of the data set's accounts left, as POST /v1/outcomes was told, as rows of the raw table `notices`.
 
     \b
     Example: oarlock outcomes --notices notices.parquet
@@ -98,13 +98,18 @@ def outcomes(oarlock: Oarlock, notices: Path) -> None:
     import pyarrow.parquet as pq
 
     from configs.state import replacing
+    from features.reading import account_ids
     from serving.ledger import open_ledger
     from serving.said import Said
 
     told = Said(open_ledger(oarlock.settings, oarlock.state)).notices()
+    accounts = account_ids(oarlock.settings)
+    known = told.filter([one in accounts for one in told["account_id"].to_pylist()])
     with replacing(notices) as temporary:
-        pq.write_table(told, temporary)
-    oarlock.console.print(f"{notices.resolve()} holds {told.num_rows:,} notices.", markup=False)
+        pq.write_table(known, temporary)
+    strange = told.num_rows - known.num_rows
+    more = f" {strange:,} more are of accounts that the data set does not know, and left out." if strange else ""
+    oarlock.console.print(f"{notices.resolve()} holds {known.num_rows:,} notices.{more}", markup=False)
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,17 @@ class Asked:
     as_of: datetime | None
     drivers: int | None
     most: int | None = None
+
+
+def _refuse_nobody(reply: dict[str, Any]) -> None:
+    """Raise RequestError where none of the accounts asked for has a risk."""
+    from configs.errors import RequestError
+
+    if reply["not_scored"] and not reply["scores"]:
+        one = reply["not_scored"][0]
+        why = one["reason"].replace("_", " ")
+        more = f" (nor have {len(reply['not_scored']) - 1:,} more)" if len(reply["not_scored"]) > 1 else ""
+        raise RequestError(f"{one['account_id']} has no risk{more}: {why}.", "`oarlock score --all` lists who has one.")
 
 
 def _reply(oarlock: Oarlock, accounts: list[str], asked: Asked) -> tuple[dict[str, Any], int]:

@@ -39,7 +39,11 @@ def simulate(oarlock: Oarlock, **given: Any) -> None:
 
 
 @click.command()
-@click.option("--store", is_flag=True, help="Compare the online store with the history instead, value by value.")
+@click.option(
+    "--store",
+    is_flag=True,
+    help=f"Compare the online store with the history instead: every value of {COMPARED_ACCOUNTS:,} accounts drawn.",
+)
 @AS_JSON
 @click.pass_obj
 def check(oarlock: Oarlock, store: bool, as_json: bool) -> None:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from configs.state import State
 
 DAY = click.DateTime(["%Y-%m-%d"])
-AS_OF = click.option("--as-of", type=DAY, help="The day to look at; today where left out.")
+AS_OF = click.option(
+    "--as-of", type=DAY, help="The day to look at; today, or the last day of finished data, where left out."
+)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
 

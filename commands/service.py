@@ -19,7 +19,7 @@ def serve(oarlock: Oarlock, host: str | None, port: int | None) -> None:
     \b
     Example: oarlock serve --port 3000
     """
-    from serving.access import is_loopback, refuse_public
+    from serving.access import is_loopback, refuse_public, refuse_taken
     from serving.keys import KeyRing
     from serving.tracing import tracing
 
@@ -27,6 +27,7 @@ def serve(oarlock: Oarlock, host: str | None, port: int | None) -> None:
     serving = oarlock.settings.serving
     if not is_loopback(host or serving.host):
         refuse_public(host or serving.host, KeyRing(lambda: oarlock.database))
+    refuse_taken(host or serving.host, port or serving.port)
     where = [f"--host={host or serving.host}", f"--port={port or serving.port}"]
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Oarlock", *where]
     os.environ["OARLOCK_CONFIG"] = str(oarlock.config.resolve())

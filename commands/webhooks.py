@@ -66,8 +66,11 @@ def replay(oarlock: Oarlock, identity: str) -> None:
     Example: oarlock webhooks replay
     """
     from configs.clock import now
+    from configs.errors import RequestError
     from serving.webhooks import replay as run
 
     count = run(oarlock.database, now(), identity)
+    if identity and not count:
+        raise RequestError(f"There is no delivery {identity} to send again.", "`oarlock webhooks send` counts them.")
     oarlock.audit("replayed", identity, deliveries=count)
     oarlock.console.print(f"{count:,} deliveries are in the queue again; `oarlock webhooks send` sends them.")

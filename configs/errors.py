@@ -10,7 +10,7 @@ OarlockError
 │   └── StoreDown      the store of signals cannot be read
 ├── PromotionRefused   the model has not earned the champion's place          exit 6
 ├── Busy               another process is at the same work                    exit 7, HTTP 503
-└── RequestError       a request that cannot be answered as it stands         HTTP 4xx
+└── RequestError       a request that cannot be answered as it stands         exit 9, HTTP 4xx
 """
 
 
@@ -91,6 +91,8 @@ class Busy(OarlockError):
 
 class RequestError(OarlockError):
     """A request that cannot be answered as it stands; `status` is its HTTP status, `code` its machine name."""
+
+    exit_code = 9
 
     def __init__(self, message: str, hint: str = "", *, code: str = "bad_request", status: int = 400) -> None:
         super().__init__(message, hint)

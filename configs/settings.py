@@ -380,16 +380,26 @@ def read_settings(path: Path) -> Settings:
     try:
         return Settings(**_paths_from(content, path.resolve().parent))
     except ValidationError as problem:
+        variable = _variable(problem)
+        if variable in os.environ:
+            message = f"{variable} in the environment cannot be used: {describe(problem)}."
+            raise ConfigError(message, "Unset or change it.") from None
         raise ConfigError(f"{path}: {describe(problem)}.", "Compare with configs/oarlock.toml.") from None
 
 
 def describe(problem: ValidationError) -> str:
     """A validation error in one clause: where, what, and how many more."""
     first, *others = problem.errors()
-    where = ".".join(str(part) for part in first["loc"]) or "it"
-    what = " is not known" if first["type"] == "extra_forbidden" else f": {first['msg'][:1].lower()}{first['msg'][1:]}"
-    more = f" (and {len(others)} more)" if others else ""
-    return f"{where}{what}{more}"
+    where = ".".join(str(part) for part in first["loc"])
+    said = first["msg"].removeprefix("Value error, ").removesuffix(" after validation, not 0")
+    what = f"{where} is not known" if first["type"] == "extra_forbidden" else f"{said[:1].lower()}{said[1:]}"
+    told = f"{where}: {what}" if where and first["type"] != "extra_forbidden" else what
+    return f"{told} (and {len(others)} more)" if others else told
+
+
+def _variable(problem: ValidationError) -> str:
+    """The variable that would override the setting found wrong."""
+    return ENVIRONMENT_PREFIX + "__".join(str(part) for part in problem.errors()[0]["loc"]).upper()
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

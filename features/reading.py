@@ -17,10 +17,11 @@ import ibis.expr.types as ir
 import pyarrow.parquet as pq
 
 from configs.errors import ConfigError, DataError
+from configs.settings import Settings
 from configs.state import replacing
 from features.cut import STORED
-from features.dataset import Dataset
-from features.engine import Engine, first_line
+from features.dataset import Dataset, read_dataset
+from features.engine import Engine, first_line, open_engine
 from features.tables import CONTRACT, Column, Table
 
 IBIS_TYPES = {"text": "string", "number": "float64", "instant": "timestamp", "flag": "boolean"}
@@ -66,6 +67,13 @@ def read_tables(engine: Engine, dataset: Dataset) -> dict[str, RawTable]:
     if absent:
         raise DataError(f"{dataset.mapping}: the table '{absent[0]}' is required and not mapped.", "Add a select.")
     return {name: _in_contract(_select(engine, dataset, name), CONTRACT[name]) for name in dataset.selects}
+
+
+def account_ids(settings: Settings) -> frozenset[str]:
+    """Every account that the data set knows."""
+    dataset = read_dataset(settings.data)
+    accounts = read_tables(open_engine(settings.engine, dataset), dataset)["accounts"]
+    return frozenset(accounts.rows.account_id.to_pyarrow().to_pylist())
 
 
 def check_tables(dataset: Dataset, tables: Mapping[str, RawTable]) -> tuple[Breach, ...]:

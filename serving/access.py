@@ -3,8 +3,10 @@
 Readiness is open. Everything else is open to this machine only while no key was ever made, and then needs one.
 """
 
+import errno
 import ipaddress
 import math
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +16,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from configs.errors import ConfigError, OarlockError, RequestError
+from configs.errors import Busy, ConfigError, OarlockError, RequestError
 from serving.audit import Denials
 from serving.keys import MARK, Key, KeyRing, find_key
 from serving.refusals import refuse
@@ -133,6 +135,19 @@ def refuse_public(host: str, ring: KeyRing) -> None:
             f"{host} can be reached by others, and there is no key yet.",
             "Make one first: `oarlock keys create --name crm --scope score`.",
         )
+
+
+def refuse_taken(host: str, port: int) -> None:
+    """Raise Busy where something listens there already, ConfigError where nothing can."""
+    try:
+        socket.create_server(
+            (host.strip("[]"), port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+        ).close()
+    except OSError as problem:
+        if problem.errno == errno.EADDRINUSE:
+            message = f"Port {port} of {host} is in use."
+            raise Busy(message, "Stop what listens there, or name another with --port.") from None
+        raise ConfigError(f"Nobody can listen on {host}:{port}: {problem.strerror}.", "Name another --host.") from None
 
 
 def _place(path: str) -> str:

@@ -32,6 +32,7 @@ class Batch:
     place: Edition
     day: datetime
     is_online: bool
+    seen_from: datetime | None = None  # a past day is looked at from itself, the newest from now
 
     def replies(self, most_drivers: int | None) -> Iterator[dict[str, Any]]:
         """The replies for these accounts a chunk at a time, each in the ledger before it is given."""
@@ -72,7 +73,7 @@ class Batch:
         before = np.where(values.notna().any(axis=1), np.datetime64(self.day) - 1, np.datetime64("NaT"))
         known = np.where([one in there for one in account_ids], np.datetime64(self.day), before)
         categories = {one.name for one in self.place.signals if one.kind == "category"}
-        return Signals(account_ids, values_of(values, categories), known, self.day)
+        return Signals(account_ids, values_of(values, categories), known, self.day, seen_from=self.seen_from)
 
 
 def open_batch(engine: Engine, account_ids: list[str], as_of: datetime | None) -> Batch:
@@ -89,4 +90,5 @@ def open_batch(engine: Engine, account_ids: list[str], as_of: datetime | None) -
         raise NotReady(f"{day:%Y-%m-%d} was never published.", f"Run `oarlock publish --as-of {day:%Y-%m-%d}`.")
     there = accounts_on(place, day)
     asked = list(dict.fromkeys(account_ids)) or there
-    return Batch(engine, asked, place, day, is_online=day == newest and set(there).issuperset(asked))
+    is_online = day == newest and set(there).issuperset(asked)
+    return Batch(engine, asked, place, day, is_online, seen_from=day if day < newest else None)

@@ -47,6 +47,9 @@ class Pair:
 
 def causes(desk: Desk, asked: ChangeRequest) -> dict[str, Any]:
     """Why the risks of these accounts moved; raises RequestError where the champion never learned the horizon."""
+    for day in (asked.since, asked.until):
+        if day:
+            desk.refuse_days_ahead(day)
     champion = desk.engine.champion()
     horizon = asked.horizon_days or champion.model.horizon_days
     _refuse_unknown_horizon(champion.model, horizon)

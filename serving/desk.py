@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from configs.errors import RequestError
 from configs.settings import Settings
 from configs.state import State
 from features.facts import AccountFacts, FactsTable
 from features.published import published_note
-from serving.engine import Engine
+from serving.engine import UNKNOWN, Engine
 from serving.past import Past
 from serving.playbook import Playbook, Restraint, read_playbook, refuse_gaps, suggest
 from serving.portfolio import Of, Portfolio, Portfolios, compute
@@ -65,6 +68,24 @@ class Desk:
     def marks(self, account_ids: Sequence[str] | None = None) -> dict[str, str]:
         """What people marked accounts as, of these or of all, as of today."""
         return self.said.marks(self.now().date(), account_ids)
+
+    def knows(self, account_id: str) -> bool:
+        """Whether there is such an account: at risk, ever given a risk, or in the store of signals."""
+        if account_id in self.facts.of([account_id]) or self.past.history(account_id, 1):
+            return True
+        return not np.isnat(self.engine.look_up([account_id]).newest[0])
+
+    def refuse_unknown(self, account_id: str) -> None:
+        """Raise RequestError (404) for an id that is nobody's."""
+        if not self.knows(account_id):
+            message = f"There is no account {account_id!r}."
+            raise RequestError(message, "GET /v1/accounts lists them.", code=UNKNOWN, status=404)
+
+    def refuse_days_ahead(self, day: date) -> None:
+        """Raise RequestError (422) for a day that has not begun."""
+        today = self.now().date()
+        if day > today:
+            raise RequestError(f"{day} lies ahead of {today}.", "Ask for a past day.", code="day_ahead", status=422)
 
     def play(self, score: dict[str, Any], about: AccountFacts | None, mark: str | None) -> Suggestion | None:
         """What to do about the driver that raises a risk most; None where nothing does."""

@@ -46,7 +46,8 @@ class Champion:
 class Signals:
     """Signals of some accounts as they were found: `values` a row per account asked for, `as_of` their age.
 
-    Where families were found apart, `stamps` has the age of each and `as_of` is the oldest of them.
+    Where families were found apart, `stamps` has the age of each and `as_of` is the oldest of them. `seen_from` is the
+    past day that they are looked at from; None is now.
     """
 
     account_ids: list[str]
@@ -54,6 +55,7 @@ class Signals:
     as_of: np.ndarray
     published: datetime
     stamps: Mapping[str, np.ndarray] = field(default_factory=dict)
+    seen_from: datetime | None = None
 
     @property
     def newest(self) -> np.ndarray:
@@ -144,10 +146,11 @@ class Engine:
 
     def told(self, found: Found, most_drivers: int | None) -> dict[str, Any]:
         """Risks with drivers for the accounts found, reasons for the others."""
+        seen_from = found.signals.seen_from or self.clock()
         return {
             "as_of": found.signals.published.isoformat(),
             "model": describe(found.champion),
-            "scores": self._scored(found.signals, found.scores, self.clock(), most_drivers),
+            "scores": self._scored(found.signals, found.scores, seen_from, most_drivers),
             "not_scored": [{"account_id": one, "reason": reason} for one, reason in found.reasons.items()],
         }
 
@@ -219,10 +222,10 @@ class Engine:
             kept = signals.take([i for i, one in enumerate(signals.account_ids) if one not in reasons])
         return Found(champion, kept, score(champion.model, kept.values, self.threads), reasons)
 
-    def _scored(self, found: Signals, scores: Scores, asked_at: datetime, most_drivers: int | None) -> list[Written]:
+    def _scored(self, found: Signals, scores: Scores, seen_from: datetime, most_drivers: int | None) -> list[Written]:
         ids, cut = found.account_ids, bands(scores.risks, cuts_of(scores.model, self.settings.bands))
         fresh = [self.settings.serving.fresh_days(one) for one in scores.families]
-        oldest = np.datetime64(asked_at) - np.array(fresh, dtype="timedelta64[D]")
+        oldest = np.datetime64(seen_from) - np.array(fresh, dtype="timedelta64[D]")
         ages = np.array([found.stamps.get(one, found.as_of) for one in scores.families])
         stale, gaps = _named(oldest > ages.T, scores.families), _named(scores.missing, scores.families)
         as_of = np.datetime_as_string(found.as_of, unit="s").tolist()

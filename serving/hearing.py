@@ -8,7 +8,8 @@ from serving.said import count_outcomes
 
 
 def hear_feedback(desk: Desk, said: FeedbackRequest) -> dict[str, Any]:
-    """Keep what was said of one risk."""
+    """Keep what was said of one risk. Raises RequestError (404) for nobody's id."""
+    desk.refuse_unknown(said.account_id)
     at = desk.now()
     return {
         "id": desk.said.keep_feedback(said, at),

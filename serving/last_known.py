@@ -52,6 +52,7 @@ def _with_empty_store(desk: Desk, reply: dict[str, Any]) -> dict[str, Any]:
 
 def as_of(desk: Desk, account_ids: Sequence[str], day: Any) -> dict[str, Any]:
     """The risks of these accounts on a past day, exactly as they were served."""
+    desk.refuse_days_ahead(day)
     ids = list(dict.fromkeys(account_ids))
     found = desk.past.last(ids, day)
     return {

@@ -8,12 +8,11 @@ from configs.errors import RequestError
 from features.facts import AccountFacts
 from serving import last_known
 from serving.desk import Desk
+from serving.engine import UNKNOWN
 from serving.past import Given
 from serving.past_list import past_page
 from serving.portfolio import BANDS, Portfolio, page
 from serving.requests import AccountsQuery, HistoryQuery
-
-UNKNOWN = "unknown_account"
 
 
 def list_accounts(desk: Desk, portfolio: Portfolio, asked: AccountsQuery) -> dict[str, Any]:
@@ -31,6 +30,7 @@ def list_accounts(desk: Desk, portfolio: Portfolio, asked: AccountsQuery) -> dic
 
 def list_past(desk: Desk, day: date, asked: AccountsQuery) -> dict[str, Any]:
     """One page of the accounts of a past day, as they were served by its end."""
+    desk.refuse_days_ahead(day)
     page = past_page(desk.past.ledger, day, asked)
     facts = desk.facts.of([one.account_id for one in page.risks])
     return {
@@ -68,8 +68,10 @@ def risk_of(desk: Desk, account_id: str, day: date | None, request_id: str) -> d
 
 
 def history_of(desk: Desk, account_id: str, asked: HistoryQuery) -> dict[str, Any]:
-    """Every risk an account was given, newest first."""
+    """Every risk an account was given, newest first. Raises RequestError (404) for nobody's id."""
     found = desk.past.history(account_id, asked.limit + 1, asked.cursor)
+    if not found:
+        desk.refuse_unknown(account_id)
     shown = found[: asked.limit]
     more = len(found) > len(shown)
     return {

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sql
 
-from configs.errors import NotReady, RequestError
+from configs.errors import RequestError
 from serving.ledger import RISKS, Ledger
 from serving.past import Given, given_of
 from serving.portfolio import cursor_of, read_cursor
@@ -31,14 +31,15 @@ class PastPage:
 def past_page(ledger: Ledger, day: date, asked: AccountsQuery) -> PastPage:
     """The accounts given a risk by the end of a day, of the newest signals that were scored by then.
 
-    Raises NotReady where nothing had been served, RequestError for an order or filter that the ledger does not hold.
+    Raises RequestError where nothing had been served (404), for an order or filter that the ledger does not hold (422).
     """
     key = _key(asked)
     with ledger.engine.connect() as connection:
         served = RISKS.c.given_at < datetime.combine(day, time.min) + timedelta(days=1)
         as_of = connection.execute(sql.select(sql.func.max(RISKS.c.as_of)).where(served)).scalar()
         if as_of is None:
-            raise NotReady(f"No risk had been given by {day}.", "GET /v1/accounts without as_of lists them now.")
+            hint = "GET /v1/accounts without as_of lists them now."
+            raise RequestError(f"No risk had been given by {day}.", hint, code="never_scored", status=404)
         last = sql.select(sql.func.max(RISKS.c.id)).where(served, RISKS.c.as_of == as_of).group_by(RISKS.c.account_id)
         fits: list[sql.ColumnElement[bool]] = [RISKS.c.id.in_(last)]
         newest = sql.select(RISKS.c.version).where(*fits).order_by(RISKS.c.id.desc()).limit(1)

@@ -114,7 +114,9 @@ def test_a_batch_is_the_same_however_many_accounts_a_chunk_has(engine, monkeypat
 
 
 def test_a_past_day_is_scored_from_the_history(engine):
-    assert len(open_batch(engine, [], datetime(2022, 3, 1)).reply(0)["scores"]) == 754
+    scores = open_batch(engine, [], datetime(2022, 3, 1)).reply(0)["scores"]
+    assert len(scores) == 754
+    assert {one["status"] for one in scores} == {"scored"}, "seen from that day its signals are not stale"
 
 
 def test_batch_refuses_a_day_that_was_never_published(engine):

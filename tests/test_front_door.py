@@ -1,12 +1,19 @@
 """The front door: exit codes, one-sentence refusals, JSON for machines, and the line from end to end."""
 
 import json
+import socket
+import subprocess
+import sys
 from datetime import datetime
 
+import pyarrow.parquet as pq
 import pytest
 
 from oarlock import VERBS
-from tests.conftest import account, subscription
+from serving.ledger import open_ledger
+from serving.requests import OutcomeReport
+from serving.said import Said
+from tests.conftest import EXTRACT_ENDS, ROOT, account, subscription
 
 START = datetime(2022, 1, 1)
 SHORT = "[label]\nhorizon_days = 60\ngrace_days = 0\n[training]\nfewest_churned = 5\n"
@@ -67,6 +74,47 @@ def test_scores_are_json_for_machines(oarlock, trained):
     assert done.err == ""
     assert [one["account_id"] for one in told["scores"]] == ["1096"]
     assert told["not_scored"] == [{"account_id": "nobody", "reason": "unknown_account"}]
+
+
+@pytest.mark.parametrize("words", [("score", "nobody"), ("explain", "nobody"), ("explain", "nobody", "--json")])
+def test_an_account_that_nobody_knows_is_refused_with_its_exit_code(oarlock, trained, words):
+    assert oarlock(*words, config=trained.config).refusal == (
+        9,
+        "oarlock: nobody has no risk: unknown account. `oarlock score --all` lists who has one.",
+    )
+
+
+def test_what_became_of_accounts_is_written_for_those_that_the_data_set_knows(oarlock, trained, tmp_path):
+    told = [OutcomeReport(account_id=one, outcome="left", on=EXTRACT_ENDS.date()) for one in ("1096", "a stranger")]
+    Said(open_ledger(trained.settings, trained.state)).keep_outcomes(told, EXTRACT_ENDS)
+    done = oarlock("outcomes", "--notices", str(tmp_path / "notices.parquet"), config=trained.config)
+    assert pq.read_table(tmp_path / "notices.parquet")["account_id"].to_pylist() == ["1096"]
+    assert "1 more are of accounts that the data set does not know" in " ".join(done.out.split())
+
+
+def test_serving_on_a_port_in_use_is_refused(oarlock, trained):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, line = oarlock("serve", "--host", "127.0.0.1", "--port", str(port), config=trained.config).refusal
+    assert (code, line.startswith(f"oarlock: Port {port} of 127.0.0.1 is in use.")) == (7, True)
+
+
+@pytest.mark.parametrize(
+    "work",
+    ["time.sleep(60)", "duckdb.sql('select sum(a.range * b.range) from range(10000000) a, range(10000) b').fetchall()"],
+    ids=["anywhere", "in a query"],
+)
+def test_it_is_stopped_by_ctrl_c_in_one_sentence(work):
+    lines = [
+        "import duckdb, os, signal, threading, time, click, oarlock",
+        "threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()",
+        f"oarlock.cli.add_command(click.Command('work', callback=lambda: {work}))",
+        "oarlock.main(['work'])",
+    ]
+    command = [sys.executable, "-c", "\n".join(lines)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    said = "oarlock: Stopped. Nothing is half-written: run the command again."
+    assert (done.returncode, done.stderr.strip()) == (130, said)
 
 
 def test_publishing_again_says_what_it_reused(oarlock, trained):

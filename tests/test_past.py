@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 import pytest
 
-from configs.errors import NotReady, RequestError
+from configs.errors import RequestError
 from serving.ledger import Ledger
 from serving.past import Past, as_served
 from serving.past_list import past_page
@@ -66,7 +66,7 @@ def test_the_list_of_a_past_day_is_what_was_served_by_its_end(ledger):
 
 
 def test_a_past_list_says_what_the_ledger_does_not_hold(ledger):
-    with pytest.raises(NotReady, match="No risk had been given by 2024-05-31"):
+    with pytest.raises(RequestError, match="No risk had been given by 2024-05-31"):
         past_page(ledger, date(2024, 5, 31), AccountsQuery())
     for asked in (AccountsQuery(owner="olga"), AccountsQuery(sort="renewal")):
         with pytest.raises(RequestError, match="the ledger does not hold what it was then"):

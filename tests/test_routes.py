@@ -70,7 +70,7 @@ def test_the_openapi_has_an_example_for_every_field(office):
         ("POST", "/explain", {"account_ids": ["1096", "nobody"]}, replies.ExplainReply),
         ("POST", "/what_if", {"account_id": "1096", "suggest": 3}, replies.WhatIfReply),
         ("POST", "/change", {"account_ids": ["1096", "nobody"], "since": "2023-07-01"}, replies.ChangeReply),
-        ("POST", "/feedback", {"account_id": "x", "verdict": "right", "mark": "saved_watch"}, replies.FeedbackReply),
+        ("POST", "/feedback", {"account_id": "1096", "verdict": "right"}, replies.FeedbackReply),
         (
             "POST",
             "/outcomes",
@@ -119,7 +119,7 @@ def test_a_past_risk_is_answered_exactly_as_it_was_served(office):
     past = office.ask("POST", "/score?as_of=2023-07-01", json={"account_ids": ["2072", "nobody"]}).json()
     assert past["scores"] == [{**served, "given_at": EXTRACT_ENDS.isoformat(), "version": 1}]
     assert past["not_scored"] == [{"account_id": "nobody", "reason": "never_scored"}]
-    one = office.get("/accounts/2072/risk", as_of="2023-07-02")
+    one = office.get("/accounts/2072/risk", as_of="2023-07-01")
     assert one["score"]["risk"] == served["risk"]
     assert office.get("/accounts/2072/risk", as_of="2023-06-30")["status"] == "not_scored"
     listed = {one["account_id"]: one["risk"] for one in office.get("/accounts", as_of="2023-07-01")["accounts"]}
@@ -232,6 +232,42 @@ def test_an_account_that_people_marked_is_not_chased(office):
 def test_nobody_is_not_an_account(office):
     reply = office.ask("GET", "/accounts/nobody/risk")
     assert (reply.status_code, reply.json()["error"]["code"]) == (404, "unknown_account")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/accounts/nobody/history", None),
+        ("POST", "/feedback", {"account_id": "nobody", "verdict": "right"}),
+    ],
+)
+def test_nobody_has_no_history_and_no_feedback(office, method, path, body):
+    reply = office.ask(method, path, json=body)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (404, "unknown_account")
+
+
+def test_an_account_that_never_had_a_risk_has_an_empty_history(own_office):
+    assert own_office.get("/accounts/1096/history")["risks"] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/accounts?as_of=2023-07-02", None),
+        ("GET", "/accounts/1096/risk?as_of=2023-07-02", None),
+        ("POST", "/score?as_of=2023-07-02", {"account_ids": ["1096"]}),
+        ("POST", "/change", {"account_ids": ["1096"], "since": "2023-07-02"}),
+        ("POST", "/change", {"account_ids": ["1096"], "since": "2023-07-01", "until": "2023-07-02"}),
+    ],
+)
+def test_a_day_that_has_not_begun_is_refused(office, method, path, body):
+    reply = office.ask(method, path, json=body)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (422, "day_ahead")
+
+
+def test_a_day_before_the_first_risk_has_no_list(office):
+    reply = office.ask("GET", "/accounts?as_of=2000-01-01")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (404, "never_scored")
 
 
 def test_where_the_store_is_down_the_last_known_risk_is_marked_with_its_age(own_office):

@@ -42,6 +42,12 @@ def test_it_refuses_an_override_of_nothing(tmp_path, monkeypatch):
         read_settings(_write(tmp_path, MINIMAL))
 
 
+def test_it_blames_the_environment_for_what_stands_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("OARLOCK_LABEL__HORIZON_DAYS", "soon")
+    with pytest.raises(ConfigError, match=r"^OARLOCK_LABEL__HORIZON_DAYS in the environment cannot be used: label\."):
+        read_settings(_write(tmp_path, MINIMAL))
+
+
 def test_it_refuses_bands_that_do_not_rise(tmp_path):
     with pytest.raises(ConfigError, match="must rise"):
         read_settings(_write(tmp_path, MINIMAL + "[bands]\nwatch = 0.5\nhigh = 0.4\n"))

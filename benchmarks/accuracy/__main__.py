@@ -20,11 +20,21 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.accuracy.contest import LOW_IS_GOOD, METRICS, OARLOCK, Contest, Standing, hold, standings
+from benchmarks.accuracy.contest import (
+    LOW_IS_GOOD,
+    METRICS,
+    OARLOCK,
+    Contest,
+    Standing,
+    beyond_noise,
+    hold,
+    standings,
+)
 from benchmarks.accuracy.contestants import RIVALS
 from benchmarks.accuracy.grounds import MONTHS, OUTSIDE, SIMULATED, Ground, Progress, outside, simulated
 from benchmarks.accuracy.limit import CEILING, Reached, held_out, reached, read_truth, steps, truth_of, with_truth
 from features.simulate.company import Company
+from training.evaluation import Interval
 from training.fit import inputs_of
 from training.panel import CHURNED
 from training.rolling import on
@@ -112,6 +122,8 @@ def _document(found: Found) -> dict[str, Any]:
         "churned": int(contest.test[CHURNED].sum()),
         "signals": len(contest.ground.panel.place.signals),
         "origins": [f"{split.test[-1]:%Y-%m-%d}" for split in contest.ground.splits],
+        "day_spread": contest.day_spread,
+        "ahead_beyond_noise": {"pooled": beyond_noise(found.pooled), "newest": beyond_noise(found.newest)},
         "pooled": [asdict(one) for one in found.pooled],
         "newest": [asdict(one) for one in found.newest],
         "limit": {name: asdict(one) for name, one in found.limit.items()},
@@ -123,7 +135,8 @@ def _show(found: Found) -> None:
     for what, standing in _views(found):
         console.print(_table(f"{contest.ground.name}, {what}", standing))
         ahead = [f"{one.name} ({metric})" for one in standing[1:] for metric in METRICS if one.is_ahead(metric)]
-        console.print(f"ahead of {OARLOCK} beyond noise: {', '.join(ahead) or 'nobody'}\n")
+        console.print(f"ahead of {OARLOCK} on these days, each by itself: {', '.join(ahead) or 'nobody'}")
+        console.print(f"ahead of {OARLOCK} beyond noise: {', '.join(beyond_noise(standing)) or 'nobody'}\n")
     if found.limit:
         console.print(_limit_table(found.limit))
 
@@ -141,10 +154,13 @@ def _counted(what: str, rows: pd.DataFrame) -> str:
 
 
 def _table(title: str, standing: list[Standing]) -> Table:
-    table = Table("", "AUC", "average precision", "lift at 10 %", "log loss", f"less {OARLOCK}'s", "CPU s", title=title)
+    figures = ("AUC", "average precision", "lift at 10 %", "log loss", f"less {OARLOCK}'s", "on days drawn again")
+    table = Table("", *figures, "CPU s", title=title)
     for one in standing:
-        worse = "" if one.name == OARLOCK else _difference(one)
-        table.add_row(one.name, *(_told(one, metric) for metric in METRICS), worse, f"{one.cpu_seconds:.0f}")
+        worse = (
+            ("", "") if one.name == OARLOCK else map(_signed, (one.less_oarlock["log_loss"], one.to_come["log_loss"]))
+        )
+        table.add_row(one.name, *(_told(one, metric) for metric in METRICS), *worse, f"{one.cpu_seconds:.0f}")
     return table
 
 
@@ -153,8 +169,7 @@ def _told(one: Standing, metric: str) -> str:
     return f"{found.value:.{places}f} [{found.low:.{places}f}, {found.high:.{places}f}]"
 
 
-def _difference(one: Standing) -> str:
-    found = one.less_oarlock["log_loss"]
+def _signed(found: Interval) -> str:
     return f"{found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
 
 

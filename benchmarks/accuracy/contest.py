@@ -1,7 +1,7 @@
 """The contest: every contestant on the same origins, figures with intervals, and how far each rival is from Oarlock.
 
 A difference is paired: each resample draws the same accounts for both. A rival is ahead where the whole interval of its
-difference lies on its side.
+difference lies on its side, given the test days; `benchmarks/accuracy/noise.py` says which leads are beyond noise.
 """
 
 import time
@@ -13,6 +13,7 @@ import pandas as pd
 
 from benchmarks.accuracy.contestants import RIVALS, Examples, Lesson, Predict
 from benchmarks.accuracy.grounds import Ground
+from benchmarks.accuracy.noise import Daily, chance_of, day_spread, discoveries
 from training import metrics
 from training.evaluation import Interval
 from training.fit import Recipe, inputs_of
@@ -48,20 +49,29 @@ class Entry:
 
 @dataclass(frozen=True)
 class Contest:
-    """All entries over the pooled test snapshots of the origins; the first is Oarlock's."""
+    """All entries over the pooled test snapshots of the origins; the first is Oarlock's.
+
+    `day_spread` is how far the log-odds of a day to come are expected to lie from those of the days known.
+    """
 
     ground: Ground
     test: pd.DataFrame
     entries: list[Entry]
+    day_spread: float
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A contestant's figures, and its own less Oarlock's on the same resamples."""
+    """A contestant's figures, and its own less Oarlock's on the same resamples, given the test days.
+
+    `to_come` are the same differences on days drawn again, and `chances` how likely a lead as large is without one.
+    """
 
     name: str
     figures: dict[str, Interval]
     less_oarlock: dict[str, Interval]
+    to_come: dict[str, Interval]
+    chances: dict[str, float]
     cpu_seconds: float
     wall_seconds: float
 
@@ -75,16 +85,29 @@ def hold(ground: Ground, names: list[str], say: Progress) -> Contest:
     """Fit everyone on every origin of the ground."""
     tests = [ground.scope(on(ground.panel.rows, split.test)) for split in ground.splits]
     entries = [_entered(ground, name, tests, say) for name in [OARLOCK, *names]]
-    return Contest(ground, pd.concat(tests, ignore_index=True), entries)
+    spread = day_spread(ground.scope(ground.panel.rows), ground.settings.label)
+    return Contest(ground, pd.concat(tests, ignore_index=True), entries, spread)
 
 
 def standings(contest: Contest, newest_only: bool = False) -> list[Standing]:
     """Everyone's figures over all origins, or on the newest test days alone."""
-    test = contest.test
-    judged = test.as_of.isin(contest.ground.splits[0].test).to_numpy() if newest_only else np.ones(len(test), bool)
-    churned, accounts = test[CHURNED].to_numpy()[judged], test[KEY].to_numpy(dtype="str")[judged]
-    measured = [_measured(churned, entry.risks[judged], accounts) for entry in contest.entries]
-    return [_standing(e, mine, measured[0]) for e, mine in zip(contest.entries, measured, strict=True)]
+    judged = np.ones(len(contest.test), bool)
+    if newest_only:
+        judged = contest.test.as_of.isin(contest.ground.splits[0].test).to_numpy()
+    test = contest.test[judged]
+    churned, accounts = test[CHURNED].to_numpy(), test[KEY].to_numpy(dtype="str")
+    daily = Daily(pd.factorize(test.as_of)[0], contest.day_spread)
+    risks = [entry.risks[judged] for entry in contest.entries]
+    measured = [_measured(churned, one, accounts) for one in risks]
+    moves = [daily.moves(one, risks[0], RESAMPLES) for one in risks]
+    each = zip(contest.entries, measured, moves, strict=True)
+    return [_standing(entry, mine, measured[0], moved=moved) for entry, mine, moved in each]
+
+
+def beyond_noise(standing: list[Standing]) -> list[str]:
+    """Whose lead in what is beyond noise, of all that were compared."""
+    leads = {(one.name, metric): one.chances[metric] for one in standing[1:] for metric in METRICS}
+    return [f"{name} ({metric})" for name, metric in discoveries(leads)]
 
 
 def _entered(ground: Ground, name: str, tests: list[pd.DataFrame], say: Progress) -> Entry:
@@ -128,13 +151,20 @@ def _measured(churned: np.ndarray, risks: np.ndarray, accounts: np.ndarray) -> d
     return {name: np.concatenate([metric(t) for t in (whole, *drawn)]) for name, metric in METRICS.items()}
 
 
-def _standing(entry: Entry, mine: dict[str, np.ndarray], oarlock: dict[str, np.ndarray]) -> Standing:
+def _standing(
+    entry: Entry, mine: dict[str, np.ndarray], oarlock: dict[str, np.ndarray], *, moved: np.ndarray
+) -> Standing:
+    given = {name: mine[name] - oarlock[name] for name in METRICS}
+    to_come = given | {"log_loss": given["log_loss"] + np.concatenate([[0.0], moved])}
+    leads = {name: -to_come[name] if name in LOW_IS_GOOD else to_come[name] for name in METRICS}
     return Standing(
-        entry.name,
-        {name: _interval(values) for name, values in mine.items()},
-        {name: _interval(mine[name] - oarlock[name]) for name in METRICS},
-        entry.cpu_seconds,
-        entry.wall_seconds,
+        name=entry.name,
+        figures={name: _interval(values) for name, values in mine.items()},
+        less_oarlock={name: _interval(values) for name, values in given.items()},
+        to_come={name: _interval(values) for name, values in to_come.items()},
+        chances={name: chance_of(values[0], values[1:]) for name, values in leads.items()},
+        cpu_seconds=entry.cpu_seconds,
+        wall_seconds=entry.wall_seconds,
     )
 
 

@@ -17,7 +17,7 @@ AccountId = Annotated[
 ]
 
 
-@ROUTES.get("/accounts", **declared(scope="read", answers=AccountsReply))
+@ROUTES.get("/accounts", **declared(scope="read", answers=AccountsReply, refuses=(404, 422, 503)))
 async def get_accounts(request: Request, asked: Annotated[AccountsQuery, Query()]) -> Response:
     """List accounts by revenue at risk, by risk or by renewal, filtered, a page at a time; `as_of`: as served then."""
     desk = desk_of(request)
@@ -34,7 +34,9 @@ async def get_risk(request: Request, account_id: AccountId, asked: Annotated[Pas
     return Json(reply, headers={"x-request-id": given})
 
 
-@ROUTES.get("/accounts/{account_id:path}/history", **declared(scope="read", answers=HistoryReply))
+@ROUTES.get(
+    "/accounts/{account_id:path}/history", **declared(scope="read", answers=HistoryReply, refuses=(404, 422, 503))
+)
 async def get_history(request: Request, account_id: AccountId, asked: Annotated[HistoryQuery, Query()]) -> Response:
     """List every risk an account was given, newest first."""
     return Json(await apart(listing.history_of, desk_of(request), account_id, asked))

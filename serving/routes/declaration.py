@@ -41,7 +41,7 @@ REQUEST_MODELS: tuple[type[Body], ...] = (
 PATIENCE_SECONDS = 4.0  # less than what BentoML gives a request
 REFUSALS = {
     400: "The body is not JSON.",
-    404: "There is no such account.",
+    404: "There is no such account, or no risk had been given by that day.",
     413: "The body is too large.",
     422: "It is not what may be asked.",
     503: "No risk can be given now: it says why.",

@@ -12,7 +12,9 @@ from serving.routes.declaration import Json, apart, declared, desk_of, read
 ROUTES = APIRouter()
 
 
-@ROUTES.post("/feedback", **declared(scope="feedback", asks=FeedbackRequest, answers=FeedbackReply))
+@ROUTES.post(
+    "/feedback", **declared(scope="feedback", asks=FeedbackRequest, answers=FeedbackReply, refuses=(404, 422, 503))
+)
 async def post_feedback(request: Request) -> Response:
     """Keep whether a risk was right, wrong or already known, and how the account is to be treated."""
     asked = await read(request, FeedbackRequest)
