@@ -3,8 +3,20 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 
-from benchmarks.accuracy.limit import TRUE_ERROR, TRUE_RISK, Truth, reached, truth_of, with_truth
+from benchmarks.accuracy.limit import (
+    TRUE_ERROR,
+    TRUE_RISK,
+    Truth,
+    held_out,
+    of_shown,
+    reached,
+    steps,
+    truth_of,
+    with_truth,
+)
+from training.model import Input
 
 P = np.array([0.02, 0.02, 0.3, 0.02, 0.6, 0.1])
 TRUTH = Truth(P, np.zeros(6), np.array([0, 0, 0, 0, 1, 0]), np.array(list("abcdef")), base_rate=P.mean())
@@ -41,3 +53,26 @@ def test_it_keeps_the_order_of_the_snapshots():
     true = rows[["account_id", "as_of"]].iloc[::-1].assign(**{TRUE_RISK: [0.1, 0.9], TRUE_ERROR: 0.01})
     truth = truth_of(with_truth(rows, true), base_rate=0.5)
     assert truth.probability.tolist() == [0.9, 0.1]
+
+
+def test_it_gives_the_gain_as_a_share_of_what_the_signals_show():
+    shown = 0.5 * P + 0.5 * P.mean()
+    assert of_shown(TRUTH, shown, shown).value == pytest.approx(1)
+    assert of_shown(TRUTH, np.full(6, P.mean()), shown).value == pytest.approx(0)
+    assert of_shown(TRUTH, P, shown).value > 1
+
+
+def test_its_steps_know_more_the_more_they_are_told():
+    """A hidden part that no signal shows, and a signal that shows half of the hazard."""
+    draw = np.random.default_rng(0)
+    seen, hidden = draw.normal(size=(2, 6_000))
+    true = expit(seen + hidden - 2)
+    rows = pd.DataFrame({"account_id": np.arange(6_000).astype(str), "use": seen, "logit_unseen": hidden})
+    rows = rows.assign(logit_use=seen, true_risk=true, churned=0.0, true_error=0.0)
+    one = Input("use", "adoption", "use", "How much it is used.", "", "number", actionable=True)
+    judged = rows[held_out(rows)]
+    truth = truth_of(judged, base_rate=true.mean())
+    told = {name: reached(truth, risks).share.value for name, risks in steps(rows, judged, (one,)).items()}
+    assert told["state"] > 0.95
+    assert 0.3 < told["signals"] < 0.7
+    assert told["visible state"] == pytest.approx(told["signals"], abs=0.03)

@@ -12,7 +12,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,17 @@ from benchmarks.accuracy.contest import (
 )
 from benchmarks.accuracy.contestants import RIVALS
 from benchmarks.accuracy.grounds import MONTHS, OUTSIDE, SIMULATED, Ground, Progress, outside, simulated
-from benchmarks.accuracy.limit import CEILING, Reached, held_out, reached, read_truth, steps, truth_of, with_truth
+from benchmarks.accuracy.limit import (
+    CEILING,
+    Reached,
+    held_out,
+    of_shown,
+    reached,
+    read_truth,
+    steps,
+    truth_of,
+    with_truth,
+)
 from features.simulate.company import Company
 from training.evaluation import Interval
 from training.fit import inputs_of
@@ -107,11 +117,14 @@ def _limit(contest: Contest, with_steps: bool) -> dict[str, Reached]:
     test = with_truth(contest.test, true)
     truth = truth_of(test, float(known[CHURNED].mean()))
     found = {entry.name: reached(truth, entry.risks) for entry in contest.entries}
-    if with_steps:
-        judged, oarlock = held_out(test), contest.entries[0].risks
-        found |= steps(with_truth(known, true), test, inputs_of(ground.panel.place.signals, known), truth)
-        found |= {f"{OARLOCK}, same accounts": reached(truth.part(judged), oarlock[judged])}
-    return found
+    if not with_steps:
+        return found
+    judged = held_out(test)
+    told = steps(with_truth(known, true), test[judged], inputs_of(ground.panel.place.signals, known))
+    same = truth.part(judged)
+    shares = {entry.name: of_shown(same, entry.risks[judged], told[CEILING]) for entry in contest.entries}
+    found = {name: replace(one, of_shown=shares[name]) for name, one in found.items()}
+    return found | {name: reached(same, risks) for name, risks in told.items()}
 
 
 def _document(found: Found) -> dict[str, Any]:
@@ -174,14 +187,16 @@ def _signed(found: Interval) -> str:
 
 
 def _limit_table(limit: dict[str, Reached]) -> Table:
-    ceiling = limit.get(CEILING)
     told = ("share of the limit's gain", "of what the signals show", "on the answers drawn", "mean gap to the truth")
     table = Table("", *told, title="the limit")
     for name, one in limit.items():
-        share = f"{one.share.value:.1%} [{one.share.low:.1%}, {one.share.high:.1%}]"
-        of_ceiling = f"{one.share.value / ceiling.share.value:.0%}" if ceiling else "--steps tells"
-        table.add_row(name, share, of_ceiling, f"{one.realised_share:.1%}", f"{one.gap_to_truth:.4f}")
+        of_ceiling = _shares(one.of_shown) if one.of_shown else ""
+        table.add_row(name, _shares(one.share), of_ceiling, f"{one.realised_share:.1%}", f"{one.gap_to_truth:.4f}")
     return table
+
+
+def _shares(found: Interval) -> str:
+    return f"{found.value:.1%} [{found.low:.1%}, {found.high:.1%}]"
 
 
 if __name__ == "__main__":

@@ -33,18 +33,23 @@ HELD_OUT = 4  # every fourth account judges the steps
 UNSEEN = "logit_unseen"
 TRUE_RISK, TRUE_ERROR = "true_risk", "true_error"
 CONTRACT = frozenset({"contract", "billing"})
-STEP_TREES = 300
-STEP = {"objective": "cross_entropy", "learning_rate": 0.08, "num_leaves": 31, "min_data_in_leaf": 50}
+STOPPING = 5  # every fifth of the other accounts says when to stop
+MOST_TREES, PATIENCE = 2_000, 50
+STEP = {"objective": "cross_entropy", "learning_rate": 0.05, "num_leaves": 31, "min_data_in_leaf": 50}
 STEP |= {"feature_fraction": 0.5, "max_bin": 127, "num_threads": 2, "verbose": -1, "seed": 7}
 
 
 @dataclass(frozen=True)
 class Reached:
-    """The share of the limit's gain over the base rate that risks reach, and their mean distance from the truth."""
+    """The share of the limit's gain over the base rate that risks reach, and their mean distance from the truth.
+
+    `of_shown` is their gain as a share of what the signals show, on the accounts that judge the steps.
+    """
 
     share: Interval
     realised_share: float
     gap_to_truth: float
+    of_shown: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -85,26 +90,27 @@ def truth_of(test: pd.DataFrame, base_rate: float) -> Truth:
 def reached(truth: Truth, risks: np.ndarray) -> Reached:
     """How near these risks come."""
     base = np.full(len(risks), truth.base_rate)
-    gained = _expected(truth, base) - _expected(truth, risks)
-    most = _expected(truth, base) - _least(truth)
-    weights = resamples(truth.accounts, RESAMPLES)
-    drawn = np.concatenate([(batch @ gained) / (batch @ most) for batch in weights])
     realised = [_surprise(truth.churned, one).mean() for one in (base, risks, truth.probability)]
     table = calibration_table(truth.probability, risks)
     gaps = (table.mean_risk - table.churned / table.snapshots).abs()
     return Reached(
-        Interval(float(gained.sum() / most.sum()), *bounds(drawn)),
+        _share(truth, _gained(truth, risks), _expected(truth, base) - _least(truth)),
         float((realised[0] - realised[1]) / (realised[0] - realised[2])),
         float(np.average(gaps, weights=table.snapshots)),
     )
 
 
-def steps(known: pd.DataFrame, test: pd.DataFrame, inputs: tuple[Input, ...], truth: Truth) -> dict[str, Reached]:
-    """The steps between limit and model, fitted on `known` snapshots of three accounts in four, judged on the others.
+def of_shown(truth: Truth, risks: np.ndarray, shown: np.ndarray) -> Interval:
+    """The gain of these risks as a share of that of what the signals show, on the same snapshots."""
+    return _share(truth, _gained(truth, risks), _gained(truth, shown))
+
+
+def steps(known: pd.DataFrame, judged: pd.DataFrame, inputs: tuple[Input, ...]) -> dict[str, np.ndarray]:
+    """What each step between limit and model makes of the `judged` snapshots, whose accounts it did not learn from.
 
     Both hold the truth of `with_truth`.
     """
-    learned, judged = known[~held_out(known)], held_out(test)
+    learned = known[~_is_one_in(HELD_OUT, known)]
     hidden = [name for name in known.columns if name.startswith("logit_")]
     contract = tuple(one for one in inputs if one.family in CONTRACT)
     views = {
@@ -112,12 +118,28 @@ def steps(known: pd.DataFrame, test: pd.DataFrame, inputs: tuple[Input, ...], tr
         "visible state": View(contract, tuple(name for name in hidden if name != UNSEEN)),
         CEILING: View(inputs),
     }
-    return {name: reached(truth.part(judged), _told(view, learned, test[judged])) for name, view in views.items()}
+    return {name: _told(view, learned, judged) for name, view in views.items()}
 
 
 def held_out(rows: pd.DataFrame) -> np.ndarray:
     """Whose snapshots judge the steps: every fourth account's, by a hash of its name."""
-    return np.array([zlib.crc32(str(name).encode()) % HELD_OUT == 0 for name in rows[KEY]])
+    return _is_one_in(HELD_OUT, rows)
+
+
+def _is_one_in(several: int, rows: pd.DataFrame, salt: str = "") -> np.ndarray:
+    return np.array([zlib.crc32(f"{salt}{name}".encode()) % several == 0 for name in rows[KEY]])
+
+
+def _share(truth: Truth, gained: np.ndarray, most: np.ndarray) -> Interval:
+    """One gain as a share of another, whole accounts drawn again for its interval."""
+    weights = resamples(truth.accounts, RESAMPLES)
+    drawn = np.concatenate([(batch @ gained) / (batch @ most) for batch in weights])
+    return Interval(float(gained.sum() / most.sum()), *bounds(drawn))
+
+
+def _gained(truth: Truth, risks: np.ndarray) -> np.ndarray:
+    """The expected surprise that each snapshot is spared, over the base rate."""
+    return _expected(truth, np.full(len(risks), truth.base_rate)) - _expected(truth, risks)
 
 
 @dataclass(frozen=True)
@@ -132,12 +154,17 @@ class View:
 
 
 def _told(view: View, learned: pd.DataFrame, judged: pd.DataFrame) -> np.ndarray:
-    """The probabilities of a model of the true probability."""
+    """The probabilities of a model of the true probability, stopped where other accounts say that it is truest."""
     import lightgbm
 
     categories = [place for place, one in enumerate(view.signals) if one.kind == "category"]
-    data = lightgbm.Dataset(view.matrix(learned), learned[TRUE_RISK].to_numpy(), categorical_feature=categories)
-    return np.asarray(lightgbm.train(STEP, data, STEP_TREES).predict(view.matrix(judged)))
+    stopping = _is_one_in(STOPPING, learned, salt="stop ")
+    matrix, true = view.matrix(learned), learned[TRUE_RISK].to_numpy()
+    data = lightgbm.Dataset(matrix[~stopping], true[~stopping], categorical_feature=categories)
+    others = lightgbm.Dataset(matrix[stopping], true[stopping], reference=data)
+    stop = lightgbm.early_stopping(PATIENCE, verbose=False)
+    booster = lightgbm.train(STEP, data, MOST_TREES, valid_sets=[others], callbacks=[stop])
+    return np.asarray(booster.predict(view.matrix(judged)))
 
 
 def _expected(truth: Truth, risks: np.ndarray) -> np.ndarray:
