@@ -64,6 +64,7 @@ def duel(oarlock: Oarlock, challenger: int | None, against: int | None, as_json:
     Example: oarlock duel 4 --against 2
     """
     oarlock.speaks_json = as_json
+    from configs.errors import RequestError
     from training.challenge import duel as run
     from training.registry import open_registry
 
@@ -71,7 +72,8 @@ def duel(oarlock: Oarlock, challenger: int | None, against: int | None, as_json:
     ours = registry.newest() if challenger is None else registry.get(challenger)
     theirs = registry.champion() if against is None else registry.get(against)
     if ours.number == theirs.number:
-        raise click.UsageError(f"Version {ours.number} cannot be held against itself.")
+        message = f"Version {ours.number} cannot be held against itself."
+        raise RequestError(message, "Name another, or `oarlock train` one first.")
     with oarlock.progress("duel") as progress:
         document = run(oarlock.settings, oarlock.state, (ours, theirs), oarlock.known_until, progress)
     if as_json:
@@ -105,6 +107,9 @@ def promote(oarlock: Oarlock, version: int | None, force: bool, reason: str) -> 
     prepare(oarlock.state, registry, chosen)
     promoted = run(registry, chosen, Decision(now(), reason, force))
     follow(oarlock.state, registry)
+    if chosen.alias:
+        oarlock.console.print(f"Version {chosen.number} of {chosen.name} is champion already.")
+        return
     oarlock.audit("overridden" if force else "promoted", f"{promoted.name} {promoted.number}", reason=reason)
     oarlock.console.print(f"Version {promoted.number} of {promoted.name} is champion.")
 

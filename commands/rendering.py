@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from training.roster import Line
 
 
+LEAST_SHOWN = 0.00005  # what would be written as 0.01 points or more
+
+
 def show_scores(oarlock: "Oarlock", reply: dict[str, Any], count: int) -> None:
     """Show the scores of a reply, which are all or the riskiest of so many."""
     model, scores = reply["model"], reply["scores"]
@@ -37,9 +40,13 @@ def show_explained(oarlock: "Oarlock", one: dict[str, Any]) -> None:
 
     for driver in [*one["drivers"], *one["protective"]]:
         table.add_row(points(driver["points"]), driver["family"], "", "", "", style="bold")
-        for signal in driver["signals"]:
+        told = [one for one in driver["signals"] if abs(one["points"]) >= LEAST_SHOWN]
+        for signal in told:
             values = [shown(signal[key], signal["unit"]) for key in ("value", "typical")]
             table.add_row(points(signal["points"]), "", signal["label"], *values)
+        rest = driver["points"] - sum(one["points"] for one in told)
+        if len(told) < len(driver["signals"]):
+            table.add_row(points(rest), "", f"{len(driver['signals']) - len(told)} more", "", "", style="dim")
     oarlock.console.print(table)
 
 

@@ -15,8 +15,9 @@ MOST_KINDS = 1_000
 
 
 def record(engine: sql.Engine, at: datetime, actor: str, action: str, *, subject: str = "", **detail: Any) -> None:
-    """Add what someone did, and to what."""
-    row = {"at": at, "actor": actor[:100], "action": action, "subject": subject[:200], "detail": json.dumps(detail)}
+    """Add what someone did, and to what; a detail that is empty is left out."""
+    told = json.dumps({name: value for name, value in detail.items() if value not in ("", None)})
+    row = {"at": at, "actor": actor[:100], "action": action, "subject": subject[:200], "detail": told}
     with engine.begin() as connection:
         connection.execute(AUDIT.insert().values(row))
 

@@ -16,6 +16,9 @@ from training.model import EVERYONE, SEGMENT
 SIGNALS_NAMED = 3  # of a family, where not all are asked for: the rest would be most of a reply
 
 
+ROUNDING = 1e-9  # less than that is what a difference of equal numbers leaves
+
+
 def drivers(scores: Scores, most: int | None = None) -> list[dict[str, Any]]:
     """What each risk is made of: families that raise it, families that lower it, and the points of those not named.
 
@@ -40,6 +43,8 @@ def shown(value: float | str | None, unit: str) -> str:
         return value
     if unit == "share":
         return f"{value * 100:.0f} %"
+    if abs(value) < ROUNDING:
+        value = 0.0
     number = f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.2g}"
     return f"{number}x" if unit == "x" else number
 

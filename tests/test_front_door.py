@@ -5,10 +5,13 @@ import socket
 import subprocess
 import sys
 from datetime import datetime
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from commands.invocation import Oarlock
+from commands.rendering import show_explained
 from oarlock import VERBS
 from serving.ledger import open_ledger
 from serving.requests import OutcomeReport
@@ -115,6 +118,34 @@ def test_it_is_stopped_by_ctrl_c_in_one_sentence(work):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     said = "oarlock: Stopped. Nothing is half-written: run the command again."
     assert (done.returncode, done.stderr.strip()) == (130, said)
+
+
+def test_an_explanation_sums_up_the_signals_that_hardly_count(capsys):
+    weights = {"logins": 0.0400, "seats": 0.0099, "days": 0.00003, "events": 0.00007}
+    signals = [{"label": n, "points": p, "value": 1, "typical": 2, "unit": ""} for n, p in weights.items()]
+    family = {"family": "adoption", "points": 0.05, "signals": signals}
+    one = {"account_id": "a", "risk": 0.06, "base": 0.01, "status": "scored", "drivers": [family], "protective": []}
+    show_explained(Oarlock(Path("none.toml")), one)
+    shown = [" ".join(line.replace("│", " ").split()) for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in shown if line.startswith("+")] == [
+        "+5.00 adoption",
+        "+4.00 logins 1 2",
+        "+0.99 seats 1 2",
+        "+0.01 events 1 2",
+        "+0.00 1 more",
+    ]
+
+
+def test_promoting_the_champion_again_changes_and_records_nothing(oarlock, trained):
+    before = oarlock("audit", "--json", config=trained.config).out
+    done = oarlock("promote", "1", config=trained.config)
+    assert (done.code, "is champion already" in done.out) == (0, True)
+    assert oarlock("audit", "--json", config=trained.config).out == before
+
+
+def test_a_version_is_not_held_against_itself(oarlock, trained):
+    code, line = oarlock("duel", "1", "--against", "1", config=trained.config).refusal
+    assert (code, line.startswith("oarlock: Version 1 cannot be held against itself.")) == (9, True)
 
 
 def test_publishing_again_says_what_it_reused(oarlock, trained):

@@ -128,6 +128,7 @@ def test_bands_begin_at_their_cuts():
         (1250.4, "events", "1,250"),
         (None, "days", "not known"),
         ("NY", "", "NY"),
+        (-6.5e-15, "x", "0x"),
     ],
 )
 def test_values_are_shown_as_people_write_them(value, unit, text):

@@ -128,7 +128,8 @@ def _refuse_one_sided(rows: pd.DataFrame, training: TrainingSettings) -> None:
         days = f"{rows.as_of.min():%Y-%m-%d} to {rows.as_of.max():%Y-%m-%d}" if len(rows) else "none"
         raise NothingToLearn(
             f"Of {len(rows)} snapshots ({days}) only {fewest} {what}; at least {training.fewest_churned} are needed.",
-            "There is nothing to learn from this yet: bring a longer history or a longer label.horizon_days.",
+            "There is nothing to learn from this yet (days whose answers are not all known do not count): bring a "
+            "longer history or a longer label.horizon_days.",
         )
 
 
