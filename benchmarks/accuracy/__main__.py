@@ -50,6 +50,9 @@ from training.panel import CHURNED
 from training.rolling import on
 
 
+WIDTH = 190  # in a file no figure is cut off
+
+
 @dataclass(frozen=True)
 class Found:
     """What one ground showed: standings over all origins and on the newest, and how near the limit everyone came."""
@@ -145,6 +148,8 @@ def _document(found: Found) -> dict[str, Any]:
 
 def _show(found: Found) -> None:
     console, contest = Console(), found.contest
+    if not console.is_terminal:
+        console.width = WIDTH
     for what, standing in _views(found):
         console.print(_table(f"{contest.ground.name}, {what}", standing))
         ahead = [f"{one.name} ({metric})" for one in standing[1:] for metric in METRICS if one.is_ahead(metric)]
