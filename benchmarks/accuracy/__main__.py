@@ -49,7 +49,6 @@ from training.fit import inputs_of
 from training.panel import CHURNED
 from training.rolling import on
 
-
 WIDTH = 190  # in a file no figure is cut off
 
 
