@@ -1,5 +1,8 @@
 """Calibration: risks rise with the margin, never cross, and hand every share of the margin its points."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from scipy.special import expit
 
+from tests.conftest import ROOT
 from training.calibration import Calibrator
 from training.hazards import SegmentRule, Span, fit_calibrator, logistic_curve
 from training.horizons import Asked, Seen, spans_between
@@ -174,3 +178,31 @@ def test_a_drift_is_believed_as_far_as_it_is_told(n, believed):
     newest = fit_calibrator([span(served, left)], RULE, DRIFT)
     drifted = (found.intercepts[0] - newest.intercepts[0]) / 0.4
     assert drifted == pytest.approx(believed, abs=0.1)
+
+
+def test_accounts_seen_on_three_days_say_no_more_than_the_same_seen_once():
+    seen, _ = made(n=1_500)
+    (once,), _ = spans_between({90: seen}, Asked(90, (), 20))
+    parts = (once.margins, once.served, once.segments, once.accounts, once.left)
+    thrice = Span(90, *(np.tile(one, 3) for one in parts))
+    first, second = (fit_calibrator([one], RULE, DRIFT) for one in (once, thrice))
+    assert second.offsets == pytest.approx(first.offsets, abs=1e-4)
+    assert second.slopes + second.intercepts == pytest.approx(first.slopes + first.intercepts, abs=1e-4)
+
+
+def test_it_is_the_same_to_the_byte_however_many_threads_add_up():
+    made = """
+import numpy as np
+from training.hazards import SegmentRule, Span, fit_calibrator
+draw = np.random.default_rng(0)
+margins = draw.normal(size=60_000)
+left = (draw.random(60_000) < 1 / (1 + np.exp(2 - margins))).astype(float)
+names = np.arange(60_000).astype(str)
+segments = np.where(margins > 0, "a", "b").astype(object)
+print(fit_calibrator([Span(90, margins, margins, segments, names, left)], SegmentRule(10, 0.2), 0.1))
+"""
+    said = []
+    for threads in ("1", "2"):
+        told = {"env": {**os.environ, "OPENBLAS_NUM_THREADS": threads}, "cwd": ROOT, "capture_output": True}
+        said.append(subprocess.run([sys.executable, "-c", made], text=True, check=True, **told).stdout)
+    assert said[0] == said[1] != ""

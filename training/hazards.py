@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.special import expit, log_expit
+from threadpoolctl import threadpool_limits
 
 from training.calibration import Calibrator
 
@@ -46,7 +47,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class SegmentRule:
-    """From how many that left, and that stayed, a segment has an offset of its own, and how far offsets spread.
+    """From how many accounts that left, and that stayed, a segment has an offset of its own, and how far these spread.
 
     `spread` is the standard deviation that offsets are expected to have, in log-odds: the smaller, the more a segment
     is held to the others.
@@ -61,6 +62,11 @@ def fit_calibrator(spans: Sequence[Span], rule: SegmentRule, drift_spread: float
 
     `drift_spread` is the standard deviation, in log-odds, of how much further the rate is expected to drift.
     """
+    with threadpool_limits(1, user_api="blas"):  # how many threads add up moves the last bits
+        return _fitted(spans, rule, drift_spread)
+
+
+def _fitted(spans: Sequence[Span], rule: SegmentRule, drift_spread: float) -> Calibrator:
     curves = [_curve(one, drift_spread) for one in spans]
     seen = Calibrator(
         horizons=tuple(one.until_day for one in spans),
@@ -131,18 +137,26 @@ def _offsets(spans: Sequence[Span], pooled: Calibrator, rule: SegmentRule) -> Ma
     for segment in segments:
         parts = [one.segments == segment for one in spans]
         left = np.concatenate([one.left[part] for one, part in zip(spans, parts, strict=True)])
+        counted = np.concatenate([_counted(one.accounts[part]) for one, part in zip(spans, parts, strict=True)])
         curves = zip(spans, parts, pooled.slopes, pooled.intercepts, strict=True)
         log_odds = np.concatenate([slope * one.margins[part] + level for one, part, slope, level in curves])
-        if min(left.sum(), len(left) - left.sum()) >= rule.fewest:
-            found[segment] = _offset(log_odds, left, rule.spread)
+        if min(counted @ left, counted @ (1 - left)) >= rule.fewest:
+            found[segment] = _offset(log_odds, left, counted, spread=rule.spread)
     return found
 
 
-def _offset(log_odds: np.ndarray, left: np.ndarray, spread: float) -> float:
+def _counted(accounts: np.ndarray) -> np.ndarray:
+    """What each snapshot counts: the snapshots of an account on several days tell no more than one of them."""
+    _, of, times = np.unique(accounts, return_inverse=True, return_counts=True)
+    return 1 / times[of]
+
+
+def _offset(log_odds: np.ndarray, left: np.ndarray, counted: np.ndarray, *, spread: float) -> float:
     """The shift of greatest likelihood, held to 0 by a normal prior of this spread."""
 
     def loss(shift: float) -> float:
-        return (shift / spread) ** 2 / 2 + len(left) * curve_loss(log_odds + shift, left)
+        shifted = log_odds + shift
+        return (shift / spread) ** 2 / 2 - float(counted @ np.where(left > 0, log_expit(shifted), log_expit(-shifted)))
 
     found: Any = minimize_scalar(loss, bounds=(-FARTHEST_OFFSET, FARTHEST_OFFSET), method="bounded")
     return float(found.x)

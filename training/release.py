@@ -12,6 +12,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 from configs.errors import NothingToLearn
 from configs.settings import LabelSettings
@@ -80,7 +81,8 @@ def moved(model: ChurnModel, seen: Margins) -> Calibrator:
         sure = np.clip(risks, CERTAIN, 1 - CERTAIN)
         return float(-np.mean(seen.churned * np.log(sure) + (1 - seen.churned) * np.log1p(-sure)))
 
-    found = minimize(loss, np.array([1.0, 0.0]), method="L-BFGS-B", bounds=[(SMALLEST_SLOPE, None), (None, None)])
+    with threadpool_limits(1, user_api="blas"):  # as in fit_calibrator
+        found = minimize(loss, np.array([1.0, 0.0]), method="L-BFGS-B", bounds=[(SMALLEST_SLOPE, None), (None, None)])
     return _along(model.calibrator, *found.x)
 
 

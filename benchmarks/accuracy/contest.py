@@ -51,7 +51,8 @@ class Entry:
 class Contest:
     """All entries over the pooled test snapshots of the origins; the first is Oarlock's.
 
-    `day_spread` is how far the log-odds of a day to come are expected to lie from those of the days known.
+    `day_spread` is how far the log-odds of a day to come are expected to lie from those of the days known: by the days
+    that were known before the first test.
     """
 
     ground: Ground
@@ -85,7 +86,7 @@ def hold(ground: Ground, names: list[str], say: Progress) -> Contest:
     """Fit everyone on every origin of the ground."""
     tests = [ground.scope(on(ground.panel.rows, split.test)) for split in ground.splits]
     entries = [_entered(ground, name, tests, say) for name in [OARLOCK, *names]]
-    spread = day_spread(ground.scope(ground.panel.rows), ground.settings.label)
+    spread = day_spread(ground.scope(on(ground.panel.rows, ground.splits[-1].known)), ground.settings.label)
     return Contest(ground, pd.concat(tests, ignore_index=True), entries, spread)
 
 

@@ -2,8 +2,9 @@
 
 Accounts drawn again say nothing of the days: every contestant learned its level from the same past days, and the rate
 of the test day is one draw around what these foretell. It moves log losses by how far apart the contestants' levels
-lie, and no ranking. A day's draw is as wide as past rates moved over the time that an answer takes. A rival leads
-beyond noise where its lead is among the discoveries of all comparisons made at once (Benjamini & Hochberg, 1995).
+lie, and no ranking. A day's draw is as wide as rates moved, before the first test, over the time that an answer takes.
+A rival leads beyond noise where its lead is among the discoveries of all comparisons of a table, every rival by every
+figure, at once (Benjamini & Hochberg, 1995).
 """
 
 from collections.abc import Mapping, Sequence
