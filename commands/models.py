@@ -97,7 +97,7 @@ def promote(oarlock: Oarlock, version: int | None, force: bool, reason: str) -> 
     from serving.pointer import follow, prepare
     from training.promotion import Decision
     from training.promotion import promote as run
-    from training.registry import open_registry
+    from training.registry import CHAMPION, open_registry
 
     if force and not reason:
         raise click.UsageError("--force needs --reason.")
@@ -107,7 +107,7 @@ def promote(oarlock: Oarlock, version: int | None, force: bool, reason: str) -> 
     prepare(oarlock.state, registry, chosen)
     promoted = run(registry, chosen, Decision(now(), reason, force))
     follow(oarlock.state, registry)
-    if chosen.alias:
+    if chosen.alias == CHAMPION:
         oarlock.console.print(f"Version {chosen.number} of {chosen.name} is champion already.")
         return
     oarlock.audit("overridden" if force else "promoted", f"{promoted.name} {promoted.number}", reason=reason)

@@ -8,7 +8,7 @@ import pytest
 
 from configs.errors import NotReady, PromotionRefused
 from tests.conftest import EXTRACT_ENDS
-from training.promotion import Decision, promote, reigns, rollback
+from training.promotion import Decision, champion_of, promote, reigns, rollback
 from training.registry import Event, Registry, Run, Version, open_registry
 from training.roster import roster
 
@@ -83,6 +83,16 @@ def test_a_promotion_that_was_earned_says_by_what(registry, tmp_path):
     assert registry.past()[-1] == Event(
         2, "2023-08-01T00:00:00", "promoted", "it won its duel against version 1: a reason"
     )
+
+
+@pytest.mark.parametrize("aliased", [1, 2])
+def test_another_alias_makes_no_champion(registry, tmp_path, aliased):
+    add(registry, tmp_path)
+    registry.client.set_registered_model_alias(registry.name, "candidate", str(aliased))
+    champion = champion_of(registry)
+    assert champion and champion.number == registry.champion().number == 1
+    assert promote(registry, registry.get(2), NOW).number == 2
+    assert registry.champion().number == 2
 
 
 def test_promoting_the_champion_changes_nothing(registry):

@@ -9,15 +9,19 @@ import pytest
 
 from configs.errors import ConfigError, NothingToLearn
 from configs.settings import LabelSettings
-from tests.conftest import silent
+from tests.conftest import EXTRACT_ENDS, silent
 from tests.test_fit import RECIPE, snapshots
+from tests.test_rolling import SETTINGS
+from training.answers import Facts
+from training.card import model_card
 from training.challenge import Contender, Ring, challenge
 from training.fit import fit
 from training.model import ChurnModel, encode
+from training.panel import Panel
 from training.provenance import Provenance
 from training.registry import open_registry
-from training.release import bands_by_calls, out_of_fold, recalibrated, unlearned_days
-from training.released import bands_of, reband
+from training.release import bands_by_calls, baselines_out_of_fold, out_of_fold, recalibrated, unlearned_days
+from training.released import bands_of, reband, recalibrate
 
 
 @pytest.fixture(scope="module")
@@ -74,20 +78,69 @@ def test_only_days_after_all_that_the_trees_know_are_calibrated_on():
     assert unlearned_days(days[:3], days, label) == days[5:]
 
 
-def test_a_recalibrated_version_is_held_against_its_parent_on_accounts_it_did_not_see(model, harder_times):
-    from tests.test_rolling import SETTINGS
-    from training.answers import Facts
-    from training.panel import Panel
+MADE_FROM = Provenance({"training": SETTINGS.training.model_dump()}, (), "", {}, {}, {})
+RELEASED = replace(MADE_FROM, parent=1, calibrated_on=("2023-01-01",))
 
-    made_from = Provenance({"training": SETTINGS.training.model_dump()}, (), "", {}, {}, {})
-    released = replace(made_from, parent=1, calibrated_on=("2023-01-01",))
-    never = pd.Series(pd.NaT, harder_times.index)
-    panel = Panel(harder_times, Facts(never, never, never), None, "", {})  # type: ignore[arg-type]
-    ring = Ring(panel, SETTINGS, harder_times.head(200))
-    parent, child = Contender(1, model, made_from), Contender(2, recalibrated(model, harder_times, 20), released)
-    duel = challenge(child, parent, ring, silent)
+
+def ring_of(rows: pd.DataFrame) -> Ring:
+    never = pd.Series(pd.NaT, rows.index)
+    panel = Panel(rows, Facts(never, never, never), None, "", {})  # type: ignore[arg-type]
+    return Ring(panel, SETTINGS, rows.head(200))
+
+
+def spoiled(model: ChurnModel) -> ChurnModel:
+    """The model with everyone's log-odds 3 higher."""
+    higher = tuple(one + 3 for one in model.calibrator.intercepts)
+    return replace(model, calibrator=replace(model.calibrator, intercepts=higher))
+
+
+def test_a_recalibrated_version_is_held_against_its_parent_on_accounts_it_did_not_see(model, harder_times):
+    parent, child = Contender(1, model, MADE_FROM), Contender(2, recalibrated(model, harder_times, 20), RELEASED)
+    duel = challenge(child, parent, ring_of(harder_times), silent)
     assert (duel.verdict, duel.snapshots) == ("wins", 3000)
     assert duel.flips and duel.flips.flipped == 0
+
+
+def test_a_calibration_that_strays_from_what_its_days_give_is_not_compared(model, harder_times):
+    good = Contender(2, recalibrated(model, harder_times, 20), RELEASED)
+    bad = replace(good, number=3, model=spoiled(good.model))
+    for other in (Contender(1, model, MADE_FROM), good):
+        duel = challenge(bad, other, ring_of(harder_times), silent)
+        assert duel.verdict == "cannot be compared"
+        assert "the calibration of version 3 strays" in duel.reasons[0]
+
+
+def test_recalibrations_are_judged_as_they_are_served_on_days_after_them(model, harder_times):
+    later = snapshots(0.3, n=3000, seed=6).assign(as_of=datetime(2023, 6, 1))
+    rows = pd.concat([harder_times.assign(as_of=datetime(2023, 1, 1)), later], ignore_index=True)
+    parent, child = Contender(1, model, MADE_FROM), Contender(2, recalibrated(model, harder_times, 20), RELEASED)
+    duel = challenge(child, parent, ring_of(rows), silent)
+    assert (duel.verdict, duel.snapshots) == ("loses", 3000), "the harder times are over"
+
+
+def test_baselines_out_of_fold_come_from_other_accounts(model, harder_times):
+    rows = harder_times.head(600)
+    flipped = rows.assign(churned=rows.churned.where(rows.index != 0, 1 - rows.churned))
+    before, after = (baselines_out_of_fold(one, model.inputs, {}) for one in (rows, flipped))
+    assert [one.name for one in before] == [one.name for one in after]
+    assert all(one.risks[0] == other.risks[0] for one, other in zip(before, after, strict=True))
+    assert any(not np.array_equal(one.risks, other.risks) for one, other in zip(before, after, strict=True))
+
+
+def test_a_recalibrated_version_is_judged_anew_and_says_on_which_days(trained, own_copy):
+    registry = replace(open_registry(trained.state, trained.settings.name), folder=own_copy("mlflow"))
+    for part in ("history", "feast"):
+        own_copy(part)
+    state = replace(trained.state, folder=registry.folder.parent)
+    made, duel = recalibrate(trained.settings, state, registry.get(1), EXTRACT_ENDS, silent)
+    before, after = registry.evaluation(registry.get(1)), registry.evaluation(made)
+    assert after["recalibrated_on"] == before["split"]["test"]
+    assert len(after["comparisons"]) == len(before["comparisons"]) == 3
+    assert all(after[part] != before[part] for part in ("figures", "comparisons", "baselines"))
+    assert after["leakage"] == before["leakage"]
+    assert duel and duel["champion"] == 1
+    assert duel["margins"] == trained.settings.duel.model_dump()
+    assert "Calibrated anew on" in model_card(after)
 
 
 def test_bands_hold_as_many_accounts_as_can_be_called():

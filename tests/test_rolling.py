@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from configs.errors import NothingToLearn
 from configs.settings import DataSettings, EvaluationSettings, LabelSettings, Settings, TrainingSettings
 from features.catalogue import catalogue
 from tests.test_fit import snapshots
@@ -66,6 +67,16 @@ def test_an_origin_with_too_few_answers_is_skipped_and_says_why(rows):
     _, skipped = earlier_origins(quiet, splits, RECIPE, SETTINGS)
     assert list(skipped) == [f"{one.test[0]:%Y-%m-%d}" for one in splits[1:]]
     assert "only 0 churned" in next(iter(skipped.values()))
+
+
+def test_an_origin_on_whose_day_nobody_churned_is_skipped_and_the_newest_is_refused(rows):
+    splits = origin_splits(DAYS, SETTINGS)
+    quiet = rows.assign(churned=rows.churned.where(~rows.as_of.isin((DAYS[13], DAYS[12])), 0.0))
+    _, skipped = earlier_origins(quiet, splits, RECIPE, SETTINGS)
+    assert list(skipped) == [f"{DAYS[12]:%Y-%m-%d}"]
+    assert "nobody churned" in skipped[f"{DAYS[12]:%Y-%m-%d}"]
+    with pytest.raises(NothingToLearn, match="Of 400 test snapshots of 2024-01-26 nobody churned"):
+        judge(fit_on(quiet, splits[0], RECIPE), quiet, splits[0], SETTINGS)
 
 
 def test_accounts_the_fit_never_saw_are_judged_each_once(rows):

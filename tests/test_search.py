@@ -1,7 +1,5 @@
 """Search: it never ends with worse than it was given, never sees the test, and goes on where it was stopped."""
 
-from datetime import datetime, timedelta
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +10,7 @@ from tests.test_rolling import DAYS, RECIPE, SETTINGS
 from training.rolling import origin_splits
 from training.search import Budget, Notebook, open_search
 
-KNOWN = origin_splits(DAYS, SETTINGS)[0].known
+ORIGINS = origin_splits(DAYS, SETTINGS)
 
 
 @pytest.fixture(scope="module")
@@ -26,26 +24,34 @@ def budget(trials: int, stops_after: int | None = None) -> Budget:
 
 
 def test_what_is_found_is_no_worse_than_what_was_given(rows, tmp_path):
-    found = open_search(rows, KNOWN, RECIPE, SETTINGS).run(budget(3), Notebook(tmp_path / "search.db", "a"))
+    found = open_search(rows, ORIGINS, RECIPE, SETTINGS).run(budget(3), Notebook(tmp_path / "search.db", "a"))
     assert found.trials == 3
     assert found.log_loss <= found.log_loss_before
     assert found.training.trees == RECIPE.training.trees
 
 
 def test_a_search_that_was_stopped_goes_on_and_ends_where_it_would_have(rows, tmp_path):
-    search = open_search(rows, KNOWN, RECIPE, SETTINGS)
+    search = open_search(rows, ORIGINS, RECIPE, SETTINGS)
     stopped = search.run(budget(4, stops_after=1), Notebook(tmp_path / "stopped.db", "a"))
     assert stopped.trials == 2
     resumed = search.run(budget(4), Notebook(tmp_path / "stopped.db", "a"))
     assert resumed == search.run(budget(4), Notebook(tmp_path / "whole.db", "a"))
 
 
-def test_no_trial_sees_the_test(rows):
-    told_later = rows.assign(churned=np.where(rows.as_of >= DAYS[-1], 1 - rows.churned, rows.churned))
-    losses = {open_search(one, KNOWN, RECIPE, SETTINGS).loss(RECIPE.training) for one in (rows, told_later)}
+def test_no_trial_sees_a_day_that_the_model_is_judged_on(rows):
+    first = ORIGINS[-1].test[0]
+    told_later = rows.assign(churned=np.where(rows.as_of >= first, 1 - rows.churned, rows.churned))
+    losses = {open_search(one, ORIGINS, RECIPE, SETTINGS).loss(RECIPE.training) for one in (rows, told_later)}
     assert len(losses) == 1
+
+
+def test_past_days_that_nothing_can_be_learned_for_are_left_out(rows):
+    quiet = rows.assign(churned=rows.churned.where(rows.as_of > DAYS[2], 0.0))
+    search = open_search(quiet, ORIGINS, RECIPE, SETTINGS)
+    assert 0 < len(search.splits) < len(open_search(rows, ORIGINS, RECIPE, SETTINGS).splits)
+    assert search.loss(RECIPE.training) > 0
 
 
 def test_a_history_too_short_to_search_on_is_refused(rows):
     with pytest.raises(NothingToLearn, match="too few to search on"):
-        open_search(rows, (datetime(2023, 1, 1), datetime(2023, 1, 1) + timedelta(30)), RECIPE, SETTINGS)
+        open_search(rows, origin_splits(DAYS[:6], SETTINGS), RECIPE, SETTINGS)

@@ -15,7 +15,7 @@ from serving.naming import drivers
 from serving.scoring import Scores, score
 from tests.test_fit import RECIPE, snapshots
 from training.fit import fit
-from training.model import ChurnModel
+from training.model import ChurnModel, encode
 from training.reasons import by_family, leading, members_of
 from training.resampling import of_some_accounts
 from training.stability import Stability, measure_stability
@@ -66,6 +66,13 @@ def test_what_is_clear_flips_less_often_than_the_rest(found):
     assert 0 < found.clear < 1
     assert found.flipped_when_clear is not None
     assert found.flipped_when_clear < found.flipped
+
+
+def test_nothing_is_measured_where_no_family_raises_a_risk(model):
+    rows = snapshots(0.3, seed=3)
+    first, _ = leading(by_family(model.contributions(encode(rows, model.inputs)), members_of(model.inputs)))
+    found = measure_stability(model, known(), rows[first < 0], SETTINGS)
+    assert (found.snapshots, found.lead, found.clear) == (0, None, 0)
 
 
 def test_it_is_measured_the_same_every_time(model, found):

@@ -49,6 +49,7 @@ def model_card(evaluation: dict[str, Any]) -> str:
         *(f"- days for {group}: {days[0]} to {days[-1]} ({len(days)})" for group, days in evaluation["split"].items()),
         *(f"- snapshots {why}: {count}" for why, count in evaluation["dropped"].items()),
         "",
+        *_recalibrated_lines(evaluation),
         f"## On {int(figures['snapshots'])} test snapshots, of which {int(figures['churned'])} churned",
         "",
         f"Mean risk {figures['mean_risk']:.4f}; churn rate {_interval(figures, 'rate')}.",
@@ -69,6 +70,14 @@ def model_card(evaluation: dict[str, Any]) -> str:
         *_proof_lines(evaluation),
     )
     return "\n".join(lines) + "\n"
+
+
+def _recalibrated_lines(evaluation: dict[str, Any]) -> Iterator[str]:
+    days = evaluation.get("recalibrated_on")
+    if days:
+        yield f"Calibrated anew on {days[0]} to {days[-1]} ({len(days)} days). Figures, baselines, comparisons and"
+        yield "segments are of these days, on accounts left out of the fit; all else is of the version it was made of."
+        yield ""
 
 
 def _proof_lines(evaluation: dict[str, Any]) -> Iterator[str]:

@@ -22,7 +22,7 @@ from training.model import ChurnModel, encode
 from training.panel import CHURNED, Panel, build_panel, snapshots_of
 from training.provenance import Provenance, as_logged, as_trained
 from training.registry import Registry, Version, open_registry
-from training.release import out_of_fold
+from training.release import out_of_fold, unlearned_days
 from training.rolling import KEY, REVENUE, Origin, cases, fit_on, on, origin_splits, risks_of
 from training.splits import Days
 
@@ -81,14 +81,19 @@ def hold_duel(registry: Registry, versions: tuple[Version, Version], ring: Ring,
         duel = incomparable(problem.message)
     else:
         duel = challenge(challenger, other, ring, progress)
-    document = {"challenger": versions[0].number, "champion": versions[1].number, **duel.document()}
+    held = {
+        "challenger": versions[0].number,
+        "champion": versions[1].number,
+        "margins": ring.settings.duel.model_dump(),
+    }
+    document = {**held, **duel.document()}
     registry.keep_duel(*versions, document)
     return document
 
 
 def challenge(challenger: Contender, champion: Contender, ring: Ring, progress: Progress) -> Duel:
     """The duel of two versions; each is made again on the very same past days as it was made when it was trained."""
-    why = why_incomparable(challenger, champion, ring)
+    why = why_incomparable(challenger, champion, ring) or _why_astray(challenger, ring) or _why_astray(champion, ring)
     if why:
         return incomparable(why)
     flips = flips_between(challenger.model, champion.model, ring)
@@ -164,16 +169,21 @@ def bout_of(challenger: Mapping[Days, Origin], champion: Mapping[Days, Origin]) 
 
 
 def as_they_are(challenger: Contender, champion: Contender, ring: Ring) -> Bout:
-    """Two versions of the same trees, on the days that one was calibrated on anew, or else the newest days.
+    """Two versions of the same trees, as they are served, on days after all that either was calibrated on anew.
 
-    A calibration that was fitted on those days is judged on accounts that were left out of its fit.
+    Where no such day is mature yet they are judged on the days of the calibration itself, one that was fitted on them
+    by accounts that were left out of its fit. Where neither was calibrated anew the newest days count.
     """
-    released = {name for one in (challenger, champion) for name in _calibrated_on(one)}
-    newest = {f"{day:%Y-%m-%d}" for day in ring.panel.days[-ring.settings.training.test_snapshots :]}
-    rows = on(ring.panel.rows, tuple(day for day in ring.panel.days if f"{day:%Y-%m-%d}" in (released or newest)))
+    released = sorted({name for one in (challenger, champion) for name in _calibrated_on(one)})
+    days = later = ring.panel.days[-ring.settings.training.test_snapshots :]
+    if released:
+        later = unlearned_days([datetime.fromisoformat(released[-1])], ring.panel.days, ring.settings.label)
+        days = later or [day for day in ring.panel.days if f"{day:%Y-%m-%d}" in released]
+    rows = on(ring.panel.rows, tuple(days))
 
     def risks(one: Contender) -> np.ndarray:
-        return out_of_fold(one.model, rows) if _calibrated_on(one) else one.model.risks(encode(rows, one.model.inputs))
+        fitted_there = not later and _calibrated_on(one)
+        return out_of_fold(one.model, rows) if fitted_there else one.model.risks(encode(rows, one.model.inputs))
 
     segments = rows[SEGMENT].to_numpy(dtype=object) if SEGMENT in rows else None
     revenue = rows[REVENUE].to_numpy(dtype="float64") if REVENUE in rows else None
@@ -203,6 +213,19 @@ def _same_trees(challenger: Contender, champion: Contender) -> bool:
     """Whether one was released from the trees of the other, so that no recipe tells them apart."""
     released = any(one.provenance and one.provenance.parent for one in (challenger, champion))
     return bool(released) and challenger.model.is_alike(champion.model)
+
+
+def _why_astray(one: Contender, ring: Ring) -> str:
+    """Why a calibration made anew is not that of its days: what is served strays from what they give; else empty."""
+    rows = on(ring.panel.rows, tuple(day for day in ring.panel.days if f"{day:%Y-%m-%d}" in _calibrated_on(one)))
+    if rows.empty:
+        return ""
+    astray = float(np.abs(one.model.risks(encode(rows, one.model.inputs)) - out_of_fold(one.model, rows)).mean())
+    most = ring.settings.duel.calibration_margin
+    if astray <= most:
+        return ""
+    strays = f"the calibration of version {one.number} strays by {astray:.4f} from what its days give"
+    return f"{strays}, and {most} is the most allowed"
 
 
 def _calibrated_on(one: Contender) -> tuple[str, ...]:

@@ -1,9 +1,14 @@
 """Comparison: by how much one set of risks is truer than another on the very same snapshots."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from configs.settings import EvaluationSettings
+from training.baselines import Baseline
 from training.evaluation import Cases, Evaluation, Interval, evaluate
 from training.metrics import CERTAIN
 from training.resampling import bounds, resamples
@@ -18,6 +23,14 @@ def log_loss_gained(cases: Cases, risks: np.ndarray, rival: np.ndarray, settings
     batches = resamples(cases.names, settings.resamples)
     drawn = np.concatenate([weights @ difference / weights.sum(axis=1) for weights in batches])
     return Interval(float(difference.mean()), *bounds(drawn, settings.beaten_at))
+
+
+def compared(
+    cases: Cases, risks: np.ndarray, rivals: Sequence[Baseline], settings: EvaluationSettings
+) -> dict[str, dict[str, Any]]:
+    """The model's log loss less that of each baseline, below 0 where the model is truer, and whether it must be."""
+    found = [(one, log_loss_gained(cases, risks, one.risks, settings)) for one in rivals]
+    return {one.name: {**asdict(gained), "must_be_beaten": one.must_be_beaten} for one, gained in found}
 
 
 def mean_log_loss(churned: np.ndarray, risks: np.ndarray) -> float:

@@ -60,7 +60,7 @@ def fit(
     the main horizon; another horizon is left out then, and the model says why.
     """
     for rows in (early, calibration):
-        _refuse_one_sided(rows, recipe.training)
+        refuse_one_sided(rows, recipe.training)
     inputs = inputs_of(recipe.signals, known)
     asked = Asked(recipe.label["horizon_days"], recipe.horizons, recipe.training.fewest_churned)
     earlier = learn_until_truest(early, inputs, recipe.training, calibration)
@@ -102,7 +102,7 @@ def _see_further(
     found, left_out = {}, {days: TOO_SHORT for days in beyond if days not in there}
     for days in sorted(set(beyond) & there.keys()):
         try:
-            _refuse_one_sided(there[days].early, recipe.training)
+            refuse_one_sided(there[days].early, recipe.training)
         except NothingToLearn as problem:
             left_out[days] = problem.message
         else:
@@ -120,7 +120,8 @@ def _segment_rule(training: TrainingSettings) -> SegmentRule:
     return SegmentRule(training.fewest_churned_of_segment, training.segment_spread)
 
 
-def _refuse_one_sided(rows: pd.DataFrame, training: TrainingSettings) -> None:
+def refuse_one_sided(rows: pd.DataFrame, training: TrainingSettings) -> None:
+    """Raise NothingToLearn where too few churned, or stayed, to learn from."""
     churned = int(rows[CHURNED].sum())
     fewest = min(churned, len(rows) - churned)
     if fewest < training.fewest_churned:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from configs.errors import NotReady, PromotionRefused
-from training.registry import Event, Registry, Version
+from training.registry import CHAMPION, Event, Registry, Version
 from training.verdict import why_not_champion, why_refused
 
 PROMOTED, FORCED, ROLLED_BACK = "promoted", "forced", "rolled back"
@@ -71,7 +71,7 @@ def reigns(past: list[Event], champion: int) -> list[int]:
 
 def champion_of(registry: Registry) -> Version | None:
     """The version that answers now; None where none was promoted."""
-    return next((one for one in registry.versions() if one.alias), None)
+    return next((one for one in registry.versions() if one.alias == CHAMPION), None)
 
 
 def _earned(duel: dict | None) -> str:

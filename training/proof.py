@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from configs.settings import Settings
-from training.comparison import by_segment, log_loss_gained
+from training.comparison import by_segment, compared
 from training.directions import swept
 from training.evaluation import Evaluation, evaluate
 from training.fit import Recipe
@@ -99,10 +99,7 @@ def _left_out(model: ChurnModel, settings: Settings) -> dict[str, str]:
 
 
 def _comparisons(origins: list[Origin], settings: Settings) -> Document:
-    """The model's log loss less that of each baseline over all origins, below 0 where the model is truer."""
-    of, risks = cases(origins), risks_of(origins)
-    found = [(one, log_loss_gained(of, risks, one.risks, settings.evaluation)) for one in rivals(origins)]
-    return {one.name: {**asdict(gained), "must_be_beaten": one.must_be_beaten} for one, gained in found}
+    return compared(cases(origins), risks_of(origins), rivals(origins), settings.evaluation)
 
 
 def _rolling(origins: list[Origin], settings: Settings) -> Document:

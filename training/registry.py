@@ -255,8 +255,10 @@ class Registry:
         return Path(found) / "artifacts" / "model"
 
     def _aliases(self) -> dict[str, str]:
+        """The alias of each version that has one; that of the champion where it has several."""
         # A search answers with empty aliases (mlflow#16734), the registered model does not.
-        return {str(number): alias for alias, number in self.client.get_registered_model(self.name).aliases.items()}
+        found = self.client.get_registered_model(self.name).aliases
+        return {str(found[alias]): alias for alias in sorted(found, key=lambda alias: alias == CHAMPION)}
 
     def _experiment(self) -> None:
         import mlflow

@@ -6,6 +6,7 @@ theirs within a segment, and horizons never cross.
 """
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,10 +17,11 @@ from threadpoolctl import threadpool_limits
 
 from configs.errors import NothingToLearn
 from configs.settings import LabelSettings
+from training.baselines import Baseline, baselines
 from training.calibration import Calibrator
 from training.labels import matures_at
 from training.metrics import CERTAIN
-from training.model import ChurnModel, encode
+from training.model import ChurnModel, Input, encode
 from training.panel import CHURNED
 
 KEY = "account_id"
@@ -63,7 +65,7 @@ def recalibrated(model: ChurnModel, rows: pd.DataFrame, fewest: int) -> ChurnMod
 
 def out_of_fold(model: ChurnModel, rows: pd.DataFrame) -> np.ndarray:
     """The risks that a recalibration gives accounts it was not fitted on, each account in one of five folds."""
-    fold = rows[KEY].map(lambda name: zlib.crc32(str(name).encode()) % FOLDS).to_numpy()
+    fold = _folds(rows)
     matrix, all_margins = encode(rows, model.inputs), _margins(model, rows)
     risks = np.empty(len(rows))
     for one in np.unique(fold):
@@ -71,6 +73,25 @@ def out_of_fold(model: ChurnModel, rows: pd.DataFrame) -> np.ndarray:
         other = replace(model, calibrator=moved(model, all_margins.of(~held)))
         risks[held] = other.risks(matrix[held])
     return risks
+
+
+def baselines_out_of_fold(
+    rows: pd.DataFrame, inputs: tuple[Input, ...], weights: Mapping[str, float]
+) -> tuple[Baseline, ...]:
+    """What baselines learned on the other accounts of these days give each account, in the folds of `out_of_fold`."""
+    fold = _folds(rows)
+    parts = {one: baselines(rows[fold != one], rows[fold == one], inputs, weights) for one in np.unique(fold)}
+    found = []
+    for place, named in enumerate(next(iter(parts.values()))):
+        risks = np.empty(len(rows))
+        for one, part in parts.items():
+            risks[fold == one] = part[place].risks
+        found.append(replace(named, risks=risks))
+    return tuple(found)
+
+
+def _folds(rows: pd.DataFrame) -> np.ndarray:
+    return rows[KEY].map(lambda name: zlib.crc32(str(name).encode()) % FOLDS).to_numpy()
 
 
 def moved(model: ChurnModel, seen: Margins) -> Calibrator:

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
@@ -17,13 +18,21 @@ from features.publish import published_edition
 from features.store import open_history, read_history
 from training.card_page import write_cards
 from training.challenge import Ring, hold_duel, open_ring
+from training.comparison import by_segment, compared
 from training.evaluation import Cases, evaluate
-from training.model import ChurnModel, encode
+from training.model import SEGMENT, ChurnModel, encode
 from training.panel import CHURNED, build_panel, snapshots_of
 from training.promotion import champion_of
 from training.provenance import Provenance, as_logged
 from training.registry import Registry, Run, Version, open_registry
-from training.release import KEY, bands_by_calls, out_of_fold, recalibrated, unlearned_days
+from training.release import (
+    KEY,
+    bands_by_calls,
+    baselines_out_of_fold,
+    out_of_fold,
+    recalibrated,
+    unlearned_days,
+)
 from training.rolling import REVENUE, on
 
 Progress = Callable[[str, int, int], None]
@@ -99,15 +108,24 @@ def _parent(registry: Registry, parent: Version) -> tuple[ChurnModel, dict[str, 
 
 
 def _judged(model: ChurnModel, rows: pd.DataFrame, days: tuple[str, ...], settings: Settings) -> dict[str, Any]:
-    """What is said anew of a recalibrated model: its figures on accounts that its calibration was not fitted on."""
+    """What is said anew of a recalibrated model, on accounts that its calibration was not fitted on.
+
+    Its baselines are learned on the same other accounts, so that they know the level of those days too.
+    """
     revenue = rows[REVENUE].to_numpy(dtype="float64") if REVENUE in rows else None
     of = Cases(rows[CHURNED].to_numpy(), rows[KEY].to_numpy(dtype="str"), revenue, len(days))
-    judged = evaluate(of, out_of_fold(model, rows), settings.evaluation)
+    risks = out_of_fold(model, rows)
+    judged = evaluate(of, risks, settings.evaluation)
+    simple = baselines_out_of_fold(rows, model.inputs, settings.health_score.weights)
+    segments = rows[SEGMENT].to_numpy(dtype=object) if SEGMENT in rows else np.array([])
     return {
         "figures": judged.figures(),
         "calibration": judged.calibration.to_dict("records"),
         "is_calibrated": judged.is_calibrated,
         "recalibrated_on": list(days),
+        "baselines": {one.name: evaluate(of, one.risks, settings.evaluation).figures() for one in simple},
+        "comparisons": compared(of, risks, simple, settings.evaluation),
+        "segments": {k: v.figures() for k, v in by_segment(of, risks, segments, settings.evaluation).items()},
     }
 
 

@@ -64,11 +64,24 @@ def origin_splits(days: list[datetime], settings: Settings) -> list[Split]:
 
 
 def judge(model: ChurnModel, rows: pd.DataFrame, split: Split, settings: Settings) -> Origin:
-    """The risks of a model and of its baselines on the test days of its split."""
+    """The risks of a model and of its baselines on the test days of its split.
+
+    Raises NothingToLearn where nobody churned or nobody stayed there.
+    """
     known, test = on(rows, split.known), on(rows, split.test)
+    refuse_one_answer(test)
     simple = baselines(known, test, model.inputs, settings.health_score.weights)
     each = dict(zip(model.calibrator.horizons, model.risks_within(encode(test, model.inputs)).T, strict=True))
     return Origin(split, test, each[model.horizon_days], simple, each)
+
+
+def refuse_one_answer(test: pd.DataFrame) -> None:
+    """Raise NothingToLearn for test snapshots that no risk can be told right or wrong by."""
+    churned = int(test[CHURNED].sum())
+    if churned in {0, len(test)}:
+        who = "nobody churned" if churned == 0 else "everyone churned"
+        message = f"Of {len(test)} test snapshots of {test.as_of.max():%Y-%m-%d} {who}: no risk can be judged on them."
+        raise NothingToLearn(message, "Test on more days (training.test_snapshots), or bring a longer history.")
 
 
 def earlier_origins(

@@ -1,12 +1,12 @@
 """Search: settings of the trees that are truer on past days, found by Optuna within a bound of trials or of time.
 
 A trial is judged as a model is: fitted on several past days as it would have been made then, by the log loss of its
-risks afterwards. Those days all lie inside what is known before the test, which no trial sees. Every trial is kept in a
-file, so a search that was stopped goes on where it was; the sampler of a trial is seeded by its number, so it goes on
-the same way.
+risks afterwards. Those days all lie inside what is known before the first of the days that the model, its baselines and
+its duels are judged on, so what is found there owes nothing to them. Every trial is kept in a file, so a search that
+was stopped goes on where it was; the sampler of a trial is seeded by its number, so it goes on the same way.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,14 @@ import pandas as pd
 from configs.errors import NothingToLearn
 from configs.settings import Settings, TrainingSettings
 from training.comparison import mean_log_loss
-from training.fit import Recipe
+from training.fit import Recipe, refuse_one_sided
 from training.model import encode
 from training.panel import CHURNED
-from training.rolling import fit_on, on, origin_splits
-from training.splits import Days, Split
+from training.rolling import fit_on, on, origin_splits, refuse_one_answer
+from training.splits import Split
 
 Progress = Callable[[str, int, int], None]
+TOO_FEW = "The days before the first test are too few to search on."
 
 
 @dataclass(frozen=True)
@@ -94,18 +95,30 @@ class Search:
         return test[CHURNED].to_numpy(), model.risks(encode(test, model.inputs))
 
 
-def open_search(rows: pd.DataFrame, known: Days, recipe: Recipe, settings: Settings) -> Search:
-    """A search over the snapshots of the days known before the test; `known` oldest first.
+def open_search(rows: pd.DataFrame, judged_on: Sequence[Split], recipe: Recipe, settings: Settings) -> Search:
+    """A search over what was known before the first test of the origins, newest first, that a model is judged on.
 
-    Raises NothingToLearn where these days are too few to judge a trial on.
+    Raises NothingToLearn where there is no past day among these to judge a trial on.
     """
+    known = list(judged_on[-1].known)
     try:
-        splits = origin_splits(list(known), settings)
+        splits = [one for one in origin_splits(known, settings) if _can_judge(rows, one, recipe.training)]
     except NothingToLearn as problem:
-        raise NothingToLearn(
-            f"The days before the test are too few to search on. {problem.message}", "Train without --search."
-        ) from None
+        raise NothingToLearn(f"{TOO_FEW} {problem.message}", "Train without --search.") from None
+    if not splits:
+        raise NothingToLearn(f"{TOO_FEW} On none of them enough churned and stayed.", "Train without --search.")
     return Search(rows, tuple(splits), recipe)
+
+
+def _can_judge(rows: pd.DataFrame, split: Split, training: TrainingSettings) -> bool:
+    """Whether a model can be made and judged there."""
+    try:
+        for days in (split.early, split.calibration):
+            refuse_one_sided(on(rows, days), training)
+        refuse_one_answer(on(rows, split.test))
+    except NothingToLearn:
+        return False
+    return True
 
 
 def _open(notebook: Notebook) -> optuna.Study:

@@ -47,6 +47,8 @@ def measure_stability(model: ChurnModel, known: pd.DataFrame, seen: pd.DataFrame
     members = members_of(model.inputs)
     first, leads = leading(by_family(model.contributions(matrix), members))
     there = first >= 0
+    if not there.any():
+        return Stability(0, 0, settings.stability.stays, flipped=0.0, lead=None, clear=0.0, flipped_when_clear=None)
     stayed = np.array(
         [
             leading(by_family(shares, members))[0][there] == first[there]

@@ -28,7 +28,7 @@ from training.promotion import champion_of
 from training.proof import Proof, prove
 from training.provenance import Provenance, code_hash, files_of, libraries_hash, machine, sections_of, signals_of
 from training.registry import Registry, Run, Version, open_registry
-from training.rolling import fit_on, on, origin_splits
+from training.rolling import fit_on, on, origin_splits, refuse_one_answer
 from training.search import Budget, Found, Notebook, open_search
 from training.splits import Split
 from training.stability import measure_stability
@@ -58,8 +58,9 @@ def train(
     progress("joining the panel", 0, STEPS)
     panel = build_panel(settings, state, known_until)
     splits = origin_splits(panel.days, settings)
+    refuse_one_answer(on(panel.rows, splits[0].test))
     refuse_labels(lint(Lesson(panel.rows, panel.facts, splits[0], panel.place.signals), settings.label, known_until))
-    found_settings = _search(settings, state, panel, splits[0], budget) if budget else None
+    found_settings = _search(settings, state, panel, splits, budget) if budget else None
     settings = _with(settings, found_settings)
     identity = _identity(settings, panel)
     registry = open_registry(state, settings.name)
@@ -134,10 +135,10 @@ def _duel(registry: Registry, version: Version, ring: Ring, progress: Progress) 
     return hold_duel(registry, (version, champion), ring, progress)
 
 
-def _search(settings: Settings, state: State, panel: Panel, split: Split, budget: Budget) -> Found:
+def _search(settings: Settings, state: State, panel: Panel, splits: list[Split], budget: Budget) -> Found:
     notebook = Notebook(state.folder / "search.db", _hash(_identity(settings, panel)))
     recipe = Recipe(panel.place.signals, settings.training, describe_label(settings.label), {})
-    return open_search(panel.rows, split.known, recipe, settings).run(budget, notebook)
+    return open_search(panel.rows, splits, recipe, settings).run(budget, notebook)
 
 
 def _with(settings: Settings, found: Found | None) -> Settings:

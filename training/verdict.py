@@ -13,7 +13,9 @@ def no_skill(evaluation: dict[str, Any]) -> str:
     """
     figures = evaluation["figures"]
     found = []
-    if figures["auc_low"] <= 0.5:
+    if "auc_low" not in figures:
+        found.append("its AUC cannot be told")
+    elif figures["auc_low"] <= 0.5:
         auc = f"its AUC of {figures['auc']:.3f} cannot be told from 0.5 (95 % from {figures['auc_low']:.3f})"
         found.append(f"it ranks accounts no better than the base rate: {auc}")
     found += [
