@@ -128,8 +128,11 @@ def read_history(store: FeatureStore, snapshots: pd.DataFrame) -> pd.DataFrame:
     asked = snapshots[[KEY, "as_of"]].rename(columns={"as_of": TIMESTAMP})
     asked[TIMESTAMP] = pd.to_datetime(asked[TIMESTAMP]).dt.tz_localize("UTC")
     asked[PLACE] = range(len(asked))
-    found = store.get_historical_features(entity_df=asked, features=store.get_feature_service(SERVICE)).to_arrow()
-    values = found.sort_by(PLACE).drop_columns([KEY, TIMESTAMP, PLACE]).to_pandas()
+    service = store.get_feature_service(SERVICE)
+    found = store.get_historical_features(entity_df=asked, features=service).to_arrow().sort_by(PLACE)
+    values = found.drop_columns([KEY, TIMESTAMP, PLACE]).to_pandas()
+    if len(values) < len(asked):  # a join may drop rows (Feast's own does), and each must stay with its snapshot
+        values = values.set_axis(found[PLACE].to_numpy()).reindex(range(len(asked)))
     keys = snapshots[[KEY, "as_of"]].astype({"as_of": "datetime64[us]"}).reset_index(drop=True)
     return pd.concat([keys, values], axis=1)
 

@@ -13,7 +13,7 @@ N = 6_000
 GENERATOR = np.random.default_rng(0)
 TRUTH = GENERATOR.beta(1, 6, N)
 CHURNED = (GENERATOR.random(N) < TRUTH).astype(float)
-CASES = Cases(CHURNED, np.arange(N) // 2, GENERATOR.exponential(100, N), days=2)
+CASES = Cases(CHURNED, np.arange(N) // 2, GENERATOR.exponential(100, N), as_of=np.arange(N) % 2)
 NOISE = GENERATOR.normal(0, 1, N)
 SETTINGS, MARGINS = EvaluationSettings(resamples=100), DuelSettings()
 

@@ -44,6 +44,17 @@ def test_an_account_seen_many_times_does_not_narrow_the_interval():
     assert as_rows.high - as_rows.low < 0.7 * (once.high - once.low)
 
 
+def test_the_team_calls_its_capacity_on_each_day_however_high_the_risks_of_another():
+    churned = np.array([1.0, 0.0, 0.0, 1.0, 0.0, 0.0])
+    risks = np.array([0.9, 0.8, 0.7, 0.3, 0.2, 0.1])
+    days, revenue = np.repeat([0, 1], 3), np.array([10.0, 0, 0, 30, 0, 0])
+    one_call = SETTINGS.model_copy(update={"capacity": 1})
+    each_day = evaluate(Cases(churned, revenue=revenue, as_of=days), risks, one_call)
+    assert (each_day.precision_at_capacity.value, each_day.revenue_at_capacity.value) == (1, 1)
+    one_day = evaluate(Cases(churned, revenue=revenue), risks, one_call)
+    assert (one_day.precision_at_capacity.value, one_day.revenue_at_capacity.value) == (1, 0.25)
+
+
 def test_a_figure_that_cannot_be_told_is_left_out():
     figures = evaluate(Cases(CHURNED), np.full(20, 0.1), SETTINGS).figures()
     assert "calibration_slope" not in figures

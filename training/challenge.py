@@ -187,7 +187,7 @@ def as_they_are(challenger: Contender, champion: Contender, ring: Ring) -> Bout:
 
     segments = rows[SEGMENT].to_numpy(dtype=object) if SEGMENT in rows else None
     revenue = rows[REVENUE].to_numpy(dtype="float64") if REVENUE in rows else None
-    of = Cases(rows[CHURNED].to_numpy(), rows[KEY].to_numpy(dtype="str"), revenue, rows.as_of.nunique())
+    of = Cases(rows[CHURNED].to_numpy(), rows[KEY].to_numpy(dtype="str"), revenue, rows.as_of.to_numpy())
     return Bout(of, risks(challenger), risks(champion), segments)
 
 

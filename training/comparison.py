@@ -45,7 +45,7 @@ def by_segment(
     found = {}
     for segment in sorted(set(segments[pd.notna(segments)])):
         mine = segments == segment
-        part = Cases(cases.churned[mine], cases.names[mine], _part(cases.revenue, mine), cases.days)
+        part = cases.part(mine)
         if 0 < part.churned.sum() < len(part.churned):
             found[str(segment)] = evaluate(part, risks[mine], settings)
     return found
@@ -54,7 +54,3 @@ def by_segment(
 def _surprise(churned: np.ndarray, risks: np.ndarray) -> np.ndarray:
     sure = np.clip(risks, CERTAIN, 1 - CERTAIN)
     return -(churned * np.log(sure) + (1 - churned) * np.log1p(-sure))
-
-
-def _part(values: np.ndarray | None, mine: np.ndarray) -> np.ndarray | None:
-    return None if values is None else values[mine]

@@ -110,10 +110,11 @@ def compare(bout: Bout, settings: EvaluationSettings) -> dict[str, Compared]:
         "log_loss": metrics.log_loss,
         "auc": metrics.auc,
         "average_precision": metrics.average_precision,
-        "revenue_at_capacity": lambda t: metrics.revenue_at(t, capacity),
         "calibration_error": metrics.calibration_error,
     }
-    found = _figures(bout, asked, settings)
+    calls = Bout(bout.cases, bout.cases.called(bout.challenger), bout.cases.called(bout.champion))
+    caught = _figures(calls, {"revenue_at_capacity": lambda t: metrics.revenue_at(t, capacity)}, settings)
+    found = _figures(bout, asked, settings) | caught
     return {name: one for name, one in found.items() if not np.isnan(one.difference.value)}
 
 
@@ -149,7 +150,7 @@ def _by_segment(bout: Bout, evaluation: EvaluationSettings, margins: DuelSetting
     found = {}
     for segment in sorted({str(one) for one in segments[pd.notna(segments)]}):
         mine = segments == segment
-        part = Bout(Cases(of.churned[mine], of.names[mine]), bout.challenger[mine], bout.champion[mine])
+        part = Bout(of.part(mine), bout.challenger[mine], bout.champion[mine])
         churned = int(part.cases.churned.sum())
         compared = _figures(part, {"log_loss": metrics.log_loss}, evaluation)["log_loss"]
         found[segment] = Part(int(mine.sum()), churned, churned >= margins.fewest_churned, compared)

@@ -1,6 +1,5 @@
 """Evaluation: how well risks rank and how true they are, every figure with its n and interval."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -14,7 +13,6 @@ from training.profit import expected_maximum_profit
 from training.resampling import CONFIDENCE, bounds, resamples
 
 CALIBRATION_GROUPS = 10
-Metric = Callable[[Tally], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -33,14 +31,30 @@ class Interval:
 class Cases:
     """The snapshots that risks are judged on: whether they `churned` (0/1), whose they are, and their revenue.
 
-    Without `accounts` each is an account of its own; without `revenue` no revenue is counted. They were seen on so many
-    `days`: the team can call its capacity on each.
+    Without `accounts` each is an account of its own; without `revenue` no revenue is counted. The team can call its
+    capacity on each day; without `as_of` all are of one day.
     """
 
     churned: np.ndarray
     accounts: np.ndarray | None = None
     revenue: np.ndarray | None = None
-    days: int = 1
+    as_of: np.ndarray | None = None
+
+    @property
+    def days(self) -> int:
+        """On how many days they were seen."""
+        return 1 if self.as_of is None else len(np.unique(self.as_of))
+
+    def part(self, mine: np.ndarray) -> "Cases":
+        """Those of some snapshots."""
+        others = (None if one is None else one[mine] for one in (self.accounts, self.revenue, self.as_of))
+        return Cases(self.churned[mine], *others)
+
+    def called(self, risks: np.ndarray) -> np.ndarray:
+        """The order in which the team calls: each day from its top, the first of every day before any second."""
+        if self.as_of is None or self.days == 1:
+            return risks
+        return -pd.Series(risks).groupby(pd.factorize(self.as_of)[0]).rank(ascending=False).to_numpy()
 
     @property
     def names(self) -> np.ndarray:
@@ -94,13 +108,15 @@ def evaluate(cases: Cases, risks: np.ndarray, settings: EvaluationSettings) -> E
 
     Needs both answers to be there.
     """
-    churned = cases.churned
-    measured = _metrics(settings, cases.days)
-    drawn = [
-        _measure(measured, tally(churned, risks, weights, cases.revenue))
-        for weights in resamples(cases.names, settings.resamples)
-    ]
-    found = _measure(measured, tally(churned, risks, revenue=cases.revenue))
+    churned, called = cases.churned, cases.called(risks)
+
+    def measured(weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        t = tally(churned, risks, weights, cases.revenue)
+        calls = t if called is risks else tally(churned, called, weights, cases.revenue)
+        return _measure(t, calls, cases.days, settings)
+
+    drawn = [measured(weights) for weights in resamples(cases.names, settings.resamples)]
+    found = measured()
     figures = {k: Interval(float(v[0]), *bounds(np.concatenate([one[k] for one in drawn]))) for k, v in found.items()}
     return Evaluation(
         snapshots=len(churned),
@@ -130,22 +146,18 @@ def calibration_table(churned: np.ndarray, risks: np.ndarray, groups: int = CALI
     return table.assign(rate=[r.value for r in rates], low=[r.low for r in rates], high=[r.high for r in rates])
 
 
-def _metrics(settings: EvaluationSettings, days: int) -> dict[str, Metric]:
-    capacity = settings.capacity * days
+def _measure(t: Tally, called: Tally, days: int, settings: EvaluationSettings) -> dict[str, np.ndarray]:
+    """Every figure of each weighting; `called` has the snapshots in the order in which the team calls."""
     return {
-        "auc": metrics.auc,
-        "average_precision": metrics.average_precision,
-        **{f"lift_at_{percent}": lambda t, p=percent: metrics.lift(t, p / 100) for percent in (1, 5, 10)},
-        "precision_at_capacity": lambda t: metrics.precision_at(t, capacity),
-        "revenue_at_capacity": lambda t: metrics.revenue_at(t, capacity),
-        "expected_profit": lambda t: expected_maximum_profit(t, settings.profit),
-        "brier": metrics.brier,
-        "log_loss": metrics.log_loss,
-        "calibration_slope": metrics.calibration_slope,
-        "calibration_intercept": metrics.calibration_intercept,
+        "auc": metrics.auc(t),
+        "average_precision": metrics.average_precision(t),
+        **{f"lift_at_{percent}": metrics.lift(t, percent / 100) for percent in (1, 5, 10)},
+        "precision_at_capacity": metrics.precision_at(called, settings.capacity * days),
+        "revenue_at_capacity": metrics.revenue_at(called, settings.capacity * days),
+        "expected_profit": expected_maximum_profit(t, settings.profit),
+        "brier": metrics.brier(t),
+        "log_loss": metrics.log_loss(t),
+        "calibration_slope": metrics.calibration_slope(t),
+        "calibration_intercept": metrics.calibration_intercept(t),
+        **dict(zip(("reliability", "resolution", "uncertainty"), metrics.brier_parts(t), strict=True)),
     }
-
-
-def _measure(measured: dict[str, Metric], t: Tally) -> dict[str, np.ndarray]:
-    parts = zip(("reliability", "resolution", "uncertainty"), metrics.brier_parts(t), strict=True)
-    return {**{name: metric(t) for name, metric in measured.items()}, **dict(parts)}

@@ -113,7 +113,7 @@ def _judged(model: ChurnModel, rows: pd.DataFrame, days: tuple[str, ...], settin
     Its baselines are learned on the same other accounts, so that they know the level of those days too.
     """
     revenue = rows[REVENUE].to_numpy(dtype="float64") if REVENUE in rows else None
-    of = Cases(rows[CHURNED].to_numpy(), rows[KEY].to_numpy(dtype="str"), revenue, len(days))
+    of = Cases(rows[CHURNED].to_numpy(), rows[KEY].to_numpy(dtype="str"), revenue, rows.as_of.to_numpy())
     risks = out_of_fold(model, rows)
     judged = evaluate(of, risks, settings.evaluation)
     simple = baselines_out_of_fold(rows, model.inputs, settings.health_score.weights)

@@ -101,7 +101,7 @@ def cases(origins: list[Origin]) -> Cases:
     """The snapshots of all origins, in their order."""
     test = pd.concat([one.test for one in origins], ignore_index=True)
     revenue = test[REVENUE].to_numpy(dtype="float64") if REVENUE in test else None
-    return Cases(test[CHURNED].to_numpy(), test[KEY].to_numpy(dtype="str"), revenue, test.as_of.nunique())
+    return Cases(test[CHURNED].to_numpy(), test[KEY].to_numpy(dtype="str"), revenue, test.as_of.to_numpy())
 
 
 def risks_of(origins: list[Origin]) -> np.ndarray:
