@@ -190,6 +190,17 @@ def test_accounts_seen_on_three_days_say_no_more_than_the_same_seen_once():
     assert second.slopes + second.intercepts == pytest.approx(first.slopes + first.intercepts, abs=1e-4)
 
 
+def test_accounts_that_left_do_not_weigh_more_for_being_seen_on_fewer_days():
+    seen, _ = made(n=3_000)
+    (once,), _ = spans_between({90: seen}, Asked(90, (), 20))
+    often = np.repeat(np.arange(3_000), np.where(once.left == 1, 1, 3))
+    unevenly = Span(90, *(one[often] for one in (once.margins, once.served, once.segments, once.accounts, once.left)))
+    as_strangers = replace(unevenly, accounts=np.arange(len(often)).astype(str))
+    wide = SegmentRule(fewest=50, spread=100.0)
+    first, second = (fit_calibrator([one], wide, DRIFT) for one in (unevenly, as_strangers))
+    assert first.offsets == pytest.approx(second.offsets, abs=0.01)
+
+
 def test_it_is_the_same_to_the_byte_however_many_threads_add_up():
     made = """
 import numpy as np

@@ -146,9 +146,11 @@ def _offsets(spans: Sequence[Span], pooled: Calibrator, rule: SegmentRule) -> Ma
 
 
 def _counted(accounts: np.ndarray) -> np.ndarray:
-    """What each snapshot counts: the snapshots of an account on several days tell no more than one of them."""
-    _, of, times = np.unique(accounts, return_inverse=True, return_counts=True)
-    return 1 / times[of]
+    """What each snapshot counts: all of them no more than there are accounts.
+
+    All count alike: who left is seen on fewer days, and must not weigh more for it.
+    """
+    return np.full(len(accounts), len(np.unique(accounts)) / max(len(accounts), 1))
 
 
 def _offset(log_odds: np.ndarray, left: np.ndarray, counted: np.ndarray, *, spread: float) -> float:
