@@ -101,8 +101,9 @@ class LabelSettings(Section):
     inactive_days: Annotated[int, Field(ge=1)] = 90
     active_within_days: Annotated[int, Field(ge=1)] = 180
     contraction_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    # An account whose paid term runs past the horizon may not be able to leave in it.
-    locked_in: Literal["negative", "left_out"] = "negative"
+    # An account whose paid term runs past the horizon: one that could not leave in it tells nothing by having stayed.
+    # Where terms can be broken, and any such account was seen to leave, they count; else they are left out.
+    locked_in: Literal["if_any_left", "negative", "left_out"] = "if_any_left"
 
     @property
     def answers_from(self) -> frozenset[str]:

@@ -5,9 +5,11 @@ from datetime import datetime
 import pandas as pd
 import pytest
 
-from configs.settings import LabelSettings
-from tests.conftest import raw_tables, subscription
+from configs.settings import LabelSettings, read_settings
+from configs.state import open_state
+from tests.conftest import account, raw_tables, subscription
 from training.labels import departures, label_hash, labelled
+from training.panel import build_panel
 
 START = datetime(2023, 1, 1)
 LABEL = LabelSettings(lead_days=0, horizon_days=30, grace_days=10)
@@ -70,3 +72,27 @@ def test_an_answer_is_known_once_horizon_and_grace_have_passed(known_until, is_k
 
 def test_another_label_has_another_hash():
     assert label_hash(LABEL) != label_hash(LabelSettings(lead_days=0, horizon_days=31, grace_days=10))
+
+
+@pytest.mark.parametrize(
+    ("locked_in", "breaks", "left_out"),
+    [("if_any_left", False, 4), ("if_any_left", True, 0), ("left_out", True, 4), ("negative", False, 0)],
+)
+def test_an_account_that_could_not_leave_is_no_negative(oarlock, company, locked_in, breaks, left_out):
+    """Four accounts are paid until 2024-06; one of them leaves all the same where terms can be broken."""
+    names, paid_until = [f"a{n}" for n in range(8)], datetime(2024, 6, 1)
+    ends = {"a0": datetime(2023, 6, 15)} if breaks else {"a7": datetime(2023, 6, 15)}
+    config = company(
+        f'[label]\nhorizon_days = 60\ngrace_days = 0\nlocked_in = "{locked_in}"\n',
+        accounts=[account(name, datetime(2022, 1, 1)) for name in names],
+        subscriptions=[
+            subscription(name, datetime(2022, 1, 1), ends.get(name), renews_at=paid_until if name < "a4" else None)
+            for name in names
+        ],
+    )
+    assert oarlock("publish", config=config).code == 0
+    settings = read_settings(config)
+    panel = build_panel(settings, open_state(settings), datetime(2024, 1, 1))
+    on_first = panel.rows[panel.rows.as_of == panel.days[0]]
+    assert len(on_first) == 8 - left_out
+    assert (panel.dropped.get("could not leave inside the horizon", 0) > 0) == (left_out > 0)

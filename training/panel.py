@@ -77,8 +77,9 @@ def outcomes(opened: Opened, settings: Settings, snapshots: pd.DataFrame, known_
 def _left_out(snapshots: pd.DataFrame, told: pd.Series, known: Facts, label: LabelSettings) -> pd.Series:
     """Why each snapshot is left out of the panel; empty where it is not."""
     why = pd.Series("", snapshots.index)
-    if label.locked_in == "left_out":
-        why = why.mask(is_locked_in(snapshots, known, label), LOCKED_IN)
+    locked_in = is_locked_in(snapshots, known, label)
+    if label.locked_in == "left_out" or (label.locked_in == "if_any_left" and not (told[locked_in] == 1).any()):
+        why = why.mask(locked_in, LOCKED_IN)
     return why.mask(known.notice_until.notna(), NOTICED).mask(told.isna(), GONE)
 
 
