@@ -1,8 +1,8 @@
 """The front door: the one place that sets up logging and exits; its verbs stand in `commands/`.
 
 Exit codes: 0 done, 2 settings or mapping, 3 data, 4 nothing to learn, 5 not ready, 6 promotion refused, 7 another
-process is at the same work, 8 not reproduced, 9 no risk for what was asked, 130 stopped by Ctrl-C; `monitor` exits with
-0 ok, 10 watch, 11 retrain.
+process is at the same work, 8 not reproduced, 9 what was asked cannot be answered, 130 stopped by Ctrl-C; `monitor`
+exits with 0 ok, 10 watch, 11 retrain.
 """
 
 import logging

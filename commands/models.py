@@ -95,7 +95,7 @@ def promote(oarlock: Oarlock, version: int | None, force: bool, reason: str) -> 
     """
     from configs.clock import now
     from serving.pointer import follow, prepare
-    from training.promotion import Decision
+    from training.promotion import FORCED, Decision
     from training.promotion import promote as run
     from training.registry import CHAMPION, open_registry
 
@@ -110,7 +110,8 @@ def promote(oarlock: Oarlock, version: int | None, force: bool, reason: str) -> 
     if chosen.alias == CHAMPION:
         oarlock.console.print(f"Version {chosen.number} of {chosen.name} is champion already.")
         return
-    oarlock.audit("overridden" if force else "promoted", f"{promoted.name} {promoted.number}", reason=reason)
+    overruled = registry.past()[-1].how == FORCED
+    oarlock.audit("overridden" if overruled else "promoted", f"{promoted.name} {promoted.number}", reason=reason)
     oarlock.console.print(f"Version {promoted.number} of {promoted.name} is champion.")
 
 

@@ -392,6 +392,7 @@ def describe(problem: ValidationError) -> str:
     """A validation error in one clause: where, what, and how many more."""
     first, *others = problem.errors()
     where = ".".join(str(part) for part in first["loc"])
+    # What pydantic says of the step that it found a fault in, people need not know.
     said = first["msg"].removeprefix("Value error, ").removesuffix(" after validation, not 0")
     what = f"{where} is not known" if first["type"] == "extra_forbidden" else f"{said[:1].lower()}{said[1:]}"
     told = f"{where}: {what}" if where and first["type"] != "extra_forbidden" else what

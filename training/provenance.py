@@ -16,7 +16,7 @@ from features.signals.declaration import Signal
 HOUSE = Path(__file__).parent.parent
 ROOMS_BEFORE = ("configs", "features", "training")
 # The sections that bear on a model or on what is said of it; the others say where data is and how risks are served.
-SECTIONS = ("snapshots", "label", "training", "stability", "evaluation", "stability", "health_score", "leakage")
+SECTIONS = ("snapshots", "label", "training", "evaluation", "stability", "health_score", "leakage")
 # What the trees and the calibrator are computed with: another version of one of these may give other bytes.
 LIBRARIES = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy")
 # Of settings that came later, what a run did that did not know them.
