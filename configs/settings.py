@@ -101,9 +101,10 @@ class LabelSettings(Section):
     inactive_days: Annotated[int, Field(ge=1)] = 90
     active_within_days: Annotated[int, Field(ge=1)] = 180
     contraction_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    # An account whose paid term runs past the horizon: one that could not leave in it tells nothing by having stayed.
-    # Where terms can be broken, and any such account was seen to leave, they count; else they are left out.
-    locked_in: Literal["if_any_left", "negative", "left_out"] = "if_any_left"
+    # An account whose paid term runs past the horizon: where it could not leave, it tells nothing by having stayed. But
+    # a model that has seen none can only guess the risks of accounts in the middle of a term, so by default they count.
+    # "if_any_left" lets them count only where one was seen to leave in the horizon, so that terms can be broken.
+    locked_in: Literal["negative", "if_any_left", "left_out"] = "negative"
 
     @property
     def answers_from(self) -> frozenset[str]:

@@ -28,7 +28,7 @@ from training.promotion import champion_of
 from training.proof import Proof, prove
 from training.provenance import Provenance, code_hash, files_of, libraries_hash, machine, sections_of, signals_of
 from training.registry import Registry, Run, Version, open_registry
-from training.rolling import fit_on, on, origin_splits, refuse_one_answer
+from training.rolling import fit_on, on, origin_splits
 from training.search import Budget, Found, Notebook, open_search
 from training.splits import Split
 from training.stability import measure_stability
@@ -58,7 +58,6 @@ def train(
     progress("joining the panel", 0, STEPS)
     panel = build_panel(settings, state, known_until)
     splits = origin_splits(panel.days, settings)
-    refuse_one_answer(on(panel.rows, splits[0].test))
     refuse_labels(lint(Lesson(panel.rows, panel.facts, splits[0], panel.place.signals), settings.label, known_until))
     found_settings = _search(settings, state, panel, splits, budget) if budget else None
     settings = _with(settings, found_settings)
