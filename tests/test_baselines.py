@@ -1,12 +1,15 @@
 """Baselines: simple rules fitted on what was known alone, and whether a model beats them for sure."""
 
+from datetime import datetime
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from configs.errors import ConfigError
 from configs.settings import EvaluationSettings
 from tests.test_fit import snapshots
-from training.baselines import baselines, health_score, logistic_regression
+from training.baselines import baselines, health_score, logistic_regression, newest_base_rate
 from training.comparison import by_segment, log_loss_gained
 from training.evaluation import Cases
 from training.model import Input
@@ -42,7 +45,13 @@ def test_a_health_score_of_what_is_no_number_is_refused():
 
 def test_without_weights_there_is_no_health_score():
     names = [one.name for one in baselines(KNOWN, TEST, INPUTS, {})]
-    assert names == ["base rate", "one signal (events_28d)", "logistic regression"]
+    assert names == ["base rate", "newest base rate", "one signal (events_28d)", "logistic regression"]
+
+
+def test_the_newest_base_rate_is_that_of_the_newest_day_known():
+    days = [datetime(2023, 1, 1)] * 3 + [datetime(2023, 2, 1)] * 2
+    known = pd.DataFrame({"as_of": days, "churned": [0.0, 0.0, 0.0, 1.0, 0.0]})
+    assert newest_base_rate(known, known).risks.tolist() == [0.5] * 5
 
 
 def test_a_logistic_regression_bears_gaps_and_categories_it_never_saw():
@@ -70,6 +79,7 @@ def test_a_segment_without_both_answers_is_left_out():
     [
         (0.49, -0.1, "no better than the base rate"),
         (0.6, 0.001, "cannot be told from that of the base rate"),
+        (0.6, 0.001, "no better than the base rate"),
         (0.6, -0.001, ""),
     ],
 )

@@ -39,9 +39,11 @@ def _settings(name: str, scratch: Path) -> Settings:
 
 @pytest.mark.parametrize("evaluation", ["ravenstack"], indirect=True)
 def test_churn_that_is_noise_earns_no_promotion(evaluation):
-    from training.verdict import no_skill
+    from training.verdict import no_skill, why_refused
 
     assert "no better than the base rate" in no_skill(evaluation)
+    assert "no better than the base rate" in why_refused(evaluation)
+    assert evaluation["comparisons"]["newest base rate"]["high"] >= 0, "it follows the rate, which rises, and no more"
 
 
 @pytest.mark.parametrize("evaluation", ["online_retail"], indirect=True)

@@ -135,7 +135,7 @@ def test_a_recalibrated_version_is_judged_anew_and_says_on_which_days(trained, o
     made, duel = recalibrate(trained.settings, state, registry.get(1), EXTRACT_ENDS, silent)
     before, after = registry.evaluation(registry.get(1)), registry.evaluation(made)
     assert after["recalibrated_on"] == before["split"]["test"]
-    assert len(after["comparisons"]) == len(before["comparisons"]) == 3
+    assert len(after["comparisons"]) == len(before["comparisons"]) == 4
     assert all(after[part] != before[part] for part in ("figures", "comparisons", "baselines"))
     assert after["leakage"] == before["leakage"]
     assert duel and duel["champion"] == 1

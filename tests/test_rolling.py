@@ -58,7 +58,7 @@ def test_origins_are_pooled_with_their_baselines_in_the_same_order(rows):
     assert skipped == {}
     assert (len(pooled.churned), pooled.days, len(set(pooled.names))) == (1200, 3, 400)
     assert len(risks_of([newest, *earlier])) == 1200
-    assert [len(one.risks) for one in rivals([newest, *earlier])] == [1200] * 3
+    assert [len(one.risks) for one in rivals([newest, *earlier])] == [1200] * 4
 
 
 def test_an_origin_with_too_few_answers_is_skipped_and_says_why(rows):

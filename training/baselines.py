@@ -22,7 +22,7 @@ MOST_ITERATIONS = 1_000
 class Baseline:
     """The risks that a simple rule gives the test snapshots; a promotion asks that some `must_be_beaten`.
 
-    The base rate and the single signal are what a company has without any model, so not to beat them means no skill.
+    The base rates and the single signal are what a company has without any model, so not to beat them means no skill.
     The health score and the logistic regression are models too: a promotion asks that they do not beat this one.
     """
 
@@ -40,6 +40,7 @@ def baselines(
     """
     always = (
         base_rate(learned, test),
+        newest_base_rate(learned, test),
         one_signal(learned, test, inputs),
         logistic_regression(learned, test, inputs),
     )
@@ -52,6 +53,12 @@ def baselines(
 def base_rate(learned: pd.DataFrame, test: pd.DataFrame) -> Baseline:
     """Everyone at the churn rate so far."""
     return Baseline("base rate", np.full(len(test), learned[CHURNED].mean()), must_be_beaten=True)
+
+
+def newest_base_rate(learned: pd.DataFrame, test: pd.DataFrame) -> Baseline:
+    """Everyone at the churn rate of the newest day known: where rates drift, to follow them is no skill."""
+    newest = learned[CHURNED][learned.as_of == learned.as_of.max()]
+    return Baseline("newest base rate", np.full(len(test), newest.mean()), must_be_beaten=True)
 
 
 def one_signal(learned: pd.DataFrame, test: pd.DataFrame, inputs: tuple[Input, ...]) -> Baseline:

@@ -5,6 +5,8 @@ from typing import Any
 
 from training.directions import Direction, broken_directions
 
+NO_BETTER = "it is no better than the base rate: "
+
 
 def no_skill(evaluation: dict[str, Any]) -> str:
     """Why the model cannot be told from a rule that anyone has without it, or loses to one; empty where neither is so.
@@ -17,9 +19,10 @@ def no_skill(evaluation: dict[str, Any]) -> str:
         found.append("its AUC cannot be told")
     elif figures["auc_low"] <= 0.5:
         auc = f"its AUC of {figures['auc']:.3f} cannot be told from 0.5 (95 % from {figures['auc_low']:.3f})"
-        found.append(f"it ranks accounts no better than the base rate: {auc}")
+        found.append(f"{NO_BETTER}{auc}")
     found += [
-        f"its log loss cannot be told from that of {name}: it is {gained['value']:+.4f}"
+        f"{NO_BETTER if 'base rate' in name else ''}its log loss cannot be told from that of {name}: it is"
+        f" {gained['value']:+.4f}"
         f" [{gained['low']:+.4f}, {gained['high']:+.4f}] apart, and must lie below 0"
         for name, gained in evaluation["comparisons"].items()
         if gained["must_be_beaten"] and gained["high"] >= 0
