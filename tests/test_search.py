@@ -45,6 +45,15 @@ def test_no_trial_sees_a_day_that_the_model_is_judged_on(rows):
     assert len(losses) == 1
 
 
+def test_a_short_history_is_searched_before_the_newest_tests_and_says_which_it_has_not_seen(rows):
+    assert len(open_search(rows, ORIGINS, RECIPE, SETTINGS).unseen) == len(ORIGINS) == 3
+    short = origin_splits(DAYS[:9], SETTINGS)
+    search = open_search(rows, short, RECIPE, SETTINGS)
+    assert 0 < len(search.unseen) < len(short)
+    first = next(one for one in short if f"{one.test[-1]:%Y-%m-%d}" == search.unseen[-1]).test[0]
+    assert all(max(one.test) < first for one in search.splits)
+
+
 def test_past_days_that_nothing_can_be_learned_for_are_left_out(rows):
     quiet = rows.assign(churned=rows.churned.where(rows.as_of > DAYS[2], 0.0))
     search = open_search(quiet, ORIGINS, RECIPE, SETTINGS)

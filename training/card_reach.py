@@ -59,6 +59,9 @@ def search_lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
     yield from ("", "## Search", "")
     yield f"Of {found['trials']} settings tried on days before the test these were the truest: log loss"
     yield f"{found['log_loss']:.5f}, against {found['log_loss_before']:.5f} of those given."
+    unseen = found.get("unseen", ())
+    if len(unseen) < len(evaluation["rolling"]["origins"]):
+        yield f"It has not seen the tests of {', '.join(unseen) or 'any origin'}; those of older origins flatter it."
     yield from ("", "```", "[training]", *(f"{name} = {value}" for name, value in found["training"].items()), "```")
 
 

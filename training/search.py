@@ -1,9 +1,10 @@
 """Search: settings of the trees that are truer on past days, found by Optuna within a bound of trials or of time.
 
 A trial is judged as a model is: fitted on several past days as it would have been made then, by the log loss of its
-risks afterwards. Those days all lie inside what is known before the first of the days that the model, its baselines and
-its duels are judged on, so what is found there owes nothing to them. Every trial is kept in a file, so a search that
-was stopped goes on where it was; the sampler of a trial is seeded by its number, so it goes on the same way.
+risks afterwards. Those days lie inside what is known before the first of the days that the model, its baselines and its
+duels are judged on, where the history is long enough for that, and always before the newest: what is found there owes
+nothing to the tests it has not seen, which are named. Every trial is kept in a file, so a search that was stopped goes
+on where it was; the sampler of a trial is seeded by its number, so it goes on the same way.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ from training.rolling import fit_on, on, origin_splits, refuse_one_answer
 from training.splits import Split
 
 Progress = Callable[[str, int, int], None]
-TOO_FEW = "The days before the first test are too few to search on."
+TOO_FEW = "The days before the test are too few to search on."
 
 
 @dataclass(frozen=True)
@@ -47,26 +48,31 @@ class Notebook:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found: settings, after how many trials, and the log loss of these and of those that were given."""
+    """What a search found: settings, after how many trials, and the log loss of these and of those that were given.
+
+    `unseen` are the test days of the origins that it has not seen.
+    """
 
     training: TrainingSettings
     trials: int
     log_loss: float
     log_loss_before: float
+    unseen: tuple[str, ...]
 
     def document(self) -> dict[str, Any]:
         """What the evaluation says of it."""
         told = {"trials": self.trials, "log_loss": self.log_loss, "log_loss_before": self.log_loss_before}
-        return {**told, "training": self.training.model_dump(mode="json")}
+        return {**told, "unseen": list(self.unseen), "training": self.training.model_dump(mode="json")}
 
 
 @dataclass(frozen=True)
 class Search:
-    """What trials are fitted and judged on."""
+    """What trials are fitted and judged on, and the test days of origins that none of it reaches."""
 
     rows: pd.DataFrame
     splits: tuple[Split, ...]
     recipe: Recipe
+    unseen: tuple[str, ...]
 
     def run(self, budget: Budget, notebook: Notebook) -> Found:
         """Try settings until the budget is spent; the first trial is the recipe's own settings, so none is worse."""
@@ -81,7 +87,7 @@ class Search:
             study.tell(trial, self.loss(tried))
         best, first = min(done, key=_value), done[0]
         training = TrainingSettings(**best.user_attrs["training"])
-        return Found(training, len(done), _value(best), _value(first))
+        return Found(training, len(done), _value(best), _value(first), self.unseen)
 
     def loss(self, training: TrainingSettings) -> float:
         """The log loss over all past days of models fitted with these settings."""
@@ -96,18 +102,23 @@ class Search:
 
 
 def open_search(rows: pd.DataFrame, judged_on: Sequence[Split], recipe: Recipe, settings: Settings) -> Search:
-    """A search over what was known before the first test of the origins, newest first, that a model is judged on.
+    """A search over what was known before the tests of the origins, newest first, that a model is judged on.
 
-    Raises NothingToLearn where there is no past day among these to judge a trial on.
+    It ends before the first of them that leaves a past day to judge a trial on; a search says which tests it has not
+    seen. Raises NothingToLearn where none leaves any.
     """
-    known = list(judged_on[-1].known)
-    try:
-        splits = [one for one in origin_splits(known, settings) if _can_judge(rows, one, recipe.training)]
-    except NothingToLearn as problem:
-        raise NothingToLearn(f"{TOO_FEW} {problem.message}", "Train without --search.") from None
-    if not splits:
-        raise NothingToLearn(f"{TOO_FEW} On none of them enough churned and stayed.", "Train without --search.")
-    return Search(rows, tuple(splits), recipe)
+    why = "On none of them enough churned and stayed."
+    for place in reversed(range(len(judged_on))):
+        try:
+            splits = origin_splits(list(judged_on[place].known), settings)
+        except NothingToLearn as problem:
+            why = problem.message
+            continue
+        splits = tuple(one for one in splits if _can_judge(rows, one, recipe.training))
+        if splits:
+            unseen = tuple(f"{one.test[-1]:%Y-%m-%d}" for one in judged_on[: place + 1])
+            return Search(rows, splits, recipe, unseen)
+    raise NothingToLearn(f"{TOO_FEW} {why}", "Train without --search.")
 
 
 def _can_judge(rows: pd.DataFrame, split: Split, training: TrainingSettings) -> bool:
