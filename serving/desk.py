@@ -78,8 +78,7 @@ class Desk:
     def refuse_unknown(self, account_id: str) -> None:
         """Raise RequestError (404) for an id that is nobody's."""
         if not self.knows(account_id):
-            message = f"There is no account {account_id!r}."
-            raise RequestError(message, "GET /v1/accounts lists them.", code=UNKNOWN, status=404)
+            raise nobody(account_id)
 
     def refuse_days_ahead(self, day: date) -> None:
         """Raise RequestError (422) for a day that has not begun."""
@@ -91,6 +90,12 @@ class Desk:
         """What to do about the driver that raises a risk most; None where nothing does."""
         restraint = Restraint(self.settings.work_list.touched_within_days, mark)
         return suggest(self.playbook, score, about or AccountFacts(score["account_id"]), restraint)
+
+
+def nobody(account_id: str) -> RequestError:
+    """The refusal (404) of an id that is nobody's."""
+    message = f"There is no account {account_id!r}."
+    return RequestError(message, "GET /v1/accounts lists them.", code=UNKNOWN, status=404)
 
 
 def open_desk(engine: Engine) -> Desk:

@@ -4,10 +4,9 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from configs.errors import RequestError
 from features.facts import AccountFacts
 from serving import last_known
-from serving.desk import Desk
+from serving.desk import Desk, nobody
 from serving.engine import UNKNOWN
 from serving.past import Given
 from serving.past_list import past_page
@@ -51,8 +50,7 @@ def risk_of(desk: Desk, account_id: str, day: date | None, request_id: str) -> d
     (score,) = reply["scores"] or [None]
     reason = reply["not_scored"][0]["reason"] if reply["not_scored"] else None
     if reason == UNKNOWN:
-        message = f"There is no account {account_id!r}."
-        raise RequestError(message, "GET /v1/accounts lists them.", code=UNKNOWN, status=404)
+        raise nobody(account_id)
     return {
         "account_id": account_id,
         **_facts(about),

@@ -108,12 +108,12 @@ def evaluate(cases: Cases, risks: np.ndarray, settings: EvaluationSettings) -> E
 
     Needs both answers to be there.
     """
-    churned, called = cases.churned, cases.called(risks)
+    churned, called, days = cases.churned, cases.called(risks), cases.days
 
     def measured(weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
         t = tally(churned, risks, weights, cases.revenue)
         calls = t if called is risks else tally(churned, called, weights, cases.revenue)
-        return _measure(t, calls, cases.days, settings)
+        return _measure(t, calls, days, settings)
 
     drawn = [measured(weights) for weights in resamples(cases.names, settings.resamples)]
     found = measured()
