@@ -20,7 +20,7 @@ from rich.table import Table
 
 from benchmarks.served import accounts, made, published
 from configs.settings import read_settings
-from configs.state import open_state
+from configs.state_dir import open_state
 
 ROOT = Path(__file__).parent.parent
 AT_ONCE = 1_000

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from configs.settings import Settings, read_settings
-from configs.state import open_state
+from configs.state_dir import open_state
 from features.compute import Asked, prepare
 from features.history import describe_day, training_days, write_day
 from features.publish import Opened, open_dataset

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from configs.settings import Settings, read_settings
-from configs.state import State, open_state
+from configs.state_dir import State, open_state
 from features.dataset import read_dataset
 from features.online import values_of
 from features.publish import Days, publish

@@ -18,7 +18,7 @@ from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
 from configs.settings import read_settings
-from configs.state import open_state
+from configs.state_dir import open_state
 from features.dataset import read_dataset
 from features.signals.declaration import Signal
 from training.panel import CHURNED, build_panel

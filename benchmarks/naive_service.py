@@ -13,7 +13,7 @@ import numpy as np
 import shap
 
 from configs.settings import read_settings
-from configs.state import open_state
+from configs.state_dir import open_state
 from features.store import SERVICE, open_store
 from training.model import encode
 from training.registry import open_registry

@@ -24,8 +24,9 @@ import httpx
 
 from benchmarks.load import ROOT, serving
 from benchmarks.served import accounts, made
+from configs.files import read_json, write_json
 from configs.settings import read_settings
-from configs.state import State, open_state, read_json, write_json
+from configs.state_dir import State, open_state
 from features.online import OnlineReader
 from serving.bundle import DOCUMENT_FILE, load_bundle
 from serving.kernel import Kernel

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from benchmarks.accuracy.grounds import MONTHS, simulated_history
 from configs.settings import Settings
-from configs.state import open_state
+from configs.state_dir import open_state
 from features.dataset import read_dataset
 from features.simulate.company import Company
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from configs.settings import Settings, read_settings
-from configs.state import State, open_state
+from configs.state_dir import State, open_state
 from features.catalogue import signal_set
 from features.dataset import read_dataset
 from features.history import KEY

@@ -18,7 +18,7 @@ from rich.table import Table
 from benchmarks.load import Figures, measure, serving
 from benchmarks.served import accounts, made
 from configs.settings import read_settings
-from configs.state import open_state
+from configs.state_dir import open_state
 
 OURS = "oarlock"
 SERVICES = {

@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from configs.settings import DataSettings, EngineSettings, Settings
-from configs.state import State, open_state
+from configs.state_dir import State, open_state
 from features.catalogue import catalogue
 from features.compute import Asked, compute, prepare
 from features.dataset import read_dataset

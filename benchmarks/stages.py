@@ -23,7 +23,7 @@ from rich.table import Table
 from benchmarks.load import measure, serving
 from benchmarks.served import accounts, made
 from configs.settings import LedgerSettings, read_settings
-from configs.state import open_state
+from configs.state_dir import open_state
 from serving.engine import Engine, Found
 from serving.ledger import Ledger
 from serving.requests import ScoreRequest

@@ -87,7 +87,7 @@ def signals(oarlock: Oarlock, html: Path | None, markdown: Path | None, as_json:
     Example: oarlock signals --html signals.html
     """
     oarlock.speaks_json = as_json
-    from configs.state import replacing
+    from configs.files import replacing
     from features.catalogue import catalogue
     from features.dictionary import as_html, as_markdown, entries
 

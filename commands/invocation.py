@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from configs.settings import Settings
-    from configs.state import State
+    from configs.state_dir import State
 
 DAY = click.DateTime(["%Y-%m-%d"])
 AS_OF = click.option(
@@ -37,7 +37,7 @@ class Oarlock:
 
     @property
     def state(self) -> "State":
-        from configs.state import open_state
+        from configs.state_dir import open_state
 
         return open_state(self.settings)
 

@@ -225,7 +225,7 @@ def card(oarlock: Oarlock, version: int | None, html: Path | None, as_json: bool
     Example: oarlock card 3 --html card.html
     """
     oarlock.speaks_json = as_json
-    from configs.state import replacing
+    from configs.files import replacing
     from training.card import model_card
     from training.card_page import card_page, read_pictures
     from training.registry import open_registry

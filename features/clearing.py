@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from configs.files import alone
 from configs.settings import SnapshotSettings
-from configs.state import State, alone
+from configs.state_dir import State
 from features.history import Edition, complete_days, training_days
 from features.publish import published_edition
 

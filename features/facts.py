@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from configs.errors import NotReady
-from configs.state import replacing
+from configs.files import replacing
 
 Stage = Literal["onboarding", "established", "renewing"]
 IDS_A_QUERY = 900  # SQLite binds at most 999 values in old builds

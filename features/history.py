@@ -19,7 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from configs.state import read_json, replacing, write_json
+from configs.files import read_json, replacing, write_json
 from features.catalogue import FAMILIES, signal_set
 from features.dataset import Dataset
 from features.signals.declaration import Signal

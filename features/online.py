@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from configs.errors import NotReady
-from configs.state import State, read_json
+from configs.files import read_json
+from configs.state_dir import State
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ import pandas as pd
 
 from configs.errors import DataError
 from configs.settings import Settings
-from configs.state import State
+from configs.state_dir import State
 from features.history import KEY, accounts_on
 from features.publish import published_edition
 from features.store import open_history, read_history, read_online

@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 
 from configs.errors import DataError, NotReady
+from configs.files import alone, read_json, write_json
 from configs.settings import Settings
-from configs.state import State, alone, read_json, write_json
+from configs.state_dir import State
 from features.account_facts import account_facts
 from features.catalogue import catalogue, signal_set
 from features.compute import Asked, carried, prepare

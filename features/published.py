@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from configs.errors import NotReady
-from configs.state import State, read_json
+from configs.files import read_json
+from configs.state_dir import State
 
 
 def published_note(state: State) -> dict[str, Any]:

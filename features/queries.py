@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from configs.state import replacing
+from configs.files import replacing
 
 MOST = 32  # a publish needs up to five
 TRANSLATORS = ("ibis-framework", "sqlglot", "duckdb")

@@ -17,8 +17,8 @@ import ibis.expr.types as ir
 import pyarrow.parquet as pq
 
 from configs.errors import ConfigError, DataError
+from configs.files import replacing
 from configs.settings import Settings
-from configs.state import replacing
 from features.cut import STORED
 from features.dataset import Dataset, read_dataset
 from features.engine import Engine, first_line, open_engine

@@ -17,7 +17,8 @@ from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, File
 from feast.data_format import ParquetFormat
 from feast.types import Float64, String
 
-from configs.state import State, read_json, replacing, write_json
+from configs.files import read_json, replacing, write_json
+from configs.state_dir import State
 from features.history import KEY, TIMESTAMP, Edition
 from features.packed import PackedOnlineStore, PackedRows
 from features.signals.declaration import Signal

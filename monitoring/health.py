@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from configs.settings import Settings
-from configs.state import State
+from configs.state_dir import State
 from features.history import KEY, Edition, complete_days
 from features.publish import open_dataset, published_edition
 from features.store import open_history, read_history

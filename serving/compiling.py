@@ -18,7 +18,7 @@ import numba
 import numpy as np
 from numba import types
 
-from configs.state import replacing
+from configs.files import replacing
 from serving.kernel import COUNTS, ENTRY, LIBRARY, OBJECT, POINTERS
 from serving.machine_code import target_machine
 from serving.walks import walk

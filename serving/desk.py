@@ -10,7 +10,7 @@ import numpy as np
 
 from configs.errors import RequestError
 from configs.settings import Settings
-from configs.state import State
+from configs.state_dir import State
 from features.facts import AccountFacts, FactsTable
 from features.published import published_note
 from serving.engine import UNKNOWN, Engine

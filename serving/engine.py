@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from configs.errors import NoChampion, NotReady, PromotionRefused, StoreDown
+from configs.files import read_json
 from configs.settings import Settings
-from configs.state import State, read_json
+from configs.state_dir import State
 from features.online import Columns, OnlineReader, Values
 from serving.bundle import Bundle, load_bundle
 from serving.kernel import Kernel

@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import sqlalchemy as sql
 
-from configs.state import State, read_json, replacing, write_json
+from configs.files import read_json, replacing, write_json
+from configs.state_dir import State
 from serving.database import OVERWRITTEN, upsert
 from serving.journal import kept_aside
 from serving.tables import EXPORTS, METADATA, REPLIES

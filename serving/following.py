@@ -11,7 +11,7 @@ from pathlib import Path
 
 from configs.errors import OarlockError
 from configs.settings import read_settings
-from configs.state import open_state
+from configs.state_dir import open_state
 from serving.pointer import follow
 from training.registry import open_registry
 

@@ -11,7 +11,7 @@ import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
 
 from configs.settings import Settings
-from configs.state import State
+from configs.state_dir import State
 from serving.database import open_database
 from serving.tables import JOURNALS, RISKS
 from serving.written import text_of

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from configs.errors import NoChampion, OarlockError
-from configs.state import State, read_json, write_json
+from configs.files import read_json, write_json
+from configs.state_dir import State
 from serving.bundle import FORMAT, load_bundle, make_bundle, save_bundle
 from serving.kernel import Kernel
 from training.registry import Registry, Version

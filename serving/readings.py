@@ -9,7 +9,8 @@ import sqlalchemy as sql
 from sqlalchemy.exc import DBAPIError
 
 from configs.errors import OarlockError
-from configs.state import State, read_json
+from configs.files import read_json
+from configs.state_dir import State
 from serving.ledger import Ledger
 from serving.metrics import Reading
 from serving.tables import RISKS

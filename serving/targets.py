@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from configs.errors import ConfigError
-from configs.state import replacing
+from configs.files import replacing
 
 SHOWN_ROWS = 5
 ROWS_A_CHUNK = 10_000

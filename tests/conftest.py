@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.settings import Settings, read_settings
-from configs.state import State, open_state
+from configs.state_dir import State, open_state
 from features.reading import IBIS_TYPES, RawTable, clean
 from features.tables import CONTRACT
 

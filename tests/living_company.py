@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from configs.settings import Settings, read_settings
-from configs.state import State, open_state
+from configs.state_dir import State, open_state
 
 BEGINS, TODAY = datetime(2023, 1, 1), datetime(2023, 8, 1)
 ACCOUNTS = [f"account-{number:02}" for number in range(40)]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from configs.state import State
+from configs.state_dir import State
 from serving.api import create_app
 from serving.desk import open_desk
 from serving.engine import Engine

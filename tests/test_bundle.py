@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from configs.errors import NoChampion, PromotionRefused
-from configs.state import State, read_json, write_json
+from configs.files import read_json, write_json
+from configs.state_dir import State
 from serving.bundle import ARRAYS_FILE, DOCUMENT_FILE, Bundle, load_bundle, make_bundle, save_bundle
 from serving.engine import Engine
 from serving.kernel import Kernel

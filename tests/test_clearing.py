@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from configs.errors import Busy, NotReady
-from configs.state import alone
+from configs.files import alone
 from features.clearing import Cleared, clear
 from features.history import complete_days
 from features.publish import Days, publish, published_edition

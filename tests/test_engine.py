@@ -8,7 +8,8 @@ import pytest
 import sqlalchemy as sql
 
 from configs.errors import NoChampion, NotReady, StoreDown
-from configs.state import State, write_json
+from configs.files import write_json
+from configs.state_dir import State
 from features.online import OnlineReader
 from serving.batch import open_batch
 from serving.engine import Engine

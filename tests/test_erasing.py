@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from configs.state import State, read_json, write_json
+from configs.files import read_json, write_json
+from configs.state_dir import State
 from features.facts import AccountFacts, FactsTable, write_facts
 from serving.erasing import erase, note_export
 from serving.exports import Exported, read_mapping, write_export

@@ -12,8 +12,9 @@ import httpx
 import pytest
 import sqlalchemy as sql
 
+from configs.files import read_json, write_json
 from configs.settings import read_settings
-from configs.state import State, open_state, read_json, write_json
+from configs.state_dir import State, open_state
 from features.online import OnlineReader
 from serving.bundle import DOCUMENT_FILE, load_bundle
 from serving.engine import Engine

@@ -7,7 +7,7 @@ import pytest
 
 from configs.errors import ConfigError
 from configs.settings import LabelSettings, read_settings
-from configs.state import open_state
+from configs.state_dir import open_state
 from features.compute import snapshots
 from features.publish import open_dataset
 from features.reading import RawTable

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from configs.settings import LabelSettings, read_settings
-from configs.state import open_state
+from configs.state_dir import open_state
 from tests.conftest import account, raw_tables, subscription
 from training.labels import departures, label_hash, labelled
 from training.panel import build_panel

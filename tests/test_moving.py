@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from configs.settings import Settings, read_settings
-from configs.state import State, open_state
+from configs.state_dir import State, open_state
 from features.publish import published_edition
 from features.store import open_history, read_history
 from tests.conftest import EXTRACT_ENDS, ROOT, Trained

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from configs.errors import NotReady
-from configs.state import State, write_json
+from configs.files import write_json
+from configs.state_dir import State
 from features.online import OnlineReader
 from features.publish import published_edition
 from features.store import SERVICE, open_store

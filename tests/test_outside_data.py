@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from configs.settings import Settings, read_settings
-from configs.state import open_state
+from configs.state_dir import open_state
 from features.dataset import read_dataset
 from tests.conftest import ROOT, silent
 

@@ -9,7 +9,7 @@ import lightgbm
 import numpy as np
 import pytest
 
-from configs.state import State
+from configs.state_dir import State
 from serving import replies
 from serving.api import create_app, scopes
 from serving.bundle import make_bundle, save_bundle

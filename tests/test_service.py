@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from configs.state import read_json
+from configs.files import read_json
 from serving.ledger import Ledger
 from tests.conftest import ROOT
 from tests.running import QUIET, serving, until

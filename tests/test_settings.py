@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from configs.errors import ConfigError
+from configs.files import replacing
 from configs.settings import read_settings
-from configs.state import open_state, replacing
+from configs.state_dir import open_state
 
 MINIMAL = '[data]\ndataset = "d.toml"\n'
 

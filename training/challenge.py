@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from configs.errors import NothingToLearn, NotReady
 from configs.settings import Settings
-from configs.state import State
+from configs.state_dir import State
 from features.history import complete_days
 from features.store import open_history, read_history
 from training.duel import Bout, Duel, Flips, fight, incomparable, main_families

@@ -7,7 +7,7 @@ import pandas as pd
 
 from configs.errors import NothingToLearn, NotReady
 from configs.settings import LabelSettings, Settings
-from configs.state import State
+from configs.state_dir import State
 from features.history import KEY, Edition, accounts_on, complete_days
 from features.publish import Opened, open_dataset
 from features.store import open_history, read_history

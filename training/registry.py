@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from configs.errors import NoChampion, NotReady
-from configs.state import State, read_json, write_json
+from configs.files import read_json, write_json
+from configs.state_dir import State
 from training.model import ChurnModel, load_model, save_model
 from training.moving import ARTIFACTS, follow_move
 from training.provenance import Provenance, read_provenance

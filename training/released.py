@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from configs.errors import ConfigError, NotReady
 from configs.settings import BandSettings, Settings, describe
-from configs.state import State
+from configs.state_dir import State
 from features.publish import published_edition
 from features.store import open_history, read_history
 from training.card_page import write_cards

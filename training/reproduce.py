@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from configs.errors import DataError, NothingToLearn, NotReady
 from configs.settings import Settings
-from configs.state import State
+from configs.state_dir import State
 from features.catalogue import catalogue
 from features.dataset import read_dataset
 from training.fit import Recipe

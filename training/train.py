@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.settings import Settings
-from configs.state import State
+from configs.state_dir import State
 from features.catalogue import signal_set
 from features.dataset import read_dataset
 from training.ablation import ablations

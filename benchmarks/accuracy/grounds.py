@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from configs.settings import Settings, read_settings
-from configs.state import open_state
+from configs.state_dir import open_state
 from features.dataset import read_dataset
 from features.publish import Days, publish
 from features.simulate.company import Company

@@ -1,15 +1,10 @@
 """The state folder: where one configuration keeps everything it makes, apart from every other configuration."""
 
-import fcntl
-import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from configs.errors import Busy, ConfigError
+from configs.errors import ConfigError
+from configs.files import read_json, write_json
 from configs.settings import Settings
 
 
@@ -90,41 +85,3 @@ def open_state(settings: Settings) -> State:
             "Give this configuration another `name` or `state`.",
         )
     return state
-
-
-def read_json(path: Path) -> Any:
-    """What the JSON file holds."""
-    return json.loads(path.read_text("utf-8"))
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write the whole file or nothing."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, sort_keys=True), "utf-8")
-
-
-@contextmanager
-def alone(path: Path, work: str) -> Iterator[None]:
-    """Hold the lock at `path` while the block runs; raises Busy where another process holds it.
-
-    The lock is the operating system's and goes with its process, so one that was killed leaves none behind.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as opened:
-        try:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Busy(f"Another process is {work} {path.parent}.", "Run it again when that one has ended.") from None
-        yield
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path that takes the place of `path` when the block ends well, and vanishes when it does not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
