@@ -64,7 +64,7 @@ def demo(context: click.Context) -> None:
     \b
     Example: oarlock demo
     """
-    from features.dataset import read_mapped
+    from features.tables.mapping import read_mapped
 
     oarlock: Oarlock = context.obj
     steps = (check, publish, train, promote)

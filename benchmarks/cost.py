@@ -26,11 +26,11 @@ from rich.table import Table
 
 from configs.settings import Settings, read_settings
 from configs.state_dir import open_state
-from features.compute import Asked, prepare
-from features.history import describe_day, training_days, write_day
-from features.publish import Opened, open_dataset
-from features.simulate.company import Company
-from features.simulate.folder import simulate
+from features.compute.compute import Asked, prepare
+from features.publishing.pipeline import Opened, open_dataset
+from features.simulator.model.parameters import Company
+from features.simulator.writer import simulate
+from features.store.history import describe_day, training_days, write_day
 
 CONFIG = Path(__file__).parent.parent / "configs/oarlock.toml"
 DAY = datetime(2026, 7, 1)
@@ -78,7 +78,7 @@ def _in_its_own_process(company: Path | None, accounts: int, history: bool) -> C
 
 def measure(company: Path, scratch: Path, history: bool) -> Cost:
     """Publish the company's last day step by step."""
-    from features.store import apply_declarations, materialise, open_store
+    from features.store.feast_store import apply_declarations, materialise, open_store
 
     settings = _settings(company, scratch)
     cost = Cost(json.loads((company / "company.json").read_text())["company"]["accounts"])

@@ -19,9 +19,9 @@ from rich.table import Table
 
 from configs.settings import Settings, read_settings
 from configs.state_dir import State, open_state
-from features.dataset import read_dataset
-from features.online import values_of
-from features.publish import Days, publish
+from features.publishing.pipeline import Days, publish
+from features.store.online_reader import values_of
+from features.tables.mapping import read_dataset
 from serving.bundle import make_bundle
 from serving.kernel import Kernel
 from serving.naming import drivers

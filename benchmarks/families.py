@@ -19,8 +19,8 @@ from sklearn.metrics import roc_auc_score
 
 from configs.settings import read_settings
 from configs.state_dir import open_state
-from features.dataset import read_dataset
-from features.signals.declaration import Signal
+from features.signals.base import Signal
+from features.tables.mapping import read_dataset
 from training.panel import CHURNED, build_panel
 
 

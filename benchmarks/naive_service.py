@@ -14,7 +14,7 @@ import shap
 
 from configs.settings import read_settings
 from configs.state_dir import open_state
-from features.store import SERVICE, open_store
+from features.store.feast_store import SERVICE, open_store
 from training.model import encode
 from training.registry import open_registry
 

@@ -27,7 +27,7 @@ from benchmarks.served import accounts, made
 from configs.files import read_json, write_json
 from configs.settings import read_settings
 from configs.state_dir import State, open_state
-from features.online import OnlineReader
+from features.store.online_reader import OnlineReader
 from serving.bundle import DOCUMENT_FILE, load_bundle
 from serving.kernel import Kernel
 from serving.pointer import ARTIFACT, folder_of, prepare

@@ -21,8 +21,8 @@ from rich.table import Table
 from benchmarks.accuracy.grounds import MONTHS, simulated_history
 from configs.settings import Settings
 from configs.state_dir import open_state
-from features.dataset import read_dataset
-from features.simulate.company import Company
+from features.simulator.model.parameters import Company
+from features.tables.mapping import read_dataset
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ def _steps(marks: list[tuple[str, tuple[float, float]]]) -> list[Step]:
 
 def _snapshots(settings: Settings) -> int:
     """How many snapshots training could read: those of every complete day that is mature."""
-    from features.history import accounts_on, complete_days
-    from features.publish import open_dataset
+    from features.publishing.pipeline import open_dataset
+    from features.store.history import accounts_on, complete_days
     from training.labels import matures_at
 
     dataset = read_dataset(settings.data)

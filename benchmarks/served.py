@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 
 from configs.settings import Settings, read_settings
 from configs.state_dir import State, open_state
-from features.catalogue import signal_set
-from features.dataset import read_dataset
-from features.history import KEY
-from features.publish import Days, publish
-from features.published import edition_folder, published_as_of
+from features.publishing.pipeline import Days, publish
+from features.signals.registry import signal_set
+from features.store.history import KEY
+from features.store.publication import edition_folder, published_as_of
+from features.tables.mapping import read_dataset
 from serving.pointer import follow
 from training.fit import Recipe, fit
 from training.model import ChurnModel

@@ -32,14 +32,15 @@ from rich.table import Table
 
 from configs.settings import DataSettings, EngineSettings, Settings
 from configs.state_dir import State, open_state
-from features.catalogue import catalogue
-from features.compute import Asked, compute, prepare
-from features.dataset import read_dataset
-from features.engine import open_engine
-from features.history import complete_days
-from features.publish import Days, publish, published_edition
-from features.reading import clean, read_tables
-from features.signals.declaration import Signal
+from features.compute.backends.connect import open_engine
+from features.compute.compute import Asked, compute, prepare
+from features.ingestion.reader import clean, read_tables
+from features.publishing.pipeline import Days, publish
+from features.signals.base import Signal
+from features.signals.registry import catalogue
+from features.store.history import complete_days
+from features.store.publication import published_edition
+from features.tables.mapping import read_dataset
 
 MAPPING = Path(__file__).parent.parent / "configs/datasets/crm5.toml"
 COMPANY = MAPPING.with_name("simulated.toml")
@@ -222,7 +223,7 @@ def _days(spans: Any) -> pd.Series:
 
 def through_feast(settings: Settings, state: State, snapshots: pd.DataFrame) -> pd.DataFrame:
     """All signals of the snapshots, as training reads them."""
-    from features.store import open_store, read_history
+    from features.store.feast_store import open_store, read_history
 
     return read_history(open_store(state, settings.name), snapshots)
 
@@ -231,7 +232,7 @@ def through_feasts_own(settings: Settings, state: State, snapshots: pd.DataFrame
     """The same with the offline store on DuckDB that Feast brings, from the same registry and files."""
     from feast import FeatureStore, RepoConfig
 
-    from features.store import read_history
+    from features.store.feast_store import read_history
 
     store = FeatureStore(
         config=RepoConfig(

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from features.simulate.company import Company
-from features.simulate.folder import simulate
+from features.simulator.model.parameters import Company
+from features.simulator.writer import simulate
 
 HORIZON = 90
 RESAMPLES = 200

@@ -25,8 +25,8 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.accuracy.contest import recipe_of
 from benchmarks.accuracy.grounds import MONTHS, Ground, simulated
 from benchmarks.accuracy.limit import reached, read_truth, truth_of, with_truth
-from features.online import values_of
-from features.simulate.company import Company
+from features.simulator.model.parameters import Company
+from features.store.online_reader import values_of
 from serving.bundle import make_bundle
 from serving.kernel import Kernel
 from serving.scoring import Scores, score

@@ -98,7 +98,7 @@ def outcomes(oarlock: Oarlock, notices: Path) -> None:
     import pyarrow.parquet as pq
 
     from configs.files import replacing
-    from features.reading import account_ids
+    from features.ingestion.reader import account_ids
     from serving.ledger import open_ledger
     from serving.said import Said
 

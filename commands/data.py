@@ -24,9 +24,9 @@ def simulate(oarlock: Oarlock, **given: Any) -> None:
     \b
     Example: oarlock simulate --accounts 5000 --months 24 --seed 1 --out company
     """
-    from features.dataset import read_mapped
-    from features.simulate.company import Company
-    from features.simulate.folder import simulate as run
+    from features.simulator.model.parameters import Company
+    from features.simulator.writer import simulate as run
+    from features.tables.mapping import read_mapped
 
     mapped, folder = read_mapped(oarlock.settings.data)
     said = mapped.simulated.model_dump() if mapped.simulated else {}
@@ -57,7 +57,7 @@ def check(oarlock: Oarlock, store: bool, as_json: bool) -> None:
     if store:
         _check_store(oarlock)
         return
-    from features.publish import open_dataset
+    from features.publishing.pipeline import open_dataset
 
     with oarlock.progress("check"):
         opened = open_dataset(oarlock.settings, oarlock.state)
@@ -88,8 +88,8 @@ def signals(oarlock: Oarlock, html: Path | None, markdown: Path | None, as_json:
     """
     oarlock.speaks_json = as_json
     from configs.files import replacing
-    from features.catalogue import catalogue
-    from features.dictionary import as_html, as_markdown, entries
+    from features.reports.dictionary import as_html, as_markdown, entries
+    from features.signals.registry import catalogue
 
     coverage = _coverage(oarlock)
     for file, written in ((html, as_html), (markdown, as_markdown)):
@@ -136,8 +136,8 @@ def publish(  # noqa: PLR0913, PLR0917 - a parameter per option
         raise click.UsageError("--force and --reason go together.")
     if last and not (first and first <= last):
         raise click.UsageError("--to needs a --from that is not after it.")
-    from features.publish import Days
-    from features.publish import publish as run
+    from features.publishing.pipeline import Days
+    from features.publishing.pipeline import publish as run
 
     days = Days(as_of or oarlock.today, first, last, reason)
     with oarlock.progress("publish") as progress:
@@ -178,7 +178,7 @@ def prune(oarlock: Oarlock, keep_days: int | None, as_json: bool) -> None:
     Example: oarlock history prune --keep-days 90
     """
     oarlock.speaks_json = as_json
-    from features.clearing import clear
+    from features.publishing.retention import clear
 
     done = clear(oarlock.state, oarlock.settings.snapshots, keep_days)
     if as_json:
@@ -191,19 +191,19 @@ def prune(oarlock: Oarlock, keep_days: int | None, as_json: bool) -> None:
 def _coverage(oarlock: Oarlock) -> dict[str, float] | None:
     """The share of the newest published snapshots that have each signal; None where nothing is published."""
     from configs.errors import NotReady
-    from features.publish import published_edition
+    from features.store.publication import published_edition
 
     try:
         place, as_of = published_edition(oarlock.state)
     except NotReady:
         return None
-    from features.history import read_day
+    from features.store.history import read_day
 
     return {name: 1 - share for name, share in read_day(place, as_of).missing.items()}
 
 
 def _check_playbook(oarlock: Oarlock) -> None:
-    from features.catalogue import FAMILIES, catalogue
+    from features.signals.registry import FAMILIES, catalogue
     from serving.playbook import read_playbook, refuse_gaps
 
     path = oarlock.settings.playbook
@@ -211,7 +211,7 @@ def _check_playbook(oarlock: Oarlock) -> None:
 
 
 def _check_store(oarlock: Oarlock) -> None:
-    from features.parity import compare_stores, refuse_differences
+    from features.publishing.consistency_check import compare_stores, refuse_differences
 
     with oarlock.progress("check"):
         parity = compare_stores(oarlock.settings, oarlock.state, COMPARED_ACCOUNTS)

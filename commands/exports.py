@@ -58,7 +58,7 @@ def run_export(oarlock: Oarlock, wanted: Wanted) -> None:
 
 def _chunks(oarlock: Oarlock, wanted: Wanted) -> Iterator[list["Exported"]]:
     from configs.clock import now
-    from features.facts import AccountFacts, FactsTable
+    from features.store.account_table import AccountFacts, FactsTable
     from serving.batch import open_batch
     from serving.engine import Engine
     from serving.exports import Exported

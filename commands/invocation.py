@@ -65,14 +65,14 @@ class Oarlock:
     @property
     def today(self) -> datetime:
         from configs.clock import today
-        from features.dataset import read_dataset
+        from features.tables.mapping import read_dataset
 
         return today(read_dataset(self.settings.data).observed_until)
 
     @property
     def known_until(self) -> datetime:
         from configs.clock import now
-        from features.dataset import read_dataset
+        from features.tables.mapping import read_dataset
 
         return read_dataset(self.settings.data).observed_until or now()
 

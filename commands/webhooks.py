@@ -28,8 +28,8 @@ def send(oarlock: Oarlock, as_json: bool) -> None:
     """
     oarlock.speaks_json = as_json
     from configs.clock import now
-    from features.facts import FactsTable
-    from features.published import published_note
+    from features.store.account_table import FactsTable
+    from features.store.publication import published_note
     from serving.alerts import Published
     from serving.ledger import open_ledger
     from serving.telling import find_events, tell_stale

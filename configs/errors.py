@@ -35,7 +35,7 @@ class ConfigError(OarlockError):
 
 
 class DataError(OarlockError):
-    """A raw table breaks the contract of `features/tables.py`."""
+    """A raw table breaks the contract of `features/tables/contract.py`."""
 
     code = "data_error"
     exit_code = 3

@@ -8,9 +8,10 @@ import pandas as pd
 
 from configs.settings import Settings
 from configs.state_dir import State
-from features.history import KEY, Edition, complete_days
-from features.publish import open_dataset, published_edition
-from features.store import open_history, read_history
+from features.publishing.pipeline import open_dataset
+from features.store.feast_store import open_history, read_history
+from features.store.history import KEY, Edition, complete_days
+from features.store.publication import published_edition
 from monitoring.drift import Drift, find_drift
 from monitoring.outcomes import Outcome, apart, compare
 from serving.ledger import open_ledger

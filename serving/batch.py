@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from configs.errors import NotReady
-from features.history import KEY, Edition, accounts_on, is_complete
-from features.publish import published_edition
+from features.store.history import KEY, Edition, accounts_on, is_complete
+from features.store.publication import published_edition
 from serving.engine import Engine, Signals
 from serving.pointer import renew
 from training.registry import open_registry
@@ -63,8 +63,8 @@ class Batch:
     def _past(self, account_ids: list[str], there: frozenset[str]) -> Signals:
         import pandas as pd
 
-        from features.online import values_of
-        from features.store import open_history, read_history
+        from features.store.feast_store import open_history, read_history
+        from features.store.online_reader import values_of
 
         snapshots = pd.DataFrame({KEY: account_ids, "as_of": self.day}).astype({"as_of": "datetime64[us]"})
         store = open_history(self.engine.state, self.place, self.engine.settings.name)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from features.facts import AccountFacts
+from features.store.account_table import AccountFacts
 from serving.desk import Desk
 from serving.portfolio import Portfolio
 from serving.requests import AccountsQuery, WorkListQuery

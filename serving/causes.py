@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from configs.errors import NotReady, RequestError
-from features.online import Columns, Values
-from features.past_rows import PastRows, read_past_rows
-from features.published import edition_folder, published_as_of
+from features.store.history_reader import PastRows, read_past_rows
+from features.store.online_reader import Columns, Values
+from features.store.publication import edition_folder, published_as_of
 from serving.bundle import Bundle
 from serving.change import Change, Sides, change
 from serving.desk import Desk

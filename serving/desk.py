@@ -11,8 +11,8 @@ import numpy as np
 from configs.errors import RequestError
 from configs.settings import Settings
 from configs.state_dir import State
-from features.facts import AccountFacts, FactsTable
-from features.published import published_note
+from features.store.account_table import AccountFacts, FactsTable
+from features.store.publication import published_note
 from serving.engine import UNKNOWN, Engine
 from serving.past import Past
 from serving.playbook import Playbook, Restraint, read_playbook, refuse_gaps, suggest

@@ -20,7 +20,7 @@ from configs.errors import NoChampion, NotReady, PromotionRefused, StoreDown
 from configs.files import read_json
 from configs.settings import Settings
 from configs.state_dir import State
-from features.online import Columns, OnlineReader, Values
+from features.store.online_reader import Columns, OnlineReader, Values
 from serving.bundle import Bundle, load_bundle
 from serving.kernel import Kernel
 from serving.ledger import open_ledger

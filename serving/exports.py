@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from configs.errors import ConfigError
 from configs.settings import BandSettings, describe
-from features.facts import AccountFacts
+from features.store.account_table import AccountFacts
 
 KEY = "account_id"
 HEALTH = (10.0, 7.5, 5.0, 2.5, 0.0)

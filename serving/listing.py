@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from features.facts import AccountFacts
+from features.store.account_table import AccountFacts
 from serving import last_known
 from serving.desk import Desk, nobody
 from serving.engine import UNKNOWN

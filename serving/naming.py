@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from features.online import Columns
+from features.store.online_reader import Columns
 from serving.bundle import Bundle
 from serving.scoring import Scores
 from training.model import EVERYONE, SEGMENT

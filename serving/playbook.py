@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from configs.errors import ConfigError
 from configs.settings import Days, describe
-from features.facts import AccountFacts, Stage
+from features.store.account_table import AccountFacts, Stage
 from serving.words import Band, Suggestion, WhyNot
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]

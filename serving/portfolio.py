@@ -19,7 +19,7 @@ import numpy as np
 
 from configs.errors import RequestError
 from configs.settings import BandSettings
-from features.facts import FactsTable
+from features.store.account_table import FactsTable
 from serving.peers import Peers, peers_of, sampled
 from serving.requests import AccountsQuery
 from serving.words import Sort

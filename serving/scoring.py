@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from configs.settings import BandSettings
-from features.online import Columns, Values
+from features.store.online_reader import Columns, Values
 from serving.bundle import Bundle
 from training.calibration import worth
 from training.reasons import leading

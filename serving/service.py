@@ -21,7 +21,7 @@ from configs.clock import now
 from configs.errors import NoChampion, NotReady, OarlockError
 from configs.settings import read_settings
 from configs.state_dir import open_state
-from features.dataset import read_dataset
+from features.tables.mapping import read_dataset
 from serving.access import Access, Gate
 from serving.api import ShortWay, create_app
 from serving.desk import open_desk

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sql
 
 from configs.settings import Settings
-from features.facts import AccountFacts
+from features.store.account_table import AccountFacts
 from serving.alerts import Event, Published, Seen, Watched, step, went_stale, within_budget
 from serving.database import upsert
 from serving.tables import DELIVERIES, RISKS, WATCHED

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from features.tables import CONTRACT, Column, Table
+from features.tables.contract import CONTRACT, Column, Table
 
 AS_OF = datetime(2024, 5, 15)
 EDGES = (0, 0, 7, 14, 28, 56, 91, 182, 364)

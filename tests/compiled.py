@@ -8,11 +8,12 @@ import duckdb
 import ibis
 import pyarrow as pa
 
-from features.catalogue import catalogue
-from features.compute import compute
-from features.reading import IBIS_TYPES, RawTable, clean
-from features.signals.declaration import Signal
-from features.tables import CONTRACT
+from features.compute.compute import compute
+from features.ingestion.reader import clean
+from features.signals.base import Signal
+from features.signals.registry import catalogue
+from features.tables.contract import CONTRACT
+from features.tables.raw_table import IBIS_TYPES, RawTable
 from tests.companies import AS_OF, Company
 
 Value = float | str | None

@@ -16,8 +16,9 @@ import pytest
 
 from configs.settings import Settings, read_settings
 from configs.state_dir import State, open_state
-from features.reading import IBIS_TYPES, RawTable, clean
-from features.tables import CONTRACT
+from features.ingestion.reader import clean
+from features.tables.contract import CONTRACT
+from features.tables.raw_table import IBIS_TYPES, RawTable
 
 if TYPE_CHECKING:
     from tests.office import Office
@@ -117,7 +118,7 @@ def oarlock(capsys) -> Callable[..., Done]:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The shipped extract, published, trained and promoted once for the whole run."""
-    from features.publish import Days, publish
+    from features.publishing.pipeline import Days, publish
     from serving.pointer import follow
     from training.promotion import Decision, promote
     from training.registry import open_registry

@@ -6,8 +6,8 @@ import pytest
 
 from configs.errors import NotReady
 from configs.settings import StageSettings
-from features.account_facts import account_facts, stage_of
-from features.facts import AccountFacts, FactsTable, write_facts
+from features.publishing.account_table_builder import account_facts, stage_of
+from features.store.account_table import AccountFacts, FactsTable, write_facts
 from tests.conftest import account, raw_tables, subscription
 
 AS_OF = datetime(2024, 5, 15)

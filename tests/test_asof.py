@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from feast import FeatureStore, RepoConfig
 
-from features.publish import Days, publish
-from features.store import open_store, read_history
+from features.publishing.pipeline import Days, publish
+from features.store.feast_store import open_store, read_history
 from tests.living_company import ACCOUNTS, TODAY, Company, found, silent
 
 FIRST = datetime(2023, 5, 1)

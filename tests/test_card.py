@@ -70,8 +70,8 @@ def test_every_family_is_left_out_once_and_usage_is_left_alone(said):
 
 
 def test_usage_alone_reads_no_other_table():
-    from features.catalogue import catalogue
-    from features.dictionary import tables_of
+    from features.reports.dictionary import tables_of
+    from features.signals.registry import catalogue
 
     signals = catalogue()
     ((_, names),) = [part for part in parts(signals) if part[0] == USAGE_ONLY]

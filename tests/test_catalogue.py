@@ -4,9 +4,9 @@ import re
 from collections import Counter
 from dataclasses import replace
 
-from features.catalogue import FAMILIES, catalogue, signal_set
-from features.derived import DERIVED
-from features.tables import CONTRACT
+from features.signals.registry import FAMILIES, catalogue, signal_set
+from features.tables.contract import CONTRACT
+from features.tables.derived import DERIVED
 
 
 def test_has_signals_of_every_family():

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from configs.settings import DuelSettings, TrainingSettings
-from features.history import Edition
+from features.store.history import Edition
 from tests.conftest import silent
 from tests.test_rolling import DAYS, RECIPE, SETTINGS, SIGNALS, rows
 from training.answers import Facts

@@ -7,9 +7,10 @@ import pytest
 
 from configs.errors import Busy, NotReady
 from configs.files import alone
-from features.clearing import Cleared, clear
-from features.history import complete_days
-from features.publish import Days, publish, published_edition
+from features.publishing.pipeline import Days, publish
+from features.publishing.retention import Cleared, clear
+from features.store.history import complete_days
+from features.store.publication import published_edition
 from tests.living_company import TODAY, Company, found, silent
 
 DAYS = [datetime(2023, 7, 30), datetime(2023, 7, 31)]

@@ -5,9 +5,9 @@ from datetime import date, datetime
 import ibis
 import pyarrow as pa
 
-from features.cut import aged, as_known
-from features.derived import BY_DAY
-from features.tables import CONTRACT
+from features.tables.contract import CONTRACT
+from features.tables.derived import BY_DAY
+from features.tables.point_in_time import aged, as_known
 from tests.conftest import raw_tables, subscription
 
 AS_OF = datetime(2023, 6, 1)

@@ -4,8 +4,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from features.catalogue import FAMILIES, catalogue
-from features.dictionary import as_html, as_markdown, entries
+from features.reports.dictionary import as_html, as_markdown, entries
+from features.signals.registry import FAMILIES, catalogue
 
 NAMES = [one.name for one in catalogue()]
 

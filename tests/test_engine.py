@@ -10,7 +10,7 @@ import sqlalchemy as sql
 from configs.errors import NoChampion, NotReady, StoreDown
 from configs.files import write_json
 from configs.state_dir import State
-from features.online import OnlineReader
+from features.store.online_reader import OnlineReader
 from serving.batch import open_batch
 from serving.engine import Engine
 from serving.ledger import Ledger

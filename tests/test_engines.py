@@ -12,11 +12,12 @@ import pytest
 
 from configs.errors import ConfigError, DataError
 from configs.settings import DataSettings, EngineSettings
-from features.catalogue import catalogue
-from features.compute import Asked, carried, compute, prepare
-from features.dataset import Dataset, read_dataset
-from features.engine import open_engine
-from features.reading import check_tables, clean, read_tables
+from features.compute.backends.connect import open_engine
+from features.compute.compute import Asked, carried, compute, prepare
+from features.ingestion.reader import clean, read_tables
+from features.ingestion.validation import check_tables
+from features.signals.registry import catalogue
+from features.tables.mapping import Dataset, read_dataset
 from tests.compiled import with_inputs
 from tests.whole_company import ACCOUNTS, AS_OF, write_company
 

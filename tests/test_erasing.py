@@ -11,7 +11,7 @@ import pytest
 
 from configs.files import read_json, write_json
 from configs.state_dir import State
-from features.facts import AccountFacts, FactsTable, write_facts
+from features.store.account_table import AccountFacts, FactsTable, write_facts
 from serving.erasing import erase, note_export
 from serving.exports import Exported, read_mapping, write_export
 from serving.idempotency import Replies, Reply

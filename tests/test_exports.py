@@ -9,7 +9,7 @@ import pytest
 
 from configs.errors import ConfigError
 from configs.settings import BandSettings
-from features.facts import AccountFacts
+from features.store.account_table import AccountFacts
 from serving.exports import FIELDS, Exported, Mapped, health, read_mapping, write_export
 from serving.targets import FileTarget, TableTarget, compare, target
 from tests.conftest import ROOT

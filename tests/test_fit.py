@@ -8,7 +8,7 @@ import pytest
 
 from configs.errors import NothingToLearn
 from configs.settings import TrainingSettings
-from features.catalogue import catalogue
+from features.signals.registry import catalogue
 from training.fit import Recipe, fit
 from training.model import encode, load_model, save_model
 

@@ -7,9 +7,9 @@ import ibis
 import pyarrow as pa
 import pytest
 
-from features.catalogue import catalogue
-from features.compute import snapshots
-from features.history import (
+from features.compute.compute import snapshots
+from features.signals.registry import catalogue
+from features.store.history import (
     Day,
     Edition,
     accounts_on,
@@ -20,8 +20,8 @@ from features.history import (
     version_of,
     write_day,
 )
-from features.reading import IBIS_TYPES, RawTable
-from features.tables import CONTRACT
+from features.tables.contract import CONTRACT
+from features.tables.raw_table import IBIS_TYPES, RawTable
 
 AS_OF = datetime(2023, 6, 1)
 EMPLOYEES = tuple(one for one in catalogue() if one.name in {"employees", "country"})

@@ -8,9 +8,9 @@ import pytest
 from configs.errors import ConfigError
 from configs.settings import LabelSettings, read_settings
 from configs.state_dir import open_state
-from features.compute import snapshots
-from features.publish import open_dataset
-from features.reading import RawTable
+from features.compute.compute import snapshots
+from features.publishing.pipeline import open_dataset
+from features.tables.raw_table import RawTable
 from tests.conftest import account, raw_tables, subscription
 from training.answers import answers, facts
 from training.labels import label_hash

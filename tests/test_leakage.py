@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from configs.settings import LeakageSettings, TrainingSettings
-from features.catalogue import catalogue
+from features.signals.registry import catalogue
 from tests.test_fit import snapshots
 from training.fit import Recipe
 from training.leakage import Shuffled, by_lead, judge_leakage, shuffled_answers, signals_alone

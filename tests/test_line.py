@@ -11,7 +11,7 @@ from scipy.special import expit
 from shap.maskers import Independent
 from sklearn.linear_model import LogisticRegression
 
-from features.catalogue import catalogue
+from features.signals.registry import catalogue
 from serving.bundle import Bundle, load_bundle, make_bundle, save_bundle
 from serving.kernel import Kernel
 from tests.test_fit import RECIPE as OF_FEW

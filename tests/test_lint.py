@@ -8,7 +8,7 @@ import pytest
 
 from configs.errors import LabelsRefused
 from configs.settings import LabelSettings
-from features.catalogue import catalogue
+from features.signals.registry import catalogue
 from training.answers import Facts
 from training.lint import Lesson, lint, refuse_labels
 from training.splits import Longer, Split

@@ -8,15 +8,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.settings import DataSettings, EngineSettings
-from features.catalogue import catalogue, source_of
-from features.compute import Asked, carried, compute, prepare
-from features.dataset import read_dataset
-from features.derived import BY_DAY, OF_STRETCHES
-from features.engine import Engine, open_engine
-from features.lookback import keep_usage
-from features.reading import IBIS_TYPES, RawTable, clean, read_tables
-from features.signals.declaration import Signal
-from features.tables import CONTRACT
+from features.compute.backends.base import Engine
+from features.compute.backends.connect import open_engine
+from features.compute.compute import Asked, carried, compute, prepare
+from features.compute.usage_rollups import keep_usage
+from features.ingestion.reader import clean, read_tables
+from features.signals.base import Signal
+from features.signals.registry import catalogue, source_of
+from features.tables.contract import CONTRACT
+from features.tables.derived import BY_DAY, OF_STRETCHES
+from features.tables.mapping import read_dataset
+from features.tables.raw_table import IBIS_TYPES, RawTable
 from tests.companies import AS_OF, company
 from tests.test_signal_properties import differences
 

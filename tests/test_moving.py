@@ -7,8 +7,8 @@ import pytest
 
 from configs.settings import Settings, read_settings
 from configs.state_dir import State, open_state
-from features.publish import published_edition
-from features.store import open_history, read_history
+from features.store.feast_store import open_history, read_history
+from features.store.publication import published_edition
 from tests.conftest import EXTRACT_ENDS, ROOT, Trained
 from training.panel import snapshots_of
 from training.registry import Registry, open_registry

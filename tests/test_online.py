@@ -11,9 +11,9 @@ import pytest
 from configs.errors import NotReady
 from configs.files import write_json
 from configs.state_dir import State
-from features.online import OnlineReader
-from features.publish import published_edition
-from features.store import SERVICE, open_store
+from features.store.feast_store import SERVICE, open_store
+from features.store.online_reader import OnlineReader
+from features.store.publication import published_edition
 from tests.conftest import EXTRACT_ENDS, ROOT
 from training.panel import snapshots_of
 

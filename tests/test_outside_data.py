@@ -7,7 +7,7 @@ import pytest
 
 from configs.settings import Settings, read_settings
 from configs.state_dir import open_state
-from features.dataset import read_dataset
+from features.tables.mapping import read_dataset
 from tests.conftest import ROOT, silent
 
 FOLDER = Path(os.environ.get("OARLOCK_OUTSIDE_DATA", ROOT / ".outside"))
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def evaluation(request, tmp_path) -> dict:
     """What is said of a model trained on the outside data set that the test names."""
-    from features.publish import Days, publish
+    from features.publishing.pipeline import Days, publish
     from training.train import train
 
     name = request.param

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.publish import published_edition
-from features.store import SERVICE, apply_declarations, materialise, open_store, read_history, read_online
+from features.store.feast_store import SERVICE, apply_declarations, materialise, open_store, read_history, read_online
+from features.store.publication import published_edition
 from tests.conftest import EXTRACT_ENDS
 from training.panel import snapshots_of
 

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from configs.errors import DataError, NotReady
-from features.parity import compare_stores, refuse_differences
-from features.publish import Days, publish, published_edition
-from features.store import open_store
+from features.publishing.consistency_check import compare_stores, refuse_differences
+from features.publishing.pipeline import Days, publish
+from features.store.feast_store import open_store
+from features.store.publication import published_edition
 from tests.living_company import ACCOUNTS, TODAY, Company, found, silent
 
 

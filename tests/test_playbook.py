@@ -7,8 +7,8 @@ import pytest
 
 from configs.errors import ConfigError
 from configs.settings import Settings
-from features.catalogue import FAMILIES, catalogue
-from features.facts import AccountFacts
+from features.signals.registry import FAMILIES, catalogue
+from features.store.account_table import AccountFacts
 from serving.playbook import Play, Playbook, Restraint, Situation, choose, read_playbook, refuse_gaps, suggest
 
 AS_OF = datetime(2024, 5, 15)

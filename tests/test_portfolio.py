@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from configs.errors import RequestError
 from configs.settings import BandSettings
-from features.facts import AccountFacts, FactsTable, write_facts
+from features.store.account_table import AccountFacts, FactsTable, write_facts
 from serving.portfolio import Of, Portfolio, Portfolios, compute, page
 from serving.requests import AccountsQuery
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from configs.settings import DataSettings, Settings, TrainingSettings
-from features.dataset import Dataset, Mapped
+from features.tables.mapping import Dataset, Mapped
 from training.provenance import Provenance, as_logged, differences, files_of, machine, read_provenance, sections_of
 
 SETTINGS = Settings(name="acme", data=DataSettings(dataset=Path("acme.toml")))

@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.settings import DataSettings, EngineSettings
-from features.catalogue import catalogue
-from features.compute import carried, compute
-from features.dataset import read_dataset
-from features.engine import Engine, open_engine
-from features.reading import clean, read_tables
+from features.compute.backends.base import Engine
+from features.compute.backends.connect import open_engine
+from features.compute.compute import carried, compute
+from features.ingestion.reader import clean, read_tables
+from features.signals.registry import catalogue
+from features.tables.mapping import read_dataset
 
 BEGINS, AS_OF = datetime(2020, 1, 1), datetime(2023, 1, 1)
 DAYS = (AS_OF - BEGINS).days

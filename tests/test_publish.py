@@ -19,10 +19,18 @@ import pytest
 
 from configs.errors import Busy, DataError
 from configs.settings import SnapshotSettings
-from features.history import Edition, complete_days, read_day
-from features.online import OnlineReader
-from features.publish import Days, publish, published_edition
-from features.store import apply_declarations, forget_others, open_history, open_store, read_history, read_online
+from features.publishing.pipeline import Days, publish
+from features.store.feast_store import (
+    apply_declarations,
+    forget_others,
+    open_history,
+    open_store,
+    read_history,
+    read_online,
+)
+from features.store.history import Edition, complete_days, read_day
+from features.store.online_reader import OnlineReader
+from features.store.publication import published_edition
 from tests.living_company import ACCOUNTS, TODAY, Company, found, rewrite, silent
 from training.panel import snapshots_of
 

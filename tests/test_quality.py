@@ -7,9 +7,9 @@ import pytest
 
 from configs.errors import DataError
 from configs.settings import QualitySettings
-from features.catalogue import catalogue
-from features.history import Day
-from features.quality import judge_day, judge_flow, judge_schema, refuse_day
+from features.publishing.quality_gate import judge_day, judge_flow, judge_schema, refuse_day
+from features.signals.registry import catalogue
+from features.store.history import Day
 
 SETTINGS = QualitySettings()
 SIGNALS = tuple(one for one in catalogue() if one.name in {"employees", "country"})

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pytest
 
 from configs.settings import EngineSettings
-from features.catalogue import catalogue
-from features.compute import Asked, prepare
-from features.dataset import read_dataset
-from features.engine import open_engine
-from features.queries import MOST, Queries
-from features.reading import clean, read_tables
+from features.compute.backends.connect import open_engine
+from features.compute.backends.sql_cache import MOST, Queries
+from features.compute.compute import Asked, prepare
+from features.ingestion.reader import clean, read_tables
+from features.signals.registry import catalogue
+from features.tables.mapping import read_dataset
 from tests.living_company import Company, found
 
 DAYS = [datetime(2023, 6, 1), datetime(2023, 7, 1), datetime(2023, 8, 1)]

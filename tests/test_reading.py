@@ -8,7 +8,7 @@ import pytest
 from configs.errors import ConfigError, DataError
 from configs.settings import read_settings
 from configs.state_dir import open_state
-from features.publish import Opened, open_dataset
+from features.publishing.pipeline import Opened, open_dataset
 from tests.conftest import account, subscription
 
 DAY = datetime(2023, 1, 1)

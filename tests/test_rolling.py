@@ -9,7 +9,7 @@ import pytest
 
 from configs.errors import NothingToLearn
 from configs.settings import DataSettings, EvaluationSettings, LabelSettings, Settings, TrainingSettings
-from features.catalogue import catalogue
+from features.signals.registry import catalogue
 from tests.test_fit import snapshots
 from training.fit import Recipe
 from training.labels import matures_at

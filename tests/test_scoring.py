@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from configs.settings import BandSettings
-from features.online import values_of
-from features.publish import published_edition
-from features.store import open_store, read_history
+from features.store.feast_store import open_store, read_history
+from features.store.online_reader import values_of
+from features.store.publication import published_edition
 from serving.bundle import make_bundle
 from serving.kernel import Kernel
 from serving.naming import SIGNALS_NAMED, drivers, shown

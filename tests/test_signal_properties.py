@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.catalogue import catalogue, source_of
-from features.compute import carried
-from features.tables import CONTRACT, Column, Table
+from features.compute.compute import carried
+from features.signals.registry import catalogue, source_of
+from features.tables.contract import CONTRACT, Column, Table
 from tests.companies import AS_OF, Company, Row, company, shifted
 from tests.compiled import Value, Values, engine, schema, with_inputs
 

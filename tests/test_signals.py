@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from features.catalogue import catalogue
-from features.compute import carried, compute
+from features.compute.compute import carried, compute
+from features.signals.registry import catalogue
 from tests.compiled import with_inputs
 from tests.conftest import account, raw_tables, subscription
 

@@ -11,14 +11,14 @@ import pytest
 from scipy.stats import rankdata
 
 from configs.errors import ConfigError
-from features.simulate.causes import PART, PARTS
-from features.simulate.company import Company, Policy, Shift
-from features.simulate.folder import simulate
-from features.simulate.life import Life, live
-from features.simulate.population import Setting, settle
-from features.simulate.truth import risks
-from features.simulate.world import HORIZONS, week_of_day, world_of
-from features.tables import CONTRACT, Table
+from features.simulator.model.calendar import HORIZONS, week_of_day, world_of
+from features.simulator.model.churn_causes import PART, PARTS
+from features.simulator.model.ground_truth import risks
+from features.simulator.model.parameters import Company, Policy, Shift
+from features.simulator.model.population import Setting, settle
+from features.simulator.model.trajectories import Life, live
+from features.simulator.writer import simulate
+from features.tables.contract import CONTRACT, Table
 
 SMALL = Company(accounts=150, months=6, futures=2)
 TWO_BLOCKS = Company(accounts=1_040, months=2, futures=2)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from configs.settings import DataSettings, Settings, StabilitySettings
-from features.online import values_of
+from features.store.online_reader import values_of
 from serving.bundle import make_bundle
 from serving.kernel import Kernel
 from serving.naming import drivers

@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 from configs.clock import now
 from configs.errors import ConfigError
 from configs.settings import DataSettings, EndpointSettings, ServingSettings, Settings, WebhookSettings
-from features.facts import AccountFacts
+from features.store.account_table import AccountFacts
 from serving.alerts import Published
 from serving.ledger import Ledger
 from serving.telling import find_events, tell_stale

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.tables import CONTRACT, Column
+from features.tables.contract import CONTRACT, Column
 
 AS_OF = datetime(2023, 6, 1)
 ACCOUNTS = ("busy", "calm", "edge", "free", "late", "lone", "new", "twin", "quiet")

@@ -13,8 +13,8 @@ import pandas as pd
 from scipy.special import expit
 
 from configs.settings import Settings, TrainingSettings
-from features.dictionary import tables_of
-from features.signals.declaration import Signal
+from features.reports.dictionary import tables_of
+from features.signals.base import Signal
 from training.duel import Bout, Compared, compare
 from training.hazards import logistic_curve
 from training.learning import learn_until_truest

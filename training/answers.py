@@ -13,7 +13,7 @@ import pandas as pd
 
 from configs.errors import ConfigError
 from configs.settings import LabelSettings
-from features.reading import RawTable
+from features.tables.raw_table import RawTable
 from training.contraction import contracted
 from training.labels import KEY, answered, departures, horizons_of, labelled, next_departure, within
 from training.silence import silent

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from configs.errors import NothingToLearn, NotReady
 from configs.settings import Settings
 from configs.state_dir import State
-from features.history import complete_days
-from features.store import open_history, read_history
+from features.store.feast_store import open_history, read_history
+from features.store.history import complete_days
 from training.duel import Bout, Duel, Flips, fight, incomparable, main_families
 from training.evaluation import Cases
 from training.fit import Recipe

@@ -11,7 +11,7 @@ import pandas as pd
 
 from configs.errors import NothingToLearn
 from configs.settings import TrainingSettings
-from features.signals.declaration import Signal
+from features.signals.base import Signal
 from training.hazards import SegmentRule, fit_calibrator
 from training.horizons import Asked, Seen, spans_between
 from training.learning import Learned, learn_alike, learn_until_truest

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from configs.settings import LabelSettings
-from features.reading import RawTable
+from features.tables.raw_table import RawTable
 
 KEY = "account_id"
 FOREVER = "2200-01-01"

@@ -8,7 +8,7 @@ import pandas as pd
 
 from configs.errors import LabelsRefused
 from configs.settings import LabelSettings
-from features.signals.declaration import Signal
+from features.signals.base import Signal
 from training.answers import Facts, is_locked_in
 from training.labels import mature, matures_at
 from training.panel import CHURNED

@@ -8,9 +8,9 @@ import pandas as pd
 from configs.errors import NothingToLearn, NotReady
 from configs.settings import LabelSettings, Settings
 from configs.state_dir import State
-from features.history import KEY, Edition, accounts_on, complete_days
-from features.publish import Opened, open_dataset
-from features.store import open_history, read_history
+from features.publishing.pipeline import Opened, open_dataset
+from features.store.feast_store import open_history, read_history
+from features.store.history import KEY, Edition, accounts_on, complete_days
 from training.answers import Facts, answers, answers_by_horizon, facts, is_locked_in, second_answers
 from training.labels import matures_at
 

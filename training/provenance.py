@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from configs.settings import Settings, TrainingSettings
-from features.dataset import Dataset
-from features.signals.declaration import Signal
+from features.signals.base import Signal
+from features.tables.mapping import Dataset
 
 HOUSE = Path(__file__).parent.parent
 ROOMS_BEFORE = ("configs", "features", "training")

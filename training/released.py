@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from configs.errors import ConfigError, NotReady
 from configs.settings import BandSettings, Settings, describe
 from configs.state_dir import State
-from features.publish import published_edition
-from features.store import open_history, read_history
+from features.store.feast_store import open_history, read_history
+from features.store.publication import published_edition
 from training.card_page import write_cards
 from training.challenge import Ring, hold_duel, open_ring
 from training.comparison import by_segment, compared

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from configs.errors import DataError, NothingToLearn, NotReady
 from configs.settings import Settings
 from configs.state_dir import State
-from features.catalogue import catalogue
-from features.dataset import read_dataset
+from features.signals.registry import catalogue
+from features.tables.mapping import read_dataset
 from training.fit import Recipe
 from training.labels import horizons_of
 from training.model import ChurnModel, encode

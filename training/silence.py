@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from configs.settings import LabelSettings
-from features.reading import RawTable
+from features.tables.raw_table import RawTable
 from training.labels import FOREVER, KEY, mature
 
 SECONDS_A_DAY = 86_400

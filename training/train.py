@@ -13,8 +13,8 @@ from typing import Any
 
 from configs.settings import Settings
 from configs.state_dir import State
-from features.catalogue import signal_set
-from features.dataset import read_dataset
+from features.signals.registry import signal_set
+from features.tables.mapping import read_dataset
 from training.ablation import ablations
 from training.card_page import write_cards
 from training.challenge import Ring, hold_duel, open_ring

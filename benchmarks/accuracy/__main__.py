@@ -43,7 +43,7 @@ from benchmarks.accuracy.limit import (
     truth_of,
     with_truth,
 )
-from features.simulate.company import Company
+from features.simulator.model.parameters import Company
 from training.evaluation import Interval
 from training.fit import inputs_of
 from training.panel import CHURNED

@@ -9,10 +9,10 @@ import pandas as pd
 
 from configs.settings import Settings, read_settings
 from configs.state_dir import open_state
-from features.dataset import read_dataset
-from features.publish import Days, publish
-from features.simulate.company import Company
-from features.simulate.folder import simulate
+from features.publishing.pipeline import Days, publish
+from features.simulator.model.parameters import Company
+from features.simulator.writer import simulate
+from features.tables.mapping import read_dataset
 from training.panel import Panel, build_panel
 from training.rolling import origin_splits
 from training.splits import Split

@@ -2,8 +2,8 @@
 
 from functools import reduce
 
-from features.derived import HALF_A_YEAR
-from features.signals.declaration import signal
+from features.signals.base import signal
+from features.tables.derived import HALF_A_YEAR
 
 
 @signal(unit="events", days=(7, 28, 91), empty=0, actionable=True)

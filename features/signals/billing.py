@@ -1,6 +1,6 @@
 """Billing: what is paid, at what price, how that moved, and whether it is paid in time."""
 
-from features.signals.declaration import signal
+from features.signals.base import signal
 
 
 @signal(unit="MRR")

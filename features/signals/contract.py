@@ -1,6 +1,6 @@
 """Contract: what was agreed, for how long, when it is up, and whether notice was given."""
 
-from features.signals.declaration import signal
+from features.signals.base import signal
 
 
 @signal(unit="days")

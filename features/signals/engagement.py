@@ -3,7 +3,7 @@
 Plays under way are treatments chosen because of the risk, so they are no signals of it.
 """
 
-from features.signals.declaration import signal
+from features.signals.base import signal
 
 
 @signal(unit="touches", days=(28, 91, 182), empty=0, actionable=True)

@@ -1,6 +1,6 @@
 """Fit: who the account is, and how it came."""
 
-from features.signals.declaration import signal
+from features.signals.base import signal
 
 
 @signal(kind="category")

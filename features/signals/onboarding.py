@@ -3,7 +3,7 @@
 A milestone carries no instant of planning, so the plan counts as known from the start unless `recorded_at` says more.
 """
 
-from features.signals.declaration import signal
+from features.signals.base import signal
 
 
 @signal(unit="milestones", empty=0)

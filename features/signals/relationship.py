@@ -1,6 +1,6 @@
 """Relationship: whom the account's side consists of, who came and who left."""
 
-from features.signals.declaration import signal
+from features.signals.base import signal
 
 
 @signal(unit="people", empty=0, actionable=True)

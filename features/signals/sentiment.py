@@ -1,6 +1,6 @@
 """Sentiment: what the account's people say when asked, how old that is, and whether they answer at all."""
 
-from features.signals.declaration import signal
+from features.signals.base import signal
 
 
 @signal(unit="points of 10", actionable=True)

@@ -1,6 +1,6 @@
 """Support: how much help the account needs, how soon it gets it, and what is still open."""
 
-from features.signals.declaration import signal
+from features.signals.base import signal
 
 
 @signal(unit="tickets", days=(28, 91, 182), empty=0)

@@ -1,6 +1,6 @@
 """Value: what the account gets for what it pays."""
 
-from features.signals.declaration import signal
+from features.signals.base import signal
 
 
 @signal(unit="events per MRR", days=(28, 91), actionable=True)

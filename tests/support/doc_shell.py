@@ -14,7 +14,7 @@ from typing import Self
 import httpx
 
 SERVE = re.compile(r"^(\S*/)?oarlock (\S+ )*serve\b")
-SHOWN_PORT = "3000"
+SHOWN_PORT = ":3000"
 TIMEOUT_SECONDS = 600
 START_SECONDS = 90
 
@@ -51,7 +51,7 @@ class DocShell:
             return self._start(command)
         process = self._bash(command)
         output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
-        return Result(process.returncode, output.decode().replace(self.port, SHOWN_PORT))
+        return Result(process.returncode, output.decode().replace(f":{self.port}", SHOWN_PORT))
 
     def _start(self, command: str) -> Result:
         self._services.append(self._bash(command))
@@ -67,16 +67,17 @@ class DocShell:
         saved = self.folder / ".shell"
         lines = [
             f"set -a; test -f {saved} && source {saved}",
-            command.replace(SHOWN_PORT, self.port),
+            command.replace(SHOWN_PORT, f":{self.port}"),
             f"code=$?; {{ export -p; echo cd \"'$PWD'\"; }} > {saved}; exit $code",
         ]
+        stdout = subprocess.DEVNULL if SERVE.match(command) else subprocess.PIPE
         return subprocess.Popen(
             ["bash", "-c", "\n".join(lines)],
             cwd=self.folder,
             env=self.environment | {"OARLOCK_SERVING__PORT": self.port},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL if SERVE.match(command) else subprocess.PIPE,
-            stderr=subprocess.STDOUT if not SERVE.match(command) else subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.STDOUT,
             start_new_session=True,
         )
 

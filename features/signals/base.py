@@ -1,0 +1,92 @@
+"""The declaration: what makes a function over a raw table, or over other signals, a signal.
+
+    @signal(unit="events", days=(7, 28), empty=0)
+    def events(usage, days):
+        '''Events recorded in the last {days} days.'''
+        return usage.quantity.sum(where=usage.age <= days)
+
+The function's name is the column (`events_7d`, `events_28d`), its docstring the sentence an analyst reads, its module
+the family. A parameter names a raw table as it was known (`features/tables/point_in_time.py`), a table derived from one
+(`features/tables/derived.py`) or another signal; `days` is the window.
+"""
+
+import hashlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+Kind = Literal["number", "category"]
+Formula = Callable[..., Any]
+ACRONYMS = frozenset({"mrr", "nps", "csat", "ces", "qbr"})
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One number or category known about a snapshot.
+
+    `inputs` are tables or other signals. `days` is how far back it looks, None: without limit.
+    `empty` is its value for an account that has no row in a table that is there. `direction` is +1 where a higher value
+    can only raise the risk, -1 where it can only lower it, 0 where that is learned.
+    """
+
+    name: str
+    family: str
+    sentence: str
+    unit: str
+    kind: Kind
+    inputs: tuple[str, ...]
+    days: int | None
+    empty: float | None
+    actionable: bool
+    direction: int
+    formula: Formula
+    fingerprint: str
+
+    @property
+    def label(self) -> str:
+        """Its name as people would say it."""
+        stem, _, window = self.name.rpartition("_")
+        words = (f"{stem} in {window[:-1]} days" if window[:-1].isdigit() else self.name).split("_")
+        return " ".join(word.upper() if word in ACRONYMS else word for word in words)
+
+
+def signal(  # noqa: PLR0913 - the declaration is the one place where everything about a signal is said
+    *,
+    unit: str = "",
+    days: tuple[int, ...] = (),
+    reach: int = 1,
+    back: int | None = None,
+    kind: Kind = "number",
+    empty: float | None = None,
+    actionable: bool = False,
+    direction: int = 0,
+) -> Callable[[Formula], tuple[Signal, ...]]:
+    """Declare the decorated function as one signal, or as one per window in `days`.
+
+    `reach` is how many windows it looks back: 2 where it compares a window with the one before. `back` is how many days
+    it looks back where that does not grow with the window: to what was before it.
+    """
+
+    def declare(formula: Formula) -> tuple[Signal, ...]:
+        def one(window: int | None) -> Signal:
+            suffix = "" if window is None else f"_{window}d"
+            return Signal(
+                name=formula.__name__ + suffix,
+                family=formula.__module__.rpartition(".")[2],
+                sentence=inspect.cleandoc(formula.__doc__ or "").format(days=window),
+                unit=unit,
+                kind=kind,
+                inputs=tuple(name for name in inspect.signature(formula).parameters if name != "days"),
+                days=None if window is None else back or window * reach,
+                empty=empty,
+                actionable=actionable,
+                direction=direction,
+                formula=formula if window is None else partial(formula, days=window),
+                fingerprint=hashlib.sha256(f"{inspect.getsource(formula)}{window}".encode()).hexdigest()[:12],
+            )
+
+        return tuple(one(window) for window in days or (None,))
+
+    return declare

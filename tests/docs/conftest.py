@@ -1,0 +1,48 @@
+"""What the tests of the documentation share: a clone of the project in which `make demo` was run once."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.doc_shell import DocShell
+
+ROOT = Path(__file__).parents[2]
+CLONED = ("configs", "examples", "Makefile", "pyproject.toml", "requirements.lock")
+
+
+@pytest.fixture(scope="session")
+def demo_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like a fresh clone, with the environment installed, after `make demo`."""
+    clone = tmp_path_factory.mktemp("docs") / "oarlock"
+    clone.mkdir()
+    for name in CLONED:
+        source = ROOT / name
+        shutil.copytree(source, clone / name) if source.is_dir() else shutil.copy(source, clone / name)
+    (clone / ".venv").mkdir()
+    (clone / ".venv" / "bin").symlink_to(Path(sys.prefix) / "bin")
+    (clone / ".venv" / "installed").touch()
+    (clone / ".curlrc").write_text("fail-with-body\n")  # an error of the service fails its example
+    with DocShell(clone, environment(clone)) as shell:
+        done = shell.run("make demo")
+    assert done.exit_code == 0, done.output
+    return clone
+
+
+@pytest.fixture
+def shell(demo_clone: Path, tmp_path: Path) -> Iterator[DocShell]:
+    """A shell in a copy of the clone that one page may change."""
+    folder = Path(shutil.copytree(demo_clone, tmp_path / "oarlock", symlinks=True))
+    with DocShell(folder, environment(folder)) as shell:
+        yield shell
+    shutil.rmtree(folder)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The environment of a shell: that of the test without its settings, `oarlock` on the path, and no terminal."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OARLOCK_")}
+    path = f"{folder}/.venv/bin:{kept['PATH']}"
+    return kept | {"PATH": path, "CURL_HOME": str(folder), "COLUMNS": "100", "TERM": "dumb"}

@@ -1,0 +1,88 @@
+"""The examples in README and docs: they run, and their output is the one that the page shows."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.support.doc_examples import DOCUMENTED, Example, commands_of, matches, read_examples
+from tests.support.doc_shell import DocShell
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").glob("*/*.md")),
+]
+EXAMPLES = {str(page.relative_to(ROOT)): read_examples(page, ROOT) for page in PAGES}
+RUN_PAGES = [name for name, examples in EXAMPLES.items() if any(example.is_run for example in examples)]
+
+
+def run_example(example: Example, shell: DocShell) -> list[str]:
+    """What is wrong with an example, one text per command."""
+    if example.comment == "file":
+        (shell.folder / example.argument).write_text(example.content)
+    if not example.is_run:
+        return []
+    faults = []
+    *_, last = commands = commands_of(example)
+    for command in commands:
+        result = shell.run(command.text)
+        where = f"{example.page}:{example.line}: {command.text}"
+        if result.exit_code != (example.exit_code if command is last else 0):
+            faults.append(f"{where}\nexit code {result.exit_code}:\n{result.output}")
+        elif command.output is not None and not matches(command.output, result.output):
+            faults.append(f"{where}\nshown:\n{command.output}\nactual:\n{result.output}")
+    return faults
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", RUN_PAGES)
+def test_examples_run_as_shown(page: str, shell: DocShell):
+    faults = [fault for example in EXAMPLES[page] for fault in run_example(example, shell)]
+    assert not faults, "\n\n".join(faults)
+
+
+@pytest.mark.parametrize("page", EXAMPLES)
+def test_every_block_names_a_language_that_the_test_knows(page: str):
+    assert [example for example in EXAMPLES[page] if example.language not in DOCUMENTED] == []
+
+
+@pytest.mark.parametrize("page", EXAMPLES)
+def test_toml_blocks_are_valid(page: str):
+    for example in EXAMPLES[page]:
+        if example.language == "toml":
+            tomllib.loads(example.content)
+
+
+@pytest.mark.parametrize("page", EXAMPLES)
+def test_links_to_files_lead_somewhere(page: str):
+    text = (ROOT / page).read_text("utf-8")
+    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text)
+    assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_bytes()) <= 8_000
+
+
+@pytest.mark.parametrize(
+    ("shown", "actual", "same"),
+    [
+        ("risk 9.4 %", "risk  9.42 %", True),
+        ("risk 9.4 %", "risk 9.3 %", False),
+        ("first ... last", "first\nsecond\nlast", True),
+        ('{"a": [1, ...]}', '{"a":[1,2,3]}', True),
+        ("│ a │ 1 │", "a 1", True),
+    ],
+)
+def test_an_output_matches_what_is_shown(shown: str, actual: str, same: bool):
+    assert matches(shown, actual) is same
+
+
+def test_a_console_block_is_split_into_commands_with_their_outputs():
+    example = Example("page.md", 1, "console", "$ echo a \\\n  b\na b\n$ true\n")
+    assert [(command.text, command.output) for command in commands_of(example)] == [
+        ("echo a \\\n  b", "a b"),
+        ("true", None),
+    ]
