@@ -26,11 +26,11 @@ from serving.bundle import make_bundle
 from serving.kernel import Kernel
 from serving.naming import drivers
 from serving.scoring import Scores, score
-from training.fit import Recipe
-from training.labels import describe_label, horizons_of
-from training.model import ChurnModel
-from training.panel import Panel, build_panel
-from training.rolling import fit_on, origin_splits
+from training.data.training_set import Panel, build_panel
+from training.evaluation.backtest import fit_on, origin_splits
+from training.labels.departures import describe_label, horizons_of
+from training.model.churn_model import ChurnModel
+from training.model.fit import Recipe
 
 CONFIG = Path(__file__).parent.parent / "configs/crm5.toml"
 EXACT = 1e-9

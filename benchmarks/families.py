@@ -21,7 +21,7 @@ from configs.settings import read_settings
 from configs.state_dir import open_state
 from features.signals.base import Signal
 from features.tables.mapping import read_dataset
-from training.panel import CHURNED, build_panel
+from training.data.training_set import CHURNED, build_panel
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ import shap
 from configs.settings import read_settings
 from configs.state_dir import open_state
 from features.store.feast_store import SERVICE, open_store
-from training.model import encode
-from training.registry import open_registry
+from training.model.churn_model import encode
+from training.registry.mlflow_registry import open_registry
 
 
 class NaiveModel:

@@ -32,7 +32,8 @@ from serving.bundle import DOCUMENT_FILE, load_bundle
 from serving.kernel import Kernel
 from serving.pointer import ARTIFACT, folder_of, prepare
 from serving.scoring import score
-from training.registry import CHAMPION, Registry, open_registry
+from training.registry.mlflow_registry import Registry, open_registry
+from training.registry.version import CHAMPION
 
 ACCOUNTS, AT_ONCE = 200, 10
 EXACT = 1e-9

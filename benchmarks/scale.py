@@ -72,7 +72,7 @@ def _in_fresh_process(settings: Settings, threads: int) -> Cost:
 
 
 def _train(settings: Settings, threads: int) -> Cost:
-    from training.train import train
+    from training.pipelines.train import train
 
     clock, marks = Clock(), []
     fresh = settings.training.model_copy(update={"threads": threads, "seed": time.time_ns() % 2**31})
@@ -102,7 +102,7 @@ def _snapshots(settings: Settings) -> int:
     """How many snapshots training could read: those of every complete day that is mature."""
     from features.publishing.pipeline import open_dataset
     from features.store.history import accounts_on, complete_days
-    from training.labels import matures_at
+    from training.labels.departures import matures_at
 
     dataset = read_dataset(settings.data)
     assert dataset.observed_until is not None

@@ -19,11 +19,12 @@ from features.store.history import KEY
 from features.store.publication import edition_folder, published_as_of
 from features.tables.mapping import read_dataset
 from serving.pointer import follow
-from training.fit import Recipe, fit
-from training.model import ChurnModel
-from training.panel import Panel, build_panel
-from training.registry import Event, Registry, Run, Version, open_registry
-from training.train import provenance_of
+from training.data.training_set import Panel, build_panel
+from training.model.churn_model import ChurnModel
+from training.model.fit import Recipe, fit
+from training.pipelines.train import provenance_of
+from training.registry.mlflow_registry import Event, Registry, Run, open_registry
+from training.registry.version import Version
 
 CONFIG = Path(__file__).parent.parent / "configs/oarlock.toml"
 TREES, LEAVES = 500, 31

@@ -30,8 +30,8 @@ from features.store.online_reader import values_of
 from serving.bundle import make_bundle
 from serving.kernel import Kernel
 from serving.scoring import Scores, score
-from training.panel import CHURNED
-from training.rolling import fit_on, on
+from training.data.training_set import CHURNED
+from training.evaluation.backtest import fit_on, on
 
 CAUSES = ("adoption", "value", "support", "relationship", "billing", "onboarding", "engagement", "fit")
 CLEAR = 0.5  # log-odds by which the largest true part must lead the second to count as clear

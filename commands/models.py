@@ -15,7 +15,7 @@ from commands.rendering import print_json, show_card, show_duel, show_reproduced
 NOT_THE_SAME = 8
 
 if TYPE_CHECKING:
-    from training.search import Budget
+    from training.pipelines.tuning import Budget
 
 MOST_TRIALS = 1_000
 
@@ -36,8 +36,8 @@ def train(oarlock: Oarlock, trials: int | None, minutes: float | None, as_json: 
     Example: oarlock train --search 30 --minutes 10
     """
     oarlock.speaks_json = as_json
-    from training.card import model_card
-    from training.train import train as run
+    from training.pipelines.train import train as run
+    from training.reports.model_card import model_card
 
     with oarlock.progress("train") as progress:
         budget = _budget(trials, minutes, progress) if trials or minutes else None
@@ -65,8 +65,8 @@ def duel(oarlock: Oarlock, challenger: int | None, against: int | None, as_json:
     """
     oarlock.speaks_json = as_json
     from configs.errors import RequestError
-    from training.challenge import duel as run
-    from training.registry import open_registry
+    from training.comparison.compare_versions import duel as run
+    from training.registry.mlflow_registry import open_registry
 
     registry = open_registry(oarlock.state, oarlock.settings.name)
     ours = registry.newest() if challenger is None else registry.get(challenger)
@@ -95,9 +95,10 @@ def promote(oarlock: Oarlock, version: int | None, force: bool, reason: str) -> 
     """
     from configs.clock import now
     from serving.pointer import follow, prepare
-    from training.promotion import FORCED, Decision
-    from training.promotion import promote as run
-    from training.registry import CHAMPION, open_registry
+    from training.registry.mlflow_registry import open_registry
+    from training.registry.promotion import FORCED, Decision
+    from training.registry.promotion import promote as run
+    from training.registry.version import CHAMPION
 
     if force and not reason:
         raise click.UsageError("--force needs --reason.")
@@ -126,8 +127,8 @@ def recalibrate(oarlock: Oarlock, version: int | None, as_json: bool) -> None:
     Example: oarlock recalibrate
     """
     oarlock.speaks_json = as_json
-    from training.registry import open_registry
-    from training.released import recalibrate as run
+    from training.pipelines.recalibrate import recalibrate as run
+    from training.registry.mlflow_registry import open_registry
 
     registry = open_registry(oarlock.state, oarlock.settings.name)
     parent = registry.champion() if version is None else registry.get(version)
@@ -157,8 +158,8 @@ def rebands(
     \b
     Example: oarlock rebands --calls 400 150 50
     """
-    from training.registry import open_registry
-    from training.released import bands_of, reband
+    from training.pipelines.recalibrate import bands_of, reband
+    from training.registry.mlflow_registry import open_registry
 
     if bool(cuts) == bool(calls):
         raise click.UsageError("Say --cuts or --calls.")
@@ -181,9 +182,9 @@ def rollback(oarlock: Oarlock, reason: str) -> None:
     """
     from configs.clock import now
     from serving.pointer import follow
-    from training.promotion import Decision
-    from training.promotion import rollback as run
-    from training.registry import open_registry
+    from training.registry.mlflow_registry import open_registry
+    from training.registry.promotion import Decision
+    from training.registry.promotion import rollback as run
 
     registry = open_registry(oarlock.state, oarlock.settings.name)
     former, champion = run(registry, Decision(now(), reason))
@@ -203,8 +204,8 @@ def models(oarlock: Oarlock, as_json: bool) -> None:
     """
     oarlock.speaks_json = as_json
     from configs.clock import now
-    from training.registry import open_registry
-    from training.roster import roster
+    from training.registry.mlflow_registry import open_registry
+    from training.registry.version_list import roster
 
     found = roster(open_registry(oarlock.state, oarlock.settings.name), now())
     if as_json:
@@ -226,9 +227,9 @@ def card(oarlock: Oarlock, version: int | None, html: Path | None, as_json: bool
     """
     oarlock.speaks_json = as_json
     from configs.files import replacing
-    from training.card import model_card
-    from training.card_page import card_page, read_pictures
-    from training.registry import open_registry
+    from training.registry.mlflow_registry import open_registry
+    from training.reports.model_card import model_card
+    from training.reports.model_card_html import card_page, read_pictures
 
     registry = open_registry(oarlock.state, oarlock.settings.name)
     chosen = registry.newest() if version is None else registry.get(version)
@@ -254,8 +255,8 @@ def reproduce(context: click.Context, version: str, as_json: bool) -> None:
     \b
     Example: oarlock reproduce 3
     """
-    from training.registry import open_registry
-    from training.reproduce import reproduce as run
+    from training.pipelines.reproduce import reproduce as run
+    from training.registry.mlflow_registry import open_registry
 
     oarlock: Oarlock = context.obj
     oarlock.speaks_json = as_json
@@ -296,7 +297,7 @@ def monitor(context: click.Context, as_json: bool) -> None:
 
 
 def _budget(trials: int | None, minutes: float | None, progress: Callable[[str, int, int], None]) -> "Budget":
-    from training.search import Budget
+    from training.pipelines.tuning import Budget
 
     ends = time.monotonic() + 60 * minutes if minutes else math.inf
     return Budget(trials or MOST_TRIALS, lambda: time.monotonic() >= ends, progress)

@@ -8,8 +8,8 @@ import click
 
 if TYPE_CHECKING:
     from commands.invocation import Oarlock
-    from training.reproduce import Reproduced
-    from training.roster import Line
+    from training.pipelines.reproduce import Reproduced
+    from training.registry.version_list import Line
 
 
 LEAST_SHOWN = 0.00005  # what would be written as 0.01 points or more

@@ -49,7 +49,7 @@ class NothingToLearn(OarlockError):
 
 
 class LabelsRefused(NothingToLearn):
-    """The answers would teach a model something else than who will leave (see `training/lint.py`)."""
+    """The answers would teach a model something else than who will leave (see `training/data/label_checks.py`)."""
 
     code = "labels_refused"
 

@@ -15,10 +15,11 @@ from features.store.publication import published_edition
 from monitoring.drift import Drift, find_drift
 from monitoring.outcomes import Outcome, apart, compare
 from serving.ledger import open_ledger
-from training.labels import matures_at
-from training.model import ChurnModel, encode
-from training.panel import outcomes, snapshots_of
-from training.registry import Version, open_registry
+from training.data.training_set import outcomes, snapshots_of
+from training.labels.departures import matures_at
+from training.model.churn_model import ChurnModel, encode
+from training.registry.mlflow_registry import open_registry
+from training.registry.version import Version
 
 VERDICTS = ("ok", "watch", "retrain")
 EXIT_CODES = {"ok": 0, "watch": 10, "retrain": 11}

@@ -17,7 +17,7 @@ from features.store.history import KEY, Edition, accounts_on, is_complete
 from features.store.publication import published_edition
 from serving.engine import Engine, Signals
 from serving.pointer import renew
-from training.registry import open_registry
+from training.registry.mlflow_registry import open_registry
 
 ACCOUNTS_A_CHUNK = 2_000
 ACCOUNTS_A_JOIN = 10_000  # a join in time costs by itself, however few accounts it is of

@@ -16,10 +16,10 @@ import numpy as np
 from configs.errors import PromotionRefused
 from serving.kernel import Kernel
 from serving.trees import IN_SET, LEAF, NotExact, Trees, read_trees
-from training.calibration import Calibrator
-from training.line import Line, line_of
-from training.model import BOOSTER_FILE, ChurnModel, Input, segments
-from training.reasons import members_of
+from training.model.attribution import members_of
+from training.model.calibrator import Calibrator
+from training.model.churn_model import BOOSTER_FILE, ChurnModel, Input, segments
+from training.model.linear_model import Line, line_of
 
 ARRAYS_FILE, DOCUMENT_FILE = "arrays.npz", "bundle.json"
 FORMAT = 5  # raised whenever the document or the arrays change: a version's bundle is then made anew

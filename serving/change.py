@@ -12,7 +12,7 @@ from itertools import product
 
 import numpy as np
 
-from training.calibration import Calibrator
+from training.model.calibrator import Calibrator
 
 # How often, of the six orders, a player is exchanged when this many of the two others already are.
 WEIGHTS = (1 / 3, 1 / 6, 1 / 3)

@@ -29,7 +29,7 @@ from serving.pointer import folder_of, read_pointer
 from serving.scoring import Scores, bands, by_horizon, cuts_of, encoded, score
 from serving.writer import LedgerWriter
 from serving.written import Written
-from training.registry import CHAMPION, Version
+from training.registry.version import CHAMPION, Version
 
 LOG = logging.getLogger("oarlock.engine")
 UNKNOWN, GONE = "unknown_account", "no_running_subscription"

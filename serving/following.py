@@ -13,7 +13,7 @@ from configs.errors import OarlockError
 from configs.settings import read_settings
 from configs.state_dir import open_state
 from serving.pointer import follow
-from training.registry import open_registry
+from training.registry.mlflow_registry import open_registry
 
 LOG = logging.getLogger("oarlock.following")
 

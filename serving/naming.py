@@ -11,7 +11,7 @@ import numpy as np
 from features.store.online_reader import Columns
 from serving.bundle import Bundle
 from serving.scoring import Scores
-from training.model import EVERYONE, SEGMENT
+from training.model.churn_model import EVERYONE, SEGMENT
 
 SIGNALS_NAMED = 3  # of a family, where not all are asked for: the rest would be most of a reply
 

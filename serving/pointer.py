@@ -20,7 +20,8 @@ from configs.files import read_json, write_json
 from configs.state_dir import State
 from serving.bundle import FORMAT, load_bundle, make_bundle, save_bundle
 from serving.kernel import Kernel
-from training.registry import Registry, Version
+from training.registry.mlflow_registry import Registry
+from training.registry.version import Version
 
 LOG = logging.getLogger("oarlock.promotion")
 ARTIFACT = f"bundle-{FORMAT}"

@@ -10,8 +10,8 @@ import numpy as np
 from configs.settings import BandSettings
 from features.store.online_reader import Columns, Values
 from serving.bundle import Bundle
-from training.calibration import worth
-from training.reasons import leading
+from training.model.attribution import leading
+from training.model.calibrator import worth
 
 BANDS = ("low", "watch", "high", "critical")
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from configs.errors import RequestError
 from serving.peers import Peers
-from training.model import Input
+from training.model.churn_model import Input
 
 # Where a change may lead: into the better half of the peers, never beyond what many of them have.
 TARGETS = (10, 25, 50, 75, 90)

@@ -120,9 +120,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The shipped extract, published, trained and promoted once for the whole run."""
     from features.publishing.pipeline import Days, publish
     from serving.pointer import follow
-    from training.promotion import Decision, promote
-    from training.registry import open_registry
-    from training.train import train
+    from training.pipelines.train import train
+    from training.registry.mlflow_registry import open_registry
+    from training.registry.promotion import Decision, promote
 
     folder = tmp_path_factory.mktemp("crm5")
     config = folder / "crm5.toml"

@@ -9,11 +9,11 @@ import pytest
 from configs.errors import ConfigError
 from configs.settings import EvaluationSettings
 from tests.test_fit import snapshots
-from training.baselines import baselines, health_score, logistic_regression, newest_base_rate
-from training.comparison import by_segment, log_loss_gained
-from training.evaluation import Cases
-from training.model import Input
-from training.verdict import no_skill, why_refused
+from training.evaluation.baselines import baselines, health_score, logistic_regression, newest_base_rate
+from training.evaluation.paired_difference import by_segment, log_loss_gained
+from training.evaluation.scorecard import Cases
+from training.model.churn_model import Input
+from training.registry.promotion_rules import no_skill, why_refused
 
 SETTINGS = EvaluationSettings()
 KNOWN, TEST = snapshots(0.3), snapshots(0.3, seed=1)

@@ -16,8 +16,9 @@ from serving.kernel import Kernel
 from serving.pointer import folder_of, follow, prepare, read_pointer, renew
 from serving.trees import NotExact, read_trees
 from tests.conftest import EXTRACT_ENDS
-from training.model import ChurnModel
-from training.registry import CHAMPION, open_registry
+from training.model.churn_model import ChurnModel
+from training.registry.mlflow_registry import open_registry
+from training.registry.version import CHAMPION
 
 EXACT = 1e-9
 

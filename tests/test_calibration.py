@@ -13,10 +13,10 @@ from hypothesis import strategies as some
 from scipy.special import expit
 
 from tests.conftest import ROOT
-from training.calibration import Calibrator
-from training.hazards import SegmentRule, Span, fit_calibrator, logistic_curve
-from training.horizons import Asked, Seen, spans_between
-from training.panel import CHURNED
+from training.data.training_set import CHURNED
+from training.model.calibrator import Calibrator
+from training.model.calibrator_fit import SegmentRule, Span, fit_calibrator, logistic_curve
+from training.model.horizon_intervals import Asked, Seen, spans_between
 
 EXACT = 1e-9
 RULE = SegmentRule(fewest=50, spread=0.2)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from training.ablation import USAGE_ONLY, parts
-from training.card import model_card
-from training.card_page import card_page, read_pictures, weaknesses
-from training.registry import open_registry
+from training.evaluation.ablation import USAGE_ONLY, parts
+from training.registry.mlflow_registry import open_registry
+from training.reports.model_card import model_card
+from training.reports.model_card_html import card_page, read_pictures, weaknesses
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from configs.settings import DuelSettings, TrainingSettings
 from features.store.history import Edition
 from tests.conftest import silent
 from tests.test_rolling import DAYS, RECIPE, SETTINGS, SIGNALS, rows
-from training.answers import Facts
-from training.challenge import Contender, Ring, bout_of, challenge, perform, recipe_of
-from training.panel import Panel
-from training.provenance import Provenance
-from training.rolling import fit_on, origin_splits
+from training.comparison.compare_versions import Contender, Ring, bout_of, challenge, perform, recipe_of
+from training.data.training_set import Panel
+from training.evaluation.backtest import fit_on, origin_splits
+from training.labels.build import Facts
+from training.registry.provenance import Provenance
 
 __all__ = ["rows"]
 POOR = TrainingSettings(trees=1, learning_rate=0.01, line_spread=0, smallest_leaf=20, calibration_snapshots=2)

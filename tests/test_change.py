@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.change import Change, Sides, change
-from training.calibration import Calibrator
+from training.model.calibrator import Calibrator
 
 EXACT = 1e-9
 HORIZONS = (30, 90, 180)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests.test_fit import RECIPE, snapshots
-from training.directions import broken_directions, swept
-from training.fit import fit
-from training.model import ChurnModel, encode
-from training.verdict import why_refused
+from training.evaluation.monotonicity import broken_directions, swept
+from training.model.churn_model import ChurnModel, encode
+from training.model.fit import fit
+from training.registry.promotion_rules import why_refused
 
 
 def fitted(direction: int) -> ChurnModel:

@@ -5,9 +5,10 @@ import pytest
 from scipy.special import expit, logit
 
 from configs.settings import DuelSettings, EvaluationSettings
-from training.duel import Bout, Duel, Flips, compare, fight, incomparable, main_families
-from training.evaluation import Cases
-from training.metrics import calibration_error, tally
+from training.comparison.non_inferiority import Duel, Flips, fight, incomparable, main_families
+from training.evaluation.metrics import calibration_error, tally
+from training.evaluation.paired_difference import Bout, compare
+from training.evaluation.scorecard import Cases
 
 N = 6_000
 GENERATOR = np.random.default_rng(0)

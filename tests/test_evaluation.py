@@ -3,7 +3,7 @@
 import numpy as np
 
 from configs.settings import EvaluationSettings
-from training.evaluation import Cases, calibration_table, evaluate, rate_interval
+from training.evaluation.scorecard import Cases, calibration_table, evaluate, rate_interval
 
 SETTINGS = EvaluationSettings()
 CHURNED = np.array([1.0, 1.0] + [0.0] * 18)

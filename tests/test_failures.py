@@ -25,7 +25,8 @@ from serving.scoring import score
 from tests.conftest import EXTRACT_ENDS
 from tests.office import office_of
 from tests.running import Load, Running, loaded, serving, until
-from training.registry import CHAMPION, Registry, Run, open_registry
+from training.registry.mlflow_registry import Registry, Run, open_registry
+from training.registry.version import CHAMPION
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,8 @@ import pytest
 from configs.errors import NothingToLearn
 from configs.settings import TrainingSettings
 from features.signals.registry import catalogue
-from training.fit import Recipe, fit
-from training.model import encode, load_model, save_model
+from training.model.churn_model import encode, load_model, save_model
+from training.model.fit import Recipe, fit
 
 SIGNALS = tuple(one for one in catalogue() if one.name in ("events_28d", "days_to_renewal", "plan"))
 RECIPE = Recipe(SIGNALS, TrainingSettings(trees=20, smallest_leaf=20), {"horizon_days": 60}, {"label": "x"})

@@ -12,8 +12,8 @@ from features.compute.compute import snapshots
 from features.publishing.pipeline import open_dataset
 from features.tables.raw_table import RawTable
 from tests.conftest import account, raw_tables, subscription
-from training.answers import answers, facts
-from training.labels import label_hash
+from training.labels.build import answers, facts
+from training.labels.departures import label_hash
 
 START = datetime(2023, 1, 1)
 LONG_AFTER = datetime(2024, 1, 1)

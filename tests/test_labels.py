@@ -8,8 +8,8 @@ import pytest
 from configs.settings import LabelSettings, read_settings
 from configs.state_dir import open_state
 from tests.conftest import account, raw_tables, subscription
-from training.labels import departures, label_hash, labelled
-from training.panel import build_panel
+from training.data.training_set import build_panel
+from training.labels.departures import departures, label_hash, labelled
 
 START = datetime(2023, 1, 1)
 LABEL = LabelSettings(lead_days=0, horizon_days=30, grace_days=10)

@@ -9,11 +9,11 @@ import pytest
 from configs.settings import LeakageSettings, TrainingSettings
 from features.signals.registry import catalogue
 from tests.test_fit import snapshots
-from training.fit import Recipe
-from training.leakage import Shuffled, by_lead, judge_leakage, shuffled_answers, signals_alone
-from training.model import Input, encode
-from training.rolling import fit_on, on
-from training.splits import Split
+from training.data.time_splits import Split
+from training.evaluation.backtest import fit_on, on
+from training.evaluation.leakage import Shuffled, by_lead, judge_leakage, shuffled_answers, signals_alone
+from training.model.churn_model import Input, encode
+from training.model.fit import Recipe
 
 DAYS = [datetime(2023, month, 1) for month in range(1, 4)]
 SPLIT = Split((DAYS[0],), (DAYS[1],), (DAYS[0], DAYS[1]), (DAYS[2],))

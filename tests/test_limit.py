@@ -16,7 +16,7 @@ from benchmarks.accuracy.limit import (
     truth_of,
     with_truth,
 )
-from training.model import Input
+from training.model.churn_model import Input
 
 P = np.array([0.02, 0.02, 0.3, 0.02, 0.6, 0.1])
 TRUTH = Truth(P, np.zeros(6), np.array([0, 0, 0, 0, 1, 0]), np.array(list("abcdef")), base_rate=P.mean())

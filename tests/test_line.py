@@ -15,10 +15,10 @@ from features.signals.registry import catalogue
 from serving.bundle import Bundle, load_bundle, make_bundle, save_bundle
 from serving.kernel import Kernel
 from tests.test_fit import RECIPE as OF_FEW
-from training.fit import fit, inputs_of
-from training.learning import learn_until_truest
-from training.model import ChurnModel, encode, load_model, save_model
-from training.regression import fit_line
+from training.model.churn_model import ChurnModel, encode, load_model, save_model
+from training.model.ensemble import learn_until_truest
+from training.model.fit import fit, inputs_of
+from training.model.linear_fit import fit_line
 
 NUMBERS = ("events_28d", "events_91d", "active_days_28d", "days_past_due")
 SIGNALS = tuple(one for one in catalogue() if one.name in (*NUMBERS, "plan"))
@@ -77,7 +77,7 @@ def test_it_is_left_out_where_the_settings_say_so():
 
 
 def test_it_is_left_out_where_of_the_rows_that_it_learns_from_too_few_churned(monkeypatch):
-    monkeypatch.setattr("training.learning.of_some_accounts", lambda rows, _: rows[rows.churned == 0])
+    monkeypatch.setattr("training.model.churn_model.ensemble.of_some_accounts", lambda rows, _: rows[rows.churned == 0])
     assert fit(snapshots(0), snapshots(1), snapshots(2), RECIPE).line is None
 
 

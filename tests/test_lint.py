@@ -9,9 +9,9 @@ import pytest
 from configs.errors import LabelsRefused
 from configs.settings import LabelSettings
 from features.signals.registry import catalogue
-from training.answers import Facts
-from training.lint import Lesson, lint, refuse_labels
-from training.splits import Longer, Split
+from training.data.label_checks import Lesson, lint, refuse_labels
+from training.data.time_splits import Longer, Split
+from training.labels.build import Facts
 
 DAYS = [datetime(2023, month, 1) for month in (1, 4, 7)]
 LABEL = LabelSettings(horizon_days=30, grace_days=10)

@@ -8,9 +8,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 from configs.settings import ProfitSettings
-from training import metrics
-from training.metrics import tally
-from training.profit import expected_maximum_profit
+from training.evaluation import metrics
+from training.evaluation.metrics import tally
+from training.evaluation.profit import expected_maximum_profit
 
 CHURNED = np.array([1.0, 1.0] + [0.0] * 18)
 

@@ -13,7 +13,7 @@ from serving.batch import open_batch
 from serving.engine import Engine
 from serving.ledger import Ledger
 from tests.conftest import EXTRACT_ENDS, silent
-from training.registry import open_registry
+from training.registry.mlflow_registry import open_registry
 
 
 def days(count: int, shift: float = 0.0, signals: int = 20, seed: int = 0) -> list[pd.DataFrame]:

@@ -10,8 +10,8 @@ from configs.state_dir import State, open_state
 from features.store.feast_store import open_history, read_history
 from features.store.publication import published_edition
 from tests.conftest import EXTRACT_ENDS, ROOT, Trained
-from training.panel import snapshots_of
-from training.registry import Registry, open_registry
+from training.data.training_set import snapshots_of
+from training.registry.mlflow_registry import Registry, open_registry
 
 
 @pytest.fixture

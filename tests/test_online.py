@@ -15,7 +15,7 @@ from features.store.feast_store import SERVICE, open_store
 from features.store.online_reader import OnlineReader
 from features.store.publication import published_edition
 from tests.conftest import EXTRACT_ENDS, ROOT
-from training.panel import snapshots_of
+from training.data.training_set import snapshots_of
 
 
 @pytest.fixture(scope="module")

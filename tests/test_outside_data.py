@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 def evaluation(request, tmp_path) -> dict:
     """What is said of a model trained on the outside data set that the test names."""
     from features.publishing.pipeline import Days, publish
-    from training.train import train
+    from training.pipelines.train import train
 
     name = request.param
     if not (FOLDER / name).is_dir():
@@ -39,7 +39,7 @@ def _settings(name: str, scratch: Path) -> Settings:
 
 @pytest.mark.parametrize("evaluation", ["ravenstack"], indirect=True)
 def test_churn_that_is_noise_earns_no_promotion(evaluation):
-    from training.verdict import no_skill, why_refused
+    from training.registry.promotion_rules import no_skill, why_refused
 
     assert "no better than the base rate" in no_skill(evaluation)
     assert "no better than the base rate" in why_refused(evaluation)

@@ -9,7 +9,7 @@ import pytest
 from features.store.feast_store import SERVICE, apply_declarations, materialise, open_store, read_history, read_online
 from features.store.publication import published_edition
 from tests.conftest import EXTRACT_ENDS
-from training.panel import snapshots_of
+from training.data.training_set import snapshots_of
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,10 @@ import pytest
 
 from configs.errors import NotReady, PromotionRefused
 from tests.conftest import EXTRACT_ENDS
-from training.promotion import Decision, champion_of, promote, reigns, rollback
-from training.registry import Event, Registry, Run, Version, open_registry
-from training.roster import roster
+from training.registry.mlflow_registry import Event, Registry, Run, open_registry
+from training.registry.promotion import Decision, champion_of, promote, reigns, rollback
+from training.registry.version import Version
+from training.registry.version_list import roster
 
 NOW = Decision(datetime(2023, 8, 1))
 ANYWAY = Decision(datetime(2023, 8, 1), "the board wants it", is_forced=True)

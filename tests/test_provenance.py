@@ -8,7 +8,15 @@ from pydantic import ValidationError
 
 from configs.settings import DataSettings, Settings, TrainingSettings
 from features.tables.mapping import Dataset, Mapped
-from training.provenance import Provenance, as_logged, differences, files_of, machine, read_provenance, sections_of
+from training.registry.provenance import (
+    Provenance,
+    as_logged,
+    differences,
+    files_of,
+    machine,
+    read_provenance,
+    sections_of,
+)
 
 SETTINGS = Settings(name="acme", data=DataSettings(dataset=Path("acme.toml")))
 FILES, SIGNALS, MACHINE = {"usage: a.parquet": "1"}, {"events": "2"}, {"numpy": "2.4"}

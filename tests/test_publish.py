@@ -32,7 +32,7 @@ from features.store.history import Edition, complete_days, read_day
 from features.store.online_reader import OnlineReader
 from features.store.publication import published_edition
 from tests.living_company import ACCOUNTS, TODAY, Company, found, rewrite, silent
-from training.panel import snapshots_of
+from training.data.training_set import snapshots_of
 
 TRAINING_DAYS = [datetime(2023, month, 1) for month in range(5, 9)]
 BEFORE = datetime(2023, 7, 20)

@@ -6,10 +6,10 @@ import numpy as np
 
 from configs.settings import EvaluationSettings
 from tests.test_fit import snapshots
-from training.card_reach import reach_lines
-from training.reach import judged_horizons
-from training.rolling import Origin
-from training.splits import Split
+from training.data.time_splits import Split
+from training.evaluation.backtest import Origin
+from training.evaluation.horizon_metrics import judged_horizons
+from training.reports.model_card_sections import reach_lines
 
 SETTINGS = EvaluationSettings(resamples=20)
 

@@ -12,16 +12,17 @@ from configs.settings import LabelSettings
 from tests.conftest import EXTRACT_ENDS, silent
 from tests.test_fit import RECIPE, snapshots
 from tests.test_rolling import SETTINGS
-from training.answers import Facts
-from training.card import model_card
-from training.challenge import Contender, Ring, challenge
-from training.fit import fit
-from training.model import ChurnModel, encode
-from training.panel import Panel
-from training.provenance import Provenance
-from training.registry import open_registry
-from training.release import bands_by_calls, baselines_out_of_fold, out_of_fold, recalibrated, unlearned_days
-from training.released import bands_of, reband, recalibrate
+from training.comparison.compare_versions import Contender, Ring, challenge
+from training.data.training_set import Panel
+from training.evaluation.baselines import baselines_out_of_fold
+from training.labels.build import Facts
+from training.model.churn_model import ChurnModel, encode
+from training.model.fit import fit
+from training.model.recalibration import bands_by_calls, out_of_fold, recalibrated, unlearned_days
+from training.pipelines.recalibrate import bands_of, reband, recalibrate
+from training.registry.mlflow_registry import open_registry
+from training.registry.provenance import Provenance
+from training.reports.model_card import model_card
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,9 @@ import pytest
 from configs.errors import NotReady
 from configs.settings import TrainingSettings
 from tests.conftest import silent
-from training.registry import Version, open_registry
-from training.reproduce import reproduce
+from training.pipelines.reproduce import reproduce
+from training.registry.mlflow_registry import open_registry
+from training.registry.version import Version
 
 
 @pytest.fixture

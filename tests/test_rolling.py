@@ -11,9 +11,18 @@ from configs.errors import NothingToLearn
 from configs.settings import DataSettings, EvaluationSettings, LabelSettings, Settings, TrainingSettings
 from features.signals.registry import catalogue
 from tests.test_fit import snapshots
-from training.fit import Recipe
-from training.labels import matures_at
-from training.rolling import cases, earlier_origins, fit_on, judge, origin_splits, risks_of, rivals, unseen_accounts
+from training.evaluation.backtest import (
+    cases,
+    earlier_origins,
+    fit_on,
+    judge,
+    origin_splits,
+    risks_of,
+    rivals,
+    unseen_accounts,
+)
+from training.labels.departures import matures_at
+from training.model.fit import Recipe
 
 DAYS = [datetime(2023, 1, 1) + timedelta(days=30 * n) for n in range(14)]
 SIGNALS = tuple(one for one in catalogue() if one.name in ("events_28d", "days_to_renewal", "plan"))

@@ -19,7 +19,7 @@ from serving.ledger import Ledger
 from serving.pointer import folder_of
 from tests.conftest import EXTRACT_ENDS
 from tests.office import Office, office_of
-from training.registry import open_registry
+from training.registry.mlflow_registry import open_registry
 
 EXACT = 1e-9
 FEEDBACK = {"account_id": "1096", "verdict": "right"}

@@ -13,9 +13,9 @@ from serving.kernel import Kernel
 from serving.naming import SIGNALS_NAMED, drivers, shown
 from serving.scoring import Scores, bands, by_horizon, score
 from tests.conftest import EXTRACT_ENDS
-from training.model import ChurnModel, encode
-from training.panel import snapshots_of
-from training.registry import open_registry
+from training.data.training_set import snapshots_of
+from training.model.churn_model import ChurnModel, encode
+from training.registry.mlflow_registry import open_registry
 
 EXACT = 1e-9
 

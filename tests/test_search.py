@@ -7,8 +7,8 @@ import pytest
 from configs.errors import NothingToLearn
 from tests.test_fit import snapshots
 from tests.test_rolling import DAYS, RECIPE, SETTINGS
-from training.rolling import origin_splits
-from training.search import Budget, Notebook, open_search
+from training.evaluation.backtest import origin_splits
+from training.pipelines.tuning import Budget, Notebook, open_search
 
 ORIGINS = origin_splits(DAYS, SETTINGS)
 

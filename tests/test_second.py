@@ -7,11 +7,11 @@ import pandas as pd
 
 from configs.settings import EvaluationSettings, LabelSettings
 from tests.conftest import raw_tables, subscription
-from training.answers import answers, second_answers
-from training.card_reach import second_lines
-from training.rolling import Origin
-from training.second import judged_contraction
-from training.splits import Split
+from training.data.time_splits import Split
+from training.evaluation.backtest import Origin
+from training.evaluation.contraction_metrics import judged_contraction
+from training.labels.build import answers, second_answers
+from training.reports.model_card_sections import second_lines
 
 SETTINGS = EvaluationSettings(resamples=20)
 DAY, START = datetime(2023, 6, 1), datetime(2023, 1, 1)

@@ -15,7 +15,8 @@ from configs.files import read_json
 from serving.ledger import Ledger
 from tests.conftest import ROOT
 from tests.running import QUIET, serving, until
-from training.registry import CHAMPION, Event, open_registry
+from training.registry.mlflow_registry import Event, open_registry
+from training.registry.version import CHAMPION
 
 pytestmark = pytest.mark.slow
 

@@ -6,8 +6,8 @@ import pytest
 
 from configs.errors import NothingToLearn
 from configs.settings import LabelSettings, TrainingSettings
-from training.labels import matures_at
-from training.splits import split_days
+from training.data.time_splits import split_days
+from training.labels.departures import matures_at
 
 MONTHS = [datetime(2023, month, 1) for month in range(1, 13)]
 LABEL = LabelSettings(lead_days=7, horizon_days=30, grace_days=10)

@@ -14,11 +14,11 @@ from serving.kernel import Kernel
 from serving.naming import drivers
 from serving.scoring import Scores, score
 from tests.test_fit import RECIPE, snapshots
-from training.fit import fit
-from training.model import ChurnModel, encode
-from training.reasons import by_family, leading, members_of
-from training.resampling import of_some_accounts
-from training.stability import Stability, measure_stability
+from training.data.cluster_bootstrap import of_some_accounts
+from training.evaluation.driver_stability import Stability, measure_stability
+from training.model.attribution import by_family, leading, members_of
+from training.model.churn_model import ChurnModel, encode
+from training.model.fit import fit
 
 SETTINGS = Settings(
     name="acme",

@@ -3,9 +3,9 @@
 import numpy as np
 
 from tests.test_fit import RECIPE, snapshots
-from training.fit import inputs_of
-from training.model import encode
-from training.trees import grow, grow_until_truest, margins_of
+from training.model.booster import grow, grow_until_truest, margins_of
+from training.model.churn_model import encode
+from training.model.fit import inputs_of
 
 INPUTS = inputs_of(RECIPE.signals, snapshots(0.3))
 TRAINING = RECIPE.training.model_copy(update={"trees": 300, "learning_rate": 0.1})

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from configs.errors import RequestError
 from serving.peers import EVERYONE, peers_of, sampled
 from serving.what_if import Case, changed, cheapest, encoded
-from training.model import Input
+from training.model.churn_model import Input
 
 
 def _input(name: str, kind: str = "number", actionable: bool = True, categories: tuple[str, ...] = ()) -> Input:

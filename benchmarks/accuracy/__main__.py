@@ -44,10 +44,10 @@ from benchmarks.accuracy.limit import (
     with_truth,
 )
 from features.simulator.model.parameters import Company
-from training.evaluation import Interval
-from training.fit import inputs_of
-from training.panel import CHURNED
-from training.rolling import on
+from training.data.training_set import CHURNED
+from training.evaluation.backtest import on
+from training.evaluation.scorecard import Interval
+from training.model.fit import inputs_of
 
 WIDTH = 190  # in a file no figure is cut off
 

@@ -14,16 +14,16 @@ import pandas as pd
 from benchmarks.accuracy.contestants import RIVALS, Examples, Lesson, Predict
 from benchmarks.accuracy.grounds import Ground
 from benchmarks.accuracy.noise import Daily, chance_of, day_spread, discoveries
-from training import metrics
-from training.evaluation import Interval
-from training.fit import Recipe, inputs_of
-from training.labels import describe_label, horizons_of, label_hash
-from training.metrics import Tally, tally
-from training.model import encode
-from training.panel import CHURNED
-from training.resampling import bounds, resamples
-from training.rolling import KEY, fit_on, on
-from training.splits import Split
+from training.data.cluster_bootstrap import bounds, resamples
+from training.data.time_splits import Split
+from training.data.training_set import CHURNED
+from training.evaluation import metrics
+from training.evaluation.backtest import KEY, fit_on, on
+from training.evaluation.metrics import Tally, tally
+from training.evaluation.scorecard import Interval
+from training.labels.departures import describe_label, horizons_of, label_hash
+from training.model.churn_model import encode
+from training.model.fit import Recipe, inputs_of
 
 OARLOCK = "Oarlock"
 RESAMPLES = 1_000

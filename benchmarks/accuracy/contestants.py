@@ -17,8 +17,8 @@ from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from training.model import Input, encode
-from training.panel import CHURNED
+from training.data.training_set import CHURNED
+from training.model.churn_model import Input, encode
 
 THREADS = 1  # on a machine that does other things too, threads wait for each other and CPU seconds mean nothing
 SEED = 7

@@ -13,9 +13,9 @@ from features.publishing.pipeline import Days, publish
 from features.simulator.model.parameters import Company
 from features.simulator.writer import simulate
 from features.tables.mapping import read_dataset
-from training.panel import Panel, build_panel
-from training.rolling import origin_splits
-from training.splits import Split
+from training.data.time_splits import Split
+from training.data.training_set import Panel, build_panel
+from training.evaluation.backtest import origin_splits
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 OUTSIDE = ("crm5", "online_retail", "ravenstack")

@@ -20,11 +20,11 @@ import pandas as pd
 import pyarrow.dataset as arrow
 from scipy.special import xlogy
 
-from training.evaluation import Interval, calibration_table
-from training.model import Input, encode
-from training.panel import CHURNED
-from training.resampling import bounds, resamples
-from training.rolling import KEY
+from training.data.cluster_bootstrap import bounds, resamples
+from training.data.training_set import CHURNED
+from training.evaluation.backtest import KEY
+from training.evaluation.scorecard import Interval, calibration_table
+from training.model.churn_model import Input, encode
 
 RESAMPLES = 1_000
 SURE = 1e-9
