@@ -22,10 +22,10 @@ from configs.state_dir import State, open_state
 from features.publishing.pipeline import Days, publish
 from features.store.online_reader import values_of
 from features.tables.mapping import read_dataset
-from serving.bundle import make_bundle
-from serving.kernel import Kernel
-from serving.naming import drivers
-from serving.scoring import Scores, score
+from serving.scoring.driver_text import drivers
+from serving.scoring.model_bundle import make_bundle
+from serving.scoring.scores import Scores, score
+from serving.treeshap.kernel import Kernel
 from training.data.training_set import Panel, build_panel
 from training.evaluation.backtest import fit_on, origin_splits
 from training.labels.departures import describe_label, horizons_of

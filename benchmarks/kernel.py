@@ -17,8 +17,8 @@ import shap
 from rich.console import Console
 from rich.table import Table
 
-from serving.kernel import Kernel
-from serving.trees import read_trees
+from serving.treeshap.kernel import Kernel
+from serving.treeshap.lightgbm_parser import read_trees
 
 SIGNALS, CATEGORY, LEARNED = 60, 5, 20_000
 MOST_ASKED = 1_000  # rows that the slow ones are timed on

@@ -102,7 +102,11 @@ def _tree(pid: int) -> list[int]:
         command = Path(f"/proc/{pid}/cmdline").read_text()
     except FileNotFoundError:
         return []
-    return [] if "serving.following" in command else [pid, *(one for child in children for one in _tree(int(child)))]
+    return (
+        []
+        if "serving.scoring.scores.champion_watcher" in command
+        else [pid, *(one for child in children for one in _tree(int(child)))]
+    )
 
 
 def _cpu_seconds(pid: int) -> float:

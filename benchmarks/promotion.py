@@ -28,10 +28,10 @@ from configs.files import read_json, write_json
 from configs.settings import read_settings
 from configs.state_dir import State, open_state
 from features.store.online_reader import OnlineReader
-from serving.bundle import DOCUMENT_FILE, load_bundle
-from serving.kernel import Kernel
-from serving.pointer import ARTIFACT, folder_of, prepare
-from serving.scoring import score
+from serving.scoring.champion_pointer import ARTIFACT, folder_of, prepare
+from serving.scoring.model_bundle import DOCUMENT_FILE, load_bundle
+from serving.scoring.scores import score
+from serving.treeshap.kernel import Kernel
 from training.registry.mlflow_registry import Registry, open_registry
 from training.registry.version import CHAMPION
 

@@ -18,7 +18,7 @@ from features.signals.registry import signal_set
 from features.store.history import KEY
 from features.store.publication import edition_folder, published_as_of
 from features.tables.mapping import read_dataset
-from serving.pointer import follow
+from serving.scoring.champion_pointer import follow
 from training.data.training_set import Panel, build_panel
 from training.model.churn_model import ChurnModel
 from training.model.fit import Recipe, fit

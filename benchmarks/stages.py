@@ -24,13 +24,13 @@ from benchmarks.load import measure, serving
 from benchmarks.served import accounts, made
 from configs.settings import LedgerSettings, read_settings
 from configs.state_dir import open_state
-from serving.engine import Engine, Found
-from serving.ledger import Ledger
-from serving.requests import ScoreRequest
-from serving.scoring import score
-from serving.settling import settle
-from serving.writer import LedgerWriter
-from serving.written import text_of
+from serving.gc_tuning import settle
+from serving.ledger.ledger import Ledger
+from serving.ledger.writer import LedgerWriter
+from serving.schemas.requests import ScoreRequest
+from serving.schemas.serialization import text_of
+from serving.scoring.scorer import Engine, Found
+from serving.scoring.scores import score
 
 SIZES = (1, 100, 1_000)
 ACCOUNTS = 20_000  # so many are scored for each figure

@@ -27,9 +27,9 @@ from benchmarks.accuracy.grounds import MONTHS, Ground, simulated
 from benchmarks.accuracy.limit import reached, read_truth, truth_of, with_truth
 from features.simulator.model.parameters import Company
 from features.store.online_reader import values_of
-from serving.bundle import make_bundle
-from serving.kernel import Kernel
-from serving.scoring import Scores, score
+from serving.scoring.model_bundle import make_bundle
+from serving.scoring.scores import Scores, score
+from serving.treeshap.kernel import Kernel
 from training.data.training_set import CHURNED
 from training.evaluation.backtest import fit_on, on
 

@@ -52,7 +52,7 @@ def create(  # noqa: PLR0913, PLR0917 - a parameter per option
     from dataclasses import replace
 
     from configs.clock import now
-    from serving.keys import add_key, make_key
+    from serving.security.api_keys import add_key, make_key
 
     chosen = [SCOPES.convert(one.strip(), None, None) for one in scopes.split(",")]
     at = now()
@@ -78,7 +78,7 @@ def list_keys(oarlock: Oarlock, as_json: bool) -> None:
     """
     oarlock.speaks_json = as_json
     from configs.clock import now
-    from serving.keys import all_keys
+    from serving.security.api_keys import all_keys
 
     found = [
         {
@@ -114,7 +114,7 @@ def revoke(oarlock: Oarlock, identity: str) -> None:
     """
     from configs.clock import now
     from configs.errors import ConfigError
-    from serving.keys import revoke_key
+    from serving.security.api_keys import revoke_key
 
     if not revoke_key(oarlock.database, identity, now()):
         raise ConfigError(f"There is no key '{identity}' to revoke.", "See `oarlock keys list`.")
@@ -136,7 +136,7 @@ def audit(oarlock: Oarlock, since: datetime | None, action: str, as_json: bool) 
     Example: oarlock audit --since 2026-01-01 --action denied
     """
     oarlock.speaks_json = as_json
-    from serving.audit import entries
+    from serving.security.audit_log import entries
 
     found = entries(oarlock.database, since, action)
     if as_json:

@@ -99,8 +99,8 @@ def outcomes(oarlock: Oarlock, notices: Path) -> None:
 
     from configs.files import replacing
     from features.ingestion.reader import account_ids
-    from serving.ledger import open_ledger
-    from serving.said import Said
+    from serving.accounts.feedback_store import Said
+    from serving.ledger.ledger import open_ledger
 
     told = Said(open_ledger(oarlock.settings, oarlock.state)).notices()
     accounts = account_ids(oarlock.settings)
@@ -135,9 +135,9 @@ def _refuse_nobody(reply: dict[str, Any]) -> None:
 def _reply(oarlock: Oarlock, accounts: list[str], asked: Asked) -> tuple[dict[str, Any], int]:
     """One reply of those that are kept, riskiest first, and how many accounts were asked for."""
     from configs.clock import now
-    from serving.batch import open_batch
-    from serving.engine import Engine
-    from serving.settling import settle
+    from serving.gc_tuning import settle
+    from serving.scoring.batch import open_batch
+    from serving.scoring.scorer import Engine
 
     until = oarlock.known_until
     with oarlock.progress("score") as progress:

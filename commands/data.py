@@ -204,7 +204,7 @@ def _coverage(oarlock: Oarlock) -> dict[str, float] | None:
 
 def _check_playbook(oarlock: Oarlock) -> None:
     from features.signals.registry import FAMILIES, catalogue
-    from serving.playbook import read_playbook, refuse_gaps
+    from serving.accounts.playbook import read_playbook, refuse_gaps
 
     path = oarlock.settings.playbook
     refuse_gaps(read_playbook(path), path, FAMILIES, [one.name for one in catalogue()])

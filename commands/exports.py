@@ -11,7 +11,7 @@ from commands.invocation import Oarlock
 from commands.rendering import new_table, print_json
 
 if TYPE_CHECKING:
-    from serving.exports import Exported
+    from serving.exports.field_map import Exported
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Wanted:
 def run_export(oarlock: Oarlock, wanted: Wanted) -> None:
     """Score everyone chunk by chunk, then bring the target up to date or say what would change there."""
     from configs.clock import now
-    from serving.erasing import note_export
-    from serving.exports import read_mapping, write_export
-    from serving.targets import compare, target
+    from serving.exports.field_map import read_mapping, write_export
+    from serving.exports.targets import compare, target
+    from serving.security.erasure import note_export
 
     mapped, place, state = read_mapping(wanted.fields), target(wanted.to), oarlock.state
     with tempfile.TemporaryDirectory(dir=state.folder, prefix=".export-") as folder:
@@ -59,10 +59,10 @@ def run_export(oarlock: Oarlock, wanted: Wanted) -> None:
 def _chunks(oarlock: Oarlock, wanted: Wanted) -> Iterator[list["Exported"]]:
     from configs.clock import now
     from features.store.account_table import AccountFacts, FactsTable
-    from serving.batch import open_batch
-    from serving.engine import Engine
-    from serving.exports import Exported
-    from serving.settling import settle
+    from serving.exports.field_map import Exported
+    from serving.gc_tuning import settle
+    from serving.scoring.batch import open_batch
+    from serving.scoring.scorer import Engine
 
     settings, state, until = oarlock.settings, oarlock.state, oarlock.known_until
     batch = open_batch(Engine(settings, state, lambda: min(until, now())), [], wanted.as_of)

@@ -44,7 +44,7 @@ class Oarlock:
     @property
     def database(self) -> "sqlalchemy.Engine":
         """The database of the ledger, the keys and the webhooks."""
-        from serving.ledger import open_ledger
+        from serving.ledger.ledger import open_ledger
 
         return open_ledger(self.settings, self.state).engine
 
@@ -58,7 +58,7 @@ class Oarlock:
     def audit(self, action: str, subject: str = "", **detail: object) -> None:
         """Record that whoever runs the command did this."""
         from configs.clock import now
-        from serving.audit import record
+        from serving.security.audit_log import record
 
         record(self.database, now(), self.actor, action, subject=subject, **detail)
 

@@ -29,8 +29,8 @@ def prune(oarlock: Oarlock, keep_days: int, as_json: bool) -> None:
     """
     oarlock.speaks_json = as_json
     from configs.clock import now
-    from serving.ledger import open_ledger
-    from serving.writer import recover
+    from serving.ledger.ledger import open_ledger
+    from serving.ledger.writer import recover
 
     opened, at = open_ledger(oarlock.settings, oarlock.state), now()
     recover(opened, oarlock.state.journal, now)
@@ -55,9 +55,9 @@ def forget(oarlock: Oarlock, account: str, as_json: bool) -> None:
     """
     oarlock.speaks_json = as_json
     from configs.clock import now
-    from serving.erasing import erase
-    from serving.ledger import open_ledger
-    from serving.writer import recover
+    from serving.ledger.ledger import open_ledger
+    from serving.ledger.writer import recover
+    from serving.security.erasure import erase
 
     state = oarlock.state
     recover(open_ledger(oarlock.settings, state), state.journal, now)

@@ -94,7 +94,7 @@ def promote(oarlock: Oarlock, version: int | None, force: bool, reason: str) -> 
     Example: oarlock promote 3
     """
     from configs.clock import now
-    from serving.pointer import follow, prepare
+    from serving.scoring.champion_pointer import follow, prepare
     from training.registry.mlflow_registry import open_registry
     from training.registry.promotion import FORCED, Decision
     from training.registry.promotion import promote as run
@@ -181,7 +181,7 @@ def rollback(oarlock: Oarlock, reason: str) -> None:
     Example: oarlock rollback --reason "complaints about the drivers"
     """
     from configs.clock import now
-    from serving.pointer import follow
+    from serving.scoring.champion_pointer import follow
     from training.registry.mlflow_registry import open_registry
     from training.registry.promotion import Decision
     from training.registry.promotion import rollback as run

@@ -36,7 +36,7 @@ def show_scores(oarlock: "Oarlock", reply: dict[str, Any], count: int) -> None:
 def show_explained(oarlock: "Oarlock", one: dict[str, Any]) -> None:
     title = f"{one['account_id']}: risk {one['risk']:.1%} = base {one['base']:.1%} and these points ({one['status']})"
     table = new_table("points", "family", "signal", "value", "typical", title=title)
-    from serving.naming import shown
+    from serving.scoring.driver_text import shown
 
     for driver in [*one["drivers"], *one["protective"]]:
         table.add_row(points(driver["points"]), driver["family"], "", "", "", style="bold")

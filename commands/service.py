@@ -19,9 +19,9 @@ def serve(oarlock: Oarlock, host: str | None, port: int | None) -> None:
     \b
     Example: oarlock serve --port 3000
     """
-    from serving.access import is_loopback, refuse_public, refuse_taken
-    from serving.keys import KeyRing
-    from serving.tracing import tracing
+    from serving.security.api_keys import KeyRing
+    from serving.security.network import is_loopback, refuse_public, refuse_taken
+    from serving.telemetry.tracing import tracing
 
     tracing(os.environ)
     serving = oarlock.settings.serving
@@ -37,5 +37,13 @@ def serve(oarlock: Oarlock, host: str | None, port: int | None) -> None:
     os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     oarlock.console.print(f"POST http://{host or serving.host}:{port or serving.port}/v1/score")
     # The process below keeps this one's number; the follower ends with it.
-    subprocess.Popen([sys.executable, "-m", "serving.following", os.environ["OARLOCK_CONFIG"], str(os.getpid())])
+    subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "serving.scoring.scores.champion_watcher",
+            os.environ["OARLOCK_CONFIG"],
+            str(os.getpid()),
+        ]
+    )
     os.execv(sys.executable, command)

@@ -30,11 +30,11 @@ def send(oarlock: Oarlock, as_json: bool) -> None:
     from configs.clock import now
     from features.store.account_table import FactsTable
     from features.store.publication import published_note
-    from serving.alerts import Published
-    from serving.ledger import open_ledger
-    from serving.telling import find_events, tell_stale
-    from serving.webhooks import count_deliveries, send_due
-    from serving.writer import recover
+    from monitoring.alerts.outbox import find_events, tell_stale
+    from monitoring.alerts.rules import Published
+    from monitoring.alerts.webhooks import count_deliveries, send_due
+    from serving.ledger.ledger import open_ledger
+    from serving.ledger.writer import recover
 
     settings, state, engine = oarlock.settings, oarlock.state, oarlock.database
     recover(open_ledger(settings, state), state.journal, now)
@@ -67,7 +67,7 @@ def replay(oarlock: Oarlock, identity: str) -> None:
     """
     from configs.clock import now
     from configs.errors import RequestError
-    from serving.webhooks import replay as run
+    from monitoring.alerts.webhooks import replay as run
 
     count = run(oarlock.database, now(), identity)
     if identity and not count:

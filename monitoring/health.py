@@ -13,8 +13,8 @@ from features.store.feast_store import open_history, read_history
 from features.store.history import KEY, Edition, complete_days
 from features.store.publication import published_edition
 from monitoring.drift import Drift, find_drift
-from monitoring.outcomes import Outcome, apart, compare
-from serving.ledger import open_ledger
+from monitoring.observed_vs_expected import Outcome, apart, compare
+from serving.ledger.ledger import open_ledger
 from training.data.training_set import outcomes, snapshots_of
 from training.labels.departures import matures_at
 from training.model.churn_model import ChurnModel, encode

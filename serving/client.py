@@ -14,7 +14,22 @@ from urllib.parse import quote
 
 import httpx
 
-from serving.replies import (
+from serving.schemas.enums import Verdict
+from serving.schemas.requests import (
+    AccountsQuery,
+    ChangeRequest,
+    ExplainRequest,
+    FeedbackRequest,
+    HistoryQuery,
+    OutcomeReport,
+    OutcomesRequest,
+    Query,
+    Request,
+    ScoreRequest,
+    WhatIfRequest,
+    WorkListQuery,
+)
+from serving.schemas.responses import (
     AccountsReply,
     ChangeReply,
     ExplainReply,
@@ -31,21 +46,6 @@ from serving.replies import (
     WhatIfReply,
     WorkListReply,
 )
-from serving.requests import (
-    AccountsQuery,
-    ChangeRequest,
-    ExplainRequest,
-    FeedbackRequest,
-    HistoryQuery,
-    OutcomeReport,
-    OutcomesRequest,
-    Query,
-    Request,
-    ScoreRequest,
-    WhatIfRequest,
-    WorkListQuery,
-)
-from serving.words import Verdict
 
 Answer = TypeVar("Answer", bound=Reply)
 

@@ -1,4 +1,4 @@
-"""The BentoML service: the engine's life in a worker, and the routes of `serving/api.py` mounted under /v1.
+"""The BentoML service: the engine's life in a worker, and the routes of `serving/api/app.py` mounted under /v1.
 
 It is configured by OARLOCK_CONFIG, the path of the settings file; `oarlock serve` sets it.
 """
@@ -22,19 +22,23 @@ from configs.errors import NoChampion, NotReady, OarlockError
 from configs.settings import read_settings
 from configs.state_dir import open_state
 from features.tables.mapping import read_dataset
-from serving.access import Access, Gate
-from serving.api import ShortWay, create_app
-from serving.desk import open_desk
-from serving.engine import Engine, describe
-from serving.idempotency import Idempotent, Replies
-from serving.keys import KeyRing
-from serving.logs import set_up
-from serving.metrics import Metrics
-from serving.observed import MetricsRoute, Observed
-from serving.readings import Readings
-from serving.settling import settle
-from serving.tracing import tracing
-from serving.writer import LedgerWriter
+from serving.api.app import create_app
+from serving.api.middleware.auth import Access
+from serving.api.middleware.fast_path import ShortWay
+from serving.api.middleware.idempotency import Idempotent, Replies
+from serving.api.middleware.metrics_endpoint import MetricsRoute
+from serving.api.middleware.request_log import Observed
+from serving.gc_tuning import settle
+from serving.handlers.context import open_desk
+from serving.ledger.writer import LedgerWriter
+from serving.scoring.champion import describe
+from serving.scoring.scorer import Engine
+from serving.security.api_keys import KeyRing
+from serving.security.authorization import Gate
+from serving.telemetry.gauges import Readings
+from serving.telemetry.json_logs import set_up
+from serving.telemetry.metrics import Metrics
+from serving.telemetry.tracing import tracing
 
 LOG = logging.getLogger("oarlock.service")
 DRAIN_SECONDS = 20.0
@@ -54,7 +58,7 @@ API, AT = create_app(lambda: _worker().desk), "/v1"
     traffic={"timeout": 5},
     logging={"access": {"enabled": False}},
     tracing=tracing(os.environ),
-    # Its label is the raw path, a series per account for ever; ours are in `serving/metrics.py`.
+    # Its label is the raw path, a series per account for ever; ours are in `serving/telemetry/metrics.py`.
     metrics={"enabled": False},
 )
 class Oarlock:

@@ -119,7 +119,7 @@ def oarlock(capsys) -> Callable[..., Done]:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The shipped extract, published, trained and promoted once for the whole run."""
     from features.publishing.pipeline import Days, publish
-    from serving.pointer import follow
+    from serving.scoring.champion_pointer import follow
     from training.pipelines.train import train
     from training.registry.mlflow_registry import open_registry
     from training.registry.promotion import Decision, promote
@@ -170,8 +170,8 @@ def postgres(postgres_server: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def office(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> "Office":
     """The shared model and store, asked over HTTP, with a ledger of its own."""
-    from serving.engine import Engine
-    from serving.ledger import Ledger
+    from serving.ledger.ledger import Ledger
+    from serving.scoring.scorer import Engine
     from tests.office import office_of
 
     engine = Engine(trained.settings, trained.state, lambda: EXTRACT_ENDS)
@@ -184,7 +184,7 @@ def counted_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Feast, where another test imports it, tells prometheus_client to count in files after it has begun in memory."""
     from prometheus_client.values import MutexValue, ValueClass
 
-    from serving.metrics import FILES
+    from serving.telemetry.metrics import FILES
 
     if ValueClass is MutexValue:
         monkeypatch.delenv(FILES, raising=False)

@@ -7,9 +7,9 @@ from functools import cached_property
 
 import httpx
 
-from serving.api import create_app
-from serving.desk import Desk, open_desk
-from serving.engine import Engine
+from serving.api.app import create_app
+from serving.handlers.context import Desk, open_desk
+from serving.scoring.scorer import Engine
 
 Ask = Callable[..., httpx.Response]
 

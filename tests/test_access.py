@@ -14,14 +14,17 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from configs.errors import ConfigError, NotReady
-from serving.access import Access, Gate, is_loopback, refuse_public, scope_of
-from serving.audit import entries
-from serving.database import open_database
-from serving.idempotency import Idempotent, Replies
-from serving.keys import KeyRing, add_key, make_key, revoke_key
-from serving.logs import blot, set_up
-from serving.metrics import Metrics, Reading
-from serving.observed import MetricsRoute, Observed
+from serving.api.middleware.auth import Access
+from serving.api.middleware.idempotency import Idempotent, Replies
+from serving.api.middleware.metrics_endpoint import MetricsRoute
+from serving.api.middleware.request_log import Observed
+from serving.ledger.database import open_database
+from serving.security.api_keys import KeyRing, add_key, make_key, revoke_key
+from serving.security.audit_log import entries
+from serving.security.authorization import Gate, scope_of
+from serving.security.network import is_loopback, refuse_public
+from serving.telemetry.json_logs import blot, set_up
+from serving.telemetry.metrics import Metrics, Reading
 
 NOW = datetime(2024, 1, 1, 12)
 

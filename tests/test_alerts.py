@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from configs.settings import BandSettings, WebhookSettings
-from serving.alerts import Seen, step, within_budget
+from monitoring.alerts.rules import Seen, step, within_budget
 
 START = datetime(2024, 1, 1)
 CUTS = BandSettings(watch=0.05, high=0.10, critical=0.20)

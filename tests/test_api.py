@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from configs.state_dir import State
-from serving.api import create_app
-from serving.desk import open_desk
-from serving.engine import Engine
-from serving.ledger import Ledger
+from serving.api.app import create_app
+from serving.handlers.context import open_desk
+from serving.ledger.ledger import Ledger
+from serving.scoring.scorer import Engine
 from tests.conftest import EXTRACT_ENDS
 
 Ask = Callable[..., httpx.Response]

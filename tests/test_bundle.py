@@ -10,11 +10,11 @@ import pytest
 from configs.errors import NoChampion, PromotionRefused
 from configs.files import read_json, write_json
 from configs.state_dir import State
-from serving.bundle import ARRAYS_FILE, DOCUMENT_FILE, Bundle, load_bundle, make_bundle, save_bundle
-from serving.engine import Engine
-from serving.kernel import Kernel
-from serving.pointer import folder_of, follow, prepare, read_pointer, renew
-from serving.trees import NotExact, read_trees
+from serving.scoring.champion_pointer import folder_of, follow, prepare, read_pointer, renew
+from serving.scoring.model_bundle import ARRAYS_FILE, DOCUMENT_FILE, Bundle, load_bundle, make_bundle, save_bundle
+from serving.scoring.scorer import Engine
+from serving.treeshap.kernel import Kernel
+from serving.treeshap.lightgbm_parser import NotExact, read_trees
 from tests.conftest import EXTRACT_ENDS
 from training.model.churn_model import ChurnModel
 from training.registry.mlflow_registry import open_registry

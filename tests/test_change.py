@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.change import Change, Sides, change
+from serving.explanations.change_attribution import Change, Sides, change
 from training.model.calibrator import Calibrator
 
 EXACT = 1e-9

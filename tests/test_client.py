@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from serving.client import OarlockClient, Refused
-from serving.requests import OutcomeReport
+from serving.schemas.requests import OutcomeReport
 from tests.conftest import ROOT
 from tests.office import Office
 

@@ -11,10 +11,10 @@ from configs.errors import NoChampion, NotReady, StoreDown
 from configs.files import write_json
 from configs.state_dir import State
 from features.store.online_reader import OnlineReader
-from serving.batch import open_batch
-from serving.engine import Engine
-from serving.ledger import Ledger
-from serving.tables import RISKS
+from serving.ledger.ledger import Ledger
+from serving.ledger.schema import RISKS
+from serving.scoring.batch import open_batch
+from serving.scoring.scorer import Engine
 from tests.conftest import EXTRACT_ENDS
 
 THERE = "1096"
@@ -107,7 +107,7 @@ def test_batch_scores_everyone_riskiest_first(engine):
 
 def test_a_batch_is_the_same_however_many_accounts_a_chunk_has(engine, monkeypatch):
     whole = open_batch(engine, [], None).reply(3)
-    monkeypatch.setattr("serving.batch.ACCOUNTS_A_CHUNK", 500)
+    monkeypatch.setattr("serving.scoring.batch.ACCOUNTS_A_CHUNK", 500)
     done = []
     assert open_batch(engine, [], None).reply(3, told=done.append) == whole
     assert open_batch(engine, [], None).reply(3, keep=5)["scores"] == whole["scores"][:5]

@@ -12,13 +12,13 @@ import pytest
 from configs.files import read_json, write_json
 from configs.state_dir import State
 from features.store.account_table import AccountFacts, FactsTable, write_facts
-from serving.erasing import erase, note_export
-from serving.exports import Exported, read_mapping, write_export
-from serving.idempotency import Replies, Reply
-from serving.journal import REFUSED, encode
-from serving.ledger import Ledger
-from serving.targets import target
-from serving.written import text_of
+from serving.api.middleware.idempotency import Replies, Reply
+from serving.exports.field_map import Exported, read_mapping, write_export
+from serving.exports.targets import target
+from serving.ledger.ledger import Ledger
+from serving.ledger.write_ahead_log import REFUSED, encode
+from serving.schemas.serialization import text_of
+from serving.security.erasure import erase, note_export
 from tests.given import DAY, OF, score
 
 
@@ -104,7 +104,7 @@ def test_erasing_again_removes_nothing_and_keeps_the_counts(state):
 def test_an_erasing_that_was_killed_goes_on_and_its_counts_add_up(state, monkeypatch):
     engine = Ledger(state.ledger).engine
     with monkeypatch.context() as broken:
-        broken.setattr("serving.erasing._from_table", lambda *_: 1 / 0)
+        broken.setattr("serving.security.erasure._from_table", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             erase(state, engine, "a", DAY)
     (file,) = (state.folder / "erased").iterdir()

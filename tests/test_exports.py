@@ -10,8 +10,8 @@ import pytest
 from configs.errors import ConfigError
 from configs.settings import BandSettings
 from features.store.account_table import AccountFacts
-from serving.exports import FIELDS, Exported, Mapped, health, read_mapping, write_export
-from serving.targets import FileTarget, TableTarget, compare, target
+from serving.exports.field_map import FIELDS, Exported, Mapped, health, read_mapping, write_export
+from serving.exports.targets import FileTarget, TableTarget, compare, target
 from tests.conftest import ROOT
 from tests.given import score
 

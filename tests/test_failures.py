@@ -16,12 +16,12 @@ from configs.files import read_json, write_json
 from configs.settings import read_settings
 from configs.state_dir import State, open_state
 from features.store.online_reader import OnlineReader
-from serving.bundle import DOCUMENT_FILE, load_bundle
-from serving.engine import Engine
-from serving.kernel import Kernel
-from serving.ledger import RISKS, Ledger
-from serving.pointer import ARTIFACT, folder_of, follow, prepare
-from serving.scoring import score
+from serving.ledger.ledger import RISKS, Ledger
+from serving.scoring.champion_pointer import ARTIFACT, folder_of, follow, prepare
+from serving.scoring.model_bundle import DOCUMENT_FILE, load_bundle
+from serving.scoring.scorer import Engine
+from serving.scoring.scores import score
+from serving.treeshap.kernel import Kernel
 from tests.conftest import EXTRACT_ENDS
 from tests.office import office_of
 from tests.running import Load, Running, loaded, serving, until

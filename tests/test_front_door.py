@@ -13,9 +13,9 @@ import pytest
 from commands.invocation import Oarlock
 from commands.rendering import show_explained
 from oarlock import VERBS
-from serving.ledger import open_ledger
-from serving.requests import OutcomeReport
-from serving.said import Said
+from serving.accounts.feedback_store import Said
+from serving.ledger.ledger import open_ledger
+from serving.schemas.requests import OutcomeReport
 from tests.conftest import EXTRACT_ENDS, ROOT, account, subscription
 
 START = datetime(2022, 1, 1)

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from llvmlite.binding import parse_assembly
 
-from serving.compiling import linked
-from serving.kernel import ALONE, OBJECT, SMALLEST, STRETCH, Kernel, compiled
-from serving.trees import NotExact, read_trees
+from serving.treeshap.compile import linked
+from serving.treeshap.kernel import ALONE, OBJECT, SMALLEST, STRETCH, Kernel, compiled
+from serving.treeshap.lightgbm_parser import NotExact, read_trees
 from tests.conftest import ROOT
 
 EXACT = 1e-9
@@ -168,7 +168,7 @@ def test_a_row_alone_has_the_very_bits_it_has_among_many(kernel):
 
 
 def test_where_nothing_links_machine_code_it_is_loaded_by_llvm(kernel, tmp_path):
-    command = [sys.executable, "-m", "serving.compiling", str(tmp_path / "walk")]
+    command = [sys.executable, "-m", "serving.treeshap.compile", str(tmp_path / "walk")]
     told = subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "PATH": ""}, capture_output=True, text=True)
     file = Path(told.stdout)
     assert file == tmp_path / f"walk{OBJECT}"
@@ -205,7 +205,7 @@ def test_machine_code_that_was_cut_short_is_made_anew(kernel, tmp_path, monkeypa
     short = tmp_path / "short.so"
     short.write_bytes(b"")
     whole = compiled(tmp_path)
-    monkeypatch.setattr("serving.kernel.compiled", lambda _: short if short.exists() else whole)
+    monkeypatch.setattr("serving.treeshap.kernel.compiled", lambda _: short if short.exists() else whole)
     trees, matrix = read_trees(_booster(_matrix()).model_to_string()), _matrix(70, seed=4)
     assert np.array_equal(Kernel(tmp_path).shares(trees, matrix), kernel.shares(trees, matrix))
     assert not short.exists()

@@ -18,10 +18,10 @@ import sqlalchemy as sql
 
 from configs.errors import ConfigError, NotReady
 from configs.settings import LedgerSettings
-from serving.database import open_database
-from serving.ledger import AlreadyThere, Ledger, Mark, rows_of
-from serving.tables import RISKS, SCHEMA
-from serving.writer import LedgerBehind, LedgerWriter, recover
+from serving.ledger.database import open_database
+from serving.ledger.ledger import AlreadyThere, Ledger, Mark, rows_of
+from serving.ledger.schema import RISKS, SCHEMA
+from serving.ledger.writer import LedgerBehind, LedgerWriter, recover
 from tests.conftest import ROOT
 from tests.given import DAY, OF, score
 
@@ -225,8 +225,8 @@ def test_a_journal_with_a_hole_is_kept_aside_and_holds_up_nobody(writer, tmp_pat
 
 
 def test_a_journal_of_many_files_is_emptied_in_order(writer, tmp_path, monkeypatch):
-    monkeypatch.setattr("serving.journal.FILE_BYTES", 1_000)
-    monkeypatch.setattr("serving.journal.READ_BYTES", 300)
+    monkeypatch.setattr("serving.ledger.ledger.write_ahead_log.FILE_BYTES", 1_000)
+    monkeypatch.setattr("serving.ledger.ledger.write_ahead_log.READ_BYTES", 300)
     ledger = Ledger(tmp_path / "ledger.db")
     one = writer(ledger)
     for n in range(30):

@@ -12,8 +12,8 @@ from shap.maskers import Independent
 from sklearn.linear_model import LogisticRegression
 
 from features.signals.registry import catalogue
-from serving.bundle import Bundle, load_bundle, make_bundle, save_bundle
-from serving.kernel import Kernel
+from serving.scoring.model_bundle import Bundle, load_bundle, make_bundle, save_bundle
+from serving.treeshap.kernel import Kernel
 from tests.test_fit import RECIPE as OF_FEW
 from training.model.churn_model import ChurnModel, encode, load_model, save_model
 from training.model.ensemble import learn_until_truest

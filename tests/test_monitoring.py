@@ -8,10 +8,10 @@ import pytest
 
 from monitoring.drift import distance, find_drift
 from monitoring.health import check_health
-from monitoring.outcomes import apart, compare
-from serving.batch import open_batch
-from serving.engine import Engine
-from serving.ledger import Ledger
+from monitoring.observed_vs_expected import apart, compare
+from serving.ledger.ledger import Ledger
+from serving.scoring.batch import open_batch
+from serving.scoring.scorer import Engine
 from tests.conftest import EXTRACT_ENDS, silent
 from training.registry.mlflow_registry import open_registry
 

@@ -9,7 +9,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 
-from serving.api import create_app
+from serving.api.app import create_app
 
 pytestmark = pytest.mark.slow
 BOUNDED = settings(

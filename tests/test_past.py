@@ -5,11 +5,11 @@ from datetime import date, datetime
 import pytest
 
 from configs.errors import RequestError
-from serving.ledger import Ledger
-from serving.past import Past, as_served
-from serving.past_list import past_page
-from serving.requests import AccountsQuery, FeedbackRequest, OutcomeReport
-from serving.said import Said
+from serving.accounts.feedback_store import Said
+from serving.accounts.past_listing import past_page
+from serving.ledger.ledger import Ledger
+from serving.ledger.reader import Past, as_served
+from serving.schemas.requests import AccountsQuery, FeedbackRequest, OutcomeReport
 
 JUNE, JULY = datetime(2024, 6, 1), datetime(2024, 7, 1)
 NOW = datetime(2024, 7, 3, 12)

@@ -9,7 +9,7 @@ from configs.errors import ConfigError
 from configs.settings import Settings
 from features.signals.registry import FAMILIES, catalogue
 from features.store.account_table import AccountFacts
-from serving.playbook import Play, Playbook, Restraint, Situation, choose, read_playbook, refuse_gaps, suggest
+from serving.accounts.playbook import Play, Playbook, Restraint, Situation, choose, read_playbook, refuse_gaps, suggest
 
 AS_OF = datetime(2024, 5, 15)
 SHIPPED = Settings.model_fields["playbook"].default

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from configs.errors import RequestError
 from configs.settings import BandSettings
 from features.store.account_table import AccountFacts, FactsTable, write_facts
-from serving.portfolio import Of, Portfolio, Portfolios, compute, page
-from serving.requests import AccountsQuery
+from serving.accounts.portfolio import Of, Portfolio, Portfolios, compute, page
+from serving.schemas.requests import AccountsQuery
 
 AS_OF = datetime(2024, 5, 15)
 OF = Of("w", 3, AS_OF, (30, 90), 1, ("events",))

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 from configs.state_dir import State
-from serving import replies
-from serving.api import create_app, scopes
-from serving.bundle import make_bundle, save_bundle
-from serving.engine import Champion, Engine
-from serving.kernel import Kernel
-from serving.ledger import Ledger
-from serving.pointer import folder_of
+from serving.api.app import create_app
+from serving.api.openapi import scopes
+from serving.ledger.ledger import Ledger
+from serving.schemas import responses as replies
+from serving.scoring.champion import Champion
+from serving.scoring.champion_pointer import folder_of
+from serving.scoring.model_bundle import make_bundle, save_bundle
+from serving.scoring.scorer import Engine
+from serving.treeshap.kernel import Kernel
 from tests.conftest import EXTRACT_ENDS
 from tests.office import Office, office_of
 from training.registry.mlflow_registry import open_registry

@@ -8,10 +8,10 @@ from configs.settings import BandSettings
 from features.store.feast_store import open_store, read_history
 from features.store.online_reader import values_of
 from features.store.publication import published_edition
-from serving.bundle import make_bundle
-from serving.kernel import Kernel
-from serving.naming import SIGNALS_NAMED, drivers, shown
-from serving.scoring import Scores, bands, by_horizon, score
+from serving.scoring.driver_text import SIGNALS_NAMED, drivers, shown
+from serving.scoring.model_bundle import make_bundle
+from serving.scoring.scores import Scores, bands, by_horizon, score
+from serving.treeshap.kernel import Kernel
 from tests.conftest import EXTRACT_ENDS
 from training.data.training_set import snapshots_of
 from training.model.churn_model import ChurnModel, encode

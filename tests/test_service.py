@@ -12,7 +12,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from configs.files import read_json
-from serving.ledger import Ledger
+from serving.ledger.ledger import Ledger
 from tests.conftest import ROOT
 from tests.running import QUIET, serving, until
 from training.registry.mlflow_registry import Event, open_registry

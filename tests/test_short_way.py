@@ -10,12 +10,14 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from serving.access import Access, Gate
-from serving.api import Api, ShortWay, create_app
-from serving.database import open_database
-from serving.keys import KeyRing, add_key, make_key
-from serving.metrics import Metrics
-from serving.observed import Observed
+from serving.api.app import Api, create_app
+from serving.api.middleware.auth import Access
+from serving.api.middleware.fast_path import ShortWay
+from serving.api.middleware.request_log import Observed
+from serving.ledger.database import open_database
+from serving.security.api_keys import KeyRing, add_key, make_key
+from serving.security.authorization import Gate
+from serving.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.usefixtures("counted_in_this_process")
 NOW = datetime(2024, 1, 1, 12)

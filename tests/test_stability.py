@@ -9,10 +9,10 @@ import pytest
 
 from configs.settings import DataSettings, Settings, StabilitySettings
 from features.store.online_reader import values_of
-from serving.bundle import make_bundle
-from serving.kernel import Kernel
-from serving.naming import drivers
-from serving.scoring import Scores, score
+from serving.scoring.driver_text import drivers
+from serving.scoring.model_bundle import make_bundle
+from serving.scoring.scores import Scores, score
+from serving.treeshap.kernel import Kernel
 from tests.test_fit import RECIPE, snapshots
 from training.data.cluster_bootstrap import of_some_accounts
 from training.evaluation.driver_stability import Stability, measure_stability

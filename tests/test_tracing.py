@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from configs.errors import ConfigError
-from serving.tracing import NO_SPANS, tracing
+from serving.telemetry.tracing import NO_SPANS, tracing
 
 COLLECTOR = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318/"}
 

@@ -13,10 +13,10 @@ from configs.clock import now
 from configs.errors import ConfigError
 from configs.settings import DataSettings, EndpointSettings, ServingSettings, Settings, WebhookSettings
 from features.store.account_table import AccountFacts
-from serving.alerts import Published
-from serving.ledger import Ledger
-from serving.telling import find_events, tell_stale
-from serving.webhooks import count_deliveries, replay, secret_of, send_due, wait_after
+from monitoring.alerts.outbox import find_events, tell_stale
+from monitoring.alerts.rules import Published
+from monitoring.alerts.webhooks import count_deliveries, replay, secret_of, send_due, wait_after
+from serving.ledger.ledger import Ledger
 from tests.given import DAY, OF, score
 
 SECRET = "whsec_" + "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ="

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from configs.errors import RequestError
-from serving.peers import EVERYONE, peers_of, sampled
-from serving.what_if import Case, changed, cheapest, encoded
+from serving.explanations.counterfactuals import Case, changed, cheapest, encoded
+from serving.explanations.peer_percentiles import EVERYONE, peers_of, sampled
 from training.model.churn_model import Input
 
 

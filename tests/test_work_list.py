@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.settings import ProfitSettings
-from serving.work_list import Candidate, expected_values, fill
+from serving.accounts.work_list_ranking import Candidate, expected_values, fill
 
 candidates = st.lists(
     st.builds(

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from serving.engine import Engine
-from serving.ledger import Ledger
-from serving.written import Written, text_of
+from serving.ledger.ledger import Ledger
+from serving.schemas.serialization import Written, text_of
+from serving.scoring.scorer import Engine
 from tests.conftest import EXTRACT_ENDS
 
 

@@ -1,0 +1,193 @@
+"""The journal: what a process has answered and the database does not hold yet, in files beside the ledger.
+
+    journal/<name>.jsonl        one entry after the other, each a line that says how many lines belong to it
+    journal/refused.entries     entries that the database never took
+    journal/<name>.damaged      a file that cannot be read to its end
+
+An entry is handed to the kernel before the reply leaves, so a process that is killed loses nothing it acknowledged. A
+file is locked as long as its process lives; once it is dead whoever comes first writes the rest to the database.
+"""
+
+import fcntl
+import os
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from serving.schemas.serialization import text_of
+
+FILE_BYTES = 16_000_000
+REFUSED, DAMAGED = "refused.entries", ".damaged"
+READ_BYTES = 4_000_000
+
+
+class Damaged(Exception):
+    """An entry that nobody wrote so: the power went while the disk held pages of it and not others."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One reply's lines: what they have in common, a line each, and where the entry ends in its file."""
+
+    head: dict[str, Any]
+    lines: tuple[bytes, ...]
+    end: int
+
+
+@dataclass(frozen=True)
+class JournalFile:
+    """One locked file of the journal."""
+
+    path: Path
+    descriptor: int
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    def size(self) -> int:
+        """How many bytes it holds."""
+        return os.fstat(self.descriptor).st_size
+
+    def read(self, start: int) -> Iterator[Entry]:
+        """The complete entries from `start` on, as many as fit in one read; a torn one was never acknowledged.
+
+        Raises Damaged where the first of them cannot be read.
+        """
+        length = READ_BYTES
+        while True:
+            entries = list(_entries(os.pread(self.descriptor, length, start), start))
+            if entries or start + length >= self.size():
+                break
+            length *= 2  # one entry longer than a read
+        yield from entries
+
+    def set_aside(self) -> Path:
+        """Keep the file under a name by which nobody looks for it; gives its new path."""
+        kept = self.path.rename(self.path.with_suffix(DAMAGED))
+        os.close(self.descriptor)
+        return kept
+
+    def remove(self) -> None:
+        """Take the file away and its lock with it."""
+        self.path.unlink(missing_ok=True)
+        os.close(self.descriptor)
+
+
+@dataclass
+class Journal:
+    """The journal of one process; `survives` is "power_cut" where an entry waits for the disk itself."""
+
+    folder: Path
+    survives: str = "kill"
+    files: list[JournalFile] = field(default_factory=list)
+    _writing: threading.Lock = field(default_factory=threading.Lock)
+
+    def append(self, head: dict[str, Any], lines: Sequence[bytes]) -> int:
+        """Add one entry, whole or not at all, and say how many bytes it took. Raises OSError where the disk is full."""
+        entry = encode(head, lines)
+        with self._writing:
+            if not self.files or self.files[-1].size() >= FILE_BYTES:
+                self.files.append(_create(self.folder))
+            file = self.files[-1]
+            before = file.size()
+            try:
+                _write_all(file.descriptor, entry)
+            except OSError:
+                os.ftruncate(file.descriptor, before)
+                raise
+            if self.survives == "power_cut":
+                os.fdatasync(file.descriptor)
+        return len(entry)
+
+    def retire(self, file: JournalFile) -> bool:
+        """Remove a file that the database holds to its end; not the one that is written to."""
+        with self._writing:
+            if not self.files or file is self.files[-1]:
+                return False
+            self.files.remove(file)
+        file.remove()
+        return True
+
+    def close(self, *, empty: bool) -> None:
+        """Let go of the files: remove them where the database holds all, or leave them to be recovered."""
+        with self._writing:
+            for file in self.files:
+                file.remove() if empty else os.close(file.descriptor)
+            self.files.clear()
+
+
+def encode(head: dict[str, Any], lines: Sequence[bytes]) -> bytes:
+    """One entry as bytes; no line may hold a line break, which JSON never does."""
+    return b"\n".join([text_of({"lines": len(lines), **head}), *lines, b""])
+
+
+def kept_aside(folder: Path) -> list[Path]:
+    """The files that hold what could not be written to the database, for people to look at."""
+    return sorted([*folder.glob(REFUSED), *folder.glob(f"*{DAMAGED}")])
+
+
+def orphans(folder: Path) -> Iterator[JournalFile]:
+    """The files whose process is dead, each locked for the caller, oldest first."""
+    for path in sorted(folder.glob("*.jsonl"), key=_age):
+        try:
+            descriptor = os.open(path, os.O_RDWR)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            continue
+        if path.exists():  # its process may have ended well between the look and the lock
+            yield JournalFile(path, descriptor)
+        else:
+            os.close(descriptor)
+
+
+def _age(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _create(folder: Path) -> JournalFile:
+    """A new file, locked before it can be found."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{uuid.uuid4().hex}.jsonl"
+    hidden = path.with_suffix(".new")
+    descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    hidden.rename(path)
+    return JournalFile(path, descriptor)
+
+
+def _write_all(descriptor: int, entry: bytes) -> None:
+    rest = memoryview(entry)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _entries(content: bytes, start: int) -> Iterator[Entry]:
+    whole, _, _ = content.rpartition(b"\n")
+    lines = whole.split(b"\n") if whole else []
+    at, end = 0, start
+    while at < len(lines):
+        try:
+            head = orjson.loads(lines[at])
+            stop = at + 1 + head.pop("lines")
+        except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError):
+            if at == 0:
+                raise Damaged from None
+            return
+        if stop > len(lines):
+            return
+        end += sum(len(line) + 1 for line in lines[at:stop])
+        yield Entry(head, tuple(lines[at + 1 : stop]), end)
+        at = stop
