@@ -12,14 +12,16 @@ from pathlib import Path
 
 import click
 
-from commands.access import audit, keys
-from commands.accounts import explain, outcomes, score
-from commands.data import check, history, publish, signals, simulate
-from commands.invocation import Oarlock
-from commands.ledger import forget, ledger
-from commands.models import card, duel, models, monitor, promote, rebands, recalibrate, reproduce, rollback, train
-from commands.service import serve
-from commands.webhooks import webhooks
+from cli.context import Oarlock
+from cli.data import check, history, publish, signals, simulate
+from cli.keys import audit, keys
+from cli.ledger import forget, ledger
+from cli.models import card, models, promote, rebands, rollback
+from cli.monitor import monitor
+from cli.score import explain, outcomes, score
+from cli.serve import serve
+from cli.train import duel, recalibrate, reproduce, train
+from cli.webhooks import webhooks
 
 QUIET = {
     "BENTOML_DO_NOT_TRACK": "True",

@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from commands.invocation import Oarlock
-from commands.rendering import show_explained
+from cli.context import Oarlock
+from cli.output import show_explained
 from oarlock import VERBS
 from serving.accounts.feedback_store import Said
 from serving.ledger.ledger import open_ledger
@@ -171,7 +171,7 @@ def test_a_settings_file_that_is_a_folder_is_refused_in_one_sentence(oarlock, tm
 
 
 def test_json_for_machines_has_null_where_there_is_no_number(capsys):
-    from commands.rendering import print_json
+    from cli.output import print_json
 
     print_json({"ratio": float("nan"), "n": 3, "low": [float("inf"), 1.5]})
     assert capsys.readouterr().out == '{\n "ratio": null,\n "n": 3,\n "low": [\n  null,\n  1.5\n ]\n}\n'

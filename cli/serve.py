@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from commands.invocation import Oarlock
+from cli.context import Oarlock
 
 
 @click.command()

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from commands.invocation import AS_JSON, AS_OF, DAY, Oarlock
-from commands.rendering import new_table, print_json
+from cli.context import AS_JSON, AS_OF, DAY, Oarlock
+from cli.output import new_table, print_json
 
 COMPARED_ACCOUNTS = 1_000
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from commands.exports import Wanted, run_export
-from commands.invocation import AS_JSON, AS_OF, Oarlock
-from commands.rendering import print_json, show_explained, show_scores
+from cli.context import AS_JSON, AS_OF, Oarlock
+from cli.export import Wanted, run_export
+from cli.output import print_json, show_explained, show_scores
 
 SHOWN_ACCOUNTS = 10
 SHOWN_DRIVERS = 3

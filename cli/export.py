@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commands.invocation import Oarlock
-from commands.rendering import new_table, print_json
+from cli.context import Oarlock
+from cli.output import new_table, print_json
 
 if TYPE_CHECKING:
     from serving.exports.field_map import Exported

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import click
 
-from commands.invocation import AS_JSON, DAY, Oarlock
-from commands.rendering import new_table, print_json
+from cli.context import AS_JSON, DAY, Oarlock
+from cli.output import new_table, print_json
 
 SCOPES = click.Choice(["score", "read", "feedback", "admin"])
 

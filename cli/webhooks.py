@@ -4,8 +4,8 @@ from datetime import datetime
 
 import click
 
-from commands.invocation import AS_JSON, Oarlock
-from commands.rendering import new_table, print_json
+from cli.context import AS_JSON, Oarlock
+from cli.output import new_table, print_json
 
 
 @click.group()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from commands.invocation import Oarlock
+    from cli.context import Oarlock
     from training.pipelines.reproduce import Reproduced
     from training.registry.version_list import Line
 
