@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
-from benchmarks.accuracy.limit import (
+from benchmarks.accuracy.oracle import (
     TRUE_ERROR,
     TRUE_RISK,
     Truth,

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy.special import expit, logit
 
-from benchmarks.accuracy.contest import METRICS, Contest, Entry, beyond_noise, standings
-from benchmarks.accuracy.noise import Daily, chance_of, day_spread, discoveries
+from benchmarks.accuracy.runner import METRICS, Contest, Entry, beyond_noise, standings
+from benchmarks.accuracy.significance import Daily, chance_of, day_spread, discoveries
 from configs.settings import LabelSettings
 
 QUARTERLY = LabelSettings(horizon_days=90, grace_days=0)

@@ -20,19 +20,9 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.accuracy.contest import (
-    LOW_IS_GOOD,
-    METRICS,
-    OARLOCK,
-    Contest,
-    Standing,
-    beyond_noise,
-    hold,
-    standings,
-)
-from benchmarks.accuracy.contestants import RIVALS
-from benchmarks.accuracy.grounds import MONTHS, OUTSIDE, SIMULATED, Ground, Progress, outside, simulated
-from benchmarks.accuracy.limit import (
+from benchmarks.accuracy.datasets import MONTHS, OUTSIDE, SIMULATED, Ground, Progress, outside, simulated
+from benchmarks.accuracy.models import RIVALS
+from benchmarks.accuracy.oracle import (
     CEILING,
     Reached,
     held_out,
@@ -43,6 +33,7 @@ from benchmarks.accuracy.limit import (
     truth_of,
     with_truth,
 )
+from benchmarks.accuracy.runner import LOW_IS_GOOD, METRICS, OARLOCK, Contest, Standing, beyond_noise, hold, standings
 from features.simulator.model.parameters import Company
 from training.data.training_set import CHURNED
 from training.evaluation.backtest import on

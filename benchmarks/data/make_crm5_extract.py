@@ -1,6 +1,6 @@
 """How the shipped extract was cut out of the whole crm5 data: every fourth account, all of its rows.
 
-python benchmarks/cut_crm5.py /path/to/crm5 configs/datasets/crm5
+python benchmarks/data/make_crm5_extract.py /path/to/crm5 configs/datasets/crm5
 """
 
 import sys

@@ -1,6 +1,6 @@
 """How much each signal alone tells about churn, by family, on the mature snapshots of the demo's simulated company.
 
-    python benchmarks/families.py [--config configs/oarlock.toml] [--top 3] [--json]
+    python benchmarks/features/signal_auc.py [--config configs/oarlock.toml] [--top 3] [--json]
 
 Run `oarlock demo` first. The AUC of a signal is that of its values as they are (the larger of both directions), a
 missing value counting as a rank of its own below all others; categories are ranked by their churn rate on the other

@@ -1,7 +1,8 @@
 """The contest: every contestant on the same origins, figures with intervals, and how far each rival is from Oarlock.
 
 A difference is paired: each resample draws the same accounts for both. A rival is ahead where the whole interval of its
-difference lies on its side, given the test days; `benchmarks/accuracy/noise.py` says which leads are beyond noise.
+difference lies on its side, given the test days; `benchmarks/accuracy/significance.py` says which leads are beyond
+noise.
 """
 
 import time
@@ -11,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from benchmarks.accuracy.contestants import RIVALS, Examples, Lesson, Predict
-from benchmarks.accuracy.grounds import Ground
-from benchmarks.accuracy.noise import Daily, chance_of, day_spread, discoveries
+from benchmarks.accuracy.datasets import Ground
+from benchmarks.accuracy.models import RIVALS, Examples, Lesson, Predict
+from benchmarks.accuracy.significance import Daily, chance_of, day_spread, discoveries
 from training.data.cluster_bootstrap import bounds, resamples
 from training.data.time_splits import Split
 from training.data.training_set import CHURNED

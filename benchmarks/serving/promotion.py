@@ -1,6 +1,6 @@
 """Promotions under load: a promotion, a rollback, two bad versions; no request may fail or mix two versions.
 
-    python benchmarks/promotion.py COMPANY FOLDER [--seconds 60]
+    python benchmarks/serving/promotion.py COMPANY FOLDER [--seconds 60]
 
 A second process asks for ten accounts at a time. Every reply is held against the risks that the version it names gives
 these accounts. The alias is moved in MLflow, as another tool would; the last bad version is put before the workers
@@ -22,8 +22,8 @@ from typing import Any
 
 import httpx
 
-from benchmarks.load import ROOT, serving
-from benchmarks.served import accounts, made
+from benchmarks.serving.fixtures import accounts, made
+from benchmarks.serving.load_generator import ROOT, serving
 from configs.files import read_json, write_json
 from configs.settings import read_settings
 from configs.state_dir import State, open_state
@@ -96,7 +96,7 @@ def _under_load(
     words = ["oarlock.py", "--config", str(config), "serve", "--port={port}"]
     with serving(words, {"OARLOCK_CONFIG": str(config), "OARLOCK_SERVING__WORKERS": "2"}) as (_, port):
         asked = {"port": port, "ids": ids, "seconds": seconds, "clients": clients}
-        command = [sys.executable, "-m", "benchmarks.promotion_load"]
+        command = [sys.executable, "-m", "benchmarks.serving.promotion_clients"]
         with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as load:
             said: list[Any] = []
             threading.Thread(target=_act, args=(steps, seconds / (len(steps) + 1), port, said), daemon=True).start()

@@ -1,6 +1,6 @@
 """The driver kernel against LightGBM's pred_contrib and shap's TreeExplainer: CPU a row, and how far they differ.
 
-    python benchmarks/kernel.py [--leaves 15 31 63] [--trees 500] [--rows 1 100 10000 100000]
+    python benchmarks/serving/treeshap.py [--leaves 15 31 63] [--trees 500] [--rows 1 100 10000 100000]
 
 CPU seconds are of the whole process, so that threads pay for themselves; the slow ones are asked for fewer rows.
 """

@@ -1,6 +1,6 @@
 """How fast signals are computed and joined, each against the plain way of doing it, with the values compared.
 
-python benchmarks/signals.py configs/datasets/crm5          (any folder with the files of crm5)
+python benchmarks/features/signal_compute.py configs/datasets/crm5          (any folder with the files of crm5)
     --company FOLDER        computes on a simulated company too, of which some rows were recorded late
 
 Computing: twelve signals of one day and of several, from the declarations, from SQL by hand, and from pandas group-bys.
@@ -42,7 +42,7 @@ from features.store.history import complete_days
 from features.store.publication import published_edition
 from features.tables.mapping import read_dataset
 
-MAPPING = Path(__file__).parent.parent / "configs/datasets/crm5.toml"
+MAPPING = Path(__file__).parents[2] / "configs/datasets/crm5.toml"
 COMPANY = MAPPING.with_name("simulated.toml")
 COMPUTED_DAYS = tuple(datetime(2023, month, 1) for month in range(1, 7))
 COMPANY_DAYS = tuple(datetime(2024 + month // 12, month % 12 + 1, 1) for month in range(7, 31))

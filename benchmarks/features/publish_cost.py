@@ -1,6 +1,6 @@
 """What publishing costs as a company grows: seconds, processor seconds and peak memory, step by step.
 
-    python benchmarks/cost.py [--accounts 1000 10000] [--company FOLDER ...] [--history] [--json]
+    python benchmarks/features/publish_cost.py [--accounts 1000 10000] [--company FOLDER ...] [--history] [--json]
 
 Simulates each company first (--company uses folders that already hold one), then publishes one day in a process of its
 own: hash and checks of the files, the day's signals, the online store apart. --history also computes a day a month.
@@ -32,7 +32,7 @@ from features.simulator.model.parameters import Company
 from features.simulator.writer import simulate
 from features.store.history import describe_day, training_days, write_day
 
-CONFIG = Path(__file__).parent.parent / "configs/oarlock.toml"
+CONFIG = Path(__file__).parents[2] / "configs/oarlock.toml"
 DAY = datetime(2026, 7, 1)
 FIRST_DAY = datetime(2024, 8, 1)
 STEPS = ("opening", "computing", "online", "history")

@@ -1,6 +1,6 @@
 """The service against the one that one would write first: the same model, store and machine, one run.
 
-    python benchmarks/service.py COMPANY FOLDER
+    python benchmarks/serving/latency.py COMPANY FOLDER
 
 COMPANY is a simulated company of at least 2,000 accounts, FOLDER takes the state that is made of it once. N0 builds
 shap's explainer in every request, N1 once. CPU is that of all the service's processes, measured while a second process
@@ -15,15 +15,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.load import Figures, measure, serving
-from benchmarks.served import accounts, made
+from benchmarks.serving.fixtures import accounts, made
+from benchmarks.serving.load_generator import Figures, measure, serving
 from configs.settings import read_settings
 from configs.state_dir import open_state
 
 OURS = "oarlock"
 SERVICES = {
-    "N0": (["-m", "bentoml", "serve", "benchmarks.naive_service:Naive", "--port={port}"], "/score"),
-    "N1": (["-m", "bentoml", "serve", "benchmarks.naive_service:Naive", "--port={port}"], "/score"),
+    "N0": (["-m", "bentoml", "serve", "benchmarks.serving.naive_service:Naive", "--port={port}"], "/score"),
+    "N1": (["-m", "bentoml", "serve", "benchmarks.serving.naive_service:Naive", "--port={port}"], "/score"),
     OURS: (["oarlock.py", "--config", "{config}", "serve", "--port={port}"], "/v1/score"),
 }
 # Accounts a request, clients at once.

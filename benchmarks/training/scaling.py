@@ -1,6 +1,6 @@
 """What training costs as a company grows: seconds of each step and peak memory, of `train` in a process of its own.
 
-    python -m benchmarks.scale [--accounts 20000] [--threads 2] [--keep FOLDER] [--json]
+    python -m benchmarks.training.scaling [--accounts 20000] [--threads 2] [--keep FOLDER] [--json]
 
 The company is simulated over 24 months and published month by month first; neither is counted. Of 20,000 accounts some
 266,000 snapshots are mature. CPU seconds bear comparison on a machine that does other things too.
@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.accuracy.grounds import MONTHS, simulated_history
+from benchmarks.accuracy.datasets import MONTHS, simulated_history
 from configs.settings import Settings
 from configs.state_dir import open_state
 from features.simulator.model.parameters import Company

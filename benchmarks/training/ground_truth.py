@@ -1,6 +1,6 @@
 """The model against the truth of simulated companies: how near it comes to the limit that the true probability sets.
 
-    python -m benchmarks.truth [--accounts 4000] [--seeds 1 2 3] [--json]
+    python -m benchmarks.training.ground_truth [--accounts 4000] [--seeds 1 2 3] [--json]
 
 On the newest test snapshots, per seed: AUC of the model and of the true probability (the limit); the share of the
 limit's gain in log loss over the base rate that the model reaches, in expectation over the true probability; the gap
@@ -22,9 +22,9 @@ from rich.table import Table
 from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.accuracy.contest import recipe_of
-from benchmarks.accuracy.grounds import MONTHS, Ground, simulated
-from benchmarks.accuracy.limit import reached, read_truth, truth_of, with_truth
+from benchmarks.accuracy.datasets import MONTHS, Ground, simulated
+from benchmarks.accuracy.oracle import reached, read_truth, truth_of, with_truth
+from benchmarks.accuracy.runner import recipe_of
 from features.simulator.model.parameters import Company
 from features.store.online_reader import values_of
 from serving.scoring.model_bundle import make_bundle

@@ -1,8 +1,9 @@
 """`oarlock score --all --drivers 3 --to` against the loop that one would write first, and its memory as accounts grow.
 
-    python -m benchmarks.batch COMPANY FOLDER LARGE [LARGE ...]
+    python -m benchmarks.serving.batch_scoring COMPANY FOLDER LARGE [LARGE ...]
 
-COMPANY and FOLDER are those of `benchmarks/service.py`: the model of 500 trees is made there. Each LARGE is a simulated
+COMPANY and FOLDER are those of `benchmarks/serving/latency.py`: the model of 500 trees is made there. Each LARGE is a
+simulated
 company whose newest day is published and scored with it, every risk into the ledger and the export. The loop asks Feast
 for a thousand accounts, MLflow's pyfunc for their risks and shap for their drivers, and keeps the result in memory.
 """
@@ -18,11 +19,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.served import accounts, made, published
+from benchmarks.serving.fixtures import accounts, made, published
 from configs.settings import read_settings
 from configs.state_dir import open_state
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 AT_ONCE = 1_000
 
 
@@ -82,7 +83,7 @@ def _peak_mb(pid: int) -> float:
 
 def _naive(served: Path, config: Path, most: int) -> Cost:
     """The loop over some accounts, without its start."""
-    from benchmarks.naive_service import NaiveModel
+    from benchmarks.serving.naive_service import NaiveModel
 
     model, ids = NaiveModel(served, config), accounts(open_state(read_settings(config)))[:most]
     model.score(ids[:1])

@@ -1,8 +1,8 @@
 """Where the microseconds of POST /v1/score go: each stage of a request for 1, 100 and 1,000 accounts.
 
-    python benchmarks/stages.py COMPANY FOLDER
+    python benchmarks/serving/request_profile.py COMPANY FOLDER
 
-COMPANY and FOLDER are those of `benchmarks/service.py`. Stages are timed by the clock in this process, one
+COMPANY and FOLDER are those of `benchmarks/serving/latency.py`. Stages are timed by the clock in this process, one
 request after the other, on a machine that does nothing else; what the service takes of its processors for such requests
 beyond their sum is HTTP, access, metrics and the log.
 """
@@ -20,8 +20,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.load import measure, serving
-from benchmarks.served import accounts, made
+from benchmarks.serving.fixtures import accounts, made
+from benchmarks.serving.load_generator import measure, serving
 from configs.settings import LedgerSettings, read_settings
 from configs.state_dir import open_state
 from serving.gc_tuning import settle

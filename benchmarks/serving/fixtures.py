@@ -26,7 +26,7 @@ from training.pipelines.train import provenance_of
 from training.registry.mlflow_registry import Event, Registry, Run, open_registry
 from training.registry.version import Version
 
-CONFIG = Path(__file__).parent.parent / "configs/oarlock.toml"
+CONFIG = Path(__file__).parents[2] / "configs/oarlock.toml"
 TREES, LEAVES = 500, 31
 WARMUP_DAYS = 530  # leaves few days to publish: they are enough to learn from
 NO_HISTORY = 5_000  # leaves no day to learn from

@@ -1,6 +1,6 @@
 """Exactness: over many served risks, whether drivers add up, horizons never cross, and shares are those of shap.
 
-    python benchmarks/exactness.py [--scores 10000] [--json]
+    python benchmarks/serving/exactness.py [--scores 10000] [--json]
 
 A model is fitted on the shipped extract of crm5 as it is served, and scored through the kernel of the service. Printed
 are the largest differences; the script ends with 1 where one is above 1e-9 or two horizons cross.
@@ -32,7 +32,7 @@ from training.labels.departures import describe_label, horizons_of
 from training.model.churn_model import ChurnModel
 from training.model.fit import Recipe
 
-CONFIG = Path(__file__).parent.parent / "configs/crm5.toml"
+CONFIG = Path(__file__).parents[2] / "configs/crm5.toml"
 EXACT = 1e-9
 NAMED = 3
 
