@@ -21,7 +21,7 @@ from features.tables.contract import CONTRACT
 from features.tables.raw_table import IBIS_TYPES, RawTable
 
 if TYPE_CHECKING:
-    from tests.office import Office
+    from tests.support.api_client import Office
 
 ROOT = Path(__file__).parent.parent
 EXTRACT_ENDS = datetime(2023, 7, 1)
@@ -172,7 +172,7 @@ def office(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> "Offic
     """The shared model and store, asked over HTTP, with a ledger of its own."""
     from serving.ledger.ledger import Ledger
     from serving.scoring.scorer import Engine
-    from tests.office import office_of
+    from tests.support.api_client import office_of
 
     engine = Engine(trained.settings, trained.state, lambda: EXTRACT_ENDS)
     engine.ledger = Ledger(tmp_path_factory.mktemp("ledger") / "ledger.db")

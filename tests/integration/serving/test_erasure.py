@@ -1,0 +1,120 @@
+"""Erasing: an account is gone from every place, others are untouched, and the certificate counts what was removed."""
+
+import json
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from configs.files import read_json, write_json
+from configs.state_dir import State
+from features.store.account_table import AccountFacts, FactsTable, write_facts
+from serving.api.middleware.idempotency import Replies, Reply
+from serving.exports.field_map import Exported, read_mapping, write_export
+from serving.exports.targets import target
+from serving.ledger.ledger import Ledger
+from serving.ledger.write_ahead_log import REFUSED, encode
+from serving.schemas.serialization import text_of
+from serving.security.erasure import erase, note_export
+from tests.support.ledger_rows import DAY, OF, score
+
+
+@pytest.fixture
+def state(tmp_path) -> State:
+    """A state that holds the accounts a and b wherever Oarlock keeps accounts."""
+    state = State(tmp_path / "state")
+    written = state.history / "e" / "written" / "2024-01-01-abc"
+    written.mkdir(parents=True)
+    pq.write_table(pa.table({"account_id": ["a", "b", "c"], "mrr": [1.0, 2.0, 3.0]}), written / "value.parquet")
+    write_json(written / "day.json", {"as_of": "2024-01-01", "dropped": ["a", "z"]})
+    (state.history / "e" / "days").mkdir()
+    (state.history / "e" / "days" / "2024-01-01").symlink_to(written)
+    state.quarantine.mkdir()
+    pq.write_table(pa.table({"account_id": ["a", None], "reason": ["x", "y"]}), state.quarantine / "usage.parquet")
+    write_facts(state.facts, DAY, [AccountFacts("a"), AccountFacts("b")])
+    state.feast.mkdir()
+    with sqlite3.connect(state.feast / "packed.db") as online:
+        online.execute("create table value_1 (account_id text primary key, numbers blob)")
+        online.executemany("insert into value_1 values (?, ?)", [("a", b"secret"), ("b", b"other")])
+    Ledger(state.ledger).append([score("a"), score("b"), score("a")], OF)
+    return state
+
+
+def exported(file: Path, *account_ids: str) -> None:
+    from configs.settings import BandSettings
+
+    mapped, model = read_mapping(None), {"version": 1, "horizon_days": 90}
+    rows = [Exported(score(one, drivers=[]), AccountFacts(one), model, BandSettings()) for one in account_ids]
+    write_export(file, mapped, [rows])
+
+
+def test_an_account_is_gone_everywhere_and_the_others_are_not(state, tmp_path):
+    engine = Ledger(state.ledger).engine
+    exported(tmp_path / "built.parquet", "a", "b")
+    for name in ("out.csv", "out.parquet"):
+        target(str(tmp_path / name)).write(tmp_path / "built.parquet", "account_id")
+        note_export(engine, str(tmp_path / name), "account_id", DAY)
+    replies = Replies(lambda: engine, lambda: DAY)
+    for key, body in (("1", b'{"account_id": "a"}'), ("2", b'{"account_id": "b"}')):
+        replies.begin("", key, "hash")
+        replies.end("", key, Reply(200, "application/json", body))
+
+    removed = erase(state, engine, "a", DAY)["removed"]
+    assert {place: count for place, count in removed.items() if count} == {
+        "sqlite packed.db": 1,
+        "sqlite accounts.db": 1,
+        "files history": 1,
+        "files quarantine": 1,
+        "days' notes": 1,
+        "table risks": 2,
+        "table replies": 1,
+        f"export {tmp_path / 'out.csv'}": 1,
+        f"export {tmp_path / 'out.parquet'}": 1,
+    }
+    written = state.history / "e/days/2024-01-01"
+    assert pq.read_table(written / "value.parquet").to_pydict() == {"account_id": ["b", "c"], "mrr": [2.0, 3.0]}
+    assert read_json(written / "day.json")["dropped"] == ["z"]
+    assert pq.read_table(state.quarantine / "usage.parquet")["reason"].to_pylist() == ["y"]
+    assert FactsTable(state.facts).of(["a", "b"]).keys() == {"b"}
+    assert Ledger(state.ledger).count() == 1
+    assert b"secret" not in (state.feast / "packed.db").read_bytes()
+    assert '"a"' not in (tmp_path / "out.csv").read_text()
+
+
+@pytest.mark.parametrize("name", [REFUSED, "0815.damaged"])
+def test_an_account_is_gone_from_what_the_database_never_took(state, name):
+    state.journal.mkdir()
+    entry = encode({**OF, "given_at": DAY.isoformat(), "rows": []}, [text_of(score("a")), text_of(score("b"))])
+    (state.journal / name).write_bytes(entry)
+    assert erase(state, Ledger(state.ledger).engine, "a", DAY)["removed"]["journal, kept aside"] == 1
+    left = (state.journal / name).read_text()
+    assert ('"a"' in left, '"b"' in left) == (False, True)
+
+
+def test_erasing_again_removes_nothing_and_keeps_the_counts(state):
+    engine = Ledger(state.ledger).engine
+    first = erase(state, engine, "a", DAY)
+    assert erase(state, engine, "a", DAY)["removed"] == first["removed"]
+    assert first["complete"]
+
+
+def test_an_erasing_that_was_killed_goes_on_and_its_counts_add_up(state, monkeypatch):
+    engine = Ledger(state.ledger).engine
+    with monkeypatch.context() as broken:
+        broken.setattr("serving.security.erasure._from_table", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            erase(state, engine, "a", DAY)
+    (file,) = (state.folder / "erased").iterdir()
+    assert read_json(file)["complete"] is False
+    removed = erase(state, engine, "a", datetime(2024, 1, 2))["removed"]
+    assert (removed["sqlite packed.db"], removed["files history"], removed["table risks"]) == (1, 1, 2)
+    assert read_json(file)["complete"]
+
+
+def test_the_certificate_does_not_name_the_account(state):
+    certificate = erase(state, Ledger(state.ledger).engine, "account-0815", DAY)
+    assert "account-0815" not in json.dumps(certificate)
+    assert len(certificate["account_sha256"]) == 64

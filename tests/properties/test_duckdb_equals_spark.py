@@ -1,0 +1,172 @@
+"""Two engines, one declaration: every signal has the same value on DuckDB and on Spark."""
+
+import importlib.util
+import math
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from configs.errors import ConfigError, DataError
+from configs.settings import DataSettings, EngineSettings
+from features.compute.backends.connect import open_engine
+from features.compute.compute import Asked, carried, compute, prepare
+from features.ingestion.reader import clean, read_tables
+from features.ingestion.validation import check_tables
+from features.signals.registry import catalogue
+from features.tables.mapping import Dataset, read_dataset
+from tests.support.compiled_catalogue import with_inputs
+from tests.support.edge_case_company import ACCOUNTS, AS_OF, write_company
+
+HAS_SPARK = importlib.util.find_spec("pyspark") is not None
+needs_spark = pytest.mark.skipif(not (HAS_SPARK and shutil.which("java")), reason="pyspark or java is not installed")
+DUCKDB = EngineSettings()
+SPARK = EngineSettings(kind="spark", master="local[2]", options={"spark.sql.shuffle.partitions": "2"})
+CLOSE = 1e-9
+ACCOUNTS_IN_ORDER = sorted(ACCOUNTS)
+Columns = dict[str, list]
+MAPPING = """
+name = "mapped"
+[sources]
+crm = "crm.csv"
+deals = "deals.parquet"
+[tables]
+accounts = "select id::varchar as account_id, signed as created_at, country from crm"
+subscriptions = '''
+select id::varchar as account_id, id || '/' || signed::date as subscription_id,
+       arg_min(price, signed) filter (id < 9) as mrr,
+       coalesce(starts, signed::timestamp + interval 1 day) as started_at, signed as renews_at
+from deals group by id, starts, signed
+'''
+"""
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The whole company, written once."""
+    return read_dataset(DataSettings(dataset=write_company(tmp_path_factory.mktemp("company"))))
+
+
+@pytest.fixture(scope="module")
+def on_duckdb(dataset: Dataset) -> Columns:
+    """Every signal of the whole company, from DuckDB."""
+    return _signals(dataset, DUCKDB)
+
+
+def _signals(dataset: Dataset, settings: EngineSettings) -> Columns:
+    tables = clean(read_tables(open_engine(settings, dataset), dataset))
+    signals = carried(tables, catalogue(), dataset.mapped.people)
+    return compute(tables, signals, AS_OF).to_pyarrow().sort_by("account_id").to_pydict()
+
+
+def _subscriptions(dataset: Dataset, settings: EngineSettings) -> list[dict]:
+    table = clean(read_tables(open_engine(settings, dataset), dataset))["subscriptions"]
+    return table.rows.select(*table.contract.columns).order_by("account_id").to_pyarrow().to_pylist()
+
+
+def _differ(one: object, other: object) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return not math.isclose(one, other, rel_tol=CLOSE, abs_tol=0.0)
+    return one != other
+
+
+def _mapped(folder: Path) -> Dataset:
+    """A data set of one CSV and one Parquet file, its instants in nanoseconds, mapped in DuckDB's SQL."""
+    (folder / "crm.csv").write_text("id,signed,country\n1,2023-01-02 03:04:05,NL\n2,2023-02-03 00:00:00,\n")
+    instants = pa.array([1672898828123456789, None], pa.int64()).cast(pa.timestamp("ns"))
+    deals = {"id": [1, 2], "price": [10.5, 20.0], "starts": instants, "signed": pa.array([19400, 19500], pa.date32())}
+    pq.write_table(pa.table(deals), folder / "deals.parquet")
+    (folder / "mapped.toml").write_text(MAPPING)
+    return read_dataset(DataSettings(dataset=folder / "mapped.toml"))
+
+
+def test_the_company_keeps_to_the_contract(dataset: Dataset):
+    assert check_tables(dataset, read_tables(open_engine(DUCKDB, dataset), dataset)) == ()
+
+
+def test_every_declared_signal_is_computed_for_every_account(on_duckdb: Columns):
+    assert list(on_duckdb) == ["account_id", *(one.name for one in catalogue())]
+    assert on_duckdb["account_id"] == sorted(ACCOUNTS)
+
+
+def test_every_signal_is_there_for_some_account(on_duckdb: Columns):
+    assert [name for name, values in on_duckdb.items() if all(value is None for value in values)] == []
+
+
+@pytest.mark.parametrize("settings", [DUCKDB, pytest.param(SPARK, marks=[pytest.mark.slow, needs_spark])])
+def test_signals_prepared_for_any_day_are_those_computed_of_that_day(dataset: Dataset, settings: EngineSettings):
+    engine = open_engine(settings, dataset)
+    tables = clean(read_tables(engine, dataset))
+    asked = tuple(one for one in catalogue() if one.family in {"adoption", "contract"} and "seats" not in one.name)
+    days = [AS_OF, AS_OF - timedelta(days=40)]
+    rows_on = prepare(engine, tables, Asked(with_inputs({one.name for one in asked}), days))
+    for as_of in days:
+        expected = compute(tables, with_inputs({one.name for one in asked}), as_of).to_pyarrow()
+        found = rows_on(as_of).sort_by("account_id").to_pydict()
+        for name, values in expected.sort_by("account_id").to_pydict().items():
+            assert [pair for pair in zip(found[name], values, strict=True) if _differ(*pair)] == []
+
+
+def test_an_instant_within_a_day_is_refused(dataset: Dataset):
+    engine = open_engine(DUCKDB, dataset)
+    tables = clean(read_tables(engine, dataset))
+    noon = AS_OF + timedelta(hours=12)
+    with pytest.raises(ValueError, match="no midnight"):
+        compute(tables, with_inputs({"mrr"}), noon)
+    with pytest.raises(ValueError, match="no midnight"):
+        prepare(engine, tables, Asked(with_inputs({"mrr"}), [noon]))
+
+
+@pytest.mark.slow
+@needs_spark
+def test_every_value_is_the_same_on_spark(dataset: Dataset, on_duckdb: Columns):
+    on_spark = _signals(dataset, SPARK)
+    pairs = {name: list(zip(ACCOUNTS_IN_ORDER, on_duckdb[name], on_spark[name], strict=True)) for name in on_duckdb}
+    differences = {name: [three for three in found if _differ(*three[1:])] for name, found in pairs.items()}
+    assert {name: found for name, found in differences.items() if found} == {}
+
+
+@pytest.mark.slow
+@needs_spark
+def test_the_checks_find_the_same_on_spark(dataset: Dataset):
+    assert check_tables(dataset, read_tables(open_engine(SPARK, dataset), dataset)) == ()
+
+
+@pytest.mark.slow
+@needs_spark
+def test_a_mapping_written_for_duckdb_and_csv_and_nanoseconds_are_read_the_same_on_spark(tmp_path: Path):
+    dataset = _mapped(tmp_path)
+    first, second = _subscriptions(dataset, DUCKDB), _subscriptions(dataset, SPARK)
+    assert first == second
+    assert first[0]["started_at"].isoformat() == "2023-01-05T06:07:08.123456"
+
+
+@pytest.mark.skipif(HAS_SPARK, reason="pyspark is installed")
+def test_spark_is_refused_with_what_to_install_where_it_is_missing(dataset: Dataset):
+    with pytest.raises(ConfigError, match=r"pip install oarlock\[spark\]"):
+        open_engine(SPARK, dataset)
+
+
+@pytest.mark.parametrize("settings", [DUCKDB, pytest.param(SPARK, marks=[pytest.mark.slow, needs_spark])])
+def test_a_file_that_is_no_table_is_refused_by_name(dataset: Dataset, settings: EngineSettings, tmp_path: Path):
+    broken = tmp_path / "usage.parquet"
+    broken.write_bytes(b"not a table")
+    with pytest.raises(DataError, match=r"usage\.parquet cannot be read"):
+        open_engine(settings, dataset.model_copy(update={"files": {"usage": (broken,)}}))
+
+
+@pytest.mark.parametrize("settings", [DUCKDB, pytest.param(SPARK, marks=[pytest.mark.slow, needs_spark])])
+def test_a_select_that_fails_is_refused_by_the_name_of_its_table(dataset: Dataset, settings: EngineSettings):
+    mapped = dataset.mapped.model_copy(update={"tables": {"usage": "select nothing from nowhere"}})
+    wrong = dataset.model_copy(update={"mapped": mapped})
+    with pytest.raises(ConfigError, match="the select of 'usage' fails"):
+        read_tables(open_engine(settings, wrong), wrong)
+
+
+@pytest.mark.parametrize(("kind", "option"), [("duckdb", {"master": "local"}), ("spark", {"threads": 2})])
+def test_an_option_of_the_other_engine_is_refused(kind: str, option: dict):
+    with pytest.raises(ValueError, match="has no effect"):
+        EngineSettings.model_validate({"kind": kind, **option})
