@@ -56,10 +56,10 @@ def _opened(state: State, project: str, registry: Path) -> FeatureStore:
             registry={"registry_type": "file", "path": str(registry), "cache_ttl_seconds": 60},
             offline_store={"type": "features.store.asof_offline_store.AsofOfflineStore"},
             online_store={
-                "type": "features.store.feast_store.packed_online_store.PackedOnlineStore",
+                "type": "features.store.packed_online_store.PackedOnlineStore",
                 "path": str(state.feast / "packed.db"),
             },
-            batch_engine={"type": "features.store.feast_store.packed_online_store.PackedEngine"},
+            batch_engine={"type": "features.store.packed_online_store.PackedEngine"},
             entity_key_serialization_version=3,
         )
     )

@@ -42,8 +42,8 @@ Read = tuple[datetime | None, dict[str, Value] | None]
 class PackedOnlineStoreConfig(FeastConfigBaseModel):
     """Where the packed store keeps its rows."""
 
-    type: Literal["features.store.feast_store.packed_online_store.PackedOnlineStore"] = (
-        "features.store.feast_store.packed_online_store.PackedOnlineStore"
+    type: Literal["features.store.packed_online_store.PackedOnlineStore"] = (
+        "features.store.packed_online_store.PackedOnlineStore"
     )
     path: str
 
@@ -51,9 +51,7 @@ class PackedOnlineStoreConfig(FeastConfigBaseModel):
 class PackedEngineConfig(FeastConfigBaseModel):
     """The engine that materialises into the packed store."""
 
-    type: Literal["features.store.feast_store.packed_online_store.PackedEngine"] = (
-        "features.store.feast_store.packed_online_store.PackedEngine"
-    )
+    type: Literal["features.store.packed_online_store.PackedEngine"] = "features.store.packed_online_store.PackedEngine"
 
 
 @dataclass(frozen=True)
