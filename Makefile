@@ -1,4 +1,5 @@
-# Two commands do everything on a machine with Python 3.11 and make: `make demo` and `make test`.
+# Two commands do everything on a machine with Python 3.11 or 3.12 and make: `make demo` and `make test`.
+.DEFAULT_GOAL := help
 PYTHON ?= python3.11
 DATA ?= oarlock
 
@@ -8,33 +9,44 @@ DATA ?= oarlock
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	touch .venv/installed
 
-.PHONY: demo test lint lock clean
+.PHONY: help demo test lint lock docs docs-images clean
 
-# The main job on shipped data: DATA=oarlock (a simulated company, the default) or DATA=crm5.
-demo: .venv/installed
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/installed ## from raw tables to the accounts most at risk; DATA=oarlock (simulated) or DATA=crm5
 	.venv/bin/oarlock --config configs/$(DATA).toml demo
 
-# Everything but what is marked slow.
-test: .venv/installed
+test: .venv/installed ## run the tests that are not marked slow
 	.venv/bin/python -m pytest -m "not slow"
 
-lint: .venv/installed
+lint: .venv/installed ## check style and types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/pyright
 
-# What CI runs: also what is marked slow, and the signals on Spark, which needs Java.
 .PHONY: test-all
-test-all: .venv/installed
+test-all: .venv/installed ## run all tests, also on Spark; needs Java
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
 	.venv/bin/python -m pytest $(ONLY)
 
-# Pin again after a change of pyproject.toml; needs uv.
+.venv/docs-installed: .venv/installed requirements-docs.lock
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock
+	touch .venv/docs-installed
+
+docs: .venv/docs-installed ## build the documentation site into docs/_build
+	.venv/bin/python -m docs.generate --check
+	.venv/bin/python -m sphinx -W --keep-going -q -b html docs docs/_build
+
+docs-images: .venv/installed ## draw the pictures of the documentation again, after make demo
+	.venv/bin/python -m docs.draw
+
 PIN = uv pip compile --python 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet
-lock:
+lock: ## pin the packages again after a change of pyproject.toml; needs uv
 	$(PIN) --extra dev pyproject.toml -o requirements.lock
 	$(PIN) --extra dev --extra spark pyproject.toml -o requirements-spark.lock
+	$(PIN) --extra dev --extra docs pyproject.toml -o requirements-docs.lock
 	$(PIN) --extra dev --extra rivals pyproject.toml -o requirements-rivals.lock
 
-clean:
+clean: ## remove the state folder
 	rm -rf .oarlock

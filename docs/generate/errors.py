@@ -1,0 +1,46 @@
+"""The page of the errors: the exit codes, and the tree of errors with code and HTTP status."""
+
+from collections.abc import Iterator
+
+from docs.generate.markdown import first_line, join, table
+
+EXIT_CODES = [
+    ("0", "done; `monitor`: ok"),
+    ("1", "an error in Oarlock itself, with a traceback"),
+    ("2", "the settings, a mapping or the command line cannot be read"),
+    ("3", "a raw table breaks the contract, or a day fails the quality gate"),
+    ("4", "there is nothing to learn from"),
+    ("5", "a step that must come first is missing"),
+    ("6", "the promotion is refused"),
+    ("7", "another process does the same work, or the port is in use"),
+    ("8", "`reproduce`: not the same"),
+    ("9", "a request that cannot be answered, such as an unknown account"),
+    ("10, 11", "`monitor`: watch, retrain"),
+    ("130", "stopped by Ctrl-C; nothing is half-written"),
+]
+
+
+def errors_page() -> str:
+    """The exit codes and every error."""
+    from configs.errors import OarlockError
+
+    rows = [
+        (f"`{error.code}`", str(error.exit_code), str(error.status), first_line(error.__doc__))
+        for error in _subclasses(OarlockError)
+    ]
+    return join(
+        [
+            "# Errors and exit codes",
+            "Every command can be killed and run again. An error is one sentence on standard error, with a hint.",
+            table(("exit code", "meaning"), EXIT_CODES),
+            "## Errors",
+            'Over HTTP an error answers `{"error": {"code", "message", "hint"}}`.',
+            table(("code", "exit code", "HTTP status", "meaning"), rows),
+        ]
+    )
+
+
+def _subclasses(parent: type) -> Iterator[type]:
+    for child in parent.__subclasses__():
+        yield child
+        yield from _subclasses(child)

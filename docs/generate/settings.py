@@ -1,0 +1,61 @@
+"""The page of the settings: every section with types, defaults and meanings, from the models."""
+
+import inspect
+import json
+import re
+from collections.abc import Iterator
+
+from docs.generate.json_schema import Schema, fields_table, target_of
+from docs.generate.markdown import join
+
+HEAD = """# Settings
+
+A settings file is TOML. `OARLOCK_<SECTION>__<KEY>` in the environment overrides it, for example
+`OARLOCK_LABEL__HORIZON_DAYS=90`. A relative path in the file starts at the folder of the file.
+
+## Top level"""
+FIELD = re.compile(r"(?P<comment>(?:^    #.*\n)*)^    (?P<name>\w+):", re.MULTILINE)
+
+
+def settings_page() -> str:
+    """Every setting."""
+    from configs.settings import Settings
+
+    schema = Settings.model_json_schema()
+    sections = dict(_sections(schema, schema["$defs"]))
+    parts = [HEAD, fields_table(_without_sections(schema))]
+    for title, name in sections.items():
+        section = _with_comments(schema["$defs"][name], name)
+        parts += [f"## \\[{title}\\]", section.get("description", ""), fields_table(section)]
+    return join(parts)
+
+
+def _without_sections(schema: Schema) -> Schema:
+    fields = {name: field for name, field in schema["properties"].items() if "$ref" not in json.dumps(field)}
+    return {**schema, "properties": fields}
+
+
+def _sections(schema: Schema, models: Schema, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The TOML path of each section and the name of its model, nested ones after their parents."""
+    for name, field in schema["properties"].items():
+        title, target = f"{prefix}{name}", target_of(field)
+        if isinstance(field.get("additionalProperties"), dict):
+            title, target = f"{title}.NAME", target_of(field["additionalProperties"])
+        if target:
+            yield title, target
+            yield from _sections(models[target], models, f"{title}.")
+
+
+def _with_comments(section: Schema, name: str) -> Schema:
+    """The schema of a section in which the comment above a field is its description."""
+    import configs.settings
+
+    section = _without_sections(section)
+    source = inspect.getsource(getattr(configs.settings, name))
+    comments = {field["name"]: _text(field["comment"]) for field in FIELD.finditer(source)}
+    fields = {name: {"description": comments.get(name, ""), **field} for name, field in section["properties"].items()}
+    return {**section, "properties": fields}
+
+
+def _text(comment: str) -> str:
+    return " ".join(line.strip().removeprefix("#").strip() for line in comment.splitlines())
