@@ -22,7 +22,7 @@ from serving.treeshap.lightgbm_parser import KINDS, LANES, MOST_POINTS, Trees, r
 
 ENTRY = "oarlock_walk"
 LIBRARY, OBJECT = ".so", ".o"  # machine code as the system loads it, or where nothing links it as LLVM does
-SOURCES = ("trees.py", "lanes.py", "walks.py", "compiling.py", "machine_code.py")
+SOURCES = ("algorithm.py", "simd.py", "compile.py", "llvm.py", "lightgbm_parser.py")
 # The arrays of Trees, quadrature points and weights, matrix, shares, and room.
 POINTERS = (*KINDS.values(), *["float64"] * 5)
 COUNTS = 7  # trees, nodes, words, nodes of the largest tree, signals, rows or blocks of them, whether rows walk alone
@@ -141,7 +141,7 @@ def compiled(folder: Path) -> Path:
             return found
     file = (places[0] if os.access(room, os.W_OK) else folder) / name
     command = [sys.executable, "-m", "serving.treeshap.compile", str(file.resolve())]
-    told = subprocess.run(command, check=True, cwd=room.parent, stdout=subprocess.PIPE, text=True)
+    told = subprocess.run(command, check=True, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True)
     return Path(told.stdout.strip())
 
 
