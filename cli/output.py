@@ -36,13 +36,13 @@ def show_scores(oarlock: "Oarlock", reply: dict[str, Any], count: int) -> None:
 def show_explained(oarlock: "Oarlock", one: dict[str, Any]) -> None:
     title = f"{one['account_id']}: risk {one['risk']:.1%} = base {one['base']:.1%} and these points ({one['status']})"
     table = new_table("points", "family", "signal", "value", "typical", title=title)
-    from serving.scoring.driver_text import shown
+    from serving.scoring.driver_text import format_value
 
     for driver in [*one["drivers"], *one["protective"]]:
         table.add_row(points(driver["points"]), driver["family"], "", "", "", style="bold")
         told = [one for one in driver["signals"] if abs(one["points"]) >= LEAST_SHOWN]
         for signal in told:
-            values = [shown(signal[key], signal["unit"]) for key in ("value", "typical")]
+            values = [format_value(signal[key], signal["unit"]) for key in ("value", "typical")]
             table.add_row(points(signal["points"]), "", signal["label"], *values)
         rest = driver["points"] - sum(one["points"] for one in told)
         if len(told) < len(driver["signals"]):

@@ -54,10 +54,10 @@ TWELVE = (
     "events_trend_28d",
     "active_days_28d",
     "active_days_91d",
-    "event_kinds_28d",
+    "event_types_28d",
     "days_since_event_182d",
-    "active_users_28d",
-    "peak_active_users_28d",
+    "daily_active_users_28d",
+    "peak_daily_active_users_28d",
     "mrr",
     "tenure",
 )
@@ -79,13 +79,13 @@ with used as (
              / nullif(sum(quantity) filter (age > 28 and age <= 56), 0) as events_trend_28d,
            count(distinct occurred_at::date) filter (age <= 28) as active_days_28d,
            count(distinct occurred_at::date) filter (age <= 91) as active_days_91d,
-           count(distinct event) filter (age <= 28) as event_kinds_28d,
+           count(distinct event) filter (age <= 28) as event_types_28d,
            min(age) as days_since_event_182d
     from (select *, date_diff('second', occurred_at, $as_of) / 86400 as age from read_parquet({usage})
           where occurred_at < $as_of and occurred_at >= $as_of - interval 182 day and event <> 'active_users' {known})
     group by account_id
 ), people as (
-    select account_id, avg(quantity) as active_users_28d, max(quantity) as peak_active_users_28d
+    select account_id, avg(quantity) as daily_active_users_28d, max(quantity) as peak_daily_active_users_28d
     from read_parquet({usage})
     where occurred_at < $as_of and occurred_at >= $as_of - interval 28 day and event = 'active_users' and quantity > 0
       {known}
@@ -100,7 +100,7 @@ with used as (
 select * replace (
     coalesce(events_7d, 0) as events_7d, coalesce(events_28d, 0) as events_28d, coalesce(events_91d, 0) as events_91d,
     coalesce(active_days_28d, 0) as active_days_28d, coalesce(active_days_91d, 0) as active_days_91d,
-    coalesce(event_kinds_28d, 0) as event_kinds_28d)
+    coalesce(event_types_28d, 0) as event_types_28d)
 from billed left join used using (account_id) left join people using (account_id)
 """
 KNOWN = "and (recorded_at is null or recorded_at < $as_of)"
@@ -197,8 +197,8 @@ def _in_pandas(events: pd.DataFrame, people: pd.DataFrame, billed: pd.DataFrame,
     rows["mrr"] = running.groupby("account_id").mrr.sum()
     rows["tenure"] = _days(day - known.groupby("account_id").started_at.min())
     recent = people[people.occurred_at >= day - timedelta(days=28)]
-    rows["active_users_28d"] = recent.groupby("account_id").quantity.mean()
-    rows["peak_active_users_28d"] = recent.groupby("account_id").quantity.max()
+    rows["daily_active_users_28d"] = recent.groupby("account_id").quantity.mean()
+    rows["peak_daily_active_users_28d"] = recent.groupby("account_id").quantity.max()
     return _usage_in_pandas(rows, events, day).reset_index()
 
 
@@ -211,9 +211,9 @@ def _usage_in_pandas(rows: pd.DataFrame, usage: pd.DataFrame, day: datetime) -> 
     for days in (28, 91):
         days_used = last[days].occurred_at.dt.floor("D")
         rows[f"active_days_{days}d"] = days_used.groupby(last[days].account_id).nunique()
-    rows["event_kinds_28d"] = last[28].groupby("account_id").event.nunique()
+    rows["event_types_28d"] = last[28].groupby("account_id").event.nunique()
     rows["days_since_event_182d"] = _days(day - usage.groupby("account_id").occurred_at.max())
-    counts = ["events_7d", "events_28d", "events_91d", "active_days_28d", "active_days_91d", "event_kinds_28d"]
+    counts = ["events_7d", "events_28d", "events_91d", "active_days_28d", "active_days_91d", "event_types_28d"]
     return rows.fillna(dict.fromkeys(counts, 0))
 
 

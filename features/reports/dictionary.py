@@ -1,4 +1,4 @@
-"""The dictionary: the catalogue as people read it, in Markdown and as one HTML page that needs nothing else."""
+"""The signal dictionary: the catalogue for people to read, in Markdown and as one self-contained HTML page."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,19 +6,20 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
-from features.signals.base import Signal
+from features.signals.base import Signal, family_label
 from features.signals.registry import FAMILIES, is_table, source_of
 
 TEMPLATE = Path(__file__).with_name("dictionary.html.jinja")
 DIRECTIONS = {1: "a higher value can only raise the risk", -1: "a higher value can only lower the risk", 0: "learned"}
-COLUMNS = ("Signal", "Meaning", "Unit", "Looks back", "Actionable", "Direction", "Tables")
+COLUMNS = ("Signal", "Label", "Meaning", "Unit", "Looks back", "Actionable", "Effect on risk", "Tables")
 
 
 @dataclass(frozen=True)
-class Entry:
-    """What the dictionary says about one signal, in words."""
+class SignalEntry:
+    """The entry of one signal in the dictionary, in words."""
 
     name: str
+    label: str
     family: str
     sentence: str
     unit: str
@@ -29,13 +30,13 @@ class Entry:
     coverage: str
 
 
-def entries(signals: Iterable[Signal], coverage: Mapping[str, float] | None = None) -> dict[str, list[Entry]]:
-    """The entries of each family that has any, by name; `coverage` is the share of snapshots that have the value."""
-    found = tuple(signals)
-    tables = tables_of(found)
-    listed = [_entry(one, tables[one.name], (coverage or {}).get(one.name)) for one in found]
-    by_family = {family: [one for one in listed if one.family == family] for family in FAMILIES}
-    return {family: _by_stem(members) for family, members in by_family.items() if members}
+def entries(signals: Iterable[Signal], coverage: Mapping[str, float] | None = None) -> dict[str, list[SignalEntry]]:
+    """The entries of each family that has signals, by name; `coverage` is the share of snapshots with a value."""
+    signals = tuple(signals)
+    tables = tables_of(signals)
+    listed = [_entry(signal, tables[signal.name], (coverage or {}).get(signal.name)) for signal in signals]
+    by_family = {family: [entry for entry in listed if entry.family == family] for family in FAMILIES}
+    return {family: sorted(members, key=_stem_and_window) for family, members in by_family.items() if members}
 
 
 def as_markdown(signals: Iterable[Signal], coverage: Mapping[str, float] | None = None) -> str:
@@ -44,56 +45,62 @@ def as_markdown(signals: Iterable[Signal], coverage: Mapping[str, float] | None 
     families = entries(signals, coverage)
     lines = ["# Signals", "", f"{sum(map(len, families.values()))} signals in {len(families)} families."]
     for family, members in families.items():
-        lines += ["", f"## {family.capitalize()} ({len(members)})", ""]
+        lines += ["", f"## {_heading(family)} ({len(members)})", ""]
         lines += [_line(columns), _line(["---"] * len(columns))]
-        lines += [_line(_cells(one)[: len(columns)]) for one in members]
+        lines += [_line(_cells(entry)[: len(columns)]) for entry in members]
     return "\n".join(lines) + "\n"
 
 
 def as_html(signals: Iterable[Signal], coverage: Mapping[str, float] | None = None) -> str:
-    """The catalogue as one HTML page that can be searched and filtered, without anything from elsewhere."""
+    """The catalogue as one HTML page with search and filters that loads nothing from other files or hosts."""
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return page.from_string(TEMPLATE.read_text("utf-8")).render(
-        families=entries(signals, coverage), with_coverage=bool(coverage)
+        families=entries(signals, coverage), heading=_heading, with_coverage=bool(coverage)
     )
 
 
-def _entry(one: Signal, tables: tuple[str, ...], coverage: float | None) -> Entry:
-    return Entry(
-        name=one.name,
-        family=one.family,
-        sentence=one.sentence,
-        unit=one.unit or one.kind,
-        looks_back="without limit" if one.days is None else f"{one.days} days",
-        actionable="yes" if one.actionable else "no",
-        direction=DIRECTIONS[one.direction],
+def tables_of(signals: tuple[Signal, ...]) -> dict[str, tuple[str, ...]]:
+    """The raw tables each signal needs, including those of the signals that it is computed from."""
+    tables: dict[str, tuple[str, ...]] = {}
+    for signal in signals:
+        needed = [(source_of(name),) if is_table(name) else tables.get(name, ()) for name in signal.inputs]
+        tables[signal.name] = tuple(dict.fromkeys(table for group in needed for table in group))
+    return tables
+
+
+def _entry(signal: Signal, tables: tuple[str, ...], coverage: float | None) -> SignalEntry:
+    return SignalEntry(
+        name=signal.name,
+        label=signal.label,
+        family=signal.family,
+        sentence=signal.sentence,
+        unit=signal.unit or signal.kind,
+        looks_back="all history" if signal.days is None else f"{signal.days} days",
+        actionable="yes" if signal.actionable else "no",
+        direction=DIRECTIONS[signal.direction],
         tables=tables,
         coverage="" if coverage is None else f"{coverage:.0%}",
     )
 
 
-def tables_of(signals: tuple[Signal, ...]) -> dict[str, tuple[str, ...]]:
-    """The raw tables each signal needs, also by way of the signals that it is made of."""
-    needed: dict[str, tuple[str, ...]] = {}
-    for one in signals:
-        found = [(source_of(name),) if is_table(name) else needed.get(name, ()) for name in one.inputs]
-        needed[one.name] = tuple(dict.fromkeys(table for tables in found for table in tables))
-    return needed
+def _heading(family: str) -> str:
+    """The family's label, with the family's name if that differs."""
+    label = family_label(family)
+    return label.capitalize() if label == family else f"{label.capitalize()}, family {family}"
 
 
-def _by_stem(members: list[Entry]) -> list[Entry]:
-    """By name, the windows of one signal from short to long."""
-
-    def place(one: Entry) -> tuple[str, int]:
-        stem, _, window = one.name.rpartition("_")
-        return (stem, int(window[:-1])) if window[:-1].isdigit() else (one.name, 0)
-
-    return sorted(members, key=place)
+def _stem_and_window(entry: SignalEntry) -> tuple[str, int]:
+    """Sorts by name, and the windows of one signal from short to long."""
+    stem, _, window = entry.name.rpartition("_")
+    return (stem, int(window[:-1])) if window[:-1].isdigit() else (entry.name, 0)
 
 
-def _cells(one: Entry) -> list[str]:
-    cells = [one.sentence, one.unit, one.looks_back, one.actionable, one.direction, ", ".join(one.tables), one.coverage]
-    return [f"`{one.name}`", *(cell.replace("|", "\\|") for cell in cells)]
+def _cells(entry: SignalEntry) -> list[str]:
+    words = [entry.label, entry.sentence, entry.unit, entry.looks_back, entry.actionable, entry.direction]
+    return [
+        f"`{entry.name}`",
+        *(cell.replace("|", "\\|") for cell in (*words, ", ".join(entry.tables), entry.coverage)),
+    ]
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -8,30 +8,37 @@ from features.tables.derived import HALF_A_YEAR
 
 @signal(unit="events", days=(7, 28, 91), empty=0, actionable=True)
 def events(usage_days, days):
-    """Events recorded in the last {days} days."""
+    """Usage events in the last {days} days."""
     return usage_days.events.sum(where=usage_days.days_ago <= days)
 
 
-@signal(unit="x", days=(7, 28, 91), reach=2, actionable=True)
+@signal(unit="x", days=(7, 28, 91), reach=2, actionable=True, label="usage vs. the previous {days} days")
 def events_trend(usage_days, days):
-    """Events in the last {days} days, relative to the {days} days before."""
+    """Usage events in the last {days} days, divided by those in the {days} days before."""
     events, ago = usage_days.events, usage_days.days_ago
     before = events.sum(where=(ago > days) & (ago <= 2 * days))
     return events.sum(where=ago <= days).fill_null(0) / before.nullif(0)
 
 
-@signal(unit="x", days=(28,), reach=6, actionable=True)
-def events_of_peak(usage_days, days):
-    """Events in the last {days} days, relative to the best of the last six stretches of {days} days."""
+@signal(
+    unit="share",
+    days=(28,),
+    reach=6,
+    actionable=True,
+    label="usage as a share of its best month",
+    text="usage is {value} of its best month",
+)
+def events_share_of_peak(usage_days, days):
+    """Usage events in the last {days} days, as a share of those in the best of the last six {days}-day periods."""
     events, ago = usage_days.events, usage_days.days_ago
     sums = [events.sum(where=(ago > n * days) & (ago <= (n + 1) * days)).fill_null(0) for n in range(6)]
-    peak = reduce(lambda best, one: (one > best).ifelse(one, best), sums)
+    peak = reduce(lambda best, total: (total > best).ifelse(total, best), sums)
     return sums[0] / peak.nullif(0)
 
 
-@signal(unit="share", days=(28, 91), actionable=True)
-def weekday_share(usage_days, days):
-    """Share of the events of the last {days} days that fell on Monday to Friday."""
+@signal(unit="share", days=(28, 91), actionable=True, label="share of events on weekdays, last {days} days")
+def weekday_event_share(usage_days, days):
+    """Share of the usage events of the last {days} days that happened from Monday to Friday."""
     events, recent = usage_days.events, usage_days.days_ago <= days
     weekday = usage_days.day.day_of_week.index() < 5
     return events.sum(where=recent & weekday).fill_null(0) / events.sum(where=recent).nullif(0)
@@ -39,149 +46,172 @@ def weekday_share(usage_days, days):
 
 @signal(unit="days", days=(7, 28, 91), empty=0, actionable=True)
 def active_days(usage_days, days):
-    """Days with at least one event in the last {days} days."""
+    """Days with at least one usage event in the last {days} days."""
     return usage_days.count(where=usage_days.days_ago <= days)
 
 
 @signal(unit="weeks", days=(91,), empty=0, actionable=True)
 def active_weeks(usage_days, days):
-    """Weeks, counted back from now, with at least one event in the last {days} days."""
+    """Weeks, counted back from the snapshot, with at least one usage event in the last {days} days."""
     return (usage_days.age / 7).floor().nunique(where=usage_days.age < days)
 
 
-@signal(unit="days", days=(182,), actionable=True)
+@signal(unit="days", days=(182,), actionable=True, label="days since last use", text="last used {value} days ago")
 def days_since_event(usage_days, days):
-    """Days since the last event, looking back {days} days."""
+    """Days since the last usage event; empty if there was none in the last {days} days."""
     return usage_days.age.min(where=usage_days.days_ago <= days)
 
 
-@signal(unit="days", days=(91,), back=HALF_A_YEAR, actionable=True)
-def longest_quiet_spell(usage_gaps, days):
-    """The longest stretch without an event in the last {days} days, the one that lasts until now included."""
+@signal(
+    unit="days", days=(91,), back=HALF_A_YEAR, actionable=True, label="longest gap in usage (days), last {days} days"
+)
+def longest_usage_gap(usage_gaps, days):
+    """Longest time without a usage event, in days, that ended in the last {days} days or still lasts."""
     spell = usage_gaps.gap.max(where=usage_gaps.age <= days)
     open_spell = usage_gaps.age.min()
     return (spell > open_spell).ifelse(spell, open_spell)
 
 
-@signal(unit="x", days=(28, 91), actionable=True)
-def events_unevenness(usage_days, days):
-    """Spread of the events an active day, relative to their mean, in the last {days} days."""
+@signal(unit="x", days=(28, 91), actionable=True, label="variation of daily usage, last {days} days")
+def daily_events_cv(usage_days, days):
+    """Coefficient of variation (standard deviation / mean) of usage events per active day, last {days} days."""
     daily = usage_days.events
     return daily.std(where=usage_days.days_ago <= days) / daily.mean(where=usage_days.days_ago <= days).nullif(0)
 
 
-@signal(unit="kinds", days=(28, 91), empty=0, actionable=True)
-def event_kinds(usage_kinds, days):
-    """Different kinds of events used in the last {days} days."""
+@signal(unit="types", days=(28, 91), empty=0, actionable=True)
+def event_types(usage_kinds, days):
+    """Distinct event types used in the last {days} days."""
     return usage_kinds.count(where=usage_kinds.days_ago <= days)
 
 
-@signal(unit="kinds", days=(28,), reach=2, empty=0, actionable=True)
-def event_kinds_change(usage_kinds, days):
-    """Different kinds of events in the last {days} days, less those in the {days} days before."""
+@signal(
+    unit="types",
+    days=(28,),
+    reach=2,
+    empty=0,
+    actionable=True,
+    label="change in event types vs. the previous {days} days",
+)
+def event_types_change(usage_kinds, days):
+    """Distinct event types used in the last {days} days, minus those used in the {days} days before."""
     before = usage_kinds[f"days_ago_before_{days}d"] <= 2 * days
     return usage_kinds.count(where=usage_kinds.days_ago <= days) - usage_kinds.count(where=before)
 
 
-@signal(unit="kinds", days=(28,), back=HALF_A_YEAR, empty=0, actionable=True)
-def new_event_kinds(usage_kinds, days):
-    """Kinds of events used for the first time in half a year in the last {days} days."""
+@signal(unit="types", days=(28,), back=HALF_A_YEAR, empty=0, actionable=True)
+def new_event_types(usage_kinds, days):
+    """Event types used in the last {days} days, but not earlier in the last 182 days."""
     return usage_kinds.count(where=usage_kinds.first_days_ago <= days)
 
 
-@signal(unit="kinds", days=(28, 91), back=HALF_A_YEAR, empty=0, actionable=True)
-def dropped_event_kinds(usage_kinds, days):
-    """Kinds of events used in the last half year, but not in the last {days} days."""
+@signal(
+    unit="types",
+    days=(28, 91),
+    back=HALF_A_YEAR,
+    empty=0,
+    actionable=True,
+    label="event types not used for {days} days",
+)
+def dropped_event_types(usage_kinds, days):
+    """Event types used in the last 182 days, but not in the last {days} days."""
     return usage_kinds.count(where=usage_kinds.days_ago > days)
 
 
-@signal(unit="share", days=(28,), actionable=True)
-def main_event_kind_share(usage_kinds, days):
-    """Share of the events of the last {days} days that the most used kind made up."""
+@signal(unit="share", days=(28,), actionable=True, label="share of the most used event type, last {days} days")
+def top_event_type_share(usage_kinds, days):
+    """Share of the usage events of the last {days} days that belong to the most used event type."""
     return usage_kinds[f"events_{days}d"].max() / usage_kinds[f"events_{days}d"].sum().nullif(0)
 
 
-@signal(unit="people", days=(7, 28, 91), actionable=True)
-def active_users(presence, days):
-    """People active on an average day with anyone active, in the last {days} days."""
+@signal(unit="users", days=(7, 28, 91), actionable=True, label="average daily active users, last {days} days")
+def daily_active_users(presence, days):
+    """Average number of distinct users active per day in the last {days} days, over days with any active user."""
     return presence.people.mean(where=presence.days_ago <= days)
 
 
-@signal(unit="people", days=(28, 91), actionable=True)
-def peak_active_users(presence, days):
-    """The most people active on one day of the last {days} days."""
+@signal(unit="users", days=(28, 91), actionable=True)
+def peak_daily_active_users(presence, days):
+    """Highest number of distinct users active on one day of the last {days} days."""
     return presence.people.max(where=presence.days_ago <= days)
 
 
-@signal(unit="x", days=(28, 91), reach=2, actionable=True)
-def active_users_trend(presence, days):
-    """People active on an average day of the last {days} days, relative to the {days} days before."""
+@signal(unit="x", days=(28, 91), reach=2, actionable=True, label="daily active users vs. the previous {days} days")
+def daily_active_users_trend(presence, days):
+    """Average daily active users in the last {days} days, divided by those in the {days} days before."""
     recent = presence.people.mean(where=presence.days_ago <= days)
     return recent / presence.people.mean(where=(presence.days_ago > days) & (presence.days_ago <= 2 * days)).nullif(0)
 
 
-@signal(unit="x", days=(28,), actionable=True)
-def active_users_unevenness(presence, days):
-    """Spread of the people active a day, relative to their mean, in the last {days} days."""
+@signal(unit="x", days=(28,), actionable=True, label="variation of daily active users, last {days} days")
+def daily_active_users_cv(presence, days):
+    """Coefficient of variation (standard deviation / mean) of daily active users, last {days} days."""
     people = presence.people
     return people.std(where=presence.days_ago <= days) / people.mean(where=presence.days_ago <= days).nullif(0)
 
 
-@signal(unit="share", days=(28, 91), actionable=True)
-def stickiness(active_users, peak_active_users, days):  # noqa: ARG001 - the window is in the inputs' names
-    """People active on an average day of the last {days} days, as a share of the most on one day."""
-    return active_users / peak_active_users.nullif(0)
+@signal(
+    unit="share",
+    days=(28, 91),
+    actionable=True,
+    label="average day's users as a share of the busiest day's, last {days} days",
+)
+def daily_active_users_share_of_peak(daily_active_users, peak_daily_active_users, days):  # noqa: ARG001 - the window is in the inputs' names
+    """Average daily active users in the last {days} days, as a share of those on the busiest day."""
+    return daily_active_users / peak_daily_active_users.nullif(0)
 
 
-@signal(unit="people", days=(28, 91), empty=0, actionable=True)
-def different_users(usage_people, days):
-    """Different people who did something in the last {days} days."""
+@signal(unit="users", days=(28, 91), empty=0, actionable=True)
+def distinct_users(usage_people, days):
+    """Distinct users active in the last {days} days."""
     return usage_people.count(where=usage_people.days_ago <= days)
 
 
-@signal(unit="people", days=(28,), back=HALF_A_YEAR, empty=0, actionable=True)
+@signal(unit="users", days=(28,), back=HALF_A_YEAR, empty=0, actionable=True)
 def new_users(usage_people, days):
-    """People who did something for the first time in half a year in the last {days} days."""
+    """Distinct users active in the last {days} days, but not earlier in the last 182 days."""
     return usage_people.count(where=usage_people.first_days_ago <= days)
 
 
-@signal(unit="people", days=(28, 91), back=HALF_A_YEAR, empty=0, actionable=True)
+@signal(unit="users", days=(28, 91), back=HALF_A_YEAR, empty=0, actionable=True, label="users inactive for {days} days")
 def lost_users(usage_people, days):
-    """People who did something in the last half year, but nothing in the last {days} days."""
+    """Distinct users active in the last 182 days, but not in the last {days} days."""
     return usage_people.count(where=usage_people.days_ago > days)
 
 
-@signal(unit="share", days=(28,), actionable=True)
-def main_user_share(usage_people, days):
-    """Share of the events of the last {days} days that the busiest person made."""
+@signal(unit="share", days=(28,), actionable=True, label="share of events by the most active user, last {days} days")
+def top_user_share(usage_people, days):
+    """Share of the usage events of the last {days} days made by the most active user."""
     return usage_people[f"events_{days}d"].max() / usage_people[f"events_{days}d"].sum().nullif(0)
 
 
-@signal(unit="person-days", days=(28,), empty=0, actionable=True)
+@signal(unit="user-days", days=(28,), empty=0, actionable=True, label="user-days, last {days} days")
 def user_days(presence, days):
-    """The people active each day, added up over the last {days} days."""
+    """Active users per day, summed over the last {days} days."""
     return presence.people.sum(where=presence.days_ago <= days)
 
 
 @signal(unit="days", days=(28,), actionable=True)
-def days_per_user(user_days, different_users, days):  # noqa: ARG001 - the window is in the inputs' names
-    """Days of the last {days} on which an average person who did something was active."""
-    return user_days / different_users.nullif(0)
+def active_days_per_user(user_days, distinct_users, days):  # noqa: ARG001 - the window is in the inputs' names
+    """Average number of active days per distinct user in the last {days} days."""
+    return user_days / distinct_users.nullif(0)
 
 
 @signal(unit="share", days=(28, 91), actionable=True)
-def seat_utilisation(active_users, seats, days):  # noqa: ARG001 - the window is in the inputs' names
-    """People active on an average day of the last {days} days, as a share of the seats paid for."""
-    return active_users / seats.nullif(0)
+def seat_utilisation(daily_active_users, seats, days):  # noqa: ARG001 - the window is in the inputs' names
+    """Average daily active users in the last {days} days, as a share of the seats paid for."""
+    return daily_active_users / seats.nullif(0)
 
 
-@signal(unit="share", days=(28,), actionable=True)
-def employees_reached(active_users, employees, days):  # noqa: ARG001 - the window is in the inputs' names
-    """People active on an average day of the last {days} days, as a share of those who work at the account."""
-    return active_users / employees.nullif(0)
+@signal(
+    unit="share", days=(28,), actionable=True, label="share of employees active on an average day, last {days} days"
+)
+def active_employee_share(daily_active_users, employees, days):  # noqa: ARG001 - the window is in the inputs' names
+    """Average daily active users in the last {days} days, as a share of the account's employees."""
+    return daily_active_users / employees.nullif(0)
 
 
-@signal(unit="events", days=(28,), actionable=True)
-def events_per_active_user(events, active_users, days):  # noqa: ARG001 - the window is in the inputs' names
-    """Events in the last {days} days for each person active on an average day."""
-    return events / active_users.nullif(0)
+@signal(unit="events", days=(28,), actionable=True, label="events per daily active user, last {days} days")
+def events_per_active_user(events, daily_active_users, days):  # noqa: ARG001 - the window is in the inputs' names
+    """Usage events in the last {days} days per average daily active user."""
+    return events / daily_active_users.nullif(0)

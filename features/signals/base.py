@@ -20,19 +20,28 @@ from typing import Any, Literal
 Kind = Literal["number", "category"]
 Formula = Callable[..., Any]
 ACRONYMS = frozenset({"mrr", "nps", "csat", "ces", "qbr"})
+FAMILY_LABELS = {"fit": "customer profile"}  # families that go by another name in front of people
+
+
+def family_label(family: str) -> str:
+    """The family's name in plain English."""
+    return FAMILY_LABELS.get(family, family)
 
 
 @dataclass(frozen=True)
 class Signal:
     """One number or category known about a snapshot.
 
-    `inputs` are tables or other signals. `days` is how far back it looks, None: without limit.
-    `empty` is its value for an account that has no row in a table that is there. `direction` is +1 where a higher value
-    can only raise the risk, -1 where it can only lower it, 0 where that is learned.
+    `label` is its name in plain English. `text` is a clause that holds `{value}`; if it is empty, the text of a driver
+    is the label and the value. `inputs` are tables or other signals. `days` is how far back it looks, None: without
+    limit. `empty` is its value for an account that has no row in a table of the data set. `direction` is +1 if a higher
+    value can only raise the risk, -1 if it can only lower it, 0 if that is learned.
     """
 
     name: str
     family: str
+    label: str
+    text: str
     sentence: str
     unit: str
     kind: Kind
@@ -43,13 +52,6 @@ class Signal:
     direction: int
     formula: Formula
     fingerprint: str
-
-    @property
-    def label(self) -> str:
-        """Its name as people would say it."""
-        stem, _, window = self.name.rpartition("_")
-        words = (f"{stem} in {window[:-1]} days" if window[:-1].isdigit() else self.name).split("_")
-        return " ".join(word.upper() if word in ACRONYMS else word for word in words)
 
 
 def signal(  # noqa: PLR0913 - the declaration is the one place where everything about a signal is said
@@ -62,11 +64,15 @@ def signal(  # noqa: PLR0913 - the declaration is the one place where everything
     empty: float | None = None,
     actionable: bool = False,
     direction: int = 0,
+    label: str = "",
+    text: str = "",
 ) -> Callable[[Formula], tuple[Signal, ...]]:
     """Declare the decorated function as one signal, or as one per window in `days`.
 
     `reach` is how many windows it looks back: 2 where it compares a window with the one before. `back` is how many days
-    it looks back where that does not grow with the window: to what was before it.
+    it looks back where that does not grow with the window: to what was before it. `label` is for a name that does not
+    read well as `name, last {days} days`; `text` for a label that does not read well before a value. Both may hold
+    `{days}`, and `text` holds `{value}`.
     """
 
     def declare(formula: Formula) -> tuple[Signal, ...]:
@@ -75,6 +81,8 @@ def signal(  # noqa: PLR0913 - the declaration is the one place where everything
             return Signal(
                 name=formula.__name__ + suffix,
                 family=formula.__module__.rpartition(".")[2],
+                label=(label or _label_of(formula.__name__, window)).format(days=window),
+                text=text.format(days=window, value="{value}"),
                 sentence=inspect.cleandoc(formula.__doc__ or "").format(days=window),
                 unit=unit,
                 kind=kind,
@@ -90,3 +98,9 @@ def signal(  # noqa: PLR0913 - the declaration is the one place where everything
         return tuple(one(window) for window in days or (None,))
 
     return declare
+
+
+def _label_of(name: str, window: int | None) -> str:
+    """The name in plain English: `surveys_sent` over 28 days is "surveys sent, last 28 days"."""
+    words = " ".join(word.upper() if word in ACRONYMS else word for word in name.split("_"))
+    return words if window is None else f"{words}, last {window} days"

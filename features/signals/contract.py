@@ -1,60 +1,60 @@
-"""Contract: what was agreed, for how long, when it is up, and whether notice was given."""
+"""Contract: what was agreed, for how long, when it ends, and whether notice was given."""
 
 from features.signals.base import signal
 
 
 @signal(unit="days")
-def days_to_renewal(subscriptions):
-    """Days until the first of the running subscriptions reaches the end of its paid term."""
+def days_until_renewal(subscriptions):
+    """Days until the first paid term of the current subscriptions ends, negative once it has ended."""
     return (-subscriptions.renews_at_age).min(where=subscriptions.ended_at.isnull())
 
 
-@signal(unit="months")
+@signal(unit="months", label="contract term (months)")
 def term_months(subscriptions):
-    """Length of the longest running term, in months."""
+    """Longest term of the current subscriptions, in months."""
     return subscriptions.term_months.max(where=subscriptions.ended_at.isnull())
 
 
-@signal(unit="share")
-def term_passed(subscriptions):
-    """How far the running term furthest along has come, from 0 at its start to 1 at its end."""
+@signal(unit="share", label="share of the contract term elapsed")
+def term_elapsed_share(subscriptions):
+    """Elapsed share of the current term that is furthest along, 0 at its start and 1 at its end."""
     length = subscriptions.started_at_age - subscriptions.renews_at_age
     return (subscriptions.started_at_age / length.nullif(0)).max(where=subscriptions.ended_at.isnull())
 
 
-@signal(unit="days")
+@signal(unit="days", label="days as a customer", text="customer for {value} days")
 def tenure(subscriptions):
     """Days since the first subscription started."""
     return subscriptions.age.max()
 
 
-@signal(unit="terms")
+@signal(unit="terms", label="subscription starts and renewals")
 def renewals(subscriptions):
-    """Different days on which a subscription was started or renewed so far."""
+    """Distinct days on which a subscription started or was renewed."""
     return subscriptions.started_at.nunique()
 
 
 @signal(unit="subscriptions", actionable=True)
-def running_subscriptions(subscriptions):
-    """Subscriptions running now, plans and add-ons together."""
+def active_subscriptions(subscriptions):
+    """Current subscriptions, plans and add-ons together."""
     return subscriptions.ended_at.isnull().sum()
 
 
-@signal(unit="plans")
-def plans_tried(subscriptions):
-    """Different plans and add-ons held so far."""
+@signal(unit="plans", label="distinct plans and add-ons so far")
+def distinct_plans(subscriptions):
+    """Distinct plans and add-ons so far."""
     return subscriptions.plan.nunique()
 
 
-@signal(kind="category")
+@signal(kind="category", label="current plan")
 def plan(subscriptions):
-    """The plan running now (of several, the one that carries seats)."""
+    """Current plan; if there are several, the one with seats."""
     return subscriptions.plan.max(where=subscriptions.ended_at.isnull() & subscriptions.seats.notnull())
 
 
-@signal(unit="share", actionable=True)
-def auto_renewing(subscriptions):
-    """Share of the running subscriptions that renew by themselves."""
+@signal(unit="share", actionable=True, label="share of subscriptions on auto-renewal")
+def auto_renew_share(subscriptions):
+    """Share of the current subscriptions that renew automatically."""
     return subscriptions.auto_renew.cast("float64").mean(where=subscriptions.ended_at.isnull())
 
 
@@ -64,53 +64,53 @@ def seats(subscriptions):
     return subscriptions.seats.sum(where=subscriptions.ended_at.isnull())
 
 
-@signal(unit="x", days=(182, 364))
+@signal(unit="x", days=(182, 364), label="seats vs. {days} days ago")
 def seats_change(subscriptions, days):
-    """Seats paid for now, relative to those of {days} days ago."""
-    then = (subscriptions.age > days) & (subscriptions.ended_at.isnull() | (subscriptions.ended_at_age <= days))
-    now = subscriptions.seats.sum(where=subscriptions.ended_at.isnull())
-    return now / subscriptions.seats.sum(where=then).nullif(0)
+    """Seats paid for now, divided by those of {days} days ago."""
+    earlier = (subscriptions.age > days) & (subscriptions.ended_at.isnull() | (subscriptions.ended_at_age <= days))
+    current = subscriptions.seats.sum(where=subscriptions.ended_at.isnull())
+    return current / subscriptions.seats.sum(where=earlier).nullif(0)
 
 
-@signal(unit="days")
+@signal(unit="days", label="days since last renewal")
 def days_since_renewal(subscriptions):
-    """Days since the newest running subscription was started or renewed."""
+    """Days since the newest current subscription started or was renewed."""
     return subscriptions.age.min(where=subscriptions.ended_at.isnull())
 
 
-@signal(unit="share")
-def mrr_up_for_renewal(subscriptions):
-    """Share of the monthly recurring revenue whose paid term ends within the coming 91 days, or has ended."""
+@signal(unit="share", label="share of MRR that renews within 91 days")
+def mrr_renewing_share(subscriptions):
+    """Share of MRR whose paid term ends within the next 91 days or has already ended."""
     running = subscriptions.ended_at.isnull()
     ending = subscriptions.mrr.sum(where=running & (subscriptions.renews_at_age >= -91)).fill_null(0)
     return ending / subscriptions.mrr.sum(where=running).nullif(0)
 
 
-@signal(unit="subscriptions", actionable=True)
+@signal(unit="subscriptions", actionable=True, label="add-ons")
 def add_ons(subscriptions):
-    """Running subscriptions that carry no seats."""
+    """Current subscriptions without seats."""
     return subscriptions.count(where=subscriptions.ended_at.isnull() & subscriptions.seats.isnull())
 
 
-@signal(unit="notices", empty=0, direction=1)
+@signal(unit="notices", empty=0, direction=1, label="cancellation notices")
 def notices_given(notices):
-    """Times the account said so far that it will leave, or was told it must."""
+    """Cancellation notices so far, given by the account or by us."""
     return notices.count()
 
 
-@signal(unit="notices", empty=0)
+@signal(unit="notices", empty=0, label="cancellations for failed payment")
 def involuntary_notices(notices):
-    """Notices so far that came from a failed payment, not from a wish to leave."""
+    """Cancellation notices so far that were due to a failed payment."""
     return notices.count(where=~notices.voluntary)
 
 
-@signal(unit="days")
+@signal(unit="days", label="days since last cancellation notice")
 def days_since_notice(notices):
-    """Days since notice was last given."""
+    """Days since the last cancellation notice."""
     return notices.age.min()
 
 
-@signal(unit="days")
-def days_to_leaving(notices):
-    """Days until the first notice that still lies ahead takes effect."""
+@signal(unit="days", text="gave notice; leaves in {value} days")
+def days_until_cancellation(notices):
+    """Days until the next cancellation takes effect, once notice was given."""
     return (-notices.effective_at_age).min(where=notices.effective_at_age <= 0)

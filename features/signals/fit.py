@@ -1,63 +1,63 @@
-"""Fit: who the account is, and how it came."""
+"""Fit (the customer profile): what kind of company the account is, and how it was acquired."""
 
 from features.signals.base import signal
 
 
 @signal(kind="category")
 def segment(accounts):
-    """The segment the account is judged within."""
+    """Segment of the account, such as small, mid or enterprise."""
     return accounts.segment.max()
 
 
 @signal(kind="category")
 def industry(accounts):
-    """The account's industry."""
+    """Industry of the account."""
     return accounts.industry.max()
 
 
 @signal(kind="category")
 def country(accounts):
-    """Where the account is."""
+    """Country of the account."""
     return accounts.country.max()
 
 
-@signal(kind="category")
+@signal(kind="category", label="acquisition channel")
 def channel(accounts):
-    """How the account was won."""
+    """Channel through which the account was acquired."""
     return accounts.channel.max()
 
 
 @signal(unit="people")
 def employees(accounts):
-    """People who work at the account."""
+    """Employees of the account."""
     return accounts.employees.max()
 
 
-@signal(unit="days")
-def known_for(accounts):
-    """Days since it became an account."""
+@signal(unit="days", label="account age (days)", text="account created {value} days ago")
+def account_age(accounts):
+    """Days since the account was created."""
     return accounts.age.max()
 
 
-@signal(unit="share")
-def seats_of_employees(seats, employees):
-    """Seats paid for, as a share of the people who work there."""
+@signal(unit="share", label="seats as a share of employees")
+def seats_per_employee(seats, employees):
+    """Seats paid for, as a share of the account's employees."""
     return seats / employees.nullif(0)
 
 
 @signal(unit="0 or 1")
-def belongs_to_parent(accounts):
-    """1 where another account owns it, 0 where none does."""
+def has_parent_account(accounts):
+    """1 if the account belongs to a parent account, 0 if not."""
     return accounts.parent_id.notnull().cast("float64").max()
 
 
-@signal(unit="MRR per person")
+@signal(unit="MRR per employee")
 def mrr_per_employee(mrr, employees):
-    """Monthly recurring revenue for each person who works there."""
+    """MRR per employee of the account."""
     return mrr / employees.nullif(0)
 
 
-@signal(unit="days")
-def days_to_first_subscription(known_for, tenure):
-    """Days from becoming an account to its first subscription."""
-    return known_for - tenure
+@signal(unit="days", label="days from start to first subscription")
+def days_to_first_subscription(account_age, tenure):
+    """Days from account creation to the first subscription."""
+    return account_age - tenure

@@ -1,98 +1,110 @@
-"""Sentiment: what the account's people say when asked, how old that is, and whether they answer at all."""
+"""Sentiment: what people at the account answer in surveys, how recent that is, and whether they answer at all."""
 
 from features.signals.base import signal
 
 
-@signal(unit="points of 10", actionable=True)
+@signal(unit="points of 10", actionable=True, label="latest NPS answer")
 def last_nps(answers):
-    """The last answer to how likely they are to recommend the product."""
+    """Latest NPS answer: how likely they are to recommend the product, 0 to 10."""
     return answers.score.max(where=answers.kind == "nps")
 
 
-@signal(unit="days")
+@signal(unit="days", label="days since latest NPS answer")
 def last_nps_age(answers):
-    """Days since the last NPS answer."""
+    """Days since the latest NPS answer."""
     return answers.age.min(where=answers.kind == "nps")
 
 
-@signal(unit="points of 7", actionable=True)
+@signal(unit="points of 7", actionable=True, label="latest CSAT answer")
 def last_csat(answers):
-    """The last answer to how satisfied they are."""
+    """Latest CSAT answer: how satisfied they are, 1 to 7."""
     return answers.score.max(where=answers.kind == "csat")
 
 
-@signal(unit="days")
+@signal(unit="days", label="days since latest CSAT answer")
 def last_csat_age(answers):
-    """Days since the last CSAT answer."""
+    """Days since the latest CSAT answer."""
     return answers.age.min(where=answers.kind == "csat")
 
 
-@signal(unit="points of 7", actionable=True)
+@signal(unit="points of 7", actionable=True, label="latest CES answer")
 def last_ces(answers):
-    """The last answer to how easy something was."""
+    """Latest CES answer: how easy something was, 1 to 7."""
     return answers.score.max(where=answers.kind == "ces")
 
 
-@signal(unit="days")
+@signal(unit="days", label="days since latest CES answer")
 def last_ces_age(answers):
-    """Days since the last CES answer."""
+    """Days since the latest CES answer."""
     return answers.age.min(where=answers.kind == "ces")
 
 
-@signal(unit="points of 10", days=(182, 364), actionable=True)
+@signal(unit="points of 10", days=(182, 364), actionable=True, label="average NPS answer, last {days} days")
 def nps_mean(surveys, days):
-    """Mean NPS score answered in the last {days} days."""
+    """Average NPS answer (0 to 10) in the last {days} days."""
     return surveys.score.mean(where=(surveys.kind == "nps") & (surveys.answered_at_age <= days))
 
 
-@signal(unit="points of 10", days=(182,), reach=2, actionable=True)
+@signal(
+    unit="points of 10",
+    days=(182,),
+    reach=2,
+    actionable=True,
+    label="change in NPS answers vs. the previous {days} days",
+)
 def nps_change(surveys, days):
-    """Mean NPS score answered in the last {days} days, less that of the {days} days before."""
+    """Average NPS answer in the last {days} days, minus that in the {days} days before."""
     nps, age = surveys.kind == "nps", surveys.answered_at_age
     return surveys.score.mean(where=nps & (age <= days)) - surveys.score.mean(
         where=nps & (age > days) & (age <= 2 * days)
     )
 
 
-@signal(unit="points of 10", days=(182,), actionable=True)
-def nps_disagreement(surveys, days):
-    """The highest NPS score answered in the last {days} days, less the lowest."""
+@signal(unit="points of 10", days=(182,), actionable=True, label="range of NPS answers, last {days} days")
+def nps_range(surveys, days):
+    """Highest minus lowest NPS answer in the last {days} days."""
     recent = (surveys.kind == "nps") & (surveys.answered_at_age <= days)
     return surveys.score.max(where=recent) - surveys.score.min(where=recent)
 
 
-@signal(unit="share", days=(182, 364), actionable=True)
+@signal(unit="share", days=(182, 364), actionable=True, label="share of NPS detractors, last {days} days")
 def detractor_share(surveys, days):
-    """Share of the NPS scores answered in the last {days} days that were 6 or less."""
-    given = (surveys.kind == "nps") & surveys.score.notnull() & (surveys.answered_at_age <= days)
-    return surveys.count(where=given & (surveys.score <= 6)) / surveys.count(where=given).nullif(0)
+    """Share of the NPS answers in the last {days} days that were 6 or lower."""
+    scored = (surveys.kind == "nps") & surveys.score.notnull() & (surveys.answered_at_age <= days)
+    return surveys.count(where=scored & (surveys.score <= 6)) / surveys.count(where=scored).nullif(0)
 
 
-@signal(unit="share", days=(182, 364))
+@signal(unit="share", days=(182, 364), label="share of NPS promoters, last {days} days")
 def promoter_share(surveys, days):
-    """Share of the NPS scores answered in the last {days} days that were 9 or 10."""
-    given = (surveys.kind == "nps") & surveys.score.notnull() & (surveys.answered_at_age <= days)
-    return surveys.count(where=given & (surveys.score >= 9)) / surveys.count(where=given).nullif(0)
+    """Share of the NPS answers in the last {days} days that were 9 or 10."""
+    scored = (surveys.kind == "nps") & surveys.score.notnull() & (surveys.answered_at_age <= days)
+    return surveys.count(where=scored & (surveys.score >= 9)) / surveys.count(where=scored).nullif(0)
 
 
-@signal(unit="points of 7", days=(182,), actionable=True)
+@signal(unit="points of 7", days=(182,), actionable=True, label="average CSAT answer, last {days} days")
 def csat_mean(surveys, days):
-    """Mean CSAT score answered in the last {days} days."""
+    """Average CSAT answer (1 to 7) in the last {days} days."""
     return surveys.score.mean(where=(surveys.kind == "csat") & (surveys.answered_at_age <= days))
 
 
-@signal(unit="points of 7", days=(182,), reach=2, actionable=True)
+@signal(
+    unit="points of 7",
+    days=(182,),
+    reach=2,
+    actionable=True,
+    label="change in CSAT answers vs. the previous {days} days",
+)
 def csat_change(surveys, days):
-    """Mean CSAT score answered in the last {days} days, less that of the {days} days before."""
+    """Average CSAT answer in the last {days} days, minus that in the {days} days before."""
     csat, age = surveys.kind == "csat", surveys.answered_at_age
     return surveys.score.mean(where=csat & (age <= days)) - surveys.score.mean(
         where=csat & (age > days) & (age <= 2 * days)
     )
 
 
-@signal(unit="points of 7", days=(182,), actionable=True)
+@signal(unit="points of 7", days=(182,), actionable=True, label="average CES answer, last {days} days")
 def ces_mean(surveys, days):
-    """Mean CES score answered in the last {days} days."""
+    """Average CES answer (1 to 7) in the last {days} days."""
     return surveys.score.mean(where=(surveys.kind == "ces") & (surveys.answered_at_age <= days))
 
 
@@ -103,37 +115,37 @@ def surveys_sent(surveys, days):
 
 
 @signal(unit="share", days=(182, 364), actionable=True)
-def surveys_answered_share(surveys, days):
+def survey_response_rate(surveys, days):
     """Share of the surveys sent in the last {days} days that have been answered."""
     answered = surveys.count(where=surveys.answered_at.notnull() & (surveys.age <= days))
     return answered / surveys.count(where=surveys.age <= days).nullif(0)
 
 
 @signal(unit="surveys", days=(182,), empty=0, actionable=True)
-def surveys_unanswered(surveys, days):
-    """Surveys sent in the last {days} days that nobody has answered."""
+def unanswered_surveys(surveys, days):
+    """Surveys sent in the last {days} days that have not been answered."""
     return surveys.count(where=surveys.answered_at.isnull() & (surveys.age <= days))
 
 
-@signal(unit="0 or 1", actionable=True)
-def never_answered(surveys):
-    """1 where the account was asked and has never answered a survey, 0 where it has; empty where it was never asked."""
+@signal(unit="0 or 1", actionable=True, label="has never answered a survey")
+def never_answered_survey(surveys):
+    """1 if the account has been surveyed but never answered, 0 if it has answered; empty if never surveyed."""
     return (surveys.count(where=surveys.answered_at.notnull()) == 0).cast("float64")
 
 
 @signal(unit="people", days=(182,), empty=0, actionable=True)
-def respondents(surveys, days):
-    """Different people who answered a survey in the last {days} days."""
+def survey_respondents(surveys, days):
+    """Distinct people who answered a survey in the last {days} days."""
     return surveys.respondent_id.nunique(where=surveys.answered_at_age <= days)
 
 
-@signal(unit="days", days=(364,))
-def days_to_answer(surveys, days):
-    """Mean days from sending to answering, over the surveys answered in the last {days} days."""
+@signal(unit="days", days=(364,), label="average survey response time (days), last {days} days")
+def survey_response_days(surveys, days):
+    """Average days from sending to answering, over surveys answered in the last {days} days."""
     return (surveys.sent_at_age - surveys.answered_at_age).mean(where=surveys.answered_at_age <= days)
 
 
-@signal(unit="days", actionable=True)
-def days_since_answer(surveys):
-    """Days since anyone last answered a survey of any kind."""
+@signal(unit="days", actionable=True, label="days since last survey answer")
+def days_since_survey_answer(surveys):
+    """Days since the last survey answer of any kind."""
     return surveys.answered_at_age.min()

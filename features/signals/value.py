@@ -3,39 +3,39 @@
 from features.signals.base import signal
 
 
-@signal(unit="events per MRR", days=(28, 91), actionable=True)
-def events_for_the_money(events, mrr, days):  # noqa: ARG001 - the window is in the inputs' names
-    """Events in the last {days} days for each unit of monthly recurring revenue."""
+@signal(unit="events per MRR", days=(28, 91), actionable=True, label="usage per unit of spend, last {days} days")
+def events_per_mrr(events, mrr, days):  # noqa: ARG001 - the window is in the inputs' names
+    """Usage events in the last {days} days per unit of monthly recurring revenue (MRR)."""
     return events / mrr.nullif(0)
 
 
-@signal(unit="x", days=(91,), reach=2, actionable=True)
-def events_for_the_money_trend(events_trend, mrr_change, days):  # noqa: ARG001 - the window is in the inputs' names
-    """Events for each unit of monthly recurring revenue, relative to {days} days ago."""
+@signal(unit="x", days=(91,), reach=2, actionable=True, label="usage per unit of spend vs. the previous {days} days")
+def events_per_mrr_trend(events_trend, mrr_change, days):  # noqa: ARG001 - the window is in the inputs' names
+    """Usage events per unit of MRR in the last {days} days, divided by those in the {days} days before."""
     return events_trend / mrr_change.nullif(0)
 
 
-@signal(unit="kinds per MRR", days=(91,), actionable=True)
-def event_kinds_for_the_money(event_kinds, mrr, days):  # noqa: ARG001 - the window is in the inputs' names
-    """Different kinds of events in the last {days} days for each unit of monthly recurring revenue."""
-    return event_kinds / mrr.nullif(0)
+@signal(unit="types per MRR", days=(91,), actionable=True, label="event types per unit of spend, last {days} days")
+def event_types_per_mrr(event_types, mrr, days):  # noqa: ARG001 - the window is in the inputs' names
+    """Distinct event types used in the last {days} days per unit of MRR."""
+    return event_types / mrr.nullif(0)
 
 
-@signal(unit="MRR per person", days=(28, 91), actionable=True)
-def cost_per_active_user(mrr, active_users, days):  # noqa: ARG001 - the window is in the inputs' names
-    """Monthly recurring revenue for each person active on an average day of the last {days} days."""
-    return mrr / active_users.nullif(0)
+@signal(unit="MRR per user", days=(28, 91), actionable=True, label="spend per daily active user, last {days} days")
+def cost_per_active_user(mrr, daily_active_users, days):  # noqa: ARG001 - the window is in the inputs' names
+    """MRR per average daily active user in the last {days} days."""
+    return mrr / daily_active_users.nullif(0)
 
 
-@signal(unit="MRR", days=(28, 91), actionable=True)
-def shelfware(mrr, seat_utilisation, days):  # noqa: ARG001 - the window is in the inputs' names
-    """Monthly recurring revenue paid for seats that nobody uses on an average day of the last {days} days."""
-    idle = 1 - seat_utilisation
-    return mrr * (idle > 0).ifelse(idle, 0)
+@signal(unit="MRR", days=(28, 91), actionable=True, label="spend on unused seats, last {days} days")
+def unused_seat_mrr(mrr, seat_utilisation, days):  # noqa: ARG001 - the window is in the inputs' names
+    """MRR paid for seats that are not used on an average day of the last {days} days."""
+    unused = 1 - seat_utilisation
+    return mrr * (unused > 0).ifelse(unused, 0)
 
 
-@signal(unit="share", actionable=True)
-def goals_attained(milestones):
+@signal(unit="share", actionable=True, label="share of key milestones reached")
+def key_milestones_reached_share(milestones):
     """Share of the planned milestones `first_value` and `live` that have been reached."""
     goal = milestones.milestone.isin(["first_value", "live"])
     return milestones.count(where=goal & milestones.reached_at.notnull()) / milestones.count(where=goal).nullif(0)
@@ -48,12 +48,12 @@ def days_since_first_value(milestones):
 
 
 @signal(unit="share")
-def time_with_value(days_since_first_value, known_for):
-    """Share of the account's life that lies after its first value."""
-    return days_since_first_value / known_for.nullif(0)
+def share_of_life_since_first_value(days_since_first_value, account_age):
+    """Share of the account's age that lies after the milestone `first_value`."""
+    return days_since_first_value / account_age.nullif(0)
 
 
 @signal(unit="days")
-def contract_left_after_first_value(days_since_first_value, days_to_renewal):
-    """Days from the first value to the end of the paid term that runs now."""
-    return days_since_first_value + days_to_renewal
+def days_from_first_value_to_renewal(days_since_first_value, days_until_renewal):
+    """Days from the milestone `first_value` to the end of the current paid term."""
+    return days_since_first_value + days_until_renewal

@@ -14,13 +14,13 @@ from serving.api.app import create_app
 from serving.api.openapi import scopes
 from serving.ledger.ledger import Ledger
 from serving.schemas import responses as replies
-from serving.scoring.champion import Champion
-from serving.scoring.champion_pointer import folder_of
+from serving.scoring.champion import LoadedModel
+from serving.scoring.champion_pointer import bundle_folder
 from serving.scoring.model_bundle import make_bundle, save_bundle
-from serving.scoring.scorer import Engine
+from serving.scoring.scorer import Scorer
 from serving.treeshap.kernel import Kernel
 from tests.conftest import EXTRACT_ENDS
-from tests.support.api_client import Office, office_of
+from tests.support.api_client import ApiClient, open_api_client
 from training.registry.mlflow_registry import open_registry
 
 EXACT = 1e-9
@@ -28,7 +28,7 @@ FEEDBACK = {"account_id": "1096", "verdict": "right"}
 
 
 @pytest.fixture
-def own_office(trained, tmp_path) -> Office:
+def own_office(trained, tmp_path) -> ApiClient:
     """An office whose state a test may break; the model is the shared one."""
     state = State(tmp_path / "state")
     for part in ("feast", "history"):
@@ -36,10 +36,10 @@ def own_office(trained, tmp_path) -> Office:
     for file in (trained.state.published, trained.state.facts):
         shutil.copy(file, state.folder)
     shutil.copytree(trained.state.mlflow, state.mlflow, symlinks=True)
-    shared = Engine(trained.settings, trained.state, lambda: EXTRACT_ENDS)
-    engine = Engine(trained.settings, state, lambda: EXTRACT_ENDS)
+    shared = Scorer(trained.settings, trained.state, lambda: EXTRACT_ENDS)
+    engine = Scorer(trained.settings, state, lambda: EXTRACT_ENDS)
     engine._champion = shared.champion()
-    return office_of(engine)
+    return open_api_client(engine)
 
 
 @pytest.fixture
@@ -68,24 +68,24 @@ def test_the_openapi_has_an_example_for_every_field(office):
 @pytest.mark.parametrize(
     ("method", "path", "content", "model"),
     [
-        ("POST", "/score", {"account_ids": ["1096", "nobody"]}, replies.ScoreReply),
-        ("POST", "/explain", {"account_ids": ["1096", "nobody"]}, replies.ExplainReply),
-        ("POST", "/what_if", {"account_id": "1096", "suggest": 3}, replies.WhatIfReply),
-        ("POST", "/change", {"account_ids": ["1096", "nobody"], "since": "2023-07-01"}, replies.ChangeReply),
-        ("POST", "/feedback", {"account_id": "1096", "verdict": "right"}, replies.FeedbackReply),
+        ("POST", "/score", {"account_ids": ["1096", "nobody"]}, replies.ScoreResponse),
+        ("POST", "/explain", {"account_ids": ["1096", "nobody"]}, replies.ExplainResponse),
+        ("POST", "/what_if", {"account_id": "1096", "suggest": 3}, replies.WhatIfResponse),
+        ("POST", "/change", {"account_ids": ["1096", "nobody"], "since": "2023-07-01"}, replies.ChangeResponse),
+        ("POST", "/feedback", {"account_id": "1096", "verdict": "right"}, replies.FeedbackResponse),
         (
             "POST",
             "/outcomes",
             {"outcomes": [{"account_id": "x", "outcome": "left", "on": "2023-06-30"}]},
-            replies.OutcomesReply,
+            replies.OutcomesResponse,
         ),
-        ("GET", "/accounts", {"limit": 3, "sort": "risk"}, replies.AccountsReply),
-        ("GET", "/accounts/1096/risk", {}, replies.RiskReply),
-        ("GET", "/accounts/1096/history", {"limit": 1}, replies.HistoryReply),
-        ("GET", "/worklist", {"limit": 3}, replies.WorkListReply),
-        ("GET", "/model", {}, replies.ModelReply),
-        ("GET", "/models", {}, replies.ModelsReply),
-        ("GET", "/ready", {}, replies.ReadyReply),
+        ("GET", "/accounts", {"limit": 3, "sort": "risk"}, replies.AccountsResponse),
+        ("GET", "/accounts/1096/risk", {}, replies.RiskResponse),
+        ("GET", "/accounts/1096/history", {"limit": 1}, replies.HistoryResponse),
+        ("GET", "/worklist", {"limit": 3}, replies.WorkListResponse),
+        ("GET", "/model", {}, replies.ModelResponse),
+        ("GET", "/models", {}, replies.ModelsResponse),
+        ("GET", "/ready", {}, replies.ReadyResponse),
     ],
 )
 def test_a_reply_is_what_the_openapi_promises(office, method, path, content, model):
@@ -157,11 +157,11 @@ def test_a_change_across_two_versions_blames_trees_and_calibration_apart(own_off
     louder = replace(model.calibrator, intercepts=tuple(one + 0.5 for one in model.calibrator.intercepts))
     second = replace(model, booster_text=half, base_margin=float(base), calibrator=louder)
     (engine.state.compiled).symlink_to(trained.state.compiled)
-    save_bundle(make_bundle(second, Kernel(engine.state.compiled)), folder_of(engine.state, 2))
+    save_bundle(make_bundle(second, Kernel(engine.state.compiled)), bundle_folder(engine.state, 2))
 
-    engine._champion = Champion(engine.model_of(2), replace(engine.champion().version, number=2))
+    engine._champion = LoadedModel(engine.model_of(2), replace(engine.champion().version, number=2))
     (before,) = own_office.post("/score", account_ids=["1096"])["scores"]
-    engine._champion = Engine(trained.settings, trained.state, lambda: EXTRACT_ENDS).champion()
+    engine._champion = Scorer(trained.settings, trained.state, lambda: EXTRACT_ENDS).champion()
     (told,) = own_office.post("/change", account_ids=["1096"], since="2023-07-01")["changed"]
 
     assert (told["before"]["version"], told["after"]["version"]) == (2, 1)
@@ -188,7 +188,7 @@ def test_what_if_names_what_each_family_would_do(office, riskiest):
     assert tried["causal"] is False
 
 
-@pytest.mark.parametrize("changes", [{"mrr": 1.0}, {"unheard_of": 1.0}, {"longest_quiet_spell_91d": 1e9}])
+@pytest.mark.parametrize("changes", [{"mrr": 1.0}, {"unheard_of": 1.0}, {"longest_usage_gap_91d": 1e9}])
 def test_what_if_refuses_what_nobody_could_do(office, riskiest, changes):
     reply = office.ask("POST", "/what_if", json={"account_id": riskiest, "changes": changes})
     assert (reply.status_code, reply.json()["error"]["code"]) == (422, "not_plausible")
@@ -281,7 +281,7 @@ def test_where_the_store_is_down_the_last_known_risk_is_marked_with_its_age(own_
     assert told["scores"][0]["degraded"]["age_days"] == 1.5
     assert told["not_scored"] == [{"account_id": "508", "reason": "never_scored"}]
     assert own_office.get("/accounts/1096/risk")["status"] == "degraded"
-    replies.ScoreReply.model_validate(told)
+    replies.ScoreResponse.model_validate(told)
 
 
 def test_where_the_store_is_down_and_nothing_is_known_it_is_a_clear_503(own_office):
@@ -291,11 +291,11 @@ def test_where_the_store_is_down_and_nothing_is_known_it_is_a_clear_503(own_offi
 
 
 def test_signals_older_than_their_family_may_be_are_stale_and_say_which(trained, tmp_path):
-    serving = trained.settings.serving.model_copy(update={"stale_after": {"contract": 30, "fit": 365}})
+    serving = trained.settings.serving.model_copy(update={"stale_after_days_by_family": {"contract": 30, "fit": 365}})
     settings = trained.settings.model_copy(update={"serving": serving})
-    engine = Engine(settings, trained.state, lambda: EXTRACT_ENDS + timedelta(days=10))
+    engine = Scorer(settings, trained.state, lambda: EXTRACT_ENDS + timedelta(days=10))
     engine.ledger = Ledger(tmp_path / "ledger.db")
-    (one,) = office_of(engine).post("/score", account_ids=["1096"])["scores"]
+    (one,) = open_api_client(engine).post("/score", account_ids=["1096"])["scores"]
     assert one["status"] == "stale"
     assert set(one["stale_families"]) == {"adoption", "value", "billing"}
 
@@ -317,12 +317,12 @@ def test_a_store_that_lacks_an_account_does_not_call_it_unknown(own_office):
 
 
 def test_where_the_ledger_cannot_be_used_it_is_a_clear_503(office, tmp_path):
-    engine = Engine(office.desk.settings, office.desk.state, lambda: EXTRACT_ENDS)
+    engine = Scorer(office.desk.settings, office.desk.state, lambda: EXTRACT_ENDS)
     (tmp_path / "ledger.db").write_bytes(b"not a database" * 100)
     engine.ledger = Ledger(tmp_path / "ledger.db")
-    broken = office_of(engine)
+    broken = open_api_client(engine)
     for method, path, body in (("GET", "/accounts/1096/history", None), ("POST", "/feedback", FEEDBACK)):
-        reply = broken.ask(method, path, json=body)
+        reply = broken.request(method, path, json=body)
         assert (reply.status_code, reply.json()["error"]["code"]) == (503, "database_down")
 
 
@@ -360,15 +360,15 @@ def test_a_strange_id_gets_a_clear_answer(office, account_id):
         assert "error" in reply.json() or reply.json()["risks"] == []
 
 
-def _break_store(office: Office) -> None:
-    file = office.desk.state.feast / "packed.db"
-    for one in office.desk.state.feast.glob("packed.db*"):
+def _break_store(office: ApiClient) -> None:
+    file = office.context.state.feast / "packed.db"
+    for one in office.context.state.feast.glob("packed.db*"):
         one.unlink()
     file.mkdir()
 
 
-def _empty_store(office: Office) -> None:
-    with sqlite3.connect(office.desk.state.feast / "packed.db") as connection:
+def _empty_store(office: ApiClient) -> None:
+    with sqlite3.connect(office.context.state.feast / "packed.db") as connection:
         names = connection.execute("select name from sqlite_master where type = 'table'").fetchall()
         for (name,) in names:
             connection.execute(f'delete from "{name}"')

@@ -90,7 +90,7 @@ def lost_users_28d(seen: Snapshot) -> float:
     return len(half_a_year - {row["user_id"] for row in named if seen.within(row["occurred_at"], 28)})
 
 
-def longest_quiet_spell_91d(seen: Snapshot) -> float | None:
+def longest_usage_gap_91d(seen: Snapshot) -> float | None:
     latest: dict[date, datetime] = {}
     for row in seen["usage"]:
         if row["event"] != "active_users" and seen.within(row["occurred_at"], 182):
@@ -122,13 +122,13 @@ def downsells_364d(seen: Snapshot) -> float:
     return sum(1 for day in down if seen.within(max(at for at, _ in steps[day]), 364))
 
 
-def first_response_91d(seen: Snapshot) -> float | None:
+def first_response_hours_91d(seen: Snapshot) -> float | None:
     tickets = [row for row in seen["tickets"] if seen.within(row["opened_at"], 91) and row["first_response_at"]]
     waited = [(row["first_response_at"] - row["opened_at"]) / timedelta(hours=1) for row in tickets]
     return sum(waited) / len(waited) if waited else None
 
 
-def backlog_growth_28d(seen: Snapshot) -> float:
+def ticket_backlog_growth_28d(seen: Snapshot) -> float:
     growth = 0
     for row in seen["tickets"]:
         growth += seen.within(row["opened_at"], 28)
@@ -136,7 +136,7 @@ def backlog_growth_28d(seen: Snapshot) -> float:
     return growth
 
 
-def contact_turnover_182d(seen: Snapshot) -> float | None:
+def contacts_left_share_182d(seen: Snapshot) -> float | None:
     then = gone = 0
     for row in seen["contacts"]:
         if seen.age(row["joined_at"]) > 182 and (row["left_at"] is None or seen.within(row["left_at"], 182)):
@@ -162,7 +162,7 @@ def late_payment_share_364d(seen: Snapshot) -> float | None:
     return late / due if due else None
 
 
-def unanswered_in_a_row(seen: Snapshot) -> float:
+def consecutive_unanswered_touches(seen: Snapshot) -> float:
     settled = [row for row in seen["touches"] if seen.age(row["at"]) > 14 and row["responded"] is not None]
     settled.sort(key=lambda row: (row["at"], row["responded"]))
     run = 0
@@ -172,13 +172,13 @@ def unanswered_in_a_row(seen: Snapshot) -> float:
     return run
 
 
-def usual_gap_364d(seen: Snapshot) -> float | None:
+def average_touch_gap_364d(seen: Snapshot) -> float | None:
     touches = sorted(row["at"] for row in seen["touches"] if seen.within(row["at"], 364))
     gaps = [(later - earlier) / timedelta(days=1) for earlier, later in pairwise(touches)]
     return sum(gaps) / len(gaps) if gaps else None
 
 
-def onboarding_stalled(seen: Snapshot) -> float | None:
+def onboarding_stalled_days(seen: Snapshot) -> float | None:
     overdue, reached = False, []
     for row in seen["milestones"]:
         if row["reached_at"] is not None:
@@ -198,16 +198,16 @@ REFERENCE: dict[str, Callable[[Snapshot], float | None]] = {
         events_28d,
         events_trend_28d,
         lost_users_28d,
-        longest_quiet_spell_91d,
+        longest_usage_gap_91d,
         mrr_change_182d,
         downsells_364d,
-        first_response_91d,
-        backlog_growth_28d,
-        contact_turnover_182d,
+        first_response_hours_91d,
+        ticket_backlog_growth_28d,
+        contacts_left_share_182d,
         last_nps,
         late_payment_share_364d,
-        unanswered_in_a_row,
-        usual_gap_364d,
-        onboarding_stalled,
+        consecutive_unanswered_touches,
+        average_touch_gap_364d,
+        onboarding_stalled_days,
     )
 }

@@ -40,6 +40,7 @@ class Input:
     actionable: bool
     direction: int = 0
     categories: tuple[str, ...] = ()
+    text: str = ""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from training.model.churn_model import EVERYONE, ChurnModel, Input, encode, segm
 from training.model.ensemble import Learned, learn_alike, learn_until_truest
 from training.model.horizon_intervals import Asked, Seen, spans_between
 
-COPIED = ("name", "family", "label", "sentence", "unit", "kind", "actionable", "direction")
+COPIED = ("name", "family", "label", "sentence", "unit", "kind", "actionable", "direction", "text")
 TOO_SHORT = "the history is too short for answers that take so long"
 
 
@@ -63,7 +63,7 @@ def fit(
     for rows in (early, calibration):
         refuse_one_sided(rows, recipe.training)
     inputs = inputs_of(recipe.signals, known)
-    asked = Asked(recipe.label["horizon_days"], recipe.horizons, recipe.training.fewest_churned)
+    asked = Asked(recipe.label["horizon_days"], recipe.horizons, recipe.training.min_churned)
     earlier = learn_until_truest(early, inputs, recipe.training, calibration)
     served = learn_alike(known, inputs, recipe.training, trees=earlier.trees, with_line=earlier.line is not None)
     alike = replace(earlier, trees=served.trees, line=earlier.line if served.line else None)
@@ -74,7 +74,7 @@ def fit(
         booster_text=served.booster.model_to_string(num_iteration=-1),
         line=served.line,
         inputs=inputs,
-        calibrator=fit_calibrator(spans, _segment_rule(recipe.training), recipe.training.drift_spread),
+        calibrator=fit_calibrator(spans, _segment_rule(recipe.training), recipe.training.drift_prior_sd),
         base_margin=served.shares(encode(known.head(1), inputs))[1],
         typical=_typical(calibration, inputs),
         label=recipe.label,
@@ -118,18 +118,18 @@ def _up_to(asked: Asked) -> list[int]:
 
 
 def _segment_rule(training: TrainingSettings) -> SegmentRule:
-    return SegmentRule(training.fewest_churned_of_segment, training.segment_spread)
+    return SegmentRule(training.min_churned_per_segment, training.segment_prior_sd)
 
 
 def refuse_one_sided(rows: pd.DataFrame, training: TrainingSettings) -> None:
     """Raise NothingToLearn where too few churned, or stayed, to learn from."""
     churned = int(rows[CHURNED].sum())
     fewest = min(churned, len(rows) - churned)
-    if fewest < training.fewest_churned:
+    if fewest < training.min_churned:
         what = "churned" if fewest == churned else "stayed"
         days = f"{rows.as_of.min():%Y-%m-%d} to {rows.as_of.max():%Y-%m-%d}" if len(rows) else "none"
         raise NothingToLearn(
-            f"Of {len(rows)} snapshots ({days}) only {fewest} {what}; at least {training.fewest_churned} are needed.",
+            f"Of {len(rows)} snapshots ({days}) only {fewest} {what}; at least {training.min_churned} are needed.",
             "There is nothing to learn from this yet (days whose answers are not all known do not count): bring a "
             "longer history or a longer label.horizon_days.",
         )

@@ -23,9 +23,9 @@ def _play(name: str, **more) -> Play:
 def _score(band: str = "high", points: float = 0.1) -> dict:
     signals = [
         {"name": "open_tickets", "points": points * 2},
-        {"name": "resolution_91d", "points": -points},
+        {"name": "resolution_days_91d", "points": -points},
     ]
-    driver = {"family": "support", "points": points, "text": "support: open tickets 7", "signals": signals}
+    driver = {"family": "support", "points": points, "text": "support: open tickets: 7", "signals": signals}
     return {"band": band, "drivers": [driver], "signals_as_of": AS_OF.isoformat()}
 
 
@@ -108,7 +108,7 @@ def test_a_suggestion_says_what_to_do_and_why():
         "who": "support",
         "suggested": True,
         "why_not": None,
-        "because": "support: open tickets 7 adds 10.0 points",
+        "because": "support: open tickets: 7 adds 10.0 points",
     }
 
 

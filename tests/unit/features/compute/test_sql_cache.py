@@ -19,7 +19,7 @@ from tests.support.growing_company import Company, found
 
 DAYS = [datetime(2023, 6, 1), datetime(2023, 7, 1), datetime(2023, 8, 1)]
 USAGE_TWICE = 'usage = "select * replace (2 * coalesce(quantity, 1) as quantity) from usage"'
-TWO = ("events_91d", "event_kinds_28d")
+TWO = ("events_91d", "event_types_28d")
 
 
 def _never() -> str:

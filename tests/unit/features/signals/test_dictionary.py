@@ -27,7 +27,7 @@ def test_puts_short_windows_before_long_ones():
 
 
 def test_names_the_raw_tables_behind_derived_tables_and_other_signals():
-    assert _entry("shelfware_28d").tables == ("subscriptions", "usage")
+    assert _entry("unused_seat_mrr_28d").tables == ("subscriptions", "usage")
     assert _entry("last_nps").tables == ("surveys",)
 
 

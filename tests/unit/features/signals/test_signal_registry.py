@@ -38,10 +38,25 @@ def test_names_no_signal_like_a_table():
     assert {one.name for one in catalogue()}.isdisjoint(CONTRACT.keys() | DERIVED.keys())
 
 
-def test_speaks_of_a_signal_as_people_would():
-    labels = {one.name: one.label for one in catalogue()}
-    assert labels["last_nps_age"] == "last NPS age"
-    assert labels["tickets_opened_28d"] == "tickets opened in 28 days"
+def test_derives_a_label_from_the_name_and_the_window():
+    labels = {signal.name: signal.label for signal in catalogue()}
+    assert labels["tickets_opened_28d"] == "tickets opened, last 28 days"
+    assert labels["price_per_seat"] == "price per seat"
+    assert labels["mrr"] == "MRR"
+
+
+def test_takes_a_label_written_by_hand():
+    labels = {signal.name: signal.label for signal in catalogue()}
+    assert labels["how_to_ticket_share_182d"] == "share of how-to questions, last 182 days"
+    assert labels["days_since_event_182d"] == "days since last use"
+
+
+def test_gives_no_two_signals_the_same_label():
+    assert [label for label, count in Counter(signal.label for signal in catalogue()).items() if count > 1] == []
+
+
+def test_leaves_room_for_the_value_in_every_text():
+    assert [signal.name for signal in catalogue() if signal.text and signal.text.count("{value}") != 1] == []
 
 
 def test_has_another_hash_when_a_signal_is_computed_differently():

@@ -68,13 +68,13 @@ class TestAdoption:
         assert value("events_28d", usage=bare) == 2
 
     def test_compares_the_last_weeks_with_the_best_of_half_a_year(self):
-        assert value("events_of_peak_28d", usage=events(3, 30, 31, 33, 60)) == pytest.approx(1 / 3)
+        assert value("events_share_of_peak_28d", usage=events(3, 30, 31, 33, 60)) == pytest.approx(1 / 3)
 
     def test_counts_the_spell_that_lasts_until_now(self):
-        assert value("longest_quiet_spell_91d", usage=events(10, 12, 17)) == 10
+        assert value("longest_usage_gap_91d", usage=events(10, 12, 17)) == 10
 
     def test_counts_the_spell_between_two_active_days(self):
-        assert value("longest_quiet_spell_91d", usage=events(1, 21, 22)) == 20
+        assert value("longest_usage_gap_91d", usage=events(1, 21, 22)) == 20
 
     def test_misses_the_people_of_half_a_year_who_were_not_seen_lately(self):
         usage = [*events(100, 3, user_id="ada"), *events(100, user_id="ben"), *events(200, user_id="cleo")]
@@ -82,14 +82,14 @@ class TestAdoption:
 
     def test_calls_a_kind_new_that_half_a_year_did_not_know(self):
         usage = [*events(100, 3), *events(4, 5, event="export")]
-        assert value("new_event_kinds_28d", usage=usage) == 1
+        assert value("new_event_types_28d", usage=usage) == 1
 
     def test_gives_the_share_of_the_busiest_person(self):
         usage = [*events(1, 2, 3, user_id="ada"), *events(4, user_id="ben")]
-        assert value("main_user_share_28d", usage=usage) == 0.75
+        assert value("top_user_share_28d", usage=usage) == 0.75
 
     def test_takes_a_wednesday_for_a_weekday_and_a_sunday_not(self):
-        assert value("weekday_share_28d", usage=events(7, 14, 3)) == pytest.approx(2 / 3)
+        assert value("weekday_event_share_28d", usage=events(7, 14, 3)) == pytest.approx(2 / 3)
 
     def test_does_not_take_the_daily_count_of_people_for_an_event(self):
         assert value("events_28d", usage=[*events(2), *events(2, event="active_users", quantity=40.0)]) == 1
@@ -99,37 +99,37 @@ class TestValue:
     def test_counts_what_is_paid_for_seats_that_nobody_uses(self):
         usage = events(2, event="active_users", quantity=4.0)
         paid = [subscription("a", ago(400), seats=10.0)]
-        assert value("shelfware_28d", usage=usage, subscriptions=paid) == pytest.approx(60)
+        assert value("unused_seat_mrr_28d", usage=usage, subscriptions=paid) == pytest.approx(60)
 
     def test_finds_no_idle_seat_where_more_people_come_than_seats_were_sold(self):
         usage = events(2, event="active_users", quantity=14.0)
         paid = [subscription("a", ago(400), seats=10.0)]
-        assert value("shelfware_28d", usage=usage, subscriptions=paid) == 0
+        assert value("unused_seat_mrr_28d", usage=usage, subscriptions=paid) == 0
 
     def test_counts_the_paid_days_after_the_first_value(self):
         paid = [subscription("a", ago(100), renews_at=ago(-265))]
         reached = [milestone("first_value", due=60, reached=50)]
-        assert value("contract_left_after_first_value", subscriptions=paid, milestones=reached) == 315
+        assert value("days_from_first_value_to_renewal", subscriptions=paid, milestones=reached) == 315
 
     def test_attains_half_where_one_of_two_goals_is_reached(self):
         plan = [milestone("kickoff", 90, 90), milestone("first_value", 60, 50), milestone("live", 30)]
-        assert value("goals_attained", milestones=plan) == 0.5
+        assert value("key_milestones_reached_share", milestones=plan) == 0.5
 
 
 class TestSupport:
     def test_measures_the_first_response_from_the_opening_in_hours(self):
         tickets = [ticket(1, 10, first_response_at=ago(9.5)), ticket(2, 5, first_response_at=ago(4)), ticket(3, 1)]
-        assert value("first_response_91d", tickets=tickets) == 18
+        assert value("first_response_hours_91d", tickets=tickets) == 18
 
     def test_takes_a_ticket_resolved_at_the_instant_for_open(self):
-        assert value("oldest_open_ticket", tickets=[ticket(1, 20, resolved=0), ticket(2, 30, resolved=1)]) == 20
+        assert value("oldest_open_ticket_age", tickets=[ticket(1, 20, resolved=0), ticket(2, 30, resolved=1)]) == 20
 
     def test_lets_the_backlog_shrink_by_old_tickets_that_are_resolved(self):
-        assert value("backlog_growth_28d", tickets=[ticket(1, 90, 10), ticket(2, 80, 3), ticket(3, 5)]) == -1
+        assert value("ticket_backlog_growth_28d", tickets=[ticket(1, 90, 10), ticket(2, 80, 3), ticket(3, 5)]) == -1
 
     def test_reads_the_escalation_of_resolved_tickets_only(self):
         tickets = [ticket(1, 9, escalated=True), ticket(2, 9, 5, escalated=True), ticket(3, 9, 5, escalated=False)]
-        assert value("escalated_share_182d", tickets=tickets) == 0.5
+        assert value("escalated_ticket_share_182d", tickets=tickets) == 0.5
 
     def test_trusts_a_satisfaction_two_weeks_after_the_ticket_was_resolved(self):
         assert value("ticket_csat_91d", tickets=[ticket(1, 40, 15, csat=5.0), ticket(2, 40, 13, csat=1.0)]) == 5
@@ -140,21 +140,21 @@ class TestSupport:
 
 class TestRelationship:
     def test_misses_a_champion_who_left_without_a_successor(self):
-        assert value("champion_missing", contacts=[contact(1, "champion", 300, left=20)]) == 1
+        assert value("all_champions_left", contacts=[contact(1, "champion", 300, left=20)]) == 1
 
     def test_misses_none_where_another_champion_is_there(self):
         contacts = [contact(1, "champion", 300, left=20), contact(2, "champion", 10)]
-        assert value("champion_missing", contacts=contacts) == 0
+        assert value("all_champions_left", contacts=contacts) == 0
 
     def test_does_not_know_yet_of_a_departure_that_lies_ahead(self):
         assert value("champions_left_91d", contacts=[contact(1, "champion", 300, left=-1)]) == 0
 
     def test_turns_over_only_the_contacts_that_were_there_then(self):
         contacts = [contact(1, "user", 300, left=20), contact(2, "user", 300), contact(3, "user", 100, left=20)]
-        assert value("contact_turnover_182d", contacts=contacts) == 0.5
+        assert value("contacts_left_share_182d", contacts=contacts) == 0.5
 
     def test_counts_nobody_for_an_account_without_contacts(self):
-        assert value("contacts_known", contacts=[{**contact(1, "user", 9), "account_id": "b"}]) == 0
+        assert value("current_contacts", contacts=[{**contact(1, "user", 9), "account_id": "b"}]) == 0
 
 
 class TestSentiment:
@@ -170,13 +170,13 @@ class TestSentiment:
         assert value("last_csat", surveys=[survey("nps", 60, 50, 3.0), survey("csat", 90, 80, 6.0)]) == 6
 
     def test_says_that_an_account_never_answered(self):
-        assert value("never_answered", surveys=[survey("nps", 60), survey("nps", 30)]) == 1
+        assert value("never_answered_survey", surveys=[survey("nps", 60), survey("nps", 30)]) == 1
 
     def test_does_not_say_so_of_an_account_that_was_never_asked(self):
-        assert value("never_answered", surveys=[{**survey("nps", 60), "account_id": "b"}]) is None
+        assert value("never_answered_survey", surveys=[{**survey("nps", 60), "account_id": "b"}]) is None
 
     def test_takes_a_survey_for_unanswered_until_the_answer_is_known(self):
-        assert value("surveys_unanswered_182d", surveys=[survey("nps", 60, answered=0, score=9.0)]) == 1
+        assert value("unanswered_surveys_182d", surveys=[survey("nps", 60, answered=0, score=9.0)]) == 1
 
 
 class TestBilling:
@@ -215,7 +215,7 @@ class TestBilling:
 class TestContract:
     def test_counts_the_days_until_the_notice_takes_effect(self):
         notices = [{"account_id": "a", "notified_at": ago(10), "effective_at": ago(-20), "voluntary": True}]
-        assert value("days_to_leaving", notices=notices) == 20
+        assert value("days_until_cancellation", notices=notices) == 20
 
     def test_knows_no_notice_before_it_is_given(self):
         notices = [{"account_id": "a", "notified_at": AS_OF, "effective_at": ago(-20), "voluntary": True}]
@@ -223,7 +223,7 @@ class TestContract:
 
     def test_weighs_what_is_up_for_renewal_by_its_revenue(self):
         soon, late = subscription("a", ago(300), renews_at=ago(-65)), subscription("a", ago(200), renews_at=ago(-165))
-        assert value("mrr_up_for_renewal", subscriptions=[soon, {**late, "mrr": 300.0}]) == 0.25
+        assert value("mrr_renewing_share", subscriptions=[soon, {**late, "mrr": 300.0}]) == 0.25
 
     def test_sees_the_seats_of_then_though_their_period_has_ended(self):
         periods = [subscription("a", ago(300), ago(100), seats=10.0), subscription("a", ago(100), seats=5.0)]
@@ -233,15 +233,15 @@ class TestContract:
 class TestOnboarding:
     def test_is_stalled_since_the_last_milestone_while_one_is_overdue(self):
         plan = [milestone("kickoff", 90, 85), milestone("live", 30)]
-        assert value("onboarding_stalled", milestones=plan, accounts=[account("a", ago(100))]) == 85
+        assert value("onboarding_stalled_days", milestones=plan, accounts=[account("a", ago(100))]) == 85
 
     def test_is_stalled_since_the_start_where_none_was_ever_reached(self):
         plan = [milestone("kickoff", 90)]
-        assert value("onboarding_stalled", milestones=plan, accounts=[account("a", ago(100))]) == 100
+        assert value("onboarding_stalled_days", milestones=plan, accounts=[account("a", ago(100))]) == 100
 
     def test_is_not_stalled_while_nothing_is_overdue(self):
         plan = [milestone("kickoff", 90, 85), milestone("live", -30)]
-        assert value("onboarding_stalled", milestones=plan, accounts=[account("a", ago(100))]) == 0
+        assert value("onboarding_stalled_days", milestones=plan, accounts=[account("a", ago(100))]) == 0
 
     def test_counts_from_the_start_of_the_account_to_the_first_value(self):
         plan = [milestone("first_value", 60, 55)]
@@ -249,34 +249,34 @@ class TestOnboarding:
 
     def test_waits_for_the_first_value_until_it_is_reached(self):
         plan = [milestone("first_value", due=60, reached=-3)]
-        assert value("waiting_for_first_value", milestones=plan, accounts=[account("a", ago(100))]) == 100
+        assert value("days_waiting_for_first_value", milestones=plan, accounts=[account("a", ago(100))]) == 100
 
 
 class TestEngagement:
     def test_has_gone_dark_since_the_first_touch_after_the_last_answer(self):
         touches = [touch(90, True), touch(60, False), touch(40, False), touch(5, False)]
-        assert value("going_dark", touches=touches) == 60
-        assert value("unanswered_in_a_row", touches=touches) == 2
+        assert value("days_without_answer", touches=touches) == 60
+        assert value("consecutive_unanswered_touches", touches=touches) == 2
 
     def test_has_not_gone_dark_where_the_last_touch_was_answered(self):
-        assert value("going_dark", touches=[touch(90, False), touch(60, True)]) == 0
+        assert value("days_without_answer", touches=[touch(90, False), touch(60, True)]) == 0
 
     def test_does_not_know_yet_whether_a_touch_of_last_week_was_answered(self):
-        assert value("answered_share_91d", touches=[touch(60, False), touch(7, True)]) == 0
+        assert value("touch_response_rate_91d", touches=[touch(60, False), touch(7, True)]) == 0
 
     def test_does_not_take_selling_for_value(self):
         assert value("days_since_value_touch", touches=[touch(3, commercial=True), touch(30)]) == 30
 
     def test_breaches_the_cadence_relative_to_the_usual_gap(self):
-        assert value("cadence_breach", touches=[touch(30), touch(40), touch(60)]) == 2
+        assert value("touch_gap_vs_average", touches=[touch(30), touch(40), touch(60)]) == 2
 
     def test_has_no_usual_gap_after_one_touch(self):
-        assert value("usual_gap_364d", touches=[touch(30)]) is None
+        assert value("average_touch_gap_364d", touches=[touch(30)]) is None
 
 
 class TestFit:
     def test_belongs_to_a_parent_where_one_is_named(self):
-        assert value("belongs_to_parent", accounts=[account("a", parent_id="z")]) == 1
+        assert value("has_parent_account", accounts=[account("a", parent_id="z")]) == 1
 
     def test_counts_from_the_account_to_its_first_subscription(self):
         assert value("days_to_first_subscription", accounts=[account("a", ago(430))]) == 30
@@ -301,7 +301,7 @@ class TestAbsence:
     def test_counted_people_have_no_names(self):
         tables = raw_tables(subscriptions=[subscription("a", ago(400))], usage=events(3, user_id="ada"))
         names = {one.name for one in carried(tables, catalogue(), "counted")}
-        assert "active_users_28d" in names
+        assert "daily_active_users_28d" in names
         assert "lost_users_28d" not in names
 
     def test_a_signal_without_those_it_is_made_of_is_refused(self):

@@ -103,7 +103,7 @@ def test_it_refuses_rows_outside_the_contract_and_names_file_column_count_and_th
 
 def test_it_sets_bad_rows_aside_where_the_settings_say_so(company, tmp_path):
     rows = [*GOOD["subscriptions"], subscription("nobody", DAY)]
-    opened = _open(company('bad_rows = "quarantine"\n', **{**GOOD, "subscriptions": rows}))
+    opened = _open(company('on_invalid_rows = "quarantine"\n', **{**GOOD, "subscriptions": rows}))
     assert _ids(opened, "subscriptions") == ["a", "b"]
     assert [(breach.table, breach.rows) for breach in opened.breaches] == [("subscriptions", 1)]
     aside = pq.read_table(tmp_path / "state/acme/quarantine/subscriptions.parquet").to_pylist()

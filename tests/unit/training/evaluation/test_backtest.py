@@ -25,13 +25,13 @@ from training.labels.departures import matures_at
 from training.model.fit import Recipe
 
 DAYS = [datetime(2023, 1, 1) + timedelta(days=30 * n) for n in range(14)]
-SIGNALS = tuple(one for one in catalogue() if one.name in ("events_28d", "days_to_renewal", "plan"))
+SIGNALS = tuple(one for one in catalogue() if one.name in ("events_28d", "days_until_renewal", "plan"))
 SETTINGS = Settings(
     name="acme",
     data=DataSettings(dataset=Path("acme.toml")),
     label=LabelSettings(horizon_days=30, grace_days=10),
-    training=TrainingSettings(trees=20, smallest_leaf=20, calibration_snapshots=2),
-    evaluation=EvaluationSettings(origins=3, grouped_folds=2, resamples=50),
+    training=TrainingSettings(num_iterations=20, min_data_in_leaf=20, calibration_snapshots=2),
+    evaluation=EvaluationSettings(backtest_folds=3, group_kfold=2, bootstrap_samples=50),
 )
 RECIPE = Recipe(SIGNALS, SETTINGS.training, {"horizon_days": 30}, {"label": "x"})
 

@@ -24,7 +24,7 @@ def named(name: str, kind: str = "number", categories: tuple[str, ...] = ()) -> 
     return Input(name, "adoption", name, "", "", kind, actionable=False, categories=categories)
 
 
-INPUTS = (named("events_28d"), named("days_to_renewal"), named("plan", "category", ("basic", "pro")))
+INPUTS = (named("events_28d"), named("days_until_renewal"), named("plan", "category", ("basic", "pro")))
 
 
 def gained(risks: np.ndarray, rival: np.ndarray) -> tuple[float, float]:
@@ -55,7 +55,7 @@ def test_the_newest_base_rate_is_that_of_the_newest_day_known():
 
 
 def test_a_logistic_regression_bears_gaps_and_categories_it_never_saw():
-    strange = TEST.assign(plan="unheard of", days_to_renewal=np.nan)
+    strange = TEST.assign(plan="unheard of", days_until_renewal=np.nan)
     assert (((risks := logistic_regression(KNOWN, strange, INPUTS).risks) > 0) & (risks < 1)).all()
 
 

@@ -13,7 +13,7 @@ from training.evaluation.contraction_metrics import judged_contraction
 from training.labels.build import answers, second_answers
 from training.reports.model_card_sections import second_lines
 
-SETTINGS = EvaluationSettings(resamples=20)
+SETTINGS = EvaluationSettings(bootstrap_samples=20)
 DAY, START = datetime(2023, 6, 1), datetime(2023, 1, 1)
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from configs.settings import DataSettings, Settings, StabilitySettings
 from features.store.online_reader import values_of
-from serving.scoring.driver_text import drivers
+from serving.scoring.driver_text import describe_drivers
 from serving.scoring.model_bundle import make_bundle
-from serving.scoring.scores import Scores, score
+from serving.scoring.scores import Scores, score_values
 from serving.treeshap.kernel import Kernel
 from tests.unit.training.model.test_fit import RECIPE, snapshots
 from training.data.cluster_bootstrap import of_some_accounts
@@ -49,7 +49,7 @@ def found(model) -> Stability:
 
 def scored(model: ChurnModel, rows: pd.DataFrame, compiled: Path) -> Scores:
     bundle = make_bundle(model, Kernel(compiled))
-    return score(bundle, values_of(rows[model.names], bundle.categories))
+    return score_values(bundle, values_of(rows[model.names], bundle.categories))
 
 
 def test_the_main_family_leads_by_what_it_has_more_than_the_next_that_raises(model):
@@ -83,7 +83,7 @@ def test_a_main_reason_is_said_only_where_it_is_clear(model, found, compiled):
     rows = snapshots(0.3, seed=3)
     clear = scored(replace(model, clear_lead=found.lead), rows, compiled)
     _, leads = leading(clear.family_shares)
-    told = drivers(clear)
+    told = describe_drivers(clear)
     said = [one["main_reason"] for one in told]
     assert [one is not None for one in said] == list(leads >= found.lead)
     assert any(said)

@@ -11,7 +11,7 @@ from training.evaluation.backtest import Origin
 from training.evaluation.horizon_metrics import judged_horizons
 from training.reports.model_card_sections import reach_lines
 
-SETTINGS = EvaluationSettings(resamples=20)
+SETTINGS = EvaluationSettings(bootstrap_samples=20)
 
 
 def origin(day: datetime, answers_within_180: bool) -> Origin:

@@ -17,8 +17,8 @@ from training.model.fit import Recipe
 
 DAYS = [datetime(2023, month, 1) for month in range(1, 4)]
 SPLIT = Split((DAYS[0],), (DAYS[1],), (DAYS[0], DAYS[1]), (DAYS[2],))
-SIGNALS = tuple(one for one in catalogue() if one.name in ("events_28d", "days_to_renewal", "plan"))
-RECIPE = Recipe(SIGNALS, TrainingSettings(trees=20, smallest_leaf=20), {"horizon_days": 60}, {"label": "x"})
+SIGNALS = tuple(one for one in catalogue() if one.name in ("events_28d", "days_until_renewal", "plan"))
+RECIPE = Recipe(SIGNALS, TrainingSettings(num_iterations=20, min_data_in_leaf=20), {"horizon_days": 60}, {"label": "x"})
 SETTINGS = LeakageSettings()
 BY_CHANCE = Shuffled(0.5, 0.45, 0.55)
 
@@ -58,7 +58,9 @@ def test_a_model_of_shuffled_answers_ranks_by_chance(rows):
 
 def test_a_fit_that_saw_the_test_ranks_even_shuffled_answers(rows):
     seen = Split(SPLIT.early, SPLIT.calibration, (*SPLIT.known, DAYS[2]), SPLIT.test)
-    greedy = Recipe(SIGNALS, TrainingSettings(trees=200, leaves=60, smallest_leaf=5, ridge=0), RECIPE.label, {})
+    greedy = Recipe(
+        SIGNALS, TrainingSettings(num_iterations=200, num_leaves=60, min_data_in_leaf=5, lambda_l2=0), RECIPE.label, {}
+    )
     found = shuffled_answers(rows, seen, greedy)
     (alarm,) = judge_leakage({}, found, (), SETTINGS).alarms
     assert "shuffled answers" in alarm
@@ -68,7 +70,7 @@ def test_foresight_fades_without_a_cliff(rows):
     test = on(rows, SPLIT.test)
     model = fit_on(rows, SPLIT, RECIPE)
     days_left = np.where(test.churned == 1, np.arange(len(test)) % 60, np.nan)
-    leads = by_lead(test, model.risks(encode(test, model.inputs)), days_left, SETTINGS.leads)
+    leads = by_lead(test, model.risks(encode(test, model.inputs)), days_left, SETTINGS.lead_days)
     assert [one.lead_days for one in leads] == [0, 7, 14, 30]
     assert judge_leakage({}, BY_CHANCE, leads, SETTINGS).alarms == ()
 
@@ -78,7 +80,7 @@ def test_knowing_only_who_leaves_within_days_is_called_a_cliff(rows):
     days_left = np.where(test.churned == 1, np.where(np.arange(len(test)) % 2, 3, 40), np.nan)
     risks = np.where(days_left < 7, 0.9, 0.1 + np.arange(len(test)) % 7 / 100)
     alone = {"notice_flag": (days_left < 7) * 1.0, "events_28d": -test.events_28d.to_numpy()}
-    leads = by_lead(test, risks, days_left, SETTINGS.leads, alone=alone)
+    leads = by_lead(test, risks, days_left, SETTINGS.lead_days, alone=alone)
     (alarm,) = judge_leakage({}, BY_CHANCE, leads, SETTINGS).alarms
     assert "falls off a cliff" in alarm
     assert "at a lead of 0 days" in alarm
