@@ -1,4 +1,4 @@
-"""Write the generated pages of docs/reference from the code; with --check only say which of them are out of date."""
+"""Write the generated files, the reference and notebooks; with --check only say which of them are out of date."""
 
 import argparse
 import sys
@@ -8,43 +8,43 @@ from pathlib import Path
 from docs.generate.commands import cli_page
 from docs.generate.errors import errors_page
 from docs.generate.http_api import http_api_page
+from docs.generate.notebooks import three_csv_files
 from docs.generate.settings import settings_page
 from docs.generate.tables import raw_tables_page, signals_page
 
-FOLDER = Path(__file__).parents[1] / "reference"
-PAGES: dict[str, Callable[[], str]] = {
-    "cli.md": cli_page,
-    "errors.md": errors_page,
-    "http-api.md": http_api_page,
-    "raw-tables.md": raw_tables_page,
-    "settings.md": settings_page,
-    "signals.md": signals_page,
+ROOT = Path(__file__).parents[2]
+WRITERS: dict[str, Callable[[], str]] = {
+    "docs/reference/cli.md": cli_page,
+    "docs/reference/errors.md": errors_page,
+    "docs/reference/http-api.md": http_api_page,
+    "docs/reference/raw-tables.md": raw_tables_page,
+    "docs/reference/settings.md": settings_page,
+    "docs/reference/signals.md": signals_page,
+    "examples/three_csv_files.ipynb": three_csv_files,
 }
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Write or check the pages; returns the exit code."""
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
+    """Write or check the files; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 if a page is out of date")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 if a file is out of date")
     is_check = parser.parse_args(arguments).check
-    outdated = outdated_pages()
+    outdated = outdated_files(root)
     for name, content in outdated.items():
         if not is_check:
-            (FOLDER / name).write_text(content, "utf-8")
-        state = "is out of date: run `python -m docs.generate`" if is_check else "is written"
-        print(f"docs/reference/{name} {state}.")
+            (root / name).write_text(content, "utf-8")
+        print(f"{name} {'is out of date: run `python -m docs.generate`' if is_check else 'is written'}.")
     return int(is_check and bool(outdated))
 
 
-def outdated_pages() -> dict[str, str]:
-    """The content that each page should have and has not, by file name."""
-    contents = {name: write() for name, write in PAGES.items()}
-    return {name: content for name, content in contents.items() if content != current_content(name)}
+def outdated_files(root: Path) -> dict[str, str]:
+    """The content that each file should have and has not, by name."""
+    contents = {name: write() for name, write in WRITERS.items()}
+    return {name: content for name, content in contents.items() if content != current_content(root / name)}
 
 
-def current_content(name: str) -> str | None:
-    """What a page holds; None if it is missing."""
-    path = FOLDER / name
+def current_content(path: Path) -> str | None:
+    """What a file holds; None if it is missing."""
     return path.read_text("utf-8") if path.exists() else None
 
 
