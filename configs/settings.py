@@ -33,7 +33,7 @@ class DataSettings(Section):
 
     dataset: Path
     folder: Path | None = None
-    bad_rows: Literal["refuse", "quarantine"] = "refuse"
+    on_invalid_rows: Literal["error", "quarantine"] = "error"
 
 
 class EngineSettings(Section):
@@ -61,24 +61,24 @@ class QualitySettings(Section):
     # Half a year of monthly snapshots, or a week of daily ones.
     compared_days: Annotated[int, Field(ge=1)] = 6
     # Few companies lose a third of their accounts, or win half as many again, between two days they look at.
-    fewest_snapshots: Annotated[float, Field(gt=0, lt=1)] = 0.7
-    most_snapshots: Annotated[float, Field(gt=1)] = 1.5
+    min_snapshot_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.7
+    max_snapshot_ratio: Annotated[float, Field(gt=1)] = 1.5
     # A signal is missing for more accounts when a window empties over a holiday, but not for a fifth of all.
-    more_missing: Share = 0.2
+    max_missing_increase: Share = 0.2
     # Past windows a source is held against: two months of weeks, half a year of four weeks.
     compared_windows: Annotated[int, Field(ge=2)] = 6
     # The quietest week of a year (the last) keeps more than a quarter of the quietest before it.
-    fewest_rows: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    min_row_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.25
     # Rows that are delivered twice are double; growth is not, against the busiest window of the past.
-    most_rows: Annotated[float, Field(gt=1)] = 1.8
+    max_row_ratio: Annotated[float, Field(gt=1)] = 1.8
     # Below this many rows a window, chance alone stops or doubles a source.
-    judged_from_rows: Annotated[int, Field(ge=1)] = 50
+    min_rows_to_check: Annotated[int, Field(ge=1)] = 50
 
 
 class SnapshotSettings(Section):
     """How often accounts are looked at for training."""
 
-    every: Literal["month", "week"] = "month"
+    frequency: Literal["monthly", "weekly"] = "monthly"
     warmup_days: Days = 28
 
 
@@ -103,8 +103,8 @@ class LabelSettings(Section):
     contraction_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     # An account whose paid term runs past the horizon: where it could not leave, it tells nothing by having stayed. But
     # a model that has seen none can only guess the risks of accounts in the middle of a term, so by default they count.
-    # "if_any_left" lets them count only where one was seen to leave in the horizon, so that terms can be broken.
-    locked_in: Literal["negative", "if_any_left", "left_out"] = "negative"
+    # "auto" lets them count only where one was seen to leave in the horizon, so that terms can be broken.
+    locked_in_accounts: Literal["keep", "auto", "exclude"] = "keep"
 
     @property
     def answers_from(self) -> frozenset[str]:
@@ -126,31 +126,31 @@ class LabelSettings(Section):
 class TrainingSettings(Section):
     """How a model is fitted; the same settings, data and seed give the same model to the byte.
 
-    `trees` is the most that are grown: how many are kept is decided by the calibration days.
+    `num_iterations` is the most that are grown: how many are kept is decided by the calibration days.
     """
 
     seed: int = 7
     threads: Annotated[int, Field(ge=1)] = 2
-    trees: Annotated[int, Field(ge=1)] = 600
-    leaves: Annotated[int, Field(ge=2)] = 4
+    num_iterations: Annotated[int, Field(ge=1)] = 600
+    num_leaves: Annotated[int, Field(ge=2)] = 4
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.03
     # Small enough to set apart the few who gave notice.
-    smallest_leaf: Annotated[int, Field(ge=1)] = 20
+    min_data_in_leaf: Annotated[int, Field(ge=1)] = 20
     # How far the line beside the trees is expected to move the log-odds of accounts; 0 is no line.
-    line_spread: Annotated[float, Field(ge=0)] = 1.0
-    signal_share: Annotated[float, Field(gt=0, le=1)] = 0.4
-    row_share: Annotated[float, Field(gt=0, le=1)] = 0.7
-    ridge: Annotated[float, Field(ge=0)] = 1.0
-    smoothing: Annotated[float, Field(ge=0)] = 0.0
+    linear_prior_sd: Annotated[float, Field(ge=0)] = 1.0
+    feature_fraction: Annotated[float, Field(gt=0, le=1)] = 0.4
+    bagging_fraction: Annotated[float, Field(gt=0, le=1)] = 0.7
+    lambda_l2: Annotated[float, Field(ge=0)] = 1.0
+    path_smooth: Annotated[float, Field(ge=0)] = 0.0
     calibration_snapshots: Annotated[int, Field(ge=1)] = 3
     test_snapshots: Annotated[int, Field(ge=1)] = 1
-    fewest_churned: Annotated[int, Field(ge=2)] = 20
+    min_churned: Annotated[int, Field(ge=2)] = 20
     # A segment's risks are shifted by a calibration of its own from this many churned, and stayed, on.
-    fewest_churned_of_segment: Annotated[int, Field(ge=2)] = 100
+    min_churned_per_segment: Annotated[int, Field(ge=2)] = 100
     # How far the log-odds of segments are expected to lie apart where the model knows the segment already.
-    segment_spread: Amount = 0.2
+    segment_prior_sd: Amount = 0.2
     # How much further the log-odds of leaving are expected to drift than the newest answers tell.
-    drift_spread: Amount = 0.1
+    drift_prior_sd: Amount = 0.1
 
 
 class ProfitSettings(Section):
@@ -167,49 +167,49 @@ class ProfitSettings(Section):
 
 
 class EvaluationSettings(Section):
-    """How a model is judged: on `origins` test days `origin_days` apart (the horizon where that is left out).
+    """How a model is judged: on `backtest_folds` test days `fold_spacing_days` apart (the horizon where that is left out).
 
-    `capacity` is how many accounts the team can call from one day's list. `grouped_folds` above 1 also judges risks of
+    `capacity` is how many accounts the team can call from one day's list. `group_kfold` above 1 also judges risks of
     accounts that were kept out of the fit, at the cost of that many fits. A baseline is beaten where the paired
-    interval at `beaten_at` lies on one side: 0.95 lets a model that is no better pass once in 40.
+    interval at `confidence` lies on one side: 0.95 lets a model that is no better pass once in 40.
     """
 
-    origins: Annotated[int, Field(ge=1)] = 3
-    origin_days: Annotated[int, Field(ge=1)] | None = None
-    grouped_folds: Annotated[int, Field(ge=0)] = 0
-    resamples: Annotated[int, Field(ge=20)] = 200
+    backtest_folds: Annotated[int, Field(ge=1)] = 3
+    fold_spacing_days: Annotated[int, Field(ge=1)] | None = None
+    group_kfold: Annotated[int, Field(ge=0)] = 0
+    bootstrap_samples: Annotated[int, Field(ge=20)] = 200
     capacity: Annotated[int, Field(ge=1)] = 50
-    beaten_at: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     # Snapshots that each model without a family is fitted on at most; 0 leaves the ablation out.
     ablation_snapshots: Annotated[int, Field(ge=0)] = 20_000
     profit: ProfitSettings = ProfitSettings()
 
 
-class DuelSettings(Section):
-    """How much worse than the champion a challenger may be, at most; intervals are paired, at `evaluation.beaten_at`.
+class ComparisonSettings(Section):
+    """How much worse than the champion a challenger may be, at most; intervals are paired, at `evaluation.confidence`.
 
-    `margin` is a share of the champion's log loss, `segment_margin` the same within a segment in which at least
-    `fewest_churned` churned, `calibration_margin` a mean distance of risk and rate. `flips` is the share of the
+    `log_loss_margin` is a share of the champion's log loss, `segment_log_loss_margin` the same within a segment in which at least
+    `min_churned` churned, `calibration_margin` a mean distance of risk and rate. `max_flip_share` is the share of the
     accounts worth a call whose main family may be another one.
     """
 
-    margin: Share = 0.02
-    segment_margin: Share = 0.05
+    log_loss_margin: Share = 0.02
+    segment_log_loss_margin: Share = 0.05
     calibration_margin: Share = 0.01
-    fewest_churned: Annotated[int, Field(ge=1)] = 50
-    flips: Share = 0.5
+    min_churned: Annotated[int, Field(ge=1)] = 50
+    max_flip_share: Share = 0.5
 
 
 class StabilitySettings(Section):
     """How it is measured whether the family that raises a risk most stays the same when the model is made again.
 
     The model is made again `refits` times on resampled accounts. A main reason is said only where the first family
-    leads the second by so much that it stays in a share of `stays`. A refit learns from `most_snapshots` at most.
+    leads the second by so much that it stays in a share of `min_agreement`. A refit learns from `max_snapshots` at most.
     """
 
     refits: Annotated[int, Field(ge=2)] = 5
-    most_snapshots: Annotated[int, Field(ge=1_000)] = 50_000
-    stays: Annotated[float, Field(gt=0.5, lt=1)] = 0.9
+    max_snapshots: Annotated[int, Field(ge=1_000)] = 50_000
+    min_agreement: Annotated[float, Field(gt=0.5, lt=1)] = 0.9
 
 
 class HealthScoreSettings(Section):
@@ -221,9 +221,9 @@ class HealthScoreSettings(Section):
 class LeakageSettings(Section):
     """From when a model is suspected of knowing the answer: AUC of one signal alone, its fall with the lead."""
 
-    signal_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.9
-    leads: tuple[Days, ...] = (0, 7, 14, 30)
-    cliff: Share = 0.1
+    max_signal_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.9
+    lead_days: tuple[Days, ...] = (0, 7, 14, 30)
+    max_auc_drop: Share = 0.1
 
 
 class BandSettings(Section):
@@ -250,52 +250,52 @@ class StageSettings(Section):
 
 
 class WorkListSettings(Section):
-    """Whom to call: at most `per_owner` accounts each, none that was touched lately, for what `months` are worth.
+    """Whom to call: at most `per_owner` accounts for each owner, none that was contacted recently.
 
-    Keeping an account is worth that many months of its revenue, with the odds and costs of `evaluation.profit`.
+    Keeping an account is worth `revenue_months` of its revenue, with the odds and costs of `evaluation.profit`.
     """
 
     per_owner: Annotated[int, Field(ge=1)] = 10
-    months: Annotated[float, Field(gt=0)] = 12.0
+    revenue_months: Annotated[float, Field(gt=0)] = 12.0
     touched_within_days: Days = 7
 
 
 class ServingSettings(Section):
-    """How risks are served; `stale_after` gives families a limit of their own."""
+    """How risks are served; `stale_after_days_by_family` gives families a limit of their own."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 3000
     workers: Annotated[int, Field(ge=1)] = 1
     stale_after_days: Days = 3
-    stale_after: dict[str, Days] = {}
-    most_accounts: Annotated[int, Field(ge=1)] = 10_000
-    most_bytes: Annotated[int, Field(ge=1_000)] = 1_000_000
+    stale_after_days_by_family: dict[str, Days] = {}
+    max_accounts_per_request: Annotated[int, Field(ge=1)] = 10_000
+    max_body_bytes: Annotated[int, Field(ge=1_000)] = 1_000_000
     poll_seconds: Annotated[float, Field(gt=0)] = 2.0
 
     def fresh_days(self, family: str) -> int:
         """For how many days the signals of a family are fresh."""
-        return self.stale_after.get(family, self.stale_after_days)
+        return self.stale_after_days_by_family.get(family, self.stale_after_days)
 
 
 class LedgerSettings(Section):
     """Where the ledger is, and how far its database may fall behind the replies.
 
-    `url` is SQLite in the state folder where it is left out. `survives`: a reply outlives its process ("kill"), or the
-    machine's power too ("power_cut"), for which every reply waits for the disk.
+    `url` is SQLite in the state folder where it is left out. `durability`: a response survives a crash of its process
+    ("process"), or of the machine too ("fsync"), for which every response waits for the disk.
     """
 
     url: SecretStr | None = None
-    survives: Literal["kill", "power_cut"] = "kill"
+    durability: Literal["process", "fsync"] = "process"
     # Some 100,000 risks with their drivers, for a database that is away for minutes.
-    most_waiting_bytes: Annotated[int, Field(ge=1)] = 256_000_000
-    wait_seconds: Annotated[float, Field(ge=0)] = 2.0
+    max_backlog_bytes: Annotated[int, Field(ge=1)] = 256_000_000
+    backpressure_timeout_seconds: Annotated[float, Field(ge=0)] = 2.0
 
 
 class EndpointSettings(Section):
     """Where events are sent; the secret they are signed with is in the environment, under the name given here."""
 
     url: Annotated[str, Field(pattern=r"^https?://")]
-    secret_variable: str
+    secret_env: str
 
     @model_validator(mode="after")
     def _is_private(self) -> "EndpointSettings":
@@ -308,26 +308,26 @@ class WebhookSettings(Section):
     """What is told, to whom, and how often at most.
 
     A band is left downwards only where the risk is `hysteresis` below its cut; a change is told once it held
-    `persistence_days` days in a row, and the same one not again within `quiet_days`. An owner is told
+    `persistence_days` days in a row, and the same one not again within `dedupe_days`. An owner is told
     `budget_per_owner` things a day, those with most revenue at risk.
     """
 
     endpoints: dict[str, EndpointSettings] = {}
     hysteresis: Annotated[float, Field(ge=0, lt=1)] = 0.2
     persistence_days: Annotated[int, Field(ge=1)] = 1
-    quiet_days: Days = 7
+    dedupe_days: Days = 7
     driver_points: Share = 0.02
     renewal_days: Days = 60
     renewal_band: Literal["low", "watch", "high", "critical"] = "high"
     budget_per_owner: Annotated[int, Field(ge=1)] = 10
-    most_attempts: Annotated[int, Field(ge=1)] = 8
+    max_attempts: Annotated[int, Field(ge=1)] = 8
 
 
 class MonitoringSettings(Section):
     """When the health of the model is questioned."""
 
-    interval: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    fewest_mature: Annotated[int, Field(ge=1)] = 50
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    min_mature: Annotated[int, Field(ge=1)] = 50
 
 
 class Settings(BaseSettings):
@@ -346,7 +346,7 @@ class Settings(BaseSettings):
     label: LabelSettings = LabelSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
-    duel: DuelSettings = DuelSettings()
+    comparison: ComparisonSettings = ComparisonSettings()
     stability: StabilitySettings = StabilitySettings()
     health_score: HealthScoreSettings = HealthScoreSettings()
     leakage: LeakageSettings = LeakageSettings()

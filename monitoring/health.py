@@ -83,7 +83,7 @@ def _outcome(settings: Settings, state: State, version: Version, known_until: da
     chosen = given[given.as_of.isin(apart(list(given.as_of.unique()), settings.label.horizon_days))]
     chosen = chosen.reset_index(drop=True).astype({"as_of": "datetime64[us]"})
     known = outcomes(open_dataset(settings, state), settings, chosen, known_until)
-    return compare(chosen.risk, known, settings.monitoring.interval)
+    return compare(chosen.risk, known, settings.monitoring.confidence)
 
 
 def _about_drift(drift: Drift) -> tuple[str, str]:
@@ -99,11 +99,11 @@ def _about_drift(drift: Drift) -> tuple[str, str]:
 
 
 def _about_outcome(outcome: Outcome, settings: Settings) -> tuple[str, str]:
-    if outcome.snapshots < settings.monitoring.fewest_mature:
+    if outcome.snapshots < settings.monitoring.min_mature:
         return "ok", f"outcomes: {outcome.snapshots} mature risks are too few to judge the model by"
     told = (
         f"outcomes: of {outcome.snapshots} mature risks {outcome.churned} churned where {outcome.expected:.1f} were"
         f" expected, observed/expected {outcome.ratio:.2f} [{outcome.low:.2f}, {outcome.high:.2f}]"
-        f" at {settings.monitoring.interval:.0%}"
+        f" at {settings.monitoring.confidence:.0%}"
     )
     return ("retrain" if outcome.is_off else "ok"), told

@@ -23,16 +23,16 @@ from configs.settings import read_settings
 from configs.state_dir import open_state
 from features.tables.mapping import read_dataset
 from serving.api.app import create_app
-from serving.api.middleware.auth import Access
-from serving.api.middleware.fast_path import ShortWay
-from serving.api.middleware.idempotency import Idempotent, Replies
-from serving.api.middleware.metrics_endpoint import MetricsRoute
-from serving.api.middleware.request_log import Observed
-from serving.gc_tuning import settle
-from serving.handlers.context import open_desk
+from serving.api.middleware.auth import AuthMiddleware
+from serving.api.middleware.fast_path import FastScorePathMiddleware
+from serving.api.middleware.idempotency import IdempotencyMiddleware, IdempotencyStore
+from serving.api.middleware.metrics_endpoint import MetricsEndpointMiddleware
+from serving.api.middleware.request_log import RequestLogMiddleware
+from serving.gc_tuning import tune_garbage_collector
+from serving.handlers.context import open_context
 from serving.ledger.writer import LedgerWriter
-from serving.scoring.champion import describe
-from serving.scoring.scorer import Engine
+from serving.scoring.champion import describe_model
+from serving.scoring.scorer import Scorer
 from serving.security.api_keys import KeyRing
 from serving.security.authorization import Gate
 from serving.telemetry.gauges import Readings
@@ -45,10 +45,10 @@ DRAIN_SECONDS = 20.0
 
 
 # Looked up once: to BentoML's package every look is an import.
-_worker = bentoml.get_current_service
+_get_worker = bentoml.get_current_service
 
 
-API, AT = create_app(lambda: _worker().desk), "/v1"
+API, AT = create_app(lambda: _get_worker().desk), "/v1"
 
 
 @bentoml.asgi_app(API, path=AT)
@@ -69,19 +69,21 @@ class Oarlock:
         set_up()
         settings = read_settings(Path(os.environ["OARLOCK_CONFIG"]))
         until = read_dataset(settings.data).observed_until
-        self.engine = Engine(settings, open_state(settings), lambda: until or now())
-        self.desk = open_desk(self.engine)
+        self.engine = Scorer(settings, open_state(settings), lambda: until or now())
+        self.desk = open_context(self.engine)
         self.writer = LedgerWriter(self.engine.ledger, self.engine.state.journal, settings.ledger, now)
         self.engine.writer = self.writer
         self.gate = Gate(KeyRing(lambda: self.engine.ledger.engine), now, settings.serving.workers)
-        self.replies = Replies(lambda: self.engine.ledger.engine, now)
-        self.metrics = Metrics(Readings(self.engine.state, self.engine.ledger, self._model, self.engine.clock))
+        self.replies = IdempotencyStore(lambda: self.engine.ledger.engine, now)
+        self.metrics = Metrics(
+            Readings(self.engine.state, self.engine.ledger, self._describe_champion, self.engine.clock)
+        )
         self.writer.start()
         self._stopping = threading.Event()
-        self._follow()
-        self._tend()
-        settle()
-        threading.Thread(target=self._keep_following, daemon=True).start()
+        self._refresh_champion()
+        self._run_maintenance()
+        tune_garbage_collector()
+        threading.Thread(target=self._poll, daemon=True).start()
 
     @bentoml.on_shutdown
     def stop(self) -> None:
@@ -95,12 +97,12 @@ class Oarlock:
             return False
         return True
 
-    def _keep_following(self) -> None:
+    def _poll(self) -> None:
         while not self._stopping.wait(self.engine.settings.serving.poll_seconds):
-            self._follow()
-            self._tend()
+            self._refresh_champion()
+            self._run_maintenance()
 
-    def _follow(self) -> None:
+    def _refresh_champion(self) -> None:
         """Take up a promotion; where it cannot be read the model that answers stays."""
         try:
             self.engine.refresh()
@@ -109,7 +111,7 @@ class Oarlock:
         except (OSError, OarlockError) as problem:
             LOG.warning("the champion could not be read, the one before stays: %s", problem)
 
-    def _tend(self) -> None:
+    def _run_maintenance(self) -> None:
         """Take up new keys and publications, write down what was denied, and say how far behind the ledger is."""
         self.metrics.tell_ledger(self.writer)
         with contextlib.suppress(OarlockError):
@@ -120,18 +122,18 @@ class Oarlock:
         except (DBAPIError, NotReady) as problem:
             LOG.warning("the keys could not be read or the audit not written: %s", problem)
 
-    def _model(self) -> dict[str, Any]:
+    def _describe_champion(self) -> dict[str, Any]:
         champion = self.engine.champion()
-        return {**describe(champion), "families": dict.fromkeys(one.family for one in champion.model.inputs)}
+        return {**describe_model(champion), "families": dict.fromkeys(one.family for one in champion.model.inputs)}
 
 
 # The outermost first: what the gate denies is observed too.
-Oarlock.add_asgi_middleware(Observed, metrics=lambda: _worker().metrics)
-Oarlock.add_asgi_middleware(Access, gate=lambda: _worker().gate)
-Oarlock.add_asgi_middleware(MetricsRoute, metrics=lambda: _worker().metrics)
+Oarlock.add_asgi_middleware(RequestLogMiddleware, metrics=lambda: _get_worker().metrics)
+Oarlock.add_asgi_middleware(AuthMiddleware, gate=lambda: _get_worker().gate)
+Oarlock.add_asgi_middleware(MetricsEndpointMiddleware, metrics=lambda: _get_worker().metrics)
 Oarlock.add_asgi_middleware(
-    Idempotent,
-    replies=lambda: _worker().replies,
-    most_bytes=lambda: _worker().engine.settings.serving.most_bytes,
+    IdempotencyMiddleware,
+    replies=lambda: _get_worker().replies,
+    most_bytes=lambda: _get_worker().engine.settings.serving.max_body_bytes,
 )
-Oarlock.add_asgi_middleware(ShortWay, api=API, at=AT)
+Oarlock.add_asgi_middleware(FastScorePathMiddleware, api=API, at=AT)

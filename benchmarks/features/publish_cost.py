@@ -92,7 +92,7 @@ def measure(company: Path, scratch: Path, history: bool) -> Cost:
         store = open_store(state, settings.name)
         apply_declarations(store, opened.place, state)
         materialise(store, DAY)
-    days = training_days(FIRST_DAY, DAY, "month") if history else []
+    days = training_days(FIRST_DAY, DAY, "monthly") if history else []
     with _measured(cost, "history"):
         cost.history_snapshots = _write(opened, days)
     cost.signals, cost.history_days = len(opened.place.signals), len(days)

@@ -18,7 +18,7 @@ from features.signals.registry import signal_set
 from features.store.history import KEY
 from features.store.publication import edition_folder, published_as_of
 from features.tables.mapping import read_dataset
-from serving.scoring.champion_pointer import follow
+from serving.scoring.champion_pointer import sync_champion
 from training.data.training_set import Panel, build_panel
 from training.model.churn_model import ChurnModel
 from training.model.fit import Recipe, fit
@@ -42,7 +42,7 @@ def made(company: Path, folder: Path) -> Path:
     if len(registry.versions()) < 2:
         _make(settings, state, registry)
     registry.client.set_registered_model_alias(registry.name, "champion", "1")
-    follow(state, registry)
+    sync_champion(state, registry)
     return config
 
 
@@ -70,7 +70,7 @@ def _config(company: Path, folder: Path, warmup_days: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     config.write_text(
         f'state = "state"\n[data]\ndataset = "{dataset}"\nfolder = "{company.resolve()}"\n'
-        f"[snapshots]\nwarmup_days = {warmup_days}\n[training]\ntrees = {TREES}\nleaves = {LEAVES}\n"
+        f"[snapshots]\nwarmup_days = {warmup_days}\n[training]\nnum_iterations = {TREES}\nnum_leaves = {LEAVES}\n"
     )
     return config
 

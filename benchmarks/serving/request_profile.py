@@ -24,13 +24,13 @@ from benchmarks.serving.fixtures import accounts, made
 from benchmarks.serving.load_generator import measure, serving
 from configs.settings import LedgerSettings, read_settings
 from configs.state_dir import open_state
-from serving.gc_tuning import settle
+from serving.gc_tuning import tune_garbage_collector
 from serving.ledger.ledger import Ledger
 from serving.ledger.writer import LedgerWriter
 from serving.schemas.requests import ScoreRequest
-from serving.schemas.serialization import text_of
-from serving.scoring.scorer import Engine, Found
-from serving.scoring.scores import score
+from serving.schemas.serialization import to_json
+from serving.scoring.scorer import ScoredAccounts, Scorer
+from serving.scoring.scores import score_values
 
 SIZES = (1, 100, 1_000)
 ACCOUNTS = 20_000  # so many are scored for each figure
@@ -58,18 +58,18 @@ def main() -> None:
     settings = read_settings(config)
     state = open_state(settings)
     everyone = accounts(state)
-    engine = Engine(settings, state, lambda: datetime(2026, 7, 1))
-    settle()
+    engine = Scorer(settings, state, lambda: datetime(2026, 7, 1))
+    tune_garbage_collector()
     found = {size: _stages(engine, everyone, size) for size in SIZES}
     for size, whole in _served(config, everyone, asked.seconds).items():
         found[size][REST] = whole - sum(found[size].values())
     print(json.dumps(found, indent=1)) if asked.json else _show(found)
 
 
-def _stages(engine: Engine, everyone: list[str], size: int) -> dict[str, float]:
+def _stages(engine: Scorer, everyone: list[str], size: int) -> dict[str, float]:
     """Microseconds of a request for so many accounts, by stage: the median of requests for others each time."""
     with tempfile.TemporaryDirectory() as scratch:
-        settings = LedgerSettings(most_waiting_bytes=2**34)
+        settings = LedgerSettings(max_backlog_bytes=2**34)
         engine.writer = LedgerWriter(Ledger(Path(scratch) / "ledger.db"), Path(scratch), settings, engine.clock)
         times = ACCOUNTS // size // 10 + 10
         took = [_request(engine, _some(everyone, size, number)) for number in range(times)]
@@ -81,7 +81,7 @@ def _stages(engine: Engine, everyone: list[str], size: int) -> dict[str, float]:
     return {**stages, "the ledger's database, behind the reply": database}
 
 
-def _request(engine: Engine, ids: list[str]) -> dict[str, float]:
+def _request(engine: Scorer, ids: list[str]) -> dict[str, float]:
     """Microseconds of each stage of one request: in the order of a real one, so that none finds its caches warm."""
     body, marks = json.dumps({"account_ids": ids, "drivers": DRIVERS}).encode(), [time.perf_counter()]
 
@@ -90,11 +90,11 @@ def _request(engine: Engine, ids: list[str]) -> dict[str, float]:
         return done
 
     mark(ScoreRequest.model_validate_json(body))
-    champion, signals = engine.champion(), mark(engine.look_up(ids))
-    scores = mark(score(champion.model, signals.values))
-    reply = mark(engine.told(Found(champion, signals, scores, {}), DRIVERS))
-    mark(engine.record(champion, reply["scores"], "benchmark"))
-    mark(text_of(reply))
+    champion, signals = engine.champion(), mark(engine.fetch_signals(ids))
+    scores = mark(score_values(champion.model, signals.values))
+    reply = mark(engine.to_response(ScoredAccounts(champion, signals, scores, {}), DRIVERS))
+    mark(engine.append_to_ledger(champion, reply["scores"], "benchmark"))
+    mark(to_json(reply))
     return {stage: (end - start) * 1e6 for stage, (start, end) in zip(STAGES, pairwise(marks), strict=True)}
 
 

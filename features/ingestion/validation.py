@@ -43,7 +43,9 @@ def refuse(breaches: tuple[Breach, ...]) -> None:
     first = next(iter(breaches), None)
     if first is not None:
         more = f" And {len(breaches) - 1} more kinds of bad rows." if len(breaches) > 1 else ""
-        raise DataError(f"{first}.{more}", 'Mend the source, or set data.bad_rows = "quarantine" to set them aside.')
+        raise DataError(
+            f"{first}.{more}", 'Fix the source, or set data.on_invalid_rows = "quarantine" to set them aside.'
+        )
 
 
 def quarantine(tables: Mapping[str, RawTable], breaches: tuple[Breach, ...], folder: Path) -> dict[str, RawTable]:

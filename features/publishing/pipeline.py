@@ -109,7 +109,7 @@ def open_dataset(settings: Settings, state: State) -> Opened:
     passed = {"content": dataset.content_hash()}
     reused = state.checked.exists() and read_json(state.checked) == passed
     breaches = () if reused else check_tables(dataset, raw)
-    if settings.data.bad_rows == "refuse":
+    if settings.data.on_invalid_rows == "error":
         refuse(breaches)
     kept = clean(raw)
     if breaches:
@@ -165,7 +165,7 @@ def _days_for_training(settings: Settings, opened: Opened, as_of: datetime) -> l
         raise DataError(f"{name} holds no rows.", "Oarlock needs at least one to know who is at risk.")
     first = max(first, opened.dataset.observed_from or first)
     start = midnight(first) + timedelta(days=settings.snapshots.warmup_days)
-    return training_days(start, as_of, settings.snapshots.every)
+    return training_days(start, as_of, settings.snapshots.frequency)
 
 
 def _write(settings: Settings, opened: Opened, days: Days, computed: _Computed) -> None:

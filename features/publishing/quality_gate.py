@@ -65,12 +65,12 @@ def judge_flow(table: str, ages: RowsByAge, settings: QualitySettings) -> tuple[
         now, *before = _windows(ages, days, settings.compared_windows)
         # A young source has no past yet: its first windows hold whatever was imported when it began.
         is_young = len(before) < settings.compared_windows / 2
-        if is_young or sum(before) / len(before) < settings.judged_from_rows:
+        if is_young or sum(before) / len(before) < settings.min_rows_to_check:
             continue
         came = f"{table}: {now:,} rows in the last {days} days, in the {len(before)} times {days} days before"
-        if now < min(before) * settings.fewest_rows:
+        if now < min(before) * settings.min_row_ratio:
             return (f"{came} at least {min(before):,}",)
-        if now > max(before) * settings.most_rows:
+        if now > max(before) * settings.max_row_ratio:
             return (f"{came} at most {max(before):,}",)
     return ()
 
@@ -118,7 +118,7 @@ def _endless(rows: pa.Table) -> Iterator[str]:
 
 def _snapshots(day: Day, past: Sequence[Day], settings: QualitySettings) -> Iterator[str]:
     counts = [one.snapshots for one in past]
-    low, high = min(counts) * settings.fewest_snapshots, max(counts) * settings.most_snapshots
+    low, high = min(counts) * settings.min_snapshot_ratio, max(counts) * settings.max_snapshot_ratio
     if not low <= day.snapshots <= high:
         yield (
             f"{day.snapshots:,} accounts, where the last {len(past)} days had {min(counts):,} to {max(counts):,}"
@@ -129,7 +129,7 @@ def _snapshots(day: Day, past: Sequence[Day], settings: QualitySettings) -> Iter
 def _gone_missing(day: Day, past: Sequence[Day], settings: QualitySettings) -> Iterator[str]:
     for name, share in day.missing.items():
         before = max(one.missing.get(name, 1.0) for one in past)
-        if share > before + settings.more_missing:
+        if share > before + settings.max_missing_increase:
             yield f"{name} is missing for {share:.0%} of the accounts, before for at most {before:.0%}"
 
 

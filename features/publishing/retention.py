@@ -39,7 +39,7 @@ def clear(state: State, snapshots: SnapshotSettings, keep_days: int | None) -> C
 
 def _old(place: Edition, before: datetime, snapshots: SnapshotSettings) -> list[datetime]:
     days = complete_days(place)
-    needed = set(training_days(days[0], days[-1], snapshots.every))
+    needed = set(training_days(days[0], days[-1], snapshots.frequency))
     return [day for day in days if day < before and day not in needed]
 
 

@@ -124,7 +124,7 @@ def accounts_on(place: Edition, as_of: datetime) -> list[str]:
 def training_days(first: datetime, last: datetime, every: str) -> list[datetime]:
     """The first of each month, or each Monday, from `first` to `last`, both included."""
     days = (first + timedelta(days=n) for n in range((last - first).days + 1))
-    return [day for day in days if (day.weekday() == 0 if every == "week" else day.day == 1)]
+    return [day for day in days if (day.weekday() == 0 if every == "weekly" else day.day == 1)]
 
 
 def midnight(day: date) -> datetime:

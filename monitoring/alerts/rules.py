@@ -141,4 +141,4 @@ def _told(known: Watched, found: Iterable[Event | None], rules: WebhookSettings)
 
 
 def _is_recent(kind: str, at: datetime, now: datetime, rules: WebhookSettings) -> bool:
-    return kind == "renewal_near" or now - at < timedelta(days=rules.quiet_days)
+    return kind == "renewal_near" or now - at < timedelta(days=rules.dedupe_days)

@@ -36,7 +36,7 @@ def send_due(engine: sql.Engine, settings: WebhookSettings, clock: Callable[[], 
     with httpx.Client(timeout=PATIENCE_SECONDS, follow_redirects=False) as client:
         while row := _take(engine, list(secrets), clock()):
             error, gone = _post(client, settings.endpoints[row["endpoint"]].url, secrets[row["endpoint"]], row, clock())
-            ended[_end(engine, row, settings.most_attempts, clock(), (error, gone))] += 1
+            ended[_end(engine, row, settings.max_attempts, clock(), (error, gone))] += 1
     return ended
 
 
@@ -57,13 +57,13 @@ def count_deliveries(engine: sql.Engine) -> dict[tuple[str, str], int]:
 
 def secret_of(endpoint: EndpointSettings) -> bytes:
     """The secret in the environment. Raises ConfigError where it is missing or not base64 with its prefix whsec_."""
-    said = os.environ.get(endpoint.secret_variable, "")
+    said = os.environ.get(endpoint.secret_env, "")
     try:
         secret = base64.b64decode(said.removeprefix("whsec_"), validate=True)
     except binascii.Error:
         secret = b""
     if len(secret) < 24:
-        message = f"{endpoint.secret_variable} in the environment holds no secret to sign with."
+        message = f"{endpoint.secret_env} in the environment holds no secret to sign with."
         raise ConfigError(message, 'Make one: echo "whsec_$(openssl rand -base64 32)".')
     return secret
 

@@ -24,13 +24,13 @@ Step = Callable[[sql.Connection], None]
 STEPS: tuple[Step, ...] = ()
 
 
-def open_database(where: Path | str, survives: str = "kill") -> sql.Engine:
+def open_database(where: Path | str, durability: str = "process") -> sql.Engine:
     """The database at a path (SQLite) or URL, every table in place.
 
-    `survives` is "power_cut" where a commit waits for the disk itself. Raises ConfigError for a URL that is none or a
+    `durability` is "fsync" where a commit waits for the disk itself. Raises ConfigError for a URL that is none or a
     schema that is newer than this release, NotReady where the database cannot be reached.
     """
-    engine = _engine(where, survives)
+    engine = _engine(where, durability)
     try:
         if not _is_up_to_date(engine):
             with _alone(engine) as connection:
@@ -49,11 +49,11 @@ def upsert(table: sql.Table, engine: sql.Engine) -> Any:
     return (sqlite if engine.dialect.name == "sqlite" else postgresql).insert(table)
 
 
-def _engine(where: Path | str, survives: str) -> sql.Engine:
+def _engine(where: Path | str, durability: str) -> sql.Engine:
     if isinstance(where, Path):
         where.parent.mkdir(parents=True, exist_ok=True)
         engine = sql.create_engine(f"sqlite:///{where}", connect_args={"timeout": BUSY_SECONDS})
-        event.listen(engine, "connect", lambda connection, _: _write_ahead(connection, survives))
+        event.listen(engine, "connect", lambda connection, _: _write_ahead(connection, durability))
         return engine
     try:
         url = sql.make_url(where.replace("postgresql://", "postgresql+psycopg://", 1))
@@ -65,11 +65,11 @@ def _engine(where: Path | str, survives: str) -> sql.Engine:
         raise ConfigError(f"ledger.url names no database that can be used: {type(problem).__name__}.", hint) from None
 
 
-def _write_ahead(connection: Any, survives: str) -> None:
+def _write_ahead(connection: Any, durability: str) -> None:
     # Readers do not wait for the writer, and a killed process loses nothing that was committed.
     connection.execute("pragma journal_mode=wal")
     connection.execute(OVERWRITTEN)
-    connection.execute(f"pragma synchronous={'full' if survives == 'power_cut' else 'normal'}")
+    connection.execute(f"pragma synchronous={'full' if durability == 'fsync' else 'normal'}")
 
 
 def _is_up_to_date(engine: sql.Engine) -> bool:

@@ -14,7 +14,7 @@ from configs.settings import Settings
 from configs.state_dir import State
 from serving.ledger.database import open_database
 from serving.ledger.schema import JOURNALS, RISKS
-from serving.schemas.serialization import text_of
+from serving.schemas.serialization import to_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,14 +43,14 @@ class AlreadyThere(Exception):
 
 @dataclass(frozen=True)
 class Ledger:
-    """The ledger in the database at `where`: a SQLite file or a URL; `survives` says what a commit outlives."""
+    """The ledger in the database at `where`: a SQLite file or a URL; `durability` says what a commit outlives."""
 
     where: Path | str
-    survives: str = "kill"
+    durability: str = "process"
 
     @cached_property
     def engine(self) -> sql.Engine:
-        return open_database(self.where, self.survives)
+        return open_database(self.where, self.durability)
 
     def append(self, scores: Iterable[Mapping[str, Any]], of: Mapping[str, Any]) -> None:
         """Add the scores of one reply; `of` says which request, when, and which model. All of them or none."""
@@ -103,12 +103,12 @@ class Ledger:
 def open_ledger(settings: Settings, state: State) -> Ledger:
     """The ledger of a configuration: at `ledger.url`, or in its state folder."""
     url = settings.ledger.url
-    return Ledger(url.get_secret_value() if url else state.ledger, settings.ledger.survives)
+    return Ledger(url.get_secret_value() if url else state.ledger, settings.ledger.durability)
 
 
 def rows_of(scores: Iterable[Mapping[str, Any]], of: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The ledger's rows for the scores of one reply."""
-    return [_row(score, of, text_of(score).decode()) for score in scores]
+    return [_row(score, of, to_json(score).decode()) for score in scores]
 
 
 def _move(connection: sql.Connection, mark: Mark) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import orjson
 
-from serving.schemas.serialization import text_of
+from serving.schemas.serialization import to_json
 
 FILE_BYTES = 16_000_000
 REFUSED, DAMAGED = "refused.entries", ".damaged"
@@ -81,10 +81,10 @@ class JournalFile:
 
 @dataclass
 class Journal:
-    """The journal of one process; `survives` is "power_cut" where an entry waits for the disk itself."""
+    """The journal of one process; `durability` is "fsync" where an entry waits for the disk itself."""
 
     folder: Path
-    survives: str = "kill"
+    durability: str = "process"
     files: list[JournalFile] = field(default_factory=list)
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
@@ -101,7 +101,7 @@ class Journal:
             except OSError:
                 os.ftruncate(file.descriptor, before)
                 raise
-            if self.survives == "power_cut":
+            if self.durability == "fsync":
                 os.fdatasync(file.descriptor)
         return len(entry)
 
@@ -124,7 +124,7 @@ class Journal:
 
 def encode(head: dict[str, Any], lines: Sequence[bytes]) -> bytes:
     """One entry as bytes; no line may hold a line break, which JSON never does."""
-    return b"\n".join([text_of({"lines": len(lines), **head}), *lines, b""])
+    return b"\n".join([to_json({"lines": len(lines), **head}), *lines, b""])
 
 
 def kept_aside(folder: Path) -> list[Path]:

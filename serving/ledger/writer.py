@@ -21,7 +21,7 @@ from configs.errors import NotReady
 from configs.settings import LedgerSettings
 from serving.ledger.ledger import AlreadyThere, Ledger, Mark
 from serving.ledger.write_ahead_log import REFUSED, Damaged, Entry, Journal, JournalFile, encode, orphans
-from serving.schemas.serialization import text_of
+from serving.schemas.serialization import to_json
 
 LOG = logging.getLogger("oarlock.ledger")
 BATCH_SECONDS = 0.15  # replies of this long share a commit
@@ -41,7 +41,7 @@ class LedgerWriter:
 
     def __init__(self, ledger: Ledger, folder: Path, settings: LedgerSettings, clock: Callable[[], datetime]) -> None:
         self.ledger, self.settings, self.clock = ledger, settings, clock
-        self.journal = Journal(folder, settings.survives)
+        self.journal = Journal(folder, settings.durability)
         self.waiting_bytes = self.refused = self.written = 0
         self._level_at = time.monotonic()
         self._changed = threading.Condition()
@@ -60,13 +60,13 @@ class LedgerWriter:
     def append(self, scores: Sequence[Mapping[str, Any]], of: Mapping[str, Any]) -> None:
         """Record the scores of one reply; once this returns they outlive the process.
 
-        Raises LedgerBehind where there is no room within `ledger.wait_seconds`, or no room on the disk.
+        Raises LedgerBehind where there is no room within `ledger.backpressure_timeout_seconds`, or no room on the disk.
         """
         if not scores:
             return
         self._wait_for_room()
         try:
-            added = self.journal.append(_head(scores, of), [text_of(one) for one in scores])
+            added = self.journal.append(_head(scores, of), [to_json(one) for one in scores])
         except OSError as problem:
             self.refused += 1
             hint = "Make room on the disk that holds the state folder."
@@ -85,11 +85,11 @@ class LedgerWriter:
     @property
     def is_prompt(self) -> bool:
         """Whether a reply can be recorded without waiting, neither for room nor for the disk itself."""
-        return self.settings.survives == "kill" and not self._is_filling
+        return self.settings.durability == "process" and not self._is_filling
 
     @property
     def _is_filling(self) -> bool:
-        return self.waiting_bytes >= self.settings.most_waiting_bytes // 2
+        return self.waiting_bytes >= self.settings.max_backlog_bytes // 2
 
     def close(self, patience: float) -> None:
         """Write what is waiting; what cannot be written in time stays in the journal and is recovered later."""
@@ -101,9 +101,11 @@ class LedgerWriter:
         self.journal.close(empty=not self._thread.is_alive() and self.waiting_bytes == 0)
 
     def _wait_for_room(self) -> None:
-        most = self.settings.most_waiting_bytes
+        most = self.settings.max_backlog_bytes
         with self._changed:
-            if not self._changed.wait_for(lambda: self.waiting_bytes < most, self.settings.wait_seconds):
+            if not self._changed.wait_for(
+                lambda: self.waiting_bytes < most, self.settings.backpressure_timeout_seconds
+            ):
                 self.refused += 1
                 message = f"The ledger's database is {self.waiting_bytes:,} bytes behind."
                 raise LedgerBehind(message, "Try again; the log of the service says what keeps the database.")

@@ -19,7 +19,7 @@ from serving.schemas.requests import OutcomeReport
 from tests.conftest import EXTRACT_ENDS, ROOT, account, subscription
 
 START = datetime(2022, 1, 1)
-SHORT = "[label]\nhorizon_days = 60\ngrace_days = 0\n[training]\nfewest_churned = 5\n"
+SHORT = "[label]\nhorizon_days = 60\ngrace_days = 0\n[training]\nmin_churned = 5\n"
 
 
 def accounts(count: int, churned: int) -> dict[str, list[dict]]:

@@ -63,9 +63,7 @@ def ledger(request, tmp_path) -> Ledger:
 
 
 def settings(receiver: Receiver, **rules) -> Settings:
-    hooks = WebhookSettings(
-        endpoints={"crm": EndpointSettings(url=receiver.url, secret_variable="CRM_SECRET")}, **rules
-    )
+    hooks = WebhookSettings(endpoints={"crm": EndpointSettings(url=receiver.url, secret_env="CRM_SECRET")}, **rules)
     return Settings(name="acme", data=DataSettings(dataset="d.toml"), webhooks=hooks)  # type: ignore[arg-type]
 
 
@@ -93,7 +91,7 @@ def test_a_change_of_band_arrives_once_signed_and_with_what_was_before(ledger, r
 
 
 def test_what_does_not_arrive_is_tried_later_and_later_then_dead_and_replayed(ledger, receiver):
-    asked, at, receiver.answers = settings(receiver, most_attempts=3), DAY, 500
+    asked, at, receiver.answers = settings(receiver, max_attempts=3), DAY, 500
     give(ledger, {"a": 0.01}, {"a": 0.25})
     find_events(ledger.engine, asked, {}, DAY)
     for attempt, expected in enumerate(("pending", "pending", "dead"), start=1):
@@ -137,7 +135,9 @@ def test_an_owner_is_not_told_more_than_the_budget_and_the_rest_is_kept_as_suppr
 
 def test_old_data_is_told_once_for_each_published_day_and_limit(ledger, receiver):
     asked = settings(receiver)
-    asked = asked.model_copy(update={"serving": ServingSettings(stale_after_days=3, stale_after={"fit": 30})})
+    asked = asked.model_copy(
+        update={"serving": ServingSettings(stale_after_days=3, stale_after_days_by_family={"fit": 30})}
+    )
     published = Published(DAY, ("adoption", "fit", "support"))
     for days, deliveries in ((3, 0), (4, 1), (5, 1), (30, 1), (31, 2)):
         tell_stale(ledger.engine, asked, published, DAY + timedelta(days=days))
@@ -156,11 +156,11 @@ def test_the_wait_doubles_up_to_six_hours():
 def test_a_secret_that_is_none_is_refused_without_repeating_it(monkeypatch, secret):
     monkeypatch.setenv("CRM_SECRET", secret)
     with pytest.raises(ConfigError, match="CRM_SECRET in the environment holds no secret") as refused:
-        secret_of(EndpointSettings(url="https://crm.example/hook", secret_variable="CRM_SECRET"))
+        secret_of(EndpointSettings(url="https://crm.example/hook", secret_env="CRM_SECRET"))
     assert not secret or secret not in str(refused.value).replace("whsec_$", "")
 
 
 @pytest.mark.parametrize("url", ["http://crm.example/hook", "ftp://x", "http://127.0.0.1.evil.example"])
 def test_events_are_not_sent_in_the_clear_to_another_machine(url):
     with pytest.raises(ValueError, match="url"):
-        EndpointSettings(url=url, secret_variable="X")
+        EndpointSettings(url=url, secret_env="X")

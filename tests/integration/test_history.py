@@ -68,17 +68,17 @@ def test_an_account_with_several_running_subscriptions_is_one_snapshot():
 
 
 def test_training_looks_at_the_first_of_every_month():
-    days = training_days(datetime(2023, 1, 1), datetime(2023, 3, 1), "month")
+    days = training_days(datetime(2023, 1, 1), datetime(2023, 3, 1), "monthly")
     assert days == [datetime(2023, 1, 1), datetime(2023, 2, 1), datetime(2023, 3, 1)]
 
 
 def test_training_looks_at_every_monday():
-    days = training_days(datetime(2023, 6, 1), datetime(2023, 6, 19), "week")
+    days = training_days(datetime(2023, 6, 1), datetime(2023, 6, 19), "weekly")
     assert days == [datetime(2023, 6, 5), datetime(2023, 6, 12), datetime(2023, 6, 19)]
 
 
 def test_training_looks_at_no_day_where_none_fits():
-    assert training_days(datetime(2023, 6, 2), datetime(2023, 6, 4), "week") == []
+    assert training_days(datetime(2023, 6, 2), datetime(2023, 6, 4), "weekly") == []
 
 
 @pytest.fixture

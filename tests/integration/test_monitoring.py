@@ -11,7 +11,7 @@ from monitoring.health import check_health
 from monitoring.observed_vs_expected import apart, compare
 from serving.ledger.ledger import Ledger
 from serving.scoring.batch import open_batch
-from serving.scoring.scorer import Engine
+from serving.scoring.scorer import Scorer
 from tests.conftest import EXTRACT_ENDS, silent
 from training.registry.mlflow_registry import open_registry
 
@@ -78,8 +78,8 @@ def test_only_horizons_that_do_not_overlap_are_judged_together():
 
 
 def test_the_champion_is_judged_by_its_mature_risks(trained):
-    engine = Engine(trained.settings, trained.state, lambda: EXTRACT_ENDS)
-    open_batch(engine, [], datetime(2023, 5, 1)).reply(0)
+    engine = Scorer(trained.settings, trained.state, lambda: EXTRACT_ENDS)
+    open_batch(engine, [], datetime(2023, 5, 1)).score_all(0)
     health = check_health(trained.settings, trained.state, EXTRACT_ENDS, silent)
     test = open_registry(trained.state, "crm5").evaluation(health.version)["figures"]
     assert (health.outcome.snapshots, health.outcome.churned) == (test["snapshots"], test["churned"])
@@ -88,8 +88,8 @@ def test_the_champion_is_judged_by_its_mature_risks(trained):
 
 
 def test_risks_that_were_wrong_ask_for_a_retrain(trained):
-    engine = Engine(trained.settings, trained.state, lambda: EXTRACT_ENDS)
-    open_batch(engine, [], datetime(2023, 5, 1)).reply(0)
+    engine = Scorer(trained.settings, trained.state, lambda: EXTRACT_ENDS)
+    open_batch(engine, [], datetime(2023, 5, 1)).score_all(0)
     wrong = Ledger(trained.state.ledger)
     given = wrong.risks(version=1).to_dict("records")
     _append(wrong, given, times=4)

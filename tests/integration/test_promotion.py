@@ -141,4 +141,4 @@ def test_the_roster_shows_every_version_with_its_figures_duel_and_reigns(registr
     assert [one.how for one in newest.reigns] == ["promoted"]
     auc = first.figures["auc"]
     assert auc and auc[1] < auc[0] < auc[2]
-    assert first.snapshots > first.churned >= trained.settings.training.fewest_churned
+    assert first.snapshots > first.churned >= trained.settings.training.min_churned

@@ -100,7 +100,7 @@ def test_a_publish_writes_every_training_day_and_the_day_itself(published: Compa
 
 
 def test_a_weekly_history_has_every_monday_and_the_day_itself(company: Company):
-    weekly = SnapshotSettings(every="week", warmup_days=190)
+    weekly = SnapshotSettings(frequency="weekly", warmup_days=190)
     settings = company.settings.model_copy(update={"snapshots": weekly})
     publish(settings, company.state, Days(TODAY), silent)
     place, _ = published_edition(company.state)

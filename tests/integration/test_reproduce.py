@@ -21,12 +21,12 @@ def first(trained) -> Version:
 
 
 def test_a_run_made_again_is_the_same_to_the_byte_whatever_the_settings_say_now(trained, first):
-    other = trained.settings.model_copy(update={"training": TrainingSettings(trees=10)})
+    other = trained.settings.model_copy(update={"training": TrainingSettings(num_iterations=10)})
     found = reproduce(other, trained.state, first, silent)
     assert (found.same_booster, found.same_risks, found.is_same) == (True, True, True)
     assert found.snapshots > 1000
-    before = trained.settings.training.trees
-    assert [str(one) for one in found.changed] == [f"setting training.trees: then {before}, now 10"]
+    before = trained.settings.training.num_iterations
+    assert [str(one) for one in found.changed] == [f"setting training.num_iterations: then {before}, now 10"]
 
 
 def test_a_changed_raw_file_is_named(trained, first, tmp_path):

@@ -12,7 +12,11 @@ import pytest
 from tests.conftest import ROOT, Trained
 
 pytestmark = pytest.mark.slow
-WEAK = {"OARLOCK_TRAINING__TREES": "2", "OARLOCK_EVALUATION__ORIGINS": "2", "OARLOCK_STABILITY__REFITS": "2"}
+WEAK = {
+    "OARLOCK_TRAINING__NUM_ITERATIONS": "2",
+    "OARLOCK_EVALUATION__BACKTEST_FOLDS": "2",
+    "OARLOCK_STABILITY__REFITS": "2",
+}
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from training.data.training_set import CHURNED, Panel, build_panel, snapshots_of
 from training.evaluation.backtest import KEY, REVENUE, Origin, cases, fit_on, on, origin_splits, risks_of
 from training.evaluation.paired_difference import Bout
 from training.evaluation.scorecard import Cases
-from training.labels.departures import horizons_of
+from training.labels.departures import supported_horizons
 from training.model.churn_model import ChurnModel, encode
 from training.model.fit import Recipe
 from training.model.recalibration import out_of_fold, unlearned_days
@@ -86,7 +86,7 @@ def hold_duel(registry: Registry, versions: tuple[Version, Version], ring: Ring,
     held = {
         "challenger": versions[0].number,
         "champion": versions[1].number,
-        "margins": ring.settings.duel.model_dump(),
+        "margins": ring.settings.comparison.model_dump(),
     }
     document = {**held, **duel.document()}
     registry.keep_duel(*versions, document)
@@ -100,12 +100,12 @@ def challenge(challenger: Contender, champion: Contender, ring: Ring, progress: 
         return incomparable(why)
     flips = flips_between(challenger.model, champion.model, ring)
     if _same_trees(challenger, champion):
-        return fight(as_they_are(challenger, champion, ring), flips, ring.settings.evaluation, ring.settings.duel)
+        return fight(as_they_are(challenger, champion, ring), flips, ring.settings.evaluation, ring.settings.comparison)
     sides = [ring.performed.get(one.number) or perform(one, ring, progress) for one in (challenger, champion)]
     bout = bout_of(*sides)
     if bout is None:
         return incomparable("there is no past day on which both could be made and judged")
-    return fight(bout, flips, ring.settings.evaluation, ring.settings.duel)
+    return fight(bout, flips, ring.settings.evaluation, ring.settings.comparison)
 
 
 def why_incomparable(challenger: Contender, champion: Contender, ring: Ring) -> str:
@@ -155,7 +155,7 @@ def recipe_of(contender: Contender, ring: Ring) -> Recipe:
         as_trained(contender.provenance.settings["training"]),
         dict(model.label),
         dict(model.identity),
-        tuple(days for days in horizons_of(ring.settings.label)[0] if days in model.calibrator.horizons),
+        tuple(days for days in supported_horizons(ring.settings.label)[0] if days in model.calibrator.horizons),
     )
 
 
@@ -223,7 +223,7 @@ def _why_astray(one: Contender, ring: Ring) -> str:
     if rows.empty:
         return ""
     astray = float(np.abs(one.model.risks(encode(rows, one.model.inputs)) - out_of_fold(one.model, rows)).mean())
-    most = ring.settings.duel.calibration_margin
+    most = ring.settings.comparison.calibration_margin
     if astray <= most:
         return ""
     strays = f"the calibration of version {one.number} strays by {astray:.4f} from what its days give"

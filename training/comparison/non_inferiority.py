@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from configs.settings import DuelSettings, EvaluationSettings
+from configs.settings import ComparisonSettings, EvaluationSettings
 from training.evaluation import metrics
 from training.evaluation.paired_difference import Bout, Compared, _figures, compare
 from training.evaluation.scorecard import Interval, rate_interval
@@ -61,14 +61,18 @@ class Duel:
         return asdict(self)
 
 
-def fight(bout: Bout, flips: Flips | None, evaluation: EvaluationSettings, margins: DuelSettings) -> Duel:
+def fight(bout: Bout, flips: Flips | None, evaluation: EvaluationSettings, margins: ComparisonSettings) -> Duel:
     """The duel over these snapshots; `flips` None where no day's explanations could be compared."""
     figures, segments = compare(bout, evaluation), _by_segment(bout, evaluation, margins)
     faults = (
-        *_loses_truth(figures["log_loss"], margins.margin),
+        *_loses_truth(figures["log_loss"], margins.log_loss_margin),
         *_loses_calibration(figures["calibration_error"], margins.calibration_margin),
-        *(fault for name, one in segments.items() for fault in _loses_segment(name, one, margins.segment_margin)),
-        *_flips_too_much(flips, margins.flips),
+        *(
+            fault
+            for name, one in segments.items()
+            for fault in _loses_segment(name, one, margins.segment_log_loss_margin)
+        ),
+        *_flips_too_much(flips, margins.max_flip_share),
     )
     wins = figures["log_loss"].difference.high < 0
     verdict: Verdict = "loses" if faults else "wins" if wins else "not worse"
@@ -90,7 +94,7 @@ def main_families(shares: np.ndarray, families: list[str]) -> list[str]:
     return [names[best] if row[best] > 0 else NOBODY for row, best in zip(raised, raised.argmax(axis=1), strict=True)]
 
 
-def _by_segment(bout: Bout, evaluation: EvaluationSettings, margins: DuelSettings) -> dict[str, Part]:
+def _by_segment(bout: Bout, evaluation: EvaluationSettings, margins: ComparisonSettings) -> dict[str, Part]:
     """The log loss within each segment."""
     segments, of = bout.segments, bout.cases
     if segments is None:
@@ -101,7 +105,7 @@ def _by_segment(bout: Bout, evaluation: EvaluationSettings, margins: DuelSetting
         part = Bout(of.part(mine), bout.challenger[mine], bout.champion[mine])
         churned = int(part.cases.churned.sum())
         compared = _figures(part, {"log_loss": metrics.log_loss}, evaluation)["log_loss"]
-        found[segment] = Part(int(mine.sum()), churned, churned >= margins.fewest_churned, compared)
+        found[segment] = Part(int(mine.sum()), churned, churned >= margins.min_churned, compared)
     return found
 
 

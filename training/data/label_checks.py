@@ -11,8 +11,8 @@ from configs.settings import LabelSettings
 from features.signals.base import Signal
 from training.data.time_splits import Days, Split
 from training.data.training_set import CHURNED
-from training.labels.build import Facts, is_locked_in
-from training.labels.departures import mature, matures_at
+from training.labels.build import LabelContext, is_locked_in
+from training.labels.departures import is_mature, matures_at
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Lesson:
     """What a model is about to learn from: snapshots with answers and facts, how they are split, and the signals."""
 
     rows: pd.DataFrame
-    facts: Facts
+    facts: LabelContext
     split: Split
     signals: tuple[Signal, ...]
 
@@ -69,16 +69,16 @@ def _days_apart(lesson: Lesson) -> Iterator[Fault]:
 
 
 def _immature(lesson: Lesson, label: LabelSettings, known_until: datetime) -> Iterator[Fault]:
-    early = ~mature(lesson.rows, label, known_until) & lesson.rows[CHURNED].notna()
+    early = ~is_mature(lesson.rows, label, known_until) & lesson.rows[CHURNED].notna()
     yield Fault("immature snapshots have an answer", int(early.sum()), "Leave out days whose answer is not known yet.")
 
 
 def _not_at_risk(lesson: Lesson, label: LabelSettings) -> Iterator[Fault]:
-    if label.locked_in == "left_out":
+    if label.locked_in_accounts == "exclude":
         yield Fault(
             "accounts whose contract cannot end inside the horizon have an answer",
             int(is_locked_in(lesson.rows, lesson.facts, label).sum()),
-            'Leave them out, or set label.locked_in = "negative".',
+            'Leave them out, or set label.locked_in_accounts = "keep".',
         )
 
 

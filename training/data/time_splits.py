@@ -10,7 +10,7 @@ from datetime import datetime
 
 from configs.errors import NothingToLearn
 from configs.settings import LabelSettings, TrainingSettings
-from training.labels.departures import horizons_of, matures_at
+from training.labels.departures import supported_horizons, matures_at
 
 Days = tuple[datetime, ...]
 
@@ -66,7 +66,7 @@ def split_days(days: list[datetime], label: LabelSettings, training: TrainingSet
 
 def _longer(test: Days, days: list[datetime], label: LabelSettings, training: TrainingSettings) -> tuple[Longer, ...]:
     found = []
-    for horizon_days in horizons_of(label)[0]:
+    for horizon_days in supported_horizons(label)[0]:
         known = _known_before(test, days, label.model_copy(update={"horizon_days": horizon_days}))
         calibration = tuple(known[-training.calibration_snapshots :])
         early = tuple(_known_before(calibration, days, label))

@@ -11,7 +11,7 @@ from configs.state_dir import State
 from features.publishing.pipeline import Opened, open_dataset
 from features.store.feast_store import open_history, read_history
 from features.store.history import KEY, Edition, accounts_on, complete_days
-from training.labels.build import Facts, answers, answers_by_horizon, facts, is_locked_in, second_answers
+from training.labels.build import LabelContext, answers, answers_by_horizon, facts, is_locked_in, second_answers
 from training.labels.departures import matures_at
 
 CHURNED, CONTRACTED = "churned", "contracted"
@@ -28,7 +28,7 @@ class Panel:
     """
 
     rows: pd.DataFrame
-    facts: Facts
+    facts: LabelContext
     place: Edition
     data_hash: str
     dropped: dict[str, int]
@@ -66,7 +66,7 @@ def build_panel(settings: Settings, state: State, known_until: datetime) -> Pane
     rows = found.assign(churned=kept[CHURNED], **more)[~absent].reset_index(drop=True)
     dropped = {reason: int((why == reason).sum()) for reason in dict.fromkeys((GONE, *why[why != ""]))}
     dropped |= {"not in the store": int(absent.sum())}
-    return Panel(rows, known.of(why == "").of(~absent), opened.place, opened.dataset.content_hash(), dropped)
+    return Panel(rows, known.subset(why == "").subset(~absent), opened.place, opened.dataset.content_hash(), dropped)
 
 
 def outcomes(opened: Opened, settings: Settings, snapshots: pd.DataFrame, known_until: datetime) -> pd.Series:
@@ -74,11 +74,13 @@ def outcomes(opened: Opened, settings: Settings, snapshots: pd.DataFrame, known_
     return answers(opened.tables, snapshots, settings.label, known_until)
 
 
-def _left_out(snapshots: pd.DataFrame, told: pd.Series, known: Facts, label: LabelSettings) -> pd.Series:
+def _left_out(snapshots: pd.DataFrame, told: pd.Series, known: LabelContext, label: LabelSettings) -> pd.Series:
     """Why each snapshot is left out of the panel; empty where it is not."""
     why = pd.Series("", snapshots.index)
     locked_in = is_locked_in(snapshots, known, label)
-    if label.locked_in == "left_out" or (label.locked_in == "if_any_left" and not (told[locked_in] == 1).any()):
+    if label.locked_in_accounts == "exclude" or (
+        label.locked_in_accounts == "auto" and not (told[locked_in] == 1).any()
+    ):
         why = why.mask(locked_in, LOCKED_IN)
     return why.mask(known.notice_until.notna(), NOTICED).mask(told.isna(), GONE)
 

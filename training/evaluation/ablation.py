@@ -71,7 +71,9 @@ def parts(signals: tuple[Signal, ...]) -> Iterator[tuple[str, set[str]]]:
 
 def _hasty(training: TrainingSettings, *, with_line: bool) -> TrainingSettings:
     step = max(training.learning_rate, min(HASTE * training.learning_rate, LARGEST_STEP))
-    return training.model_copy(update={"learning_rate": step, "line_spread": training.line_spread if with_line else 0})
+    return training.model_copy(
+        update={"learning_rate": step, "linear_prior_sd": training.linear_prior_sd if with_line else 0}
+    )
 
 
 def _sampled(rows: pd.DataFrame, most: int) -> pd.DataFrame:

@@ -52,9 +52,9 @@ def on(rows: pd.DataFrame, days: Days) -> pd.DataFrame:
 
 def origin_splits(days: list[datetime], settings: Settings) -> list[Split]:
     """The newest split and earlier ones, newest first, their test days far enough apart; as many as the days allow."""
-    apart = timedelta(days=settings.evaluation.origin_days or settings.label.horizon_days)
+    apart = timedelta(days=settings.evaluation.fold_spacing_days or settings.label.horizon_days)
     found = [split_days(days, settings.label, settings.training)]
-    while len(found) < settings.evaluation.origins:
+    while len(found) < settings.evaluation.backtest_folds:
         earlier = [day for day in days if day + apart <= found[-1].test[0]]
         try:
             found.append(split_days(earlier, settings.label, settings.training))
@@ -119,9 +119,9 @@ def rivals(origins: list[Origin]) -> list[Baseline]:
 def unseen_accounts(rows: pd.DataFrame, split: Split, recipe: Recipe, settings: Settings) -> Evaluation | None:
     """How well the newest origin is told by models that never saw the account; None where that is not asked for.
 
-    Accounts fall into `grouped_folds` groups by a hash of their name; each group is judged by a fit on the others.
+    Accounts fall into `group_kfold` groups by a hash of their name; each group is judged by a fit on the others.
     """
-    folds = settings.evaluation.grouped_folds
+    folds = settings.evaluation.group_kfold
     if folds < 2:
         return None
     fold = rows[KEY].map(lambda name: zlib.crc32(str(name).encode()) % folds)

@@ -48,14 +48,16 @@ def measure_stability(model: ChurnModel, known: pd.DataFrame, seen: pd.DataFrame
     first, leads = leading(by_family(model.contributions(matrix), members))
     there = first >= 0
     if not there.any():
-        return Stability(0, 0, settings.stability.stays, flipped=0.0, lead=None, clear=0.0, flipped_when_clear=None)
+        return Stability(
+            0, 0, settings.stability.min_agreement, flipped=0.0, lead=None, clear=0.0, flipped_when_clear=None
+        )
     stayed = np.array(
         [
             leading(by_family(shares, members))[0][there] == first[there]
             for shares in _shares_again(model, known, matrix, settings)
         ]
     )
-    return _told(leads[there], stayed, settings.stability.stays)
+    return _told(leads[there], stayed, settings.stability.min_agreement)
 
 
 def _shares_again(
@@ -63,7 +65,7 @@ def _shares_again(
 ) -> Iterator[np.ndarray]:
     training, trees, has_line = settings.training, model.booster.num_trees(), model.line is not None
     # What fewer accounts say flips more often, so a lead that holds among them holds among all.
-    known = of_some_accounts(known, settings.stability.most_snapshots)
+    known = of_some_accounts(known, settings.stability.max_snapshots)
     drawn = np.concatenate(list(resamples(known[KEY].to_numpy(dtype="str"), settings.stability.refits)))
     for number, counts in enumerate(drawn):
         sample = known.iloc[np.repeat(np.arange(len(known)), counts.astype(int))]

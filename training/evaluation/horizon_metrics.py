@@ -7,7 +7,7 @@ import numpy as np
 from configs.settings import EvaluationSettings
 from training.evaluation.backtest import KEY, Origin
 from training.evaluation.scorecard import Cases, evaluate
-from training.labels.departures import within
+from training.labels.departures import churned_column
 
 FIGURES = ("rate", "auc", "log_loss", "brier")
 Document = dict[str, Any]
@@ -23,9 +23,9 @@ def judged_horizons(origins: list[Origin], settings: EvaluationSettings) -> Docu
 
 def _judged(days: int, origins: list[Origin], settings: EvaluationSettings) -> Document | None:
     for one in origins:
-        if days in one.risks_within and within(days) in one.test:
-            known = one.test[within(days)].notna().to_numpy()
-            churned = one.test[within(days)].to_numpy(dtype="float64")[known]
+        if days in one.risks_within and churned_column(days) in one.test:
+            known = one.test[churned_column(days)].notna().to_numpy()
+            churned = one.test[churned_column(days)].to_numpy(dtype="float64")[known]
             if 0 < churned.sum() < len(churned):
                 accounts = one.test[KEY].to_numpy(dtype="str")[known]
                 return _figures(one, Cases(churned, accounts), one.risks_within[days][known], settings)

@@ -68,13 +68,13 @@ def judge_leakage(
     signals: dict[str, float], shuffled: Shuffled, leads: tuple[Lead, ...], settings: LeakageSettings
 ) -> Leakage:
     """The alarms that these findings raise, in sentences, the signals by name."""
-    loud = [(name, value) for name, value in signals.items() if value > settings.signal_auc]
-    told = [f"the signal '{name}' alone has an AUC of {v:.3f}, above {settings.signal_auc}" for name, v in loud]
+    loud = [(name, value) for name, value in signals.items() if value > settings.max_signal_auc]
+    told = [f"the signal '{name}' alone has an AUC of {v:.3f}, above {settings.max_signal_auc}" for name, v in loud]
     if not shuffled.low <= shuffled.auc <= shuffled.high:
         bounds_ = f"[{shuffled.low:.3f}, {shuffled.high:.3f}]"
         told.append(f"a model fitted on shuffled answers has an AUC of {shuffled.auc:.3f}, outside chance {bounds_}")
     for before, lead in pairwise(leads):
-        if lead.fall > settings.cliff and lead.fall_low > 0:
+        if lead.fall > settings.max_auc_drop and lead.fall_low > 0:
             told.append(
                 f"the AUC falls off a cliff, from {before.auc:.3f} at a lead of {before.lead_days} days to"
                 f" {lead.auc:.3f} at {lead.lead_days}{_fallen_signal(lead)}"

@@ -22,9 +22,9 @@ def log_loss_gained(cases: Cases, risks: np.ndarray, rival: np.ndarray, settings
     The interval is at the confidence at which a baseline counts as beaten.
     """
     difference = _surprise(cases.churned, risks) - _surprise(cases.churned, rival)
-    batches = resamples(cases.names, settings.resamples)
+    batches = resamples(cases.names, settings.bootstrap_samples)
     drawn = np.concatenate([weights @ difference / weights.sum(axis=1) for weights in batches])
-    return Interval(float(difference.mean()), *bounds(drawn, settings.beaten_at))
+    return Interval(float(difference.mean()), *bounds(drawn, settings.confidence))
 
 
 def compared(
@@ -99,13 +99,13 @@ def _figures(bout: Bout, asked: dict[str, Metric], settings: EvaluationSettings)
     of, sides = bout.cases, (bout.challenger, bout.champion)
     whole = [tally(of.churned, risks, revenue=of.revenue) for risks in sides]
     drawn: dict[str, list[np.ndarray]] = {name: [] for name in asked}
-    for weights in resamples(of.names, settings.resamples):
+    for weights in resamples(of.names, settings.bootstrap_samples):
         first, second = (tally(of.churned, risks, weights, of.revenue) for risks in sides)
         for name, metric in asked.items():
             drawn[name].append(metric(first) - metric(second))
     found = {}
     for name, metric in asked.items():
         ours, theirs = (float(metric(one)[0]) for one in whole)
-        spread = bounds(np.concatenate(drawn[name]), settings.beaten_at)
+        spread = bounds(np.concatenate(drawn[name]), settings.confidence)
         found[name] = Compared(ours, theirs, Interval(ours - theirs, *spread))
     return found

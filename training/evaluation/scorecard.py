@@ -116,7 +116,7 @@ def evaluate(cases: Cases, risks: np.ndarray, settings: EvaluationSettings) -> E
         calls = t if called is risks else tally(churned, called, weights, cases.revenue)
         return _measure(t, calls, days, settings)
 
-    drawn = [measured(weights) for weights in resamples(cases.names, settings.resamples)]
+    drawn = [measured(weights) for weights in resamples(cases.names, settings.bootstrap_samples)]
     found = measured()
     figures = {k: Interval(float(v[0]), *bounds(np.concatenate([one[k] for one in drawn]))) for k, v in found.items()}
     return Evaluation(

@@ -40,9 +40,9 @@ def grow_until_truest(
     losses: dict[int, float] = {}
     best = 0
     patience = PATIENCE / training.learning_rate
-    while booster.current_iteration() < training.trees and booster.current_iteration() - best < patience:
+    while booster.current_iteration() < training.num_iterations and booster.current_iteration() - best < patience:
         start = booster.current_iteration()
-        is_done = _add(booster, min(TREES_AT_ONCE, training.trees - start))
+        is_done = _add(booster, min(TREES_AT_ONCE, training.num_iterations - start))
         margins += np.asarray(booster.predict(matrix, raw_score=True, start_iteration=start))
         losses[booster.current_iteration()] = _loss_at_best_level(margins, churned)
         best = min(losses, key=lambda count: losses[count])
@@ -84,14 +84,14 @@ def _loss_at_best_level(margins: np.ndarray, churned: np.ndarray) -> float:
 def _parameters(inputs: tuple[Input, ...], training: TrainingSettings, cells: int) -> dict[str, Any]:
     return {
         "objective": "binary",
-        "num_leaves": training.leaves,
+        "num_leaves": training.num_leaves,
         "learning_rate": training.learning_rate,
-        "min_data_in_leaf": training.smallest_leaf,
-        "feature_fraction": training.signal_share,
-        "bagging_fraction": training.row_share,
+        "min_data_in_leaf": training.min_data_in_leaf,
+        "feature_fraction": training.feature_fraction,
+        "bagging_fraction": training.bagging_fraction,
         "bagging_freq": 1,
-        "lambda_l2": training.ridge,
-        "path_smooth": training.smoothing,
+        "lambda_l2": training.lambda_l2,
+        "path_smooth": training.path_smooth,
         "monotone_constraints": [one.direction for one in inputs],
         "seed": training.seed,
         # On little data, threads that share their cores with anything else only wait for each other.

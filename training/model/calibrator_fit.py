@@ -57,17 +57,17 @@ class SegmentRule:
     spread: float
 
 
-def fit_calibrator(spans: Sequence[Span], rule: SegmentRule, drift_spread: float) -> Calibrator:
+def fit_calibrator(spans: Sequence[Span], rule: SegmentRule, drift_prior_sd: float) -> Calibrator:
     """The calibrator of the trees that are served: every span a logistic curve that never falls, then the segments.
 
-    `drift_spread` is the standard deviation, in log-odds, of how much further the rate is expected to drift.
+    `drift_prior_sd` is the standard deviation, in log-odds, of how much further the rate is expected to drift.
     """
     with threadpool_limits(1, user_api="blas"):  # how many threads add up moves the last bits
-        return _fitted(spans, rule, drift_spread)
+        return _fitted(spans, rule, drift_prior_sd)
 
 
-def _fitted(spans: Sequence[Span], rule: SegmentRule, drift_spread: float) -> Calibrator:
-    curves = [_curve(one, drift_spread) for one in spans]
+def _fitted(spans: Sequence[Span], rule: SegmentRule, drift_prior_sd: float) -> Calibrator:
+    curves = [_curve(one, drift_prior_sd) for one in spans]
     seen = Calibrator(
         horizons=tuple(one.until_day for one in spans),
         slopes=tuple(curve.slope for curve in curves),
@@ -94,11 +94,11 @@ def curve_loss(log_odds: np.ndarray, left: np.ndarray) -> float:
     return -float(np.mean(left * log_expit(log_odds) + (1 - left) * log_expit(-log_odds)))
 
 
-def _curve(span: Span, drift_spread: float) -> Curve:
+def _curve(span: Span, drift_prior_sd: float) -> Curve:
     slope, level = logistic_curve(span.margins, span.left)
     slope = max(slope - _variance(span, slope, level) / slope, SMALLEST_SLOPE)
     level, newest = (_level(slope * margins, span.left) for margins in (span.margins, span.served))
-    believed = drift_spread**2 / (drift_spread**2 + _level_variance(span, slope, level))
+    believed = drift_prior_sd**2 / (drift_prior_sd**2 + _level_variance(span, slope, level))
     return Curve(slope, level, newest + believed * (level - newest))
 
 

@@ -52,7 +52,7 @@ def learn_until_truest(
     """What `early` snapshots teach, with as many trees as tell later ones best, and a line if they ask for it."""
     booster, trees = grow_until_truest(early, inputs, training, later)
     alone = Learned(booster, trees, None)
-    if training.line_spread == 0:
+    if training.linear_prior_sd == 0:
         return alone
     both = Learned(booster, trees, _fitted(early, inputs, training))
     return both if both.line and _is_truer(both, alone, later, inputs) else alone
@@ -76,9 +76,9 @@ def _fitted(rows: pd.DataFrame, inputs: tuple[Input, ...], training: TrainingSet
     """The line of some of the rows; None where too few of these churned or stayed."""
     some = of_some_accounts(rows, MOST_SNAPSHOTS)
     churned = some[CHURNED].to_numpy()
-    if min(churned.sum(), len(some) - churned.sum()) < training.fewest_churned:
+    if min(churned.sum(), len(some) - churned.sum()) < training.min_churned:
         return None
-    return fit_line(encode(some, inputs), churned, inputs, training.line_spread)
+    return fit_line(encode(some, inputs), churned, inputs, training.linear_prior_sd)
 
 
 def _loss(margins: np.ndarray, churned: np.ndarray) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from training.data.training_set import CHURNED
-from training.labels.departures import within
+from training.labels.departures import churned_column
 from training.model.calibrator_fit import Span
 
 KEY = "account_id"
@@ -63,7 +63,7 @@ def _span(seen: Seen, after: int, until: int, main: int) -> Span:
 
 
 def _answers(rows: pd.DataFrame, days: int, main: int) -> np.ndarray:
-    return rows[CHURNED if days == main else within(days)].to_numpy(dtype="float64")
+    return rows[CHURNED if days == main else churned_column(days)].to_numpy(dtype="float64")
 
 
 def _rarer(span: Span) -> int:

@@ -16,7 +16,7 @@ from training.evaluation.leakage import by_lead, judge_leakage, shuffled_answers
 from training.evaluation.monotonicity import swept
 from training.evaluation.paired_difference import by_segment, compared
 from training.evaluation.scorecard import Evaluation, evaluate
-from training.labels.departures import horizons_of
+from training.labels.departures import supported_horizons
 from training.model.churn_model import ChurnModel, encode
 from training.model.fit import Recipe
 
@@ -39,7 +39,7 @@ def prove(model: ChurnModel, panel: Panel, splits: list[Split], settings: Settin
 
     `splits` are the origins, newest first; the model is that of the first.
     """
-    horizons, _ = horizons_of(settings.label)
+    horizons, _ = supported_horizons(settings.label)
     recipe = Recipe(panel.place.signals, settings.training, dict(model.label), dict(model.identity), horizons)
     known = on(panel.rows, splits[0].known)
     newest = judge(model, panel.rows, splits[0], settings)
@@ -69,14 +69,14 @@ def prove(model: ChurnModel, panel: Panel, splits: list[Split], settings: Settin
                     newest.test,
                     newest.risks,
                     _days_left(panel, newest, settings),
-                    settings.leakage.leads,
+                    settings.leakage.lead_days,
                     alone=strongest_alone(known, newest.test, model.inputs, aucs),
                 ),
                 settings.leakage,
             )
         ),
         "capacity": settings.evaluation.capacity,
-        "beaten_at": settings.evaluation.beaten_at,
+        "beaten_at": settings.evaluation.confidence,
     }
     return Proof(judged, document, tuple(origins))
 
@@ -94,7 +94,7 @@ def _newest(newest: Origin, judged: Evaluation, settings: Settings) -> Document:
 
 def _left_out(model: ChurnModel, settings: Settings) -> dict[str, str]:
     """Why a horizon that was asked for is not given."""
-    _, unanswered = horizons_of(settings.label)
+    _, unanswered = supported_horizons(settings.label)
     return {**{str(days): why for days, why in unanswered.items()}, **model.left_out}
 
 
@@ -124,6 +124,6 @@ def _segments(origins: list[Origin], settings: Settings) -> Document:
 
 def _days_left(panel: Panel, newest: Origin, settings: Settings) -> np.ndarray:
     """Days from the beginning of the horizon until each test account leaves, NaN where it never does."""
-    left_at = panel.facts.of(panel.rows.as_of.isin(newest.split.test)).left_at
+    left_at = panel.facts.subset(panel.rows.as_of.isin(newest.split.test)).left_at
     begins = newest.test.as_of + pd.Timedelta(days=settings.label.lead_days)
     return ((left_at - begins) / pd.Timedelta(days=1)).to_numpy(dtype="float64", na_value=np.nan)

@@ -50,7 +50,7 @@ def recalibrate(
     days = unlearned_days(known, panel.days, asked.label)[-logged.training.calibration_snapshots :]
     rows = on(panel.rows, tuple(days))
     progress("calibrating", 1, 3)
-    made = recalibrated(model, rows, logged.training.fewest_churned)
+    made = recalibrated(model, rows, logged.training.min_churned)
     names = tuple(f"{day:%Y-%m-%d}" for day in days)
     told = f"recalibrated from {parent.number}"
     run = _run(

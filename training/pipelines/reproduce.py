@@ -14,7 +14,7 @@ from features.signals.registry import catalogue
 from features.tables.mapping import read_dataset
 from training.data.training_set import build_panel
 from training.evaluation.backtest import fit_on, on, origin_splits
-from training.labels.departures import horizons_of
+from training.labels.departures import supported_horizons
 from training.model.churn_model import ChurnModel, encode
 from training.model.fit import Recipe
 from training.registry.mlflow_registry import Registry, open_registry
@@ -104,7 +104,7 @@ def _same(then: ChurnModel, made_from: Provenance, logged: Settings, state: Stat
         raise NotReady(f"The history no longer has {missing[0]}, one of {len(missing)} days that are missing.")
     split = origin_splits(days, logged)[0]
     signals = tuple(one for one in panel.place.signals if one.name in set(then.names))
-    recipe = Recipe(signals, logged.training, dict(then.label), dict(then.identity), horizons_of(logged.label)[0])
+    recipe = Recipe(signals, logged.training, dict(then.label), dict(then.identity), supported_horizons(logged.label)[0])
     again, test = fit_on(rows, split, recipe), on(rows, split.test)
     before, after = (one.risks_within(encode(test, one.inputs)) for one in (then, again))
     return again.is_alike(then), np.array_equal(before, after), len(test)

@@ -22,7 +22,7 @@ from training.data.training_set import Panel, build_panel
 from training.evaluation.ablation import ablations
 from training.evaluation.backtest import fit_on, on, origin_splits
 from training.evaluation.driver_stability import measure_stability
-from training.labels.departures import describe_label, horizons_of, label_hash
+from training.labels.departures import describe_label, supported_horizons, label_hash
 from training.model.churn_model import ChurnModel
 from training.model.fit import Recipe
 from training.pipelines.evaluate import Proof, prove
@@ -81,7 +81,7 @@ def train(
         return Trained(found, registry.evaluation(found), duel, reused=True)
     progress("growing trees", 2, STEPS)
     recipe = Recipe(
-        panel.place.signals, settings.training, describe_label(settings.label), identity, horizons_of(settings.label)[0]
+        panel.place.signals, settings.training, describe_label(settings.label), identity, supported_horizons(settings.label)[0]
     )
     model = fit_on(panel.rows, splits[0], recipe)
     progress("making the model again to see which main reasons stay", 3, STEPS)
@@ -175,7 +175,7 @@ def _identity(settings: Settings, panel: Panel) -> dict[str, str]:
         "data": panel.data_hash,
         "signal_set": signal_set(panel.place.signals),
         "label": label_hash(settings.label),
-        "horizons": _hash({"days": horizons_of(settings.label)[0]}),
+        "horizons": _hash({"days": supported_horizons(settings.label)[0]}),
         "training": _hash(settings.training.model_dump()),
         "evaluation": _hash(settings.model_dump(include={"evaluation", "stability", "health_score", "leakage"})),
         "snapshots": _hash({"days": sorted(map(str, panel.rows.as_of.unique()))}),

@@ -155,12 +155,12 @@ def _value(trial: optuna.trial.FrozenTrial) -> float:
 def _suggested(trial: optuna.Trial, given: TrainingSettings) -> TrainingSettings:
     """Small trees, much held back: where few churned that decides how true a risk is. Their number is found growing."""
     tried = {
-        "leaves": trial.suggest_int("leaves", 3, 16, log=True),
+        "num_leaves": trial.suggest_int("num_leaves", 3, 16, log=True),
         "learning_rate": trial.suggest_float("learning_rate", 0.015, 0.1, log=True),
-        "smallest_leaf": trial.suggest_int("smallest_leaf", 5, 200, log=True),
-        "signal_share": trial.suggest_float("signal_share", 0.2, 1.0),
-        "row_share": trial.suggest_float("row_share", 0.5, 1.0),
-        "ridge": trial.suggest_float("ridge", 0.1, 30.0, log=True),
-        "smoothing": trial.suggest_float("smoothing", 0.0, 30.0),
+        "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 5, 200, log=True),
+        "feature_fraction": trial.suggest_float("feature_fraction", 0.2, 1.0),
+        "bagging_fraction": trial.suggest_float("bagging_fraction", 0.5, 1.0),
+        "lambda_l2": trial.suggest_float("lambda_l2", 0.1, 30.0, log=True),
+        "path_smooth": trial.suggest_float("path_smooth", 0.0, 30.0),
     }
     return given.model_copy(update=tried)

@@ -20,7 +20,7 @@ SECTIONS = ("snapshots", "label", "training", "evaluation", "stability", "health
 # What the trees and the calibrator are computed with: another version of one of these may give other bytes.
 LIBRARIES = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy")
 # Of settings that came later, what a run did that did not know them.
-UNKNOWN_ONCE = {"line_spread": 0.0}
+UNKNOWN_ONCE = {"linear_prior_sd": 0.0}
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ import pytest
 from configs.files import read_json, write_json
 from configs.state_dir import State
 from features.store.account_table import AccountFacts, FactsTable, write_facts
-from serving.api.middleware.idempotency import Replies, Reply
+from serving.api.middleware.idempotency import IdempotencyStore, StoredResponse
 from serving.exports.field_map import Exported, read_mapping, write_export
 from serving.exports.targets import target
 from serving.ledger.ledger import Ledger
 from serving.ledger.write_ahead_log import REFUSED, encode
-from serving.schemas.serialization import text_of
+from serving.schemas.serialization import to_json
 from serving.security.erasure import erase, note_export
 from tests.support.ledger_rows import DAY, OF, score
 
@@ -57,10 +57,10 @@ def test_an_account_is_gone_everywhere_and_the_others_are_not(state, tmp_path):
     for name in ("out.csv", "out.parquet"):
         target(str(tmp_path / name)).write(tmp_path / "built.parquet", "account_id")
         note_export(engine, str(tmp_path / name), "account_id", DAY)
-    replies = Replies(lambda: engine, lambda: DAY)
+    replies = IdempotencyStore(lambda: engine, lambda: DAY)
     for key, body in (("1", b'{"account_id": "a"}'), ("2", b'{"account_id": "b"}')):
         replies.begin("", key, "hash")
-        replies.end("", key, Reply(200, "application/json", body))
+        replies.end("", key, StoredResponse(200, "application/json", body))
 
     removed = erase(state, engine, "a", DAY)["removed"]
     assert {place: count for place, count in removed.items() if count} == {
@@ -87,7 +87,7 @@ def test_an_account_is_gone_everywhere_and_the_others_are_not(state, tmp_path):
 @pytest.mark.parametrize("name", [REFUSED, "0815.damaged"])
 def test_an_account_is_gone_from_what_the_database_never_took(state, name):
     state.journal.mkdir()
-    entry = encode({**OF, "given_at": DAY.isoformat(), "rows": []}, [text_of(score("a")), text_of(score("b"))])
+    entry = encode({**OF, "given_at": DAY.isoformat(), "rows": []}, [to_json(score("a")), to_json(score("b"))])
     (state.journal / name).write_bytes(entry)
     assert erase(state, Ledger(state.ledger).engine, "a", DAY)["removed"]["journal, kept aside"] == 1
     left = (state.journal / name).read_text()

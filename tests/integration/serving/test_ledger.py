@@ -154,7 +154,7 @@ def test_a_reply_that_the_database_could_not_take_in_time_is_recovered_later(wri
 def test_with_the_database_locked_it_takes_replies_up_to_its_bound_and_then_refuses(writer, tmp_path):
     ledger = Ledger(tmp_path / "ledger.db")
     _ = ledger.engine
-    one = writer(ledger, most_waiting_bytes=2_000, wait_seconds=2.5)
+    one = writer(ledger, max_backlog_bytes=2_000, backpressure_timeout_seconds=2.5)
     one.start()
     given = 0
     with _locked(tmp_path / "ledger.db"):

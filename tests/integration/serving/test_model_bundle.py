@@ -10,9 +10,15 @@ import pytest
 from configs.errors import NoChampion, PromotionRefused
 from configs.files import read_json, write_json
 from configs.state_dir import State
-from serving.scoring.champion_pointer import folder_of, follow, prepare, read_pointer, renew
-from serving.scoring.model_bundle import ARRAYS_FILE, DOCUMENT_FILE, Bundle, load_bundle, make_bundle, save_bundle
-from serving.scoring.scorer import Engine
+from serving.scoring.champion_pointer import (
+    bundle_folder,
+    prepare_bundle,
+    read_pointer,
+    rebuild_outdated_bundle,
+    sync_champion,
+)
+from serving.scoring.model_bundle import ARRAYS_FILE, DOCUMENT_FILE, ModelBundle, load_bundle, make_bundle, save_bundle
+from serving.scoring.scorer import Scorer
 from serving.treeshap.kernel import Kernel
 from serving.treeshap.lightgbm_parser import NotExact, read_trees
 from tests.conftest import EXTRACT_ENDS
@@ -30,7 +36,7 @@ def model(trained) -> ChurnModel:
 
 
 @pytest.fixture(scope="module")
-def bundle(model, trained) -> Bundle:
+def bundle(model, trained) -> ModelBundle:
     return make_bundle(model, Kernel(trained.state.compiled))
 
 
@@ -92,10 +98,10 @@ def test_a_bundle_that_gives_other_risks_is_refused(bundle, tmp_path):
 
 def test_the_pointer_follows_the_alias_there_and_away(trained, state):
     registry = open_registry(state, trained.settings.name)
-    assert follow(state, registry) == read_pointer(state).version
+    assert sync_champion(state, registry) == read_pointer(state).version
     registry.client.delete_registered_model_alias(registry.name, CHAMPION)
     try:
-        assert follow(state, registry) is None
+        assert sync_champion(state, registry) is None
         with pytest.raises(NoChampion):
             read_pointer(state)
     finally:
@@ -104,35 +110,35 @@ def test_the_pointer_follows_the_alias_there_and_away(trained, state):
 
 def test_the_bundle_is_stored_with_the_version(trained, state):
     registry = open_registry(state, trained.settings.name)
-    made = (prepare(state, registry, registry.champion()) / ARRAYS_FILE).read_bytes()
+    made = (prepare_bundle(state, registry, registry.champion()) / ARRAYS_FILE).read_bytes()
     shutil.rmtree(state.bundles)
-    assert (prepare(state, registry, registry.champion()) / ARRAYS_FILE).read_bytes() == made
+    assert (prepare_bundle(state, registry, registry.champion()) / ARRAYS_FILE).read_bytes() == made
 
 
 def test_an_engine_takes_up_what_the_pointer_says_and_keeps_it_where_that_is_bad(trained, state):
     registry = open_registry(state, trained.settings.name)
-    version = follow(state, registry)
-    engine = Engine(trained.settings, state, lambda: EXTRACT_ENDS)
+    version = sync_champion(state, registry)
+    engine = Scorer(trained.settings, state, lambda: EXTRACT_ENDS)
     good = engine.refresh()
     assert good.version == version
-    shutil.copytree(folder_of(state, 1), folder_of(state, 2))
-    document = read_json(folder_of(state, 2) / DOCUMENT_FILE)
-    write_json(folder_of(state, 2) / DOCUMENT_FILE, {**document, "base_margin": 0.0})
-    write_json(state.champion, {"version": {**vars(version), "number": 2}, "folder": folder_of(state, 2).name})
+    shutil.copytree(bundle_folder(state, 1), bundle_folder(state, 2))
+    document = read_json(bundle_folder(state, 2) / DOCUMENT_FILE)
+    write_json(bundle_folder(state, 2) / DOCUMENT_FILE, {**document, "base_margin": 0.0})
+    write_json(state.champion, {"version": {**vars(version), "number": 2}, "folder": bundle_folder(state, 2).name})
     assert engine.refresh() is good
     assert engine.refused is not None
     assert (engine.refused["version"], "risks it was made with" in engine.refused["reason"]) == (2, True)
-    write_json(state.champion, {"version": vars(version), "folder": folder_of(state, 1).name})
+    write_json(state.champion, {"version": vars(version), "folder": bundle_folder(state, 1).name})
     assert engine.refresh() is good
     assert engine.refused is None
 
 
 def test_a_bundle_of_another_version_of_oarlock_is_made_anew_for_a_batch(trained, state):
-    version = follow(state, open_registry(state, trained.settings.name))
-    folder_of(state, 1).rename(state.bundles / "1-0")
+    version = sync_champion(state, open_registry(state, trained.settings.name))
+    bundle_folder(state, 1).rename(state.bundles / "1-0")
     write_json(state.champion, {"version": vars(version), "folder": "1-0"})
-    renew(state, open_registry(state, trained.settings.name))
-    assert Engine(trained.settings, state, lambda: EXTRACT_ENDS).champion().version == version
+    rebuild_outdated_bundle(state, open_registry(state, trained.settings.name))
+    assert Scorer(trained.settings, state, lambda: EXTRACT_ENDS).champion().version == version
 
 
 def test_it_says_that_another_version_of_oarlock_made_a_bundle(bundle, tmp_path):
@@ -143,7 +149,7 @@ def test_it_says_that_another_version_of_oarlock_made_a_bundle(bundle, tmp_path)
 
 
 def test_a_champion_that_is_bad_from_the_start_gives_no_risk(trained, state):
-    follow(state, open_registry(state, trained.settings.name))
-    (folder_of(state, 1) / ARRAYS_FILE).write_bytes(b"")
+    sync_champion(state, open_registry(state, trained.settings.name))
+    (bundle_folder(state, 1) / ARRAYS_FILE).write_bytes(b"")
     with pytest.raises(PromotionRefused, match="cannot be scored"):
-        Engine(trained.settings, state, lambda: EXTRACT_ENDS).champion()
+        Scorer(trained.settings, state, lambda: EXTRACT_ENDS).champion()

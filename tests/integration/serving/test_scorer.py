@@ -14,15 +14,15 @@ from features.store.online_reader import OnlineReader
 from serving.ledger.ledger import Ledger
 from serving.ledger.schema import RISKS
 from serving.scoring.batch import open_batch
-from serving.scoring.scorer import Engine
+from serving.scoring.scorer import Scorer
 from tests.conftest import EXTRACT_ENDS
 
 THERE = "1096"
 
 
 @pytest.fixture
-def engine(trained, tmp_path) -> Engine:
-    made = Engine(trained.settings, trained.state, lambda: EXTRACT_ENDS)
+def engine(trained, tmp_path) -> Scorer:
+    made = Scorer(trained.settings, trained.state, lambda: EXTRACT_ENDS)
     made.ledger = Ledger(tmp_path / "ledger.db")
     return made
 
@@ -66,10 +66,10 @@ def test_it_says_why_an_account_has_no_risk(engine):
 
 def test_an_account_that_left_is_not_scored_with_its_last_signals(engine):
     before = datetime(2022, 3, 1)
-    early = {one["account_id"] for one in open_batch(engine, [], before).reply(0)["scores"]}
-    now = {one["account_id"] for one in open_batch(engine, [], None).reply(0)["scores"]}
+    early = {one["account_id"] for one in open_batch(engine, [], before).score_all(0)["scores"]}
+    now = {one["account_id"] for one in open_batch(engine, [], None).score_all(0)["scores"]}
     gone = sorted(early - now)[0]
-    assert open_batch(engine, [gone], None).reply(0)["not_scored"] == [
+    assert open_batch(engine, [gone], None).score_all(0)["not_scored"] == [
         {"account_id": gone, "reason": "no_running_subscription"}
     ]
 
@@ -87,11 +87,11 @@ def test_online_and_batch_give_the_same_risk(engine):
     online = engine.score([THERE], None)["scores"][0]
     everyone = open_batch(engine, [], None)
     assert everyone.is_online
-    (batch,) = [one for one in everyone.reply(None)["scores"] if one["account_id"] == THERE]
+    (batch,) = [one for one in everyone.score_all(None)["scores"] if one["account_id"] == THERE]
     assert (batch["risk"], batch["risks"]) == (online["risk"], online["risks"])
     with_history = open_batch(engine, [THERE, "nobody"], None)
     assert not with_history.is_online
-    assert online in with_history.reply(None)["scores"]
+    assert online in with_history.score_all(None)["scores"]
 
 
 def test_accounts_of_the_newest_day_are_read_online_also_where_they_are_named(engine):
@@ -100,29 +100,29 @@ def test_accounts_of_the_newest_day_are_read_online_also_where_they_are_named(en
 
 
 def test_batch_scores_everyone_riskiest_first(engine):
-    risks = [one["risk"] for one in open_batch(engine, [], None).reply(0)["scores"]]
+    risks = [one["risk"] for one in open_batch(engine, [], None).score_all(0)["scores"]]
     assert len(risks) == 1222
     assert risks == sorted(risks, reverse=True)
 
 
 def test_a_batch_is_the_same_however_many_accounts_a_chunk_has(engine, monkeypatch):
-    whole = open_batch(engine, [], None).reply(3)
+    whole = open_batch(engine, [], None).score_all(3)
     monkeypatch.setattr("serving.scoring.batch.ACCOUNTS_A_CHUNK", 500)
     done = []
-    assert open_batch(engine, [], None).reply(3, told=done.append) == whole
-    assert open_batch(engine, [], None).reply(3, keep=5)["scores"] == whole["scores"][:5]
+    assert open_batch(engine, [], None).score_all(3, on_progress=done.append) == whole
+    assert open_batch(engine, [], None).score_all(3, max_accounts=5)["scores"] == whole["scores"][:5]
     assert done == [500, 1000, 1222]
 
 
 def test_a_past_day_is_scored_from_the_history(engine):
-    scores = open_batch(engine, [], datetime(2022, 3, 1)).reply(0)["scores"]
+    scores = open_batch(engine, [], datetime(2022, 3, 1)).score_all(0)["scores"]
     assert len(scores) == 754
     assert {one["status"] for one in scores} == {"scored"}, "seen from that day its signals are not stale"
 
 
 def test_batch_refuses_a_day_that_was_never_published(engine):
     with pytest.raises(NotReady, match="2023-06-15 was never published"):
-        open_batch(engine, [], datetime(2023, 6, 15)).reply(0)
+        open_batch(engine, [], datetime(2023, 6, 15)).score_all(0)
 
 
 def test_every_risk_given_is_in_the_ledger_as_it_was_served(engine):
@@ -142,7 +142,7 @@ def test_the_ledger_adds_and_never_changes(engine):
 
 def test_it_is_not_ready_without_a_champion(trained, tmp_path):
     with pytest.raises(NoChampion, match="No model has been promoted yet"):
-        Engine(trained.settings, State(tmp_path), lambda: EXTRACT_ENDS).ready()
+        Scorer(trained.settings, State(tmp_path), lambda: EXTRACT_ENDS).ready()
 
 
 def test_it_is_not_ready_when_the_champions_signals_are_not_published(engine, own_copy, trained):

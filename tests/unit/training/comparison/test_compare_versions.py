@@ -7,26 +7,28 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from configs.settings import DuelSettings, TrainingSettings
+from configs.settings import ComparisonSettings, TrainingSettings
 from features.store.history import Edition
 from tests.conftest import silent
 from tests.unit.training.evaluation.test_backtest import DAYS, RECIPE, SETTINGS, SIGNALS, rows
 from training.comparison.compare_versions import Contender, Ring, bout_of, challenge, perform, recipe_of
 from training.data.training_set import Panel
 from training.evaluation.backtest import fit_on, origin_splits
-from training.labels.build import Facts
+from training.labels.build import LabelContext
 from training.registry.provenance import Provenance
 
 __all__ = ["rows"]
-POOR = TrainingSettings(trees=1, learning_rate=0.01, line_spread=0, smallest_leaf=20, calibration_snapshots=2)
+POOR = TrainingSettings(
+    num_iterations=1, learning_rate=0.01, linear_prior_sd=0, min_data_in_leaf=20, calibration_snapshots=2
+)
 
 
 @pytest.fixture(scope="module")
 def ring(rows) -> Ring:
     never = pd.Series(pd.NaT, rows.index)
-    panel = Panel(rows, Facts(never, never, never), Edition(Path(), SIGNALS), "", {})
+    panel = Panel(rows, LabelContext(never, never, never), Edition(Path(), SIGNALS), "", {})
     # 1,200 snapshots cannot show a calibration to be right within the default hundredth.
-    settings = SETTINGS.model_copy(update={"duel": DuelSettings(calibration_margin=0.03)})
+    settings = SETTINGS.model_copy(update={"comparison": ComparisonSettings(calibration_margin=0.03)})
     return Ring(panel, settings, rows[rows.as_of == DAYS[-1]].reset_index(drop=True))
 
 
@@ -51,10 +53,10 @@ def test_each_is_made_again_by_its_own_recipe(ring, contender):
 
 def test_one_that_was_made_before_there_was_a_line_is_made_again_without(ring, contender):
     older = contender(1)
-    logged = {name: one for name, one in older.provenance.settings["training"].items() if name != "line_spread"}
+    logged = {name: one for name, one in older.provenance.settings["training"].items() if name != "linear_prior_sd"}
     older = replace(older, provenance=replace(older.provenance, settings={"training": logged}))
-    assert recipe_of(older, ring).training.line_spread == 0
-    assert recipe_of(contender(2), ring).training.line_spread == 1
+    assert recipe_of(older, ring).training.linear_prior_sd == 0
+    assert recipe_of(contender(2), ring).training.linear_prior_sd == 1
 
 
 def test_a_poor_recipe_loses_and_the_better_wins(ring, contender):
@@ -93,6 +95,6 @@ def test_settings_that_are_no_longer_known_cannot_be_compared(ring, contender):
 
 def test_without_a_common_day_nothing_can_be_said(ring, contender):
     assert bout_of(perform(contender(1), ring, silent), {}) is None
-    greedy = SETTINGS.training.model_copy(update={"fewest_churned": 10_000})
+    greedy = SETTINGS.training.model_copy(update={"min_churned": 10_000})
     duel = challenge(contender(2), contender(1, greedy), ring, silent)
     assert (duel.verdict, "no past day" in duel.reasons[0]) == ("cannot be compared", True)

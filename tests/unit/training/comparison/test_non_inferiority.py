@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from configs.settings import DuelSettings, EvaluationSettings
+from configs.settings import ComparisonSettings, EvaluationSettings
 from training.comparison.non_inferiority import Duel, Flips, fight, incomparable, main_families
 from training.evaluation.metrics import calibration_error, tally
 from training.evaluation.paired_difference import Bout, compare
@@ -16,7 +16,7 @@ TRUTH = GENERATOR.beta(1, 6, N)
 CHURNED = (GENERATOR.random(N) < TRUTH).astype(float)
 CASES = Cases(CHURNED, np.arange(N) // 2, GENERATOR.exponential(100, N), as_of=np.arange(N) % 2)
 NOISE = GENERATOR.normal(0, 1, N)
-SETTINGS, MARGINS = EvaluationSettings(resamples=100), DuelSettings()
+SETTINGS, MARGINS = EvaluationSettings(bootstrap_samples=100), ComparisonSettings()
 
 
 def noisy(amount: float) -> np.ndarray:

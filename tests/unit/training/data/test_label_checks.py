@@ -11,7 +11,7 @@ from configs.settings import LabelSettings
 from features.signals.registry import catalogue
 from training.data.label_checks import Lesson, lint, refuse_labels
 from training.data.time_splits import Longer, Split
-from training.labels.build import Facts
+from training.labels.build import LabelContext
 
 DAYS = [datetime(2023, month, 1) for month in (1, 4, 7)]
 LABEL = LabelSettings(horizon_days=30, grace_days=10)
@@ -27,7 +27,7 @@ def lesson() -> Lesson:
     rows = rows.assign(churned=[1.0, 1.0, *[0.0] * 8] * 3).astype({"as_of": "datetime64[us]"})
     never = pd.Series(pd.NaT, rows.index, dtype="datetime64[us]")
     split = Split((DAYS[0],), (DAYS[1],), (DAYS[0], DAYS[1]), (DAYS[2],))
-    return Lesson(rows, Facts(never, never, never), split, (SIGNAL,))
+    return Lesson(rows, LabelContext(never, never, never), split, (SIGNAL,))
 
 
 def faults(lesson: Lesson, label: LabelSettings = LABEL, known_until: datetime = KNOWN_UNTIL) -> list[str]:
@@ -55,7 +55,7 @@ def test_accounts_that_cannot_leave_are_refused_where_they_are_no_negatives(less
     locked[[3, 4]] = pd.Timestamp("2023-12-31")
     locked[5] = pd.Timestamp("2023-01-15")
     planted = replace(lesson, facts=replace(lesson.facts, locked_until=locked))
-    strict = LABEL.model_copy(update={"locked_in": "left_out"})
+    strict = LABEL.model_copy(update={"locked_in_accounts": "exclude"})
     assert faults(planted, strict) == ["accounts whose contract cannot end inside the horizon have an answer (2 rows)"]
     assert faults(planted) == []
 

@@ -9,7 +9,7 @@ from configs.settings import LabelSettings, read_settings
 from configs.state_dir import open_state
 from tests.conftest import account, raw_tables, subscription
 from training.data.training_set import build_panel
-from training.labels.departures import departures, label_hash, labelled
+from training.labels.departures import departures, label_hash, label_departures
 
 START = datetime(2023, 1, 1)
 LABEL = LabelSettings(lead_days=0, horizon_days=30, grace_days=10)
@@ -24,7 +24,7 @@ def _departures(*rows: dict, label: LabelSettings = LABEL) -> list[str]:
 def _label(as_of: str, left_at: str | None, label: LabelSettings = LABEL, known_until: datetime = LONG_AFTER) -> float:
     snapshots = pd.DataFrame({"account_id": ["a"], "as_of": [pd.Timestamp(as_of)]}).astype({"as_of": "datetime64[us]"})
     left = pd.DataFrame({"account_id": ["a"], "left_at": [pd.Timestamp(left_at or "NaT")]}).dropna()
-    return labelled(snapshots, left, label, known_until).iloc[0]
+    return label_departures(snapshots, left, label, known_until).iloc[0]
 
 
 def test_an_account_leaves_when_its_last_subscription_ends():
@@ -76,14 +76,14 @@ def test_another_label_has_another_hash():
 
 @pytest.mark.parametrize(
     ("locked_in", "breaks", "left_out"),
-    [("if_any_left", False, 4), ("if_any_left", True, 0), ("left_out", True, 4), ("negative", False, 0)],
+    [("auto", False, 4), ("auto", True, 0), ("exclude", True, 4), ("keep", False, 0)],
 )
 def test_an_account_that_could_not_leave_is_no_negative(oarlock, company, locked_in, breaks, left_out):
     """Four accounts are paid until 2024-06; one of them leaves all the same where terms can be broken."""
     names, paid_until = [f"a{n}" for n in range(8)], datetime(2024, 6, 1)
     ends = {"a0": datetime(2023, 6, 15)} if breaks else {"a7": datetime(2023, 6, 15)}
     config = company(
-        f'[label]\nhorizon_days = 60\ngrace_days = 0\nlocked_in = "{locked_in}"\n',
+        f'[label]\nhorizon_days = 60\ngrace_days = 0\nlocked_in_accounts = "{locked_in}"\n',
         accounts=[account(name, datetime(2022, 1, 1)) for name in names],
         subscriptions=[
             subscription(name, datetime(2022, 1, 1), ends.get(name), renews_at=paid_until if name < "a4" else None)

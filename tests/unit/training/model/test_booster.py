@@ -8,7 +8,7 @@ from training.model.churn_model import encode
 from training.model.fit import inputs_of
 
 INPUTS = inputs_of(RECIPE.signals, snapshots(0.3))
-TRAINING = RECIPE.training.model_copy(update={"trees": 300, "learning_rate": 0.1})
+TRAINING = RECIPE.training.model_copy(update={"num_iterations": 300, "learning_rate": 0.1})
 
 
 def test_growing_stops_where_more_trees_only_learn_noise():

@@ -12,7 +12,7 @@ from shap.maskers import Independent
 from sklearn.linear_model import LogisticRegression
 
 from features.signals.registry import catalogue
-from serving.scoring.model_bundle import Bundle, load_bundle, make_bundle, save_bundle
+from serving.scoring.model_bundle import ModelBundle, load_bundle, make_bundle, save_bundle
 from serving.treeshap.kernel import Kernel
 from tests.unit.training.model.test_fit import RECIPE as OF_FEW
 from training.model.churn_model import ChurnModel, encode, load_model, save_model
@@ -45,7 +45,7 @@ def model() -> ChurnModel:
 
 
 @pytest.fixture(scope="module")
-def bundle(model, tmp_path_factory) -> Bundle:
+def bundle(model, tmp_path_factory) -> ModelBundle:
     return make_bundle(model, Kernel(tmp_path_factory.mktemp("compiled")))
 
 
@@ -72,7 +72,7 @@ def test_it_is_left_out_where_trees_tell_all():
 
 
 def test_it_is_left_out_where_the_settings_say_so():
-    training = RECIPE.training.model_copy(update={"line_spread": 0})
+    training = RECIPE.training.model_copy(update={"linear_prior_sd": 0})
     assert fit(snapshots(0), snapshots(1), snapshots(2), replace(RECIPE, training=training)).line is None
 
 
@@ -173,7 +173,7 @@ def test_a_worker_gives_the_same_shares_and_risks(model, bundle, tmp_path):
 
 
 def test_it_is_truer_than_the_trees_alone(model):
-    training = RECIPE.training.model_copy(update={"line_spread": 0})
+    training = RECIPE.training.model_copy(update={"linear_prior_sd": 0})
     known = pd.concat([snapshots(0), snapshots(1)])
     alone = fit(snapshots(0), snapshots(1), known, replace(RECIPE, training=training))
     test = snapshots(4, 4_000)

@@ -15,7 +15,7 @@ from tests.unit.training.model.test_fit import RECIPE, snapshots
 from training.comparison.compare_versions import Contender, Ring, challenge
 from training.data.training_set import Panel
 from training.evaluation.baselines import baselines_out_of_fold
-from training.labels.build import Facts
+from training.labels.build import LabelContext
 from training.model.churn_model import ChurnModel, encode
 from training.model.fit import fit
 from training.model.recalibration import bands_by_calls, out_of_fold, recalibrated, unlearned_days
@@ -85,7 +85,7 @@ RELEASED = replace(MADE_FROM, parent=1, calibrated_on=("2023-01-01",))
 
 def ring_of(rows: pd.DataFrame) -> Ring:
     never = pd.Series(pd.NaT, rows.index)
-    panel = Panel(rows, Facts(never, never, never), None, "", {})  # type: ignore[arg-type]
+    panel = Panel(rows, LabelContext(never, never, never), None, "", {})  # type: ignore[arg-type]
     return Ring(panel, SETTINGS, rows.head(200))
 
 
@@ -140,7 +140,7 @@ def test_a_recalibrated_version_is_judged_anew_and_says_on_which_days(trained, o
     assert all(after[part] != before[part] for part in ("figures", "comparisons", "baselines"))
     assert after["leakage"] == before["leakage"]
     assert duel and duel["champion"] == 1
-    assert duel["margins"] == trained.settings.duel.model_dump()
+    assert duel["margins"] == trained.settings.comparison.model_dump()
     assert "Calibrated anew on" in model_card(after)
 
 

@@ -27,7 +27,7 @@ def test_what_is_found_is_no_worse_than_what_was_given(rows, tmp_path):
     found = open_search(rows, ORIGINS, RECIPE, SETTINGS).run(budget(3), Notebook(tmp_path / "search.db", "a"))
     assert found.trials == 3
     assert found.log_loss <= found.log_loss_before
-    assert found.training.trees == RECIPE.training.trees
+    assert found.training.num_iterations == RECIPE.training.num_iterations
 
 
 def test_a_search_that_was_stopped_goes_on_and_ends_where_it_would_have(rows, tmp_path):

@@ -45,12 +45,14 @@ def test_what_changed_is_named(now, sentence):
 
 
 def test_a_changed_setting_is_named():
-    changed = SETTINGS.model_copy(update={"training": TrainingSettings(trees=10)})
-    assert told(settings=sections_of(changed)) == [f"setting training.trees: then {SETTINGS.training.trees}, now 10"]
+    changed = SETTINGS.model_copy(update={"training": TrainingSettings(num_iterations=10)})
+    assert told(settings=sections_of(changed)) == [
+        f"setting training.num_iterations: then {SETTINGS.training.num_iterations}, now 10"
+    ]
 
 
 def test_a_run_gets_its_settings_back():
-    changed = SETTINGS.model_copy(update={"training": TrainingSettings(trees=10)})
+    changed = SETTINGS.model_copy(update={"training": TrainingSettings(num_iterations=10)})
     assert as_logged(changed, THEN).training == SETTINGS.training
     with pytest.raises(ValidationError):
         as_logged(SETTINGS, replace(THEN, settings={**THEN.settings, "training": {"forests": 3}}))
