@@ -60,16 +60,16 @@ def _chunks(oarlock: Oarlock, wanted: Wanted) -> Iterator[list["Exported"]]:
     from configs.clock import now
     from features.store.account_table import AccountFacts, FactsTable
     from serving.exports.field_map import Exported
-    from serving.gc_tuning import settle
+    from serving.gc_tuning import tune_garbage_collector
     from serving.scoring.batch import open_batch
-    from serving.scoring.scorer import Engine
+    from serving.scoring.scorer import Scorer
 
     settings, state, until = oarlock.settings, oarlock.state, oarlock.known_until
-    batch = open_batch(Engine(settings, state, lambda: min(until, now())), [], wanted.as_of)
+    batch = open_batch(Scorer(settings, state, lambda: min(until, now())), [], wanted.as_of)
     facts, done = FactsTable(state.facts), 0
-    settle()
+    tune_garbage_collector()
     with oarlock.progress("score") as progress:
-        for reply in batch.replies(wanted.drivers):
+        for reply in batch.iter_responses(wanted.drivers):
             done += len(reply["scores"]) + len(reply["not_scored"])
             progress(f"{done:,} of {len(batch.account_ids):,} accounts", done, len(batch.account_ids))
             about = facts.of([one["account_id"] for one in reply["scores"]])

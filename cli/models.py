@@ -29,7 +29,7 @@ def promote(oarlock: Oarlock, version: int | None, force: bool, reason: str) -> 
     Example: oarlock promote 3
     """
     from configs.clock import now
-    from serving.scoring.champion_pointer import follow, prepare
+    from serving.scoring.champion_pointer import prepare_bundle, sync_champion
     from training.registry.mlflow_registry import open_registry
     from training.registry.promotion import FORCED, Decision
     from training.registry.promotion import promote as run
@@ -40,9 +40,9 @@ def promote(oarlock: Oarlock, version: int | None, force: bool, reason: str) -> 
     registry = open_registry(oarlock.state, oarlock.settings.name)
     chosen = registry.newest() if version is None else registry.get(version)
     # Its bundle first: where that is refused the alias never moves.
-    prepare(oarlock.state, registry, chosen)
+    prepare_bundle(oarlock.state, registry, chosen)
     promoted = run(registry, chosen, Decision(now(), reason, force))
-    follow(oarlock.state, registry)
+    sync_champion(oarlock.state, registry)
     if chosen.alias == CHAMPION:
         oarlock.console.print(f"Version {chosen.number} of {chosen.name} is champion already.")
         return
@@ -90,14 +90,14 @@ def rollback(oarlock: Oarlock, reason: str) -> None:
     Example: oarlock rollback --reason "complaints about the drivers"
     """
     from configs.clock import now
-    from serving.scoring.champion_pointer import follow
+    from serving.scoring.champion_pointer import sync_champion
     from training.registry.mlflow_registry import open_registry
     from training.registry.promotion import Decision
     from training.registry.promotion import rollback as run
 
     registry = open_registry(oarlock.state, oarlock.settings.name)
     former, champion = run(registry, Decision(now(), reason))
-    follow(oarlock.state, registry)
+    sync_champion(oarlock.state, registry)
     oarlock.audit("rolled_back", f"{champion.name} {champion.number}", reason=reason, former=former.number)
     oarlock.console.print(f"Version {champion.number} is champion again, in place of version {former.number}.")
 

@@ -135,19 +135,19 @@ def _refuse_nobody(reply: dict[str, Any]) -> None:
 def _reply(oarlock: Oarlock, accounts: list[str], asked: Asked) -> tuple[dict[str, Any], int]:
     """One reply of those that are kept, riskiest first, and how many accounts were asked for."""
     from configs.clock import now
-    from serving.gc_tuning import settle
+    from serving.gc_tuning import tune_garbage_collector
     from serving.scoring.batch import open_batch
-    from serving.scoring.scorer import Engine
+    from serving.scoring.scorer import Scorer
 
     until = oarlock.known_until
     with oarlock.progress("score") as progress:
         progress("opening", 0, 1)
-        batch = open_batch(Engine(oarlock.settings, oarlock.state, lambda: min(until, now())), accounts, asked.as_of)
-        settle()
+        batch = open_batch(Scorer(oarlock.settings, oarlock.state, lambda: min(until, now())), accounts, asked.as_of)
+        tune_garbage_collector()
         count = len(batch.account_ids)
-        reply = batch.reply(
+        reply = batch.score_all(
             asked.drivers,
-            keep=asked.most,
-            told=lambda done: progress(f"{done:,} of {count:,} accounts", done, count),
+            max_accounts=asked.most,
+            on_progress=lambda done: progress(f"{done:,} of {count:,} accounts", done, count),
         )
     return reply, count

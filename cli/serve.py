@@ -41,7 +41,7 @@ def serve(oarlock: Oarlock, host: str | None, port: int | None) -> None:
         [
             sys.executable,
             "-m",
-            "serving.scoring.scores.champion_watcher",
+            "serving.scoring.champion_watcher",
             os.environ["OARLOCK_CONFIG"],
             str(os.getpid()),
         ]

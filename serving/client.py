@@ -30,27 +30,27 @@ from serving.schemas.requests import (
     WorkListQuery,
 )
 from serving.schemas.responses import (
-    AccountsReply,
-    ChangeReply,
-    ExplainReply,
-    FeedbackReply,
-    HistoryReply,
-    Listed,
-    ModelReply,
-    ModelsReply,
-    OutcomesReply,
-    ReadyReply,
-    Reply,
-    RiskReply,
-    ScoreReply,
-    WhatIfReply,
-    WorkListReply,
+    AccountsResponse,
+    AccountSummary,
+    ChangeResponse,
+    ExplainResponse,
+    FeedbackResponse,
+    HistoryResponse,
+    ModelResponse,
+    ModelsResponse,
+    OutcomesResponse,
+    ReadyResponse,
+    Response,
+    RiskResponse,
+    ScoreResponse,
+    WhatIfResponse,
+    WorkListResponse,
 )
 
-Answer = TypeVar("Answer", bound=Reply)
+Answer = TypeVar("Answer", bound=Response)
 
 
-class Refused(Exception):
+class OarlockApiError(Exception):
     """The service said no: its HTTP status, and the code, message and hint of its error."""
 
     def __init__(self, status: int, error: Mapping[str, str]) -> None:
@@ -82,31 +82,31 @@ class OarlockClient:
         """Close the connection."""
         self._http.close()
 
-    def score(self, account_ids: Sequence[str], *, drivers: int = 3, as_of: date | None = None) -> ScoreReply:
+    def score(self, account_ids: Sequence[str], *, drivers: int = 3, as_of: date | None = None) -> ScoreResponse:
         """The risks of up to 10,000 accounts; with `as_of` those that were served on a past day."""
         asked = ScoreRequest(account_ids=list(account_ids), drivers=drivers)
-        return self._post("score", asked, ScoreReply, **({"as_of": as_of.isoformat()} if as_of else {}))
+        return self._post("score", asked, ScoreResponse, **({"as_of": as_of.isoformat()} if as_of else {}))
 
-    def explain(self, account_ids: Sequence[str]) -> ExplainReply:
+    def explain(self, account_ids: Sequence[str]) -> ExplainResponse:
         """Every family and signal of up to 100 accounts, with peers, horizons and plays."""
-        return self._post("explain", ExplainRequest(account_ids=list(account_ids)), ExplainReply)
+        return self._post("explain", ExplainRequest(account_ids=list(account_ids)), ExplainResponse)
 
-    def change(self, account_ids: Sequence[str], since: date, **more: Any) -> ChangeReply:
+    def change(self, account_ids: Sequence[str], since: date, **more: Any) -> ChangeResponse:
         """Why risks moved since a day; `until` and `horizon_days` as in `ChangeRequest`."""
-        return self._post("change", ChangeRequest(account_ids=list(account_ids), since=since, **more), ChangeReply)
+        return self._post("change", ChangeRequest(account_ids=list(account_ids), since=since, **more), ChangeResponse)
 
     def what_if(
         self, account_id: str, changes: Mapping[str, float | str] | None = None, *, suggest: int = 0
-    ) -> WhatIfReply:
+    ) -> WhatIfResponse:
         """What the model says of an account with some signals changed. Not causal."""
         asked = WhatIfRequest(account_id=account_id, changes=dict(changes or {}), suggest=suggest)
-        return self._post("what_if", asked, WhatIfReply)
+        return self._post("what_if", asked, WhatIfResponse)
 
-    def accounts(self, **asked: Any) -> AccountsReply:
+    def accounts(self, **asked: Any) -> AccountsResponse:
         """One page of the portfolio; filters, order and cursor as in `AccountsQuery`."""
-        return self._get("accounts", AccountsReply, AccountsQuery(**asked))
+        return self._get("accounts", AccountsResponse, AccountsQuery(**asked))
 
-    def every_account(self, **asked: Any) -> Iterator[Listed]:
+    def iter_accounts(self, **asked: Any) -> Iterator[AccountSummary]:
         """The whole portfolio, page after page."""
         cursor = None
         while True:
@@ -116,38 +116,38 @@ class OarlockClient:
             if cursor is None:
                 return
 
-    def risk(self, account_id: str, as_of: date | None = None) -> RiskReply:
+    def risk(self, account_id: str, as_of: date | None = None) -> RiskResponse:
         """One account's risk and where it stands."""
         query = {"as_of": as_of.isoformat()} if as_of else {}
-        return self._ask("GET", f"accounts/{quote(account_id, safe='')}/risk", RiskReply, params=query)
+        return self._ask("GET", f"accounts/{quote(account_id, safe='')}/risk", RiskResponse, params=query)
 
-    def history(self, account_id: str, **asked: Any) -> HistoryReply:
+    def history(self, account_id: str, **asked: Any) -> HistoryResponse:
         """A page of the risks an account was given; `limit` and `cursor` as in `HistoryQuery`."""
-        return self._get(f"accounts/{quote(account_id, safe='')}/history", HistoryReply, HistoryQuery(**asked))
+        return self._get(f"accounts/{quote(account_id, safe='')}/history", HistoryResponse, HistoryQuery(**asked))
 
-    def work_list(self, **asked: Any) -> WorkListReply:
+    def work_list(self, **asked: Any) -> WorkListResponse:
         """Whom to call; `owner`, `limit`, `per_owner`, `left_out` as in `WorkListQuery`."""
-        return self._get("worklist", WorkListReply, WorkListQuery(**asked))
+        return self._get("worklist", WorkListResponse, WorkListQuery(**asked))
 
-    def feedback(self, account_id: str, verdict: Verdict, **more: Any) -> FeedbackReply:
+    def feedback(self, account_id: str, verdict: Verdict, **more: Any) -> FeedbackResponse:
         """Say whether a risk was right; the rest as in `FeedbackRequest`."""
-        return self._post("feedback", FeedbackRequest(account_id=account_id, verdict=verdict, **more), FeedbackReply)
+        return self._post("feedback", FeedbackRequest(account_id=account_id, verdict=verdict, **more), FeedbackResponse)
 
-    def outcomes(self, reports: Sequence[OutcomeReport]) -> OutcomesReply:
+    def outcomes(self, reports: Sequence[OutcomeReport]) -> OutcomesResponse:
         """Say what became of accounts."""
-        return self._post("outcomes", OutcomesRequest(outcomes=list(reports)), OutcomesReply)
+        return self._post("outcomes", OutcomesRequest(outcomes=list(reports)), OutcomesResponse)
 
-    def model(self) -> ModelReply:
+    def model(self) -> ModelResponse:
         """The model that answers now, and the version that was refused since."""
-        return self._get("model", ModelReply)
+        return self._get("model", ModelResponse)
 
-    def models(self) -> ModelsReply:
+    def models(self) -> ModelsResponse:
         """Every version that is or was champion there."""
-        return self._get("models", ModelsReply)
+        return self._get("models", ModelsResponse)
 
-    def ready(self) -> ReadyReply:
+    def ready(self) -> ReadyResponse:
         """Whether risks can be given; raises Refused with the reason where not."""
-        return self._get("ready", ReadyReply)
+        return self._get("ready", ReadyResponse)
 
     def _get(self, path: str, answer: type[Answer], query: Query | None = None) -> Answer:
         asked = query.model_dump(mode="json", exclude_none=True) if query else {}
@@ -165,4 +165,4 @@ class OarlockClient:
             error = reply.json()["error"]
         except (ValueError, KeyError, TypeError):
             error = {"code": "not_oarlock", "message": reply.text[:200]}
-        raise Refused(reply.status_code, error)
+        raise OarlockApiError(reply.status_code, error)

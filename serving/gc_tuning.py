@@ -2,11 +2,11 @@
 
 import gc
 
-ALLOCATIONS = 50_000  # objects between collections: a reply of a thousand accounts makes 30,000, none in a cycle
+GC_THRESHOLD = 50_000  # objects between collections: a reply of a thousand accounts makes 30,000, none in a cycle
 
 
-def settle() -> None:
+def tune_garbage_collector() -> None:
     """Keep the collector from walking what is there for good, again and again, while large replies are made."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(ALLOCATIONS)
+    gc.set_threshold(GC_THRESHOLD)

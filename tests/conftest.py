@@ -21,7 +21,7 @@ from features.tables.contract import CONTRACT
 from features.tables.raw_table import IBIS_TYPES, RawTable
 
 if TYPE_CHECKING:
-    from tests.support.api_client import Office
+    from tests.support.api_client import ApiClient
 
 ROOT = Path(__file__).parent.parent
 EXTRACT_ENDS = datetime(2023, 7, 1)
@@ -119,7 +119,7 @@ def oarlock(capsys) -> Callable[..., Done]:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The shipped extract, published, trained and promoted once for the whole run."""
     from features.publishing.pipeline import Days, publish
-    from serving.scoring.champion_pointer import follow
+    from serving.scoring.champion_pointer import sync_champion
     from training.pipelines.train import train
     from training.registry.mlflow_registry import open_registry
     from training.registry.promotion import Decision, promote
@@ -134,7 +134,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     made = train(settings, state, EXTRACT_ENDS, silent)
     registry = open_registry(state, settings.name)
     promote(registry, made.version, Decision(EXTRACT_ENDS))
-    follow(state, registry)
+    sync_champion(state, registry)
     return Trained(settings, state, config)
 
 
@@ -168,15 +168,15 @@ def postgres(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def office(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> "Office":
+def office(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> "ApiClient":
     """The shared model and store, asked over HTTP, with a ledger of its own."""
     from serving.ledger.ledger import Ledger
-    from serving.scoring.scorer import Engine
-    from tests.support.api_client import office_of
+    from serving.scoring.scorer import Scorer
+    from tests.support.api_client import open_api_client
 
-    engine = Engine(trained.settings, trained.state, lambda: EXTRACT_ENDS)
+    engine = Scorer(trained.settings, trained.state, lambda: EXTRACT_ENDS)
     engine.ledger = Ledger(tmp_path_factory.mktemp("ledger") / "ledger.db")
-    return office_of(engine)
+    return open_api_client(engine)
 
 
 @pytest.fixture

@@ -22,13 +22,13 @@ from configs.state_dir import State, open_state
 from features.publishing.pipeline import Days, publish
 from features.store.online_reader import values_of
 from features.tables.mapping import read_dataset
-from serving.scoring.driver_text import drivers
+from serving.scoring.driver_text import describe_drivers
 from serving.scoring.model_bundle import make_bundle
-from serving.scoring.scores import Scores, score
+from serving.scoring.scores import Scores, score_values
 from serving.treeshap.kernel import Kernel
-from training.data.training_set import Panel, build_panel
+from training.data.training_set import TrainingSet, build_training_set
 from training.evaluation.backtest import fit_on, origin_splits
-from training.labels.departures import describe_label, horizons_of
+from training.labels.departures import describe_label, supported_horizons
 from training.model.churn_model import ChurnModel
 from training.model.fit import Recipe
 
@@ -50,7 +50,7 @@ def main() -> None:
         model = _model(settings, panel)
         rows = panel.rows[model.names].sample(asked.scores, replace=len(panel.rows) < asked.scores, random_state=0)
         bundle = make_bundle(model, Kernel(state.compiled))
-        found = differences(score(bundle, values_of(rows.reset_index(drop=True), bundle.categories)), model)
+        found = differences(score_values(bundle, values_of(rows.reset_index(drop=True), bundle.categories)), model)
     if asked.json:
         print(json.dumps(found, indent=1))
     else:
@@ -68,7 +68,7 @@ def differences(scores: Scores, model: ChurnModel) -> dict[str, float]:
         for i, days in enumerate(horizons)
     }
     explained = np.asarray(shap.TreeExplainer(model.booster)(scores.matrix).values)
-    explained += 0 if model.line is None else model.line.shares(scores.matrix)
+    explained += 0 if model.line is None else model.line.predict_contributions(scores.matrix)
     margins = model.margins(scores.matrix)
     return {
         **added,
@@ -83,22 +83,22 @@ def differences(scores: Scores, model: ChurnModel) -> dict[str, float]:
 
 def _unexplained(scores: Scores) -> float:
     missed = []
-    for told, risk in zip(drivers(scores, NAMED), scores.risks.tolist(), strict=True):
+    for told, risk in zip(describe_drivers(scores, NAMED), scores.risks.tolist(), strict=True):
         named = sum(one["points"] for one in [*told["drivers"], *told["protective"]])
         missed.append(abs(told["base"] + named + told["other_points"] - risk))
     return max(missed)
 
 
-def _panel(settings: Settings, state: State) -> Panel:
+def _panel(settings: Settings, state: State) -> TrainingSet:
     ends = read_dataset(settings.data).observed_until
     assert ends is not None
     publish(settings, state, Days(ends), lambda *_: None)
-    return build_panel(settings, state, ends)
+    return build_training_set(settings, state, ends)
 
 
-def _model(settings: Settings, panel: Panel) -> ChurnModel:
-    horizons, _ = horizons_of(settings.label)
-    recipe = Recipe(panel.place.signals, settings.training, describe_label(settings.label), {"label": ""}, horizons)
+def _model(settings: Settings, panel: TrainingSet) -> ChurnModel:
+    horizons, _ = supported_horizons(settings.label)
+    recipe = Recipe(panel.history.signals, settings.training, describe_label(settings.label), {"label": ""}, horizons)
     return fit_on(panel.rows, origin_splits(panel.days, settings)[0], recipe)
 
 

@@ -19,7 +19,7 @@ from features.store.history import KEY
 from features.store.publication import edition_folder, published_as_of
 from features.tables.mapping import read_dataset
 from serving.scoring.champion_pointer import sync_champion
-from training.data.training_set import Panel, build_panel
+from training.data.training_set import TrainingSet, build_training_set
 from training.model.churn_model import ChurnModel
 from training.model.fit import Recipe, fit
 from training.pipelines.train import provenance_of
@@ -79,25 +79,25 @@ def _make(settings: Settings, state: State, registry: Registry) -> None:
     ends = read_dataset(settings.data).observed_until
     assert ends is not None
     publish(settings, state, Days(ends), lambda step, *_: print(step, flush=True))
-    panel = build_panel(settings, state, ends)
+    panel = build_training_set(settings, state, ends)
     for seed in (7, 8):
         model = _model(settings, panel, seed)
         print(f"model of seed {seed} is fitted", flush=True)
         _register(settings, panel, registry, model)
 
 
-def _model(settings: Settings, panel: Panel, seed: int) -> ChurnModel:
+def _model(settings: Settings, panel: TrainingSet, seed: int) -> ChurnModel:
     days = np.sort(panel.rows.as_of.unique())
     rows = panel.rows.sample(min(LEARNED, len(panel.rows)), random_state=seed)
     early = rows[rows.as_of < days[-1]].reset_index(drop=True)
     late = rows[rows.as_of == days[-1]].reset_index(drop=True)
-    identity = {"signal_set": signal_set(panel.place.signals), "label": "benchmark", "seed": str(seed)}
+    identity = {"signal_set": signal_set(panel.history.signals), "label": "benchmark", "seed": str(seed)}
     training = settings.training.model_copy(update={"seed": seed})
     label = settings.label.model_dump() | {"horizon_days": settings.label.horizon_days}
-    return fit(early, late, rows.reset_index(drop=True), Recipe(panel.place.signals, training, label, identity))
+    return fit(early, late, rows.reset_index(drop=True), Recipe(panel.history.signals, training, label, identity))
 
 
-def _register(settings: Settings, panel: Panel, registry: Registry, model: ChurnModel) -> Version:
+def _register(settings: Settings, panel: TrainingSet, registry: Registry, model: ChurnModel) -> Version:
     ends = datetime.max
     with tempfile.TemporaryDirectory() as pictures:
         made_from = provenance_of(settings, panel, ends)

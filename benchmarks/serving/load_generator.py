@@ -104,7 +104,7 @@ def _tree(pid: int) -> list[int]:
         return []
     return (
         []
-        if "serving.scoring.scores.champion_watcher" in command
+        if "serving.scoring.champion_watcher" in command
         else [pid, *(one for child in children for one in _tree(int(child)))]
     )
 

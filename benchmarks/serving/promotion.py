@@ -28,9 +28,9 @@ from configs.files import read_json, write_json
 from configs.settings import read_settings
 from configs.state_dir import State, open_state
 from features.store.online_reader import OnlineReader
-from serving.scoring.champion_pointer import ARTIFACT, folder_of, prepare
+from serving.scoring.champion_pointer import ARTIFACT, bundle_folder, prepare_bundle
 from serving.scoring.model_bundle import DOCUMENT_FILE, load_bundle
-from serving.scoring.scores import score
+from serving.scoring.scores import score_values
 from serving.treeshap.kernel import Kernel
 from training.registry.mlflow_registry import Registry, open_registry
 from training.registry.version import CHAMPION
@@ -67,7 +67,7 @@ def _steps(state: State, registry: Registry, bad: int) -> list[Callable[[], None
         alias(1)()
         note = read_json(state.champion)
         broken = state.bundles / "broken"
-        shutil.copytree(folder_of(state, 2), broken, dirs_exist_ok=True)
+        shutil.copytree(bundle_folder(state, 2), broken, dirs_exist_ok=True)
         _break(broken)
         write_json(state.champion, {"version": {**note["version"], "number": bad}, "folder": "broken"})
 
@@ -77,7 +77,7 @@ def _steps(state: State, registry: Registry, bad: int) -> list[Callable[[], None
 def _bad_version(state: State, registry: Registry) -> int:
     """A registered version whose stored bundle is not that of its model."""
     folder = state.folder / "broken"
-    shutil.copytree(prepare(state, registry, registry.get(2)), folder, dirs_exist_ok=True)
+    shutil.copytree(prepare_bundle(state, registry, registry.get(2)), folder, dirs_exist_ok=True)
     _break(folder)
     second = registry.client.get_model_version(registry.name, "2")
     number = int(registry.client.create_model_version(registry.name, second.source, second.run_id).version)
@@ -134,7 +134,7 @@ def _judged(told: list[dict[str, Any]], said: list[Any], state: State, ids: list
 
 
 def _risks(state: State, number: int, kernel: Kernel, values: Any, ids: list[str]) -> dict[str, float]:
-    scores = score(load_bundle(folder_of(state, number), kernel), values)
+    scores = score_values(load_bundle(bundle_folder(state, number), kernel), values)
     return dict(zip(ids, map(float, scores.risks), strict=True))
 
 

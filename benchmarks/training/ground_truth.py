@@ -28,7 +28,7 @@ from benchmarks.accuracy.runner import recipe_of
 from features.simulator.model.parameters import Company
 from features.store.online_reader import values_of
 from serving.scoring.model_bundle import make_bundle
-from serving.scoring.scores import Scores, score
+from serving.scoring.scores import Scores, score_values
 from serving.treeshap.kernel import Kernel
 from training.data.training_set import CHURNED
 from training.evaluation.backtest import fit_on, on
@@ -90,9 +90,9 @@ def _compare(ground: Ground, true: pd.DataFrame) -> Found:
     rows, split = ground.panel.rows, ground.splits[0]
     model = fit_on(rows, split, recipe_of(ground))
     test = with_truth(on(rows, split.test), true)
-    truth = truth_of(test, float(on(rows, split.known)[CHURNED].mean()))
+    truth = truth_of(test, float(on(rows, split.train)[CHURNED].mean()))
     bundle = make_bundle(model, Kernel(ground.settings.state / "compiled"))
-    scores = score(bundle, values_of(test[model.names], bundle.categories), threads=2)
+    scores = score_values(bundle, values_of(test[model.names], bundle.categories), threads=2)
     near = reached(truth, scores.risks)
     clear, right = _families(scores, test)
     return Found(

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from configs.errors import ConfigError
 from configs.settings import Days, describe
 from features.store.account_table import AccountFacts, Stage
-from serving.schemas.enums import Band, Suggestion, WhyNot
+from serving.schemas.enums import Band, SuggestedPlay, SuppressedReason
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Sentence = Annotated[str, StringConstraints(min_length=10)]
@@ -118,7 +118,9 @@ def choose(playbook: Playbook, case: Situation) -> Play:
     return max(fitting, key=lambda one: (sum(one.named), one.named))
 
 
-def suggest(playbook: Playbook, score: dict[str, Any], about: AccountFacts, restraint: Restraint) -> Suggestion | None:
+def suggest(
+    playbook: Playbook, score: dict[str, Any], about: AccountFacts, restraint: Restraint
+) -> SuggestedPlay | None:
     """What to do about the family that raises a scored account's risk most; None where nothing raises it.
 
     `score` is an account of a reply with its drivers, seen from its `signals_as_of`.
@@ -157,7 +159,7 @@ def _names(wanted: Sequence[str], it: str | None) -> bool:
 
 def _reasons_not(
     play: Play, band: str, about: AccountFacts, restraint: Restraint, seen_from: datetime
-) -> Iterator[tuple[WhyNot, str]]:
+) -> Iterator[tuple[SuppressedReason, str]]:
     """Every reason to leave an account alone, with its words; the most binding first."""
     if restraint.marked == "do_not_chase":
         yield "do_not_chase", "people marked this account as one not to chase"

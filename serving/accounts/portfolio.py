@@ -20,7 +20,7 @@ import numpy as np
 from configs.errors import RequestError
 from configs.settings import BandSettings
 from features.store.account_table import FactsTable
-from serving.explanations.peer_percentiles import Peers, peers_of, sampled
+from serving.explanations.peer_percentiles import PeerPercentiles, compute_peers, sample_rows
 from serving.schemas.enums import Sort
 from serving.schemas.requests import AccountsQuery
 
@@ -65,7 +65,7 @@ class Portfolio:
     owners: Column
     segments: Column
     bands: np.ndarray
-    peers: Peers
+    peers: PeerPercentiles
 
     @property
     def main_risks(self) -> np.ndarray:
@@ -140,7 +140,7 @@ def compute(of: Of, facts: FactsTable, survey: Survey, cuts: BandSettings) -> Po
     """
     known = facts.columns("account_id", "mrr", "renews_at", "owner", "segment")
     ids, segments = known["account_id"], known["segment"]
-    chosen = sampled(segments)
+    chosen = sample_rows(segments)
     risks = np.full((len(ids), len(of.horizons)), np.nan)
     sample = np.full((len(chosen), len(of.names)), np.nan)
     for start in range(0, len(ids), ROWS_A_CHUNK):
@@ -156,7 +156,7 @@ def compute(of: Of, facts: FactsTable, survey: Survey, cuts: BandSettings) -> Po
         owners=_column(known["owner"]),
         segments=_column(segments),
         bands=np.searchsorted([cuts.watch, cuts.high, cuts.critical], risks[:, of.main], side="right"),
-        peers=peers_of(sample, of.names, [segments[place] for place in chosen]),
+        peers=compute_peers(sample, of.names, [segments[place] for place in chosen]),
     )
 
 

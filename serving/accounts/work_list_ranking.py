@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from configs.settings import ProfitSettings
-from serving.schemas.enums import WhyNot
+from serving.schemas.enums import SuppressedReason
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Candidate:
     account_id: str
     owner: str | None
     value: float
-    why_not: WhyNot | None = None
+    why_not: SuppressedReason | None = None
     because: str = ""
     row: Any = None
 

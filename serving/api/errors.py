@@ -8,7 +8,7 @@ from starlette.types import Send
 from configs.errors import OarlockError
 
 
-async def refuse(send: Send, problem: OarlockError, headers: Mapping[bytes, bytes]) -> None:
+async def send_error(send: Send, problem: OarlockError, headers: Mapping[bytes, bytes]) -> None:
     """Answer with a refusal and nothing else."""
     error = {"code": problem.code, "message": problem.message, "hint": problem.hint}
     body = json.dumps({"error": error}).encode()

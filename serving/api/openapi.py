@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from serving.api.responses import Json
+from serving.api.responses import OrjsonResponse
 from serving.schemas.requests import (
     ChangeRequest,
     ExplainRequest,
@@ -17,15 +17,15 @@ from serving.schemas.requests import (
     WhatIfRequest,
 )
 from serving.schemas.requests import Request as Body
-from serving.schemas.responses import ErrorReply, Reply
+from serving.schemas.responses import ErrorResponse, Response
 
 
 def scopes(app: FastAPI) -> dict[tuple[str, str], str]:
     """The scope that each route asks for, by method and path template."""
-    return {(method, route.path): extra["x-scope"] for route, method, extra in routes_of(app)}
+    return {(method, route.path): extra["x-scope"] for route, method, extra in declared_routes(app)}
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:
+def openapi_document(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI, with the models of bodies that routes read themselves."""
     if app.openapi_schema is None:
         made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
@@ -49,7 +49,7 @@ REQUEST_MODELS: tuple[type[Body], ...] = (
 )  # fmt: skip
 
 
-REFUSALS = {
+ERROR_DESCRIPTIONS = {
     400: "The body is not JSON.",
     404: "There is no such account, or no risk had been given by that day.",
     413: "The body is too large.",
@@ -58,8 +58,8 @@ REFUSALS = {
 }
 
 
-def declared(
-    *, scope: Scope, answers: type[Reply], asks: type[Body] | None = None, refuses: tuple[int, ...] = (422, 503)
+def declare_route(
+    *, scope: Scope, answers: type[Response], asks: type[Body] | None = None, refuses: tuple[int, ...] = (422, 503)
 ) -> dict[str, Any]:
     """The arguments of a route: its scope, the models of body and reply, and the refusals it knows."""
     extra: dict[str, Any] = {"x-scope": scope}
@@ -67,12 +67,12 @@ def declared(
         refuses = (400, 413, *refuses)
         body = {"application/json": {"schema": {"$ref": f"#/components/schemas/{asks.__name__}"}}}
         extra["requestBody"] = {"required": True, "content": body}
-    told = {status: {"model": ErrorReply, "description": REFUSALS[status]} for status in refuses}
+    told = {status: {"model": ErrorResponse, "description": ERROR_DESCRIPTIONS[status]} for status in refuses}
     answered = {200: {"model": answers, "description": (answers.__doc__ or "").splitlines()[0]}}
-    return {"status_code": 200, "response_class": Json, "responses": answered | told, "openapi_extra": extra}
+    return {"status_code": 200, "response_class": OrjsonResponse, "responses": answered | told, "openapi_extra": extra}
 
 
-def routes_of(app: FastAPI) -> Iterator[tuple[APIRoute, str, dict[str, Any]]]:
+def declared_routes(app: FastAPI) -> Iterator[tuple[APIRoute, str, dict[str, Any]]]:
     """Every declared route with its method and what was declared beside it."""
     for route in app.routes:
         if isinstance(route, APIRoute) and route.include_in_schema:

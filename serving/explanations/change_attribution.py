@@ -15,12 +15,12 @@ import numpy as np
 from training.model.calibrator import Calibrator
 
 # How often, of the six orders, a player is exchanged when this many of the two others already are.
-WEIGHTS = (1 / 3, 1 / 6, 1 / 3)
-BOTH = (0, 1)
+SHAPLEY_WEIGHTS = (1 / 3, 1 / 6, 1 / 3)
+BEFORE_AND_AFTER = (0, 1)
 
 
 @dataclass(frozen=True)
-class Sides:
+class ChangeInputs:
     """What the risks of some accounts were made of before (0) and after (1).
 
     `shares[trees][signals]` has the shape (accounts, inputs): each input's share of the margin that these trees give to
@@ -35,7 +35,7 @@ class Sides:
 
 
 @dataclass(frozen=True)
-class Change:
+class RiskChange:
     """The parts of each account's change of risk, in probability points, that sum to it.
 
     `signals` (accounts, inputs) and `base` (a segment that changed, and with it the base) come from the signals.
@@ -50,7 +50,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class _Risk:
+class _RiskParts:
     """The risks that one combination gives, (accounts,), with their base and points."""
 
     risks: np.ndarray
@@ -58,19 +58,21 @@ class _Risk:
     points: np.ndarray
 
 
-def change(sides: Sides) -> Change:
+def attribute_change(sides: ChangeInputs) -> RiskChange:
     """Why each account's risk within the horizon moved; raises ValueError where a calibrator never learned it."""
-    combined: dict[tuple[int, ...], _Risk] = {case: _risk(sides, *case) for case in product(BOTH, BOTH, BOTH)}
+    combined: dict[tuple[int, ...], _RiskParts] = {
+        case: _risk_parts(sides, *case) for case in product(BEFORE_AND_AFTER, BEFORE_AND_AFTER, BEFORE_AND_AFTER)
+    }
 
-    def exchanged(player: int, part: Callable[[_Risk], np.ndarray]) -> np.ndarray:
+    def exchanged(player: int, part: Callable[[_RiskParts], np.ndarray]) -> np.ndarray:
         """What exchanging one player does to a part of the risk, over all orders."""
         steps = []
-        for others in product(BOTH, BOTH):
-            before, after = (combined[(*others[:player], it, *others[player:])] for it in BOTH)
-            steps.append(WEIGHTS[sum(others)] * (part(after) - part(before)))
+        for others in product(BEFORE_AND_AFTER, BEFORE_AND_AFTER):
+            before, after = (combined[(*others[:player], it, *others[player:])] for it in BEFORE_AND_AFTER)
+            steps.append(SHAPLEY_WEIGHTS[sum(others)] * (part(after) - part(before)))
         return np.sum(steps, axis=0)
 
-    return Change(
+    return RiskChange(
         before=combined[0, 0, 0].risks,
         after=combined[1, 1, 1].risks,
         signals=exchanged(0, lambda one: one.points),
@@ -80,12 +82,12 @@ def change(sides: Sides) -> Change:
     )
 
 
-def _risk(sides: Sides, signals: int, trees: int, calibration: int) -> _Risk:
+def _risk_parts(sides: ChangeInputs, signals: int, trees: int, calibration: int) -> _RiskParts:
     calibrator, base_margin = sides.calibrators[calibration], sides.base_margins[trees]
-    column, offsets = calibrator.column(sides.horizon_days), calibrator.offsets_of(sides.segments[signals])
+    column, offsets = calibrator.horizon_index(sides.horizon_days), calibrator.segment_offsets(sides.segments[signals])
     shares = sides.shares[trees][signals]
     steps = shares.sum(axis=1)
-    scale = calibrator.points_per_share(base_margin, steps, offsets)[:, column]
-    risks = calibrator.risks(base_margin + steps, offsets)[:, column]
-    bases = calibrator.risks(np.full(len(steps), base_margin), offsets)[:, column]
-    return _Risk(risks, bases, shares * scale[:, None])
+    scale = calibrator.points_per_margin(base_margin, steps, offsets)[:, column]
+    risks = calibrator.predict_risks(base_margin + steps, offsets)[:, column]
+    bases = calibrator.predict_risks(np.full(len(steps), base_margin), offsets)[:, column]
+    return _RiskParts(risks, bases, shares * scale[:, None])

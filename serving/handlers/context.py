@@ -17,20 +17,20 @@ from serving.accounts.feedback_store import Said
 from serving.accounts.playbook import Playbook, Restraint, read_playbook, refuse_gaps, suggest
 from serving.accounts.portfolio import Of, Portfolio, Portfolios, compute
 from serving.ledger.reader import Past
-from serving.schemas.enums import Suggestion
-from serving.scoring.scorer import Engine
-from serving.scoring.scores import cuts_of
-from serving.scoring.signal_lookup import UNKNOWN
+from serving.schemas.enums import SuggestedPlay
+from serving.scoring.scorer import Scorer
+from serving.scoring.scores import band_thresholds
+from serving.scoring.signal_lookup import UNKNOWN_ACCOUNT
 
 
-class OpenFacts:
+class AccountTableCache:
     """The facts table of this process, opened again after every publish."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self._open: tuple[int, FactsTable] | None = None
 
-    def now(self) -> FactsTable:
+    def current(self) -> FactsTable:
         """The facts of the newest published day; raises NotReady where there are none."""
         written = self.file.stat().st_mtime_ns if self.file.exists() else 0
         there = self._open
@@ -39,76 +39,76 @@ class OpenFacts:
             self._open = there = (written, FactsTable(self.file))
         return there[1]
 
-    def of(self, account_ids: Sequence[str]) -> dict[str, AccountFacts]:
+    def fetch(self, account_ids: Sequence[str]) -> dict[str, AccountFacts]:
         """The facts of these accounts, by id; nothing where none were published."""
-        return self.now().of(account_ids) if self.file.exists() else {}
+        return self.current().of(account_ids) if self.file.exists() else {}
 
 
 @dataclass(frozen=True)
-class Desk:
+class ServiceContext:
     """What one process answers from."""
 
-    engine: Engine
+    scorer: Scorer
     playbook: Playbook
-    facts: OpenFacts
-    past: Past
-    said: Said
+    account_table: AccountTableCache
+    ledger_reader: Past
+    feedback: Said
     portfolios: Portfolios = field(repr=False)
 
     @property
     def settings(self) -> Settings:
-        return self.engine.settings
+        return self.scorer.settings
 
     @property
     def state(self) -> State:
-        return self.engine.state
+        return self.scorer.state
 
     def now(self) -> datetime:
-        return self.engine.clock()
+        return self.scorer.clock()
 
     def marks(self, account_ids: Sequence[str] | None = None) -> dict[str, str]:
         """What people marked accounts as, of these or of all, as of today."""
-        return self.said.marks(self.now().date(), account_ids)
+        return self.feedback.marks(self.now().date(), account_ids)
 
-    def knows(self, account_id: str) -> bool:
+    def account_exists(self, account_id: str) -> bool:
         """Whether there is such an account: at risk, ever given a risk, or in the store of signals."""
-        if account_id in self.facts.of([account_id]) or self.past.history(account_id, 1):
+        if account_id in self.account_table.fetch([account_id]) or self.ledger_reader.history(account_id, 1):
             return True
-        return not np.isnat(self.engine.look_up([account_id]).newest[0])
+        return not np.isnat(self.scorer.fetch_signals([account_id]).newest_as_of[0])
 
-    def refuse_unknown(self, account_id: str) -> None:
+    def require_account(self, account_id: str) -> None:
         """Raise RequestError (404) for an id that is nobody's."""
-        if not self.knows(account_id):
-            raise nobody(account_id)
+        if not self.account_exists(account_id):
+            raise unknown_account_error(account_id)
 
-    def refuse_days_ahead(self, day: date) -> None:
+    def require_past_day(self, day: date) -> None:
         """Raise RequestError (422) for a day that has not begun."""
         today = self.now().date()
         if day > today:
             raise RequestError(f"{day} lies ahead of {today}.", "Ask for a past day.", code="day_ahead", status=422)
 
-    def play(self, score: dict[str, Any], about: AccountFacts | None, mark: str | None) -> Suggestion | None:
+    def suggest_play(self, score: dict[str, Any], about: AccountFacts | None, mark: str | None) -> SuggestedPlay | None:
         """What to do about the driver that raises a risk most; None where nothing does."""
         restraint = Restraint(self.settings.work_list.touched_within_days, mark)
         return suggest(self.playbook, score, about or AccountFacts(score["account_id"]), restraint)
 
 
-def nobody(account_id: str) -> RequestError:
+def unknown_account_error(account_id: str) -> RequestError:
     """The refusal (404) of an id that is nobody's."""
     message = f"There is no account {account_id!r}."
-    return RequestError(message, "GET /v1/accounts lists them.", code=UNKNOWN, status=404)
+    return RequestError(message, "GET /v1/accounts lists them.", code=UNKNOWN_ACCOUNT, status=404)
 
 
-def open_desk(engine: Engine) -> Desk:
+def open_context(engine: Scorer) -> ServiceContext:
     """The desk of an engine; raises ConfigError for a playbook with a gap."""
     playbook = read_playbook(engine.settings.playbook)
     refuse_gaps(playbook, engine.settings.playbook, [])
-    facts = OpenFacts(engine.state.facts)
-    portfolios = Portfolios(lambda: _of(engine), lambda: _compute(engine, facts))
-    return Desk(engine, playbook, facts, Past(engine.ledger), Said(engine.ledger), portfolios)
+    facts = AccountTableCache(engine.state.facts)
+    portfolios = Portfolios(lambda: _portfolio_key(engine), lambda: _compute_portfolio(engine, facts))
+    return ServiceContext(engine, playbook, facts, Past(engine.ledger), Said(engine.ledger), portfolios)
 
 
-def _of(engine: Engine) -> Of:
+def _portfolio_key(engine: Scorer) -> Of:
     champion, note = engine.champion(), published_note(engine.state)
     written = f"{note['written']} {engine.state.published.stat().st_mtime_ns}"
     model = champion.model
@@ -117,11 +117,11 @@ def _of(engine: Engine) -> Of:
         version=champion.version.number,
         as_of=datetime.fromisoformat(note["as_of"]),
         horizons=tuple(model.calibrator.horizons),
-        main=model.main,
+        main=model.main_column,
         names=tuple(model.names),
     )
 
 
-def _compute(engine: Engine, facts: OpenFacts) -> Portfolio:
-    cuts = cuts_of(engine.champion().model, engine.settings.bands)
-    return compute(_of(engine), facts.now(), engine.survey, cuts)
+def _compute_portfolio(engine: Scorer, facts: AccountTableCache) -> Portfolio:
+    cuts = band_thresholds(engine.champion().model, engine.settings.bands)
+    return compute(_portfolio_key(engine), facts.current(), engine.score_matrix_for, cuts)

@@ -3,16 +3,16 @@
 from typing import Any
 
 from serving.accounts.feedback_store import count_outcomes
-from serving.handlers.context import Desk
+from serving.handlers.context import ServiceContext
 from serving.schemas.requests import FeedbackRequest, OutcomesRequest
 
 
-def hear_feedback(desk: Desk, said: FeedbackRequest) -> dict[str, Any]:
+def save_feedback(desk: ServiceContext, said: FeedbackRequest) -> dict[str, Any]:
     """Keep what was said of one risk. Raises RequestError (404) for nobody's id."""
-    desk.refuse_unknown(said.account_id)
+    desk.require_account(said.account_id)
     at = desk.now()
     return {
-        "id": desk.said.keep_feedback(said, at),
+        "id": desk.feedback.keep_feedback(said, at),
         "account_id": said.account_id,
         "verdict": said.verdict,
         "mark": desk.marks([said.account_id]).get(said.account_id),
@@ -20,8 +20,8 @@ def hear_feedback(desk: Desk, said: FeedbackRequest) -> dict[str, Any]:
     }
 
 
-def hear_outcomes(desk: Desk, said: OutcomesRequest) -> dict[str, Any]:
+def save_outcomes(desk: ServiceContext, said: OutcomesRequest) -> dict[str, Any]:
     """Keep what became of accounts."""
     at = desk.now()
-    desk.said.keep_outcomes(said.outcomes, at)
+    desk.feedback.keep_outcomes(said.outcomes, at)
     return {"kept": len(said.outcomes), "by_outcome": count_outcomes(said.outcomes), "received_at": at.isoformat()}

@@ -47,7 +47,7 @@ def _candidates(desk: ServiceContext, places: np.ndarray, values: np.ndarray) ->
     marks = desk.marks()
     for start in range(0, len(places), ACCOUNTS_PER_CHUNK):
         some = [int(place) for place in places[start : start + ACCOUNTS_PER_CHUNK]]
-        facts = desk.account_table.now().at(some)
+        facts = desk.account_table.current().at(some)
         worth = {facts[place].account_id: float(values[place]) for place in some if place in facts}
         about = {one.account_id: one for one in facts.values()}
         reply = desk.scorer.to_response(desk.scorer.score_accounts(list(worth)), 1)

@@ -4,14 +4,14 @@ from typing import Literal, TypedDict
 
 Band = Literal["low", "watch", "high", "critical"]
 Status = Literal["scored", "partial", "stale", "degraded"]
-NotScored = Literal[
+UnscoredReason = Literal[
     "unknown_account", "no_running_subscription", "not_in_store", "never_scored", "history_gone", "version_gone"
 ]
 Mark = Literal["do_not_chase", "saved_watch"]
 Verdict = Literal["right", "wrong", "already_known"]
-Happened = Literal["left", "stayed", "contracted"]
+Outcome = Literal["left", "stayed", "contracted"]
 Sort = Literal["at_risk", "risk", "renewal"]
-WhyNot = Literal[
+SuppressedReason = Literal[
     "suppressed",
     "low_risk",
     "held_out",
@@ -25,7 +25,7 @@ WhyNot = Literal[
 ]
 
 
-class Suggestion(TypedDict):
+class SuggestedPlay(TypedDict):
     """A play for an account: what it is, and why it is or is not suggested now."""
 
     play: str
@@ -33,5 +33,5 @@ class Suggestion(TypedDict):
     does: str
     who: str
     suggested: bool
-    why_not: WhyNot | None
+    why_not: SuppressedReason | None
     because: str

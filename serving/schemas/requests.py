@@ -5,16 +5,16 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from serving.schemas.enums import Band, Happened, Mark, Sort, Verdict
+from serving.schemas.enums import Band, Mark, Outcome, Sort, Verdict
 
-MOST_ID_CHARACTERS = 200
-MOST_EXPLAINED = 100
-MOST_CHANGED = 1_000
-MOST_OUTCOMES = 10_000
-AccountId = Annotated[str, StringConstraints(min_length=1, max_length=MOST_ID_CHARACTERS)]
+MAX_ACCOUNT_ID_LENGTH = 200
+MAX_EXPLAINED = 100
+MAX_CHANGES = 1_000
+MAX_OUTCOMES = 10_000
+AccountId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ACCOUNT_ID_LENGTH)]
 Note = Annotated[str, StringConstraints(max_length=2_000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Past = Annotated[
+PastDay = Annotated[
     date | None,
     Field(description="A past day: answered from the ledger, exactly as served then.", examples=["2026-06-01"]),
 ]
@@ -26,7 +26,7 @@ class Request(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-def _asked(about: str, example: Any, **limits: Any) -> Any:
+def _field(about: str, example: Any, **limits: Any) -> Any:
     return Field(description=about, examples=[example], **limits)
 
 
@@ -35,16 +35,16 @@ class ScoreRequest(Request):
 
     account_ids: Annotated[
         list[AccountId],
-        _asked("Whose risk is asked for; an id that is repeated is answered once.", ["A0000302"], min_length=1),
+        _field("Whose risk is asked for; an id that is repeated is answered once.", ["A0000302"], min_length=1),
     ]
-    drivers: Annotated[int, _asked("How many drivers to name in each direction.", 3, ge=0, le=50)] = 3
+    drivers: Annotated[int, _field("How many drivers to name in each direction.", 3, ge=0, le=50)] = 3
 
 
 class ExplainRequest(Request):
     """Which accounts to explain, every family and signal of them."""
 
     account_ids: Annotated[
-        list[AccountId], _asked("Whose risk is explained.", ["A0000302"], min_length=1, max_length=MOST_EXPLAINED)
+        list[AccountId], _field("Whose risk is explained.", ["A0000302"], min_length=1, max_length=MAX_EXPLAINED)
     ]
 
 
@@ -52,11 +52,11 @@ class ChangeRequest(Request):
     """Of which accounts the change between two days is split into its causes."""
 
     account_ids: Annotated[
-        list[AccountId], _asked("Whose change is asked for.", ["A0000302"], min_length=1, max_length=MOST_CHANGED)
+        list[AccountId], _field("Whose change is asked for.", ["A0000302"], min_length=1, max_length=MAX_CHANGES)
     ]
-    since: Annotated[date, _asked("The earlier day: the last risk given up to then counts.", "2026-06-01")]
-    until: Annotated[date | None, _asked("The later day; now where left out.", "2026-07-01")] = None
-    horizon_days: Annotated[int | None, _asked("Of which risk; the main horizon where left out.", 90, ge=1)] = None
+    since: Annotated[date, _field("The earlier day: the last risk given up to then counts.", "2026-06-01")]
+    until: Annotated[date | None, _field("The later day; now where left out.", "2026-07-01")] = None
+    horizon_days: Annotated[int | None, _field("Of which risk; the main horizon where left out.", 90, ge=1)] = None
 
     @model_validator(mode="after")
     def _runs_forward(self) -> "ChangeRequest":
@@ -68,11 +68,11 @@ class ChangeRequest(Request):
 class WhatIfRequest(Request):
     """What the risk of an account would be with some signals changed, or which changes would lower it most."""
 
-    account_id: Annotated[AccountId, _asked("Which account.", "A0000302")]
+    account_id: Annotated[AccountId, _field("Which account.", "A0000302")]
     changes: Annotated[
-        dict[Name, float | str], _asked("Actionable signals and the values to try.", {"open_tickets": 0}, max_length=50)
+        dict[Name, float | str], _field("Actionable signals and the values to try.", {"open_tickets": 0}, max_length=50)
     ] = {}
-    suggest: Annotated[int, _asked("How many changes to look for that lower the risk most.", 3, ge=0, le=3)] = 0
+    suggest: Annotated[int, _field("How many changes to look for that lower the risk most.", 3, ge=0, le=3)] = 0
 
     @model_validator(mode="after")
     def _asks_something(self) -> "WhatIfRequest":
@@ -84,29 +84,29 @@ class WhatIfRequest(Request):
 class FeedbackRequest(Request):
     """What people know about a risk that the model does not."""
 
-    account_id: Annotated[AccountId, _asked("Which account.", "A0000302")]
-    verdict: Annotated[Verdict, _asked("Whether the risk and its drivers were right.", "already_known")]
-    as_of: Annotated[date | None, _asked("Of which day's risk; the newest where left out.", "2026-07-01")] = None
-    note: Annotated[Note, _asked("In words.", "Their champion told us in June.")] = ""
-    by: Annotated[Name | None, _asked("Who says so.", "csm-3")] = None
+    account_id: Annotated[AccountId, _field("Which account.", "A0000302")]
+    verdict: Annotated[Verdict, _field("Whether the risk and its drivers were right.", "already_known")]
+    as_of: Annotated[date | None, _field("Of which day's risk; the newest where left out.", "2026-07-01")] = None
+    note: Annotated[Note, _field("In words.", "Their champion told us in June.")] = ""
+    by: Annotated[Name | None, _field("Who says so.", "csm-3")] = None
     mark: Annotated[
         Mark | None,
-        _asked("do_not_chase: leave it alone; saved_watch: saved, and still at risk.", "do_not_chase"),
+        _field("do_not_chase: leave it alone; saved_watch: saved, and still at risk.", "do_not_chase"),
     ] = None
-    mark_until: Annotated[date | None, _asked("Until when the mark holds; for good where left out.", "2026-10-01")] = (
+    mark_until: Annotated[date | None, _field("Until when the mark holds; for good where left out.", "2026-10-01")] = (
         None
     )
-    unmark: Annotated[bool, _asked("Take an earlier mark away.", False)] = False
+    unmark: Annotated[bool, _field("Take an earlier mark away.", False)] = False
 
 
 class OutcomeReport(Request):
     """What became of an account."""
 
-    account_id: Annotated[AccountId, _asked("Which account.", "A0000302")]
-    outcome: Annotated[Happened, _asked("What it did.", "left")]
-    on: Annotated[date, _asked("From which day.", "2026-06-30")]
-    reason: Annotated[Note, _asked("The reason given.", "went to a competitor")] = ""
-    voluntary: Annotated[bool | None, _asked("False where a payment failed.", True)] = None
+    account_id: Annotated[AccountId, _field("Which account.", "A0000302")]
+    outcome: Annotated[Outcome, _field("What it did.", "left")]
+    on: Annotated[date, _field("From which day.", "2026-06-30")]
+    reason: Annotated[Note, _field("The reason given.", "went to a competitor")] = ""
+    voluntary: Annotated[bool | None, _field("False where a payment failed.", True)] = None
 
 
 class OutcomesRequest(Request):
@@ -114,11 +114,11 @@ class OutcomesRequest(Request):
 
     outcomes: Annotated[
         list[OutcomeReport],
-        _asked(
+        _field(
             "One per account and day; told again, the later one counts.",
             [{"account_id": "A0000302", "outcome": "left", "on": "2026-06-30"}],
             min_length=1,
-            max_length=MOST_OUTCOMES,
+            max_length=MAX_OUTCOMES,
         ),
     ]
 
@@ -132,40 +132,40 @@ class Query(BaseModel):
 class PastQuery(Query):
     """One account, now or on a past day."""
 
-    as_of: Past = None
+    as_of: PastDay = None
 
 
 class AccountsQuery(Query):
     """Which accounts to list, in which order, and from where on."""
 
     sort: Annotated[
-        Sort, _asked("By revenue at risk, by risk (both from the top), or by the next renewal.", "at_risk")
+        Sort, _field("By revenue at risk, by risk (both from the top), or by the next renewal.", "at_risk")
     ] = "at_risk"
-    segment: Annotated[Name | None, _asked("Only this segment.", "mid")] = None
-    owner: Annotated[Name | None, _asked("Only accounts this person looks after.", "csm-3")] = None
-    band: Annotated[Band | None, _asked("Only this band.", "critical")] = None
-    renews_from: Annotated[date | None, _asked("Only accounts that renew on this day or later.", "2026-07-01")] = None
-    renews_until: Annotated[date | None, _asked("Only accounts that renew before this day.", "2026-10-01")] = None
-    limit: Annotated[int, _asked("How many on a page.", 50, ge=1, le=500)] = 50
+    segment: Annotated[Name | None, _field("Only this segment.", "mid")] = None
+    owner: Annotated[Name | None, _field("Only accounts this person looks after.", "csm-3")] = None
+    band: Annotated[Band | None, _field("Only this band.", "critical")] = None
+    renews_from: Annotated[date | None, _field("Only accounts that renew on this day or later.", "2026-07-01")] = None
+    renews_until: Annotated[date | None, _field("Only accounts that renew before this day.", "2026-10-01")] = None
+    limit: Annotated[int, _field("How many on a page.", 50, ge=1, le=500)] = 50
     cursor: Annotated[
-        str | None, _asked("Where the page before ended.", "WzAuMzEsIDEyLCAiYXRfcmlzayJd", max_length=500)
+        str | None, _field("Where the page before ended.", "WzAuMzEsIDEyLCAiYXRfcmlzayJd", max_length=500)
     ] = None
-    as_of: Past = None
+    as_of: PastDay = None
 
 
 class HistoryQuery(Query):
     """How much of an account's history, and from where on."""
 
-    limit: Annotated[int, _asked("How many risks on a page, newest first.", 50, ge=1, le=500)] = 50
-    cursor: Annotated[int | None, _asked("Where the page before ended.", 1042, ge=1, le=2**62)] = None
+    limit: Annotated[int, _field("How many risks on a page, newest first.", 50, ge=1, le=500)] = 50
+    cursor: Annotated[int | None, _field("Where the page before ended.", 1042, ge=1, le=2**62)] = None
 
 
 class WorkListQuery(Query):
     """For whom the work list is, and how long."""
 
-    owner: Annotated[Name | None, _asked("Only what this person can call.", "csm-3")] = None
-    limit: Annotated[int, _asked("How many accounts to call.", 20, ge=1, le=200)] = 20
+    owner: Annotated[Name | None, _field("Only what this person can call.", "csm-3")] = None
+    limit: Annotated[int, _field("How many accounts to call.", 20, ge=1, le=200)] = 20
     per_owner: Annotated[
-        int | None, _asked("How many each owner can call; work_list.per_owner where left out.", 10, ge=1, le=1_000)
+        int | None, _field("How many each owner can call; work_list.per_owner where left out.", 10, ge=1, le=1_000)
     ] = None
-    left_out: Annotated[int, _asked("How many of those left out to name, dearest first.", 20, ge=0, le=500)] = 20
+    left_out: Annotated[int, _field("How many of those left out to name, dearest first.", 20, ge=0, le=500)] = 20

@@ -7,10 +7,10 @@ import numpy as np
 import orjson
 
 # A subclass is handed to `_written` instead of being written anew.
-OPTIONS = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_SERIALIZE_NUMPY
+ORJSON_OPTIONS = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_SERIALIZE_NUMPY
 
 
-class Written(dict[str, Any]):
+class PreserializedScore(dict[str, Any]):
     """One account's part of a reply beside its `text`, which is all that is sent and kept: never change its values."""
 
     __slots__ = ("text",)
@@ -21,27 +21,27 @@ class Written(dict[str, Any]):
         self.text = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def text_of(content: Any) -> bytes:
+def to_json(content: Any) -> bytes:
     """A value as JSON; parts that were written already are copied."""
-    if isinstance(content, Written):
+    if isinstance(content, PreserializedScore):
         return content.text
     try:
-        return orjson.dumps(content, default=_written, option=OPTIONS)
+        return orjson.dumps(content, default=_encode_default, option=ORJSON_OPTIONS)
     except orjson.JSONEncodeError as problem:
         if "surrogates" not in str(problem):
             raise
-        return _given_back(content)
+        return _encode_surrogates(content)
 
 
-def _written(value: Any) -> Any:
-    if isinstance(value, Written):
+def _encode_default(value: Any) -> Any:
+    if isinstance(value, PreserializedScore):
         return orjson.Fragment(value.text)
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-def _given_back(content: Any) -> bytes:
+def _encode_surrogates(content: Any) -> bytes:
     # An id may hold what has no place in UTF-8; it is given back as it came.
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_written)
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_encode_default)
     return text.encode("utf-8", "surrogatepass")

@@ -15,9 +15,9 @@ import numpy as np
 from configs.errors import NotReady
 from features.store.history import KEY, Edition, accounts_on, is_complete
 from features.store.publication import published_edition
-from serving.scoring.champion_pointer import renew
-from serving.scoring.scorer import Engine
-from serving.scoring.signal_lookup import Signals
+from serving.scoring.champion_pointer import rebuild_outdated_bundle
+from serving.scoring.scorer import Scorer
+from serving.scoring.signal_lookup import SignalLookup
 from training.registry.mlflow_registry import open_registry
 
 ACCOUNTS_A_CHUNK = 2_000
@@ -25,27 +25,31 @@ ACCOUNTS_A_JOIN = 10_000  # a join in time costs by itself, however few accounts
 
 
 @dataclass(frozen=True)
-class Batch:
+class BatchScorer:
     """Accounts of one published day that are to be scored."""
 
-    engine: Engine
+    scorer: Scorer
     account_ids: list[str]
-    place: Edition
+    history: Edition
     day: datetime
     is_online: bool
-    seen_from: datetime | None = None  # a past day is looked at from itself, the newest from now
+    age_reference: datetime | None = None  # a past day is looked at from itself, the newest from now
 
-    def replies(self, most_drivers: int | None) -> Iterator[dict[str, Any]]:
+    def iter_responses(self, most_drivers: int | None) -> Iterator[dict[str, Any]]:
         """The replies for these accounts a chunk at a time, each in the ledger before it is given."""
         step = ACCOUNTS_A_CHUNK if self.is_online else ACCOUNTS_A_JOIN
-        there = frozenset[str]() if self.is_online else frozenset(accounts_on(self.place, self.day))
+        there = frozenset[str]() if self.is_online else frozenset(accounts_on(self.history, self.day))
         for start in range(0, len(self.account_ids), step):
             some = self.account_ids[start : start + step]
-            signals = self.engine.look_up(some) if self.is_online else self._past(some, there)
-            yield self.engine.reply(signals, most_drivers)
+            signals = self.scorer.fetch_signals(some) if self.is_online else self._fetch_from_history(some, there)
+            yield self.scorer.score_and_record(signals, most_drivers)
 
-    def reply(
-        self, most_drivers: int | None, *, keep: int | None = None, told: Callable[[int], None] = lambda _: None
+    def score_all(
+        self,
+        most_drivers: int | None,
+        *,
+        max_accounts: int | None = None,
+        on_progress: Callable[[int], None] = lambda _: None,
     ) -> dict[str, Any]:
         """All replies as one, of which `keep` accounts are kept, all where None: riskiest first.
 
@@ -53,36 +57,38 @@ class Batch:
         """
         whole: dict[str, Any] = {"scores": [], "not_scored": []}
         done = 0
-        for reply in self.replies(most_drivers):
+        for reply in self.iter_responses(most_drivers):
             done += len(reply["scores"]) + len(reply["not_scored"])
             scores = sorted([*whole["scores"], *reply["scores"]], key=lambda one: -one["risk"])
             without = [*whole["not_scored"], *reply["not_scored"]]
-            whole = {**reply, "scores": scores[:keep], "not_scored": without[:keep]}
-            told(done)
+            whole = {**reply, "scores": scores[:max_accounts], "not_scored": without[:max_accounts]}
+            on_progress(done)
         return whole
 
-    def _past(self, account_ids: list[str], there: frozenset[str]) -> Signals:
+    def _fetch_from_history(self, account_ids: list[str], there: frozenset[str]) -> SignalLookup:
         import pandas as pd
 
         from features.store.feast_store import open_history, read_history
         from features.store.online_reader import values_of
 
         snapshots = pd.DataFrame({KEY: account_ids, "as_of": self.day}).astype({"as_of": "datetime64[us]"})
-        store = open_history(self.engine.state, self.place, self.engine.settings.name)
+        store = open_history(self.scorer.state, self.history, self.scorer.settings.name)
         values = read_history(store, snapshots).drop(columns=[KEY, "as_of"])
         # Feast answers for an account that left with the last signals it had: they are known, but not of this day.
         before = np.where(values.notna().any(axis=1), np.datetime64(self.day) - 1, np.datetime64("NaT"))
         known = np.where([one in there for one in account_ids], np.datetime64(self.day), before)
-        categories = {one.name for one in self.place.signals if one.kind == "category"}
-        return Signals(account_ids, values_of(values, categories), known, self.day, seen_from=self.seen_from)
+        categories = {one.name for one in self.history.signals if one.kind == "category"}
+        return SignalLookup(
+            account_ids, values_of(values, categories), known, self.day, age_reference=self.age_reference
+        )
 
 
-def open_batch(engine: Engine, account_ids: list[str], as_of: datetime | None) -> Batch:
+def open_batch(engine: Scorer, account_ids: list[str], as_of: datetime | None) -> BatchScorer:
     """These accounts, or every account of the day where none is named, on a published day, the newest where None.
 
     Raises NotReady for a day that was never published.
     """
-    renew(engine.state, open_registry(engine.state, engine.settings.name))
+    rebuild_outdated_bundle(engine.state, open_registry(engine.state, engine.settings.name))
     engine.champion()
     engine.threads = len(os.sched_getaffinity(0))
     place, newest = published_edition(engine.state)
@@ -92,4 +98,4 @@ def open_batch(engine: Engine, account_ids: list[str], as_of: datetime | None) -
     there = accounts_on(place, day)
     asked = list(dict.fromkeys(account_ids)) or there
     is_online = day == newest and set(there).issuperset(asked)
-    return Batch(engine, asked, place, day, is_online, seen_from=day if day < newest else None)
+    return BatchScorer(engine, asked, place, day, is_online, age_reference=day if day < newest else None)

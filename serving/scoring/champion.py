@@ -3,19 +3,19 @@
 from dataclasses import dataclass
 from typing import Any
 
-from serving.scoring.model_bundle import Bundle
+from serving.scoring.model_bundle import ModelBundle
 from training.registry.version import CHAMPION, Version
 
 
 @dataclass(frozen=True)
-class Champion:
+class LoadedModel:
     """The model that answers now, as a bundle, and the version it is."""
 
-    model: Bundle
+    model: ModelBundle
     version: Version
 
 
-def describe(champion: Champion) -> dict[str, Any]:
+def describe_model(champion: LoadedModel) -> dict[str, Any]:
     """Which model gave a risk, and what it answers."""
     return {
         "name": champion.version.name,

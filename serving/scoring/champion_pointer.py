@@ -28,7 +28,7 @@ ARTIFACT = f"bundle-{FORMAT}"
 
 
 @dataclass(frozen=True)
-class Pointer:
+class ChampionPointer:
     """Which version answers, where its bundle is, and which version was refused since, and why."""
 
     version: Version
@@ -36,26 +36,26 @@ class Pointer:
     refused: dict[str, Any] | None
 
 
-def read_pointer(state: State) -> Pointer:
+def read_pointer(state: State) -> ChampionPointer:
     """What the pointer says; raises NoChampion where there is none."""
     try:
         note = read_json(state.champion)
     except FileNotFoundError:
         raise NoChampion("No model has been promoted yet.", "Run `oarlock train`, then `oarlock promote`.") from None
-    return Pointer(Version(**note["version"]), state.bundles / note["folder"], note.get("refused"))
+    return ChampionPointer(Version(**note["version"]), state.bundles / note["folder"], note.get("refused"))
 
 
-def folder_of(state: State, number: int) -> Path:
+def bundle_folder(state: State, number: int) -> Path:
     """Where the bundle of a version is."""
     return state.bundles / f"{number}-{FORMAT}"
 
 
-def follow(state: State, registry: Registry) -> Version | None:
+def sync_champion(state: State, registry: Registry) -> Version | None:
     """Bring the pointer in line with the alias; the version it points at now, None where no model is promoted.
 
     Raises PromotionRefused for a version whose bundle is not that of its booster; the pointer stays.
     """
-    _list_models(state, registry)
+    _write_version_list(state, registry)
     try:
         version = registry.champion()
     except NoChampion:
@@ -65,30 +65,30 @@ def follow(state: State, registry: Registry) -> Version | None:
         pointer = read_pointer(state)
     except NoChampion:
         pointer = None
-    if pointer and pointer.version == version and pointer.folder == folder_of(state, version.number):
+    if pointer and pointer.version == version and pointer.folder == bundle_folder(state, version.number):
         return version
     try:
-        folder = prepare(state, registry, version)
+        folder = prepare_bundle(state, registry, version)
     except OarlockError as problem:
-        _note_refused(state, version, problem)
+        _record_rejection(state, version, problem)
         raise
     write_json(state.champion, {"version": vars(version), "folder": folder.name})
     return version
 
 
-def renew(state: State, registry: Registry) -> None:
+def rebuild_outdated_bundle(state: State, registry: Registry) -> None:
     """Make the champion's bundle anew where another version of Oarlock made it; raises NoChampion for none."""
     pointer = read_pointer(state)
-    if pointer.folder != folder_of(state, pointer.version.number):
-        follow(state, registry)
+    if pointer.folder != bundle_folder(state, pointer.version.number):
+        sync_champion(state, registry)
 
 
-def prepare(state: State, registry: Registry, version: Version) -> Path:
+def prepare_bundle(state: State, registry: Registry, version: Version) -> Path:
     """The folder of a version's bundle: the one there, the one stored in MLflow, or one made now and stored there.
 
     Raises PromotionRefused where it does not give the risks that it must.
     """
-    folder, kernel = folder_of(state, version.number), Kernel(state.compiled)
+    folder, kernel = bundle_folder(state, version.number), Kernel(state.compiled)
     if not folder.exists():
         state.bundles.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=state.bundles, prefix=".") as scratch:
@@ -102,16 +102,16 @@ def prepare(state: State, registry: Registry, version: Version) -> Path:
     return folder
 
 
-def _list_models(state: State, registry: Registry) -> None:
+def _write_version_list(state: State, registry: Registry) -> None:
     versions = registry.versions()
     known = read_json(state.models)["models"] if state.models.exists() else []
     said = {one["version"]: one for one in known}
-    told = [{**(said.get(one.number) or _described(registry, one)), "alias": one.alias} for one in versions]
+    told = [{**(said.get(one.number) or _describe_version(registry, one)), "alias": one.alias} for one in versions]
     if told != known:
         write_json(state.models, {"name": registry.name, "models": told})
 
 
-def _described(registry: Registry, version: Version) -> dict[str, Any]:
+def _describe_version(registry: Registry, version: Version) -> dict[str, Any]:
     model = registry.load(version)
     return {
         "version": version.number,
@@ -121,7 +121,7 @@ def _described(registry: Registry, version: Version) -> dict[str, Any]:
     }
 
 
-def _note_refused(state: State, version: Version, problem: OarlockError) -> None:
+def _record_rejection(state: State, version: Version, problem: OarlockError) -> None:
     LOG.error("version %s is refused, the one before stays: %s", version.number, problem)
     if state.champion.exists():
         refused = {"version": version.number, "reason": problem.message}

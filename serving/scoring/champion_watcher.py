@@ -12,13 +12,13 @@ from pathlib import Path
 from configs.errors import OarlockError
 from configs.settings import read_settings
 from configs.state_dir import open_state
-from serving.scoring.champion_pointer import follow
+from serving.scoring.champion_pointer import sync_champion
 from training.registry.mlflow_registry import open_registry
 
 LOG = logging.getLogger("oarlock.following")
 
 
-def keep_following(config: Path, service: int) -> None:
+def watch_champion(config: Path, service: int) -> None:
     """Bring the pointer in line with the alias every `serving.poll_seconds` while the service's process lives.
 
     A registry that cannot be reached, and a version that is refused, leave the champion as it is.
@@ -28,11 +28,11 @@ def keep_following(config: Path, service: int) -> None:
     registry = open_registry(state, settings.name)
     while os.getppid() == service:
         try:
-            follow(state, registry)
+            sync_champion(state, registry)
         except (OSError, OarlockError, registry.problems) as problem:
             LOG.warning("the champion stays as it is: %s", problem)
         time.sleep(settings.serving.poll_seconds)
 
 
 if __name__ == "__main__":
-    keep_following(Path(sys.argv[1]), int(sys.argv[2]))
+    watch_champion(Path(sys.argv[1]), int(sys.argv[2]))

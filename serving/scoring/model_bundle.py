@@ -23,12 +23,12 @@ from training.model.linear_model import Line, line_of
 
 ARRAYS_FILE, DOCUMENT_FILE = "arrays.npz", "bundle.json"
 FORMAT = 5  # raised whenever the document or the arrays change: a version's bundle is then made anew
-EXACT = 1e-9
+TOLERANCE = 1e-9
 SAMPLE_ROWS, SMOKE_ROWS = 400, 8
 
 
 @dataclass(frozen=True, eq=False)
-class Bundle:
+class ModelBundle:
     """A model that can be scored: what `ChurnModel` says of itself, its trees, and rows with the risks they must get.
 
     `trees` is None for a booster that the kernel is not for; such a one is asked itself (see `trees.NotExact`).
@@ -55,7 +55,7 @@ class Bundle:
         return [one.name for one in self.inputs]
 
     @cached_property
-    def known_names(self) -> frozenset[str]:
+    def signal_names(self) -> frozenset[str]:
         return frozenset(self.names)
 
     @cached_property
@@ -64,7 +64,7 @@ class Bundle:
         return members_of(self.inputs)
 
     @cached_property
-    def grouped(self) -> tuple[np.ndarray, np.ndarray]:
+    def family_order(self) -> tuple[np.ndarray, np.ndarray]:
         """The columns in the order of families, and where each family begins among them."""
         order = [place for one in self.members.values() for place in one]
         return np.array(order), np.cumsum([0, *(len(one) for one in self.members.values())])[:-1]
@@ -80,16 +80,16 @@ class Bundle:
         return self.label["horizon_days"]
 
     @cached_property
-    def main(self) -> int:
+    def main_column(self) -> int:
         """The column of the main horizon among all."""
-        return self.calibrator.column(self.horizon_days)
+        return self.calibrator.horizon_index(self.horizon_days)
 
     def contributions(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
         """Each signal's exact share of the margin, shape (rows, signals); margin = base_margin + row sum."""
-        shares = self._of_trees(matrix, threads)
-        return shares if self.line is None else shares + self.line.shares(matrix)
+        shares = self._tree_contributions(matrix, threads)
+        return shares if self.line is None else shares + self.line.predict_contributions(matrix)
 
-    def _of_trees(self, matrix: np.ndarray, threads: int) -> np.ndarray:
+    def _tree_contributions(self, matrix: np.ndarray, threads: int) -> np.ndarray:
         if self.trees is not None:
             return self.kernel.shares(self.trees, matrix, threads)
         if len(matrix) == 0:  # LightGBM divides by the number of rows
@@ -99,29 +99,29 @@ class Bundle:
     def risks_within(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
         """The calibrated probability of churn within every horizon of the calibrator, shape (rows, horizons)."""
         margins = self.base_margin + self.contributions(matrix, threads).sum(axis=1)
-        return self.calibrator.risks(margins, self.offsets(matrix))
+        return self.calibrator.predict_risks(margins, self.offsets(matrix))
 
     def risks(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
         """The calibrated probability of churn within the main horizon of each row."""
-        return self.risks_within(matrix, threads)[:, self.main]
+        return self.risks_within(matrix, threads)[:, self.main_column]
 
     def offsets(self, matrix: np.ndarray) -> np.ndarray:
         """What each row's segment adds to its log-odds, 0 where it has no calibration of its own."""
         if not self.calibrator.offsets:
             return np.zeros(len(matrix))
-        return self.calibrator.offsets_of(segments(matrix, self.inputs))
+        return self.calibrator.segment_offsets(segments(matrix, self.inputs))
 
-    def base(self, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def base_risks(self, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The risk at the base margin within every horizon, and how steep it is there, for each row's offset."""
-        known, places = self._bases
+        known, places = self._base_risks_by_offset
         rows = np.array([places[one] for one in offsets.tolist()], dtype="int64")
         return known[0][rows], known[1][rows]
 
     @cached_property
-    def _bases(self) -> tuple[tuple[np.ndarray, np.ndarray], dict[float, int]]:
+    def _base_risks_by_offset(self) -> tuple[tuple[np.ndarray, np.ndarray], dict[float, int]]:
         found = sorted({0.0, *self.calibrator.offsets.values()})
         margins, offsets = np.full(len(found), self.base_margin), np.array(found)
-        figures = self.calibrator.risks(margins, offsets), self.calibrator.slopes_at(margins, offsets)
+        figures = self.calibrator.predict_risks(margins, offsets), self.calibrator.risk_derivatives(margins, offsets)
         return figures, {one: place for place, one in enumerate(found)}
 
     @cached_property
@@ -131,7 +131,7 @@ class Bundle:
         return lightgbm.Booster(model_str=self.booster_text)
 
 
-def make_bundle(model: ChurnModel, kernel: Kernel) -> Bundle:
+def make_bundle(model: ChurnModel, kernel: Kernel) -> ModelBundle:
     """The bundle of a model, held against its booster row by row.
 
     Raises PromotionRefused where a margin or a share of it differs.
@@ -140,8 +140,8 @@ def make_bundle(model: ChurnModel, kernel: Kernel) -> Bundle:
         trees, text = read_trees(model.booster_text), ""
     except NotExact:
         trees, text = None, model.booster_text
-    matrix = _sample(model, trees)
-    bundle = Bundle(
+    matrix = _sample_matrix(model, trees)
+    bundle = ModelBundle(
         trees=trees,
         booster_text=text,
         inputs=model.inputs,
@@ -158,11 +158,11 @@ def make_bundle(model: ChurnModel, kernel: Kernel) -> Bundle:
         smoke_risks=model.risks_within(matrix[:SMOKE_ROWS]),
         kernel=kernel,
     )
-    _refuse_difference(bundle, model, matrix)
+    _verify_against_booster(bundle, model, matrix)
     return bundle
 
 
-def save_bundle(bundle: Bundle, folder: Path) -> None:
+def save_bundle(bundle: ModelBundle, folder: Path) -> None:
     """Write the arrays and the document; the document says the hash of the arrays."""
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {"smoke_matrix": bundle.smoke_matrix, "smoke_risks": bundle.smoke_risks}
@@ -171,7 +171,7 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
     names = ("base_margin", "typical", "label", "identity", "left_out", "clear_lead", "bands")
     document = {
         "format": FORMAT,
-        "arrays": _hash(folder / ARRAYS_FILE),
+        "arrays": _file_hash(folder / ARRAYS_FILE),
         "inputs": [asdict(one) for one in bundle.inputs],
         "calibrator": asdict(bundle.calibrator),
         "line": asdict(bundle.line) if bundle.line else None,
@@ -182,37 +182,39 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
     (folder / DOCUMENT_FILE).write_text(json.dumps(document, indent=1, sort_keys=True), "utf-8")
 
 
-def load_bundle(folder: Path, kernel: Kernel) -> Bundle:
+def load_bundle(folder: Path, kernel: Kernel) -> ModelBundle:
     """The bundle that `save_bundle` wrote, once it gives its own rows the risks they must get.
 
     Raises PromotionRefused where it does not, or where its files are not those that were written.
     """
     try:
-        bundle = _read(folder, kernel)
+        bundle = _read_bundle(folder, kernel)
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise PromotionRefused(
             f"The bundle in {folder} cannot be read: {problem}.", "Promote the version again."
         ) from None
     given = bundle.risks_within(bundle.smoke_matrix)
     # A comparison that is false of NaN as well.
-    if not (given.shape == bundle.smoke_risks.shape and np.abs(given - bundle.smoke_risks).max(initial=0.0) <= EXACT):
+    if not (
+        given.shape == bundle.smoke_risks.shape and np.abs(given - bundle.smoke_risks).max(initial=0.0) <= TOLERANCE
+    ):
         message = f"The bundle in {folder} does not give its sample the risks it was made with."
         raise PromotionRefused(message, "Promote the version again, or another one.")
     return bundle
 
 
-def _read(folder: Path, kernel: Kernel) -> Bundle:
+def _read_bundle(folder: Path, kernel: Kernel) -> ModelBundle:
     document = json.loads((folder / DOCUMENT_FILE).read_text("utf-8"))
     if document.pop("format") != FORMAT:
         raise ValueError("another version of Oarlock made it")
-    if document.pop("arrays") != _hash(folder / ARRAYS_FILE):
+    if document.pop("arrays") != _file_hash(folder / ARRAYS_FILE):
         raise ValueError("its arrays are not those that its document is of")
     with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
         found = {name: arrays[name] for name in arrays.files}
     trees = {name.removeprefix("trees_"): one for name, one in found.items() if name.startswith("trees_")}
     calibrator = document.pop("calibrator")
     rows = {name: tuple(calibrator[name]) for name in ("horizons", "slopes", "intercepts")}
-    return Bundle(
+    return ModelBundle(
         trees=Trees(**trees) if trees else None,
         booster_text="" if trees else (folder / BOOSTER_FILE).read_text("utf-8"),
         inputs=tuple(Input(**{**one, "categories": tuple(one["categories"])}) for one in document.pop("inputs")),
@@ -225,11 +227,11 @@ def _read(folder: Path, kernel: Kernel) -> Bundle:
     )
 
 
-def _hash(file: Path) -> str:
+def _file_hash(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _sample(model: ChurnModel, trees: Trees | None) -> np.ndarray:
+def _sample_matrix(model: ChurnModel, trees: Trees | None) -> np.ndarray:
     """Rows that fall on every side of the splits: values at and around the thresholds, codes, and gaps."""
     draw = np.random.default_rng(0)
     matrix = np.empty((SAMPLE_ROWS, len(model.inputs)))
@@ -250,12 +252,12 @@ def _thresholds(trees: Trees | None, column: int) -> np.ndarray:
     return np.append(trees.threshold[asked], 0.0)
 
 
-def _refuse_difference(bundle: Bundle, model: ChurnModel, matrix: np.ndarray) -> None:
+def _verify_against_booster(bundle: ModelBundle, model: ChurnModel, matrix: np.ndarray) -> None:
     own, ours, margins = model.contributions(matrix), bundle.contributions(matrix), model.margins(matrix)
     # On deep paths LightGBM's own shares miss their sum by more than rounding: they are no better a measure than that.
     missed = np.abs(model.base_margin + own.sum(axis=1) - margins).max()
     furthest = max(np.abs(model.base_margin + ours.sum(axis=1) - margins).max(), np.abs(own - ours).max() - 10 * missed)
-    if not furthest <= EXACT:
+    if not furthest <= TOLERANCE:
         raise PromotionRefused(
             f"The bundle's shares of the margin differ from the booster's by {furthest:.1e}.",
             "Report it with the booster's text.",

@@ -22,29 +22,29 @@ from configs.state_dir import State
 from features.store.online_reader import OnlineReader, Values
 from serving.ledger.ledger import open_ledger
 from serving.ledger.writer import LedgerWriter
-from serving.schemas.serialization import Written
-from serving.scoring.champion import Champion, describe
-from serving.scoring.champion_pointer import folder_of, read_pointer
-from serving.scoring.driver_text import drivers
-from serving.scoring.model_bundle import Bundle, load_bundle
-from serving.scoring.scores import Scores, bands, by_horizon, cuts_of, encoded, score
-from serving.scoring.signal_lookup import Signals, _not_scored, _refuse_missing_signals
+from serving.schemas.serialization import PreserializedScore
+from serving.scoring.champion import LoadedModel, describe_model
+from serving.scoring.champion_pointer import bundle_folder, read_pointer
+from serving.scoring.driver_text import describe_drivers
+from serving.scoring.model_bundle import ModelBundle, load_bundle
+from serving.scoring.scores import Scores, assign_bands, band_thresholds, encode_matrix, risks_by_horizon, score_values
+from serving.scoring.signal_lookup import SignalLookup, find_unscored, require_signals
 from serving.treeshap.kernel import Kernel
 
 LOG = logging.getLogger("oarlock.engine")
 
 
 @dataclass(frozen=True)
-class Found:
+class ScoredAccounts:
     """The accounts asked for that have a risk, with what the champion makes of them, and why the others have none."""
 
-    champion: Champion
-    signals: Signals
+    champion: LoadedModel
+    signals: SignalLookup
     scores: Scores
-    reasons: Mapping[str, str]
+    unscored_reasons: Mapping[str, str]
 
 
-class Engine:
+class Scorer:
     """Scores accounts with the champion and the published signals, and writes every risk to the ledger."""
 
     def __init__(self, settings: Settings, state: State, clock: Callable[[], datetime]) -> None:
@@ -54,32 +54,32 @@ class Engine:
         self.reader = OnlineReader(state)
         self.refused: Mapping[str, Any] | None = None
         self.threads = 1  # of the kernel; a worker shares its cores with other workers
-        self._champion: Champion | None = None
-        self._tried: tuple[int, Path] | None = None
-        self._swapping = threading.Lock()
+        self._champion: LoadedModel | None = None
+        self._loaded_pointer: tuple[int, Path] | None = None
+        self._lock = threading.Lock()
 
-    def refresh(self) -> Champion:
+    def refresh(self) -> LoadedModel:
         """Swap the champion if the pointer moved; raises NoChampion where none was promoted.
 
         A version that does not give its own sample the risks it must is not taken up: the one before stays, `refused`
         says why, and only where there is none before is PromotionRefused raised.
         """
-        with self._swapping:
+        with self._lock:
             try:
                 written = self.state.champion.stat().st_mtime_ns
                 pointer = read_pointer(self.state)
             except (FileNotFoundError, NoChampion):
-                self._champion = self._tried = None
+                self._champion = self._loaded_pointer = None
                 raise NoChampion("No model has been promoted yet.", "Run `oarlock promote`.") from None
-            if self._tried != (written, pointer.folder):
-                self._take_up(pointer)
-                self._tried = (written, pointer.folder)
+            if self._loaded_pointer != (written, pointer.folder):
+                self._load_champion(pointer)
+                self._loaded_pointer = (written, pointer.folder)
             if self._champion is None:
                 why = self.refused["reason"] if self.refused else ""
                 raise PromotionRefused(f"The promoted version cannot be scored. {why}".strip(), "Promote it again.")
             return self._champion
 
-    def champion(self) -> Champion:
+    def champion(self) -> LoadedModel:
         """The model that answers now; raises NoChampion where none was promoted."""
         return self._champion or self.refresh()
 
@@ -90,10 +90,10 @@ class Engine:
 
     def ready(self) -> None:
         """Raise NotReady with the reason where no risk could be given."""
-        _refuse_missing_signals(self.champion().model, self.reader.published().columns)
-        self.look_up([])
+        require_signals(self.champion().model, self.reader.published().columns)
+        self.fetch_signals([])
 
-    def look_up(self, account_ids: list[str]) -> Signals:
+    def fetch_signals(self, account_ids: list[str]) -> SignalLookup:
         """The published signals of these accounts, in one read.
 
         Raises NotReady where nothing was published, StoreDown where the store cannot be read.
@@ -104,101 +104,106 @@ class Engine:
             raise StoreDown(f"The store of signals cannot be read: {problem}.", "Mend it, or publish again.") from None
         families = [one.view for one in self.reader.published().layouts]
         stamps = dict(zip(families, found.stamps.T, strict=True))
-        return Signals(account_ids, found.values, found.as_of, found.published, stamps)
+        return SignalLookup(account_ids, found.values, found.as_of, found.published, stamps)
 
-    def found(self, account_ids: list[str]) -> Found:
+    def score_accounts(self, account_ids: list[str]) -> ScoredAccounts:
         """What the champion makes of these accounts; raises NoChampion or NotReady where no risk can be given."""
-        return self._judge(self.champion(), self.look_up(account_ids))
+        return self._score_signals(self.champion(), self.fetch_signals(account_ids))
 
-    def told(self, found: Found, most_drivers: int | None) -> dict[str, Any]:
+    def to_response(self, found: ScoredAccounts, most_drivers: int | None) -> dict[str, Any]:
         """Risks with drivers for the accounts found, reasons for the others."""
-        seen_from = found.signals.seen_from or self.clock()
+        seen_from = found.signals.age_reference or self.clock()
         return {
-            "as_of": found.signals.published.isoformat(),
-            "model": describe(found.champion),
-            "scores": self._scored(found.signals, found.scores, seen_from, most_drivers),
-            "not_scored": [{"account_id": one, "reason": reason} for one, reason in found.reasons.items()],
+            "as_of": found.signals.published_as_of.isoformat(),
+            "model": describe_model(found.champion),
+            "scores": self._to_scores(found.signals, found.scores, seen_from, most_drivers),
+            "not_scored": [{"account_id": one, "reason": reason} for one, reason in found.unscored_reasons.items()],
         }
 
-    def record(self, champion: Champion, scores: list[dict[str, Any]], request_id: str = "") -> None:
+    def append_to_ledger(self, champion: LoadedModel, scores: list[dict[str, Any]], request_id: str = "") -> None:
         """Write risks that are given to the ledger."""
-        (self.writer or self.ledger).append(scores, _source(champion, self.clock(), request_id))
+        (self.writer or self.ledger).append(scores, _ledger_source(champion, self.clock(), request_id))
 
-    def reply(self, signals: Signals, most_drivers: int | None, request_id: str = "") -> dict[str, Any]:
+    def score_and_record(self, signals: SignalLookup, most_drivers: int | None, request_id: str = "") -> dict[str, Any]:
         """What is told of these signals' accounts, all of it written to the ledger.
 
         Raises NoChampion or NotReady where no risk can be given.
         """
-        found = self._judge(self.champion(), signals)
-        reply = self.told(found, most_drivers)
-        self.record(found.champion, reply["scores"], request_id)
+        found = self._score_signals(self.champion(), signals)
+        reply = self.to_response(found, most_drivers)
+        self.append_to_ledger(found.champion, reply["scores"], request_id)
         return reply
 
     def score(self, account_ids: list[str], most_drivers: int | None, request_id: str = "") -> dict[str, Any]:
         """The reply to a request for these accounts; an id that is repeated is answered once."""
         self.champion()
-        return self.reply(self.look_up(list(dict.fromkeys(account_ids))), most_drivers, request_id)
+        return self.score_and_record(self.fetch_signals(list(dict.fromkeys(account_ids))), most_drivers, request_id)
 
-    def survey(self, account_ids: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    def score_matrix_for(self, account_ids: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """The risks of accounts within every horizon, NaN where there is none, and the matrix they came from."""
-        champion, signals = self.champion(), self.look_up(account_ids)
-        _refuse_missing_signals(champion.model, signals.values.columns)
-        matrix = encoded(champion.model, signals.values)
-        there = signals.newest >= np.datetime64(signals.published)
+        champion, signals = self.champion(), self.fetch_signals(account_ids)
+        require_signals(champion.model, signals.values.columns)
+        matrix = encode_matrix(champion.model, signals.values)
+        there = signals.newest_as_of >= np.datetime64(signals.published_as_of)
         return np.where(there[:, None], champion.model.risks_within(matrix), np.nan), matrix
 
-    def model_of(self, number: int) -> Bundle:
+    def load_version(self, number: int) -> ModelBundle:
         """The model of a version that was ever promoted; raises NotReady where it is gone."""
         champion = self.champion()
         if champion.version.number == number:
             return champion.model
-        folder = folder_of(self.state, number)
+        folder = bundle_folder(self.state, number)
         if not folder.exists():
             raise NotReady(f"There is no bundle of version {number}.", "Only promoted versions have one.")
         return load_bundle(folder, Kernel(self.state.compiled))
 
-    def standing(self) -> dict[str, Any]:
+    def champion_status(self) -> dict[str, Any]:
         """Which model answers now, and which version was refused since, if one was."""
-        return {**describe(self.champion()), "refused": self.refused}
+        return {**describe_model(self.champion()), "refused": self.refused}
 
-    def models(self) -> dict[str, Any]:
+    def list_versions(self) -> dict[str, Any]:
         """Every registered version, newest first."""
         return (
             read_json(self.state.models) if self.state.models.exists() else {"name": self.settings.name, "models": []}
         )
 
-    def _take_up(self, pointer: Any) -> None:
+    def _load_champion(self, pointer: Any) -> None:
         self.refused = pointer.refused
         current = self._champion
         if current and current.version.number == pointer.version.number:
             return
         try:
-            self._champion = Champion(load_bundle(pointer.folder, Kernel(self.state.compiled)), pointer.version)
+            self._champion = LoadedModel(load_bundle(pointer.folder, Kernel(self.state.compiled)), pointer.version)
         except PromotionRefused as problem:
             self.refused = {"version": pointer.version.number, "reason": problem.message}
             LOG.error("version %s is refused, the one before stays: %s", pointer.version.number, problem)
             return
         LOG.info("version %s answers now", pointer.version.number)
 
-    def _judge(self, champion: Champion, signals: Signals) -> Found:
-        _refuse_missing_signals(champion.model, signals.values.columns)
-        reasons = _not_scored(signals)
+    def _score_signals(self, champion: LoadedModel, signals: SignalLookup) -> ScoredAccounts:
+        require_signals(champion.model, signals.values.columns)
+        reasons = find_unscored(signals)
         kept = signals
         if reasons:
             kept = signals.take([i for i, one in enumerate(signals.account_ids) if one not in reasons])
-        return Found(champion, kept, score(champion.model, kept.values, self.threads), reasons)
+        return ScoredAccounts(champion, kept, score_values(champion.model, kept.values, self.threads), reasons)
 
-    def _scored(self, found: Signals, scores: Scores, seen_from: datetime, most_drivers: int | None) -> list[Written]:
-        ids, cut = found.account_ids, bands(scores.risks, cuts_of(scores.model, self.settings.bands))
+    def _to_scores(
+        self, found: SignalLookup, scores: Scores, seen_from: datetime, most_drivers: int | None
+    ) -> list[PreserializedScore]:
+        ids, cut = found.account_ids, assign_bands(scores.risks, band_thresholds(scores.model, self.settings.bands))
         fresh = [self.settings.serving.fresh_days(one) for one in scores.families]
         oldest = np.datetime64(seen_from) - np.array(fresh, dtype="timedelta64[D]")
-        ages = np.array([found.stamps.get(one, found.as_of) for one in scores.families])
-        stale, gaps = _named(oldest > ages.T, scores.families), _named(scores.missing, scores.families)
+        ages = np.array([found.as_of_by_family.get(one, found.as_of) for one in scores.families])
+        stale, gaps = (
+            _families_where(oldest > ages.T, scores.families),
+            _families_where(scores.missing, scores.families),
+        )
         as_of = np.datetime_as_string(found.as_of, unit="s").tolist()
-        risks, within = scores.risks.tolist(), by_horizon(scores)
-        revenue, named = _revenue(found.values, scores.risks), drivers(scores, most_drivers)
+        risks, within = scores.risks.tolist(), risks_by_horizon(scores)
+        revenue, named = _revenue(found.values, scores.risks), describe_drivers(scores, most_drivers)
         return [
-            Written(
+            PreserializedScore(
                 {
                     "account_id": ids[row],
                     "status": "stale" if stale[row] else "partial" if gaps[row] else "scored",
@@ -217,7 +222,7 @@ class Engine:
         ]
 
 
-def _named(holds: np.ndarray, families: tuple[str, ...]) -> list[list[str]]:
+def _families_where(holds: np.ndarray, families: tuple[str, ...]) -> list[list[str]]:
     """Of each row the families for which it holds, shape (rows, families)."""
     named: list[list[str]] = [[] for _ in holds]
     if not holds.any():
@@ -236,7 +241,7 @@ def _revenue(values: Values, risks: np.ndarray) -> list[dict[str, float | None]]
     return [{"mrr": None, "at_risk": None} if gap else {"mrr": one, "at_risk": part} for one, part, gap in pairs]
 
 
-def _source(champion: Champion, given_at: datetime, request_id: str) -> Mapping[str, Any]:
+def _ledger_source(champion: LoadedModel, given_at: datetime, request_id: str) -> Mapping[str, Any]:
     return {
         "given_at": given_at,
         "request_id": request_id or uuid.uuid4().hex,

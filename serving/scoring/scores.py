@@ -9,9 +9,9 @@ import numpy as np
 
 from configs.settings import BandSettings
 from features.store.online_reader import Columns, Values
-from serving.scoring.model_bundle import Bundle
+from serving.scoring.model_bundle import ModelBundle
 from training.model.attribution import leading
-from training.model.calibrator import worth
+from training.model.calibrator import secant_slope
 
 BANDS = ("low", "watch", "high", "critical")
 
@@ -24,22 +24,22 @@ class Scores:
     `points_per_share` have the shape (rows, horizons). What names no horizon is that of the main one.
     """
 
-    model: Bundle
+    model: ModelBundle
     values: Values
     matrix: np.ndarray
     shares: np.ndarray
     risks_within: np.ndarray
     bases_within: np.ndarray
-    points_per_share: np.ndarray
+    points_per_margin: np.ndarray
 
     @property
     def risks(self) -> np.ndarray:
-        return self.risks_within[:, self.model.main]
+        return self.risks_within[:, self.model.main_column]
 
     @property
     def bases(self) -> np.ndarray:
         """The risk of an account of the row's segment about which nothing else is known."""
-        return self.bases_within[:, self.model.main]
+        return self.bases_within[:, self.model.main_column]
 
     @cached_property
     def points(self) -> np.ndarray:
@@ -48,7 +48,7 @@ class Scores:
 
     def points_within(self, horizon_days: int) -> np.ndarray:
         """Every signal's points of the risk within this horizon, shape (rows, inputs)."""
-        return self.shares * self.points_per_share[:, [self.model.calibrator.column(horizon_days)]]
+        return self.shares * self.points_per_margin[:, [self.model.calibrator.horizon_index(horizon_days)]]
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -62,12 +62,12 @@ class Scores:
     @cached_property
     def family_points(self) -> np.ndarray:
         """Each family's points, shape (rows, families)."""
-        return self.family_shares * self.points_per_share[:, [self.model.main]]
+        return self.family_shares * self.points_per_margin[:, [self.model.main_column]]
 
     @cached_property
     def family_shares(self) -> np.ndarray:
         """Each family's share of the margin, shape (rows, families)."""
-        order, begins = self.model.grouped
+        order, begins = self.model.family_order
         return np.add.reduceat(self.shares[:, order], begins, axis=1)
 
     @cached_property
@@ -81,25 +81,25 @@ class Scores:
     @cached_property
     def missing(self) -> np.ndarray:
         """Whether a row has no value at all in a family, shape (rows, families)."""
-        order, begins = self.model.grouped
+        order, begins = self.model.family_order
         return np.logical_and.reduceat(np.isnan(self.matrix)[:, order], begins, axis=1)
 
 
-def score(model: Bundle, values: Values, threads: int = 1) -> Scores:
+def score_values(model: ModelBundle, values: Values, threads: int = 1) -> Scores:
     """The risks of these accounts with what they are made of, from one pass over the trees.
 
     A point is phi * (g(m) - g(b0)) / (m - b0): the exact share of the margin m, carried through the calibrator g of a
     horizon so that sign and order stay and the sum is risk - base. Raises KeyError where `values` lacks a signal of the
     model.
     """
-    return score_matrix(model, values, encoded(model, values), threads)
+    return score_matrix(model, values, encode_matrix(model, values), threads)
 
 
-def score_matrix(model: Bundle, values: Values, matrix: np.ndarray, threads: int = 1) -> Scores:
+def score_matrix(model: ModelBundle, values: Values, matrix: np.ndarray, threads: int = 1) -> Scores:
     """The risks of the rows of a matrix that was encoded already; `values` are what is told of them."""
     shares, offsets = model.contributions(matrix, threads), model.offsets(matrix)
-    steps, (bases, tangents) = shares.sum(axis=1), model.base(offsets)
-    risks = model.calibrator.risks(model.base_margin + steps, offsets)
+    steps, (bases, tangents) = shares.sum(axis=1), model.base_risks(offsets)
+    risks = model.calibrator.predict_risks(model.base_margin + steps, offsets)
     return Scores(
         model=model,
         values=values,
@@ -107,16 +107,16 @@ def score_matrix(model: Bundle, values: Values, matrix: np.ndarray, threads: int
         shares=shares,
         risks_within=risks,
         bases_within=bases,
-        points_per_share=worth(steps, risks - bases, tangents),
+        points_per_margin=secant_slope(steps, risks - bases, tangents),
     )
 
 
-def encoded(model: Bundle, values: Values) -> np.ndarray:
+def encode_matrix(model: ModelBundle, values: Values) -> np.ndarray:
     """The model's matrix, shape (rows, inputs), float64: numbers as they are, categories as codes, NaN for missing.
 
     A category never seen in training counts as missing. Raises KeyError where a signal is not there.
     """
-    to, taken, codes = _order(model, values.columns)
+    to, taken, codes = _column_order(model, values.columns)
     matrix = np.empty((len(values), len(model.inputs)))
     matrix[:, to] = values.numbers[:, taken]
     for column, place, code in codes:
@@ -125,7 +125,7 @@ def encoded(model: Bundle, values: Values) -> np.ndarray:
 
 
 @lru_cache(maxsize=2)
-def _order(model: Bundle, columns: Columns) -> tuple[np.ndarray, np.ndarray, list[tuple[int, int, dict]]]:
+def _column_order(model: ModelBundle, columns: Columns) -> tuple[np.ndarray, np.ndarray, list[tuple[int, int, dict]]]:
     """Which column of the matrix takes which number, and which takes which word by which codes."""
     numbers = [(to, columns.numbers[one.name]) for to, one in enumerate(model.inputs) if one.kind == "number"]
     codes = [
@@ -137,18 +137,18 @@ def _order(model: Bundle, columns: Columns) -> tuple[np.ndarray, np.ndarray, lis
     return to, taken, codes
 
 
-def by_horizon(scores: Scores) -> list[dict[str, float]]:
+def risks_by_horizon(scores: Scores) -> list[dict[str, float]]:
     """The risk of each row within every horizon, in days."""
     days = [str(one) for one in scores.model.calibrator.horizons]
     return [dict(zip(days, risks, strict=True)) for risks in scores.risks_within.tolist()]
 
 
-def bands(risks: np.ndarray, cuts: BandSettings) -> list[str]:
+def assign_bands(risks: np.ndarray, cuts: BandSettings) -> list[str]:
     """The band of each risk."""
     edges = [cuts.watch, cuts.high, cuts.critical]
     return [BANDS[bisect_right(edges, one)] for one in risks.tolist()]
 
 
-def cuts_of(model: Bundle, settings: BandSettings) -> BandSettings:
+def band_thresholds(model: ModelBundle, settings: BandSettings) -> BandSettings:
     """The cuts that a model's risks are banded by: its own where it was released with some, else the settings'."""
     return BandSettings(**model.bands) if model.bands else settings

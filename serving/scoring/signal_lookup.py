@@ -9,13 +9,13 @@ import numpy as np
 
 from configs.errors import NotReady
 from features.store.online_reader import Columns, Values
-from serving.scoring.model_bundle import Bundle
+from serving.scoring.model_bundle import ModelBundle
 
-UNKNOWN, GONE = "unknown_account", "no_running_subscription"
+UNKNOWN_ACCOUNT, NO_SUBSCRIPTION = "unknown_account", "no_running_subscription"
 
 
 @dataclass(frozen=True)
-class Signals:
+class SignalLookup:
     """Signals of some accounts as they were found: `values` a row per account asked for, `as_of` their age.
 
     Where families were found apart, `stamps` has the age of each and `as_of` is the oldest of them. `seen_from` is the
@@ -25,23 +25,26 @@ class Signals:
     account_ids: list[str]
     values: Values
     as_of: np.ndarray
-    published: datetime
-    stamps: Mapping[str, np.ndarray] = field(default_factory=dict)
-    seen_from: datetime | None = None
+    published_as_of: datetime
+    as_of_by_family: Mapping[str, np.ndarray] = field(default_factory=dict)
+    age_reference: datetime | None = None
 
     @property
-    def newest(self) -> np.ndarray:
+    def newest_as_of(self) -> np.ndarray:
         """The age of the newest family of each account."""
-        return reduce(np.fmax, self.stamps.values(), self.as_of)
+        return reduce(np.fmax, self.as_of_by_family.values(), self.as_of)
 
-    def take(self, rows: list[int]) -> "Signals":
+    def take(self, rows: list[int]) -> "SignalLookup":
         """The signals of these rows."""
-        ids, stamps = [self.account_ids[i] for i in rows], {name: one[rows] for name, one in self.stamps.items()}
+        ids, stamps = (
+            [self.account_ids[i] for i in rows],
+            {name: one[rows] for name, one in self.as_of_by_family.items()},
+        )
         return replace(self, account_ids=ids, values=self.values.take(rows), as_of=self.as_of[rows], stamps=stamps)
 
 
-def _refuse_missing_signals(model: Bundle, columns: Columns) -> None:
-    missing = _missing_signal(model, columns)
+def require_signals(model: ModelBundle, columns: Columns) -> None:
+    missing = _first_missing_signal(model, columns)
     if missing is None:
         return
     raise NotReady(
@@ -51,14 +54,18 @@ def _refuse_missing_signals(model: Bundle, columns: Columns) -> None:
 
 
 @lru_cache(maxsize=2)
-def _missing_signal(model: Bundle, columns: Columns) -> str | None:
+def _first_missing_signal(model: ModelBundle, columns: Columns) -> str | None:
     """The first signal of a model that is not there."""
-    return min(model.known_names - columns.names, default=None)
+    return min(model.signal_names - columns.names, default=None)
 
 
-def _not_scored(signals: Signals) -> dict[str, str]:
+def find_unscored(signals: SignalLookup) -> dict[str, str]:
     """Why accounts have no risk: nobody knows them, or they had no subscription when signals were last published."""
     unknown = np.isnat(signals.as_of)
-    gone = ~unknown & (signals.newest < np.datetime64(signals.published))
+    gone = ~unknown & (signals.newest_as_of < np.datetime64(signals.published_as_of))
     pairs = zip(signals.account_ids, unknown, gone, strict=True)
-    return {one: UNKNOWN if is_unknown else GONE for one, is_unknown, is_gone in pairs if is_unknown or is_gone}
+    return {
+        one: UNKNOWN_ACCOUNT if is_unknown else NO_SUBSCRIPTION
+        for one, is_unknown, is_gone in pairs
+        if is_unknown or is_gone
+    }

@@ -14,10 +14,10 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from configs.errors import ConfigError, NotReady
-from serving.api.middleware.auth import Access
-from serving.api.middleware.idempotency import Idempotent, Replies
-from serving.api.middleware.metrics_endpoint import MetricsRoute
-from serving.api.middleware.request_log import Observed
+from serving.api.middleware.auth import AuthMiddleware
+from serving.api.middleware.idempotency import IdempotencyMiddleware, IdempotencyStore
+from serving.api.middleware.metrics_endpoint import MetricsEndpointMiddleware
+from serving.api.middleware.request_log import RequestLogMiddleware
 from serving.ledger.database import open_database
 from serving.security.api_keys import KeyRing, add_key, make_key, revoke_key
 from serving.security.audit_log import entries
@@ -51,9 +51,12 @@ class Service:
 
         paths = ["/v1/score", "/v1/feedback", "/v1/model", "/v1/ready", "/v1/accounts/{account_id}/risk", "/v1/keys"]
         routes = [Route(path, answer, methods=["GET", "POST", "DELETE"]) for path in paths]
-        replies = Replies(lambda: self.engine, lambda: self.at)
-        app = Idempotent(Starlette(routes=routes), lambda: replies, lambda: 10_000)
-        return Observed(Access(MetricsRoute(app, lambda: self.metrics), lambda: self.gate), lambda: self.metrics)
+        replies = IdempotencyStore(lambda: self.engine, lambda: self.at)
+        app = IdempotencyMiddleware(Starlette(routes=routes), lambda: replies, lambda: 10_000)
+        return RequestLogMiddleware(
+            AuthMiddleware(MetricsEndpointMiddleware(app, lambda: self.metrics), lambda: self.gate),
+            lambda: self.metrics,
+        )
 
     def key(self, *scopes: str, **more) -> str:
         """Make a key that the service knows."""
@@ -251,7 +254,7 @@ def test_a_request_that_failed_may_be_tried_again_with_its_idempotency_key(servi
 
 
 def test_an_idempotency_key_in_use_is_refused_until_its_process_must_be_dead(service):
-    replies = Replies(lambda: service.engine, lambda: service.at)
+    replies = IdempotencyStore(lambda: service.engine, lambda: service.at)
     assert replies.begin("", "k", "hash") is None
     assert code(service.ask("POST", "/v1/score", headers={"idempotency-key": "k"}))[0] == 409
     service.at = NOW + timedelta(minutes=2)

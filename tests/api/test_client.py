@@ -8,21 +8,21 @@ from datetime import date
 import httpx
 import pytest
 
-from serving.client import OarlockClient, Refused
+from serving.client import OarlockApiError, OarlockClient
 from serving.schemas.requests import OutcomeReport
 from tests.conftest import ROOT
-from tests.support.api_client import Office
+from tests.support.api_client import ApiClient
 
 
 class _Mounted(httpx.BaseTransport):
     """Asks the app in this process as if it were mounted under /v1."""
 
-    def __init__(self, office: Office) -> None:
+    def __init__(self, office: ApiClient) -> None:
         self.office = office
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         path = request.url.raw_path.decode().removeprefix("/v1")
-        reply = self.office.ask(request.method, path, content=request.read())
+        reply = self.office.request(request.method, path, content=request.read())
         return httpx.Response(reply.status_code, headers=reply.headers, content=reply.content)
 
 
@@ -56,14 +56,17 @@ def test_it_walks_the_whole_portfolio(client):
 
 
 def test_a_refusal_is_an_error_with_its_code(client):
-    with pytest.raises(Refused, match="There is no account 'no/body'") as refusal:
+    with pytest.raises(OarlockApiError, match="There is no account 'no/body'") as refusal:
         client.risk("no/body")
     assert (refusal.value.status, refusal.value.code) == (404, "unknown_account")
 
 
 def test_an_answer_that_is_not_from_oarlock_is_an_error_too():
     proxy = httpx.MockTransport(lambda _: httpx.Response(502, text="<html>bad gateway"))
-    with OarlockClient("http://oarlock.test", transport=proxy) as client, pytest.raises(Refused, match="bad gateway"):
+    with (
+        OarlockClient("http://oarlock.test", transport=proxy) as client,
+        pytest.raises(OarlockApiError, match="bad gateway"),
+    ):
         client.model()
 
 

@@ -8,16 +8,16 @@ import pytest
 
 from configs.state_dir import State
 from serving.api.app import create_app
-from serving.handlers.context import open_desk
+from serving.handlers.context import open_context
 from serving.ledger.ledger import Ledger
-from serving.scoring.scorer import Engine
+from serving.scoring.scorer import Scorer
 from tests.conftest import EXTRACT_ENDS
 
 Ask = Callable[..., httpx.Response]
 
 
-def _asker(engine: Engine) -> Ask:
-    desk = open_desk(engine)
+def _asker(engine: Scorer) -> Ask:
+    desk = open_context(engine)
     app = create_app(lambda: desk)
 
     def ask(method: str, path: str, **content) -> httpx.Response:
@@ -32,7 +32,7 @@ def _asker(engine: Engine) -> Ask:
 
 @pytest.fixture
 def ask(trained, tmp_path) -> Ask:
-    engine = Engine(trained.settings, trained.state, lambda: EXTRACT_ENDS)
+    engine = Scorer(trained.settings, trained.state, lambda: EXTRACT_ENDS)
     engine.ledger = Ledger(tmp_path / "ledger.db")
     return _asker(engine)
 
@@ -100,7 +100,7 @@ def test_it_refuses_what_it_does_not_serve(ask, method, path, refusal):
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/score"), ("GET", "/model"), ("GET", "/ready")])
 def test_before_any_promotion_it_says_so(trained, tmp_path, method, path):
-    ask = _asker(Engine(trained.settings, State(tmp_path), lambda: EXTRACT_ENDS))
+    ask = _asker(Scorer(trained.settings, State(tmp_path), lambda: EXTRACT_ENDS))
     reply = ask(method, path, json={"account_ids": ["1096"]})
     assert _refusal(reply) == (503, "no_champion")
     assert "oarlock promote" in reply.json()["error"]["hint"]

@@ -11,9 +11,9 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from serving.api.app import Api, create_app
-from serving.api.middleware.auth import Access
-from serving.api.middleware.fast_path import ShortWay
-from serving.api.middleware.request_log import Observed
+from serving.api.middleware.auth import AuthMiddleware
+from serving.api.middleware.fast_path import FastScorePathMiddleware
+from serving.api.middleware.request_log import RequestLogMiddleware
 from serving.ledger.database import open_database
 from serving.security.api_keys import KeyRing, add_key, make_key
 from serving.security.authorization import Gate
@@ -38,8 +38,8 @@ class Doors:
         self.engine = open_database(database)
         self.gate = Gate(KeyRing(lambda: self.engine), lambda: NOW)
         self.metrics = Metrics(lambda: [])
-        short = Access(ShortWay(_elsewhere, api, "/v1"), lambda: self.gate)
-        self.app = Observed(short, lambda: self.metrics)
+        short = AuthMiddleware(FastScorePathMiddleware(_elsewhere, api, "/v1"), lambda: self.gate)
+        self.app = RequestLogMiddleware(short, lambda: self.metrics)
 
     def key(self, **more) -> dict[str, str]:
         """Make a key; gives the header that shows it."""

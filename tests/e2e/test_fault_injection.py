@@ -17,13 +17,13 @@ from configs.settings import read_settings
 from configs.state_dir import State, open_state
 from features.store.online_reader import OnlineReader
 from serving.ledger.ledger import RISKS, Ledger
-from serving.scoring.champion_pointer import ARTIFACT, folder_of, follow, prepare
+from serving.scoring.champion_pointer import ARTIFACT, bundle_folder, prepare_bundle, sync_champion
 from serving.scoring.model_bundle import DOCUMENT_FILE, load_bundle
-from serving.scoring.scorer import Engine
-from serving.scoring.scores import score
+from serving.scoring.scorer import Scorer
+from serving.scoring.scores import score_values
 from serving.treeshap.kernel import Kernel
 from tests.conftest import EXTRACT_ENDS
-from tests.support.api_client import office_of
+from tests.support.api_client import open_api_client
 from tests.support.service_process import Load, Running, loaded, serving, until
 from training.registry.mlflow_registry import Registry, Run, open_registry
 from training.registry.version import CHAMPION
@@ -51,8 +51,8 @@ class Company:
 
     def risks(self, number: int) -> dict[str, float]:
         """What a version says of the accounts."""
-        bundle = load_bundle(folder_of(self.state, number), Kernel(self.state.compiled))
-        found = score(bundle, OnlineReader(self.state).read(self.ids).values)
+        bundle = load_bundle(bundle_folder(self.state, number), Kernel(self.state.compiled))
+        found = score_values(bundle, OnlineReader(self.state).read(self.ids).values)
         return dict(zip(self.ids, found.risks.tolist(), strict=True))
 
 
@@ -68,8 +68,8 @@ def company(trained, tmp_path_factory) -> Company:
     registry = open_registry(state, settings.name)
     _add_higher(registry, folder)
     _add_broken(state, registry)
-    follow(state, registry)
-    portfolio = office_of(Engine(settings, state, lambda: EXTRACT_ENDS))
+    sync_champion(state, registry)
+    portfolio = open_api_client(Scorer(settings, state, lambda: EXTRACT_ENDS))
     ids = [one["account_id"] for one in portfolio.get("/accounts", sort="risk", limit=5)["accounts"]]
     return Company(config, state, registry, ids)
 
@@ -87,7 +87,7 @@ def _add_higher(registry: Registry, folder: Path) -> None:
 
 def _add_broken(state: State, registry: Registry) -> None:
     """Version 3: stored with a bundle that gives other risks than its model."""
-    broken = shutil.copytree(prepare(state, registry, registry.get(2)), state.folder / "broken")
+    broken = shutil.copytree(prepare_bundle(state, registry, registry.get(2)), state.folder / "broken")
     document = read_json(broken / DOCUMENT_FILE)
     write_json(broken / DOCUMENT_FILE, {**document, "base_margin": document["base_margin"] + 1.0})
     second = registry.client.get_model_version(registry.name, "2")

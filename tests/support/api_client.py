@@ -8,18 +8,18 @@ from functools import cached_property
 import httpx
 
 from serving.api.app import create_app
-from serving.handlers.context import Desk, open_desk
-from serving.scoring.scorer import Engine
+from serving.handlers.context import ServiceContext, open_context
+from serving.scoring.scorer import Scorer
 
-Ask = Callable[..., httpx.Response]
+SendRequest = Callable[..., httpx.Response]
 
 
 @dataclass(frozen=True)
-class Office:
+class ApiClient:
     """A desk and how to ask it over HTTP."""
 
-    desk: Desk
-    ask: Ask
+    context: ServiceContext
+    request: SendRequest
 
     @cached_property
     def riskiest(self) -> str:
@@ -27,19 +27,19 @@ class Office:
         return self.get("/accounts", sort="risk", limit=1)["accounts"][0]["account_id"]
 
     def post(self, path: str, **body) -> dict:
-        return self._told(self.ask("POST", path, json=body))
+        return self._json(self.request("POST", path, json=body))
 
     def get(self, path: str, **query) -> dict:
-        return self._told(self.ask("GET", path, params=query))
+        return self._json(self.request("GET", path, params=query))
 
-    def _told(self, reply: httpx.Response) -> dict:
+    def _json(self, reply: httpx.Response) -> dict:
         assert reply.status_code == 200, reply.text
         return reply.json()
 
 
-def office_of(engine: Engine) -> Office:
+def open_api_client(engine: Scorer) -> ApiClient:
     """An office that answers from this engine."""
-    desk = open_desk(engine)
+    desk = open_context(engine)
     app = create_app(lambda: desk)
 
     def ask(method: str, path: str, **content) -> httpx.Response:
@@ -50,4 +50,4 @@ def office_of(engine: Engine) -> Office:
 
         return asyncio.run(send())
 
-    return Office(desk, ask)
+    return ApiClient(desk, ask)

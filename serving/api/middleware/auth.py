@@ -5,11 +5,11 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from configs.errors import OarlockError
-from serving.api.errors import refuse
+from serving.api.errors import send_error
 from serving.security.authorization import HEADERS, Gate
 
 
-class Access:
+class AuthMiddleware:
     """The ASGI middleware that asks the gate; `gate` gives this process's when a request comes."""
 
     def __init__(self, app: ASGIApp, gate: Callable[[], Gate]) -> None:
@@ -21,19 +21,19 @@ class Access:
             await self.app(scope, receive, send)
             return
         address = scope["client"][0] if scope.get("client") else ""
-        secured = _secured(send)
+        secured = _with_security_headers(send)
         try:
             key = self.gate().admit(scope["method"], scope["path"], dict(scope["headers"]), address)
         except OarlockError as denied:
             more = {b"retry-after": b"60"} if denied.status == 429 else {}
             more |= {b"www-authenticate": b"Bearer"} if denied.status == 401 else {}
-            await refuse(secured, denied, more)
+            await send_error(secured, denied, more)
             return
         scope["oarlock.key"] = key.id if key else ""
         await self.app(scope, receive, secured)
 
 
-def _secured(send: Send) -> Send:
+def _with_security_headers(send: Send) -> Send:
     async def add_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             given = {name.lower() for name, _ in message.get("headers", [])}

@@ -16,18 +16,18 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from configs.errors import NotReady, OarlockError, RequestError
-from serving.api.errors import refuse
+from serving.api.errors import send_error
 from serving.ledger.schema import REPLIES
 
-HEADER, REPEATED = b"idempotency-key", b"idempotency-replayed"
-KEPT = timedelta(days=1)
+HEADER, REPLAYED_HEADER = b"idempotency-key", b"idempotency-replayed"
+RETENTION = timedelta(days=1)
 # Longer than any request lives: a process that died while it answered holds a key no longer than this.
-ANSWERING = timedelta(minutes=1)
-MOST_CHARACTERS = 200
+LOCK_TIMEOUT = timedelta(minutes=1)
+MAX_KEY_LENGTH = 200
 
 
 @dataclass(frozen=True)
-class Reply:
+class StoredResponse:
     """What a request was answered."""
 
     status: int
@@ -36,28 +36,28 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Replies:
+class IdempotencyStore:
     """The replies kept in the database that `engine` opens."""
 
     engine: Callable[[], sql.Engine]
     clock: Callable[[], datetime]
 
-    def begin(self, asker: str, key: str, request: str) -> Reply | None:
+    def begin(self, asker: str, key: str, request: str) -> StoredResponse | None:
         """The reply this very request got before, or None where it is to be answered now, by the caller alone.
 
         Raises RequestError (409) where the key was used for another request, or is in use.
         """
         at, mine = self.clock(), (REPLIES.c.asker == asker, REPLIES.c.idempotency_key == key)
-        too_old = (REPLIES.c.at < at - KEPT) | (REPLIES.c.status.is_(None) & (REPLIES.c.at < at - ANSWERING))
+        too_old = (REPLIES.c.at < at - RETENTION) | (REPLIES.c.status.is_(None) & (REPLIES.c.at < at - LOCK_TIMEOUT))
         try:
             with self.engine().begin() as connection:
                 connection.execute(REPLIES.delete().where(*mine, too_old))
                 connection.execute(REPLIES.insert().values(asker=asker, idempotency_key=key, request=request, at=at))
         except IntegrityError:
-            return self._found(mine, request)
+            return self._stored_response(mine, request)
         return None
 
-    def end(self, asker: str, key: str, reply: Reply | None) -> None:
+    def end(self, asker: str, key: str, reply: StoredResponse | None) -> None:
         """Keep the reply, or let go of the key where there is none to keep."""
         mine = (REPLIES.c.asker == asker, REPLIES.c.idempotency_key == key)
         kept = REPLIES.update().where(*mine).values(**vars(reply)) if reply else REPLIES.delete().where(*mine)
@@ -67,9 +67,9 @@ class Replies:
     def prune(self) -> int:
         """Take away the replies that are kept no longer."""
         with self.engine().begin() as connection:
-            return connection.execute(REPLIES.delete().where(REPLIES.c.at < self.clock() - KEPT)).rowcount
+            return connection.execute(REPLIES.delete().where(REPLIES.c.at < self.clock() - RETENTION)).rowcount
 
-    def _found(self, mine: tuple[Any, ...], request: str) -> Reply | None:
+    def _stored_response(self, mine: tuple[Any, ...], request: str) -> StoredResponse | None:
         with self.engine().connect() as connection:
             row = connection.execute(sql.select(REPLIES).where(*mine)).mappings().one_or_none()
         if row and row["request"] != request:
@@ -78,13 +78,13 @@ class Replies:
         if row is None or row["status"] is None:
             message = "A request with this idempotency key is being answered."
             raise RequestError(message, "Wait for its answer.", code="idempotency_in_use", status=409)
-        return Reply(row["status"], row["content_type"], row["body"])
+        return StoredResponse(row["status"], row["content_type"], row["body"])
 
 
-class Idempotent:
+class IdempotencyMiddleware:
     """The ASGI middleware that looks for the header; `replies` gives this process's when a request comes."""
 
-    def __init__(self, app: ASGIApp, replies: Callable[[], Replies], most_bytes: Callable[[], int]) -> None:
+    def __init__(self, app: ASGIApp, replies: Callable[[], IdempotencyStore], most_bytes: Callable[[], int]) -> None:
         self.app, self.replies, self.most_bytes = app, replies, most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,28 +96,28 @@ class Idempotent:
         try:
             await self._answer(key, scope, receive, send)
         except OarlockError as problem:
-            await refuse(send, problem, {})
+            await send_error(send, problem, {})
 
     async def _answer(self, key: str, scope: Scope, receive: Receive, send: Send) -> None:
-        if len(key) > MOST_CHARACTERS:
+        if len(key) > MAX_KEY_LENGTH:
             raise RequestError(
-                f"The idempotency key is longer than {MOST_CHARACTERS} characters.", code="invalid", status=422
+                f"The idempotency key is longer than {MAX_KEY_LENGTH} characters.", code="invalid", status=422
             )
-        body = await _read(receive, self.most_bytes())
+        body = await _read_body(receive, self.most_bytes())
         asker, replies = scope.get("oarlock.key", ""), self.replies()
         request = hashlib.sha256(
             f"{scope['path']}?".encode() + scope.get("query_string", b"") + b"\n" + body
         ).hexdigest()
-        before = await asyncio.to_thread(_told, replies.begin, asker, key, request)
+        before = await asyncio.to_thread(_call_database, replies.begin, asker, key, request)
         if before:
-            await _send(send, before)
+            await _send_stored(send, before)
             return
         recorder, reply = _Recorder(send), None
         try:
-            await self.app(scope, _replayed(body, receive), recorder.send)
+            await self.app(scope, _replay_body(body, receive), recorder.send)
             reply = recorder.reply
         finally:
-            await asyncio.to_thread(_told, replies.end, asker, key, reply)
+            await asyncio.to_thread(_call_database, replies.end, asker, key, reply)
         await recorder.forward()
 
 
@@ -135,15 +135,15 @@ class _Recorder:
             await self._send(message)
 
     @property
-    def reply(self) -> Reply | None:
+    def reply(self) -> StoredResponse | None:
         start, *rest = self._messages
         if start["status"] >= 500 or start["status"] == 429:
             return None
         kind = dict(start.get("headers", [])).get(b"content-type", b"application/json").decode("latin-1")
-        return Reply(start["status"], kind, b"".join(part.get("body", b"") for part in rest))
+        return StoredResponse(start["status"], kind, b"".join(part.get("body", b"") for part in rest))
 
 
-def _told(call: Callable[..., Any], *given: Any) -> Any:
+def _call_database(call: Callable[..., Any], *given: Any) -> Any:
     """Do it, and where the database does not let it be done say so."""
     try:
         return call(*given)
@@ -151,7 +151,7 @@ def _told(call: Callable[..., Any], *given: Any) -> Any:
         raise NotReady("Idempotency keys cannot be kept right now.", "Try again with the same key.") from None
 
 
-async def _read(receive: Receive, most_bytes: int) -> bytes:
+async def _read_body(receive: Receive, most_bytes: int) -> bytes:
     body, more = bytearray(), True
     while more:
         message = await receive()
@@ -163,7 +163,7 @@ async def _read(receive: Receive, most_bytes: int) -> bytes:
     return bytes(body)
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
+def _replay_body(body: bytes, receive: Receive) -> Receive:
     given = False
 
     async def give() -> Message:
@@ -176,8 +176,12 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
     return give
 
 
-async def _send(send: Send, reply: Reply) -> None:
+async def _send_stored(send: Send, reply: StoredResponse) -> None:
     headers = {b"content-type": reply.content_type.encode(), b"content-length": str(len(reply.body)).encode()}
-    start = {"type": "http.response.start", "status": reply.status, "headers": [*headers.items(), (REPEATED, b"true")]}
+    start = {
+        "type": "http.response.start",
+        "status": reply.status,
+        "headers": [*headers.items(), (REPLAYED_HEADER, b"true")],
+    }
     await send(start)
     await send({"type": "http.response.body", "body": reply.body})

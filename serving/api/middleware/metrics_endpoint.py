@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from serving.telemetry.metrics import CONTENT_TYPE, Metrics
 
 
-class MetricsRoute:
+class MetricsEndpointMiddleware:
     """The ASGI middleware that answers /metrics, behind the gate as everything else."""
 
     def __init__(self, app: ASGIApp, metrics: Callable[[], Metrics]) -> None:

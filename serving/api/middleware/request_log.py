@@ -14,13 +14,13 @@ from serving.telemetry.metrics import Metrics
 
 LOG = logging.getLogger("oarlock.request")
 HEADER = b"x-request-id"
-GIVEN_ID = re.compile(r"[\w.:-]{1,64}")
+REQUEST_ID_PATTERN = re.compile(r"[\w.:-]{1,64}")
 # Asked every few seconds by whoever watches: counted, not logged.
-QUIET = frozenset({"/livez", "/readyz", "/healthz", "/metrics", "/v1/ready"})
+UNLOGGED_PATHS = frozenset({"/livez", "/readyz", "/healthz", "/metrics", "/v1/ready"})
 NO_ROUTE = "none"
 
 
-class Observed:
+class RequestLogMiddleware:
     """The outermost ASGI middleware; `metrics` gives this process's when a request comes."""
 
     def __init__(self, app: ASGIApp, metrics: Callable[[], Metrics]) -> None:
@@ -47,22 +47,22 @@ class Observed:
         try:
             await self.app(scope, receive, note)
         finally:
-            self._tell(scope, status, time.perf_counter() - began)
+            self._log_request(scope, status, time.perf_counter() - began)
 
-    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
-        method, route, metrics = scope["method"], route_of(scope, status), self.metrics()
+    def _log_request(self, scope: Scope, status: int, seconds: float) -> None:
+        method, route, metrics = scope["method"], route_template(scope, status), self.metrics()
         metrics.requests.labels(method, route, status).inc()
         metrics.seconds.labels(method, route).observe(seconds)
-        if scope["path"] not in QUIET:
+        if scope["path"] not in UNLOGGED_PATHS:
             said = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 2)}
             LOG.info("answered", extra={**said, "key": scope.get("oarlock.key", "")})
 
 
-def route_of(scope: Scope, status: int) -> str:
+def route_template(scope: Scope, status: int) -> str:
     """The route's template, never the path: a path holds ids, and each would be a series for ever."""
     if "route_template" in scope:
         return scope["route_template"]
-    if status in (404, 405) or ("endpoint" not in scope and scope["path"] not in QUIET):
+    if status in (404, 405) or ("endpoint" not in scope and scope["path"] not in UNLOGGED_PATHS):
         return NO_ROUTE
     route = scope.get("route")
     if route is not None and not isinstance(route, Mount):  # the OpenAPI's own route leaves that of the mount there
@@ -75,4 +75,4 @@ def route_of(scope: Scope, status: int) -> str:
 
 def _request_id(scope: Scope) -> str:
     given = dict(scope["headers"]).get(HEADER, b"").decode("latin-1")
-    return given if GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+    return given if REQUEST_ID_PATTERN.fullmatch(given) else uuid.uuid4().hex

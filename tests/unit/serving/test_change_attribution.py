@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.explanations.change_attribution import Change, Sides, change
+from serving.explanations.change_attribution import ChangeInputs, RiskChange, attribute_change
 from training.model.calibrator import Calibrator
 
 EXACT = 1e-9
@@ -31,8 +31,8 @@ def calibrators(draw) -> Calibrator:
 
 
 @st.composite
-def sides(draw) -> Sides:
-    return Sides(
+def sides(draw) -> ChangeInputs:
+    return ChangeInputs(
         shares=[[draw(shares()) for _ in range(2)] for _ in range(2)],
         base_margins=[draw(numbers), draw(numbers)],
         calibrators=[draw(calibrators()), draw(calibrators())],
@@ -41,7 +41,7 @@ def sides(draw) -> Sides:
     )
 
 
-def _same_model(one: Sides) -> Sides:
+def _same_model(one: ChangeInputs) -> ChangeInputs:
     return replace(
         one,
         shares=[one.shares[0], one.shares[0]],
@@ -50,14 +50,14 @@ def _same_model(one: Sides) -> Sides:
     )
 
 
-def _sum(found: Change) -> np.ndarray:
+def _sum(found: RiskChange) -> np.ndarray:
     return found.signals.sum(axis=1) + found.base + found.trees + found.calibration
 
 
 @settings(max_examples=100, deadline=None)
 @given(sides())
 def test_the_parts_sum_to_the_change(one):
-    found = change(one)
+    found = attribute_change(one)
     assert np.abs(found.after - found.before - _sum(found)).max() < EXACT
 
 
@@ -65,12 +65,12 @@ def test_the_parts_sum_to_the_change(one):
 @given(sides())
 def test_with_one_model_it_is_the_difference_of_the_points_served(one):
     one = _same_model(one)
-    found, calibrator = change(one), one.calibrators[0]
-    column = calibrator.column(one.horizon_days)
+    found, calibrator = attribute_change(one), one.calibrators[0]
+    column = calibrator.horizon_index(one.horizon_days)
 
     def served(side: int) -> np.ndarray:
-        these, offsets = one.shares[0][side], calibrator.offsets_of(one.segments[side])
-        return these * calibrator.points_per_share(one.base_margins[0], these.sum(axis=1), offsets)[:, [column]]
+        these, offsets = one.shares[0][side], calibrator.segment_offsets(one.segments[side])
+        return these * calibrator.points_per_margin(one.base_margins[0], these.sum(axis=1), offsets)[:, [column]]
 
     assert np.abs(found.signals - (served(1) - served(0))).max() < EXACT
     assert np.abs(found.trees).max() < EXACT
@@ -81,7 +81,7 @@ def test_with_one_model_it_is_the_difference_of_the_points_served(one):
 @given(sides())
 def test_signals_that_stayed_are_blamed_for_nothing(one):
     still = replace(one, shares=[[these[0]] * 2 for these in one.shares], segments=[one.segments[0]] * 2)
-    found = change(still)
+    found = attribute_change(still)
     assert np.abs(found.signals).max() < EXACT
     assert np.abs(found.base).max() < EXACT
 
@@ -91,7 +91,7 @@ def test_signals_that_stayed_are_blamed_for_nothing(one):
 def test_a_new_calibration_alone_is_blamed_alone(one):
     alone = replace(_same_model(one), calibrators=one.calibrators)
     alone = replace(alone, shares=[[alone.shares[0][0]] * 2] * 2, segments=[one.segments[0]] * 2)
-    found = change(alone)
+    found = attribute_change(alone)
     assert np.abs(found.calibration - (found.after - found.before)).max() < EXACT
     assert np.abs(found.trees).max() < EXACT
 
@@ -99,14 +99,14 @@ def test_a_new_calibration_alone_is_blamed_alone(one):
 @settings(max_examples=50, deadline=None)
 @given(sides())
 def test_the_way_back_is_the_same_change_with_the_sign_turned(one):
-    back = Sides(
+    back = ChangeInputs(
         shares=[these[::-1] for these in one.shares[::-1]],
         base_margins=one.base_margins[::-1],
         calibrators=one.calibrators[::-1],
         segments=one.segments[::-1],
         horizon_days=one.horizon_days,
     )
-    there, again = change(one), change(back)
+    there, again = attribute_change(one), attribute_change(back)
     for part in ("signals", "base", "trees", "calibration"):
         assert np.abs(getattr(there, part) + getattr(again, part)).max() < EXACT
 
@@ -114,7 +114,7 @@ def test_the_way_back_is_the_same_change_with_the_sign_turned(one):
 def test_a_segment_that_changed_moves_the_base_and_says_so():
     calibrator = Calibrator((90,), (1.0,), (-2.0,), {"small": 0.5})
     nothing = np.zeros((1, 2))
-    found = change(Sides([[nothing] * 2] * 2, [0.0] * 2, [calibrator] * 2, [["mid"], ["small"]], 90))
+    found = attribute_change(ChangeInputs([[nothing] * 2] * 2, [0.0] * 2, [calibrator] * 2, [["mid"], ["small"]], 90))
     assert found.base[0] == pytest.approx(1 / (1 + np.exp(1.5)) - 1 / (1 + np.exp(2.0)), abs=EXACT)
     assert found.signals.sum() == 0
 
@@ -123,4 +123,4 @@ def test_a_horizon_that_a_model_never_learned_is_refused():
     calibrator = Calibrator((90,), (1.0,), (-2.0,))
     nothing = np.zeros((1, 2))
     with pytest.raises(ValueError, match="not in tuple"):
-        change(Sides([[nothing] * 2] * 2, [0.0] * 2, [calibrator] * 2, [[None]] * 2, 30))
+        attribute_change(ChangeInputs([[nothing] * 2] * 2, [0.0] * 2, [calibrator] * 2, [[None]] * 2, 30))

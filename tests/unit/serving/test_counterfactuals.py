@@ -7,8 +7,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from configs.errors import RequestError
-from serving.explanations.counterfactuals import Case, changed, cheapest, encoded
-from serving.explanations.peer_percentiles import EVERYONE, peers_of, sampled
+from serving.explanations.counterfactuals import (
+    CounterfactualCase,
+    apply_changes,
+    encode_changes,
+    find_cheapest_changes,
+)
+from serving.explanations.peer_percentiles import ALL_SEGMENTS, compute_peers, sample_rows
 from training.model.churn_model import Input
 
 
@@ -25,11 +30,11 @@ INPUTS = (
 NAMES = [one.name for one in INPUTS]
 # 100 accounts of each segment: events 0..99, and ten times that where they are large; nobody has tenure.
 SMALL = np.column_stack([np.arange(100.0), np.arange(100.0) % 10, np.full(100, np.nan), np.zeros(100)])
-PEERS = peers_of(np.concatenate([SMALL, SMALL * 10]), NAMES, ["small"] * 100 + ["large"] * 100)
+PEERS = compute_peers(np.concatenate([SMALL, SMALL * 10]), NAMES, ["small"] * 100 + ["large"] * 100)
 
 
-def _case(row: np.ndarray = SMALL[0]) -> Case:
-    return Case(row, INPUTS, PEERS, "small")
+def _case(row: np.ndarray = SMALL[0]) -> CounterfactualCase:
+    return CounterfactualCase(row, INPUTS, PEERS, "small")
 
 
 def test_a_percentile_is_that_of_the_segment():
@@ -42,33 +47,33 @@ def test_a_percentile_is_that_of_the_segment():
 
 
 def test_a_value_that_most_peers_share_is_in_their_middle():
-    peers = peers_of(np.zeros((40, 1)), ["events"], ["small"] * 40)
+    peers = compute_peers(np.zeros((40, 1)), ["events"], ["small"] * 40)
     assert peers.percentile("small", "events", 0.0) == 50
     assert (peers.percentile("small", "events", -1.0), peers.percentile("small", "events", 1.0)) == (0, 100)
 
 
 @given(arrays(float, st.integers(30, 60), elements=st.floats(-1e6, 1e6)), st.data())
 def test_percentiles_lie_between_0_and_100_and_rise_with_the_value(values, data):
-    peers = peers_of(values[:, None], ["x"], [None] * len(values))
+    peers = compute_peers(values[:, None], ["x"], [None] * len(values))
     low, high = sorted(data.draw(st.floats(-2e6, 2e6)) for _ in range(2))
     found = [peers.percentile(None, "x", one) or 0.0 for one in (low, high)]
     assert 0 <= found[0] <= found[1] <= 100
 
 
 def test_a_segment_of_a_few_has_everyone_as_its_peers():
-    peers = peers_of(SMALL, NAMES, ["rare"] * 5 + ["small"] * 95)
-    assert set(peers.segments) == {EVERYONE, "small"}
-    assert peers.plausible("rare", "events") == peers.plausible(None, "events")
+    peers = compute_peers(SMALL, NAMES, ["rare"] * 5 + ["small"] * 95)
+    assert set(peers.segments) == {ALL_SEGMENTS, "small"}
+    assert peers.plausible_range("rare", "events") == peers.plausible_range(None, "events")
 
 
 def test_a_sample_holds_some_of_each_segment():
     segments = ["big"] * 5000 + [None] * 10
-    places = sampled(segments, most=100)
+    places = sample_rows(segments, max_per_segment=100)
     assert (len(places), (places >= 5000).sum()) == (110, 10)
 
 
 def test_changes_go_to_their_columns():
-    assert encoded({"events": 20, "plan": "b"}, _case()) == {0: 20.0, 3: 1.0}
+    assert encode_changes({"events": 20, "plan": "b"}, _case()) == {0: 20.0, 3: 1.0}
 
 
 @pytest.mark.parametrize(
@@ -86,13 +91,13 @@ def test_changes_go_to_their_columns():
 )
 def test_what_is_not_plausible_is_refused(change, why):
     with pytest.raises(RequestError, match=why) as refusal:
-        encoded(change, _case())
+        encode_changes(change, _case())
     assert refusal.value.status == 422
 
 
 def test_the_original_row_stays_as_it_was():
     row = np.array([1.0, 2.0])
-    assert changed(row, {1: 5.0}).tolist() == [1.0, 5.0]
+    assert apply_changes(row, {1: 5.0}).tolist() == [1.0, 5.0]
     assert row.tolist() == [1.0, 2.0]
 
 
@@ -103,7 +108,7 @@ def _risks(matrix: np.ndarray) -> np.ndarray:
 
 def test_the_cheapest_changes_lower_the_risk_step_by_step():
     row = np.array([20.0, 8.0, np.nan, 0.0])
-    steps = cheapest(_case(row), _risks)
+    steps = find_cheapest_changes(_case(row), _risks)
     assert [one.signal for one in steps] == ["tickets", "events"]
     assert [one.risk for one in steps] == sorted((one.risk for one in steps), reverse=True)
     assert steps[0].risk < _risks(row[None, :])[0]
@@ -111,4 +116,4 @@ def test_the_cheapest_changes_lower_the_risk_step_by_step():
 
 def test_where_nothing_helps_nothing_is_suggested():
     best = np.array([89.1, 0.0, np.nan, 0.0])
-    assert cheapest(_case(best), lambda matrix: np.zeros(len(matrix))) == []
+    assert find_cheapest_changes(_case(best), lambda matrix: np.zeros(len(matrix))) == []

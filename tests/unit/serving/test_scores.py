@@ -13,7 +13,7 @@ from serving.scoring.model_bundle import make_bundle
 from serving.scoring.scores import Scores, assign_bands, risks_by_horizon, score_values
 from serving.treeshap.kernel import Kernel
 from tests.conftest import EXTRACT_ENDS
-from training.data.training_set import snapshots_of
+from training.data.training_set import snapshots_on
 from training.model.churn_model import ChurnModel, encode
 from training.registry.mlflow_registry import open_registry
 
@@ -29,7 +29,7 @@ def model(trained) -> ChurnModel:
 @pytest.fixture(scope="module")
 def rows(trained) -> pd.DataFrame:
     place, _ = published_edition(trained.state)
-    return read_history(open_store(trained.state, "crm5"), snapshots_of(place, [EXTRACT_ENDS]))
+    return read_history(open_store(trained.state, "crm5"), snapshots_on(place, [EXTRACT_ENDS]))
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,13 @@ from features.store.feast_store import SERVICE, open_store
 from features.store.online_reader import OnlineReader
 from features.store.publication import published_edition
 from tests.conftest import EXTRACT_ENDS, ROOT
-from training.data.training_set import snapshots_of
+from training.data.training_set import snapshots_on
 
 
 @pytest.fixture(scope="module")
 def ids(trained) -> list[str]:
     place, as_of = published_edition(trained.state)
-    return list(snapshots_of(place, [as_of]).account_id)
+    return list(snapshots_on(place, [as_of]).account_id)
 
 
 def _frame(found) -> pd.DataFrame:
@@ -102,12 +102,12 @@ import sys
 from datetime import datetime
 from pathlib import Path
 from configs.settings import read_settings
-from configs.state import open_state
+from configs.state_dir import open_state
 import serving.service
-from serving.engine import Engine
+from serving.scoring.scorer import Scorer
 settings = read_settings(Path(sys.argv[1]))
-engine = Engine(settings, open_state(settings), lambda: datetime(2023, 7, 1))
-reply = engine.told(engine.found([sys.argv[2]]), 3)
+scorer = Scorer(settings, open_state(settings), lambda: datetime(2023, 7, 1))
+reply = scorer.to_response(scorer.score_accounts([sys.argv[2]]), 3)
 assert 0 < reply["scores"][0]["risk"] < 1
 heavy = ("mlflow", "shap", "lightgbm", "feast", "pandas", "numba", "sklearn", "duckdb", "ibis", "pyarrow", "scipy")
 print([name for name in heavy if name in sys.modules])
