@@ -5,52 +5,22 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from configs.settings import Settings, read_settings
-from configs.state_dir import State, open_state
-from features.ingestion.reader import clean
-from features.tables.contract import CONTRACT
-from features.tables.raw_table import IBIS_TYPES, RawTable
+from configs.settings import read_settings
+from configs.state_dir import open_state_dir
+from tests.support.paths import ROOT
+from tests.support.progress import silent
+from tests.support.raw_tables import Rows
+from tests.support.trained_model import EXTRACT_ENDS, Trained
 
 if TYPE_CHECKING:
     from tests.support.api_client import ApiClient
-
-ROOT = Path(__file__).parent.parent
-EXTRACT_ENDS = datetime(2023, 7, 1)
-Rows = list[dict]
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A state folder with a published history and a promoted model."""
-
-    settings: Settings
-    state: State
-    config: Path
-
-
-def silent(step: str, done: int, of: int) -> None:
-    """A progress that nobody watches."""
-
-
-def raw_tables(**tables: Rows) -> dict[str, RawTable]:
-    """Tables of the contract from a few rows each, in memory; columns that no row names count as not given."""
-    raw = {}
-    for name, rows in tables.items():
-        given = list(dict.fromkeys(column for row in rows for column in row)) or ["account_id"]
-        columns = CONTRACT[name].columns
-        schema = ibis.schema({column: IBIS_TYPES[columns[column].type] for column in given})
-        arrow = pa.Table.from_pylist([{c: row.get(c) for c in given} for row in rows], schema=schema.to_pyarrow())
-        raw[name] = RawTable(CONTRACT[name], ibis.memtable(arrow), frozenset(given))
-    return clean(raw)
 
 
 @pytest.fixture
@@ -70,17 +40,6 @@ def company(tmp_path: Path) -> Callable[..., Path]:
         return config
 
     return write
-
-
-def subscription(account_id: str, started_at: datetime, ended_at: datetime | None = None, **more: object) -> dict:
-    """One subscription of 100 a month."""
-    row = {"account_id": account_id, "subscription_id": f"{account_id}-{started_at:%Y%m%d}", "mrr": 100.0}
-    return {**row, "started_at": started_at, "ended_at": ended_at, **more}
-
-
-def account(account_id: str, created_at: datetime = datetime(2023, 1, 1), **more: object) -> dict:
-    """One account."""
-    return {"account_id": account_id, "created_at": created_at, **more}
 
 
 @dataclass(frozen=True)
@@ -129,7 +88,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     shipped = (ROOT / "configs/crm5.toml").read_text()
     config.write_text(shipped.replace("datasets/", f"{ROOT}/configs/datasets/").replace("../.oarlock", "state"))
     settings = read_settings(config)
-    state = open_state(settings)
+    state = open_state_dir(settings)
     publish(settings, state, Days(EXTRACT_ENDS), silent)
     made = train(settings, state, EXTRACT_ENDS, silent)
     registry = open_registry(state, settings.name)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from configs.settings import Settings, read_settings
-from configs.state_dir import State, open_state
+from configs.state_dir import StateDir, open_state_dir
 
 BEGINS, TODAY = datetime(2023, 1, 1), datetime(2023, 8, 1)
 ACCOUNTS = [f"account-{number:02}" for number in range(40)]
@@ -30,7 +30,7 @@ class Company:
 
     folder: Path
     settings: Settings
-    state: State
+    state: StateDir
 
 
 def found(folder: Path) -> Company:
@@ -45,7 +45,7 @@ def found(folder: Path) -> Company:
     for month in range(BEGINS.month, TODAY.month):
         _write(folder / f"usage/{month:02}.parquet", usage(datetime(2023, month, 1), datetime(2023, month + 1, 1)))
     settings = read_settings(folder / "living.toml")
-    return Company(folder, settings, open_state(settings))
+    return Company(folder, settings, open_state_dir(settings))
 
 
 def usage(first: datetime, last: datetime) -> Rows:

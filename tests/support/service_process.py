@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 PATIENCE = 90
 QUIET = subprocess.DEVNULL

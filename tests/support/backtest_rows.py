@@ -1,0 +1,25 @@
+"""Fourteen months of snapshots and the settings of a backtest on them."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from configs.settings import DataSettings, EvaluationSettings, LabelSettings, Settings, TrainingSettings
+from features.signals.registry import catalogue
+from training.model.fit import FitConfig
+
+DAYS = [datetime(2023, 1, 1) + timedelta(days=30 * n) for n in range(14)]
+
+
+SIGNALS = tuple(one for one in catalogue() if one.name in ("events_28d", "days_until_renewal", "plan"))
+
+
+SETTINGS = Settings(
+    name="acme",
+    data=DataSettings(dataset=Path("acme.toml")),
+    label=LabelSettings(horizon_days=30, grace_days=10),
+    training=TrainingSettings(num_iterations=20, min_data_in_leaf=20, calibration_snapshots=2),
+    evaluation=EvaluationSettings(backtest_folds=3, group_kfold=2, bootstrap_samples=50),
+)
+
+
+RECIPE = FitConfig(SIGNALS, SETTINGS.training, {"horizon_days": 30}, {"label": "x"})
