@@ -8,14 +8,14 @@ from pathlib import Path
 import pandas as pd
 
 from configs.settings import Settings, read_settings
-from configs.state_dir import open_state
+from configs.state_dir import open_state_dir
 from features.publishing.pipeline import Days, publish
 from features.simulator.model.parameters import Company
 from features.simulator.writer import simulate
 from features.tables.mapping import read_dataset
-from training.data.time_splits import Split
-from training.data.training_set import Panel, build_panel
-from training.evaluation.backtest import origin_splits
+from training.data.time_splits import TimeSplit
+from training.data.training_set import TrainingSet, build_training_set
+from training.evaluation.backtest import backtest_splits
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 OUTSIDE = ("crm5", "online_retail", "ravenstack")
@@ -32,8 +32,8 @@ class Ground:
 
     name: str
     settings: Settings
-    panel: Panel
-    splits: list[Split]
+    panel: TrainingSet
+    splits: list[TimeSplit]
     company: Path | None = None
 
     def scope(self, test: pd.DataFrame) -> pd.DataFrame:
@@ -66,15 +66,15 @@ def simulated_history(company: Company, scratch: Path, say: Progress) -> Setting
 
 def _publish(settings: Settings, name: str, say: Progress) -> None:
     """Publish every day for training; those that are there already are used again."""
-    publish(settings, open_state(settings), Days(_ends(settings)), lambda what, *_: say(f"{name}: {what}"))
+    publish(settings, open_state_dir(settings), Days(_ends(settings)), lambda step, *_: say(f"{name}: {step}"))
 
 
 def _ground(name: str, settings: Settings, say: Progress) -> Ground:
     say(f"{name}: joining the panel")
-    panel = build_panel(settings, open_state(settings), _ends(settings))
+    panel = build_training_set(settings, open_state_dir(settings), _ends(settings))
     days = [day.to_pydatetime() for day in sorted(panel.rows.as_of.unique())]
     company = settings.data.folder if name == SIMULATED else None
-    return Ground(name, settings, panel, origin_splits(days, settings), company)
+    return Ground(name, settings, panel, backtest_splits(days, settings), company)
 
 
 def _settings(config: Path, folder: Path, scratch: Path) -> Settings:

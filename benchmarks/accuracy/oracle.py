@@ -20,11 +20,11 @@ import pandas as pd
 import pyarrow.dataset as arrow
 from scipy.special import xlogy
 
-from training.data.cluster_bootstrap import bounds, resamples
+from training.data.cluster_bootstrap import bootstrap_weights, percentile_interval
 from training.data.training_set import CHURNED
 from training.evaluation.backtest import KEY
 from training.evaluation.scorecard import Interval, calibration_table
-from training.model.churn_model import Input, encode
+from training.model.churn_model import ModelInput, encode
 
 RESAMPLES = 1_000
 SURE = 1e-9
@@ -72,8 +72,8 @@ class Truth:
 def read_truth(company: Path, horizon_days: int) -> pd.DataFrame:
     """The true probabilities within the horizon, and the hidden parts, of every account and month's start."""
     rows = arrow.dataset(company / "truth/risks").to_table().to_pandas()
-    told = {f"churn_{horizon_days}": TRUE_RISK, f"error_{horizon_days}": TRUE_ERROR}
-    return rows.assign(as_of=pd.to_datetime(rows.as_of).astype("datetime64[us]")).rename(columns=told)
+    columns = {f"churn_{horizon_days}": TRUE_RISK, f"error_{horizon_days}": TRUE_ERROR}
+    return rows.assign(as_of=pd.to_datetime(rows.as_of).astype("datetime64[us]")).rename(columns=columns)
 
 
 def with_truth(rows: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
@@ -90,7 +90,7 @@ def truth_of(test: pd.DataFrame, base_rate: float) -> Truth:
 def reached(truth: Truth, risks: np.ndarray) -> Reached:
     """How near these risks come."""
     base = np.full(len(risks), truth.base_rate)
-    realised = [_surprise(truth.churned, one).mean() for one in (base, risks, truth.probability)]
+    realised = [_surprise(truth.churned, risk_array).mean() for risk_array in (base, risks, truth.probability)]
     table = calibration_table(truth.probability, risks)
     gaps = (table.mean_risk - table.churned / table.snapshots).abs()
     return Reached(
@@ -105,20 +105,20 @@ def of_shown(truth: Truth, risks: np.ndarray, shown: np.ndarray) -> Interval:
     return _share(truth, _gained(truth, risks), _gained(truth, shown))
 
 
-def steps(known: pd.DataFrame, judged: pd.DataFrame, inputs: tuple[Input, ...]) -> dict[str, np.ndarray]:
+def steps(train: pd.DataFrame, judged: pd.DataFrame, inputs: tuple[ModelInput, ...]) -> dict[str, np.ndarray]:
     """What each step between limit and model makes of the `judged` snapshots, whose accounts it did not learn from.
 
     Both hold the truth of `with_truth`.
     """
-    learned = known[~_is_one_in(HELD_OUT, known)]
-    hidden = [name for name in known.columns if name.startswith("logit_")]
-    contract = tuple(one for one in inputs if one.family in CONTRACT)
+    learned = train[~_is_one_in(HELD_OUT, train)]
+    hidden = [name for name in train.columns if name.startswith("logit_")]
+    contract = tuple(model_input for model_input in inputs if model_input.family in CONTRACT)
     views = {
         "state": View(contract, tuple(hidden)),
         "visible state": View(contract, tuple(name for name in hidden if name != UNSEEN)),
         CEILING: View(inputs),
     }
-    return {name: _told(view, learned, judged) for name, view in views.items()}
+    return {name: _oracle_risks(view, learned, judged) for name, view in views.items()}
 
 
 def held_out(rows: pd.DataFrame) -> np.ndarray:
@@ -130,11 +130,11 @@ def _is_one_in(several: int, rows: pd.DataFrame, salt: str = "") -> np.ndarray:
     return np.array([zlib.crc32(f"{salt}{name}".encode()) % several == 0 for name in rows[KEY]])
 
 
-def _share(truth: Truth, gained: np.ndarray, most: np.ndarray) -> Interval:
+def _share(truth: Truth, gained: np.ndarray, available: np.ndarray) -> Interval:
     """One gain as a share of another, whole accounts drawn again for its interval."""
-    weights = resamples(truth.accounts, RESAMPLES)
-    drawn = np.concatenate([(batch @ gained) / (batch @ most) for batch in weights])
-    return Interval(float(gained.sum() / most.sum()), *bounds(drawn))
+    weights = bootstrap_weights(truth.accounts, RESAMPLES)
+    drawn = np.concatenate([(batch @ gained) / (batch @ available) for batch in weights])
+    return Interval(float(gained.sum() / available.sum()), *percentile_interval(drawn))
 
 
 def _gained(truth: Truth, risks: np.ndarray) -> np.ndarray:
@@ -146,18 +146,18 @@ def _gained(truth: Truth, risks: np.ndarray) -> np.ndarray:
 class View:
     """What a step knows: signals, and hidden parts of the truth."""
 
-    signals: tuple[Input, ...]
+    signals: tuple[ModelInput, ...]
     hidden: tuple[str, ...] = ()
 
     def matrix(self, rows: pd.DataFrame) -> np.ndarray:
         return np.column_stack([encode(rows, self.signals), rows[list(self.hidden)].to_numpy(dtype="float64")])
 
 
-def _told(view: View, learned: pd.DataFrame, judged: pd.DataFrame) -> np.ndarray:
+def _oracle_risks(view: View, learned: pd.DataFrame, judged: pd.DataFrame) -> np.ndarray:
     """The probabilities of a model of the true probability, stopped where other accounts say that it is truest."""
     import lightgbm
 
-    categories = [place for place, one in enumerate(view.signals) if one.kind == "category"]
+    categories = [column for column, signal in enumerate(view.signals) if signal.kind == "category"]
     stopping = _is_one_in(STOPPING, learned, salt="stop ")
     matrix, true = view.matrix(learned), learned[TRUE_RISK].to_numpy()
     data = lightgbm.Dataset(matrix[~stopping], true[~stopping], categorical_feature=categories)

@@ -13,22 +13,22 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.accuracy.datasets import Ground
-from benchmarks.accuracy.models import RIVALS, Examples, Lesson, Predict
+from benchmarks.accuracy.models import RIVALS, Examples, Predict, TrainingTask
 from benchmarks.accuracy.significance import Daily, chance_of, day_spread, discoveries
-from training.data.cluster_bootstrap import bounds, resamples
-from training.data.time_splits import Split
+from training.data.cluster_bootstrap import bootstrap_weights, percentile_interval
+from training.data.time_splits import TimeSplit
 from training.data.training_set import CHURNED
 from training.evaluation import metrics
-from training.evaluation.backtest import KEY, fit_on, on
-from training.evaluation.metrics import Tally, tally
+from training.evaluation.backtest import KEY, fit_split, rows_on
+from training.evaluation.metrics import WeightedCounts, count_by_risk
 from training.evaluation.scorecard import Interval
-from training.labels.departures import describe_label, horizons_of, label_hash
+from training.labels.departures import describe_label, label_hash, supported_horizons
 from training.model.churn_model import encode
-from training.model.fit import Recipe, inputs_of
+from training.model.fit import FitConfig, build_inputs
 
 OARLOCK = "Oarlock"
 RESAMPLES = 1_000
-METRICS: Mapping[str, Callable[[Tally], np.ndarray]] = {
+METRICS: Mapping[str, Callable[[WeightedCounts], np.ndarray]] = {
     "auc": metrics.auc,
     "average_precision": metrics.average_precision,
     "lift_at_10": lambda t: metrics.lift(t, 0.10),
@@ -79,15 +79,15 @@ class Standing:
 
     def is_ahead(self, metric: str) -> bool:
         """Whether the whole interval of the difference lies on its side of Oarlock."""
-        found = self.less_oarlock[metric]
-        return found.high < 0 if metric in LOW_IS_GOOD else found.low > 0
+        interval = self.less_oarlock[metric]
+        return interval.high < 0 if metric in LOW_IS_GOOD else interval.low > 0
 
 
 def hold(ground: Ground, names: list[str], say: Progress) -> Contest:
     """Fit everyone on every origin of the ground."""
-    tests = [ground.scope(on(ground.panel.rows, split.test)) for split in ground.splits]
+    tests = [ground.scope(rows_on(ground.panel.rows, split.test)) for split in ground.splits]
     entries = [_entered(ground, name, tests, say) for name in [OARLOCK, *names]]
-    spread = day_spread(ground.scope(on(ground.panel.rows, ground.splits[-1].known)), ground.settings.label)
+    spread = day_spread(ground.scope(rows_on(ground.panel.rows, ground.splits[-1].train)), ground.settings.label)
     return Contest(ground, pd.concat(tests, ignore_index=True), entries, spread)
 
 
@@ -100,15 +100,15 @@ def standings(contest: Contest, newest_only: bool = False) -> list[Standing]:
     churned, accounts = test[CHURNED].to_numpy(), test[KEY].to_numpy(dtype="str")
     daily = Daily(pd.factorize(test.as_of)[0], contest.day_spread)
     risks = [entry.risks[judged] for entry in contest.entries]
-    measured = [_measured(churned, one, accounts) for one in risks]
-    moves = [daily.moves(one, risks[0], RESAMPLES) for one in risks]
+    measured = [_measured(churned, risk_array, accounts) for risk_array in risks]
+    moves = [daily.moves(risk_array, risks[0], RESAMPLES) for risk_array in risks]
     each = zip(contest.entries, measured, moves, strict=True)
-    return [_standing(entry, mine, measured[0], moved=moved) for entry, mine, moved in each]
+    return [_standing(entry, figures, measured[0], moved=moved) for entry, figures, moved in each]
 
 
 def beyond_noise(standing: list[Standing]) -> list[str]:
     """Whose lead in what is beyond noise, of all that were compared."""
-    leads = {(one.name, metric): one.chances[metric] for one in standing[1:] for metric in METRICS}
+    leads = {(entry.name, metric): entry.chances[metric] for entry in standing[1:] for metric in METRICS}
     return [f"{name} ({metric})" for name, metric in discoveries(leads)]
 
 
@@ -120,49 +120,51 @@ def _entered(ground: Ground, name: str, tests: list[pd.DataFrame], say: Progress
     return Entry(name, np.concatenate(risks), time.process_time() - cpu, time.perf_counter() - wall)
 
 
-def _oarlock(ground: Ground, split: Split, test: pd.DataFrame) -> np.ndarray:
-    model = fit_on(ground.panel.rows, split, recipe_of(ground))
-    return model.risks(encode(test, model.inputs))
+def _oarlock(ground: Ground, split: TimeSplit, test: pd.DataFrame) -> np.ndarray:
+    model = fit_split(ground.panel.rows, split, recipe_of(ground))
+    return model.predict_risks(encode(test, model.inputs))
 
 
-def recipe_of(ground: Ground) -> Recipe:
+def recipe_of(ground: Ground) -> FitConfig:
     """What Oarlock makes its model of, by the ground's settings."""
     label, training = ground.settings.label, ground.settings.training
-    horizons, _ = horizons_of(label)
-    return Recipe(ground.panel.place.signals, training, describe_label(label), {"label": label_hash(label)}, horizons)
+    horizons, _ = supported_horizons(label)
+    return FitConfig(
+        ground.panel.history.signals, training, describe_label(label), {"label": label_hash(label)}, horizons
+    )
 
 
-def _rival(ground: Ground, name: str, split: Split, test: pd.DataFrame) -> np.ndarray:
-    lesson = lesson_of(ground, split)
+def _rival(ground: Ground, name: str, split: TimeSplit, test: pd.DataFrame) -> np.ndarray:
+    lesson = task_of(ground, split)
     predict: Predict = RIVALS[name](lesson)
     return np.asarray(predict(encode(test, lesson.inputs)), dtype="float64")
 
 
-def lesson_of(ground: Ground, split: Split) -> Lesson:
+def task_of(ground: Ground, split: TimeSplit) -> TrainingTask:
     """The snapshots of one split, as matrices."""
-    known = on(ground.panel.rows, split.known)
-    inputs = inputs_of(ground.panel.place.signals, known)
-    early, later = (Examples.of(on(ground.panel.rows, days), inputs) for days in (split.early, split.calibration))
-    return Lesson(early, later, Examples.of(known, inputs), inputs)
+    training_rows = rows_on(ground.panel.rows, split.train)
+    inputs = build_inputs(ground.panel.history.signals, training_rows)
+    early, later = (Examples.of(rows_on(ground.panel.rows, days), inputs) for days in (split.fit, split.calibration))
+    return TrainingTask(early, later, Examples.of(training_rows, inputs), inputs)
 
 
 def _measured(churned: np.ndarray, risks: np.ndarray, accounts: np.ndarray) -> dict[str, np.ndarray]:
     """Every metric: first on the snapshots as they are, then on each resample."""
-    whole = tally(churned, risks)
-    drawn = [tally(churned, risks, weights) for weights in resamples(accounts, RESAMPLES)]
-    return {name: np.concatenate([metric(t) for t in (whole, *drawn)]) for name, metric in METRICS.items()}
+    counts = count_by_risk(churned, risks)
+    drawn = [count_by_risk(churned, risks, weights) for weights in bootstrap_weights(accounts, RESAMPLES)]
+    return {name: np.concatenate([metric(t) for t in (counts, *drawn)]) for name, metric in METRICS.items()}
 
 
 def _standing(
-    entry: Entry, mine: dict[str, np.ndarray], oarlock: dict[str, np.ndarray], *, moved: np.ndarray
+    entry: Entry, figures: dict[str, np.ndarray], oarlock: dict[str, np.ndarray], *, moved: np.ndarray
 ) -> Standing:
-    given = {name: mine[name] - oarlock[name] for name in METRICS}
-    to_come = given | {"log_loss": given["log_loss"] + np.concatenate([[0.0], moved])}
+    differences = {name: figures[name] - oarlock[name] for name in METRICS}
+    to_come = differences | {"log_loss": differences["log_loss"] + np.concatenate([[0.0], moved])}
     leads = {name: -to_come[name] if name in LOW_IS_GOOD else to_come[name] for name in METRICS}
     return Standing(
         name=entry.name,
-        figures={name: _interval(values) for name, values in mine.items()},
-        less_oarlock={name: _interval(values) for name, values in given.items()},
+        figures={name: _interval(values) for name, values in figures.items()},
+        less_oarlock={name: _interval(values) for name, values in differences.items()},
         to_come={name: _interval(values) for name, values in to_come.items()},
         chances={name: chance_of(values[0], values[1:]) for name, values in leads.items()},
         cpu_seconds=entry.cpu_seconds,
@@ -171,4 +173,4 @@ def _standing(
 
 
 def _interval(values: np.ndarray) -> Interval:
-    return Interval(float(values[0]), *bounds(values[1:]))
+    return Interval(float(values[0]), *percentile_interval(values[1:]))

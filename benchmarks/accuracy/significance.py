@@ -38,9 +38,9 @@ class Daily:
         whose log-odds lie higher by d adds d * p * (1 - p) churned in each snapshot, each of which takes off how much
         surer of it one was than the other.
         """
-        mine, theirs = (logit(np.clip(one, SURE, 1 - SURE)) for one in (risks, others))
-        p = expit((mine + theirs) / 2)
-        taken_off = np.bincount(self.days, p * (1 - p) * (mine - theirs)) / len(risks)
+        logits, other_logits = (logit(np.clip(risk_array, SURE, 1 - SURE)) for risk_array in (risks, others))
+        p = expit((logits + other_logits) / 2)
+        taken_off = np.bincount(self.days, p * (1 - p) * (logits - other_logits)) / len(risks)
         drawn = np.random.default_rng(SEED).normal(0.0, self.spread, (count, len(taken_off)))
         return -drawn @ taken_off
 
@@ -53,12 +53,12 @@ def day_spread(rows: pd.DataFrame, label: LabelSettings) -> float:
     days = rows.groupby("as_of")[CHURNED].agg(["sum", "count"]).sort_index()
     rate = (days["sum"] + 0.5) / (days["count"] + 1)
     log_odds, chance = logit(rate), 1 / (days["count"] * rate * (1 - rate))
-    known = pd.Series([matures_at(day.to_pydatetime(), label) for day in days.index])
-    before = known.searchsorted(days.index, side="right") - 1
-    told = before >= 0
-    changes = log_odds.to_numpy()[told] - log_odds.to_numpy()[before[told]]
-    by_chance = chance.to_numpy()[told] + chance.to_numpy()[before[told]]
-    return float(np.sqrt(max(np.mean(changes**2 - by_chance), 0.0))) if told.any() else 0.0
+    matured = pd.Series([matures_at(day.to_pydatetime(), label) for day in days.index])
+    before = matured.searchsorted(days.index, side="right") - 1
+    has_past_rate = before >= 0
+    changes = log_odds.to_numpy()[has_past_rate] - log_odds.to_numpy()[before[has_past_rate]]
+    by_chance = chance.to_numpy()[has_past_rate] + chance.to_numpy()[before[has_past_rate]]
+    return float(np.sqrt(max(np.mean(changes**2 - by_chance), 0.0))) if has_past_rate.any() else 0.0
 
 
 def chance_of(lead: float, drawn: np.ndarray) -> float:
@@ -72,4 +72,4 @@ def discoveries(chances: Mapping[tuple[str, str], float]) -> Sequence[tuple[str,
     if not chances:
         return []
     adjusted = false_discovery_control(list(chances.values()))
-    return [what for what, one in zip(chances, adjusted, strict=True) if one <= FALSE_DISCOVERIES]
+    return [comparison for comparison, p_value in zip(chances, adjusted, strict=True) if p_value <= FALSE_DISCOVERIES]

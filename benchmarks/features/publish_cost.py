@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from configs.settings import Settings, read_settings
-from configs.state_dir import open_state
+from configs.state_dir import open_state_dir
 from features.compute.compute import Asked, prepare
 from features.publishing.pipeline import Opened, open_dataset
 from features.simulator.model.parameters import Company
@@ -60,10 +60,12 @@ def main() -> None:
     parser.add_argument("--company", type=Path, nargs="+", default=[])
     parser.add_argument("--history", action="store_true")
     parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
-    found = [_in_its_own_process(folder, 0, asked.history) for folder in asked.company]
-    found += [] if asked.company else [_in_its_own_process(None, size, asked.history) for size in asked.accounts]
-    sys.stdout.write(json.dumps([asdict(one) for one in found], indent=1) + "\n") if asked.json else _show(found)
+    arguments = parser.parse_args()
+    costs = [_in_its_own_process(folder, 0, arguments.history) for folder in arguments.company]
+    costs += (
+        [] if arguments.company else [_in_its_own_process(None, size, arguments.history) for size in arguments.accounts]
+    )
+    sys.stdout.write(json.dumps([asdict(cost) for cost in costs], indent=1) + "\n") if arguments.json else _show(costs)
 
 
 def _in_its_own_process(company: Path | None, accounts: int, history: bool) -> Cost:
@@ -82,7 +84,7 @@ def measure(company: Path, scratch: Path, history: bool) -> Cost:
 
     settings = _settings(company, scratch)
     cost = Cost(json.loads((company / "company.json").read_text())["company"]["accounts"])
-    state = open_state(settings)
+    state = open_state_dir(settings)
     with _measured(cost, "opening"):
         opened = open_dataset(settings, state)
     with _measured(cost, "computing"):
@@ -127,15 +129,15 @@ def _settings(company: Path, scratch: Path) -> Settings:
     )
 
 
-def _show(found: list[Cost]) -> None:
+def _show(costs: list[Cost]) -> None:
     console = Console()
     columns = ("accounts", "step", "snapshots", "seconds", "processor seconds", "ms a snapshot", "peak MB")
-    table = Table(*columns, title=f"publishing {found[0].signals} signals", title_justify="left")
-    for one in found:
-        for step in STEPS if one.history_days else STEPS[:-1]:
-            table.add_row(*_cells(one, step), end_section=step == STEPS[-1])
+    table = Table(*columns, title=f"publishing {costs[0].signals} signals", title_justify="left")
+    for cost in costs:
+        for step in STEPS if cost.history_days else STEPS[:-1]:
+            table.add_row(*_cells(cost, step), end_section=step == STEPS[-1])
     console.print(table)
-    days = f"history: {found[0].history_days} days; " if found[0].history_days else ""
+    days = f"history: {costs[0].history_days} days; " if costs[0].history_days else ""
     console.print(f"{days}{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
 
 

@@ -18,10 +18,10 @@ from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
 from configs.settings import read_settings
-from configs.state_dir import open_state
+from configs.state_dir import open_state_dir
 from features.signals.base import Signal
 from features.tables.mapping import read_dataset
-from training.data.training_set import CHURNED, build_panel
+from training.data.training_set import CHURNED, build_training_set
 
 
 def main() -> None:
@@ -30,23 +30,30 @@ def main() -> None:
     parser.add_argument("--config", type=Path, default=Path("configs/oarlock.toml"))
     parser.add_argument("--top", type=int, default=3)
     parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
-    settings = read_settings(asked.config)
+    arguments = parser.parse_args()
+    settings = read_settings(arguments.config)
     ends = read_dataset(settings.data).observed_until
     assert ends is not None
-    panel = build_panel(settings, open_state(settings), ends)
-    found = pd.DataFrame([_told(one, panel.rows) for one in panel.place.signals])
-    best = found.sort_values("auc", ascending=False).groupby("family").head(asked.top).sort_values(["family", "auc"])
-    if asked.json:
-        print(json.dumps(found.to_dict("records"), indent=1))
+    panel = build_training_set(settings, open_state_dir(settings), ends)
+    table = pd.DataFrame([_measure_signal(signal, panel.rows) for signal in panel.history.signals])
+    best = (
+        table.sort_values("auc", ascending=False).groupby("family").head(arguments.top).sort_values(["family", "auc"])
+    )
+    if arguments.json:
+        print(json.dumps(table.to_dict("records"), indent=1))
     else:
         _show(best[::-1], len(panel.rows), int(panel.rows[CHURNED].sum()))
 
 
-def _told(one: Signal, rows: pd.DataFrame) -> dict[str, object]:
-    ranks = _by_category(rows[one.name], rows) if one.kind == "category" else rows[one.name].astype("float64")
+def _measure_signal(signal: Signal, rows: pd.DataFrame) -> dict[str, object]:
+    ranks = _by_category(rows[signal.name], rows) if signal.kind == "category" else rows[signal.name].astype("float64")
     auc = float(roc_auc_score(rows[CHURNED], ranks.fillna(ranks.min() - 1 if ranks.notna().any() else 0)))
-    return {"family": one.family, "signal": one.name, "auc": max(auc, 1 - auc), "n": int(rows[one.name].notna().sum())}
+    return {
+        "family": signal.family,
+        "signal": signal.name,
+        "auc": max(auc, 1 - auc),
+        "n": int(rows[signal.name].notna().sum()),
+    }
 
 
 def _by_category(values: pd.Series, rows: pd.DataFrame) -> pd.Series:

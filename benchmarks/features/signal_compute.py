@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from configs.settings import DataSettings, EngineSettings, Settings
-from configs.state_dir import State, open_state
+from configs.state_dir import StateDir, open_state_dir
 from features.compute.backends.connect import open_engine
 from features.compute.compute import Asked, compute, prepare
 from features.ingestion.reader import clean, read_tables
@@ -163,7 +163,7 @@ def translated(ground: Ground) -> str:
 
 
 def _twelve() -> Iterator[Signal]:
-    return (one for one in catalogue() if one.name in TWELVE)
+    return (signal for signal in catalogue() if signal.name in TWELVE)
 
 
 def by_hand(ground: Ground) -> list[pd.DataFrame]:
@@ -181,21 +181,21 @@ def by_pandas(ground: Ground) -> list[pd.DataFrame]:
     people = usage[(usage.event == "active_users") & (usage.quantity > 0)]
     events = usage[usage.event != "active_users"]
     billed = pd.concat([pd.read_parquet(file) for file in ground.files("subscriptions")])
-    return [_in_pandas(_known(events, day), _known(people, day), billed, day) for day in ground.days]
+    return [_in_pandas(_rows_before(events, day), _rows_before(people, day), billed, day) for day in ground.days]
 
 
-def _known(rows: pd.DataFrame, day: datetime) -> pd.DataFrame:
+def _rows_before(rows: pd.DataFrame, day: datetime) -> pd.DataFrame:
     # The longest window is half a year: to look for it once makes each of the shorter ones cheaper.
     rows = rows[(rows.occurred_at < day) & (rows.occurred_at >= day - timedelta(days=182))]
     return rows[~(rows.recorded_at >= day)] if "recorded_at" in rows else rows
 
 
 def _in_pandas(events: pd.DataFrame, people: pd.DataFrame, billed: pd.DataFrame, day: datetime) -> pd.DataFrame:
-    known = billed[billed.started_at < day]
-    running = known[known.ended_at.isna() | (known.ended_at >= day)]
+    started = billed[billed.started_at < day]
+    running = started[started.ended_at.isna() | (started.ended_at >= day)]
     rows = pd.DataFrame(index=pd.Index(running.account_id.unique(), name="account_id"))
     rows["mrr"] = running.groupby("account_id").mrr.sum()
-    rows["tenure"] = _days(day - known.groupby("account_id").started_at.min())
+    rows["tenure"] = _days(day - started.groupby("account_id").started_at.min())
     recent = people[people.occurred_at >= day - timedelta(days=28)]
     rows["daily_active_users_28d"] = recent.groupby("account_id").quantity.mean()
     rows["peak_daily_active_users_28d"] = recent.groupby("account_id").quantity.max()
@@ -221,14 +221,14 @@ def _days(spans: Any) -> pd.Series:
     return spans.dt.total_seconds() / 86_400
 
 
-def through_feast(settings: Settings, state: State, snapshots: pd.DataFrame) -> pd.DataFrame:
+def through_feast(settings: Settings, state: StateDir, snapshots: pd.DataFrame) -> pd.DataFrame:
     """All signals of the snapshots, as training reads them."""
     from features.store.feast_store import open_store, read_history
 
     return read_history(open_store(state, settings.name), snapshots)
 
 
-def through_feasts_own(settings: Settings, state: State, snapshots: pd.DataFrame) -> pd.DataFrame:
+def through_feasts_own(settings: Settings, state: StateDir, snapshots: pd.DataFrame) -> pd.DataFrame:
     """The same with the offline store on DuckDB that Feast brings, from the same registry and files."""
     from feast import FeatureStore, RepoConfig
 
@@ -247,15 +247,15 @@ def through_feasts_own(settings: Settings, state: State, snapshots: pd.DataFrame
     return read_history(store, snapshots)
 
 
-def through_asof(settings: Settings, state: State, snapshots: pd.DataFrame) -> pd.DataFrame:
+def through_asof(settings: Settings, state: StateDir, snapshots: pd.DataFrame) -> pd.DataFrame:
     """The same from the same files, by an ASOF join per family."""
     del settings
-    place, _ = published_edition(state)
-    columns = ", ".join(one.name for one in place.signals)
+    history, _ = published_edition(state)
+    columns = ", ".join(signal.name for signal in history.signals)
     joins = "\n".join(
-        f"asof left join (from '{place.files_of(family)}') as {family}"
+        f"asof left join (from '{history.files_of(family)}') as {family}"
         f" on {family}.account_id = snapshots.account_id and {family}.event_timestamp <= asked"
-        for family in place.families
+        for family in history.families
     )
     connection = duckdb.connect()
     connection.execute("set timezone = 'UTC'")
@@ -270,25 +270,25 @@ def measure_computing(ground: Ground, repeats: int) -> dict[str, Any]:
     """
     ways = {"declared": declared, "declared again": declared_again, "sql": by_hand, "pandas": by_pandas}
     declared_again(ground)
-    runs = [{way: _timed(work, ground) for way, work in ways.items()} for _ in range(repeats)]
+    runs = [{method: _timed(work, ground) for method, work in ways.items()} for _ in range(repeats)]
     translating = [_timed(translated, ground)[0] for _ in range(repeats)]
-    for way in ways:
-        for mine, theirs in zip(runs[0]["declared"][1], runs[0][way][1], strict=True):
-            _assert_same(mine.set_index("account_id"), theirs.set_index("account_id")[[*TWELVE]])
+    for method in ways:
+        for expected, actual in zip(runs[0]["declared"][1], runs[0][method][1], strict=True):
+            _assert_same(expected.set_index("account_id"), actual.set_index("account_id")[[*TWELVE]])
     best: dict[str, Any] = {
-        way: {unit: min(run[way][0][unit] for run in runs) for unit in ("wall", "processor")} for way in ways
+        method: {unit: min(run[method][0][unit] for run in runs) for unit in ("wall", "processor")} for method in ways
     }
-    ratios = {unit: _ratios({way: best[way][unit] for way in ways}) for unit in ("wall", "processor")}
-    compared = sum(len(one) for one in runs[0]["declared"][1]) * len(TWELVE)
+    ratios = {unit: _ratios({method: best[method][unit] for method in ways}) for unit in ("wall", "processor")}
+    compared = sum(len(table) for table in runs[0]["declared"][1]) * len(TWELVE)
     best["of which translating"] = {unit: min(run[unit] for run in translating) for unit in ("wall", "processor")}
     return {"ground": ground.name, "days": len(ground.days), "seconds": best, "ratios": ratios, "values": compared}
 
 
 def _ratios(seconds: dict[str, float]) -> dict[str, float]:
-    ours, first = seconds["declared again"], seconds["declared"]
+    declared, first = seconds["declared again"], seconds["declared"]
     return {
-        "to_sql": ours / seconds["sql"],
-        "pandas_to_ours": seconds["pandas"] / ours,
+        "to_sql": declared / seconds["sql"],
+        "pandas_to_ours": seconds["pandas"] / declared,
         "first_to_sql": first / seconds["sql"],
         "pandas_to_first": seconds["pandas"] / first,
     }
@@ -296,45 +296,45 @@ def _ratios(seconds: dict[str, float]) -> dict[str, float]:
 
 def _timed(work: Callable[[Ground], Any], ground: Ground) -> tuple[dict[str, float], Any]:
     wall, processor = time.perf_counter(), time.process_time()
-    found = work(ground)
-    return {"wall": time.perf_counter() - wall, "processor": time.process_time() - processor}, found
+    tables = work(ground)
+    return {"wall": time.perf_counter() - wall, "processor": time.process_time() - processor}, tables
 
 
 def measure_joining(folder: Path, snapshots: int) -> dict[str, Any]:
     """Seconds and peak memory of the joins, each in a process of its own; AssertionError where values differ."""
     with tempfile.TemporaryDirectory() as temporary:
         settings = Settings(name="benchmark", state=Path(temporary), data=DataSettings(dataset=MAPPING, folder=folder))
-        state = open_state(settings)
+        state = open_state_dir(settings)
         publish(settings, state, Days(DATA_ENDS), lambda *_: None)
-        asked = sampled(state, snapshots)
-        ours, values = _apart(through_feast, settings, state, asked)
+        keys = sampled(state, snapshots)
+        own_cost, values = _in_own_process(through_feast, settings, state, keys)
         keys = ["account_id", "as_of"]
-        costs = {"through feast": ours}
-        for way, work in {"ASOF by hand": through_asof, "feast's own store": through_feasts_own}.items():
-            costs[way], others = _apart(work, settings, state, asked)
+        costs = {"through feast": own_cost}
+        for method, work in {"ASOF by hand": through_asof, "feast's own store": through_feasts_own}.items():
+            costs[method], others = _in_own_process(work, settings, state, keys)
             _assert_same(values.set_index(keys), others.set_index(keys)[[*values.columns.drop(keys)]])
     signals = len(values.columns) - len(keys)
     return {
         "costs": costs,
-        "to_asof": ours["processor"] / costs["ASOF by hand"]["processor"],
-        "own_to_ours": costs["feast's own store"]["processor"] / ours["processor"],
+        "to_asof": own_cost["processor"] / costs["ASOF by hand"]["processor"],
+        "own_to_ours": costs["feast's own store"]["processor"] / own_cost["processor"],
         "signals": signals,
         "values": values[keys[0]].size * signals,
     }
 
 
-def sampled(state: State, snapshots: int) -> pd.DataFrame:
+def sampled(state: StateDir, snapshots: int) -> pd.DataFrame:
     """Accounts on days of which most were never published, so that a join has to look back."""
-    place, _ = published_edition(state)
-    days = pd.date_range(complete_days(place)[0], DATA_ENDS, freq="D")
-    accounts = duckdb.sql(f"select distinct account_id from '{place.files_of('billing')}' order by 1").df().account_id
+    history, _ = published_edition(state)
+    days = pd.date_range(complete_days(history)[0], DATA_ENDS, freq="D")
+    accounts = duckdb.sql(f"select distinct account_id from '{history.files_of('billing')}' order by 1").df().account_id
     chance = np.random.default_rng(7)
     pairs = chance.choice(len(accounts) * len(days), min(snapshots, len(accounts) * len(days)), replace=False)
     rows = {"account_id": accounts.to_numpy()[pairs // len(days)], "as_of": days.to_numpy()[pairs % len(days)]}
     return pd.DataFrame(rows).astype({"as_of": "datetime64[us]"})
 
 
-def _apart(work: Callable[..., pd.DataFrame], *arguments: Any) -> tuple[dict[str, float], pd.DataFrame]:
+def _in_own_process(work: Callable[..., pd.DataFrame], *arguments: Any) -> tuple[dict[str, float], pd.DataFrame]:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_with_cost, (work, *arguments))
 
@@ -344,15 +344,15 @@ def _with_cost(work: Callable[..., pd.DataFrame], *arguments: Any) -> tuple[dict
 
     del FeatureStore  # importing Feast takes longer than a join, and is no part of it
     begun, processor = time.perf_counter(), time.process_time()
-    found = work(*arguments)
+    rows = work(*arguments)
     cost = {"seconds": time.perf_counter() - begun, "processor": time.process_time() - processor}
     # `ru_maxrss` would be that of the process which started this one.
     (peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return {**cost, "peak_megabytes": int(peak.split()[1]) / 1024}, found
+    return {**cost, "peak_megabytes": int(peak.split()[1]) / 1024}, rows
 
 
-def _assert_same(one: pd.DataFrame, other: pd.DataFrame) -> None:
-    first, second = (frame.sort_index(axis="columns").sort_index() for frame in (one, other))
+def _assert_same(actual: pd.DataFrame, expected: pd.DataFrame) -> None:
+    first, second = (frame.sort_index(axis="columns").sort_index() for frame in (actual, expected))
     pd.testing.assert_frame_equal(first, second, check_dtype=False, rtol=1e-9, atol=0)
 
 
@@ -371,8 +371,8 @@ def show(measured: dict[str, Any], console: Console) -> None:
         _show_computing(console, computing)
     title = f"{measured['snapshots']:,} snapshots x {joining['signals']} signals"
     table = Table("join", "seconds", "processor seconds", "peak MB", title=title, title_justify="left")
-    for way, cost in joining["costs"].items():
-        table.add_row(way, f"{cost['seconds']:.2f}", f"{cost['processor']:.2f}", f"{cost['peak_megabytes']:,.0f}")
+    for method, cost in joining["costs"].items():
+        table.add_row(method, f"{cost['seconds']:.2f}", f"{cost['processor']:.2f}", f"{cost['peak_megabytes']:,.0f}")
     console.print(table)
     console.print(
         f"{joining['values']:,} values, all equal. Through Feast takes {joining['to_asof']:.2f}x the ASOF join"
@@ -384,14 +384,14 @@ def show(measured: dict[str, Any], console: Console) -> None:
 def _show_computing(console: Console, computing: dict[str, Any]) -> None:
     title = f"{computing['ground']}: {len(TWELVE)} signals of {computing['days']} days"
     table = Table("way", "seconds", "processor seconds", title=title, title_justify="left")
-    for way, seconds in computing["seconds"].items():
-        table.add_row(way, f"{seconds['wall']:.2f}", f"{seconds['processor']:.2f}")
+    for method, seconds in computing["seconds"].items():
+        table.add_row(method, f"{seconds['wall']:.2f}", f"{seconds['processor']:.2f}")
     console.print(table)
     console.print(f"{computing['values']:,} values, all equal.")
-    for unit, said in (("processor", "In processor seconds"), ("wall", "By the clock")):
+    for unit, label in (("processor", "In processor seconds"), ("wall", "By the clock")):
         ratios = computing["ratios"][unit]
         console.print(
-            f"{said} ours takes {ratios['to_sql']:.2f}x the SQL by hand, pandas {ratios['pandas_to_ours']:.1f}x ours;"
+            f"{label} ours takes {ratios['to_sql']:.2f}x the SQL by hand, pandas {ratios['pandas_to_ours']:.1f}x ours;"
             f" the first time {ratios['first_to_sql']:.2f}x and {ratios['pandas_to_first']:.1f}x."
         )
 
@@ -404,20 +404,23 @@ def main() -> None:
     parser.add_argument("--snapshots", type=int, default=100_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="print JSON for machines")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # DuckDB draws its progress on standard output
-    folder = asked.folder.resolve()
+    folder = arguments.folder.resolve()
     companies = [
-        Ground(one.name + " simulated accounts", COMPANY, one.resolve(), COMPANY_DAYS) for one in asked.company
+        Ground(ground.name + " simulated accounts", COMPANY, ground.resolve(), COMPANY_DAYS)
+        for ground in arguments.company
     ]
     with tempfile.TemporaryDirectory() as tables, tempfile.TemporaryDirectory() as queries:
-        grounds = [replace(one, queries=Path(queries)) for one in (write_tables(folder, Path(tables)), *companies)]
-        both = [one for ground in grounds for one in (replace(ground, days=ground.days[-1:]), ground)]
-        computing = [measure_computing(ground, asked.repeats) for ground in both]
-    joining = measure_joining(folder, asked.snapshots)
-    measured = {"computing": computing, "joining": joining, "snapshots": asked.snapshots, "machine": machine()}
-    answers.write(json.dumps(measured, indent=1) + "\n") if asked.json else show(measured, Console(file=answers))
+        grounds = [
+            replace(ground, queries=Path(queries)) for ground in (write_tables(folder, Path(tables)), *companies)
+        ]
+        both = [ground for ground in grounds for ground in (replace(ground, days=ground.days[-1:]), ground)]
+        computing = [measure_computing(ground, arguments.repeats) for ground in both]
+    joining = measure_joining(folder, arguments.snapshots)
+    measured = {"computing": computing, "joining": joining, "snapshots": arguments.snapshots, "machine": machine()}
+    answers.write(json.dumps(measured, indent=1) + "\n") if arguments.json else show(measured, Console(file=answers))
 
 
 if __name__ == "__main__":

@@ -181,7 +181,9 @@ def _print_cost(company: Company, folder: Path, *, workers: int) -> None:
     began = time.perf_counter()
     rows = simulate(company, folder, workers=workers)
     seconds = time.perf_counter() - began
-    largest = {who: resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)}
+    largest = {
+        process: resource.getrusage(process).ru_maxrss for process in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    }
     memory = largest[resource.RUSAGE_SELF] + workers * largest[resource.RUSAGE_CHILDREN]
     print(f"{company.accounts:,} accounts x {company.months} months: {sum(rows.values()):,} rows in {seconds:.1f} s")
     print(f"at most {memory / 1024:,.0f} MB in {workers} workers and their parent together")

@@ -19,9 +19,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.serving.fixtures import accounts, made, published
+from benchmarks.serving.fixtures import accounts, make_service_folder, published
 from configs.settings import read_settings
-from configs.state_dir import open_state
+from configs.state_dir import open_state_dir
 
 ROOT = Path(__file__).parents[2]
 AT_ONCE = 1_000
@@ -44,23 +44,25 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("large", type=Path, nargs="+")
     parser.add_argument("--naive", type=int, default=3_000, help="how many accounts the loop is timed on")
-    asked = parser.parse_args()
-    served = made(asked.company, asked.folder)
+    arguments = parser.parse_args()
+    served = make_service_folder(arguments.company, arguments.folder)
     table = Table(title="Scoring everyone with drivers, 500 trees of 31 leaves")
     for column in ("accounts", "by", "seconds", "CPU s", "accounts a CPU s", "ratio", "peak MB"):
         table.add_column(column, justify="right")
-    for company in asked.large:
-        folder = asked.folder / f"all-{company.name}"
+    for company in arguments.large:
+        folder = arguments.folder / f"all-{company.name}"
         config = published(company, folder, served)
-        ours = _ours(config, folder / "scores.parquet")
-        naive = _naive(served, config, asked.naive)
-        pace = [one.accounts / one.cpu for one in (ours, naive)]
-        table.add_row(*_cells(ours, "oarlock score --all"), f"{pace[0]:,.0f}", f"{pace[0] / pace[1]:.1f}", _mb(ours))
+        oarlock = _score_with_oarlock(config, folder / "scores.parquet")
+        naive = _score_naively(served, config, arguments.naive)
+        pace = [cost.accounts / cost.cpu for cost in (oarlock, naive)]
+        table.add_row(
+            *_cells(oarlock, "oarlock score --all"), f"{pace[0]:,.0f}", f"{pace[0] / pace[1]:.1f}", _mb(oarlock)
+        )
         table.add_row(*_cells(naive, "the loop"), f"{pace[1]:,.0f}", "", "")
     Console(width=120).print(table)
 
 
-def _ours(config: Path, to: Path) -> Cost:
+def _score_with_oarlock(config: Path, to: Path) -> Cost:
     """The command as anyone runs it, start and all."""
     command = [sys.executable, "oarlock.py", "--config", str(config), "score", "--all", "--drivers=3", f"--to={to}"]
     begun = time.perf_counter()
@@ -72,8 +74,8 @@ def _ours(config: Path, to: Path) -> Cost:
         done, status, used = os.wait4(process.pid, os.WNOHANG)
     if status or used is None:
         raise RuntimeError(f"{command} ended with {status}")
-    there = len(accounts(open_state(read_settings(config))))
-    return Cost(there, time.perf_counter() - begun, used.ru_utime + used.ru_stime, peak)
+    account_count = len(accounts(open_state_dir(read_settings(config))))
+    return Cost(account_count, time.perf_counter() - begun, used.ru_utime + used.ru_stime, peak)
 
 
 def _peak_mb(pid: int) -> float:
@@ -81,16 +83,16 @@ def _peak_mb(pid: int) -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
 
 
-def _naive(served: Path, config: Path, most: int) -> Cost:
+def _score_naively(served: Path, config: Path, max_accounts: int) -> Cost:
     """The loop over some accounts, without its start."""
     from benchmarks.serving.naive_service import NaiveModel
 
-    model, ids = NaiveModel(served, config), accounts(open_state(read_settings(config)))[:most]
+    model, ids = NaiveModel(served, config), accounts(open_state_dir(read_settings(config)))[:max_accounts]
     model.score(ids[:1])
-    begun, used, found = time.perf_counter(), time.process_time(), []
+    begun, used, scores = time.perf_counter(), time.process_time(), []
     for start in range(0, len(ids), AT_ONCE):
-        found += model.score(ids[start : start + AT_ONCE])
-    return Cost(len(found), time.perf_counter() - begun, time.process_time() - used, float("nan"))
+        scores += model.score(ids[start : start + AT_ONCE])
+    return Cost(len(scores), time.perf_counter() - begun, time.process_time() - used, float("nan"))
 
 
 def _cells(cost: Cost, by: str) -> list[str]:

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from configs.settings import Settings, read_settings
-from configs.state_dir import State, open_state
+from configs.state_dir import StateDir, open_state_dir
 from features.publishing.pipeline import Days, publish
 from features.store.online_reader import values_of
 from features.tables.mapping import read_dataset
@@ -27,10 +27,10 @@ from serving.scoring.model_bundle import make_bundle
 from serving.scoring.scores import Scores, score_values
 from serving.treeshap.kernel import Kernel
 from training.data.training_set import TrainingSet, build_training_set
-from training.evaluation.backtest import fit_on, origin_splits
+from training.evaluation.backtest import backtest_splits, fit_split
 from training.labels.departures import describe_label, supported_horizons
 from training.model.churn_model import ChurnModel
-from training.model.fit import Recipe
+from training.model.fit import FitConfig
 
 CONFIG = Path(__file__).parents[2] / "configs/crm5.toml"
 EXACT = 1e-9
@@ -42,20 +42,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Whether served risks and drivers are exact.")
     parser.add_argument("--scores", type=int, default=10_000)
     parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         settings = read_settings(CONFIG).model_copy(update={"state": Path(scratch)})
-        state = open_state(settings)
+        state = open_state_dir(settings)
         panel = _panel(settings, state)
         model = _model(settings, panel)
-        rows = panel.rows[model.names].sample(asked.scores, replace=len(panel.rows) < asked.scores, random_state=0)
-        bundle = make_bundle(model, Kernel(state.compiled))
-        found = differences(score_values(bundle, values_of(rows.reset_index(drop=True), bundle.categories)), model)
-    if asked.json:
-        print(json.dumps(found, indent=1))
+        rows = panel.rows[model.signal_names].sample(
+            arguments.scores, replace=len(panel.rows) < arguments.scores, random_state=0
+        )
+        bundle = make_bundle(model, Kernel(state.compiled_kernels))
+        errors = differences(score_values(bundle, values_of(rows.reset_index(drop=True), bundle.categories)), model)
+    if arguments.json:
+        print(json.dumps(errors, indent=1))
     else:
-        _show(found, asked.scores)
-    sys.exit(any(value > EXACT for value in found.values()))
+        _show(errors, arguments.scores)
+    sys.exit(any(value > EXACT for value in errors.values()))
 
 
 def differences(scores: Scores, model: ChurnModel) -> dict[str, float]:
@@ -68,8 +70,8 @@ def differences(scores: Scores, model: ChurnModel) -> dict[str, float]:
         for i, days in enumerate(horizons)
     }
     explained = np.asarray(shap.TreeExplainer(model.booster)(scores.matrix).values)
-    explained += 0 if model.line is None else model.line.predict_contributions(scores.matrix)
-    margins = model.margins(scores.matrix)
+    explained += 0 if model.linear_model is None else model.linear_model.predict_contributions(scores.matrix)
+    margins = model.predict_margins(scores.matrix)
     return {
         **added,
         f"the {NAMED} drivers named and the rest add up": _unexplained(scores),
@@ -83,13 +85,13 @@ def differences(scores: Scores, model: ChurnModel) -> dict[str, float]:
 
 def _unexplained(scores: Scores) -> float:
     missed = []
-    for told, risk in zip(describe_drivers(scores, NAMED), scores.risks.tolist(), strict=True):
-        named = sum(one["points"] for one in [*told["drivers"], *told["protective"]])
-        missed.append(abs(told["base"] + named + told["other_points"] - risk))
+    for description, risk in zip(describe_drivers(scores, NAMED), scores.risks.tolist(), strict=True):
+        named = sum(driver["points"] for driver in [*description["drivers"], *description["protective"]])
+        missed.append(abs(description["base"] + named + description["other_points"] - risk))
     return max(missed)
 
 
-def _panel(settings: Settings, state: State) -> TrainingSet:
+def _panel(settings: Settings, state: StateDir) -> TrainingSet:
     ends = read_dataset(settings.data).observed_until
     assert ends is not None
     publish(settings, state, Days(ends), lambda *_: None)
@@ -98,14 +100,16 @@ def _panel(settings: Settings, state: State) -> TrainingSet:
 
 def _model(settings: Settings, panel: TrainingSet) -> ChurnModel:
     horizons, _ = supported_horizons(settings.label)
-    recipe = Recipe(panel.history.signals, settings.training, describe_label(settings.label), {"label": ""}, horizons)
-    return fit_on(panel.rows, origin_splits(panel.days, settings)[0], recipe)
+    recipe = FitConfig(
+        panel.history.signals, settings.training, describe_label(settings.label), {"label": ""}, horizons
+    )
+    return fit_split(panel.rows, backtest_splits(panel.days, settings)[0], recipe)
 
 
-def _show(found: dict[str, float], scores: int) -> None:
+def _show(errors: dict[str, float], scores: int) -> None:
     table = Table("what", "largest difference", title=f"{scores:,} scores")
-    for what, value in found.items():
-        table.add_row(what, f"{value:.1e}")
+    for name, value in errors.items():
+        table.add_row(name, f"{value:.1e}")
     Console().print(table)
 
 

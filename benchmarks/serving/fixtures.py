@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from configs.settings import Settings, read_settings
-from configs.state_dir import State, open_state
+from configs.state_dir import StateDir, open_state_dir
 from features.publishing.pipeline import Days, publish
 from features.signals.registry import signal_set
 from features.store.history import KEY
@@ -21,7 +21,7 @@ from features.tables.mapping import read_dataset
 from serving.scoring.champion_pointer import sync_champion
 from training.data.training_set import TrainingSet, build_training_set
 from training.model.churn_model import ChurnModel
-from training.model.fit import Recipe, fit
+from training.model.fit import FitConfig, fit_churn_model
 from training.pipelines.train import provenance_of
 from training.registry.mlflow_registry import Event, Registry, Run, open_registry
 from training.registry.version import Version
@@ -33,11 +33,11 @@ NO_HISTORY = 5_000  # leaves no day to learn from
 LEARNED = 10_000
 
 
-def made(company: Path, folder: Path) -> Path:
+def make_service_folder(company: Path, folder: Path) -> Path:
     """The settings file of a folder whose service can be started, with two versions, the first of them champion."""
     config = _config(company, folder, WARMUP_DAYS)
     settings = read_settings(config)
-    state = open_state(settings)
+    state = open_state_dir(settings)
     registry = open_registry(state, settings.name)
     if len(registry.versions()) < 2:
         _make(settings, state, registry)
@@ -49,8 +49,8 @@ def made(company: Path, folder: Path) -> Path:
 def published(company: Path, folder: Path, served: Path) -> Path:
     """The settings file of a folder with one published day of a company and the champion of `served`."""
     config = _config(company, folder, NO_HISTORY)
-    settings, source = read_settings(config), open_state(read_settings(served))
-    state, ends = open_state(settings), read_dataset(settings.data).observed_until
+    settings, source = read_settings(config), open_state_dir(read_settings(served))
+    state, ends = open_state_dir(settings), read_dataset(settings.data).observed_until
     assert ends is not None
     publish(settings, state, Days(ends), lambda step, *_: print(step, flush=True))
     shutil.copytree(source.bundles, state.bundles, dirs_exist_ok=True)
@@ -59,7 +59,7 @@ def published(company: Path, folder: Path, served: Path) -> Path:
     return config
 
 
-def accounts(state: State) -> list[str]:
+def accounts(state: StateDir) -> list[str]:
     """The accounts that are online, in the order of their ids."""
     day = edition_folder(state) / "days" / f"{published_as_of(state):%Y-%m-%d}"
     return pq.read_table(next(day.resolve().glob("*.parquet")), columns=[KEY])[KEY].to_pylist()
@@ -75,7 +75,7 @@ def _config(company: Path, folder: Path, warmup_days: int) -> Path:
     return config
 
 
-def _make(settings: Settings, state: State, registry: Registry) -> None:
+def _make(settings: Settings, state: StateDir, registry: Registry) -> None:
     ends = read_dataset(settings.data).observed_until
     assert ends is not None
     publish(settings, state, Days(ends), lambda step, *_: print(step, flush=True))
@@ -94,15 +94,17 @@ def _model(settings: Settings, panel: TrainingSet, seed: int) -> ChurnModel:
     identity = {"signal_set": signal_set(panel.history.signals), "label": "benchmark", "seed": str(seed)}
     training = settings.training.model_copy(update={"seed": seed})
     label = settings.label.model_dump() | {"horizon_days": settings.label.horizon_days}
-    return fit(early, late, rows.reset_index(drop=True), Recipe(panel.history.signals, training, label, identity))
+    return fit_churn_model(
+        early, late, rows.reset_index(drop=True), FitConfig(panel.history.signals, training, label, identity)
+    )
 
 
 def _register(settings: Settings, panel: TrainingSet, registry: Registry, model: ChurnModel) -> Version:
     ends = datetime.max
     with tempfile.TemporaryDirectory() as pictures:
         made_from = provenance_of(settings, panel, ends)
-        said = {"skill": {}, "split": {"known": [], "calibration": []}}
-        run = Run(model, said, made_from, {}, {}, str(model.identity), Path(pictures))
+        report = {"skill": {}, "split": {"known": [], "calibration": []}}
+        run = Run(model, report, made_from, {}, {}, str(model.identity), Path(pictures))
         version = registry.log(run)
     if version.number == 1:
         registry.crown(Event(1, ends.isoformat(), "promoted", "a benchmark"))

@@ -15,10 +15,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.serving.fixtures import accounts, made
+from benchmarks.serving.fixtures import accounts, make_service_folder
 from benchmarks.serving.load_generator import Figures, measure, serving
 from configs.settings import read_settings
-from configs.state_dir import open_state
+from configs.state_dir import open_state_dir
 
 OURS = "oarlock"
 SERVICES = {
@@ -37,51 +37,55 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
-    config = made(asked.company, asked.folder)
-    everyone = accounts(open_state(read_settings(config)))
-    found = {name: _load(name, config, everyone, asked.seconds) for name in SERVICES}
-    if asked.json:
-        print(json.dumps({name: {str(k): asdict(v) for k, v in one.items()} for name, one in found.items()}, indent=1))
+    arguments = parser.parse_args()
+    config = make_service_folder(arguments.company, arguments.folder)
+    everyone = accounts(open_state_dir(read_settings(config)))
+    results = {name: _load(name, config, everyone, arguments.seconds) for name in SERVICES}
+    if arguments.json:
+        print(
+            json.dumps(
+                {name: {str(k): asdict(v) for k, v in figures.items()} for name, figures in results.items()}, indent=1
+            )
+        )
     else:
-        _show(found)
+        _show(results)
 
 
 def _load(name: str, config: Path, everyone: list[str], seconds: float) -> dict[tuple[int, int], Figures]:
-    words, path = SERVICES[name]
+    command, path = SERVICES[name]
     environment = {"OARLOCK_CONFIG": str(config), "NAIVE_EXPLAINER": "each" if name == "N0" else "once"}
-    found = {}
-    with serving([word.replace("{config}", str(config)) for word in words], environment) as service:
-        for asked, clients in LOADS:
+    figures = {}
+    with serving([argument.replace("{config}", str(config)) for argument in command], environment) as service:
+        for accounts, clients in LOADS:
             bodies = [
-                {"account_ids": everyone[start : start + asked], "drivers": 3}
-                for start in range(0, min(len(everyone) - asked, 200 * asked) + 1, asked)
+                {"account_ids": everyone[start : start + accounts], "drivers": 3}
+                for start in range(0, min(len(everyone) - accounts, 200 * accounts) + 1, accounts)
             ]
             measure(service, path, bodies, clients, 1.0)  # what is built at first use is not what is measured
-            found[asked, clients] = measure(service, path, bodies, clients, seconds)
-            print(name, asked, clients, found[asked, clients], flush=True)
-    return found
+            figures[accounts, clients] = measure(service, path, bodies, clients, seconds)
+            print(name, accounts, clients, figures[accounts, clients], flush=True)
+    return figures
 
 
-def _show(found: dict[str, dict[tuple[int, int], Figures]]) -> None:
+def _show(results: dict[str, dict[tuple[int, int], Figures]]) -> None:
     table = Table(title="CPU ms a request, requests a second, p50 and p99 in ms, worker memory in MB")
     for column in ("accounts", "clients", "service", "CPU ms", "ratio", "req/s", "ratio", "p50", "p99", "failed", "MB"):
         table.add_column(column, justify="right")
     for load in LOADS:
-        ours = found[OURS][load]
-        for name, figures in found.items():
-            one = figures[load]
+        oarlock = results[OURS][load]
+        for name, figures in results.items():
+            service_figures = figures[load]
             table.add_row(
                 *map(str, load),
                 name,
-                f"{one.cpu_ms:.2f}",
-                f"{one.cpu_ms / ours.cpu_ms:.1f}",
-                f"{one.per_second:.1f}",
-                f"{ours.per_second / one.per_second:.1f}",
-                f"{one.p50_ms:.1f}",
-                f"{one.p99_ms:.1f}",
-                str(one.failed),
-                f"{one.worker_mb:.0f}",
+                f"{service_figures.cpu_ms:.2f}",
+                f"{service_figures.cpu_ms / oarlock.cpu_ms:.1f}",
+                f"{service_figures.per_second:.1f}",
+                f"{oarlock.per_second / service_figures.per_second:.1f}",
+                f"{service_figures.p50_ms:.1f}",
+                f"{service_figures.p99_ms:.1f}",
+                str(service_figures.failed),
+                f"{service_figures.worker_mb:.0f}",
             )
     Console(width=120).print(table)
 

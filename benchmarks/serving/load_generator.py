@@ -34,12 +34,12 @@ class Figures:
 
 
 @contextmanager
-def serving(words: list[str], environment: Mapping[str, str]) -> Iterator[tuple[int, int]]:
+def serving(arguments: list[str], environment: Mapping[str, str]) -> Iterator[tuple[int, int]]:
     """A service of these command words in its own process group, until the block ends: its pid and port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, *[word.format(port=port) for word in words]]
+    command = [sys.executable, *[argument.format(port=port) for argument in arguments]]
     everything = {**os.environ, "PYTHONPATH": str(ROOT), "BENTOML_DO_NOT_TRACK": "True", **environment}
     process = subprocess.Popen(
         command, cwd=ROOT, env=everything, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -58,26 +58,26 @@ def serving(words: list[str], environment: Mapping[str, str]) -> Iterator[tuple[
 def measure(service: tuple[int, int], path: str, bodies: list[dict], clients: int, seconds: float) -> Figures:
     """Send the bodies over and over from a second process for some seconds, and say what it cost."""
     pid, port = service
-    asked = {"port": port, "path": path, "bodies": bodies, "clients": clients, "seconds": seconds}
+    request = {"port": port, "path": path, "bodies": bodies, "clients": clients, "seconds": seconds}
     before = _cpu_seconds(pid)
     done = subprocess.run(
         [sys.executable, str(Path(__file__)), "--load"],
-        input=json.dumps(asked),
+        input=json.dumps(request),
         capture_output=True,
         text=True,
         check=True,
     )
     used = _cpu_seconds(pid) - before
-    told = json.loads(done.stdout)
-    took = sorted(told["ms"]) or [float("nan")]
+    measured = json.loads(done.stdout)
+    took = sorted(measured["ms"]) or [float("nan")]
     return Figures(
-        answered=len(told["ms"]),
-        failed=told["failed"],
-        cpu_ms=used * 1000 / max(len(told["ms"]), 1),
-        per_second=len(told["ms"]) / told["seconds"],
+        answered=len(measured["ms"]),
+        failed=measured["failed"],
+        cpu_ms=used * 1000 / max(len(measured["ms"]), 1),
+        per_second=len(measured["ms"]) / measured["seconds"],
         p50_ms=took[len(took) // 2],
         p99_ms=took[min(len(took) - 1, int(len(took) * 0.99))],
-        worker_mb=max(_resident_mb(one) for one in _tree(pid)),
+        worker_mb=max(_resident_mb(process) for process in _process_tree(pid)),
     )
 
 
@@ -95,7 +95,7 @@ def _until_alive(port: int) -> None:
     raise TimeoutError("the service did not become ready")
 
 
-def _tree(pid: int) -> list[int]:
+def _process_tree(pid: int) -> list[int]:
     """A process and all below it, but for those that follow the registry beside the service."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -105,13 +105,16 @@ def _tree(pid: int) -> list[int]:
     return (
         []
         if "serving.scoring.champion_watcher" in command
-        else [pid, *(one for child in children for one in _tree(int(child)))]
+        else [pid, *(descendant for child in children for descendant in _process_tree(int(child)))]
     )
 
 
 def _cpu_seconds(pid: int) -> float:
-    fields = [Path(f"/proc/{one}/stat").read_text().rsplit(")", 1)[1].split() for one in _tree(pid)]
-    return sum(int(one[11]) + int(one[12]) for one in fields) / TICKS
+    fields = [
+        Path(f"/proc/{fields_of_process}/stat").read_text().rsplit(")", 1)[1].split()
+        for fields_of_process in _process_tree(pid)
+    ]
+    return sum(int(fields_of_process[11]) + int(fields_of_process[12]) for fields_of_process in fields) / TICKS
 
 
 def _resident_mb(pid: int) -> float:
@@ -121,19 +124,19 @@ def _resident_mb(pid: int) -> float:
 
 def _load() -> None:
     """In the second process: read what is asked from standard input, write the milliseconds of every answer."""
-    asked = json.load(sys.stdin)
-    bodies = [json.dumps(one).encode() for one in asked["bodies"]]
+    request = json.load(sys.stdin)
+    bodies = [json.dumps(thread).encode() for thread in request["bodies"]]
     took: list[float] = []
     failed = [0]
     begun = time.perf_counter()
 
     def send(first: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", asked["port"], timeout=120)
+        connection = http.client.HTTPConnection("127.0.0.1", request["port"], timeout=120)
         number = first
-        while time.perf_counter() - begun < asked["seconds"]:
+        while time.perf_counter() - begun < request["seconds"]:
             start = time.perf_counter()
             connection.request(
-                "POST", asked["path"], bodies[number % len(bodies)], {"content-type": "application/json"}
+                "POST", request["path"], bodies[number % len(bodies)], {"content-type": "application/json"}
             )
             answer = connection.getresponse()
             answer.read()
@@ -141,13 +144,13 @@ def _load() -> None:
                 took.append((time.perf_counter() - start) * 1000)
             else:
                 failed[0] += 1
-            number += asked["clients"]
+            number += request["clients"]
 
-    threads = [threading.Thread(target=send, args=(one,)) for one in range(asked["clients"])]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
+    threads = [threading.Thread(target=send, args=(thread,)) for thread in range(request["clients"])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     json.dump({"ms": took, "failed": failed[0], "seconds": time.perf_counter() - begun}, sys.stdout)
 
 

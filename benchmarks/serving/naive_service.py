@@ -13,7 +13,7 @@ import numpy as np
 import shap
 
 from configs.settings import read_settings
-from configs.state_dir import open_state
+from configs.state_dir import open_state_dir
 from features.store.feast_store import SERVICE, open_store
 from training.model.churn_model import encode
 from training.registry.mlflow_registry import open_registry
@@ -24,8 +24,8 @@ class NaiveModel:
 
     def __init__(self, config: Path, store: Path) -> None:
         settings = read_settings(config)
-        state = open_state(settings)
-        self.store = open_store(open_state(read_settings(store)), read_settings(store).name)
+        state = open_state_dir(settings)
+        self.store = open_store(open_state_dir(read_settings(store)), read_settings(store).name)
         registry = open_registry(state, settings.name)
         version = registry.champion()
         self.pyfunc = mlflow.pyfunc.load_model(f"models:/{version.name}/{version.number}")
@@ -36,7 +36,7 @@ class NaiveModel:
         """The risk of each account and the signals of the largest SHAP values."""
         rows = self.store.get_online_features(
             features=self.store.get_feature_service(SERVICE),
-            entity_rows=[{"account_id": one} for one in account_ids],
+            entity_rows=[{"account_id": account_id} for account_id in account_ids],
         ).to_df()
         risks = self.pyfunc.predict(rows[self.model.names])["risk"]
         each = os.environ.get("NAIVE_EXPLAINER") == "each"
@@ -44,14 +44,14 @@ class NaiveModel:
         values = np.asarray(explainer(encode(rows, self.model.inputs)).values)
         return [
             {
-                "account_id": one,
+                "account_id": account_id,
                 "risk": float(risk),
                 "drivers": [
                     {"signal": self.model.names[at], "margin": float(shares[at])}
                     for at in np.argsort(-np.abs(shares))[:drivers]
                 ],
             }
-            for one, risk, shares in zip(account_ids, risks, values, strict=True)
+            for account_id, risk, shares in zip(account_ids, risks, values, strict=True)
         ]
 
 

@@ -22,11 +22,11 @@ from typing import Any
 
 import httpx
 
-from benchmarks.serving.fixtures import accounts, made
+from benchmarks.serving.fixtures import accounts, make_service_folder
 from benchmarks.serving.load_generator import ROOT, serving
 from configs.files import read_json, write_json
 from configs.settings import read_settings
-from configs.state_dir import State, open_state
+from configs.state_dir import StateDir, open_state_dir
 from features.store.online_reader import OnlineReader
 from serving.scoring.champion_pointer import ARTIFACT, bundle_folder, prepare_bundle
 from serving.scoring.model_bundle import DOCUMENT_FILE, load_bundle
@@ -46,18 +46,18 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--clients", type=int, default=4)
-    asked = parser.parse_args()
-    config = made(asked.company, asked.folder)
+    arguments = parser.parse_args()
+    config = make_service_folder(arguments.company, arguments.folder)
     settings = read_settings(config)
-    state = open_state(settings)
+    state = open_state_dir(settings)
     registry = open_registry(state, settings.name)
     bad = _bad_version(state, registry)
     ids = accounts(state)[:ACCOUNTS]
-    told, said = _under_load(config, ids, asked.seconds, asked.clients, _steps(state, registry, bad))
-    print(json.dumps(_judged(told, said, state, ids), indent=1))
+    replies, versions = _under_load(config, ids, arguments.seconds, arguments.clients, _steps(state, registry, bad))
+    print(json.dumps(_summarise(replies, versions, state, ids), indent=1))
 
 
-def _steps(state: State, registry: Registry, bad: int) -> list[Callable[[], None]]:
+def _steps(state: StateDir, registry: Registry, bad: int) -> list[Callable[[], None]]:
     """What happens one after another: promotion, rollback, a bad version in MLflow, a bad one before the workers."""
 
     def alias(number: int) -> Callable[[], None]:
@@ -65,16 +65,16 @@ def _steps(state: State, registry: Registry, bad: int) -> list[Callable[[], None
 
     def before_the_workers() -> None:
         alias(1)()
-        note = read_json(state.champion)
+        note = read_json(state.champion_pointer)
         broken = state.bundles / "broken"
         shutil.copytree(bundle_folder(state, 2), broken, dirs_exist_ok=True)
         _break(broken)
-        write_json(state.champion, {"version": {**note["version"], "number": bad}, "folder": "broken"})
+        write_json(state.champion_pointer, {"version": {**note["version"], "number": bad}, "folder": "broken"})
 
     return [alias(2), alias(1), alias(bad), before_the_workers]
 
 
-def _bad_version(state: State, registry: Registry) -> int:
+def _bad_version(state: StateDir, registry: Registry) -> int:
     """A registered version whose stored bundle is not that of its model."""
     folder = state.folder / "broken"
     shutil.copytree(prepare_bundle(state, registry, registry.get(2)), folder, dirs_exist_ok=True)
@@ -93,47 +93,47 @@ def _break(folder: Path) -> None:
 def _under_load(
     config: Path, ids: list[str], seconds: float, clients: int, steps: list[Callable[[], None]]
 ) -> tuple[list[dict[str, Any]], list[Any]]:
-    words = ["oarlock.py", "--config", str(config), "serve", "--port={port}"]
-    with serving(words, {"OARLOCK_CONFIG": str(config), "OARLOCK_SERVING__WORKERS": "2"}) as (_, port):
-        asked = {"port": port, "ids": ids, "seconds": seconds, "clients": clients}
+    command = ["oarlock.py", "--config", str(config), "serve", "--port={port}"]
+    with serving(command, {"OARLOCK_CONFIG": str(config), "OARLOCK_SERVING__WORKERS": "2"}) as (_, port):
+        request = {"port": port, "ids": ids, "seconds": seconds, "clients": clients}
         command = [sys.executable, "-m", "benchmarks.serving.promotion_clients"]
         with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as load:
-            said: list[Any] = []
-            threading.Thread(target=_act, args=(steps, seconds / (len(steps) + 1), port, said), daemon=True).start()
-            out, _ = load.communicate(json.dumps(asked))
-    return json.loads(out), said
+            versions: list[Any] = []
+            threading.Thread(target=_act, args=(steps, seconds / (len(steps) + 1), port, versions), daemon=True).start()
+            out, _ = load.communicate(json.dumps(request))
+    return json.loads(out), versions
 
 
-def _act(steps: list[Callable[[], None]], pause: float, port: int, said: list[Any]) -> None:
+def _act(steps: list[Callable[[], None]], pause: float, port: int, versions: list[Any]) -> None:
     for step in steps:
         time.sleep(pause)
         step()
         time.sleep(min(pause * 0.8, 6))
-        said.append(httpx.get(f"http://127.0.0.1:{port}/v1/model").json())
+        versions.append(httpx.get(f"http://127.0.0.1:{port}/v1/model").json())
 
 
-def _judged(told: list[dict[str, Any]], said: list[Any], state: State, ids: list[str]) -> dict[str, Any]:
-    kernel, values = Kernel(state.compiled), OnlineReader(state).read(ids).values
+def _summarise(replies: list[dict[str, Any]], versions: list[Any], state: StateDir, ids: list[str]) -> dict[str, Any]:
+    kernel, values = Kernel(state.compiled_kernels), OnlineReader(state).read(ids).values
     right = {number: _risks(state, number, kernel, values, ids) for number in (1, 2)}
     mixed = failed = 0
-    for one in told:
-        if one["status"] != 200:
+    for reply in replies:
+        if reply["status"] != 200:
             failed += 1
-        elif any(abs(right[one["version"]][account] - risk) > EXACT for account, risk in one["risks"].items()):
+        elif any(abs(right[reply["version"]][account] - risk) > EXACT for account, risk in reply["risks"].items()):
             mixed += 1
-    took = [one["version"] for one in told if one["status"] == 200]
+    took = [reply["version"] for reply in replies if reply["status"] == 200]
     return {
-        "requests": len(told),
+        "requests": len(replies),
         "failed": failed,
         "mixing two versions": mixed,
         "by version": dict(Counter(took)),
         "changes of version seen": sum(a != b for a, b in pairwise(took)),
-        "slowest ms": round(max(one["ms"] for one in told), 1),
-        "said by /v1/model after each step": [(one.get("version"), one.get("refused")) for one in said],
+        "slowest ms": round(max(reply["ms"] for reply in replies), 1),
+        "said by /v1/model after each step": [(reply.get("version"), reply.get("refused")) for reply in versions],
     }
 
 
-def _risks(state: State, number: int, kernel: Kernel, values: Any, ids: list[str]) -> dict[str, float]:
+def _risks(state: StateDir, number: int, kernel: Kernel, values: Any, ids: list[str]) -> dict[str, float]:
     scores = score_values(load_bundle(bundle_folder(state, number), kernel), values)
     return dict(zip(ids, map(float, scores.risks), strict=True))
 

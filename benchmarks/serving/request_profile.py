@@ -20,10 +20,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.serving.fixtures import accounts, made
+from benchmarks.serving.fixtures import accounts, make_service_folder
 from benchmarks.serving.load_generator import measure, serving
 from configs.settings import LedgerSettings, read_settings
-from configs.state_dir import open_state
+from configs.state_dir import open_state_dir
 from serving.gc_tuning import tune_garbage_collector
 from serving.ledger.ledger import Ledger
 from serving.ledger.writer import LedgerWriter
@@ -53,17 +53,17 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
-    config = made(asked.company, asked.folder)
+    arguments = parser.parse_args()
+    config = make_service_folder(arguments.company, arguments.folder)
     settings = read_settings(config)
-    state = open_state(settings)
+    state = open_state_dir(settings)
     everyone = accounts(state)
     engine = Scorer(settings, state, lambda: datetime(2026, 7, 1))
     tune_garbage_collector()
-    found = {size: _stages(engine, everyone, size) for size in SIZES}
-    for size, whole in _served(config, everyone, asked.seconds).items():
-        found[size][REST] = whole - sum(found[size].values())
-    print(json.dumps(found, indent=1)) if asked.json else _show(found)
+    profiles = {size: _stages(engine, everyone, size) for size in SIZES}
+    for size, seconds in _served(config, everyone, arguments.seconds).items():
+        profiles[size][REST] = seconds - sum(profiles[size].values())
+    print(json.dumps(profiles, indent=1)) if arguments.json else _show(profiles)
 
 
 def _stages(engine: Scorer, everyone: list[str], size: int) -> dict[str, float]:
@@ -72,12 +72,12 @@ def _stages(engine: Scorer, everyone: list[str], size: int) -> dict[str, float]:
         settings = LedgerSettings(max_backlog_bytes=2**34)
         engine.writer = LedgerWriter(Ledger(Path(scratch) / "ledger.db"), Path(scratch), settings, engine.clock)
         times = ACCOUNTS // size // 10 + 10
-        took = [_request(engine, _some(everyone, size, number)) for number in range(times)]
+        took = [_request(engine, _pick_accounts(everyone, size, number)) for number in range(times)]
         began = time.process_time()
         engine.writer.start()
         engine.writer.close(60)
         database = (time.process_time() - began) * 1e6 / times
-    stages = {stage: statistics.median(one[stage] for one in took) for stage in took[0]}
+    stages = {stage: statistics.median(sample[stage] for sample in took) for stage in took[0]}
     return {**stages, "the ledger's database, behind the reply": database}
 
 
@@ -98,30 +98,30 @@ def _request(engine: Scorer, ids: list[str]) -> dict[str, float]:
     return {stage: (end - start) * 1e6 for stage, (start, end) in zip(STAGES, pairwise(marks), strict=True)}
 
 
-def _some(everyone: list[str], size: int, number: int) -> list[str]:
+def _pick_accounts(everyone: list[str], size: int, number: int) -> list[str]:
     start = number * size % (len(everyone) - size)
     return everyone[start : start + size]
 
 
 def _served(config: Path, everyone: list[str], seconds: float) -> dict[int, float]:
     """Processor microseconds that the whole service takes for a request of each size."""
-    found = {}
-    words = ["oarlock.py", "--config", str(config), "serve", "--port={port}"]
-    with serving(words, {"OARLOCK_CONFIG": str(config)}) as service:
+    seconds_by_size = {}
+    command = ["oarlock.py", "--config", str(config), "serve", "--port={port}"]
+    with serving(command, {"OARLOCK_CONFIG": str(config)}) as service:
         for size in SIZES:
-            some = [_some(everyone, size, number) for number in range(ACCOUNTS // size)]
-            bodies = [{"account_ids": ids, "drivers": DRIVERS} for ids in some]
+            batches = [_pick_accounts(everyone, size, number) for number in range(ACCOUNTS // size)]
+            bodies = [{"account_ids": ids, "drivers": DRIVERS} for ids in batches]
             measure(service, "/v1/score", bodies, 1, 1.0)  # what is built at first use is not what is measured
-            found[size] = measure(service, "/v1/score", bodies, 1, seconds).cpu_ms * 1000
-    return found
+            seconds_by_size[size] = measure(service, "/v1/score", bodies, 1, seconds).cpu_ms * 1000
+    return seconds_by_size
 
 
-def _show(found: dict[int, dict[str, float]]) -> None:
+def _show(profiles: dict[int, dict[str, float]]) -> None:
     table = Table("stage", *(f"{size:,} accounts" for size in SIZES), title="microseconds a request")
-    for stage in found[SIZES[0]]:
-        table.add_row(stage, *(f"{found[size][stage]:,.0f}" for size in SIZES))
+    for stage in profiles[SIZES[0]]:
+        table.add_row(stage, *(f"{profiles[size][stage]:,.0f}" for size in SIZES))
     table.add_section()
-    table.add_row("all", *(f"{sum(found[size].values()):,.0f}" for size in SIZES))
+    table.add_row("all", *(f"{sum(profiles[size].values()):,.0f}" for size in SIZES))
     Console(width=100).print(table)
 
 

@@ -31,17 +31,17 @@ def main() -> None:
     parser.add_argument("--trees", type=int, default=500)
     parser.add_argument("--rows", type=int, nargs="+", default=[1, 100, 10_000, 100_000])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    asked = parser.parse_args()
-    table = Table(title=f"{asked.trees} trees, {SIGNALS} signals: CPU ms a row, and ratios to the kernel")
+    arguments = parser.parse_args()
+    table = Table(title=f"{arguments.trees} trees, {SIGNALS} signals: CPU ms a row, and ratios to the kernel")
     names = ("leaves", "rows", "threads", "kernel", "wall", "pred_contrib", "ratio", "shap", "ratio", "differs by")
     for column in names:
         table.add_column(column, justify="right")
     with tempfile.TemporaryDirectory() as folder:
         kernel = Kernel(Path(folder))
-        for leaves in asked.leaves:
-            booster = _booster(leaves, asked.trees)
-            for rows in asked.rows:
-                for threads in asked.threads if rows > 1 else [1]:
+        for leaves in arguments.leaves:
+            booster = _booster(leaves, arguments.trees)
+            for rows in arguments.rows:
+                for threads in arguments.threads if rows > 1 else [1]:
                     table.add_row(str(leaves), f"{rows:,}", str(threads), *_timed(kernel, booster, rows, threads))
     Console(width=120).print(table)
 
@@ -56,25 +56,25 @@ def _matrix(rows: int, seed: int) -> np.ndarray:
 
 def _booster(leaves: int, trees: int) -> lightgbm.Booster:
     matrix = _matrix(LEARNED, 0)
-    known = np.nan_to_num(matrix)
+    filled = np.nan_to_num(matrix)
     noise = np.random.default_rng(1).normal(size=LEARNED)
-    churned = known[:, 0] * known[:, 1] + (known[:, CATEGORY] % 3 == 0) + noise > 0.5
-    asked = {"objective": "binary", "num_leaves": leaves, "verbose": -1, "num_threads": 1}
+    churned = filled[:, 0] * filled[:, 1] + (filled[:, CATEGORY] % 3 == 0) + noise > 0.5
+    parameters = {"objective": "binary", "num_leaves": leaves, "verbose": -1, "num_threads": 1}
     data = lightgbm.Dataset(matrix, churned.astype(float), categorical_feature=[CATEGORY])
-    return lightgbm.train(asked, data, num_boost_round=trees)
+    return lightgbm.train(parameters, data, num_boost_round=trees)
 
 
 def _timed(kernel: Kernel, booster: lightgbm.Booster, rows: int, threads: int) -> list[str]:
     trees, matrix = read_trees(booster.model_to_string()), _matrix(rows, 2)
-    some = matrix[:MOST_ASKED]
-    own = np.asarray(booster.predict(some, pred_contrib=True, num_threads=threads))[:, :-1]
-    differs = np.abs(kernel.shares(trees, some, threads) - own).max()
-    ours, wall = _cost(lambda: kernel.shares(trees, matrix, threads), rows)
-    theirs, _ = _cost(lambda: booster.predict(some, pred_contrib=True, num_threads=threads), len(some))
+    sample = matrix[:MOST_ASKED]
+    own = np.asarray(booster.predict(sample, pred_contrib=True, num_threads=threads))[:, :-1]
+    differs = np.abs(kernel.shares(trees, sample, threads) - own).max()
+    kernel_cost, wall = _cost(lambda: kernel.shares(trees, matrix, threads), rows)
+    contrib_cost, _ = _cost(lambda: booster.predict(sample, pred_contrib=True, num_threads=threads), len(sample))
     explainer = shap.TreeExplainer(booster)
-    shaps, _ = _cost(lambda: explainer.shap_values(some), len(some)) if threads == 1 else (float("nan"), 0)
-    figures = [f"{ours:.4f}", f"{wall:.4f}", f"{theirs:.3f}", f"{theirs / ours:.1f}"]
-    return [*figures, f"{shaps:.3f}", f"{shaps / ours:.1f}", f"{differs:.0e}"]
+    shaps, _ = _cost(lambda: explainer.shap_values(sample), len(sample)) if threads == 1 else (float("nan"), 0)
+    figures = [f"{kernel_cost:.4f}", f"{wall:.4f}", f"{contrib_cost:.3f}", f"{contrib_cost / kernel_cost:.1f}"]
+    return [*figures, f"{shaps:.3f}", f"{shaps / kernel_cost:.1f}", f"{differs:.0e}"]
 
 
 def _cost(run: Callable[[], object], rows: int) -> tuple[float, float]:

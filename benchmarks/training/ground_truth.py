@@ -31,7 +31,7 @@ from serving.scoring.model_bundle import make_bundle
 from serving.scoring.scores import Scores, score_values
 from serving.treeshap.kernel import Kernel
 from training.data.training_set import CHURNED
-from training.evaluation.backtest import fit_on, on
+from training.evaluation.backtest import fit_split, rows_on
 
 CAUSES = ("adoption", "value", "support", "relationship", "billing", "onboarding", "engagement", "fit")
 CLEAR = 0.5  # log-odds by which the largest true part must lead the second to count as clear
@@ -71,12 +71,12 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=4000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
-    found = [_one_company(Company(accounts=asked.accounts, months=MONTHS, seed=seed)) for seed in asked.seeds]
-    if asked.json:
-        print(json.dumps([asdict(one) for one in found], indent=1))
+    arguments = parser.parse_args()
+    results = [_one_company(Company(accounts=arguments.accounts, months=MONTHS, seed=seed)) for seed in arguments.seeds]
+    if arguments.json:
+        print(json.dumps([asdict(result) for result in results], indent=1))
     else:
-        _show(pd.DataFrame([asdict(one) for one in found]), asked.accounts)
+        _show(pd.DataFrame([asdict(result) for result in results]), arguments.accounts)
 
 
 def _one_company(company: Company) -> Found:
@@ -88,11 +88,11 @@ def _one_company(company: Company) -> Found:
 
 def _compare(ground: Ground, true: pd.DataFrame) -> Found:
     rows, split = ground.panel.rows, ground.splits[0]
-    model = fit_on(rows, split, recipe_of(ground))
-    test = with_truth(on(rows, split.test), true)
-    truth = truth_of(test, float(on(rows, split.train)[CHURNED].mean()))
+    model = fit_split(rows, split, recipe_of(ground))
+    test = with_truth(rows_on(rows, split.test), true)
+    truth = truth_of(test, float(rows_on(rows, split.train)[CHURNED].mean()))
     bundle = make_bundle(model, Kernel(ground.settings.state / "compiled"))
-    scores = score_values(bundle, values_of(test[model.names], bundle.categories), threads=2)
+    scores = score_values(bundle, values_of(test[model.signal_names], bundle.categories), threads=2)
     near = reached(truth, scores.risks)
     clear, right = _families(scores, test)
     return Found(
@@ -115,8 +115,8 @@ def _families(scores: Scores, test: pd.DataFrame) -> tuple[int, float]:
     true = test[[f"ahead_{family}" for family in causes]].to_numpy(dtype=float)
     ordered = np.sort(true, axis=1)
     clear = ordered[:, -1] - ordered[:, -2] >= CLEAR
-    told = scores.family_points[:, [scores.families.index(family) for family in causes]]
-    return int(clear.sum()), float((told.argmax(axis=1) == true.argmax(axis=1))[clear].mean())
+    estimated = scores.family_points[:, [scores.families.index(family) for family in causes]]
+    return int(clear.sum()), float((estimated.argmax(axis=1) == true.argmax(axis=1))[clear].mean())
 
 
 def _interval(values: pd.Series) -> str:
@@ -126,10 +126,12 @@ def _interval(values: pd.Series) -> str:
     return f"{values.mean():.4f} ± {reach:.4f}"
 
 
-def _show(found: pd.DataFrame, accounts: int) -> None:
-    table = Table("", "mean ± 95 %", title=f"{len(found)} simulated companies of {accounts} accounts x {MONTHS} months")
+def _show(results: pd.DataFrame, accounts: int) -> None:
+    table = Table(
+        "", "mean ± 95 %", title=f"{len(results)} simulated companies of {accounts} accounts x {MONTHS} months"
+    )
     for column, name in NAMES.items():
-        table.add_row(name, _interval(found[column]))
+        table.add_row(name, _interval(results[column]))
     Console().print(table)
 
 

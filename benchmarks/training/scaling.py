@@ -20,7 +20,7 @@ from rich.table import Table
 
 from benchmarks.accuracy.datasets import MONTHS, simulated_history
 from configs.settings import Settings
-from configs.state_dir import open_state
+from configs.state_dir import open_state_dir
 from features.simulator.model.parameters import Company
 from features.tables.mapping import read_dataset
 
@@ -52,14 +52,16 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="folder for a company and history that are used again")
     parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory() as scratch:
-        folder = asked.keep / f"simulated_{asked.accounts}_{asked.seed}" if asked.keep else Path(scratch)
-        company = Company(accounts=asked.accounts, months=MONTHS, seed=asked.seed)
-        settings = simulated_history(company, folder, lambda what: console.print(what, style="dim"))
-        cost = _in_fresh_process(settings, asked.threads)
-    if asked.json:
+        folder = (
+            arguments.keep / f"simulated_{arguments.accounts}_{arguments.seed}" if arguments.keep else Path(scratch)
+        )
+        company = Company(accounts=arguments.accounts, months=MONTHS, seed=arguments.seed)
+        settings = simulated_history(company, folder, lambda step: console.print(step, style="dim"))
+        cost = _in_fresh_process(settings, arguments.threads)
+    if arguments.json:
         print(json.dumps(asdict(cost), indent=1))
     else:
         _show(cost)
@@ -79,7 +81,7 @@ def _train(settings: Settings, threads: int) -> Cost:
     settings = settings.model_copy(update={"training": fresh})  # a seed never used before: nothing is found and reused
     ends = read_dataset(settings.data).observed_until
     assert ends is not None
-    trained = train(settings, open_state(settings), ends, lambda what, *_: marks.append((what, clock.read())))
+    trained = train(settings, open_state_dir(settings), ends, lambda step, *_: marks.append((step, clock.read())))
     return Cost(_snapshots(settings), trained.evaluation["signals"], _steps(marks), _peak_gigabytes())
 
 
@@ -95,7 +97,7 @@ class Clock:
 
 def _steps(marks: list[tuple[str, tuple[float, float]]]) -> list[Step]:
     """What passed between one word of progress and the next."""
-    return [Step(what, wall[0] - at[0], wall[1] - at[1]) for (what, at), (_, wall) in pairwise(marks)]
+    return [Step(step, wall[0] - at[0], wall[1] - at[1]) for (step, at), (_, wall) in pairwise(marks)]
 
 
 def _snapshots(settings: Settings) -> int:
@@ -106,9 +108,9 @@ def _snapshots(settings: Settings) -> int:
 
     dataset = read_dataset(settings.data)
     assert dataset.observed_until is not None
-    place = open_dataset(settings, open_state(settings)).place
-    mature = [day for day in complete_days(place) if matures_at(day, settings.label) <= dataset.observed_until]
-    return sum(len(accounts_on(place, day)) for day in mature)
+    history = open_dataset(settings, open_state_dir(settings)).place
+    mature = [day for day in complete_days(history) if matures_at(day, settings.label) <= dataset.observed_until]
+    return sum(len(accounts_on(history, day)) for day in mature)
 
 
 def _peak_gigabytes() -> float:
