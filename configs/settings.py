@@ -25,26 +25,33 @@ ENVIRONMENT_PREFIX = "OARLOCK_"
 class Section(BaseModel):
     """A part of the settings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class DataSettings(Section):
-    """Where the raw tables come from, and what happens to rows outside the contract."""
+    """Where the raw tables come from."""
 
     dataset: Path
+    """The mapping: the TOML file that names the sources and maps them onto the tables."""
     folder: Path | None = None
+    """Where the source files are, if not where the mapping says."""
     on_invalid_rows: Literal["error", "quarantine"] = "error"
+    """Stop at rows outside the contract, or write them to a separate file and go on."""
 
 
 class EngineSettings(Section):
     """Where the signals are computed: DuckDB in this process, or Spark for data that outgrows one machine."""
 
     kind: Literal["duckdb", "spark"] = "duckdb"
+    """The engine."""
     threads: Annotated[int, Field(ge=1)] | None = None
-    # Beyond it DuckDB goes on on disk: 100,000 accounts take no longer for it, and leave the machine its memory.
+    """DuckDB: threads; all cores by default."""
     memory_limit: str = "4GB"
+    """DuckDB: above it, it continues on disk. 100,000 accounts take no longer with the default."""
     master: str = "local[*]"
+    """Spark: the cluster."""
     options: dict[str, str] = {}
+    """Spark: options of the session."""
 
     @model_validator(mode="after")
     def _suits_its_kind(self) -> "EngineSettings":
@@ -56,55 +63,66 @@ class EngineSettings(Section):
 
 
 class QualitySettings(Section):
-    """When a day's rows are refused. Each threshold lets pass what healthy companies do in a bad month."""
+    """When a new day is refused. Each threshold lets pass what happens to healthy companies in a bad month."""
 
-    # Half a year of monthly snapshots, or a week of daily ones.
     compared_days: Annotated[int, Field(ge=1)] = 6
-    # Few companies lose a third of their accounts, or win half as many again, between two days they look at.
+    """Past days to compare with: half a year of monthly snapshots, or a week of daily ones."""
     min_snapshot_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.7
+    """Accounts of the day, relative to the days before. Few companies lose a third between two days."""
     max_snapshot_ratio: Annotated[float, Field(gt=1)] = 1.5
-    # A signal is missing for more accounts when a window empties over a holiday, but not for a fifth of all.
+    """The same from above. Few companies win half as many again."""
     max_missing_increase: Share = 0.2
-    # Past windows a source is held against: two months of weeks, half a year of four weeks.
+    """How much larger the share of missing values of a signal may become. Holidays empty some windows."""
     compared_windows: Annotated[int, Field(ge=2)] = 6
-    # The quietest week of a year (the last) keeps more than a quarter of the quietest before it.
+    """Past windows to compare a source with: two months of weeks, half a year of four weeks."""
     min_row_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.25
-    # Rows that are delivered twice are double; growth is not, against the busiest window of the past.
+    """Rows of a source, relative to the quietest window before. The last week of a year keeps more than this."""
     max_row_ratio: Annotated[float, Field(gt=1)] = 1.8
-    # Below this many rows a window, chance alone stops or doubles a source.
+    """Rows of a source, relative to the busiest window before. Rows that are delivered twice exceed it."""
     min_rows_to_check: Annotated[int, Field(ge=1)] = 50
+    """Sources with fewer rows in a window are not checked: chance alone could stop or double them."""
 
 
 class SnapshotSettings(Section):
-    """How often accounts are looked at for training."""
+    """How often accounts are observed for training."""
 
     frequency: Literal["monthly", "weekly"] = "monthly"
+    """One snapshot per account and month, or week."""
     warmup_days: Days = 28
+    """Days at the start of the data without snapshots, so that windows can fill."""
 
 
 class LabelSettings(Section):
-    """What counts as churn, by mode.
+    """What counts as churn.
 
-    contract: no subscription from a day in the horizon on, and none again within the grace.
-    event: a notice given in the horizon.
-    inactivity: `inactive_days` without usage inside the horizon, of accounts active within `active_within_days`.
-    contraction: recurring revenue down by `contraction_share` or more, but not gone.
-
-    `horizon_days` is the main horizon: what a model is fitted and judged on. Risks are given for all `horizons` too.
+    - `contract`: no subscription from a day in the horizon on, and none again within the grace.
+    - `event`: a notice given in the horizon.
+    - `inactivity`: `inactive_days` without usage inside the horizon, of accounts active within `active_within_days`.
+    - `contraction`: recurring revenue down by `contraction_share` or more, but not to zero.
     """
 
     mode: LabelMode = "contract"
+    """What leaving means."""
     lead_days: Days = 0
+    """Days between the snapshot and the start of the horizon."""
     horizon_days: Annotated[int, Field(ge=1)] = 90
+    """The main horizon: what a model is fitted and evaluated on."""
     horizons: tuple[Annotated[int, Field(ge=1)], ...] = (30, 90, 180)
+    """Further horizons that risks are given for."""
     grace_days: Days = 30
+    """An account that comes back within these days did not leave."""
     inactive_days: Annotated[int, Field(ge=1)] = 90
+    """Mode inactivity: so long without usage counts as churned. Must fit inside the horizon."""
     active_within_days: Annotated[int, Field(ge=1)] = 180
+    """Mode inactivity: the risk set is accounts with usage in these days."""
     contraction_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    # An account whose paid term runs past the horizon: where it could not leave, it tells nothing by having stayed. But
-    # a model that has seen none can only guess the risks of accounts in the middle of a term, so by default they count.
-    # "auto" lets them count only where one was seen to leave in the horizon, so that terms can be broken.
+    """Mode contraction: the share of revenue that must be lost."""
     locked_in_accounts: Literal["keep", "auto", "exclude"] = "keep"
+    """Whether accounts whose paid term ends after the horizon count as not churned.
+
+    A model that has never seen such accounts can only guess their risk, so by default they count. With `auto` they
+    count only if one of them was seen to leave, which shows that terms can be broken.
+    """
 
     @property
     def answers_from(self) -> frozenset[str]:
@@ -124,114 +142,132 @@ class LabelSettings(Section):
 
 
 class TrainingSettings(Section):
-    """How a model is fitted; the same settings, data and seed give the same model to the byte.
-
-    `num_iterations` is the most that are grown: how many are kept is decided by the calibration days.
-    """
+    """How a model is fitted. The same settings, data and seed give the same model to the byte."""
 
     seed: int = 7
+    """The seed of everything random."""
     threads: Annotated[int, Field(ge=1)] = 2
+    """Threads that LightGBM uses."""
     num_iterations: Annotated[int, Field(ge=1)] = 600
+    """The most trees; early stopping on the calibration days decides how many are kept."""
     num_leaves: Annotated[int, Field(ge=2)] = 4
+    """Leaves of a tree."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.03
-    # Small enough to set apart the few who gave notice.
+    """How much each tree contributes."""
     min_data_in_leaf: Annotated[int, Field(ge=1)] = 20
-    # How far the line beside the trees is expected to move the log-odds of accounts; 0 is no line.
+    """Snapshots in a leaf, at least. Small enough to separate the few who gave notice."""
     linear_prior_sd: Annotated[float, Field(ge=0)] = 1.0
+    """Prior standard deviation of the linear part's effect on the log-odds; 0 turns it off."""
     feature_fraction: Annotated[float, Field(gt=0, le=1)] = 0.4
+    """Share of signals that each tree may use."""
     bagging_fraction: Annotated[float, Field(gt=0, le=1)] = 0.7
+    """Share of snapshots that each tree is fitted on."""
     lambda_l2: Annotated[float, Field(ge=0)] = 1.0
+    """Penalty on the values of leaves."""
     path_smooth: Annotated[float, Field(ge=0)] = 0.0
+    """How strongly a leaf is pulled towards its parent."""
     calibration_snapshots: Annotated[int, Field(ge=1)] = 3
+    """Days that the calibrator is fitted on."""
     test_snapshots: Annotated[int, Field(ge=1)] = 1
+    """Days that the model is tested on."""
     min_churned: Annotated[int, Field(ge=2)] = 20
-    # A segment's risks are shifted by a calibration of its own from this many churned, and stayed, on.
+    """Churned, and retained, accounts that the calibration days must have."""
     min_churned_per_segment: Annotated[int, Field(ge=2)] = 100
-    # How far the log-odds of segments are expected to lie apart where the model knows the segment already.
+    """Churned, and retained, accounts from which a segment gets a calibration of its own."""
     segment_prior_sd: Amount = 0.2
-    # How much further the log-odds of leaving are expected to drift than the newest answers tell.
+    """Prior standard deviation of a segment's shift of the log-odds."""
     drift_prior_sd: Amount = 0.1
+    """Prior standard deviation of the drift of the log-odds beyond the most recent labels."""
 
 
 class ProfitSettings(Section):
-    """What keeping an account is worth: the defaults are those of Verbraken, Verbeke & Baesens (2013).
-
-    An account that would leave and is made the offer stays with a probability drawn from Beta(`alpha`, `beta`).
-    """
+    """What keeping an account is worth. The defaults are those of Verbraken, Verbeke & Baesens (2013)."""
 
     lifetime_value: Amount = 200.0
+    """Value of an account that is kept."""
     offer_cost: Annotated[float, Field(ge=0)] = 10.0
+    """Cost of the offer."""
     contact_cost: Annotated[float, Field(ge=0)] = 1.0
+    """Cost of the contact."""
     alpha: Amount = 6.0
+    """An account that would leave accepts the offer with a probability from Beta(`alpha`, `beta`)."""
     beta: Amount = 14.0
+    """The second parameter of that distribution."""
 
 
 class EvaluationSettings(Section):
-    """How a model is judged: on `backtest_folds` test days `fold_spacing_days` apart (the horizon where that is left out).
-
-    `capacity` is how many accounts the team can call from one day's list. `group_kfold` above 1 also judges risks of
-    accounts that were kept out of the fit, at the cost of that many fits. A baseline is beaten where the paired
-    interval at `confidence` lies on one side: 0.95 lets a model that is no better pass once in 40.
-    """
+    """How a model is evaluated."""
 
     backtest_folds: Annotated[int, Field(ge=1)] = 3
+    """Past test days on which the model is refitted and evaluated."""
     fold_spacing_days: Annotated[int, Field(ge=1)] | None = None
+    """Days between them; the horizon by default."""
     group_kfold: Annotated[int, Field(ge=0)] = 0
+    """If above 1, also evaluate accounts that were left out of the fit, in so many folds."""
     bootstrap_samples: Annotated[int, Field(ge=20)] = 200
+    """Bootstrap samples of accounts behind each interval."""
     capacity: Annotated[int, Field(ge=1)] = 50
+    """Accounts that the team can call from one day's list."""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    # Snapshots that each model without a family is fitted on at most; 0 leaves the ablation out.
+    """Level of the intervals. With 0.95 a model that is no better than a baseline passes once in 40."""
     ablation_snapshots: Annotated[int, Field(ge=0)] = 20_000
+    """The most snapshots that a model without a family is fitted on; 0 turns the ablation off."""
     profit: ProfitSettings = ProfitSettings()
 
 
 class ComparisonSettings(Section):
-    """How much worse than the champion a challenger may be, at most; intervals are paired, at `evaluation.confidence`.
-
-    `log_loss_margin` is a share of the champion's log loss, `segment_log_loss_margin` the same within a segment in which at least
-    `min_churned` churned, `calibration_margin` a mean distance of risk and rate. `max_flip_share` is the share of the
-    accounts worth a call whose main family may be another one.
-    """
+    """How much worse than the champion a challenger may be. The whole paired interval must lie within these margins."""
 
     log_loss_margin: Share = 0.02
+    """As a share of the champion's log loss."""
     segment_log_loss_margin: Share = 0.05
+    """The same within a segment."""
     calibration_margin: Share = 0.01
+    """As a mean distance between risk and churn rate."""
     min_churned: Annotated[int, Field(ge=1)] = 50
+    """Segments with fewer churned accounts are not compared."""
     max_flip_share: Share = 0.5
+    """Share of the accounts worth a call whose main family may change."""
 
 
 class StabilitySettings(Section):
-    """How it is measured whether the family that raises a risk most stays the same when the model is made again.
-
-    The model is made again `refits` times on resampled accounts. A main reason is said only where the first family
-    leads the second by so much that it stays in a share of `min_agreement`. A refit learns from `max_snapshots` at most.
-    """
+    """How often the top family stays the same when the model is refitted on resampled accounts."""
 
     refits: Annotated[int, Field(ge=2)] = 5
+    """How many refits."""
     max_snapshots: Annotated[int, Field(ge=1_000)] = 50_000
+    """The most snapshots that a refit is fitted on."""
     min_agreement: Annotated[float, Field(gt=0.5, lt=1)] = 0.9
+    """A main reason is returned only if the top family stays on top in this share of refits."""
 
 
 class HealthScoreSettings(Section):
-    """A score weighted by hand, as a baseline: a weight per signal, positive where a high value is healthy."""
+    """A hand-weighted score, as a baseline."""
 
     weights: dict[str, float] = {}
+    """A weight per signal, positive if a high value is healthy."""
 
 
 class LeakageSettings(Section):
-    """From when a model is suspected of knowing the answer: AUC of one signal alone, its fall with the lead."""
+    """When a model is suspected of knowing the answer."""
 
     max_signal_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.9
+    """The highest AUC that a signal alone may have."""
     lead_days: tuple[Days, ...] = (0, 7, 14, 30)
+    """Leave out the accounts that leave sooner than this, and compare the AUC."""
     max_auc_drop: Share = 0.1
+    """How much of the AUC may be lost from one lead to the next."""
 
 
 class BandSettings(Section):
-    """From which risk on an account is watch, high or critical."""
+    """The risk from which an account is in a band."""
 
     watch: Share = 0.05
+    """From this risk on: watch."""
     high: Share = 0.10
+    """From this risk on: high."""
     critical: Share = 0.20
+    """From this risk on: critical."""
 
     @model_validator(mode="after")
     def _rises(self) -> "BandSettings":
@@ -241,36 +277,46 @@ class BandSettings(Section):
 
 
 class StageSettings(Section):
-    """Where an account stands in its life: onboarding at first, renewing before the end of a term, else established."""
+    """Where an account is in its life: onboarding, renewing or established."""
 
     onboarding_days: Days = 90
+    """Onboarding: this long after the start."""
     renewing_days: Days = 90
-    # A term that is shorter renews all the time: its end is no occasion.
+    """Renewing: this long before the end of a term."""
     shortest_term_months: Annotated[float, Field(ge=0)] = 4.0
+    """Shorter terms have no stage `renewing`: they would renew all the time."""
 
 
 class WorkListSettings(Section):
-    """Whom to call: at most `per_owner` accounts for each owner, none that was contacted recently.
-
-    Keeping an account is worth `revenue_months` of its revenue, with the odds and costs of `evaluation.profit`.
-    """
+    """Whom to call. The odds and costs of a call are those of `evaluation.profit`."""
 
     per_owner: Annotated[int, Field(ge=1)] = 10
+    """The most accounts for each owner."""
     revenue_months: Annotated[float, Field(gt=0)] = 12.0
+    """Keeping an account is worth this many months of its revenue."""
     touched_within_days: Days = 7
+    """Accounts that were contacted so recently are excluded."""
 
 
 class ServingSettings(Section):
-    """How risks are served; `stale_after_days_by_family` gives families a limit of their own."""
+    """How risks are served."""
 
     host: str = "127.0.0.1"
+    """The address to listen on."""
     port: Annotated[int, Field(ge=1, le=65535)] = 3000
+    """The port to listen on."""
     workers: Annotated[int, Field(ge=1)] = 1
+    """Processes that answer requests."""
     stale_after_days: Days = 3
+    """Signals older than this make a risk `stale`."""
     stale_after_days_by_family: dict[str, Days] = {}
+    """Limits of single families."""
     max_accounts_per_request: Annotated[int, Field(ge=1)] = 10_000
+    """The most accounts in one request."""
     max_body_bytes: Annotated[int, Field(ge=1_000)] = 1_000_000
+    """The largest body of a request."""
     poll_seconds: Annotated[float, Field(gt=0)] = 2.0
+    """How often a worker looks for a new champion."""
 
     def fresh_days(self, family: str) -> int:
         """For how many days the signals of a family are fresh."""
@@ -278,24 +324,25 @@ class ServingSettings(Section):
 
 
 class LedgerSettings(Section):
-    """Where the ledger is, and how far its database may fall behind the replies.
-
-    `url` is SQLite in the state folder where it is left out. `durability`: a response survives a crash of its process
-    ("process"), or of the machine too ("fsync"), for which every response waits for the disk.
-    """
+    """Where the ledger is, and how far its database may be behind."""
 
     url: SecretStr | None = None
+    """A database, such as postgresql://...; SQLite in the state folder by default. Better set in the environment."""
     durability: Literal["process", "fsync"] = "process"
-    # Some 100,000 risks with their drivers, for a database that is away for minutes.
+    """What a recorded risk survives: a crash of its process, or of the machine (every response waits for the disk)."""
     max_backlog_bytes: Annotated[int, Field(ge=1)] = 256_000_000
+    """How far the database may be behind: some 100,000 risks with their drivers."""
     backpressure_timeout_seconds: Annotated[float, Field(ge=0)] = 2.0
+    """After that a request waits this long, and is refused with 503."""
 
 
 class EndpointSettings(Section):
-    """Where events are sent; the secret they are signed with is in the environment, under the name given here."""
+    """Where events are sent."""
 
     url: Annotated[str, Field(pattern=r"^https?://")]
+    """The address; https, except on this machine."""
     secret_env: str
+    """The environment variable that holds the secret that events are signed with."""
 
     @model_validator(mode="after")
     def _is_private(self) -> "EndpointSettings":
@@ -305,40 +352,52 @@ class EndpointSettings(Section):
 
 
 class WebhookSettings(Section):
-    """What is told, to whom, and how often at most.
-
-    A band is left downwards only where the risk is `hysteresis` below its cut; a change is told once it held
-    `persistence_days` days in a row, and the same one not again within `dedupe_days`. An owner is told
-    `budget_per_owner` things a day, those with most revenue at risk.
-    """
+    """Which events are sent, where, and how often at most."""
 
     endpoints: dict[str, EndpointSettings] = {}
+    """Endpoints by name."""
     hysteresis: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """An account leaves a band only when its risk falls this share below the threshold."""
     persistence_days: Annotated[int, Field(ge=1)] = 1
+    """A change is reported after it has lasted this many days."""
     dedupe_days: Days = 7
+    """The same change is not repeated within these days."""
     driver_points: Share = 0.02
+    """A family becomes a driver from this many points on."""
     renewal_days: Days = 60
+    """Renewals are reported this long before."""
     renewal_band: Literal["low", "watch", "high", "critical"] = "high"
+    """They are reported from this band on."""
     budget_per_owner: Annotated[int, Field(ge=1)] = 10
+    """The most events per owner and day; those with most revenue at risk are sent."""
     max_attempts: Annotated[int, Field(ge=1)] = 8
+    """Attempts before a delivery is a dead letter."""
 
 
 class MonitoringSettings(Section):
     """When the health of the model is questioned."""
 
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Level of the interval of observed over expected churn."""
     min_mature: Annotated[int, Field(ge=1)] = 50
+    """Mature risks needed to judge the model by outcomes."""
 
 
 class Settings(BaseSettings):
-    """Everything a company decides, in one frozen value."""
+    """Everything that a company decides, in one frozen value."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__"
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_nested_delimiter="__",
     )
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    """The name of the model and of its state folder; the name of the settings file by default."""
     state: Path = Path(".oarlock")
+    """The folder that holds everything Oarlock writes."""
     data: DataSettings
     engine: EngineSettings = EngineSettings()
     quality: QualitySettings = QualitySettings()
@@ -353,6 +412,7 @@ class Settings(BaseSettings):
     bands: BandSettings = BandSettings()
     stages: StageSettings = StageSettings()
     playbook: Path = Path(__file__).with_name("playbook.toml")
+    """The file with the plays."""
     work_list: WorkListSettings = WorkListSettings()
     serving: ServingSettings = ServingSettings()
     ledger: LedgerSettings = LedgerSettings()

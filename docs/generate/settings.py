@@ -1,8 +1,6 @@
 """The page of the settings: every section with types, defaults and meanings, from the models."""
 
-import inspect
 import json
-import re
 from collections.abc import Iterator
 
 from docs.generate.json_schema import Schema, fields_table, target_of
@@ -14,7 +12,6 @@ A settings file is TOML. `OARLOCK_<SECTION>__<KEY>` in the environment overrides
 `OARLOCK_LABEL__HORIZON_DAYS=90`. A relative path in the file starts at the folder of the file.
 
 ## Top level"""
-FIELD = re.compile(r"(?P<comment>(?:^    #.*\n)*)^    (?P<name>\w+):", re.MULTILINE)
 
 
 def settings_page() -> str:
@@ -25,7 +22,7 @@ def settings_page() -> str:
     sections = dict(_sections(schema, schema["$defs"]))
     parts = [HEAD, fields_table(_without_sections(schema))]
     for title, name in sections.items():
-        section = _with_comments(schema["$defs"][name], name)
+        section = _without_sections(schema["$defs"][name])
         parts += [f"## \\[{title}\\]", section.get("description", ""), fields_table(section)]
     return join(parts)
 
@@ -44,18 +41,3 @@ def _sections(schema: Schema, models: Schema, prefix: str = "") -> Iterator[tupl
         if target:
             yield title, target
             yield from _sections(models[target], models, f"{title}.")
-
-
-def _with_comments(section: Schema, name: str) -> Schema:
-    """The schema of a section in which the comment above a field is its description."""
-    import configs.settings
-
-    section = _without_sections(section)
-    source = inspect.getsource(getattr(configs.settings, name))
-    comments = {field["name"]: _text(field["comment"]) for field in FIELD.finditer(source)}
-    fields = {name: {"description": comments.get(name, ""), **field} for name, field in section["properties"].items()}
-    return {**section, "properties": fields}
-
-
-def _text(comment: str) -> str:
-    return " ".join(line.strip().removeprefix("#").strip() for line in comment.splitlines())
