@@ -18,27 +18,27 @@ def read_json(path: Path) -> Any:
 
 def write_json(path: Path, content: object) -> None:
     """Write the whole file or nothing."""
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, sort_keys=True), "utf-8")
 
 
 @contextmanager
-def alone(path: Path, work: str) -> Iterator[None]:
+def exclusive_lock(path: Path, work: str) -> Iterator[None]:
     """Hold the lock at `path` while the block runs; raises Busy where another process holds it.
 
     The lock is the operating system's and goes with its process, so one that was killed leaves none behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as opened:
+    with path.open("w") as lock_file:
         try:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Busy(f"Another process is {work} {path.parent}.", "Run it again when that one has ended.") from None
         yield
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary path that takes the place of `path` when the block ends well, and vanishes when it does not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from configs.bands import Band
 from configs.errors import ConfigError
 
 Days = Annotated[int, Field(ge=0)]
@@ -366,7 +367,7 @@ class WebhookSettings(Section):
     """A family becomes a driver from this many points on."""
     renewal_days: Days = 60
     """Renewals are reported this long before."""
-    renewal_band: Literal["low", "watch", "high", "critical"] = "high"
+    renewal_band: Band = "high"
     """They are reported from this band on."""
     budget_per_owner: Annotated[int, Field(ge=1)] = 10
     """The most events per owner and day; those with most revenue at risk are sent."""

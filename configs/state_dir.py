@@ -9,7 +9,7 @@ from configs.settings import Settings
 
 
 @dataclass(frozen=True)
-class State:
+class StateDir:
     """The places under one configuration's folder."""
 
     folder: Path
@@ -19,7 +19,7 @@ class State:
         return self.folder / "history"
 
     @property
-    def queries(self) -> Path:
+    def sql_cache(self) -> Path:
         return self.folder / "queries"
 
     @property
@@ -35,7 +35,7 @@ class State:
         return self.folder / "ledger.db"
 
     @property
-    def journal(self) -> Path:
+    def write_ahead_log(self) -> Path:
         return self.folder / "journal"
 
     @property
@@ -43,11 +43,11 @@ class State:
         return self.folder / "quarantine"
 
     @property
-    def published(self) -> Path:
+    def publication(self) -> Path:
         return self.folder / "published.json"
 
     @property
-    def champion(self) -> Path:
+    def champion_pointer(self) -> Path:
         """The pointer to the version that answers; the bundles stand in the folder of the same name."""
         return self.folder / "champion.json"
 
@@ -60,28 +60,28 @@ class State:
         return self.folder / "models.json"
 
     @property
-    def compiled(self) -> Path:
+    def compiled_kernels(self) -> Path:
         return self.folder / "compiled"
 
     @property
-    def facts(self) -> Path:
+    def account_table(self) -> Path:
         return self.folder / "accounts.db"
 
     @property
-    def checked(self) -> Path:
+    def validation(self) -> Path:
         return self.folder / "checked.json"
 
 
-def open_state(settings: Settings) -> State:
+def open_state_dir(settings: Settings) -> StateDir:
     """The state of this configuration; refuses a folder that belongs to another data set."""
-    state = State(settings.state.resolve() / settings.name)
+    state = StateDir(settings.state.resolve() / settings.name)
     # By its name: the mapping may be moved, with its state or without.
     owner, dataset = state.folder / "owner.json", settings.data.dataset.name
     if not owner.exists():
         write_json(owner, {"dataset": dataset})
-    elif (of := Path(read_json(owner)["dataset"]).name) != dataset:
+    elif (owner_dataset := Path(read_json(owner)["dataset"]).name) != dataset:
         raise ConfigError(
-            f"{state.folder} holds the state of {of}, not of {dataset}.",
+            f"{state.folder} holds the state of {owner_dataset}, not of {dataset}.",
             "Give this configuration another `name` or `state`.",
         )
     return state

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from configs.clock import now
 from configs.errors import NoChampion, NotReady, OarlockError
 from configs.settings import read_settings
-from configs.state_dir import open_state
+from configs.state_dir import open_state_dir
 from features.tables.mapping import read_dataset
 from serving.api.app import create_app
 from serving.api.middleware.auth import AuthMiddleware
@@ -69,9 +69,9 @@ class Oarlock:
         set_up()
         settings = read_settings(Path(os.environ["OARLOCK_CONFIG"]))
         until = read_dataset(settings.data).observed_until
-        self.engine = Scorer(settings, open_state(settings), lambda: until or now())
+        self.engine = Scorer(settings, open_state_dir(settings), lambda: until or now())
         self.desk = open_context(self.engine)
-        self.writer = LedgerWriter(self.engine.ledger, self.engine.state.journal, settings.ledger, now)
+        self.writer = LedgerWriter(self.engine.ledger, self.engine.state.write_ahead_log, settings.ledger, now)
         self.engine.writer = self.writer
         self.gate = Gate(KeyRing(lambda: self.engine.ledger.engine), now, settings.serving.workers)
         self.replies = IdempotencyStore(lambda: self.engine.ledger.engine, now)

@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 import pyarrow.parquet as pq
 
 from configs.errors import DataError
-from configs.files import replacing
+from configs.files import atomic_write
 from features.ingestion.reader import EARLIEST, LATEST, _cast, _typed
 from features.tables.contract import CONTRACT, Table
 from features.tables.mapping import Dataset
@@ -53,7 +53,7 @@ def quarantine(tables: Mapping[str, RawTable], breaches: tuple[Breach, ...], fol
     kept = {}
     for name in {breach.table for breach in breaches}:
         judged = _judged(tables, name)
-        with replacing(folder / f"{name}.parquet") as file:
+        with atomic_write(folder / f"{name}.parquet") as file:
             pq.write_table(judged.filter(judged.breach.notnull()).to_pyarrow(), file)
         good = judged.filter(judged.breach.isnull())
         kept[name] = RawTable(tables[name].contract, _typed(good, CONTRACT[name]), tables[name].given)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from configs.errors import DataError
 from configs.settings import Settings
-from configs.state_dir import State
+from configs.state_dir import StateDir
 from features.store.feast_store import open_history, read_history, read_online
 from features.store.history import KEY, accounts_on
 from features.store.publication import published_edition
@@ -41,7 +41,7 @@ class Parity:
     differences: tuple[Difference, ...]
 
 
-def compare_stores(settings: Settings, state: State, most_accounts: int) -> Parity:
+def compare_stores(settings: Settings, state: StateDir, most_accounts: int) -> Parity:
     """Read accounts, spread evenly over those published, from both stores; raises NotReady where none were."""
     place, as_of = published_edition(state)
     everyone = accounts_on(place, as_of)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from configs.files import alone
+from configs.files import exclusive_lock
 from configs.settings import SnapshotSettings
-from configs.state_dir import State
+from configs.state_dir import StateDir
 from features.store.history import Edition, complete_days, training_days
 from features.store.publication import published_edition
 
@@ -21,13 +21,13 @@ class Cleared:
     bytes: int
 
 
-def clear(state: State, snapshots: SnapshotSettings, keep_days: int | None) -> Cleared:
+def clear(state: StateDir, snapshots: SnapshotSettings, keep_days: int | None) -> Cleared:
     """Take away every history but the published one, and of that the days that are old and not for training.
 
     Days stay that are at most `keep_days` older than the published one; all of them where None. Raises NotReady where
     nothing was published with the signals of now, Busy where another process is publishing.
     """
-    with alone(state.folder / "publish.lock", "publishing into"):
+    with exclusive_lock(state.folder / "publish.lock", "publishing into"):
         place, as_of = published_edition(state)
         others = [folder for folder in state.history.iterdir() if folder != place.folder]
         days = [] if keep_days is None else _old(place, as_of - timedelta(days=keep_days), snapshots)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from configs.errors import NotReady
-from configs.files import replacing
+from configs.files import atomic_write
 
 Stage = Literal["onboarding", "established", "renewing"]
 IDS_A_QUERY = 900  # SQLite binds at most 999 values in old builds
@@ -48,7 +48,7 @@ INSTANTS = frozenset({"renews_at", "touched_at", "play_at"})
 def write_facts(file: Path, as_of: datetime, accounts: Iterable[AccountFacts]) -> None:
     """Write the facts of a day in the order given, all of them or none."""
     marks = ", ".join("?" * (len(COLUMNS) + 1))
-    with replacing(file) as temporary:
+    with atomic_write(file) as temporary:
         temporary.unlink(missing_ok=True)  # what a publish that was killed has left behind
         with closing(sqlite3.connect(temporary)) as connection, connection:
             connection.execute("create table published (as_of text not null)")

@@ -17,8 +17,8 @@ from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, File
 from feast.data_format import ParquetFormat
 from feast.types import Float64, String
 
-from configs.files import read_json, replacing, write_json
-from configs.state_dir import State
+from configs.files import atomic_write, read_json, write_json
+from configs.state_dir import StateDir
 from features.signals.base import Signal
 from features.store.history import KEY, TIMESTAMP, Edition
 from features.store.packed_online_store import PackedOnlineStore, PackedRows
@@ -41,12 +41,12 @@ class OnlineRows:
     as_of: np.ndarray
 
 
-def open_store(state: State, project: str) -> FeatureStore:
+def open_store(state: StateDir, project: str) -> FeatureStore:
     """The Feast store of this state, embedded: registry, DuckDB offline and SQLite online under the state folder."""
     return _opened(state, project, state.feast / "registry.db")
 
 
-def _opened(state: State, project: str, registry: Path) -> FeatureStore:
+def _opened(state: StateDir, project: str, registry: Path) -> FeatureStore:
     registry.parent.mkdir(parents=True, exist_ok=True)
     return FeatureStore(
         config=RepoConfig(
@@ -65,7 +65,7 @@ def _opened(state: State, project: str, registry: Path) -> FeatureStore:
     )
 
 
-def open_history(state: State, place: Edition, project: str) -> FeatureStore:
+def open_history(state: StateDir, place: Edition, project: str) -> FeatureStore:
     """The store with its views over this edition, for reading it, wherever the state folder is now.
 
     Its registry is the edition's own, so that reading a history changes nothing of what is published.
@@ -73,7 +73,7 @@ def open_history(state: State, place: Edition, project: str) -> FeatureStore:
     of_edition = hashlib.sha256(f"{place.folder} {_declared_hash(place)}".encode()).hexdigest()[:12]
     registry = state.feast / "histories" / f"{of_edition}.db"
     if not registry.exists():
-        with replacing(registry) as temporary:
+        with atomic_write(registry) as temporary:
             store = _opened(state, project, temporary)
             for view in (views := _views(place)):
                 store.registry.apply_feature_view(view, store.project, commit=False)
@@ -82,7 +82,7 @@ def open_history(state: State, place: Edition, project: str) -> FeatureStore:
     return _opened(state, project, registry)
 
 
-def apply_declarations(store: FeatureStore, place: Edition, state: State) -> bool:
+def apply_declarations(store: FeatureStore, place: Edition, state: StateDir) -> bool:
     """Bring the registry in line with the declared signals; False where it already was, which saves seconds.
 
     What the edition lacks stays, because it may be what is published: see `forget_others`.

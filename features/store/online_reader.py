@@ -20,7 +20,7 @@ import numpy as np
 
 from configs.errors import NotReady
 from configs.files import read_json
-from configs.state_dir import State
+from configs.state_dir import StateDir
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,7 +105,7 @@ def values_of(frame: "pd.DataFrame", categories: Collection[str]) -> Values:
 class OnlineReader:
     """Reads the published signals of one state folder; safe to use from many threads."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: StateDir) -> None:
         self.state = state
         self._published: tuple[int, _Published] | None = None
         self._connections = threading.local()
@@ -113,12 +113,12 @@ class OnlineReader:
     def published(self) -> "_Published":
         """What was published last; raises NotReady where nothing was."""
         try:
-            written = self.state.published.stat().st_mtime_ns
+            written = self.state.publication.stat().st_mtime_ns
         except FileNotFoundError:
             raise NotReady("Nothing has been published yet.", "Run `oarlock publish`.") from None
         there = self._published
         if there is None or there[0] != written:
-            self._published = there = (written, _read_note(self.state.published))
+            self._published = there = (written, _read_note(self.state.publication))
         return there[1]
 
     def read(self, account_ids: Sequence[str]) -> OnlineValues:

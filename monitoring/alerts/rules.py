@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from configs.bands import BANDS
 from configs.settings import BandSettings, ServingSettings, WebhookSettings
-
-BANDS = ("low", "watch", "high", "critical")
 
 
 @dataclass(frozen=True)

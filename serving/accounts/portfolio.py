@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from configs.bands import BANDS
 from configs.errors import RequestError
 from configs.settings import BandSettings
 from features.store.account_table import FactsTable
@@ -25,7 +26,6 @@ from serving.schemas.enums import Sort
 from serving.schemas.requests import AccountsQuery
 
 ROWS_A_CHUNK = 1_000
-BANDS = ("low", "watch", "high", "critical")
 Survey = Callable[[list[str]], tuple[np.ndarray, np.ndarray]]
 LAST = np.inf  # where what is not known stands in any order
 

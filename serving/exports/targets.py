@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from configs.errors import ConfigError
-from configs.files import replacing
+from configs.files import atomic_write
 
 SHOWN_ROWS = 5
 ROWS_A_CHUNK = 10_000
@@ -57,7 +57,7 @@ class FileTarget:
     def write(self, export: Path, key: str) -> None:
         """Put the export in the place of what is there."""
         del key
-        with replacing(self.path) as temporary:
+        with atomic_write(self.path) as temporary:
             if self.path.suffix == ".parquet":
                 shutil.copyfile(export, temporary)
             else:
@@ -73,7 +73,7 @@ class FileTarget:
         rows, chosen = reader.format(_text(self.path)), f"{_name(key)} = {_text(account_id)}"
         found = _duck(f"select count(*) from {rows} where {chosen}")[0][0]
         if found:
-            with replacing(self.path) as temporary:
+            with atomic_write(self.path) as temporary:
                 kept = f"from {rows} where {_name(key)} is distinct from {_text(account_id)}"
                 _duck(f"copy ({kept}) to {_text(temporary)} (format {kind})")
         return found

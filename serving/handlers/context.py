@@ -10,7 +10,7 @@ import numpy as np
 
 from configs.errors import RequestError
 from configs.settings import Settings
-from configs.state_dir import State
+from configs.state_dir import StateDir
 from features.store.account_table import AccountFacts, FactsTable
 from features.store.publication import published_note
 from serving.accounts.feedback_store import Said
@@ -60,7 +60,7 @@ class ServiceContext:
         return self.scorer.settings
 
     @property
-    def state(self) -> State:
+    def state(self) -> StateDir:
         return self.scorer.state
 
     def now(self) -> datetime:
@@ -103,14 +103,14 @@ def open_context(engine: Scorer) -> ServiceContext:
     """The desk of an engine; raises ConfigError for a playbook with a gap."""
     playbook = read_playbook(engine.settings.playbook)
     refuse_gaps(playbook, engine.settings.playbook, [])
-    facts = AccountTableCache(engine.state.facts)
+    facts = AccountTableCache(engine.state.account_table)
     portfolios = Portfolios(lambda: _portfolio_key(engine), lambda: _compute_portfolio(engine, facts))
     return ServiceContext(engine, playbook, facts, Past(engine.ledger), Said(engine.ledger), portfolios)
 
 
 def _portfolio_key(engine: Scorer) -> Of:
     champion, note = engine.champion(), published_note(engine.state)
-    written = f"{note['written']} {engine.state.published.stat().st_mtime_ns}"
+    written = f"{note['written']} {engine.state.publication.stat().st_mtime_ns}"
     model = champion.model
     return Of(
         written=written,

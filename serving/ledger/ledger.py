@@ -11,7 +11,7 @@ import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
 
 from configs.settings import Settings
-from configs.state_dir import State
+from configs.state_dir import StateDir
 from serving.ledger.database import open_database
 from serving.ledger.schema import JOURNALS, RISKS
 from serving.schemas.serialization import to_json
@@ -100,7 +100,7 @@ class Ledger:
             _copy(connection, rows)
 
 
-def open_ledger(settings: Settings, state: State) -> Ledger:
+def open_ledger(settings: Settings, state: StateDir) -> Ledger:
     """The ledger of a configuration: at `ledger.url`, or in its state folder."""
     url = settings.ledger.url
     return Ledger(url.get_secret_value() if url else state.ledger, settings.ledger.durability)

@@ -2,7 +2,6 @@
 
 from typing import Literal, TypedDict
 
-Band = Literal["low", "watch", "high", "critical"]
 Status = Literal["scored", "partial", "stale", "degraded"]
 UnscoredReason = Literal[
     "unknown_account", "no_running_subscription", "not_in_store", "never_scored", "history_gone", "version_gone"

@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import sqlalchemy as sql
 
-from configs.files import read_json, replacing, write_json
-from configs.state_dir import State
+from configs.files import atomic_write, read_json, write_json
+from configs.state_dir import StateDir
 from serving.exports.targets import target
 from serving.ledger.database import OVERWRITTEN, upsert
 from serving.ledger.schema import EXPORTS, METADATA, REPLIES
@@ -36,7 +36,7 @@ def note_export(engine: sql.Engine, name: str, key: str, at: datetime) -> None:
         connection.execute(given.on_conflict_do_update(index_elements=[EXPORTS.c.target], set_={"key": key, "at": at}))
 
 
-def erase(state: State, engine: sql.Engine, account_id: str, at: datetime) -> dict[str, Any]:
+def erase(state: StateDir, engine: sql.Engine, account_id: str, at: datetime) -> dict[str, Any]:
     """Take an account out of every place; gives the certificate. May be run again at any time."""
     identity = hashlib.sha256(account_id.encode()).hexdigest()
     file = state.folder / "erased" / f"{identity[:16]}.json"
@@ -50,15 +50,15 @@ def erase(state: State, engine: sql.Engine, account_id: str, at: datetime) -> di
     return certificate
 
 
-def _places(state: State, engine: sql.Engine, account_id: str) -> Iterator[Place]:
-    for file in (state.feast / "packed.db", state.facts):
+def _places(state: StateDir, engine: sql.Engine, account_id: str) -> Iterator[Place]:
+    for file in (state.feast / "packed.db", state.account_table):
         yield f"sqlite {file.name}", lambda file=file: _from_sqlite(file, account_id)
     for file in sorted(state.history.rglob("*.parquet")) + sorted(state.quarantine.rglob("*.parquet")):
         if not _through_link(file, state.folder):
             yield f"files {file.relative_to(state.folder).parts[0]}", lambda file=file: _from_parquet(file, account_id)
     for file in sorted(state.history.glob("*/written/*/day.json")):
         yield "days' notes", lambda file=file: _from_note(file, account_id)
-    for file in kept_aside(state.journal):
+    for file in kept_aside(state.write_ahead_log):
         yield "journal, kept aside", lambda file=file: _from_lines(file, account_id)
     for table in METADATA.sorted_tables:
         if KEY in table.c:
@@ -88,7 +88,7 @@ def _from_parquet(file: Path, account_id: str) -> int:
     rows = pq.read_table(file)
     kept = rows.filter(pc.fill_null(pc.not_equal(rows[KEY].cast("string"), account_id), True))  # type: ignore[attr-defined]
     if kept.num_rows < rows.num_rows:
-        with replacing(file) as temporary:
+        with atomic_write(file) as temporary:
             pq.write_table(kept, temporary, compression="zstd")
     return rows.num_rows - kept.num_rows
 
@@ -106,7 +106,7 @@ def _from_lines(file: Path, account_id: str) -> int:
     lines = file.read_bytes().splitlines(keepends=True)
     kept = [one for one in lines if not any(name in one for name in _spelled(account_id))]
     if len(kept) < len(lines):
-        with replacing(file) as temporary:
+        with atomic_write(file) as temporary:
             temporary.write_bytes(b"".join(kept))
     return len(lines) - len(kept)
 

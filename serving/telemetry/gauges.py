@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from configs.errors import OarlockError
 from configs.files import read_json
-from configs.state_dir import State
+from configs.state_dir import StateDir
 from serving.ledger.ledger import Ledger
 from serving.ledger.schema import RISKS
 from serving.telemetry.metrics import Reading
@@ -22,7 +22,7 @@ class Readings:
     """The readings of one process; `model` describes the model that answers now (`version`, `families`)."""
 
     def __init__(
-        self, state: State, ledger: Ledger, model: Callable[[], Mapping[str, Any]], clock: Callable[[], datetime]
+        self, state: StateDir, ledger: Ledger, model: Callable[[], Mapping[str, Any]], clock: Callable[[], datetime]
     ) -> None:
         self._state, self._ledger, self._model, self._clock = state, ledger, model, clock
         self._counted: tuple[float, dict[tuple[str, ...], float]] | None = None
@@ -34,8 +34,8 @@ class Readings:
     def _ages(self) -> Reading:
         families = self._families()
         values: dict[tuple[str, ...], float] = {}
-        if families and self._state.published.exists():
-            as_of = datetime.fromisoformat(read_json(self._state.published)["as_of"])
+        if families and self._state.publication.exists():
+            as_of = datetime.fromisoformat(read_json(self._state.publication)["as_of"])
             values = {(family,): (self._clock() - as_of).total_seconds() for family in families}
         return Reading("oarlock_signals_age_seconds", "Age of the published signals.", ("family",), values)
 

@@ -18,7 +18,7 @@ import numba
 import numpy as np
 from numba import types
 
-from configs.files import replacing
+from configs.files import atomic_write
 from serving.treeshap.algorithm import walk
 from serving.treeshap.kernel import COUNTS, ENTRY, LIBRARY, OBJECT, POINTERS
 from serving.treeshap.llvm import target_machine
@@ -34,7 +34,7 @@ def compile_walks(file: Path) -> Path:
         if linked(module, linker, library := file.with_name(file.name + LIBRARY)):
             return library
     made = file.with_name(file.name + OBJECT)
-    with replacing(made) as temporary:
+    with atomic_write(made) as temporary:
         temporary.write_bytes(target_machine(at_once=True).emit_object(module))
     return made
 

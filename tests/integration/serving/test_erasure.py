@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.files import read_json, write_json
-from configs.state_dir import State
+from configs.state_dir import StateDir
 from features.store.account_table import AccountFacts, FactsTable, write_facts
 from serving.api.middleware.idempotency import IdempotencyStore, StoredResponse
 from serving.exports.field_map import Exported, read_mapping, write_export
@@ -23,9 +23,9 @@ from tests.support.ledger_rows import DAY, OF, score
 
 
 @pytest.fixture
-def state(tmp_path) -> State:
+def state(tmp_path) -> StateDir:
     """A state that holds the accounts a and b wherever Oarlock keeps accounts."""
-    state = State(tmp_path / "state")
+    state = StateDir(tmp_path / "state")
     written = state.history / "e" / "written" / "2024-01-01-abc"
     written.mkdir(parents=True)
     pq.write_table(pa.table({"account_id": ["a", "b", "c"], "mrr": [1.0, 2.0, 3.0]}), written / "value.parquet")
@@ -34,7 +34,7 @@ def state(tmp_path) -> State:
     (state.history / "e" / "days" / "2024-01-01").symlink_to(written)
     state.quarantine.mkdir()
     pq.write_table(pa.table({"account_id": ["a", None], "reason": ["x", "y"]}), state.quarantine / "usage.parquet")
-    write_facts(state.facts, DAY, [AccountFacts("a"), AccountFacts("b")])
+    write_facts(state.account_table, DAY, [AccountFacts("a"), AccountFacts("b")])
     state.feast.mkdir()
     with sqlite3.connect(state.feast / "packed.db") as online:
         online.execute("create table value_1 (account_id text primary key, numbers blob)")
@@ -78,7 +78,7 @@ def test_an_account_is_gone_everywhere_and_the_others_are_not(state, tmp_path):
     assert pq.read_table(written / "value.parquet").to_pydict() == {"account_id": ["b", "c"], "mrr": [2.0, 3.0]}
     assert read_json(written / "day.json")["dropped"] == ["z"]
     assert pq.read_table(state.quarantine / "usage.parquet")["reason"].to_pylist() == ["y"]
-    assert FactsTable(state.facts).of(["a", "b"]).keys() == {"b"}
+    assert FactsTable(state.account_table).of(["a", "b"]).keys() == {"b"}
     assert Ledger(state.ledger).count() == 1
     assert b"secret" not in (state.feast / "packed.db").read_bytes()
     assert '"a"' not in (tmp_path / "out.csv").read_text()
@@ -86,11 +86,11 @@ def test_an_account_is_gone_everywhere_and_the_others_are_not(state, tmp_path):
 
 @pytest.mark.parametrize("name", [REFUSED, "0815.damaged"])
 def test_an_account_is_gone_from_what_the_database_never_took(state, name):
-    state.journal.mkdir()
+    state.write_ahead_log.mkdir()
     entry = encode({**OF, "given_at": DAY.isoformat(), "rows": []}, [to_json(score("a")), to_json(score("b"))])
-    (state.journal / name).write_bytes(entry)
+    (state.write_ahead_log / name).write_bytes(entry)
     assert erase(state, Ledger(state.ledger).engine, "a", DAY)["removed"]["journal, kept aside"] == 1
-    left = (state.journal / name).read_text()
+    left = (state.write_ahead_log / name).read_text()
     assert ('"a"' in left, '"b"' in left) == (False, True)
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from configs.errors import ConfigError
-from configs.files import replacing
+from configs.files import atomic_write
 from configs.settings import read_settings
-from configs.state_dir import open_state
+from configs.state_dir import open_state_dir
 
 MINIMAL = '[data]\ndataset = "d.toml"\n'
 
@@ -66,20 +66,20 @@ def test_it_refuses_a_missing_file(tmp_path):
 
 
 def test_two_configurations_never_share_a_state(tmp_path):
-    first = open_state(read_settings(_write(tmp_path, MINIMAL)))
-    second = open_state(read_settings(_write(tmp_path, MINIMAL, "other.toml")))
+    first = open_state_dir(read_settings(_write(tmp_path, MINIMAL)))
+    second = open_state_dir(read_settings(_write(tmp_path, MINIMAL, "other.toml")))
     assert first.folder != second.folder
 
 
 def test_it_refuses_the_state_of_another_data_set(tmp_path):
-    open_state(read_settings(_write(tmp_path, MINIMAL)))
+    open_state_dir(read_settings(_write(tmp_path, MINIMAL)))
     with pytest.raises(ConfigError, match=r"holds the state of .*d\.toml, not of .*e\.toml"):
-        open_state(read_settings(_write(tmp_path, '[data]\ndataset = "e.toml"\n')))
+        open_state_dir(read_settings(_write(tmp_path, '[data]\ndataset = "e.toml"\n')))
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
     file = _write(tmp_path, "old")
-    with pytest.raises(RuntimeError), replacing(file) as temporary:
+    with pytest.raises(RuntimeError), atomic_write(file) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert file.read_text() == "old"

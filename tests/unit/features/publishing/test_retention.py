@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from configs.errors import Busy, NotReady
-from configs.files import alone
+from configs.files import exclusive_lock
 from features.publishing.pipeline import Days, publish
 from features.publishing.retention import Cleared, clear
 from features.store.history import complete_days
@@ -63,7 +63,7 @@ def test_a_day_that_went_is_computed_again_when_it_is_published_again(company):
 
 
 def test_while_a_publish_runs_nothing_goes(company):
-    with alone(company.state.folder / "publish.lock", "publishing into"), pytest.raises(Busy):
+    with exclusive_lock(company.state.folder / "publish.lock", "publishing into"), pytest.raises(Busy):
         _clear(company)
 
 
