@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from configs.settings import Settings, read_settings
 from configs.state_dir import StateDir, open_state_dir
+from features.compute.fingerprints import signal_set
 from features.publishing.pipeline import Days, publish
-from features.signals.registry import signal_set
 from features.store.history import KEY
 from features.store.publication import edition_folder, published_as_of
 from features.tables.mapping import read_dataset
@@ -23,7 +23,7 @@ from training.data.training_set import TrainingSet, build_training_set
 from training.model.churn_model import ChurnModel
 from training.model.fit import FitConfig, fit_churn_model
 from training.pipelines.train import provenance_of
-from training.registry.mlflow_registry import Event, Registry, Run, open_registry
+from training.registry.mlflow_registry import ChampionEvent, Registry, TrainingRun, open_registry
 from training.registry.version import Version
 
 CONFIG = Path(__file__).parents[2] / "configs/oarlock.toml"
@@ -103,9 +103,9 @@ def _register(settings: Settings, panel: TrainingSet, registry: Registry, model:
     ends = datetime.max
     with tempfile.TemporaryDirectory() as pictures:
         made_from = provenance_of(settings, panel, ends)
-        report = {"skill": {}, "split": {"known": [], "calibration": []}}
-        run = Run(model, report, made_from, {}, {}, str(model.identity), Path(pictures))
-        version = registry.log(run)
+        report = {"skill": {}, "split": {"train": [], "calibration": []}}
+        run = TrainingRun(model, report, made_from, {}, {}, str(model.identity), Path(pictures))
+        version = registry.log_run(run)
     if version.number == 1:
-        registry.crown(Event(1, ends.isoformat(), "promoted", "a benchmark"))
+        registry.set_champion(ChampionEvent(1, ends.isoformat(), "promoted", "a benchmark"))
     return version

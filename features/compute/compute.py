@@ -6,6 +6,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
+from functools import cache
 
 import ibis
 import ibis.expr.operations as ops
@@ -15,7 +16,7 @@ import pyarrow as pa
 from features.compute.backends.base import Engine
 from features.compute.usage_rollups import keep_usage
 from features.signals.base import Signal
-from features.signals.registry import is_table, signal_set, source_of
+from features.signals.registry import is_table, source_of
 from features.tables.contract import CONTRACT
 from features.tables.derived import (
     BY_DAY,
@@ -31,7 +32,7 @@ from features.tables.derived import (
     whole_days,
 )
 from features.tables.point_in_time import aged, as_known, known
-from features.tables.raw_table import RawTable
+from features.tables.raw_table import IBIS_TYPES, RawTable
 
 COLUMN_TYPES = {"number": "float64", "category": "string"}
 
@@ -68,10 +69,10 @@ def compute(
     direct = [one for one in signals if is_table(one.inputs[0])]
     readers, reaches = _readers(signals), _reaches(signals)
     for name, mine in readers.items():
-        found = _aggregated(_cut(tables, name, reaches, as_of), mine)
+        found = _aggregated(cut_table(tables, name, reaches, as_of), mine)
         rows = rows.left_join(found, KEY, rname=f"{name}_{{name}}")
     rows = rows.select(KEY, **{one.name: _filled(rows[one.name], one) for one in direct})
-    rows = _combined(rows, [one for one in signals if one not in direct])
+    rows = _combined(rows, [one for one in signals if not is_table(one.inputs[0])])
     return rows.select(KEY, *(one.name for one in signals))
 
 
@@ -85,9 +86,7 @@ def prepare(engine: Engine, tables: Mapping[str, RawTable], asked: Asked) -> Cal
         _refuse_within_a_day(as_of)
     kept, hold = keep_usage(engine, tables, _reaches(asked.signals), asked.days)
     read = {**tables, **kept}
-    rows_at = engine.at_any(
-        lambda as_of: compute(read, asked.signals, as_of, asked.active_within), _made_of(read, asked)
-    )
+    rows_at = engine.at_any(lambda as_of: compute(read, asked.signals, as_of, asked.active_within))
 
     def rows_on(as_of: datetime) -> pa.Table:
         hold(as_of)
@@ -103,11 +102,6 @@ def carried(tables: Mapping[str, RawTable], signals: tuple[Signal, ...], people:
         if all(_is_given(tables, one, name, people) if is_table(name) else name in there for name in one.inputs):
             there[one.name] = one
     return tuple(there.values())
-
-
-def _made_of(tables: Mapping[str, RawTable], asked: Asked) -> str:
-    of_tables = "\n".join(table.made_of for table in tables.values())
-    return f"{signal_set(asked.signals)} {asked.active_within}\n{of_tables}"
 
 
 def _refuse_within_a_day(as_of: datetime) -> None:
@@ -132,7 +126,10 @@ def _reach(name: str, signals: list[Signal]) -> int | None:
     return min((limit for limit in (furthest, most) if limit is not None), default=None)
 
 
-def _cut(tables: Mapping[str, RawTable], name: str, reaches: Mapping[str, int | None], as_of: datetime) -> ir.Table:
+def cut_table(
+    tables: Mapping[str, RawTable], name: str, reaches: Mapping[str, int | None], as_of: datetime
+) -> ir.Table:
+    """A table, raw or derived, as it was known at `as_of`, with what is in `reaches` looking back so many days."""
     if name in OF_DAYS:
         return DERIVED[name].build(_days(tables, name, reaches, as_of))
     if name in tables and name in OF_STRETCHES:
@@ -193,12 +190,18 @@ def _is_given(tables: Mapping[str, RawTable], one: Signal, name: str, people: Pe
     given = tables[contract.name].given | by_default
     if name in DERIVED:
         return people in DERIVED[name].people and DERIVED[name].reads <= given
-    return (_columns_read(one, tables[name]) & contract.columns.keys()) <= given
+    return (_columns_read(one) & contract.columns.keys()) <= given
 
 
-def _columns_read(one: Signal, table: RawTable) -> set[str]:
-    ages = {f"{column}_age": "float64" for column in table.contract.columns}
-    types = {name: str(kind) for name, kind in table.rows.schema().items()}
-    rows = ibis.table(types | ages).mutate(age=ibis.literal(0.0), days_ago=ibis.literal(0))
+def _columns_read(one: Signal) -> set[str]:
+    rows = _columns_to_read(one.inputs[0])
     fields = one.formula(rows).op().find(ops.Field)
     return {field.name.removesuffix("_age") for field in fields if field.rel == rows.op()}
+
+
+@cache
+def _columns_to_read(name: str) -> ir.Table:
+    columns = CONTRACT[name].columns
+    types = {column: IBIS_TYPES[declared.type] for column, declared in columns.items()}
+    ages = {f"{column}_age": "float64" for column in columns}
+    return ibis.table(types | ages).mutate(age=ibis.literal(0.0), days_ago=ibis.literal(0))

@@ -31,12 +31,11 @@ def keep_usage(
     `reaches` says how many days back each derived table is read.
     """
     limits = {name: reach for name, reach in reaches.items() if reach is not None}
-    made = dict(_made(tables["usage"], limits, days)) if "usage" in tables else {}
+    made = dict(rollup_builders(tables["usage"], limits, days)) if "usage" in tables else {}
     if not made or engine.keep is None:
         return {}, lambda _: None
     edges = _edges({name: limits[name] for name in made if name in OF_STRETCHES}, days)
-    made_of = f"{tables['usage'].made_of} {sorted(limits.items())}"
-    kept = engine.keep(lambda since, until: _told(tables["usage"], since, until), made, edges, made_of)
+    kept = engine.keep(lambda since, until: read_events(tables["usage"], since, until), made, edges)
     rows = {
         name: RawTable(
             BY_STRETCH if name in OF_STRETCHES else BY_DAY, engine.select(f"select * from kept_{name}"), frozenset()
@@ -47,7 +46,9 @@ def keep_usage(
     return rows, lambda as_of: kept.hold(as_of - back, as_of)
 
 
-def _made(usage: RawTable, limits: Mapping[str, int], days: Sequence[datetime]) -> Iterator[tuple[str, MadeOf]]:
+def rollup_builders(
+    usage: RawTable, limits: Mapping[str, int], days: Sequence[datetime]
+) -> Iterator[tuple[str, MadeOf]]:
     """What is worth keeping, and how it is made of events between two midnights."""
     named, late = "user_id" in usage.given, "recorded_at" in usage.given
     # People who are told by their names cannot be counted in parts, where some were told of late.
@@ -63,7 +64,7 @@ def _by_stretch(what: str, *, late: bool) -> MadeOf:
     return lambda rows, since: by_stretch(rows, what, since, late=late)
 
 
-def _told(usage: RawTable, since: datetime, until: datetime) -> ir.Table:
+def read_events(usage: RawTable, since: datetime, until: datetime) -> ir.Table:
     """The events from one midnight until another, and of `recorded_at` what is seen from that other one or later.
 
     That is its day, or nothing where the event was known by then.

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,18 +10,20 @@ from typing import Any
 import pyarrow as pa
 
 from configs.errors import DataError
-from configs.files import alone, read_json, write_json
+from configs.files import exclusive_lock, read_json, write_json
+from configs.progress import Progress
 from configs.settings import Settings
-from configs.state_dir import State
+from configs.state_dir import StateDir
 from features.compute.backends.base import Engine
 from features.compute.backends.connect import open_engine
 from features.compute.compute import Asked, carried, prepare
+from features.compute.fingerprints import signal_set
 from features.ingestion.reader import clean, read_tables
 from features.ingestion.validation import Breach, check_tables, quarantine, refuse
 from features.publishing.account_table_builder import account_facts
 from features.publishing.quality_gate import judge_day, judge_schema, judge_sources, refuse_day
 from features.signals.base import Signal
-from features.signals.registry import catalogue, signal_set
+from features.signals.registry import catalogue
 from features.store.account_table import write_facts
 from features.store.history import (
     Day,
@@ -38,8 +40,6 @@ from features.store.history import (
 )
 from features.tables.mapping import Dataset, read_dataset, refuse_copies
 from features.tables.raw_table import RawTable
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -96,18 +96,18 @@ class _Computed:
     rows: pa.Table
 
 
-def open_dataset(settings: Settings, state: State) -> Opened:
+def open_dataset(settings: Settings, state: StateDir) -> Opened:
     """The data set with every row checked, or the bad ones set aside where the settings say so.
 
     Checks already passed on the very same bytes are not run again. Raises DataError for the first rule that rows break.
     """
     dataset = read_dataset(settings.data)
     refuse_copies(dataset)
-    engine = open_engine(settings.engine, dataset, state.queries)
+    engine = open_engine(settings.engine, dataset, state.sql_cache)
     raw = read_tables(engine, dataset)
     _refuse_unknown_risk_set(dataset, settings.label.active_within)
     passed = {"content": dataset.content_hash()}
-    reused = state.checked.exists() and read_json(state.checked) == passed
+    reused = state.validation.exists() and read_json(state.validation) == passed
     breaches = () if reused else check_tables(dataset, raw)
     if settings.data.on_invalid_rows == "error":
         refuse(breaches)
@@ -115,21 +115,21 @@ def open_dataset(settings: Settings, state: State) -> Opened:
     if breaches:
         kept |= quarantine(raw, breaches, state.quarantine)
     else:
-        write_json(state.checked, passed)
+        write_json(state.validation, passed)
     telling = {name: table for name, table in kept.items() if name not in settings.label.answers_from}
     signals = carried(telling, catalogue(), dataset.mapped.people)
     place = edition(state.history, dataset, signals, settings.label.active_within)
     return Opened(dataset, engine, kept, breaches, place, reused, settings.label.active_within)
 
 
-def publish(settings: Settings, state: State, days: Days, progress: Progress) -> Published:
+def publish(settings: Settings, state: StateDir, days: Days, progress: Progress) -> Published:
     """Compute the day's signals and every training day still missing, and fill the online store with the day.
 
     A day that is complete is not computed again unless it is asked for, so a publish that was stopped goes on where it
     was. Raises DataError where an asked-for day does not look like those before it, Busy where another process is
     publishing into the same state.
     """
-    with alone(state.folder / "publish.lock", "publishing into"):
+    with exclusive_lock(state.folder / "publish.lock", "publishing into"):
         return _publish(settings, state, days, progress)
 
 
@@ -139,7 +139,7 @@ def _refuse_unknown_risk_set(dataset: Dataset, active_within: int | None) -> Non
         raise DataError(f"{dataset.mapping}: the table '{needed}' is required and not mapped.", "Add a select.")
 
 
-def _publish(settings: Settings, state: State, days: Days, progress: Progress) -> Published:
+def _publish(settings: Settings, state: StateDir, days: Days, progress: Progress) -> Published:
     opened = open_dataset(settings, state)
     wanted = sorted({*_days_for_training(settings, opened, days.as_of), days.as_of})
     again = [day for day in sorted({*wanted, *complete_days(opened.place)}) if days.is_again(day)]
@@ -192,8 +192,8 @@ def _faults(settings: Settings, opened: Opened, day: Day, rows: pa.Table) -> tup
     )
 
 
-def _is_newest(state: State, as_of: datetime) -> bool:
-    return not state.published.exists() or as_of >= datetime.fromisoformat(read_json(state.published)["as_of"])
+def _is_newest(state: StateDir, as_of: datetime) -> bool:
+    return not state.publication.exists() or as_of >= datetime.fromisoformat(read_json(state.publication)["as_of"])
 
 
 def _views(place: Edition) -> list[dict[str, Any]]:
@@ -208,7 +208,7 @@ def _views(place: Edition) -> list[dict[str, Any]]:
     ]
 
 
-def _fill_online(settings: Settings, state: State, opened: Opened, days: Days) -> None:
+def _fill_online(settings: Settings, state: StateDir, opened: Opened, days: Days) -> None:
     from features.store.feast_store import apply_declarations, forget_others, materialise, open_store, retire
 
     place, as_of = opened.place, days.as_of
@@ -221,10 +221,10 @@ def _fill_online(settings: Settings, state: State, opened: Opened, days: Days) -
         "views": _views(place),
         "stages": settings.stages.model_dump(),
     }
-    unchanged = state.published.exists() and read_json(state.published) == note and state.facts.exists()
+    unchanged = state.publication.exists() and read_json(state.publication) == note and state.account_table.exists()
     if unchanged and not days.is_again(as_of):
         return
-    write_facts(state.facts, as_of, account_facts(opened.tables, as_of, settings.stages, opened.active_within))
+    write_facts(state.account_table, as_of, account_facts(opened.tables, as_of, settings.stages, opened.active_within))
     # Feast prints a line per view; only the front door speaks.
     with contextlib.redirect_stdout(io.StringIO()):
         store = open_store(state, settings.name)
@@ -232,5 +232,5 @@ def _fill_online(settings: Settings, state: State, opened: Opened, days: Days) -
         materialise(store, as_of)
         dropped = read_day(place, as_of).dropped
         retire(store, place, list(dropped), as_of) if dropped else None
-        write_json(state.published, note)
+        write_json(state.publication, note)
         forget_others(store, place)  # only now: until then readers ask for what was published before

@@ -10,7 +10,6 @@ the family. A parameter names a raw table as it was known (`features/tables/poin
 (`features/tables/derived.py`) or another signal; `days` is the window.
 """
 
-import hashlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,7 +50,6 @@ class Signal:
     actionable: bool
     direction: int
     formula: Formula
-    fingerprint: str
 
 
 def signal(  # noqa: PLR0913 - the declaration is the one place where everything about a signal is said
@@ -92,7 +90,6 @@ def signal(  # noqa: PLR0913 - the declaration is the one place where everything
                 actionable=actionable,
                 direction=direction,
                 formula=formula if window is None else partial(formula, days=window),
-                fingerprint=hashlib.sha256(f"{inspect.getsource(formula)}{window}".encode()).hexdigest()[:12],
             )
 
         return tuple(one(window) for window in days or (None,))

@@ -1,14 +1,12 @@
 """The catalogue: every declared signal, in the order in which it can be computed."""
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
 
 from features.signals.base import Signal
 from features.tables.contract import CONTRACT
-from features.tables.derived import DERIVED, fingerprint
+from features.tables.derived import DERIVED
 
 FAMILIES = (
     "adoption",
@@ -31,12 +29,6 @@ def catalogue() -> tuple[Signal, ...]:
     return _in_order(_named_inputs(declared))
 
 
-def signal_set(signals: Iterable[Signal]) -> str:
-    """A hash that changes when a signal is added, taken away, or computed differently."""
-    text = "\n".join((fingerprint(), *(f"{signal.name} {signal.fingerprint}" for signal in signals)))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
 def is_table(name: str) -> bool:
     """Whether an input is a table, raw or derived, rather than another signal."""
     return name in CONTRACT or name in DERIVED
@@ -48,7 +40,8 @@ def source_of(name: str) -> str:
 
 
 def _declared_in(family: str) -> list[Signal]:
-    members = vars(import_module(f"features.signals.{family}")).values()
+    package = Signal.__module__.rpartition(".")[0]
+    members = vars(import_module(f"{package}.{family}")).values()
     return [one for member in members if isinstance(member, tuple) for one in member if isinstance(one, Signal)]
 
 

@@ -19,9 +19,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from configs.files import read_json, replacing, write_json
+from configs.files import atomic_write, read_json, write_json
+from features.compute.fingerprints import signal_set
 from features.signals.base import Signal
-from features.signals.registry import FAMILIES, signal_set
+from features.signals.registry import FAMILIES
 from features.tables.mapping import Dataset
 
 KEY, TIMESTAMP = "account_id", "event_timestamp"
@@ -166,7 +167,7 @@ def _content_hash(folder: Path) -> str:
 
 def _link(link: Path, target: Path) -> None:
     link.parent.mkdir(exist_ok=True)
-    with replacing(link) as temporary:
+    with atomic_write(link) as temporary:
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(Path("..") / target.parent.name / target.name, target_is_directory=True)
 

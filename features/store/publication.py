@@ -6,32 +6,33 @@ from typing import Any
 
 from configs.errors import NotReady
 from configs.files import read_json
-from configs.state_dir import State
-from features.signals.registry import catalogue, signal_set
+from configs.state_dir import StateDir
+from features.compute.fingerprints import signal_set
+from features.signals.registry import catalogue
 from features.store.history import (
     Edition,
 )
 
 
-def published_note(state: State) -> dict[str, Any]:
+def published_note(state: StateDir) -> dict[str, Any]:
     """What was published last; raises NotReady where nothing was."""
     try:
-        return read_json(state.published)
+        return read_json(state.publication)
     except FileNotFoundError:
         raise NotReady("Nothing has been published yet.", "Run `oarlock publish`.") from None
 
 
-def published_as_of(state: State) -> datetime:
+def published_as_of(state: StateDir) -> datetime:
     """The day whose signals are online; raises NotReady where nothing was published."""
     return datetime.fromisoformat(published_note(state)["as_of"])
 
 
-def edition_folder(state: State) -> Path:
+def edition_folder(state: StateDir) -> Path:
     """The history of what was published last; raises NotReady where nothing was."""
     return state.history / published_note(state)["edition"]
 
 
-def published_edition(state: State) -> tuple[Edition, datetime]:
+def published_edition(state: StateDir) -> tuple[Edition, datetime]:
     """The edition that was last published and its as_of; raises NotReady where nothing was."""
     note = published_note(state)
     signals = tuple(one for one in catalogue() if one.name in note["signals"])

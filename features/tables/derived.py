@@ -7,11 +7,9 @@ signals are asked for.
 # pyright: reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
 # (the published types of ibis do not cover its operators)
 
-import hashlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Literal
 
 import ibis
@@ -44,11 +42,6 @@ class Derived:
     people: frozenset[People] = frozenset({"named", "counted", "unknown"})
 
 
-def fingerprint() -> str:
-    """A hash that changes when any derived table is made differently."""
-    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
-
-
 def named_events(usage: ir.Table) -> ir.Table:
     """The usage without the rows that are a daily count of people."""
     return usage.filter(usage.event != PEOPLE_EVENT)
@@ -76,7 +69,7 @@ def by_day(usage: ir.Table, told: Collection[str], *, named: bool, late: bool = 
     day = usage.mutate(day=usage.occurred_at.date())
     values = {"events": _events_of(day, alone=alone), "people": _people_of(day, alone=alone, named=named)}
     rows = day.group_by(KEY, "day", *_if_late(late)).aggregate(
-        **{name: value for one in told for name, value in values[one].items()}
+        **{name: value for one in sorted(told) for name, value in values[one].items()}
     )
     if "events" in told:
         used_for = rows.used_at.delta(rows.day.cast("timestamp"), unit="second") / SECONDS_A_DAY

@@ -17,8 +17,3 @@ class RawTable:
     contract: Table
     rows: ir.Table
     given: frozenset[str]
-
-    @property
-    def made_of(self) -> str:
-        """All that a query over these rows depends on, but for the select behind them."""
-        return f"{self.contract.name} {sorted(self.given)} {self.rows!r}"

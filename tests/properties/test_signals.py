@@ -9,31 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.compute.compute import carried
+from features.compute.fingerprints import contract_tables
 from features.signals.registry import catalogue, source_of
 from features.tables.contract import CONTRACT, Column, Table
-from tests.support.compiled_catalogue import Value, Values, engine, schema, with_inputs
+from tests.support.compiled_catalogue import Value, engine, with_inputs
 from tests.support.random_companies import AS_OF, Company, Row, company, shifted
+from tests.support.value_differences import differences
 
 companies = st.builds(company, st.integers(0, 2**32 - 1))
 few = settings(max_examples=12, deadline=None, derandomize=True)
 NEVER = datetime.max
-
-
-def differences(found: Values, expected: Values) -> list[tuple[str, str, Value, Value]]:
-    """Every account and signal of which the value is not the expected one, up to the rounding of sums."""
-    assert found.keys() == expected.keys()
-    return [
-        (account, name, found[account][name], value)
-        for account, values in expected.items()
-        for name, value in values.items()
-        if not _same(found[account][name], value)
-    ]
-
-
-def _same(one: Value, other: Value) -> bool:
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
-    return one == other
 
 
 def _kept(company: Company, keep) -> Company:
@@ -125,7 +110,7 @@ def test_a_signal_of_usage_computed_alone_equals_itself_among_all(one):
 
 
 def test_every_signal_is_carried_by_a_company_that_has_every_table():
-    assert carried(schema(), catalogue(), "named") == catalogue()
+    assert carried(contract_tables(), catalogue(), "named") == catalogue()
 
 
 def test_every_signal_has_two_values_or_more_somewhere():

@@ -9,11 +9,11 @@ import ibis
 import pyarrow as pa
 
 from features.compute.compute import compute
-from features.ingestion.reader import clean
+from features.compute.fingerprints import contract_tables
 from features.signals.base import Signal
 from features.signals.registry import catalogue
 from features.tables.contract import CONTRACT
-from features.tables.raw_table import IBIS_TYPES, RawTable
+from features.tables.raw_table import IBIS_TYPES
 from tests.support.random_companies import AS_OF, Company
 
 Value = float | str | None
@@ -24,7 +24,7 @@ Values = dict[str, dict[str, Value]]
 def engine(signals: tuple[Signal, ...] | None = None, as_of: datetime = AS_OF) -> Callable[[Company], Values]:
     """A function from a company to each account's values by signal."""
     connection = duckdb.connect(config={"threads": 1})
-    query = ibis.to_sql(compute(schema(), signals or catalogue(), as_of), dialect="duckdb")
+    query = ibis.to_sql(compute(contract_tables(), signals or catalogue(), as_of), dialect="duckdb")
     for name in CONTRACT:
         connection.register("rows", _arrow(name, []))
         connection.execute(f"create table {name} as from rows")
@@ -48,15 +48,6 @@ def with_inputs(names: set[str]) -> tuple[Signal, ...]:
     for one in reversed(catalogue()):
         wanted |= set(one.inputs) if one.name in wanted else set()
     return tuple(one for one in catalogue() if one.name in wanted)
-
-
-def schema() -> dict[str, RawTable]:
-    """Every table of the contract, with every column and no rows of its own."""
-    unbound = {
-        name: ibis.table({column: IBIS_TYPES[what.type] for column, what in table.columns.items()}, name=name)
-        for name, table in CONTRACT.items()
-    }
-    return clean({name: RawTable(CONTRACT[name], rows, frozenset(rows.columns)) for name, rows in unbound.items()})
 
 
 def _arrow(name: str, rows: list[dict]) -> pa.Table:

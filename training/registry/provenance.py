@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from configs.settings import Settings, TrainingSettings
+from features.compute.fingerprints import fingerprint
 from features.signals.base import Signal
 from features.tables.mapping import Dataset
+from training.registry.code_hash import hash_code
 
 HOUSE = Path(__file__).parents[2]
 ROOMS_BEFORE = ("configs", "features", "training")
@@ -95,15 +97,18 @@ def files_of(dataset: Dataset) -> dict[str, str]:
 
 
 def signals_of(signals: tuple[Signal, ...]) -> dict[str, str]:
-    """The hash of each signal's declaration."""
-    return {one.name: one.fingerprint for one in signals}
+    """The hash of what each signal computes."""
+    return {one.name: fingerprint(one) for one in signals}
 
 
 @cache
 def code_hash() -> str:
-    """A hash of the code that turns raw tables into a model."""
-    files = sorted(file for room in ROOMS_BEFORE for file in (HOUSE / room).rglob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+    """A hash of the code that turns raw tables into a model, see `code_hash`.
+
+    It is part of a model's identity, because training is ordinary Python: a changed step has no other trace. What the
+    hash leaves out (comments, layout, docstrings, names of local variables, modules) changes no model.
+    """
+    return hash_code(HOUSE, ROOMS_BEFORE)
 
 
 @cache

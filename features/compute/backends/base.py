@@ -31,15 +31,14 @@ class Engine:
 
     `backend` runs expressions, `refusals` are what it raises for SQL or files it rejects, `view` names some files.
     `at_any` makes of an expression that depends on an instant a function that gives its rows at any. `keep` holds what
-    is made of the events between two instants, see `kept`; None for an engine that makes it anew each time. Both are
-    told what else the expression is made of, see `queries`.
+    is made of the events between two instants, see `kept`; None for an engine that makes it anew each time.
     """
 
     backend: Any
     refusals: tuple[type[Exception], ...]
     view: Callable[[str, list[str]], None]
-    at_any: Callable[[RowsAt, str], Callable[[datetime], pa.Table]]
-    keep: Callable[[RowsBetween, Mapping[str, MadeOf], Sequence[datetime], str], Kept] | None = None
+    at_any: Callable[[RowsAt], Callable[[datetime], pa.Table]]
+    keep: Callable[[RowsBetween, Mapping[str, MadeOf], Sequence[datetime]], Kept] | None = None
 
     def select(self, sql: str) -> ir.Table:
         """The rows of a select in the mapping's dialect."""

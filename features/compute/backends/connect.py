@@ -1,7 +1,6 @@
 """Opens the backend that the settings name."""
 
 # pyright: reportMissingImports=false
-import json
 from pathlib import Path
 
 from configs.errors import DataError
@@ -18,8 +17,7 @@ def open_engine(settings: EngineSettings, dataset: Dataset, queries: Path | None
 
     Raises ConfigError where the engine is not installed, DataError for a file that cannot be read.
     """
-    kept = Queries(queries, json.dumps(dataset.selects, sort_keys=True))
-    engine = _spark(settings) if settings.kind == "spark" else _duckdb(settings, kept)
+    engine = _spark(settings) if settings.kind == "spark" else _duckdb(settings, Queries(queries))
     for source, files in dataset.files.items():
         try:
             engine.view(source, [str(file) for file in files])

@@ -48,13 +48,13 @@ class _Duck:
     backend: Any
     queries: Queries
 
-    def at_any(self, rows_at: RowsAt, made_of: str) -> Callable[[datetime], pa.Table]:
-        query = self._translated(rows_at, 1, made_of)
+    def at_any(self, rows_at: RowsAt) -> Callable[[datetime], pa.Table]:
+        query = self._translated(rows_at, 1)
         return lambda as_of: self.backend.raw_sql(query(as_of)).to_arrow_table()
 
-    def keep(self, source: RowsBetween, made: Mapping[str, MadeOf], edges: Sequence[datetime], made_of: str) -> Kept:
+    def keep(self, source: RowsBetween, made: Mapping[str, MadeOf], edges: Sequence[datetime]) -> Kept:
         # What makes one table reads the events once anyway; where time is cut at edges, they are read once before.
-        kept = Kept(self.backend.raw_sql, edges, self._translated(source, 2, f"{SOURCE} {made_of}") if edges else None)
+        kept = Kept(self.backend.raw_sql, edges, self._translated(source, 2) if edges else None)
         read = self.backend.sql(f"select * from {SOURCE}") if edges else None
 
         def between(make: MadeOf) -> RowsBetween:
@@ -64,11 +64,10 @@ class _Duck:
 
             return rows
 
-        of = f"{'read before' if edges else 'read here'} {made_of}"
-        kept.make({name: self._translated(between(make), 2, f"{name} {of}") for name, make in made.items()})
+        kept.make({name: self._translated(between(make), 2) for name, make in made.items()})
         return kept
 
-    def _translated(self, rows: Callable[..., ir.Table], instants: int, made_of: str) -> Callable[..., str]:
+    def _translated(self, rows: Callable[..., ir.Table], instants: int) -> Callable[..., str]:
         """The query as a function of its instants.
 
         Translated once; the instants are put in their places in the text. A function that gives an instant would keep
@@ -76,10 +75,12 @@ class _Duck:
         """
         stand_ins = ANY_INSTANTS[:instants]
 
-        def translate() -> str:
-            return reduce(_marked, stand_ins, str(ibis.to_sql(rows(*stand_ins), dialect=MAPPING_DIALECT)))
+        def translate(expression: ir.Table) -> str:
+            return reduce(_marked, stand_ins, str(ibis.to_sql(expression, dialect=MAPPING_DIALECT)))
 
-        text = cache(partial(self.queries.text, made_of, translate))
+        @cache
+        def text() -> str:
+            return self.queries.text(rows(*stand_ins), [_literal(at) for at in stand_ins], translate)
 
         def query(*at: datetime) -> str:
             pairs = zip(stand_ins, at, strict=True)

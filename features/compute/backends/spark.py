@@ -50,9 +50,8 @@ def _spark(settings: EngineSettings) -> Engine:
     return Engine(ibis.pyspark.connect(session), refusals, partial(_view_in_spark, session), _at_any_in_spark)
 
 
-def _at_any_in_spark(rows_at: RowsAt, made_of: str) -> Callable[[datetime], pa.Table]:
+def _at_any_in_spark(rows_at: RowsAt) -> Callable[[datetime], pa.Table]:
     """Translated for each instant anew: next to a job of Spark it costs nothing."""
-    del made_of
     return lambda as_of: rows_at(as_of).to_pyarrow()
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+import ibis
+import ibis.expr.types as ir
 import pyarrow as pa
 import pytest
 
@@ -19,10 +21,11 @@ from tests.support.growing_company import Company, found
 
 DAYS = [datetime(2023, 6, 1), datetime(2023, 7, 1), datetime(2023, 8, 1)]
 USAGE_TWICE = 'usage = "select * replace (2 * coalesce(quantity, 1) as quantity) from usage"'
+ROWS = ibis.table({"account_id": "string"}, "usage")
 TWO = ("events_91d", "event_types_28d")
 
 
-def _never() -> str:
+def _never(_: ir.Table) -> str:
     raise AssertionError("it was translated again")
 
 
@@ -44,38 +47,38 @@ def _values(rows: pa.Table) -> list[dict]:
 
 
 def test_a_query_is_translated_once(tmp_path: Path):
-    assert Queries(tmp_path, "usage").text("this", lambda: "select 1") == "select 1"
-    assert Queries(tmp_path, "usage").text("this", _never) == "select 1"
+    assert Queries(tmp_path).text(ROWS, [], lambda _: "select 1") == "select 1"
+    assert Queries(tmp_path).text(ROWS, [], _never) == "select 1"
 
 
-@pytest.mark.parametrize(("selects", "made_of"), [("other", "this"), ("usage", "that")])
-def test_a_query_made_of_something_else_is_another(tmp_path: Path, selects: str, made_of: str):
-    Queries(tmp_path, "usage").text("this", lambda: "select 1")
-    assert Queries(tmp_path, selects).text(made_of, lambda: "select 2") == "select 2"
+@pytest.mark.parametrize(("rows", "literals"), [(ROWS.limit(2), ()), (ROWS, ["TIMESTAMP '1002-03-04'"])])
+def test_a_query_for_other_rows_or_with_other_literals_is_another(tmp_path: Path, rows: ir.Table, literals: list[str]):
+    Queries(tmp_path).text(ROWS, [], lambda _: "select 1")
+    assert Queries(tmp_path).text(rows, literals, lambda _: "select 2") == "select 2"
 
 
 def test_without_a_folder_it_is_translated_each_time():
-    assert Queries(None, "").text("this", lambda: "select 1") == "select 1"
-    assert Queries(None, "").text("this", lambda: "select 2") == "select 2"
+    assert Queries(None).text(ROWS, [], lambda _: "select 1") == "select 1"
+    assert Queries(None).text(ROWS, [], lambda _: "select 2") == "select 2"
 
 
 @pytest.mark.parametrize("left", ["", "select"])
 def test_a_query_that_was_damaged_is_translated_again(tmp_path: Path, left: str):
-    Queries(tmp_path, "").text("this", lambda: "select 1")
+    Queries(tmp_path).text(ROWS, [], lambda _: "select 1")
     (file,) = tmp_path.glob("*.sql")
     file.write_text(left)
-    assert Queries(tmp_path, "").text("this", lambda: "select 1") == "select 1"
-    assert Queries(tmp_path, "").text("this", _never) == "select 1"
+    assert Queries(tmp_path).text(ROWS, [], lambda _: "select 1") == "select 1"
+    assert Queries(tmp_path).text(ROWS, [], _never) == "select 1"
 
 
 def test_a_query_that_another_process_takes_away_meanwhile_is_no_loss(tmp_path: Path):
     (tmp_path / "gone.sql").symlink_to(tmp_path / "nowhere")
-    assert Queries(tmp_path, "usage").text("this", lambda: "select 1") == "select 1"
+    assert Queries(tmp_path).text(ROWS, [], lambda _: "select 1") == "select 1"
 
 
 def test_only_the_queries_used_last_are_kept(tmp_path: Path):
     for number in range(MOST + 5):
-        Queries(tmp_path, "").text(str(number), lambda: "select 1")
+        Queries(tmp_path).text(ROWS.limit(number), [], lambda _: "select 1")
     assert len(list(tmp_path.glob("*.sql"))) == MOST
 
 

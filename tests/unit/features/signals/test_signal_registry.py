@@ -2,9 +2,8 @@
 
 import re
 from collections import Counter
-from dataclasses import replace
 
-from features.signals.registry import FAMILIES, catalogue, signal_set
+from features.signals.registry import FAMILIES, catalogue
 from features.tables.contract import CONTRACT
 from features.tables.derived import DERIVED
 
@@ -57,13 +56,3 @@ def test_gives_no_two_signals_the_same_label():
 
 def test_leaves_room_for_the_value_in_every_text():
     assert [signal.name for signal in catalogue() if signal.text and signal.text.count("{value}") != 1] == []
-
-
-def test_has_another_hash_when_a_signal_is_computed_differently():
-    (one, *_) = catalogue()
-    assert signal_set([one]) != signal_set([replace(one, fingerprint="another")])
-
-
-def test_tells_the_windows_of_one_formula_apart():
-    seven, twenty_eight = (one for one in catalogue() if one.name in {"events_7d", "events_28d"})
-    assert seven.fingerprint != twenty_eight.fingerprint
