@@ -25,7 +25,7 @@ def simulate(oarlock: Oarlock, **given: Any) -> None:
     Example: oarlock simulate --accounts 5000 --months 24 --seed 1 --out company
     """
     from features.simulator.model.parameters import Company
-    from features.simulator.writer import simulate as run
+    from features.simulator.writer import write_company
     from features.tables.mapping import read_mapped
 
     mapped, folder = read_mapped(oarlock.settings.data)
@@ -34,7 +34,7 @@ def simulate(oarlock: Oarlock, **given: Any) -> None:
     asked = {**said, **{name: value for name, value in given.items() if value is not None}}
     with oarlock.progress("simulate") as progress:
         workers = oarlock.settings.training.threads
-        rows = run(Company(**asked), out, workers=workers, progress=lambda done, of: progress("accounts", done, of))
+        rows = write_company(Company(**asked), out, workers=workers, progress=lambda done, of: progress("accounts", done, of))
     oarlock.console.print(f"{out.resolve()}: {rows['accounts']:,} simulated accounts, {rows['usage']:,} rows of usage.")
 
 
@@ -87,14 +87,14 @@ def signals(oarlock: Oarlock, html: Path | None, markdown: Path | None, as_json:
     Example: oarlock signals --html signals.html
     """
     oarlock.speaks_json = as_json
-    from configs.files import replacing
+    from configs.files import atomic_write
     from features.reports.dictionary import as_html, as_markdown, entries
     from features.signals.registry import catalogue
 
     coverage = _coverage(oarlock)
     for file, written in ((html, as_html), (markdown, as_markdown)):
         if file:
-            with replacing(file) as temporary:
+            with atomic_write(file) as temporary:
                 temporary.write_text(written(catalogue(), coverage), "utf-8")
             oarlock.console.print(f"{file.resolve()} holds {len(catalogue())} signals.", markup=False)
     found = entries(catalogue(), coverage)

@@ -11,7 +11,7 @@ from configs.settings import Settings, read_settings
 from configs.state_dir import open_state_dir
 from features.publishing.pipeline import Days, publish
 from features.simulator.model.parameters import Company
-from features.simulator.writer import simulate
+from features.simulator.writer import write_company
 from features.tables.mapping import read_dataset
 from training.data.time_splits import TimeSplit
 from training.data.training_set import TrainingSet, build_training_set
@@ -58,7 +58,7 @@ def simulated_history(company: Company, scratch: Path, say: Progress) -> Setting
     """The settings of a simulated company whose history is published in `scratch`."""
     folder = scratch / "company"
     say(f"simulating {company.accounts:,} accounts")
-    simulate(company, folder, workers=CORES)
+    write_company(company, folder, workers=CORES)
     settings = _settings(CONFIGS / "oarlock.toml", folder, scratch)
     _publish(settings, SIMULATED, say)
     return settings

@@ -29,7 +29,7 @@ from configs.state_dir import open_state_dir
 from features.compute.compute import Asked, prepare
 from features.publishing.pipeline import Opened, open_dataset
 from features.simulator.model.parameters import Company
-from features.simulator.writer import simulate
+from features.simulator.writer import write_company
 from features.store.history import describe_day, training_days, write_day
 
 CONFIG = Path(__file__).parents[2] / "configs/oarlock.toml"
@@ -72,7 +72,7 @@ def _in_its_own_process(company: Path | None, accounts: int, history: bool) -> C
     with tempfile.TemporaryDirectory() as scratch:
         folder = company or Path(scratch) / "company"
         if company is None:
-            simulate(Company(accounts=accounts), folder, workers=2)
+            write_company(Company(accounts=accounts), folder, workers=2)
         # A fresh process, so that the memory measured is that of publishing alone.
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             return pool.apply(measure, (folder, Path(scratch), history))

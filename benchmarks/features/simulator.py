@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from features.simulator.model.parameters import Company
-from features.simulator.writer import simulate
+from features.simulator.writer import write_company
 
 HORIZON = 90
 RESAMPLES = 200
@@ -179,7 +179,7 @@ def main() -> None:
 
 def _print_cost(company: Company, folder: Path, *, workers: int) -> None:
     began = time.perf_counter()
-    rows = simulate(company, folder, workers=workers)
+    rows = write_company(company, folder, workers=workers)
     seconds = time.perf_counter() - began
     largest = {
         process: resource.getrusage(process).ru_maxrss for process in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)

@@ -1,42 +1,45 @@
-"""Broken sources: a table that stops, arrives twice, or arrives with nulls from a known month on."""
+"""Injects source faults from a known month on: a table stops, arrives twice, or arrives with empty values."""
 
 import numpy as np
 import pyarrow as pa
 
-from features.simulator.model.calendar import World, dates
-from features.simulator.model.parameters import BROKEN_SOURCE
+from features.simulator.model.calendar import World, to_timestamps
+from features.simulator.model.parameters import SOURCE_FAULTS
 from features.tables.contract import Table
 
 
-def broken(table: Table, rows: pa.Table, *, world: World) -> pa.Table:
-    """The rows as they arrive after every shift that breaks this source."""
+def inject_faults(table: Table, rows: pa.Table, *, world: World) -> pa.Table:
+    """The rows as they arrive if the company's shifts break this source."""
     for shift in world.company.shifts:
-        if shift.kind in BROKEN_SOURCE and shift.table == table.name:
-            since = dates(world, world.months[[shift.month]].astype(np.float64))
+        if shift.kind in SOURCE_FAULTS and shift.table == table.name:
+            since = to_timestamps(world, world.month_starts[[shift.month]].astype(np.float64))
             after = rows[table.at].to_numpy() >= since
-            rows = {"stops": _stopped, "doubles": _doubled, "nulls": _emptied}[shift.kind](table, rows, after=after)
+            rows = FAULTS[shift.kind](table, rows, after)
     return rows
 
 
-def _stopped(_: Table, rows: pa.Table, *, after: np.ndarray) -> pa.Table:
+def _stop_source(_: Table, rows: pa.Table, after: np.ndarray) -> pa.Table:
     return rows.filter(pa.array(~after))
 
 
-def _doubled(table: Table, rows: pa.Table, *, after: np.ndarray) -> pa.Table:
-    """The same facts once more; where rows have an id the copy gets one of its own, as a careless import would."""
+def _duplicate_rows(table: Table, rows: pa.Table, after: np.ndarray) -> pa.Table:
+    """Every row twice; if rows have an id, the copy gets a new one, as after a careless import."""
     copy = rows.filter(pa.array(after))
     if table.key:
-        name, place = table.key[1], rows.column_names.index(table.key[1])
-        rows = rows.set_column(place, name, rows[name].cast(pa.string()))
-        again = [f"{value}-again" for value in copy[name].to_pylist()]
-        copy = copy.set_column(place, name, pa.array(again, pa.string()))
+        name, index = table.key[1], rows.column_names.index(table.key[1])
+        rows = rows.set_column(index, name, rows[name].cast(pa.string()))
+        copied_ids = [f"{value}-again" for value in copy[name].to_pylist()]
+        copy = copy.set_column(index, name, pa.array(copied_ids, pa.string()))
     return pa.concat_tables([rows, copy])
 
 
-def _emptied(table: Table, rows: pa.Table, *, after: np.ndarray) -> pa.Table:
-    """Every column a row can do without is empty."""
-    kept = pa.array(np.arange(len(rows)), mask=after)  # an empty index takes an empty value
-    for place, name in enumerate(rows.column_names):
+def _null_out_values(table: Table, rows: pa.Table, after: np.ndarray) -> pa.Table:
+    """Every optional column is empty."""
+    row_indices = pa.array(np.arange(len(rows)), mask=after)  # an empty index takes an empty value
+    for index, name in enumerate(rows.column_names):
         if not table.columns[name].required and name not in table.key and name != "recorded_at":
-            rows = rows.set_column(place, name, rows[name].take(kept))
+            rows = rows.set_column(index, name, rows[name].take(row_indices))
     return rows
+
+
+FAULTS = {"stops": _stop_source, "doubles": _duplicate_rows, "nulls": _null_out_values}

@@ -1,104 +1,105 @@
-"""The hidden state of the accounts, and its one step through a week: the same for what happens and for what might."""
+"""The hidden state of the accounts and its weekly transition, used for the real course and for Monte Carlo paths."""
 
 import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
-from features.simulator.model.calendar import WEEKS_A_MONTH
-from features.simulator.model.churn_causes import CAUSE, column_of, usual_share
-from features.simulator.model.population import Population, Setting, start_week
+from features.simulator.model.calendar import WEEKS_PER_MONTH
+from features.simulator.model.churn_causes import CAUSE_INDEX, cause_column, stationary_share
+from features.simulator.model.population import Population, Scenario, start_week
 
-MEMORY = 0.92  # of the intensity's swings from week to week: half is forgotten in two months
-WEEKS_TO_CUT = 3  # from the failure of a card to the service being cut
+AUTOCORRELATION = 0.92  # of the intensity from week to week: a half-life of two months
+WEEKS_TO_CUTOFF = 3  # from a failed card until the service stops
 
 
 @dataclass(frozen=True)
-class State:
-    """All that decides an account's future besides its traits; the last axis runs over accounts."""
+class HiddenState:
+    """Everything except the traits that decides an account's future. The last axis runs over accounts."""
 
     severity: np.ndarray  # of the open episode of each cause, 0 where there is none, (causes, accounts)
-    pressure: np.ndarray  # what the hazard feels of it, (causes, accounts)
-    intensity: np.ndarray  # swing of health about what is usual; mean-reverting, standard normal in the long run
-    failing: np.ndarray  # probability that the card failed 1, 2, 3 weeks ago and is not repaired, (3, accounts)
-    renews: np.ndarray  # month of the next renewal
-    play: np.ndarray  # part the running play works on, -1 where there is none
-    treated: np.ndarray  # whether it is really worked, not held out
-    play_weeks: np.ndarray  # that it still runs
+    pressure: np.ndarray  # delayed effect of the severity on the hazard, (causes, accounts)
+    intensity: np.ndarray  # deviation from usual health; mean-reverting, standard normal in the long run
+    card_failing: np.ndarray  # probability that the card failed 1, 2, 3 weeks ago and is unrepaired, (3, accounts)
+    renewal_month: np.ndarray  # of the next renewal
+    play: np.ndarray  # index of the logit part the current play acts on, -1 without a play
+    treated: np.ndarray  # the play is carried out, not held out
+    play_weeks_left: np.ndarray  # of the current play
 
 
-def founding(population: Population, generator: np.random.Generator) -> State:
-    """The state at day 0: in the long-run balance for the founding stock, blank for those who arrive later."""
-    shape = population.onsets.shape
+def initial_state(population: Population, generator: np.random.Generator) -> HiddenState:
+    """The state on day 0: drawn from the long-run distribution for founding accounts, empty for later ones."""
+    shape, term = population.onset_rates.shape, population.term
     founder = population.start_month < 0
-    open_now = (generator.random(shape) < usual_share()) & founder
-    open_now[CAUSE["stalled_implementation"]] = (population.stalls > 0) & founder & (population.start_month > -6)
+    open_now = (generator.random(shape) < stationary_share()) & founder
+    stalled = (population.stall_severity > 0) & founder & (population.start_month > -6)
+    open_now[CAUSE_INDEX["stalled_implementation"]] = stalled
     severity = np.where(open_now, generator.uniform(0.5, 1.5, shape), 0.0).astype(np.float32)
-    return State(
+    return HiddenState(
         severity=severity,
         pressure=severity * generator.random(shape, dtype=np.float32),
         intensity=generator.normal(size=shape[1]).astype(np.float32),
-        failing=np.zeros((WEEKS_TO_CUT, shape[1]), dtype=np.float32),
-        renews=np.where(founder, population.start_month % population.term, population.start_month + population.term),
+        card_failing=np.zeros((WEEKS_TO_CUTOFF, shape[1]), dtype=np.float32),
+        renewal_month=np.where(founder, population.start_month % term, population.start_month + term),
         play=np.full(shape[1], -1, dtype=np.int8),
         treated=np.zeros(shape[1], dtype=bool),
-        play_weeks=np.zeros(shape[1], dtype=np.int8),
+        play_weeks_left=np.zeros(shape[1], dtype=np.int8),
     )
 
 
-def welcome(state: State, population: Population, *, week: int) -> State:
-    """Accounts that begin in this week start blank, some with a stalled implementation."""
+def reset_new_accounts(state: HiddenState, population: Population, *, week: int) -> HiddenState:
+    """Accounts that begin in this week start without causes, except a stalled implementation for some."""
     severity, pressure = state.severity.copy(), state.pressure.copy()
-    begins = start_week(population) == week
-    severity[:, begins] = 0
-    pressure[:, begins] = 0
-    severity[CAUSE["stalled_implementation"], begins] = population.stalls[begins]
+    is_beginning = start_week(population) == week
+    severity[:, is_beginning] = 0
+    pressure[:, is_beginning] = 0
+    severity[CAUSE_INDEX["stalled_implementation"], is_beginning] = population.stall_severity[is_beginning]
     return dataclasses.replace(state, severity=severity, pressure=pressure)
 
 
-def card_drawn(state: State, generator: np.random.Generator) -> State:
-    """The state with the fate of each card drawn: in life it failed or not, in a future it stays a probability.
+def draw_card_failures(state: HiddenState, generator: np.random.Generator) -> HiddenState:
+    """Replace each probability of a failed card by a drawn 0 or 1; Monte Carlo paths keep the probability.
 
-    An account is never in two stages at once, so one draw serves all three.
+    An account is never in two stages at once, so one draw is enough for all three.
     """
-    draw = generator.random(state.failing.shape[1], dtype=np.float32)
-    return dataclasses.replace(state, failing=(draw < state.failing).astype(np.float32))
+    draw = generator.random(state.card_failing.shape[1], dtype=np.float32)
+    return dataclasses.replace(state, card_failing=(draw < state.card_failing).astype(np.float32))
 
 
-def step(state: State, setting: Setting, *, week: int, generator: np.random.Generator) -> State:
-    """The state at the start of the next week, for accounts that did not leave in this one, cards not drawn."""
-    population = setting.population
-    severity = _episodes(state, population, generator=generator)
+def advance_week(state: HiddenState, scenario: Scenario, *, week: int, generator: np.random.Generator) -> HiddenState:
+    """The state at the start of the next week if the account stays; card failures are probabilities."""
+    population = scenario.population
+    severity = _advance_episodes(state, population, generator=generator)
     shock = generator.standard_normal(len(state.intensity), dtype=np.float32)
-    weeks_left = np.maximum(state.play_weeks - 1, 0)
-    at_anchor = (population.anchor - 1) // 7 == week % WEEKS_A_MONTH
-    renewed = at_anchor & (state.renews == week // WEEKS_A_MONTH)
-    return State(
+    weeks_left = np.maximum(state.play_weeks_left - 1, 0)
+    at_anchor = (population.anchor_day - 1) // 7 == week % WEEKS_PER_MONTH
+    renewed = at_anchor & (state.renewal_month == week // WEEKS_PER_MONTH)
+    return HiddenState(
         severity=severity,
-        pressure=state.pressure + column_of("speed") * (severity - state.pressure),
-        intensity=np.float32(MEMORY) * state.intensity + np.float32(np.sqrt(1 - MEMORY**2)) * shock,
-        failing=_failing(state, setting, at_anchor=at_anchor),
-        renews=np.where(renewed, state.renews + population.term, state.renews),
+        pressure=state.pressure + cause_column("speed") * (severity - state.pressure),
+        intensity=np.float32(AUTOCORRELATION) * state.intensity + np.float32(np.sqrt(1 - AUTOCORRELATION**2)) * shock,
+        card_failing=_card_failure_probabilities(state, scenario, at_anchor=at_anchor),
+        renewal_month=np.where(renewed, state.renewal_month + population.term, state.renewal_month),
         play=np.where(weeks_left > 0, state.play, -1).astype(np.int8),
         treated=state.treated & (weeks_left > 0),
-        play_weeks=weeks_left,
+        play_weeks_left=weeks_left,
     )
 
 
-def _episodes(state: State, population: Population, *, generator: np.random.Generator) -> np.ndarray:
-    """One draw per cause ends an open episode or begins one; a beginning draw, rescaled, is also its severity."""
+def _advance_episodes(state: HiddenState, population: Population, *, generator: np.random.Generator) -> np.ndarray:
+    """One draw per cause ends an open episode or begins one; the draw, rescaled, is also the new severity."""
     draw = generator.random(state.severity.shape, dtype=np.float32)
     is_open = state.severity > 0
-    begins = ~is_open & (draw < population.onsets)
-    stays = is_open & (draw >= column_of("ending"))
-    beginning = np.float32(0.5) + draw / np.maximum(population.onsets, np.float32(1e-9))
-    return np.where(begins, beginning, state.severity * stays)
+    is_beginning = ~is_open & (draw < population.onset_rates)
+    is_continuing = is_open & (draw >= cause_column("ending"))
+    initial_severity = np.float32(0.5) + draw / np.maximum(population.onset_rates, np.float32(1e-9))
+    return np.where(is_beginning, initial_severity, state.severity * is_continuing)
 
 
-def _failing(state: State, setting: Setting, *, at_anchor: np.ndarray) -> np.ndarray:
-    """Cards fail where a monthly payment is due, and are repaired or not until the service is cut."""
-    trouble = 1 + 4 * state.pressure[CAUSE["payment_trouble"]]
-    company = setting.world.company
-    fails = np.float32(company.card_failure) * trouble * (at_anchor & (setting.population.term == 1))
-    still = np.float32(1 - company.card_repair) * state.failing[:-1]
-    return np.concatenate([np.minimum(fails, 1)[None], still])
+def _card_failure_probabilities(state: HiddenState, scenario: Scenario, *, at_anchor: np.ndarray) -> np.ndarray:
+    """Cards can fail when a monthly payment is due, and can be repaired until the service stops."""
+    trouble = 1 + 4 * state.pressure[CAUSE_INDEX["payment_trouble"]]
+    company = scenario.world.company
+    failure_probability = np.float32(company.card_failure) * trouble * (at_anchor & (scenario.population.term == 1))
+    unrepaired = np.float32(1 - company.card_repair) * state.card_failing[:-1]
+    return np.concatenate([np.minimum(failure_probability, 1)[None], unrepaired])

@@ -1,4 +1,4 @@
-"""The parameters of a simulated company: its size, its habits, its policy of plays and its known shifts."""
+"""The parameters of a simulated company: its size, rates, treatment policy and known shifts."""
 
 import dataclasses
 import datetime
@@ -9,19 +9,19 @@ from typing import Any, Literal, get_args
 from configs.errors import ConfigError
 
 ShiftKind = Literal["covariate", "relation", "stops", "doubles", "nulls", "price", "season"]
-BROKEN_SOURCE: tuple[ShiftKind, ...] = ("stops", "doubles", "nulls")
-BREAKABLE = ("usage", "tickets", "invoices", "surveys", "touches")
+SOURCE_FAULTS: tuple[ShiftKind, ...] = ("stops", "doubles", "nulls")
+BREAKABLE_TABLES = ("usage", "tickets", "invoices", "surveys", "touches")
 
 
 @dataclass(frozen=True)
 class Shift:
-    """One known change of the world at the start of a month counted from 0.
+    """One known change at the start of a month, counted from 0.
 
-    - covariate: usage counts grow by the share `strength`, and nothing else changes;
+    - covariate: usage counts grow by the share `strength`; nothing else changes;
     - relation: adoption loses the share `strength` of its weight on the hazard, relationship and support gain it;
-    - stops, doubles, nulls: the source of `table` breaks from then on;
-    - price: list prices rise by the share `strength` at each next renewal, and raise the hazard for a year;
-    - season: the logit of the hazard swings by +-`strength` over each year, and usage swings against it.
+    - stops, doubles, nulls: the source of `table` fails from then on;
+    - price: list prices rise by the share `strength` at each next renewal and raise the hazard for a year;
+    - season: the logit of the hazard varies by +-`strength` over each year, and usage varies in the opposite direction.
     """
 
     kind: ShiftKind
@@ -34,14 +34,18 @@ class Shift:
             raise ConfigError(
                 f"There is no shift called {self.kind!r}.", f"Choose one of {', '.join(get_args(ShiftKind))}."
             )
-        if self.kind in BROKEN_SOURCE and self.table not in BREAKABLE:
-            raise ConfigError(f"The table {self.table!r} cannot be broken.", f"Choose one of {', '.join(BREAKABLE)}.")
+        if self.kind in SOURCE_FAULTS and self.table not in BREAKABLE_TABLES:
+            raise ConfigError(
+                f"The table {self.table!r} cannot be broken.", f"Choose one of {', '.join(BREAKABLE_TABLES)}."
+            )
         if self.month < 0 or self.strength < 0:
-            raise ConfigError(f"A shift needs a month and a strength from 0 on, not {self.month} and {self.strength}.")
+            raise ConfigError(
+                f"A shift needs a month and a strength of 0 or more, not {self.month} and {self.strength}."
+            )
 
 
 def _effects() -> dict[str, float]:
-    """The share of a family's logit part that a play takes away: people are easier to win back than a bill."""
+    """The share of a family's logit part that a play removes: people are easier to win back than money."""
     return {
         "adoption": 0.5,
         "value": 0.4,
@@ -55,17 +59,17 @@ def _effects() -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Policy:
-    """Who is treated: of the accounts with an open cause at a month's start, which share, and with what true effect."""
+    """Which share of the accounts with an open cause gets a play each month, and with what true effect."""
 
-    treated_share: float = 0.15  # a team calls on a few of those it sees each month
+    treated_share: float = 0.15  # a team reaches only a few accounts each month
     holdout_share: float = 0.20  # large enough that a year of plays measures the effect
-    weeks: int = 12  # a play is worked for a quarter
+    weeks: int = 12  # a play lasts a quarter
     effects: Mapping[str, float] = field(default_factory=_effects)
 
     def __post_init__(self) -> None:
         for share in (self.treated_share, self.holdout_share, *self.effects.values()):
             if not 0 <= share <= 1:
-                raise ConfigError(f"A share of the policy must lie between 0 and 1, not at {share}.")
+                raise ConfigError(f"A share of the policy must be between 0 and 1, not {share}.")
         if not 1 <= self.weeks <= 100:
             raise ConfigError(f"A play runs for 1 to 100 weeks, not {self.weeks}.")
         unknown = set(self.effects) - set(_effects())
@@ -77,21 +81,21 @@ class Policy:
 class Company:
     """A company to simulate; equal values give equal bytes."""
 
-    accounts: int = 2_000  # all that ever exist, founding stock and arrivals
+    accounts: int = 2_000  # founding accounts and later arrivals together
     months: int = 24
     seed: int = 7
     start: datetime.date = datetime.date(2024, 7, 1)  # 24 months from here end on 2026-07-01
-    founding_share: float = 0.65  # the rest arrives evenly: some 25 % growth a year, less what leaves
-    base_logit: float = -12.15  # of the daily hazard off the renewal: under 1 % of annual terms break early
-    monthly_renewal_logit: float = 5.3  # added on a monthly renewal: small vendors lose about 1 % a month
-    annual_renewal_logit: float = 7.6  # added on an annual renewal: some 5 to 10 % are not renewed
-    manual_renewal_logit: float = 0.4  # added where nothing renews by itself: somebody has to say yes
-    cutoff_logit: float = 11.2  # added when a failed card cuts the service: about half do not return
-    cause_strength: float = 1.0  # scales every cause; 0 is a company without any reason to leave
+    founding_share: float = 0.65  # the others arrive evenly: about 25 % growth a year before churn
+    base_logit: float = -12.15  # of the daily hazard between renewals: under 1 % of annual terms end early
+    monthly_renewal_logit: float = 5.3  # added at a monthly renewal: about 1 % churn a month
+    annual_renewal_logit: float = 7.6  # added at an annual renewal: 5 to 10 % are not renewed
+    manual_renewal_logit: float = 0.4  # added without auto-renewal: somebody has to say yes
+    cutoff_logit: float = 11.2  # added when a failed card stops the service: about half do not return
+    cause_strength: float = 1.0  # scales every cause; at 0 nobody has a reason to leave
     card_failure: float = 0.03  # share of monthly card payments that fail at first
-    card_repair: float = 0.45  # of the failed, the share repaired in each of the two weeks before the service is cut
-    announcing_share: float = 0.35  # the share of accounts that would give notice one month before the renewal
-    futures: int = 32  # independent futures behind each true probability
+    card_repair: float = 0.45  # share of failed cards repaired in each of the two weeks before the cutoff
+    announcing_share: float = 0.35  # share of accounts that give notice one month before the renewal
+    futures: int = 32  # Monte Carlo paths behind each true probability
     policy: Policy = field(default_factory=Policy)
     shifts: tuple[Shift, ...] = ()
 
@@ -104,11 +108,11 @@ class Company:
             raise ConfigError(f"A seed is 0 or more, not {self.seed}.")
         for shift in self.shifts:
             if shift.month >= self.months:
-                raise ConfigError(f"A shift in month {shift.month} is beyond the {self.months} months simulated.")
+                raise ConfigError(f"A shift in month {shift.month} is beyond the {self.months} simulated months.")
 
 
 def as_json(company: Company) -> dict[str, Any]:
-    """All parameters as plain values, so that two companies are equal exactly when these are."""
+    """All parameters as JSON values; two companies are equal exactly if these are."""
     return dataclasses.asdict(company) | {
         "start": company.start.isoformat(),
         "shifts": [dataclasses.asdict(shift) for shift in company.shifts],

@@ -1,133 +1,147 @@
-"""What really happens: the accounts live through the weeks, and some decide to leave."""
+"""What really happens: simulates every account week by week, and which of them leave."""
 
 import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
-from features.simulator.model.calendar import WEEKS_A_MONTH, week_of_day
-from features.simulator.model.churn_causes import CAUSE
-from features.simulator.model.hazard import Moment, daily, moment, ordinary_parts, takes_effect
-from features.simulator.model.hidden_state import State, card_drawn, founding, step, welcome
-from features.simulator.model.population import Setting, start_week
-from features.simulator.model.treatment_policy import policy_step
+from features.simulator.model.calendar import WEEKS_PER_MONTH, World, week_by_day
+from features.simulator.model.churn_causes import CAUSE_INDEX
+from features.simulator.model.hazard import SpecialDay, daily_hazard, effective_day, ordinary_logit_parts, special_day
+from features.simulator.model.hidden_state import (
+    HiddenState,
+    advance_week,
+    draw_card_failures,
+    initial_state,
+    reset_new_accounts,
+)
+from features.simulator.model.population import Population, Scenario, start_week
+from features.simulator.model.treatment_policy import assign_plays
 
 NEVER = 10**6
 
 
 @dataclass(frozen=True)
-class Fate:
-    """How each account ends, NEVER if it does not: when it decided, and the day its subscription ends."""
+class ChurnOutcomes:
+    """The day on which each account decided to leave and on which its subscription ends; NEVER if it stays."""
 
     decided_day: np.ndarray
     leaves_day: np.ndarray
-    failed_card: np.ndarray  # whether it left because a payment failed
+    failed_card: np.ndarray  # left because a payment failed
 
 
 @dataclass(frozen=True)
-class Life:
-    """The course of some accounts, week by week; the last axis of every array runs over accounts."""
+class Trajectories:
+    """The simulated weeks of some accounts. The last axis of every array runs over accounts."""
 
-    setting: Setting
-    snapshots: tuple[State, ...]  # at each month's start and at the end, before the policy acts
-    states: tuple[State, ...]  # at each week's start, after the policy acted, and at the end
-    parts: np.ndarray  # logit parts on an ordinary day, (weeks, parts, accounts)
-    moments: Moment  # every array (weeks, accounts)
-    fate: Fate
+    scenario: Scenario
+    month_states: tuple[HiddenState, ...]  # at each month's start and at the end, before plays are assigned
+    week_states: tuple[HiddenState, ...]  # at each week's start, after plays are assigned, and at the end
+    logit_parts: np.ndarray  # of an ordinary day, (weeks, parts, accounts)
+    special_days: SpecialDay  # every array (weeks, accounts)
+    outcomes: ChurnOutcomes
+
+    @property
+    def world(self) -> World:
+        return self.scenario.world
+
+    @property
+    def population(self) -> Population:
+        return self.scenario.population
+
+    def state(self, attribute: str) -> np.ndarray:
+        """One attribute of the hidden state over time, (weeks + 1, ..., accounts)."""
+        return np.stack([getattr(state, attribute) for state in self.week_states])
+
+    def severity(self, cause: str) -> np.ndarray:
+        """Severity of one cause at each week's start, (weeks, accounts)."""
+        return np.stack([state.severity[CAUSE_INDEX[cause]] for state in self.week_states[:-1]])
+
+    def pressure(self, cause: str) -> np.ndarray:
+        """Pressure of one cause at each week's start, (weeks, accounts)."""
+        return np.stack([state.pressure[CAUSE_INDEX[cause]] for state in self.week_states[:-1]])
+
+    def is_active(self, account: np.ndarray, *, day: np.ndarray) -> np.ndarray:
+        """Whether these accounts have a subscription on these days, or will again after a failed card."""
+        return (day >= self.population.start_day[account]) & (day < self.outcomes.leaves_day[account])
 
 
-def live(setting: Setting, seeds: np.random.SeedSequence) -> Life:
-    """Live through all weeks of the company; the hidden state does not depend on who left."""
+def simulate_trajectories(scenario: Scenario, seeds: np.random.SeedSequence) -> Trajectories:
+    """Simulate all weeks of the company. The hidden state does not depend on who left."""
     causes, policy, decisions = (np.random.default_rng(seed) for seed in seeds.spawn(3))
-    snapshots, states = _states(setting, causes=causes, policy=policy)
-    weeks = list(enumerate(states[:-1]))
-    parts = np.stack([ordinary_parts(setting, state, week=week) for week, state in weeks])
-    moments = [moment(setting, state, week=week) for week, state in weeks]
-    decided_day = _first_hit(_hazards(setting, parts, moments=moments), decisions)
-    special = _stacked(moments)
-    return Life(setting, snapshots, states, parts, special, _fate(setting, special, decided_day=decided_day))
+    month_states, week_states = _simulate_states(scenario, causes=causes, policy=policy)
+    weeks = list(enumerate(week_states[:-1]))
+    logit_parts = np.stack([ordinary_logit_parts(scenario, state, week=week) for week, state in weeks])
+    special_days = [special_day(scenario, state, week=week) for week, state in weeks]
+    decided_day = _first_event_day(_daily_hazards(scenario, logit_parts, special_days=special_days), decisions)
+    stacked = _stack_weeks(special_days)
+    outcomes = _churn_outcomes(scenario, stacked, decided_day=decided_day)
+    return Trajectories(scenario, month_states, week_states, logit_parts, stacked, outcomes)
 
 
-def course(life: Life, attribute: str) -> np.ndarray:
-    """One array of the state over time, (weeks + 1, ..., accounts)."""
-    return np.stack([getattr(state, attribute) for state in life.states])
+def at_risk_days(trajectories: Trajectories) -> np.ndarray:
+    """Whether an account could decide to leave on a day: active, undecided, service not stopped, (days, accounts)."""
+    world = trajectories.world
+    week, day = week_by_day(world), np.arange(world.day_count)
+    is_suspended = (trajectories.special_days.cutoff_probability == 1)[week] & (day > world.week_starts[week])[:, None]
+    runs = start_week(trajectories.population) < week[:, None]
+    return runs & (day[:, None] <= trajectories.outcomes.decided_day) & ~is_suspended
 
 
-def severities(life: Life, cause: str) -> np.ndarray:
-    """Severity of one cause at each week's start, (weeks, accounts)."""
-    return np.stack([state.severity[CAUSE[cause]] for state in life.states[:-1]])
+def temporary_cutoffs(trajectories: Trajectories) -> tuple[np.ndarray, np.ndarray]:
+    """Accounts whose service a failed card stopped for some days, and the day it stopped: (account, day)."""
+    world = trajectories.world
+    runs = start_week(trajectories.population) < np.arange(world.week_count)[:, None]
+    stays = trajectories.outcomes.decided_day > world.week_starts[: world.week_count, None]
+    week, account = np.nonzero((trajectories.special_days.cutoff_probability == 1) & runs & stays)
+    return account, world.week_starts[week]
 
 
-def pressures(life: Life, cause: str) -> np.ndarray:
-    """Pressure of one cause at each week's start, (weeks, accounts)."""
-    return np.stack([state.pressure[CAUSE[cause]] for state in life.states[:-1]])
+def _simulate_states(
+    scenario: Scenario, *, causes: np.random.Generator, policy: np.random.Generator
+) -> tuple[tuple[HiddenState, ...], tuple[HiddenState, ...]]:
+    state = initial_state(scenario.population, causes)
+    month_states, week_states = [], []
+    for week in range(scenario.world.week_count):
+        state = reset_new_accounts(state, scenario.population, week=week)
+        if week % WEEKS_PER_MONTH == 0:
+            month_states.append(state)
+        state = assign_plays(state, scenario.world, week=week, generator=policy)
+        week_states.append(state)
+        state = draw_card_failures(advance_week(state, scenario, week=week, generator=causes), causes)
+    return (*month_states, state), (*week_states, state)
 
 
-def exposed_days(life: Life) -> np.ndarray:
-    """Whether an account could decide on a day: it runs, is undecided and its service is not cut, (days, accounts)."""
-    world = life.setting.world
-    week, day = week_of_day(world), np.arange(world.days)
-    passes = (life.moments.cut == 1)[week] & (day > world.starts[week])[:, None]
-    runs = start_week(life.setting.population) < week[:, None]
-    return runs & (day[:, None] <= life.fate.decided_day) & ~passes
-
-
-def absences(life: Life) -> tuple[np.ndarray, np.ndarray]:
-    """Whose service was cut by a failed card and came back within days, and when it was cut: (account, day)."""
-    world = life.setting.world
-    runs = start_week(life.setting.population) < np.arange(world.weeks)[:, None]
-    stays = life.fate.decided_day > world.starts[: world.weeks, None]
-    week, account = np.nonzero((life.moments.cut == 1) & runs & stays)
-    return account, world.starts[week]
-
-
-def in_service(life: Life, account: np.ndarray, *, day: np.ndarray) -> np.ndarray:
-    """Whether these accounts run on these days, short absences aside."""
-    return (day >= life.setting.population.start_day[account]) & (day < life.fate.leaves_day[account])
-
-
-def _states(
-    setting: Setting, *, causes: np.random.Generator, policy: np.random.Generator
-) -> tuple[tuple[State, ...], tuple[State, ...]]:
-    state = founding(setting.population, causes)
-    snapshots, states = [], []
-    for week in range(setting.world.weeks):
-        state = welcome(state, setting.population, week=week)
-        if week % WEEKS_A_MONTH == 0:
-            snapshots.append(state)
-        state = policy_step(state, setting.world, week=week, generator=policy)
-        states.append(state)
-        state = card_drawn(step(state, setting, week=week, generator=causes), causes)
-    return (*snapshots, state), (*states, state)
-
-
-def _hazards(setting: Setting, parts: np.ndarray, *, moments: list[Moment]) -> np.ndarray:
-    """The hazard of each account and day while it runs, (accounts, days)."""
+def _daily_hazards(scenario: Scenario, logit_parts: np.ndarray, *, special_days: list[SpecialDay]) -> np.ndarray:
+    """The hazard of each account on each day; 0 before it begins, (accounts, days)."""
     hazards = [
-        daily(logit, special, days=int(days))
-        for logit, special, days in zip(parts.sum(axis=1), moments, setting.world.lengths, strict=False)
+        daily_hazard(logit, special, days=int(days))
+        for logit, special, days in zip(
+            logit_parts.sum(axis=1), special_days, scenario.world.week_lengths, strict=False
+        )
     ]
-    runs = start_week(setting.population)[:, None] < week_of_day(setting.world)
+    runs = start_week(scenario.population)[:, None] < week_by_day(scenario.world)
     return np.hstack(hazards) * runs
 
 
-def _first_hit(hazard: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    hit = generator.random(hazard.shape, dtype=np.float32) < hazard
-    return np.where(hit.any(axis=1), hit.argmax(axis=1), NEVER)
+def _first_event_day(hazard: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    is_event = generator.random(hazard.shape, dtype=np.float32) < hazard
+    return np.where(is_event.any(axis=1), is_event.argmax(axis=1), NEVER)
 
 
-def _stacked(moments: list[Moment]) -> Moment:
-    names = [field.name for field in dataclasses.fields(Moment)]
-    return Moment(**{name: np.stack([getattr(special, name) for special in moments]) for name in names})
+def _stack_weeks(special_days: list[SpecialDay]) -> SpecialDay:
+    names = [field.name for field in dataclasses.fields(SpecialDay)]
+    return SpecialDay(**{name: np.stack([getattr(special, name) for special in special_days]) for name in names})
 
 
-def _fate(setting: Setting, special: Moment, *, decided_day: np.ndarray) -> Fate:
-    """An announced renewal decision takes effect one month later, any other at once."""
-    world = setting.world
+def _churn_outcomes(scenario: Scenario, special_days: SpecialDay, *, decided_day: np.ndarray) -> ChurnOutcomes:
+    """An announced renewal decision takes effect one month later, any other decision at once."""
+    world = scenario.world
     decided = decided_day < NEVER
     account = np.arange(len(decided_day))
-    week = week_of_day(world)[np.where(decided, decided_day, 0)]
-    on_special_day = decided & (decided_day == world.starts[week] + special.day[week, account])
-    announced = on_special_day & special.announced[week, account]
-    leaves_day = np.where(announced, takes_effect(setting, week // WEEKS_A_MONTH), decided_day)
-    return Fate(decided_day, leaves_day, on_special_day & (special.cut[week, account] == 1))
+    week = week_by_day(world)[np.where(decided, decided_day, 0)]
+    on_special_day = decided & (decided_day == world.week_starts[week] + special_days.day[week, account])
+    announced = on_special_day & special_days.announced[week, account]
+    leaves_day = np.where(announced, effective_day(scenario, week // WEEKS_PER_MONTH), decided_day)
+    failed_card = on_special_day & (special_days.cutoff_probability[week, account] == 1)
+    return ChurnOutcomes(decided_day, leaves_day, failed_card)

@@ -1,27 +1,27 @@
-"""The policy of plays: which accounts a team acts on, which it holds out, and for how long."""
+"""The treatment policy: which accounts get a play, which are held out, and for how long."""
 
 import dataclasses
 
 import numpy as np
 
-from features.simulator.model.calendar import WEEKS_A_MONTH, World
-from features.simulator.model.churn_causes import CAUSES, PART, column_of
-from features.simulator.model.hidden_state import State
+from features.simulator.model.calendar import WEEKS_PER_MONTH, World
+from features.simulator.model.churn_causes import CAUSES, PART_INDEX, cause_column
+from features.simulator.model.hidden_state import HiddenState
 
 
-def policy_step(state: State, world: World, *, week: int, generator: np.random.Generator) -> State:
-    """At a month's start a share of the accounts with a cause get a play for their heaviest, some of them held out."""
-    if week % WEEKS_A_MONTH:
+def assign_plays(state: HiddenState, world: World, *, week: int, generator: np.random.Generator) -> HiddenState:
+    """Assign plays at a month's start: a share of the accounts with an open cause, for their heaviest cause."""
+    if week % WEEKS_PER_MONTH:
         return state
     policy = world.company.policy
-    chosen, held = generator.random((2, len(state.play)), dtype=np.float32)
+    treatment_draw, holdout_draw = generator.random((2, len(state.play)), dtype=np.float32)
     treatable = np.array([[cause.family in policy.effects] for cause in CAUSES], dtype=np.float32)
-    weighed = state.severity * column_of("weight") * treatable
-    part = np.array([PART[cause.family] for cause in CAUSES], dtype=np.int8)[weighed.argmax(axis=0)]
-    begins = (state.play < 0) & (weighed.max(axis=0) > 0) & (chosen < policy.treated_share)
+    weighted_severity = state.severity * cause_column("weight") * treatable
+    part = np.array([PART_INDEX[cause.family] for cause in CAUSES], dtype=np.int8)[weighted_severity.argmax(axis=0)]
+    begins = (state.play < 0) & (weighted_severity.max(axis=0) > 0) & (treatment_draw < policy.treated_share)
     return dataclasses.replace(
         state,
         play=np.where(begins, part, state.play),
-        treated=np.where(begins, held >= policy.holdout_share, state.treated),
-        play_weeks=np.where(begins, policy.weeks, state.play_weeks).astype(np.int8),
+        treated=np.where(begins, holdout_draw >= policy.holdout_share, state.treated),
+        play_weeks_left=np.where(begins, policy.weeks, state.play_weeks_left).astype(np.int8),
     )

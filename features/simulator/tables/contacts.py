@@ -1,120 +1,124 @@
-"""Who is there: the contacts, which show relationship, as far as anybody notices who came and went."""
+"""The contacts table: who joined and left, as far as somebody recorded it."""
 
 import numpy as np
 
 from features.simulator.model.population import Population, account_ids, start_week
-from features.simulator.model.trajectories import Life, in_service, severities
-from features.simulator.tables.table_builder import Columns, Text, identifiers
+from features.simulator.model.trajectories import Trajectories
+from features.simulator.tables.table_builder import TableColumns, TextColumn, row_ids
 
 ROLES = ("champion", "sponsor", "exec", "admin", "user")
-NOTICED_SHARE = 0.8  # of the comings and goings
-NOTICED_DAYS = 14.0  # after which somebody writes them down, on average
-TURNOVER_A_WEEK = 0.004  # of people whose going means nothing: one in five a year
-ONGOING_DAYS = 120.0  # since when an episode was open that was open on day 0, on average
+RECORDED_SHARE = 0.8  # of arrivals and departures
+RECORDING_DELAY_DAYS = 14.0  # on average
+TURNOVER_PER_WEEK = 0.004  # of people whose departure means nothing: one in five a year
+MEAN_DAYS_OPEN = 120.0  # on average, of an episode that is open on day 0
 
-People = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # role, account, joined, left
+ContactArrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # role, account, joined, left
 
 
-def contacts(life: Life, generator: np.random.Generator) -> Columns:
-    """The people first known and those who follow; a departure is noticed late or not at all."""
-    groups = [group(life, generator) for group in (_champions, _sponsors, _executives, _others)]
+def contacts(trajectories: Trajectories, generator: np.random.Generator) -> TableColumns:
+    """The first contacts and their successors; a departure is recorded late or not at all."""
+    groups = [group(trajectories, generator) for group in (_champions, _sponsors, _executives, _others)]
     role, account, joined, left = (np.concatenate(column) for column in zip(*groups, strict=True))
-    known = in_service(life, account, day=np.floor(joined))
-    left = np.where(left < life.fate.leaves_day[account], left, np.nan)
+    is_listed = trajectories.is_active(account, day=np.floor(joined))
+    left = np.where(left < trajectories.outcomes.leaves_day[account], left, np.nan)
     return {
-        "account_id": Text(account[known], account_ids(life.setting.population)),
-        "contact_id": identifiers("P", account[known]),
-        "role": Text(role[known], np.array(ROLES)),
-        "joined_at": joined[known],
-        "left_at": left[known],
+        "account_id": TextColumn(account[is_listed], account_ids(trajectories.population)),
+        "contact_id": row_ids("P", account[is_listed]),
+        "role": TextColumn(role[is_listed], np.array(ROLES)),
+        "joined_at": joined[is_listed],
+        "left_at": left[is_listed],
     }
 
 
-def _champions(life: Life, generator: np.random.Generator) -> People:
-    """One after the other; each leaves when the next episode begins."""
-    gone, gone_day = _beginnings(life, "champion_left", generator=generator)
-    won, won_day = _endings(life, "champion_left")
-    account = np.append(_everyone(life.setting.population), won)
-    joined = np.append(_first_day(life.setting.population), won_day + 0.5)
-    left = _next_departure(account, joined, gone=gone, gone_day=gone_day)
-    return _as("champion", account), account, joined, _noticed(left, generator)
+def _champions(trajectories: Trajectories, generator: np.random.Generator) -> ContactArrays:
+    """One champion after another; each leaves when the next episode begins."""
+    departed, departure_day = _episode_starts(trajectories, "champion_left", generator=generator)
+    replaced, replacement_day = _episode_ends(trajectories, "champion_left")
+    account = np.append(_all_accounts(trajectories.population), replaced)
+    joined = np.append(_first_day(trajectories.population), replacement_day + 0.5)
+    left = _next_departure_day(account, joined, departed=departed, departure_day=departure_day)
+    return _role_codes("champion", account), account, joined, _recorded_day(left, generator)
 
 
-def _sponsors(life: Life, generator: np.random.Generator) -> People:
-    """One each; a merger takes it away."""
-    population = life.setting.population
-    gone, gone_day = _beginnings(life, "merger", generator=generator)
-    account, joined = _everyone(population), _first_day(population)
-    left = _next_departure(account, joined, gone=gone, gone_day=gone_day)
-    return _as("sponsor", account), account, joined, _noticed(left, generator)
+def _sponsors(trajectories: Trajectories, generator: np.random.Generator) -> ContactArrays:
+    """One sponsor per account, who leaves in a merger."""
+    population = trajectories.population
+    departed, departure_day = _episode_starts(trajectories, "merger", generator=generator)
+    account, joined = _all_accounts(population), _first_day(population)
+    left = _next_departure_day(account, joined, departed=departed, departure_day=departure_day)
+    return _role_codes("sponsor", account), account, joined, _recorded_day(left, generator)
 
 
-def _executives(life: Life, generator: np.random.Generator) -> People:
-    """The executive at the start, new ones who review the vendor, and harmless ones."""
-    world, population = life.setting.world, life.setting.population
-    reviewer, review_day = _beginnings(life, "new_executive", generator=generator)
-    week, harmless = np.nonzero(generator.random((world.weeks, len(population.number))) < TURNOVER_A_WEEK / 2)
-    account = np.concatenate([_everyone(population), reviewer, harmless])
-    arrival = _noticed(np.append(review_day, world.starts[week].astype(np.float64)), generator)
+def _executives(trajectories: Trajectories, generator: np.random.Generator) -> ContactArrays:
+    """The first executive, new executives who review the vendor, and new ones without any effect."""
+    world, population = trajectories.world, trajectories.population
+    reviewer, review_day = _episode_starts(trajectories, "new_executive", generator=generator)
+    week, harmless = np.nonzero(generator.random((world.week_count, len(population))) < TURNOVER_PER_WEEK / 2)
+    account = np.concatenate([_all_accounts(population), reviewer, harmless])
+    arrival = _recorded_day(np.append(review_day, world.week_starts[week].astype(np.float64)), generator)
     joined = np.append(_first_day(population), arrival)
-    seen = ~np.isnan(joined)
-    return _as("exec", account[seen]), account[seen], joined[seen], np.full(seen.sum(), np.nan)
+    account, joined = account[~np.isnan(joined)], joined[~np.isnan(joined)]
+    return _role_codes("exec", account), account, joined, np.full(len(joined), np.nan)
 
 
-def _others(life: Life, generator: np.random.Generator) -> People:
-    """An admin and some users, who come and go without meaning."""
-    population = life.setting.population
-    everyone = _everyone(population)
-    users = np.repeat(everyone, 1 + population.segment * 2)
-    account = np.append(everyone, users)
+def _others(trajectories: Trajectories, generator: np.random.Generator) -> ContactArrays:
+    """An admin and some users, who join and leave without any effect."""
+    population = trajectories.population
+    all_accounts = _all_accounts(population)
+    users = np.repeat(all_accounts, 1 + population.segment * 2)
+    account = np.append(all_accounts, users)
     joined = _first_day(population)[account] + generator.exponential(20.0, len(account))
-    role = np.append(_as("admin", everyone), _as("user", users))
-    return role, account, joined, joined + generator.exponential(7 / TURNOVER_A_WEEK, len(account))
+    role = np.append(_role_codes("admin", all_accounts), _role_codes("user", users))
+    return role, account, joined, joined + generator.exponential(7 / TURNOVER_PER_WEEK, len(account))
 
 
-def _beginnings(life: Life, cause: str, *, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """When the episodes of a cause begin, also those open on day 0: (account, day)."""
-    is_open, was_open = _open(life, cause)
+def _episode_starts(
+    trajectories: Trajectories, cause: str, *, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """When the episodes of a cause begin, including those open on day 0: (account, day)."""
+    is_open, was_open = _open_episodes(trajectories, cause)
     week, account = np.nonzero(is_open & ~was_open)
-    earlier = (week == 0) * generator.exponential(ONGOING_DAYS, len(week))
-    return account, life.setting.world.starts[week] - earlier
+    earlier = (week == 0) * generator.exponential(MEAN_DAYS_OPEN, len(week))
+    return account, trajectories.world.week_starts[week] - earlier
 
 
-def _endings(life: Life, cause: str) -> tuple[np.ndarray, np.ndarray]:
-    """When the episodes of a cause are over: (account, day)."""
-    is_open, was_open = _open(life, cause)
+def _episode_ends(trajectories: Trajectories, cause: str) -> tuple[np.ndarray, np.ndarray]:
+    """When the episodes of a cause end: (account, day)."""
+    is_open, was_open = _open_episodes(trajectories, cause)
     week, account = np.nonzero(was_open & ~is_open)
-    return account, life.setting.world.starts[week].astype(np.float64)
+    return account, trajectories.world.week_starts[week].astype(np.float64)
 
 
-def _open(life: Life, cause: str) -> tuple[np.ndarray, np.ndarray]:
-    """Whether an episode is open in each week of the account's own time, and in the week before."""
-    begun = np.arange(life.setting.world.weeks)[:, None] >= start_week(life.setting.population)
-    is_open = (severities(life, cause) > 0) & begun
+def _open_episodes(trajectories: Trajectories, cause: str) -> tuple[np.ndarray, np.ndarray]:
+    """Whether an episode is open in each week since the account's start, and in the week before."""
+    has_started = np.arange(trajectories.world.week_count)[:, None] >= start_week(trajectories.population)
+    is_open = (trajectories.severity(cause) > 0) & has_started
     return is_open, np.vstack([np.zeros_like(is_open[:1]), is_open[:-1]])
 
 
-def _next_departure(account: np.ndarray, joined: np.ndarray, *, gone: np.ndarray, gone_day: np.ndarray) -> np.ndarray:
-    """The first departure from the same account after each joining, NaN if none."""
-    far = 1e6  # days, so that accounts cannot overlap on one line
-    departures = np.append(np.sort(gone * far + gone_day + far / 2), 1e18)
-    following = departures[np.searchsorted(departures, account * far + joined + far / 2)]
-    return np.where(following // far == account, following - account * far - far / 2, np.nan)
+def _next_departure_day(
+    account: np.ndarray, joined: np.ndarray, *, departed: np.ndarray, departure_day: np.ndarray
+) -> np.ndarray:
+    """The first departure from the same account after each arrival, NaN if there is none."""
+    spacing = 1e6  # days between the accounts, so that one sorted array serves them all
+    departures = np.append(np.sort(departed * spacing + departure_day + spacing / 2), 1e18)
+    following = departures[np.searchsorted(departures, account * spacing + joined + spacing / 2)]
+    return np.where(following // spacing == account, following - account * spacing - spacing / 2, np.nan)
 
 
-def _noticed(day: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """The day somebody wrote it down, NaN where nobody did."""
-    seen = generator.random(len(day)) < NOTICED_SHARE
-    return np.where(seen, day + 1 + generator.exponential(NOTICED_DAYS, len(day)), np.nan)
+def _recorded_day(day: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """The day on which it was recorded, NaN if it never was."""
+    is_recorded = generator.random(len(day)) < RECORDED_SHARE
+    return np.where(is_recorded, day + 1 + generator.exponential(RECORDING_DELAY_DAYS, len(day)), np.nan)
 
 
-def _everyone(population: Population) -> np.ndarray:
-    return np.arange(len(population.number))
+def _all_accounts(population: Population) -> np.ndarray:
+    return np.arange(len(population))
 
 
 def _first_day(population: Population) -> np.ndarray:
-    return population.start_day + population.hour
+    return population.start_day + population.time_of_day
 
 
-def _as(role: str, account: np.ndarray) -> np.ndarray:
+def _role_codes(role: str, account: np.ndarray) -> np.ndarray:
     return np.full(len(account), ROLES.index(role))

@@ -1,4 +1,4 @@
-"""From columns of numbers to a table of the contract: only rows and facts known by the end are written."""
+"""Builds the contract's Arrow tables from numpy columns, with only the rows and values known by the end."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,97 +6,96 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from features.simulator.model.calendar import World, dates
+from features.simulator.model.calendar import World, to_timestamps
 from features.tables.contract import Column, Table
 
 
 @dataclass(frozen=True)
-class Text:
-    """A text column as codes into words; a code below 0 is an empty value."""
+class TextColumn:
+    """A text column as codes into categories; a code below 0 is an empty value."""
 
-    # A word may not come twice: the Parquet writer then leaves memory it never filled in its dictionary page.
+    # A category may not occur twice: the Parquet writer then leaves uninitialised memory in its dictionary page.
     codes: np.ndarray
-    words: np.ndarray
+    categories: np.ndarray
 
 
-Columns = Mapping[str, np.ndarray | Text]
+TableColumns = Mapping[str, np.ndarray | TextColumn]
 
 
-def text(values: np.ndarray) -> Text:
-    """A text column whose values hardly repeat, such as ids."""
-    return Text(np.arange(len(values)), values)
+def text_column(values: np.ndarray) -> TextColumn:
+    """A text column of values that are all different, such as ids."""
+    return TextColumn(np.arange(len(values)), values)
 
 
-def identifiers(letter: str, account: np.ndarray) -> Text:
+def row_ids(letter: str, account: np.ndarray) -> TextColumn:
     """One id per row, unique among the rows of its account."""
-    return text(np.char.add(letter, np.char.zfill(np.arange(len(account)).astype(str), 6)))
+    return text_column(np.char.add(letter, np.char.zfill(np.arange(len(account)).astype(str), 6)))
 
 
-def table_of(table: Table, columns: Columns, *, world: World) -> pa.Table:
-    """The arrow table of these columns; instants come as days from the start with NaN for none."""
-    columns = _take(columns, np.flatnonzero(_known(table, columns, end=world.days)))
+def to_arrow_table(table: Table, columns: TableColumns, *, world: World) -> pa.Table:
+    """The Arrow table of these columns. Instants are given as days from the start, with NaN for a missing one."""
+    columns = _take_rows(columns, np.flatnonzero(_known_rows(table, columns, end=world.day_count)))
     names = [name for name in table.columns if name in columns]
-    unknown = {name: _unknown(table, columns, name=name, end=world.days) for name in names}
-    return pa.table(
-        {name: _arrow(columns[name], table.columns[name], unknown=unknown[name], world=world) for name in names}
-    )
+    unknown = {name: _unknown_values(table, columns, name=name, end=world.day_count) for name in names}
+    arrays = [_to_arrow_array(columns[n], table.columns[n], unknown=unknown[n], world=world) for n in names]
+    return pa.table(arrays, names)
 
 
-def spread(counts: np.ndarray, world: World, *, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """One row per counted event, at a random time of its week: (week, account, day)."""
+def spread_over_weeks(counts: np.ndarray, world: World, *, generator: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """One row per counted event at a random time of its week: (week, account, day)."""
     week, account = np.nonzero(counts)
     times = counts[week, account]
     week, account = np.repeat(week, times), np.repeat(account, times)
-    return week, account, world.starts[week] + generator.random(len(week)) * world.lengths[week]
+    return week, account, world.week_starts[week] + generator.random(len(week)) * world.week_lengths[week]
 
 
-def recorded(at: np.ndarray, share: float, *, generator: np.random.Generator) -> np.ndarray:
-    """When rows became known: at once, or for a share of them some days later."""
+def recording_times(at: np.ndarray, share: float, *, generator: np.random.Generator) -> np.ndarray:
+    """When rows became known: at once, or some days later for a share of them."""
     late = generator.random(len(at)) < share
     return at + late * generator.uniform(1.0, 10.0, len(at))
 
 
-def _known(table: Table, columns: Columns, *, end: float) -> np.ndarray:
-    """Rows that had happened and become known by the end."""
-    known = np.ones(_length(columns), dtype=bool)
+def _known_rows(table: Table, columns: TableColumns, *, end: float) -> np.ndarray:
+    """Which rows happened and became known before the end."""
+    is_known = np.ones(_row_count(columns), dtype=bool)
     for name in (table.at, "recorded_at"):
         if name is not None and name in columns:
-            known &= _instants(columns, name) < end
-    return known
+            is_known &= _instants(columns, name) < end
+    return is_known
 
 
-def _instants(columns: Columns, name: str) -> np.ndarray:
+def _instants(columns: TableColumns, name: str) -> np.ndarray:
     values = columns[name]
-    assert not isinstance(values, Text), f"{name} is an instant"
+    assert not isinstance(values, TextColumn), f"{name} is an instant"
     return values
 
 
-def _length(columns: Columns) -> int:
+def _row_count(columns: TableColumns) -> int:
     first = next(iter(columns.values()))
-    return len(first.codes if isinstance(first, Text) else first)
+    return len(first.codes if isinstance(first, TextColumn) else first)
 
 
-def _take(columns: Columns, rows: np.ndarray) -> Columns:
+def _take_rows(columns: TableColumns, rows: np.ndarray) -> TableColumns:
     return {
-        name: Text(values.codes[rows], values.words) if isinstance(values, Text) else values[rows]
+        name: TextColumn(values.codes[rows], values.categories) if isinstance(values, TextColumn) else values[rows]
         for name, values in columns.items()
     }
 
 
-def _unknown(table: Table, columns: Columns, *, name: str, end: float) -> np.ndarray:
-    """Where a value's own instant lies beyond the end or never came."""
+def _unknown_values(table: Table, columns: TableColumns, *, name: str, end: float) -> np.ndarray:
+    """Which values became known only after the end, or never."""
     known_at = table.columns[name].known_at
     if known_at is None or known_at not in columns:
-        return np.zeros(_length(columns), dtype=bool)
+        return np.zeros(_row_count(columns), dtype=bool)
     return ~(_instants(columns, known_at) < end)
 
 
-def _arrow(values: np.ndarray | Text, column: Column, *, unknown: np.ndarray, world: World) -> pa.Array:
-    if isinstance(values, Text):
+def _to_arrow_array(values: np.ndarray | TextColumn, column: Column, *, unknown: np.ndarray, world: World) -> pa.Array:
+    if isinstance(values, TextColumn):
         codes = pa.array(values.codes.astype(np.int32), mask=unknown | (values.codes < 0))
-        return pa.DictionaryArray.from_arrays(codes, pa.array(values.words, pa.string()))
+        return pa.DictionaryArray.from_arrays(codes, pa.array(values.categories, pa.string()))
     if column.type == "instant":
-        return pa.array(dates(world, np.where(unknown, np.nan, values)), pa.timestamp("us"))
+        return pa.array(to_timestamps(world, np.where(unknown, np.nan, values)), pa.timestamp("us"))
     if column.type == "flag":
         return pa.array(values.astype(bool), mask=unknown)
     return pa.array(values.astype(np.float64), mask=unknown | np.isnan(values))
