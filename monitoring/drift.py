@@ -17,29 +17,29 @@ FEWEST_PAST_DAYS = 4
 
 
 @dataclass(frozen=True)
-class Moved:
+class DriftedSignal:
     """A signal further from its reference than it ever was: how far, and the furthest before."""
 
     signal: str
     distance: float
-    furthest_before: float
+    largest_past_distance: float
 
 
 @dataclass(frozen=True)
-class Drift:
+class DriftReport:
     """What the comparison found: `moved` signals now, the most that moved on a past day, and how many past days."""
 
-    moved: tuple[Moved, ...]
-    most_before: int
+    drifted: tuple[DriftedSignal, ...]
+    max_past_count: int
     past_days: int
 
     @property
-    def can_tell(self) -> bool:
+    def is_conclusive(self) -> bool:
         return self.past_days >= FEWEST_PAST_DAYS
 
     @property
     def is_alarm(self) -> bool:
-        return self.can_tell and len(self.moved) > self.most_before
+        return self.is_conclusive and len(self.drifted) > self.max_past_count
 
 
 def distance(reference: pd.Series, current: pd.Series) -> float:
@@ -58,7 +58,7 @@ def distance(reference: pd.Series, current: pd.Series) -> float:
     return max(missing, float(shares.iloc[:, 0].sub(shares.iloc[:, 1]).abs().sum() / 2))
 
 
-def find_drift(days: list[pd.DataFrame], reference_days: int, lag: int) -> Drift:
+def detect_drift(days: list[pd.DataFrame], reference_days: int, lag: int) -> DriftReport:
     """Compare the last of `days` (oldest first, a column per signal) with `reference_days` days, `lag` days before it.
 
     Every earlier day that has as many days before it is compared in the same way and is the measure of what is usual.
@@ -66,14 +66,18 @@ def find_drift(days: list[pd.DataFrame], reference_days: int, lag: int) -> Drift
     first = lag + reference_days - 1
     compared = [_distances(days, at, reference_days, lag) for at in range(first, len(days))]
     if not compared:
-        return Drift((), 0, 0)
+        return DriftReport((), 0, 0)
     found = pd.DataFrame(compared)
     others = _furthest_of_others(found.to_numpy())
     beyond = found.to_numpy() > others
-    moved = [Moved(str(name), found[name].iloc[-1], others[-1, i]) for i, name in enumerate(found) if beyond[-1, i]]
+    moved = [
+        DriftedSignal(str(name), found[name].iloc[-1], others[-1, i]) for i, name in enumerate(found) if beyond[-1, i]
+    ]
     counts = beyond.sum(axis=1)
     most = int(counts[:-1].max()) if len(counts) > 1 else 0
-    return Drift(tuple(sorted(moved, key=lambda one: one.furthest_before - one.distance)), most, len(compared) - 1)
+    return DriftReport(
+        tuple(sorted(moved, key=lambda one: one.largest_past_distance - one.distance)), most, len(compared) - 1
+    )
 
 
 def _distances(days: list[pd.DataFrame], at: int, reference_days: int, lag: int) -> dict[str, float]:

@@ -1,22 +1,22 @@
 """Health: ok, watch or retrain, with the reasons, from drift of signals and risks and from mature risks."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pandas as pd
 
+from configs.progress import Progress
 from configs.settings import Settings
-from configs.state_dir import State
+from configs.state_dir import StateDir
 from features.publishing.pipeline import open_dataset
 from features.store.feast_store import open_history, read_history
 from features.store.history import KEY, Edition, complete_days
 from features.store.publication import published_edition
-from monitoring.drift import Drift, find_drift
-from monitoring.observed_vs_expected import Outcome, apart, compare
+from monitoring.drift import DriftReport, detect_drift
+from monitoring.observed_vs_expected import ObservedVsExpected, compare_observed_with_expected, non_overlapping_days
 from serving.ledger.ledger import open_ledger
-from training.data.training_set import outcomes, snapshots_of
-from training.labels.departures import matures_at
+from training.data.training_set import observed_labels, snapshots_on
+from training.labels.definition import matures_at
 from training.model.churn_model import ChurnModel, encode
 from training.registry.mlflow_registry import open_registry
 from training.registry.version import Version
@@ -25,22 +25,21 @@ VERDICTS = ("ok", "watch", "retrain")
 EXIT_CODES = {"ok": 0, "watch": 10, "retrain": 11}
 SHOWN_SIGNALS = 5
 FULL_WINDOWS = 0.9  # the share of signals whose window must lie inside the history
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Health:
+class HealthReport:
     """The verdict on the champion, why, and what it rests on."""
 
     verdict: str
     reasons: tuple[str, ...]
     version: Version
     as_of: datetime
-    drift: Drift
-    outcome: Outcome
+    drift: DriftReport
+    outcome: ObservedVsExpected
 
 
-def check_health(settings: Settings, state: State, known_until: datetime, progress: Progress) -> Health:
+def check_health(settings: Settings, state: StateDir, known_until: datetime, progress: Progress) -> HealthReport:
     """Judge the champion by the newest published day and by every risk in the ledger that is mature by `known_until`.
 
     Raises NoChampion or NotReady where there is nothing to judge.
@@ -50,14 +49,14 @@ def check_health(settings: Settings, state: State, known_until: datetime, progre
     place, as_of = published_edition(state)
     days = _comparable(place, as_of)
     progress("comparing days", 0, 2)
-    rows = read_history(open_history(state, place, settings.name), snapshots_of(place, days))
-    drift = _drift(registry.load(version), rows, registry.evaluation(version)["split"])
+    rows = read_history(open_history(state, place, settings.name), snapshots_on(place, days))
+    drift = _drift(registry.load_model(version), rows, registry.evaluation(version)["split"])
     progress("comparing outcomes", 1, 2)
     outcome = _outcome(settings, state, version, known_until)
     progress("judged", 2, 2)
     said = [_about_drift(drift), _about_outcome(outcome, settings)]
     verdict = max((verdict for verdict, _ in said), key=VERDICTS.index)
-    return Health(verdict, tuple(text for _, text in said), version, as_of, drift, outcome)
+    return HealthReport(verdict, tuple(text for _, text in said), version, as_of, drift, outcome)
 
 
 def _comparable(place: Edition, as_of: datetime) -> list[datetime]:
@@ -68,37 +67,39 @@ def _comparable(place: Edition, as_of: datetime) -> list[datetime]:
     return [day for day in days if day >= days[0] + full] or days[-1:]
 
 
-def _drift(model: ChurnModel, rows: pd.DataFrame, split: dict[str, list[str]]) -> Drift:
+def _drift(model: ChurnModel, rows: pd.DataFrame, split: dict[str, list[str]]) -> DriftReport:
     """The newest day against the last days the trees learned from, and each past day at the same distance."""
     days = [f"{day:%Y-%m-%d}" for day in sorted(rows.as_of.unique())]
-    learned = sum(day in split["known"] for day in days)
-    rows = rows.assign(risk=model.risks(encode(rows, model.inputs)))[[KEY, "as_of", "risk", *model.names]]
+    learned = sum(day in split["train"] for day in days)
+    rows = rows.assign(risk=model.predict_risks(encode(rows, model.inputs)))[
+        [KEY, "as_of", "risk", *model.signal_names]
+    ]
     by_day = [part.drop(columns=[KEY, "as_of"]) for _, part in rows.groupby("as_of")]
-    return find_drift(by_day, min(len(split["calibration"]), learned), max(len(days) - learned, 1))
+    return detect_drift(by_day, min(len(split["calibration"]), learned), max(len(days) - learned, 1))
 
 
-def _outcome(settings: Settings, state: State, version: Version, known_until: datetime) -> Outcome:
-    given = open_ledger(settings, state).risks(version.number)
+def _outcome(settings: Settings, state: StateDir, version: Version, known_until: datetime) -> ObservedVsExpected:
+    given = open_ledger(settings, state).risks_of_version(version.number)
     given = given[[matures_at(day, settings.label) <= known_until for day in given.as_of]]
-    chosen = given[given.as_of.isin(apart(list(given.as_of.unique()), settings.label.horizon_days))]
+    chosen = given[given.as_of.isin(non_overlapping_days(list(given.as_of.unique()), settings.label.horizon_days))]
     chosen = chosen.reset_index(drop=True).astype({"as_of": "datetime64[us]"})
-    known = outcomes(open_dataset(settings, state), settings, chosen, known_until)
-    return compare(chosen.risk, known, settings.monitoring.confidence)
+    known = observed_labels(open_dataset(settings, state), settings, chosen, known_until)
+    return compare_observed_with_expected(chosen.risk, known, settings.monitoring.confidence)
 
 
-def _about_drift(drift: Drift) -> tuple[str, str]:
-    if not drift.can_tell:
+def _about_drift(drift: DriftReport) -> tuple[str, str]:
+    if not drift.is_conclusive:
         return "ok", f"drift: {drift.past_days} past days to compare with are too few to tell"
-    told = f"drift: {len(drift.moved)} signals moved further than ever; on the worst of {drift.past_days} past days"
-    told += f" {drift.most_before} did"
+    told = f"drift: {len(drift.drifted)} signals moved further than ever; on the worst of {drift.past_days} past days"
+    told += f" {drift.max_past_count} did"
     if not drift.is_alarm:
         return "ok", told
-    furthest = drift.moved[:SHOWN_SIGNALS]
-    names = [f"{one.signal} {one.distance:.2f} (before {one.furthest_before:.2f})" for one in furthest]
+    furthest = drift.drifted[:SHOWN_SIGNALS]
+    names = [f"{one.signal} {one.distance:.2f} (before {one.largest_past_distance:.2f})" for one in furthest]
     return "watch", f"{told}: {', '.join(names)}"
 
 
-def _about_outcome(outcome: Outcome, settings: Settings) -> tuple[str, str]:
+def _about_outcome(outcome: ObservedVsExpected, settings: Settings) -> tuple[str, str]:
     if outcome.snapshots < settings.monitoring.min_mature:
         return "ok", f"outcomes: {outcome.snapshots} mature risks are too few to judge the model by"
     told = (

@@ -9,7 +9,7 @@ from scipy.stats import chi2
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ObservedVsExpected:
     """Of `snapshots` mature risks `churned` left where `expected` were expected; `ratio` with its interval."""
 
     snapshots: int
@@ -25,7 +25,7 @@ class Outcome:
         return not self.low <= 1 <= self.high
 
 
-def apart(days: list[datetime], horizon_days: int) -> list[datetime]:
+def non_overlapping_days(days: list[datetime], horizon_days: int) -> list[datetime]:
     """Of some days, the newest and every earlier one a horizon or more before the last chosen.
 
     Horizons that overlap would count one departure several times and make the interval too narrow.
@@ -37,7 +37,7 @@ def apart(days: list[datetime], horizon_days: int) -> list[datetime]:
     return chosen
 
 
-def compare(risks: pd.Series, churned: pd.Series, interval: float) -> Outcome:
+def compare_observed_with_expected(risks: pd.Series, churned: pd.Series, interval: float) -> ObservedVsExpected:
     """Observed over expected churn, its interval from the exact Poisson interval of the count (Garwood, 1936).
 
     A snapshot whose answer is not known (NaN) does not count.
@@ -48,4 +48,4 @@ def compare(risks: pd.Series, churned: pd.Series, interval: float) -> Outcome:
     low = float(chi2.ppf(tail, 2 * observed)) / 2 if observed else 0.0
     high = float(chi2.ppf(1 - tail, 2 * observed + 2)) / 2
     over = expected if expected > 0 else np.nan
-    return Outcome(int(known.sum()), observed, expected, observed / over, low / over, high / over)
+    return ObservedVsExpected(int(known.sum()), observed, expected, observed / over, low / over, high / over)

@@ -14,30 +14,30 @@ from configs.settings import BandSettings, ServingSettings, WebhookSettings
 
 
 @dataclass(frozen=True)
-class Seen:
+class Observation:
     """An account on a day: its risk, the points of the families that raise it, and when its term ends."""
 
     as_of: datetime
     risk: float
-    points: Mapping[str, float] = field(default_factory=dict)
+    family_points: Mapping[str, float] = field(default_factory=dict)
     renews_at: datetime | None = None
 
 
 @dataclass(frozen=True)
-class Watched:
+class AlertState:
     """What was told of an account so far: its band and drivers, a change that has yet to hold, when what was told."""
 
     as_of: datetime
     risk: float
     band: str
     drivers: frozenset[str] = frozenset()
-    coming: str = ""
-    coming_days: int = 0
-    told: Mapping[str, datetime] = field(default_factory=dict)
+    pending_band: str = ""
+    pending_days: int = 0
+    reported_at: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedFamilies:
     """A publication: of which day, and the families that are in it."""
 
     as_of: datetime
@@ -45,7 +45,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Event:
+class AlertEvent:
     """Something worth telling: what, about what, and the values before and now."""
 
     kind: str
@@ -54,27 +54,27 @@ class Event:
     current: dict[str, Any]
 
 
-def step(
-    watched: Watched | None, seen: Seen, rules: WebhookSettings, cuts: BandSettings
-) -> tuple[Watched, list[Event]]:
+def next_state(
+    watched: AlertState | None, seen: Observation, rules: WebhookSettings, cuts: BandSettings
+) -> tuple[AlertState, list[AlertEvent]]:
     """What is known after a day, and what of it is told; the first day an account is seen nothing has changed yet."""
     if watched is None:
-        known = Watched(seen.as_of, seen.risk, band_of(seen.risk, cuts), _drivers(frozenset(), seen, rules))
+        known = AlertState(seen.as_of, seen.risk, band_of(seen.risk, cuts), _drivers(frozenset(), seen, rules))
         return _told(known, [_renewal(known, seen, rules)], rules)
     band, coming, days = _band(watched, seen, rules, cuts)
     known = replace(watched, as_of=seen.as_of, risk=seen.risk, band=band, coming=coming, coming_days=days)
     known = replace(known, drivers=_drivers(watched.drivers, seen, rules))
     before, now = {"risk": watched.risk, "as_of": watched.as_of}, {"risk": seen.risk, "as_of": seen.as_of}
-    found: list[Event | None] = []
+    found: list[AlertEvent | None] = []
     if band != watched.band:
-        found.append(Event("band_changed", band, {**before, "band": watched.band}, {**now, "band": band}))
+        found.append(AlertEvent("band_changed", band, {**before, "band": watched.band}, {**now, "band": band}))
     for family in sorted(known.drivers - watched.drivers):
-        points = {**now, "family": family, "points": seen.points[family]}
-        found.append(Event("driver_entered", family, {**before, "drivers": sorted(watched.drivers)}, points))
+        points = {**now, "family": family, "points": seen.family_points[family]}
+        found.append(AlertEvent("driver_entered", family, {**before, "drivers": sorted(watched.drivers)}, points))
     return _told(known, [*found, _renewal(known, seen, rules)], rules)
 
 
-def went_stale(published: Published, serving: ServingSettings, at: datetime) -> list[Event]:
+def stale_events(published: PublishedFamilies, serving: ServingSettings, at: datetime) -> list[AlertEvent]:
     """The families that are older than they may be, those with the same limit together, the strictest first."""
     limits = {family: serving.fresh_days(family) for family in published.families}
     events = []
@@ -83,7 +83,7 @@ def went_stale(published: Published, serving: ServingSettings, at: datetime) -> 
         if at > since:
             families = sorted(family for family, limit in limits.items() if limit == days)
             now = {"as_of": published.as_of, "stale_since": since, "families": families}
-            events.append(Event("data_stale", f"{published.as_of:%Y-%m-%d} {days}", {}, now))
+            events.append(AlertEvent("data_stale", f"{published.as_of:%Y-%m-%d} {days}", {}, now))
     return events
 
 
@@ -92,7 +92,7 @@ def band_of(risk: float, cuts: BandSettings) -> str:
     return BANDS[sum(risk >= cut for cut in (cuts.watch, cuts.high, cuts.critical))]
 
 
-def within_budget(events: Iterable[tuple[str | None, float, Any]], most: int) -> tuple[list[Any], list[Any]]:
+def apply_budget(events: Iterable[tuple[str | None, float, Any]], most: int) -> tuple[list[Any], list[Any]]:
     """Of events with owner and what is at stake: those told, the largest first, and those beyond an owner's budget."""
     told, beyond, counts = [], [], dict[str | None, int]()
     for owner, _, event in sorted(events, key=lambda one: -one[1]):
@@ -101,7 +101,7 @@ def within_budget(events: Iterable[tuple[str | None, float, Any]], most: int) ->
     return told, beyond
 
 
-def _band(watched: Watched, seen: Seen, rules: WebhookSettings, cuts: BandSettings) -> tuple[str, str, int]:
+def _band(watched: AlertState, seen: Observation, rules: WebhookSettings, cuts: BandSettings) -> tuple[str, str, int]:
     """The band told from now on, the one that is coming, and for how many days it has."""
     up = band_of(seen.risk, cuts)
     down = band_of(seen.risk / (1 - rules.hysteresis), cuts)
@@ -109,27 +109,31 @@ def _band(watched: Watched, seen: Seen, rules: WebhookSettings, cuts: BandSettin
     wanted = up if BANDS.index(up) > at else down if BANDS.index(down) < at else watched.band
     if wanted == watched.band:
         return watched.band, "", 0
-    days = watched.coming_days + 1 if wanted == watched.coming else 1
+    days = watched.pending_days + 1 if wanted == watched.pending_band else 1
     return (wanted, "", 0) if days >= rules.persistence_days else (watched.band, wanted, days)
 
 
-def _drivers(told: frozenset[str], seen: Seen, rules: WebhookSettings) -> frozenset[str]:
+def _drivers(told: frozenset[str], seen: Observation, rules: WebhookSettings) -> frozenset[str]:
     stays = rules.driver_points * (1 - rules.hysteresis)
-    return frozenset(f for f, points in seen.points.items() if points >= (stays if f in told else rules.driver_points))
+    return frozenset(
+        f for f, points in seen.family_points.items() if points >= (stays if f in told else rules.driver_points)
+    )
 
 
-def _renewal(known: Watched, seen: Seen, rules: WebhookSettings) -> Event | None:
+def _renewal(known: AlertState, seen: Observation, rules: WebhookSettings) -> AlertEvent | None:
     if seen.renews_at is None or BANDS.index(known.band) < BANDS.index(rules.renewal_band):
         return None
     if not timedelta(0) <= seen.renews_at - seen.as_of <= timedelta(days=rules.renewal_days):
         return None
     now = {"risk": seen.risk, "band": known.band, "as_of": seen.as_of, "renews_at": seen.renews_at}
-    return Event("renewal_near", f"{seen.renews_at:%Y-%m-%d}", {}, now)
+    return AlertEvent("renewal_near", f"{seen.renews_at:%Y-%m-%d}", {}, now)
 
 
-def _told(known: Watched, found: Iterable[Event | None], rules: WebhookSettings) -> tuple[Watched, list[Event]]:
+def _told(
+    known: AlertState, found: Iterable[AlertEvent | None], rules: WebhookSettings
+) -> tuple[AlertState, list[AlertEvent]]:
     """Leave out what was told lately; a renewal is told once."""
-    told, events = dict(known.told), []
+    told, events = dict(known.reported_at), []
     for one in found:
         key = f"{one.kind} {one.subject}" if one else ""
         if one is None or (key in told and _is_recent(one.kind, told[key], known.as_of, rules)):

@@ -19,7 +19,7 @@ import sqlalchemy as sql
 
 from configs.errors import ConfigError
 from configs.settings import EndpointSettings, WebhookSettings
-from serving.ledger.schema import DELIVERIES
+from serving.ledger.schema import WEBHOOK_DELIVERIES
 
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=6)
@@ -29,7 +29,7 @@ PATIENCE_SECONDS = 10.0
 GONE = 410
 
 
-def send_due(engine: sql.Engine, settings: WebhookSettings, clock: Callable[[], datetime]) -> Counter[str]:
+def send_due_deliveries(engine: sql.Engine, settings: WebhookSettings, clock: Callable[[], datetime]) -> Counter[str]:
     """Send every delivery that is due, and say how many were sent, will be tried again, or are dead."""
     secrets = {name: secret_of(endpoint) for name, endpoint in settings.endpoints.items()}
     ended: Counter[str] = Counter()
@@ -40,17 +40,19 @@ def send_due(engine: sql.Engine, settings: WebhookSettings, clock: Callable[[], 
     return ended
 
 
-def replay(engine: sql.Engine, at: datetime, identity: str = "") -> int:
+def requeue_deliveries(engine: sql.Engine, at: datetime, identity: str = "") -> int:
     """Put dead letters, or one delivery whatever became of it, back in the queue; says how many."""
-    chosen = DELIVERIES.c.id == identity if identity else DELIVERIES.c.status == "dead"
+    chosen = WEBHOOK_DELIVERIES.c.id == identity if identity else WEBHOOK_DELIVERIES.c.status == "dead"
     with engine.begin() as connection:
-        again = DELIVERIES.update().where(chosen).values(status="pending", attempts=0, next_at=at, error="")
+        again = WEBHOOK_DELIVERIES.update().where(chosen).values(status="pending", attempts=0, next_at=at, error="")
         return connection.execute(again).rowcount
 
 
 def count_deliveries(engine: sql.Engine) -> dict[tuple[str, str], int]:
     """How many deliveries there are by endpoint and status."""
-    counted = sql.select(DELIVERIES.c.endpoint, DELIVERIES.c.status, sql.func.count()).group_by("endpoint", "status")
+    counted = sql.select(WEBHOOK_DELIVERIES.c.endpoint, WEBHOOK_DELIVERIES.c.status, sql.func.count()).group_by(
+        "endpoint", "status"
+    )
     with engine.connect() as connection:
         return {(endpoint, status): count for endpoint, status, count in connection.execute(counted)}
 
@@ -81,14 +83,25 @@ def wait_after(attempts: int) -> timedelta:
 
 def _take(engine: sql.Engine, endpoints: list[str], at: datetime) -> dict[str, Any] | None:
     """A delivery that is due, held for this sender alone."""
-    mine = (DELIVERIES.c.status == "pending", DELIVERIES.c.next_at <= at, DELIVERIES.c.endpoint.in_(endpoints))
+    mine = (
+        WEBHOOK_DELIVERIES.c.status == "pending",
+        WEBHOOK_DELIVERIES.c.next_at <= at,
+        WEBHOOK_DELIVERIES.c.endpoint.in_(endpoints),
+    )
     while True:
         with engine.begin() as connection:
-            due = sql.select(DELIVERIES).where(*mine).order_by(DELIVERIES.c.next_at, DELIVERIES.c.made_at).limit(1)
+            due = (
+                sql.select(WEBHOOK_DELIVERIES)
+                .where(*mine)
+                .order_by(WEBHOOK_DELIVERIES.c.next_at, WEBHOOK_DELIVERIES.c.made_at)
+                .limit(1)
+            )
             row = connection.execute(due).mappings().one_or_none()
             if row is None:
                 return None
-            held = DELIVERIES.update().where(DELIVERIES.c.id == row["id"], *mine).values(next_at=at + HELD)
+            held = (
+                WEBHOOK_DELIVERIES.update().where(WEBHOOK_DELIVERIES.c.id == row["id"], *mine).values(next_at=at + HELD)
+            )
             if connection.execute(held).rowcount:
                 return dict(row)
 
@@ -114,5 +127,5 @@ def _end(engine: sql.Engine, row: dict[str, Any], most: int, at: datetime, said:
     status = "sent" if not error else "dead" if gone or attempts >= most else "pending"
     values = {"status": status, "attempts": attempts, "error": error, "next_at": at + wait_after(attempts)}
     with engine.begin() as connection:
-        connection.execute(DELIVERIES.update().where(DELIVERIES.c.id == row["id"]).values(**values))
+        connection.execute(WEBHOOK_DELIVERIES.update().where(WEBHOOK_DELIVERIES.c.id == row["id"]).values(**values))
     return status

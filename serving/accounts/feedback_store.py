@@ -14,7 +14,7 @@ from serving.schemas.requests import FeedbackRequest, OutcomeReport
 if TYPE_CHECKING:
     import pyarrow as pa
 
-NOTICES = [
+NOTICE_COLUMNS = [
     ("account_id", "string"),
     ("notified_at", "timestamp[us]"),
     ("effective_at", "timestamp[us]"),
@@ -25,12 +25,12 @@ NOTICES = [
 
 
 @dataclass(frozen=True)
-class Said:
+class FeedbackStore:
     """What people said of accounts, in the ledger's database."""
 
     ledger: Ledger
 
-    def keep_feedback(self, said: FeedbackRequest, at: datetime) -> int:
+    def save_feedback(self, said: FeedbackRequest, at: datetime) -> int:
         """Keep what was said of one risk; gives its number."""
         row = {**_storable(said.model_dump()), "received_at": at}
         with self.ledger.engine.begin() as connection:
@@ -38,13 +38,13 @@ class Said:
         assert made is not None
         return int(made[0])
 
-    def keep_outcomes(self, reports: Sequence[OutcomeReport], at: datetime) -> None:
+    def save_outcomes(self, reports: Sequence[OutcomeReport], at: datetime) -> None:
         """Keep what became of accounts, all of it or nothing."""
         rows = [{**_storable(one.model_dump()), "received_at": at} for one in reports]
         with self.ledger.engine.begin() as connection:
             connection.execute(OUTCOMES.insert(), rows)
 
-    def marks(self, on: date, account_ids: Sequence[str] | None = None) -> dict[str, str]:
+    def active_marks(self, on: date, account_ids: Sequence[str] | None = None) -> dict[str, str]:
         """The mark of each account (of these, or of all) that has one on this day; the last word counts."""
         spoken = sql.or_(FEEDBACK.c.mark.is_not(None), FEEDBACK.c.unmark)
         rows = sql.select(FEEDBACK.c.account_id, FEEDBACK.c.mark, FEEDBACK.c.mark_until, FEEDBACK.c.unmark)
@@ -58,7 +58,7 @@ class Said:
                     found[account_id] = mark
         return found
 
-    def notices(self) -> "pa.Table":
+    def notice_table(self) -> "pa.Table":
         """Who left as rows of the raw table `notices`, one per account and day, in the order of both."""
         import pyarrow as pa
 
@@ -67,7 +67,7 @@ class Said:
             told = {(row["account_id"], row["on"]): row for row in connection.execute(rows).mappings()}
         left = [_notice(row) for row in told.values() if row["outcome"] == "left"]
         return pa.Table.from_pylist(
-            left, schema=pa.schema([pa.field(name, pa.type_for_alias(kind)) for name, kind in NOTICES])
+            left, schema=pa.schema([pa.field(name, pa.type_for_alias(kind)) for name, kind in NOTICE_COLUMNS])
         )
 
 

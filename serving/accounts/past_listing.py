@@ -7,28 +7,28 @@ from typing import Any
 import sqlalchemy as sql
 
 from configs.errors import RequestError
-from serving.accounts.portfolio import cursor_of, read_cursor
+from serving.accounts.portfolio import decode_cursor, encode_cursor
 from serving.ledger.ledger import RISKS, Ledger
-from serving.ledger.reader import Given, given_of
+from serving.ledger.reader import LedgerEntry, entry_from_row
 from serving.schemas.requests import AccountsQuery
 
-NOW_ONLY = ("segment", "owner", "renews_from", "renews_until")
-LAST = -1.0  # where what is not known stands in an order from the top
-KEYS = {"risk": RISKS.c.risk, "at_risk": sql.func.coalesce(RISKS.c.risk * RISKS.c.mrr, LAST)}
+CURRENT_ONLY_FILTERS = ("segment", "owner", "renews_from", "renews_until")
+SORTS_LAST = -1.0  # where what is not known stands in an order from the top
+SORT_KEYS = {"risk": RISKS.c.risk, "at_risk": sql.func.coalesce(RISKS.c.risk * RISKS.c.mrr, SORTS_LAST)}
 
 
 @dataclass(frozen=True)
-class PastPage:
+class PastAccountsPage:
     """One page of a past day: the signals' day, the version that answered last, its risks, how many in all."""
 
     as_of: datetime
     version: int
-    risks: list[Given]
+    risks: list[LedgerEntry]
     total: int
     next_cursor: str | None
 
 
-def past_page(ledger: Ledger, day: date, asked: AccountsQuery) -> PastPage:
+def past_accounts_page(ledger: Ledger, day: date, asked: AccountsQuery) -> PastAccountsPage:
     """The accounts given a risk by the end of a day, of the newest signals that were scored by then.
 
     Raises RequestError where nothing had been served (404), for an order or filter that the ledger does not hold (422).
@@ -51,20 +51,20 @@ def past_page(ledger: Ledger, day: date, asked: AccountsQuery) -> PastPage:
         chosen = sql.select(RISKS, key.label("key")).where(*rest).order_by(key.desc(), RISKS.c.id)
         rows = list(connection.execute(chosen.limit(asked.limit + 1)).mappings())
     shown = rows[: asked.limit]
-    cursor = cursor_of(shown[-1]["key"], shown[-1]["id"], asked.sort) if len(rows) > len(shown) else None
-    return PastPage(as_of, version, [given_of(one) for one in shown], total, cursor)
+    cursor = encode_cursor(shown[-1]["key"], shown[-1]["id"], asked.sort) if len(rows) > len(shown) else None
+    return PastAccountsPage(as_of, version, [entry_from_row(one) for one in shown], total, cursor)
 
 
 def _key(asked: AccountsQuery) -> Any:
-    refused = [name for name in NOW_ONLY if getattr(asked, name) is not None]
+    refused = [name for name in CURRENT_ONLY_FILTERS if getattr(asked, name) is not None]
     if asked.sort == "renewal":
         refused.append("sort by renewal")
     if refused:
         message = f"A past day cannot be asked for by {refused[0]}: the ledger does not hold what it was then."
         raise RequestError(message, "Sort by risk or at_risk, filter by band.", code="not_in_the_past", status=422)
-    return KEYS[asked.sort]
+    return SORT_KEYS[asked.sort]
 
 
 def _after(asked: AccountsQuery, key: Any) -> Any:
-    value, place = read_cursor(asked.cursor or "", asked.sort)
+    value, place = decode_cursor(asked.cursor or "", asked.sort)
     return sql.or_(key < value, sql.and_(key == value, RISKS.c.id > place))

@@ -14,12 +14,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from configs.bands import Band
 from configs.errors import ConfigError
 from configs.settings import Days, describe
 from features.store.account_table import AccountFacts, Stage
-from serving.schemas.enums import Band, SuggestedPlay, SuppressedReason
+from serving.schemas.enums import SuggestedPlay, SuppressedReason
 
-Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+PlayName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Sentence = Annotated[str, StringConstraints(min_length=10)]
 
 
@@ -28,7 +29,7 @@ class Play(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Word
+    name: PlayName
     families: Annotated[tuple[str, ...], Field(min_length=1)]
     does: Sentence
     who: Annotated[str, StringConstraints(min_length=1)]
@@ -66,7 +67,7 @@ class Playbook(BaseModel):
 
 
 @dataclass(frozen=True)
-class Situation:
+class PlayContext:
     """What a play is chosen by: a driver's family, the signal that leads it, and where the account stands."""
 
     family: str
@@ -77,7 +78,7 @@ class Situation:
 
 
 @dataclass(frozen=True)
-class Restraint:
+class ContactLimits:
     """When an account is left alone: touched within so many days, or marked by people."""
 
     touched_within_days: int
@@ -96,7 +97,9 @@ def read_playbook(path: Path) -> Playbook:
         raise ConfigError(f"{path}: {describe(problem)}.", "Compare with configs/playbook.toml.") from None
 
 
-def refuse_gaps(playbook: Playbook, path: Path, families: Iterable[str], signals: Iterable[str] | None = None) -> None:
+def validate_playbook(
+    playbook: Playbook, path: Path, families: Iterable[str], signals: Iterable[str] | None = None
+) -> None:
     """Raise ConfigError where a family has no play that always fits, or a play names a signal that nobody declares."""
     without = [f for f in families if not any(f in one.families and one.always_fits for one in playbook.play)]
     if without:
@@ -110,7 +113,7 @@ def refuse_gaps(playbook: Playbook, path: Path, families: Iterable[str], signals
             raise ConfigError(message, "`oarlock signals` lists them.")
 
 
-def choose(playbook: Playbook, case: Situation) -> Play:
+def choose_play(playbook: Playbook, case: PlayContext) -> Play:
     """The play that fits best; the first of equals. Raises ConfigError for a family without one."""
     fitting = [one for one in playbook.play if _fits(one, case)]
     if not fitting:
@@ -118,8 +121,8 @@ def choose(playbook: Playbook, case: Situation) -> Play:
     return max(fitting, key=lambda one: (sum(one.named), one.named))
 
 
-def suggest(
-    playbook: Playbook, score: dict[str, Any], about: AccountFacts, restraint: Restraint
+def suggest_play(
+    playbook: Playbook, score: dict[str, Any], about: AccountFacts, restraint: ContactLimits
 ) -> SuggestedPlay | None:
     """What to do about the family that raises a scored account's risk most; None where nothing raises it.
 
@@ -129,7 +132,9 @@ def suggest(
         return None
     main = score["drivers"][0]
     leading = max(main["signals"], key=lambda one: one["points"])
-    play = choose(playbook, Situation(main["family"], leading["name"], score["band"], about.segment, about.stage))
+    play = choose_play(
+        playbook, PlayContext(main["family"], leading["name"], score["band"], about.segment, about.stage)
+    )
     seen_from = datetime.fromisoformat(score["signals_as_of"])
     why_not, because = next(_reasons_not(play, score["band"], about, restraint, seen_from), (None, ""))
     return {
@@ -143,7 +148,7 @@ def suggest(
     }
 
 
-def _fits(one: Play, case: Situation) -> bool:
+def _fits(one: Play, case: PlayContext) -> bool:
     return (
         case.family in one.families
         and _names(one.bands, case.band)
@@ -158,7 +163,7 @@ def _names(wanted: Sequence[str], it: str | None) -> bool:
 
 
 def _reasons_not(
-    play: Play, band: str, about: AccountFacts, restraint: Restraint, seen_from: datetime
+    play: Play, band: str, about: AccountFacts, restraint: ContactLimits, seen_from: datetime
 ) -> Iterator[tuple[SuppressedReason, str]]:
     """Every reason to leave an account alone, with its words; the most binding first."""
     if restraint.marked == "do_not_chase":

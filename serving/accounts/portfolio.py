@@ -27,30 +27,30 @@ from serving.schemas.requests import AccountsQuery
 
 ROWS_A_CHUNK = 1_000
 Survey = Callable[[list[str]], tuple[np.ndarray, np.ndarray]]
-LAST = np.inf  # where what is not known stands in any order
+SORTS_LAST = np.inf  # where what is not known stands in any order
 
 
 @dataclass(frozen=True)
-class Of:
+class PortfolioKey:
     """What a portfolio is of: the publication, the version, its horizons, the main one's column, its inputs."""
 
-    written: str
+    publication: str
     version: int
     as_of: datetime
     horizons: tuple[int, ...]
-    main: int
-    names: tuple[str, ...]
+    main_column: int
+    signal_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Column:
+class CategoryColumn:
     """A column of words as codes; -1 for none."""
 
-    words: tuple[str, ...]
+    categories: tuple[str, ...]
     codes: np.ndarray
 
-    def is_(self, word: str) -> np.ndarray:
-        code = self.words.index(word) if word in self.words else len(self.words)
+    def equals(self, word: str) -> np.ndarray:
+        code = self.categories.index(word) if word in self.categories else len(self.categories)
         return self.codes == code
 
 
@@ -58,40 +58,40 @@ class Column:
 class Portfolio:
     """Every account at risk, by its place in the facts table; `risks` has the shape (accounts, horizons)."""
 
-    of: Of
+    key: PortfolioKey
     risks: np.ndarray
     mrr: np.ndarray
-    renews: np.ndarray
-    owners: Column
-    segments: Column
+    renewal_times: np.ndarray
+    owners: CategoryColumn
+    segments: CategoryColumn
     bands: np.ndarray
     peers: PeerPercentiles
 
     @property
     def main_risks(self) -> np.ndarray:
-        return self.risks[:, self.of.main]
+        return self.risks[:, self.key.main_column]
 
     @cached_property
-    def at_risk(self) -> np.ndarray:
+    def revenue_at_risk(self) -> np.ndarray:
         return self.main_risks * self.mrr
 
     def percentile(self, segment: str | None, risk: float) -> float | None:
         """How many of a hundred accounts of a segment have a lower risk, equals counted half; None without any."""
-        peers = self.main_risks[self.segments.is_(segment)] if segment else self.main_risks
+        peers = self.main_risks[self.segments.equals(segment)] if segment else self.main_risks
         peers = peers[~np.isnan(peers)]
         if not len(peers):
             return None
         return float(((peers < risk).sum() + (peers == risk).sum() / 2) / len(peers) * 100)
 
-    def places(self, asked: AccountsQuery) -> np.ndarray:
+    def matching_rows(self, asked: AccountsQuery) -> np.ndarray:
         """The places of the accounts that fit the filters, in the order asked for."""
         ordered = self._ordered(asked.sort)
         return ordered[self._fits(asked)[ordered]]
 
-    def keys(self, sort: Sort) -> np.ndarray:
+    def sort_keys(self, sort: Sort) -> np.ndarray:
         """What accounts are ordered by, the smallest first; what is not known comes last."""
-        values = {"risk": -self.main_risks, "at_risk": -self.at_risk, "renewal": self.renews}[sort]
-        return np.where(np.isnan(values), LAST, values)
+        values = {"risk": -self.main_risks, "at_risk": -self.revenue_at_risk, "renewal": self.renewal_times}[sort]
+        return np.where(np.isnan(values), SORTS_LAST, values)
 
     @cached_property
     def _orders(self) -> dict[str, np.ndarray]:
@@ -99,41 +99,41 @@ class Portfolio:
 
     def _ordered(self, sort: Sort) -> np.ndarray:
         if sort not in self._orders:
-            self._orders[sort] = np.lexsort((np.arange(len(self.mrr)), self.keys(sort)))
+            self._orders[sort] = np.lexsort((np.arange(len(self.mrr)), self.sort_keys(sort)))
         return self._orders[sort]
 
     def _fits(self, asked: AccountsQuery) -> np.ndarray:
         fits = ~np.isnan(self.main_risks)
         if asked.segment is not None:
-            fits &= self.segments.is_(asked.segment)
+            fits &= self.segments.equals(asked.segment)
         if asked.owner is not None:
-            fits &= self.owners.is_(asked.owner)
+            fits &= self.owners.equals(asked.owner)
         if asked.band is not None:
             fits &= self.bands == BANDS.index(asked.band)
         if asked.renews_from is not None:
-            fits &= self.renews >= _seconds(asked.renews_from)
+            fits &= self.renewal_times >= _seconds(asked.renews_from)
         if asked.renews_until is not None:
-            fits &= self.renews < _seconds(asked.renews_until)
+            fits &= self.renewal_times < _seconds(asked.renews_until)
         return fits
 
 
-def page(portfolio: Portfolio, asked: AccountsQuery) -> tuple[np.ndarray, int, str | None]:
+def portfolio_page(portfolio: Portfolio, asked: AccountsQuery) -> tuple[np.ndarray, int, str | None]:
     """The places on the page asked for, how many accounts fit the filters, and the cursor of the next page.
 
     A cursor names the last account of the page before by what it was ordered by, so that it holds across a publish.
     Raises RequestError for one that is none of ours.
     """
-    places, keys = portfolio.places(asked), portfolio.keys(asked.sort)
+    places, keys = portfolio.matching_rows(asked), portfolio.sort_keys(asked.sort)
     rest = places
     if asked.cursor is not None:
-        key, place = read_cursor(asked.cursor, asked.sort)
+        key, place = decode_cursor(asked.cursor, asked.sort)
         rest = places[(keys[places] > key) | ((keys[places] == key) & (places > place))]
     shown = rest[: asked.limit]
     more = len(rest) > len(shown)
-    return shown, len(places), cursor_of(float(keys[shown[-1]]), int(shown[-1]), asked.sort) if more else None
+    return shown, len(places), encode_cursor(float(keys[shown[-1]]), int(shown[-1]), asked.sort) if more else None
 
 
-def compute(of: Of, facts: FactsTable, survey: Survey, cuts: BandSettings) -> Portfolio:
+def compute_portfolio(of: PortfolioKey, facts: FactsTable, survey: Survey, cuts: BandSettings) -> Portfolio:
     """The portfolio of every account that has facts; `survey` reads and scores a chunk of them.
 
     It gives their risks within every horizon, NaN where there is none, and the model's matrix they came from.
@@ -142,25 +142,25 @@ def compute(of: Of, facts: FactsTable, survey: Survey, cuts: BandSettings) -> Po
     ids, segments = known["account_id"], known["segment"]
     chosen = sample_rows(segments)
     risks = np.full((len(ids), len(of.horizons)), np.nan)
-    sample = np.full((len(chosen), len(of.names)), np.nan)
+    sample = np.full((len(chosen), len(of.signal_names)), np.nan)
     for start in range(0, len(ids), ROWS_A_CHUNK):
         found, matrix = survey(ids[start : start + ROWS_A_CHUNK])
         risks[start : start + len(found)] = found
         within = (chosen >= start) & (chosen < start + ROWS_A_CHUNK)
         sample[within] = matrix[chosen[within] - start]
     return Portfolio(
-        of=of,
+        key=of,
         risks=risks,
         mrr=np.array([np.nan if one is None else one for one in known["mrr"]], dtype=float),
-        renews=np.array([_stamp(one) for one in known["renews_at"]], dtype=float),
+        renewal_times=np.array([_stamp(one) for one in known["renews_at"]], dtype=float),
         owners=_column(known["owner"]),
         segments=_column(segments),
-        bands=np.searchsorted([cuts.watch, cuts.high, cuts.critical], risks[:, of.main], side="right"),
-        peers=compute_peers(sample, of.names, [segments[place] for place in chosen]),
+        bands=np.searchsorted([cuts.watch, cuts.high, cuts.critical], risks[:, of.main_column], side="right"),
+        peers=compute_peers(sample, of.signal_names, [segments[place] for place in chosen]),
     )
 
 
-class Portfolios:
+class PortfolioCache:
     """The portfolio of this process: computed by one thread at a time, the one before answering meanwhile."""
 
     def __init__(self, wanted: Callable[[], Any], make: Callable[[], Portfolio]) -> None:
@@ -170,7 +170,7 @@ class Portfolios:
         self._coming: Future[Portfolio] | None = None
         self._lock = threading.Lock()
 
-    def now(self) -> "Portfolio | Future[Portfolio]":
+    def current(self) -> "Portfolio | Future[Portfolio]":
         """The newest portfolio there is, or the one that is being computed where there is none yet."""
         wanted = self._wanted()
         with self._lock:
@@ -195,10 +195,12 @@ class Portfolios:
             coming.set_result(made)
 
 
-def _column(words: Sequence[str | None]) -> Column:
+def _column(words: Sequence[str | None]) -> CategoryColumn:
     distinct = sorted({one for one in words if one is not None})
     code = {word: place for place, word in enumerate(distinct)}
-    return Column(tuple(distinct), np.array([-1 if one is None else code[one] for one in words], dtype=np.int32))
+    return CategoryColumn(
+        tuple(distinct), np.array([-1 if one is None else code[one] for one in words], dtype=np.int32)
+    )
 
 
 def _stamp(text: str | None) -> float:
@@ -209,12 +211,12 @@ def _seconds(day: date) -> float:
     return (datetime(day.year, day.month, day.day) - datetime(1970, 1, 1)).total_seconds()
 
 
-def cursor_of(key: float, place: int, sort: Sort) -> str:
+def encode_cursor(key: float, place: int, sort: Sort) -> str:
     """Where a page ended: at this place of an order, which is by this key."""
     return base64.urlsafe_b64encode(json.dumps([key, place, sort]).encode()).decode()
 
 
-def read_cursor(text: str, sort: Sort) -> tuple[float, int]:
+def decode_cursor(text: str, sort: Sort) -> tuple[float, int]:
     """The key and place in a cursor; raises RequestError for one that is none of ours or of another order."""
     try:
         key, place, of = json.loads(base64.urlsafe_b64decode(text.encode()))

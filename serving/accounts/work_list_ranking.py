@@ -17,12 +17,12 @@ from serving.schemas.enums import SuppressedReason
 
 
 @dataclass(frozen=True)
-class Candidate:
+class CallCandidate:
     """An account that may be called: what that is worth, who would do it, and why it should not be, if so."""
 
     account_id: str
     owner: str | None
-    value: float
+    expected_value: float
     why_not: SuppressedReason | None = None
     because: str = ""
     row: Any = None
@@ -32,13 +32,13 @@ class Candidate:
 class WorkList:
     """Whom to call, dearest first, and who was left out in the same order with the reason."""
 
-    chosen: tuple[Candidate, ...]
-    left_out: tuple[Candidate, ...]
+    calls: tuple[CallCandidate, ...]
+    excluded: tuple[CallCandidate, ...]
 
     @property
-    def reasons(self) -> dict[str, int]:
+    def reason_counts(self) -> dict[str, int]:
         """How many were left out for each reason."""
-        return dict(Counter(one.why_not for one in self.left_out if one.why_not))
+        return dict(Counter(one.why_not for one in self.excluded if one.why_not))
 
 
 def expected_values(risks: np.ndarray, mrr: np.ndarray, profit: ProfitSettings, months: float) -> np.ndarray:
@@ -48,13 +48,13 @@ def expected_values(risks: np.ndarray, mrr: np.ndarray, profit: ProfitSettings, 
     return risks * saved * kept - profit.contact_cost
 
 
-def fill(candidates: Iterable[Candidate], per_owner: int, most: int) -> WorkList:
+def select_calls(candidates: Iterable[CallCandidate], per_owner: int, most: int) -> WorkList:
     """Take candidates, dearest first, until `most` are chosen; each owner gets at most `per_owner`.
 
     Candidates after the last one chosen are not looked at, so they may be made as they are needed.
     """
-    chosen: list[Candidate] = []
-    left_out: list[Candidate] = []
+    chosen: list[CallCandidate] = []
+    left_out: list[CallCandidate] = []
     taken: dict[str | None, int] = defaultdict(int)
     for one in candidates:
         judged = one if one.why_not or taken[one.owner] < per_owner else _over_capacity(one, per_owner)
@@ -68,7 +68,7 @@ def fill(candidates: Iterable[Candidate], per_owner: int, most: int) -> WorkList
     return WorkList(tuple(chosen), tuple(left_out))
 
 
-def _over_capacity(one: Candidate, per_owner: int) -> Candidate:
+def _over_capacity(one: CallCandidate, per_owner: int) -> CallCandidate:
     calls = "1 call that is" if per_owner == 1 else f"{per_owner} calls that are"
     because = f"{one.owner} has {calls} worth more" if one.owner else f"nobody owns it; {calls} worth more"
-    return Candidate(one.account_id, one.owner, one.value, "over_capacity", because, one.row)
+    return CallCandidate(one.account_id, one.owner, one.expected_value, "over_capacity", because, one.row)

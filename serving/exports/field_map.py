@@ -17,35 +17,35 @@ from configs.settings import BandSettings, describe
 from features.store.account_table import AccountFacts
 
 KEY = "account_id"
-HEALTH = (10.0, 7.5, 5.0, 2.5, 0.0)
+HEALTH_SCORES = (10.0, 7.5, 5.0, 2.5, 0.0)
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportRow:
     """One account as it is exported: its part of the reply, the facts about it, and what all have in common."""
 
     score: Mapping[str, Any]
-    about: AccountFacts
+    facts: AccountFacts
     model: Mapping[str, Any]
     bands: BandSettings
 
 
 # Oarlock's names of what can be exported.
-FIELDS: dict[str, tuple[pa.DataType, Callable[[Exported], Any]]] = {
+FIELDS: dict[str, tuple[pa.DataType, Callable[[ExportRow], Any]]] = {
     "account_id": (pa.string(), lambda one: one.score["account_id"]),
-    "name": (pa.string(), lambda one: one.about.name),
-    "owner": (pa.string(), lambda one: one.about.owner),
-    "segment": (pa.string(), lambda one: one.about.segment),
-    "stage": (pa.string(), lambda one: one.about.stage),
-    "parent_id": (pa.string(), lambda one: one.about.parent_id),
+    "name": (pa.string(), lambda one: one.facts.name),
+    "owner": (pa.string(), lambda one: one.facts.owner),
+    "segment": (pa.string(), lambda one: one.facts.segment),
+    "stage": (pa.string(), lambda one: one.facts.stage),
+    "parent_id": (pa.string(), lambda one: one.facts.parent_id),
     "risk": (pa.float64(), lambda one: one.score["risk"]),
     "base": (pa.float64(), lambda one: one.score["base"]),
-    "health": (pa.float64(), lambda one: health(one.score["risk"], one.bands)),
+    "health": (pa.float64(), lambda one: health_score(one.score["risk"], one.bands)),
     "band": (pa.string(), lambda one: one.score["band"]),
     "status": (pa.string(), lambda one: one.score["status"]),
     "mrr": (pa.float64(), lambda one: one.score["revenue"]["mrr"]),
     "revenue_at_risk": (pa.float64(), lambda one: one.score["revenue"]["at_risk"]),
-    "next_renewal": (pa.date32(), lambda one: one.about.renews_at and one.about.renews_at.date()),
+    "next_renewal": (pa.date32(), lambda one: one.facts.renews_at and one.facts.renews_at.date()),
     "main_driver": (pa.string(), lambda one: next((driver["text"] for driver in one.score["drivers"]), None)),
     "drivers": (pa.string(), lambda one: "; ".join(driver["text"] for driver in one.score["drivers"])),
     "as_of": (pa.timestamp("s"), lambda one: datetime.fromisoformat(one.score["signals_as_of"])),
@@ -54,7 +54,7 @@ FIELDS: dict[str, tuple[pa.DataType, Callable[[Exported], Any]]] = {
 }
 
 
-class Mapped(BaseModel):
+class FieldMap(BaseModel):
     """The field names of a tool, each with Oarlock's for it, in the order of the columns."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,23 +71,23 @@ class Mapped(BaseModel):
         """The columns and their types."""
         return pa.schema([(theirs, FIELDS[ours][0]) for theirs, ours in self.fields.items()])
 
-    def rows(self, exported: Iterable[Exported]) -> pa.Table:
+    def table(self, exported: Iterable[ExportRow]) -> pa.Table:
         """The accounts as a table of these columns."""
         some = list(exported)
         values = [[FIELDS[ours][1](one) for one in some] for ours in self.fields.values()]
         return pa.table(values, schema=self.columns)
 
 
-def read_mapping(path: Path | None) -> Mapped:
+def read_field_map(path: Path | None) -> FieldMap:
     """The mapping in the file at `path`, every field under Oarlock's own name where none is named.
 
     Raises ConfigError where it names a field that Oarlock does not have, or not the account's id.
     """
     if path is None:
-        return Mapped(fields={name: name for name in FIELDS})
+        return FieldMap(fields={name: name for name in FIELDS})
     hint = "Compare with configs/exports/customer_success.toml."
     try:
-        mapped = Mapped.model_validate(tomllib.loads(path.read_text("utf-8")))
+        mapped = FieldMap.model_validate(tomllib.loads(path.read_text("utf-8")))
     except ValidationError as problem:
         raise ConfigError(f"{path}: {describe(problem)}.", hint) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
@@ -100,17 +100,17 @@ def read_mapping(path: Path | None) -> Mapped:
     return mapped
 
 
-def health(risk: float, bands: BandSettings) -> float:
+def health_score(risk: float, bands: BandSettings) -> float:
     """A risk as a health score from 10 (no risk) to 0: straight lines between 7.5, 5 and 2.5, where bands are cut."""
-    return round(float(np.interp(risk, [0.0, bands.watch, bands.high, bands.critical, 1.0], HEALTH)), 2)
+    return round(float(np.interp(risk, [0.0, bands.watch, bands.high, bands.critical, 1.0], HEALTH_SCORES)), 2)
 
 
-def write_export(file: Path, mapped: Mapped, chunks: Iterable[Iterable[Exported]]) -> int:
+def write_export(file: Path, mapped: FieldMap, chunks: Iterable[Iterable[ExportRow]]) -> int:
     """Write the export as Parquet, a chunk at a time; says how many accounts it holds."""
     count = 0
     with pq.ParquetWriter(file, mapped.columns, compression="zstd") as writer:
         for chunk in chunks:
-            rows = mapped.rows(chunk)
+            rows = mapped.table(chunk)
             writer.write_table(rows)
             count += rows.num_rows
     return count

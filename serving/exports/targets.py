@@ -17,14 +17,14 @@ from configs.errors import ConfigError
 from configs.files import atomic_write
 
 SHOWN_ROWS = 5
-ROWS_A_CHUNK = 10_000
+ROWS_PER_CHUNK = 10_000
 # Only a table that says this of itself is written to: another's rows would be taken away as no longer exported.
-MARK = "written by oarlock export"
+TABLE_COMMENT = "written by oarlock export"
 POSTGRES_TYPES = {"string": "text", "double": "double precision", "int64": "bigint", "date32[day]": "date"}
 
 
 @dataclass(frozen=True)
-class Difference:
+class ExportDifference:
     """An export held against what is there: how many rows are new, changed, removed, the same, and a few of them."""
 
     new: int
@@ -102,7 +102,7 @@ class TableTarget:
             self._refuse_others(connection, schema)
             with pq.ParquetWriter(scratch, schema) as writer, connection.cursor(name="oarlock_export") as cursor:
                 cursor.execute(f"select {', '.join(map(_name, schema.names))} from {_dotted(self.table)}")
-                while rows := cursor.fetchmany(ROWS_A_CHUNK):
+                while rows := cursor.fetchmany(ROWS_PER_CHUNK):
                     columns = [list(column) for column in zip(*rows, strict=True)]
                     writer.write_table(pa.table(columns, schema=schema))
         return scratch
@@ -153,11 +153,11 @@ class TableTarget:
             return
         columns = ", ".join(f"{_name(one.name)} {POSTGRES_TYPES.get(str(one.type), 'timestamp')}" for one in schema)
         connection.execute(f"create table {_dotted(self.table)} ({columns}, primary key ({_name(key)}))")
-        connection.execute(f"comment on table {_dotted(self.table)} is '{MARK}'")
+        connection.execute(f"comment on table {_dotted(self.table)} is '{TABLE_COMMENT}'")
 
     def _refuse_others(self, connection: Any, schema: pa.Schema) -> None:
         said = connection.execute("select obj_description(to_regclass(%s)::oid)", [_dotted(self.table)]).fetchone()[0]
-        if said != MARK:
+        if said != TABLE_COMMENT:
             raise ConfigError(f"{self.name} was not made by Oarlock.", "Name a table that does not exist yet.")
         there = connection.execute(f"select * from {_dotted(self.table)} limit 0").description
         if [one.name for one in there] != schema.names:
@@ -167,7 +167,7 @@ class TableTarget:
 Target = FileTarget | TableTarget
 
 
-def target(said: str) -> Target:
+def parse_target(said: str) -> Target:
     """The target that was said. Raises ConfigError where it is none."""
     if said.startswith(("postgresql://", "postgres://")):
         parts = urlsplit(said)
@@ -181,10 +181,10 @@ def target(said: str) -> Target:
     return FileTarget(path)
 
 
-def compare(there: Path | None, export: Path, key: str) -> Difference:
+def compare_export(there: Path | None, export: Path, key: str) -> ExportDifference:
     """Hold an export against what is there, both Parquet; values are compared as they are written."""
     if there is None:
-        return Difference(pq.read_metadata(export).num_rows, 0, 0, 0, [])
+        return ExportDifference(pq.read_metadata(export).num_rows, 0, 0, 0, [])
     names, old = pq.read_schema(export).names, set(pq.read_schema(there).names)
     pairs = [(_as_text("new", one), _as_text("old", one) if one in old else "null") for one in names]
     differs = " or ".join(f"{mine} is distinct from {theirs}" for mine, theirs in pairs)
@@ -202,11 +202,11 @@ def compare(there: Path | None, export: Path, key: str) -> Difference:
     rows = _duck(f"select fate, k, what from ({both}) where fate <> 'same' order by fate, k limit {SHOWN_ROWS * 3}")
     shown = [{"account_id": k, "is": fate, "what": what if fate == "changed" else ""} for fate, k, what in rows]
     new, changed, removed, same = (counts.get(one, 0) for one in ("new", "changed", "removed", "same"))
-    return Difference(new, changed, removed, same, shown)
+    return ExportDifference(new, changed, removed, same, shown)
 
 
 def _rows(export: Path) -> Iterator[tuple[Any, ...]]:
-    for batch in pq.ParquetFile(export).iter_batches(ROWS_A_CHUNK):
+    for batch in pq.ParquetFile(export).iter_batches(ROWS_PER_CHUNK):
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 

@@ -17,20 +17,20 @@ from configs.errors import ConfigError, NotReady
 from serving.ledger.schema import METADATA, SCHEMA
 
 BUSY_SECONDS = 5
-OVERWRITTEN = "pragma secure_delete=on"  # what is deleted is overwritten, not only taken off the books
+SECURE_DELETE = "pragma secure_delete=on"  # what is deleted is overwritten, not only taken off the books
 ONE_AT_A_TIME = 0x6F61726C  # any number, as long as nothing else locks it: "oarl"
 Step = Callable[[sql.Connection], None]
 # Step n brings a database of number n - 1 to number n.
 STEPS: tuple[Step, ...] = ()
 
 
-def open_database(where: Path | str, durability: str = "process") -> sql.Engine:
+def open_database(location: Path | str, durability: str = "process") -> sql.Engine:
     """The database at a path (SQLite) or URL, every table in place.
 
     `durability` is "fsync" where a commit waits for the disk itself. Raises ConfigError for a URL that is none or a
     schema that is newer than this release, NotReady where the database cannot be reached.
     """
-    engine = _engine(where, durability)
+    engine = _engine(location, durability)
     try:
         if not _is_up_to_date(engine):
             with _alone(engine) as connection:
@@ -68,7 +68,7 @@ def _engine(where: Path | str, durability: str) -> sql.Engine:
 def _write_ahead(connection: Any, durability: str) -> None:
     # Readers do not wait for the writer, and a killed process loses nothing that was committed.
     connection.execute("pragma journal_mode=wal")
-    connection.execute(OVERWRITTEN)
+    connection.execute(SECURE_DELETE)
     connection.execute(f"pragma synchronous={'full' if durability == 'fsync' else 'normal'}")
 
 

@@ -13,31 +13,31 @@ from sqlalchemy.exc import IntegrityError
 from configs.settings import Settings
 from configs.state_dir import StateDir
 from serving.ledger.database import open_database
-from serving.ledger.schema import JOURNALS, RISKS
+from serving.ledger.schema import RISKS, WAL_CHECKPOINTS
 from serving.schemas.serialization import to_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ROWS_A_STATEMENT = 5_000
-KEPT_JOURNAL_DAYS = 30
+ROWS_PER_STATEMENT = 5_000
+CHECKPOINT_RETENTION_DAYS = 30
 Row = Mapping[str, Any]
-NAMES = tuple(one.name for one in RISKS.columns if not one.primary_key)
+COLUMN_NAMES = tuple(one.name for one in RISKS.columns if not one.primary_key)
 # The statement as SQLite takes it: what SQLAlchemy makes of every value and row costs more than the insert.
-INTO_SQLITE = f"insert into {RISKS.name} ({', '.join(NAMES)}) values ({', '.join('?' * len(NAMES))})"
+SQLITE_INSERT = f"insert into {RISKS.name} ({', '.join(COLUMN_NAMES)}) values ({', '.join('?' * len(COLUMN_NAMES))})"
 
 
 @dataclass(frozen=True)
-class Mark:
+class Checkpoint:
     """Rows that bring what the database holds of a journal file from byte `start` to byte `done`."""
 
-    name: str
+    segment: str
     start: int
-    done: int
+    end: int
     at: datetime
 
 
-class AlreadyThere(Exception):
+class DuplicateCheckpoint(Exception):
     """Another process wrote the same part of a journal file first."""
 
 
@@ -45,34 +45,37 @@ class AlreadyThere(Exception):
 class Ledger:
     """The ledger in the database at `where`: a SQLite file or a URL; `durability` says what a commit outlives."""
 
-    where: Path | str
+    location: Path | str
     durability: str = "process"
 
     @cached_property
     def engine(self) -> sql.Engine:
-        return open_database(self.where, self.durability)
+        return open_database(self.location, self.durability)
 
-    def append(self, scores: Iterable[Mapping[str, Any]], of: Mapping[str, Any]) -> None:
+    def append(self, scores: Iterable[Mapping[str, Any]], source: Mapping[str, Any]) -> None:
         """Add the scores of one reply; `of` says which request, when, and which model. All of them or none."""
-        self.add(rows_of(scores, of))
+        self.add(rows_from_scores(scores, source))
 
-    def add(self, rows: Sequence[Row], mark: Mark | None = None) -> None:
+    def add(self, rows: Sequence[Row], checkpoint: Checkpoint | None = None) -> None:
         """Add rows, and with them how far their journal file is held; all of it or nothing.
 
         Raises AlreadyThere where the file is not held up to just the mark's start.
         """
         with self.engine.begin() as connection:
-            if mark:
-                _move(connection, mark)
-            for start in range(0, len(rows), ROWS_A_STATEMENT):
-                self._insert(connection, rows[start : start + ROWS_A_STATEMENT])
+            if checkpoint:
+                _move(connection, checkpoint)
+            for start in range(0, len(rows), ROWS_PER_STATEMENT):
+                self._insert(connection, rows[start : start + ROWS_PER_STATEMENT])
 
-    def done(self, name: str) -> int:
+    def stored_bytes(self, name: str) -> int:
         """How many bytes of a journal file are held."""
         with self.engine.connect() as connection:
-            return connection.execute(sql.select(JOURNALS.c.done).where(JOURNALS.c.name == name)).scalar() or 0
+            return (
+                connection.execute(sql.select(WAL_CHECKPOINTS.c.done).where(WAL_CHECKPOINTS.c.name == name)).scalar()
+                or 0
+            )
 
-    def risks(self, version: int) -> "pd.DataFrame":
+    def risks_of_version(self, version: int) -> "pd.DataFrame":
         """The last risk that a version gave each snapshot: account_id, as_of, risk, mrr."""
         import pandas as pd
 
@@ -88,14 +91,14 @@ class Ledger:
 
     def prune(self, before: datetime) -> int:
         """Take away the risks given before an instant; says how many."""
-        old = before - timedelta(days=KEPT_JOURNAL_DAYS)
+        old = before - timedelta(days=CHECKPOINT_RETENTION_DAYS)
         with self.engine.begin() as connection:
-            connection.execute(JOURNALS.delete().where(JOURNALS.c.at < old))
+            connection.execute(WAL_CHECKPOINTS.delete().where(WAL_CHECKPOINTS.c.at < old))
             return connection.execute(RISKS.delete().where(RISKS.c.given_at < before)).rowcount
 
     def _insert(self, connection: sql.Connection, rows: Sequence[Row]) -> None:
         if self.engine.dialect.name == "sqlite":
-            connection.exec_driver_sql(INTO_SQLITE, [_plain(row) for row in rows])
+            connection.exec_driver_sql(SQLITE_INSERT, [_plain(row) for row in rows])
         else:
             _copy(connection, rows)
 
@@ -106,22 +109,24 @@ def open_ledger(settings: Settings, state: StateDir) -> Ledger:
     return Ledger(url.get_secret_value() if url else state.ledger, settings.ledger.durability)
 
 
-def rows_of(scores: Iterable[Mapping[str, Any]], of: Mapping[str, Any]) -> list[dict[str, Any]]:
+def rows_from_scores(scores: Iterable[Mapping[str, Any]], source: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The ledger's rows for the scores of one reply."""
-    return [_row(score, of, to_json(score).decode()) for score in scores]
+    return [_row(score, source, to_json(score).decode()) for score in scores]
 
 
-def _move(connection: sql.Connection, mark: Mark) -> None:
+def _move(connection: sql.Connection, mark: Checkpoint) -> None:
     # The condition makes a part of a file go in once, even where a process that was thought dead wakes up.
-    moving = JOURNALS.update().where(JOURNALS.c.name == mark.name, JOURNALS.c.done == mark.start)
-    if connection.execute(moving.values(done=mark.done, at=mark.at)).rowcount:
+    moving = WAL_CHECKPOINTS.update().where(
+        WAL_CHECKPOINTS.c.name == mark.segment, WAL_CHECKPOINTS.c.done == mark.start
+    )
+    if connection.execute(moving.values(done=mark.end, at=mark.at)).rowcount:
         return
     try:
-        connection.execute(JOURNALS.insert().values(name=mark.name, done=mark.done, at=mark.at))
+        connection.execute(WAL_CHECKPOINTS.insert().values(name=mark.segment, done=mark.end, at=mark.at))
     except IntegrityError:
-        raise AlreadyThere(mark.name) from None
+        raise DuplicateCheckpoint(mark.segment) from None
     if mark.start:
-        raise AlreadyThere(mark.name)
+        raise DuplicateCheckpoint(mark.segment)
 
 
 def _row(score: Mapping[str, Any], of: Mapping[str, Any], text: str) -> dict[str, Any]:
@@ -131,7 +136,7 @@ def _row(score: Mapping[str, Any], of: Mapping[str, Any], text: str) -> dict[str
 
 
 def _plain(row: Row) -> tuple[Any, ...]:
-    return tuple([_stamp(one) if isinstance(one, datetime) else one for one in map(row.get, NAMES)])
+    return tuple([_stamp(one) if isinstance(one, datetime) else one for one in map(row.get, COLUMN_NAMES)])
 
 
 @lru_cache(maxsize=64)

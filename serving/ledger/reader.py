@@ -10,12 +10,24 @@ import sqlalchemy as sql
 
 from serving.ledger.ledger import RISKS, Ledger
 
-IDS_A_QUERY = 900  # SQLite binds at most 999 values in old builds
-HEAD = ("id", "account_id", "as_of", "given_at", "risk", "base", "band", "status", "mrr", "version", "signal_set")
+MAX_IDS_PER_QUERY = 900  # SQLite binds at most 999 values in old builds
+ENTRY_COLUMNS = (
+    "id",
+    "account_id",
+    "as_of",
+    "given_at",
+    "risk",
+    "base",
+    "band",
+    "status",
+    "mrr",
+    "version",
+    "signal_set",
+)
 
 
 @dataclass(frozen=True)
-class Given:
+class LedgerEntry:
     """A risk as it was given; `served` is the account of the reply it was given in."""
 
     id: int
@@ -33,12 +45,12 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Past:
+class LedgerReader:
     """What the ledger holds of accounts."""
 
     ledger: Ledger
 
-    def last(self, account_ids: Sequence[str], day: date | None = None) -> dict[str, Given]:
+    def latest(self, account_ids: Sequence[str], day: date | None = None) -> dict[str, LedgerEntry]:
         """The last risk of each account on a day (the newest of all where None); an account without one is left out.
 
         It is what was said on that day: a risk given later, even for signals of that day, only counts where there is
@@ -48,15 +60,15 @@ class Past:
         by_then = sql.case((RISKS.c.given_at < end, 0), else_=1)
         order = (by_then, RISKS.c.as_of.desc(), RISKS.c.id.desc())
         place = sql.func.row_number().over(partition_by=RISKS.c.account_id, order_by=order).label("place")
-        found: dict[str, Given] = {}
+        found: dict[str, LedgerEntry] = {}
         with self.ledger.engine.connect() as connection:
             for some in _chunks(account_ids):
                 ranked = sql.select(RISKS, place).where(RISKS.c.account_id.in_(some), RISKS.c.as_of < end).subquery()
                 rows = connection.execute(sql.select(ranked).where(ranked.c.place == 1)).mappings()
-                found |= {row["account_id"]: given_of(row) for row in rows}
+                found |= {row["account_id"]: entry_from_row(row) for row in rows}
         return found
 
-    def history(self, account_id: str, most: int, before: int | None = None) -> list[Given]:
+    def history(self, account_id: str, most: int, before: int | None = None) -> list[LedgerEntry]:
         """The risks an account was given, the newest first; `before` is the id of the last one of the page before."""
         if not _is_storable(account_id):
             return []
@@ -64,23 +76,23 @@ class Past:
         if before is not None:
             chosen = chosen.where(RISKS.c.id < before)
         with self.ledger.engine.connect() as connection:
-            return [given_of(row) for row in connection.execute(chosen).mappings()]
+            return [entry_from_row(row) for row in connection.execute(chosen).mappings()]
 
 
-def as_served(one: Given) -> dict[str, Any]:
+def served_response(one: LedgerEntry) -> dict[str, Any]:
     """The account of the reply it was given in, with when and by which version that was."""
     return {**one.served, "given_at": one.given_at.isoformat(), "version": one.version}
 
 
-def given_of(row: Any) -> Given:
+def entry_from_row(row: Any) -> LedgerEntry:
     """A row of the ledger as what was given."""
-    return Given(**{name: row[name] for name in HEAD}, served=json.loads(row["served"]))
+    return LedgerEntry(**{name: row[name] for name in ENTRY_COLUMNS}, served=json.loads(row["served"]))
 
 
 def _chunks(account_ids: Sequence[str]) -> Iterator[list[str]]:
     ids = [one for one in account_ids if _is_storable(one)]
-    for start in range(0, len(ids), IDS_A_QUERY):
-        yield ids[start : start + IDS_A_QUERY]
+    for start in range(0, len(ids), MAX_IDS_PER_QUERY):
+        yield ids[start : start + MAX_IDS_PER_QUERY]
 
 
 def _is_storable(account_id: str) -> bool:

@@ -29,14 +29,14 @@ RISKS = sql.Table(
 )
 # How far the database holds each journal file: written in the transaction that holds its rows, so that none is lost and
 # none is there twice, whenever a process dies.
-JOURNALS = sql.Table(
+WAL_CHECKPOINTS = sql.Table(
     "journals",
     METADATA,
     sql.Column("name", sql.String(64), primary_key=True),
     sql.Column("done", NUMBER, nullable=False),
     sql.Column("at", sql.DateTime, nullable=False),
 )
-KEYS = sql.Table(
+API_KEYS = sql.Table(
     "api_keys",
     METADATA,
     sql.Column("id", sql.String(16), primary_key=True),
@@ -48,7 +48,7 @@ KEYS = sql.Table(
     sql.Column("expires_at", sql.DateTime),
     sql.Column("revoked_at", sql.DateTime),
 )
-AUDIT = sql.Table(
+AUDIT_LOG = sql.Table(
     "audit",
     METADATA,
     sql.Column("id", NUMBER, primary_key=True, autoincrement=True),
@@ -60,7 +60,7 @@ AUDIT = sql.Table(
     sql.Index("audit_by_time", "at"),
 )
 # What a request with an idempotency key was answered; without a status it is still being answered.
-REPLIES = sql.Table(
+IDEMPOTENT_RESPONSES = sql.Table(
     "replies",
     METADATA,
     sql.Column("asker", sql.String(16), primary_key=True),
@@ -97,7 +97,7 @@ OUTCOMES = sql.Table(
     sql.Column("voluntary", sql.Boolean),
 )
 # Where accounts were exported to, so that they can be erased there.
-EXPORTS = sql.Table(
+EXPORT_TARGETS = sql.Table(
     "exports",
     METADATA,
     sql.Column("target", sql.String(500), primary_key=True),
@@ -105,7 +105,7 @@ EXPORTS = sql.Table(
     sql.Column("at", sql.DateTime, nullable=False),
 )
 # What was told of an account so far, as `monitoring/alerts/rules.py` needs it to decide on the next day.
-WATCHED = sql.Table(
+ALERT_STATES = sql.Table(
     "watched",
     METADATA,
     sql.Column("account_id", sql.String, primary_key=True),
@@ -113,7 +113,7 @@ WATCHED = sql.Table(
     sql.Column("state", sql.Text, nullable=False),
 )
 # Each event for each endpoint: pending, sent, dead (tried in vain) or suppressed (beyond an owner's budget).
-DELIVERIES = sql.Table(
+WEBHOOK_DELIVERIES = sql.Table(
     "deliveries",
     METADATA,
     sql.Column("id", sql.String(64), primary_key=True),

@@ -21,26 +21,26 @@ import orjson
 
 from serving.schemas.serialization import to_json
 
-FILE_BYTES = 16_000_000
-REFUSED, DAMAGED = "refused.entries", ".damaged"
+SEGMENT_BYTES = 16_000_000
+REJECTED_RECORDS, CORRUPT_SUFFIX = "refused.entries", ".damaged"
 READ_BYTES = 4_000_000
 
 
-class Damaged(Exception):
+class CorruptSegment(Exception):
     """An entry that nobody wrote so: the power went while the disk held pages of it and not others."""
 
 
 @dataclass(frozen=True)
-class Entry:
+class WalRecord:
     """One reply's lines: what they have in common, a line each, and where the entry ends in its file."""
 
-    head: dict[str, Any]
+    header: dict[str, Any]
     lines: tuple[bytes, ...]
     end: int
 
 
 @dataclass(frozen=True)
-class JournalFile:
+class WalSegment:
     """One locked file of the journal."""
 
     path: Path
@@ -54,7 +54,7 @@ class JournalFile:
         """How many bytes it holds."""
         return os.fstat(self.descriptor).st_size
 
-    def read(self, start: int) -> Iterator[Entry]:
+    def read(self, start: int) -> Iterator[WalRecord]:
         """The complete entries from `start` on, as many as fit in one read; a torn one was never acknowledged.
 
         Raises Damaged where the first of them cannot be read.
@@ -67,9 +67,9 @@ class JournalFile:
             length *= 2  # one entry longer than a read
         yield from entries
 
-    def set_aside(self) -> Path:
+    def quarantine(self) -> Path:
         """Keep the file under a name by which nobody looks for it; gives its new path."""
-        kept = self.path.rename(self.path.with_suffix(DAMAGED))
+        kept = self.path.rename(self.path.with_suffix(CORRUPT_SUFFIX))
         os.close(self.descriptor)
         return kept
 
@@ -80,21 +80,21 @@ class JournalFile:
 
 
 @dataclass
-class Journal:
+class WriteAheadLog:
     """The journal of one process; `durability` is "fsync" where an entry waits for the disk itself."""
 
     folder: Path
     durability: str = "process"
-    files: list[JournalFile] = field(default_factory=list)
+    segments: list[WalSegment] = field(default_factory=list)
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
     def append(self, head: dict[str, Any], lines: Sequence[bytes]) -> int:
         """Add one entry, whole or not at all, and say how many bytes it took. Raises OSError where the disk is full."""
-        entry = encode(head, lines)
+        entry = encode_record(head, lines)
         with self._writing:
-            if not self.files or self.files[-1].size() >= FILE_BYTES:
-                self.files.append(_create(self.folder))
-            file = self.files[-1]
+            if not self.segments or self.segments[-1].size() >= SEGMENT_BYTES:
+                self.segments.append(_create(self.folder))
+            file = self.segments[-1]
             before = file.size()
             try:
                 _write_all(file.descriptor, entry)
@@ -105,34 +105,34 @@ class Journal:
                 os.fdatasync(file.descriptor)
         return len(entry)
 
-    def retire(self, file: JournalFile) -> bool:
+    def delete_segment(self, file: WalSegment) -> bool:
         """Remove a file that the database holds to its end; not the one that is written to."""
         with self._writing:
-            if not self.files or file is self.files[-1]:
+            if not self.segments or file is self.segments[-1]:
                 return False
-            self.files.remove(file)
+            self.segments.remove(file)
         file.remove()
         return True
 
     def close(self, *, empty: bool) -> None:
         """Let go of the files: remove them where the database holds all, or leave them to be recovered."""
         with self._writing:
-            for file in self.files:
+            for file in self.segments:
                 file.remove() if empty else os.close(file.descriptor)
-            self.files.clear()
+            self.segments.clear()
 
 
-def encode(head: dict[str, Any], lines: Sequence[bytes]) -> bytes:
+def encode_record(head: dict[str, Any], lines: Sequence[bytes]) -> bytes:
     """One entry as bytes; no line may hold a line break, which JSON never does."""
     return b"\n".join([to_json({"lines": len(lines), **head}), *lines, b""])
 
 
-def kept_aside(folder: Path) -> list[Path]:
+def quarantined_files(folder: Path) -> list[Path]:
     """The files that hold what could not be written to the database, for people to look at."""
-    return sorted([*folder.glob(REFUSED), *folder.glob(f"*{DAMAGED}")])
+    return sorted([*folder.glob(REJECTED_RECORDS), *folder.glob(f"*{CORRUPT_SUFFIX}")])
 
 
-def orphans(folder: Path) -> Iterator[JournalFile]:
+def orphaned_segments(folder: Path) -> Iterator[WalSegment]:
     """The files whose process is dead, each locked for the caller, oldest first."""
     for path in sorted(folder.glob("*.jsonl"), key=_age):
         try:
@@ -145,7 +145,7 @@ def orphans(folder: Path) -> Iterator[JournalFile]:
             os.close(descriptor)
             continue
         if path.exists():  # its process may have ended well between the look and the lock
-            yield JournalFile(path, descriptor)
+            yield WalSegment(path, descriptor)
         else:
             os.close(descriptor)
 
@@ -157,7 +157,7 @@ def _age(path: Path) -> float:
         return 0.0
 
 
-def _create(folder: Path) -> JournalFile:
+def _create(folder: Path) -> WalSegment:
     """A new file, locked before it can be found."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{uuid.uuid4().hex}.jsonl"
@@ -165,7 +165,7 @@ def _create(folder: Path) -> JournalFile:
     descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     hidden.rename(path)
-    return JournalFile(path, descriptor)
+    return WalSegment(path, descriptor)
 
 
 def _write_all(descriptor: int, entry: bytes) -> None:
@@ -174,7 +174,7 @@ def _write_all(descriptor: int, entry: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _entries(content: bytes, start: int) -> Iterator[Entry]:
+def _entries(content: bytes, start: int) -> Iterator[WalRecord]:
     whole, _, _ = content.rpartition(b"\n")
     lines = whole.split(b"\n") if whole else []
     at, end = 0, start
@@ -184,10 +184,10 @@ def _entries(content: bytes, start: int) -> Iterator[Entry]:
             stop = at + 1 + head.pop("lines")
         except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError):
             if at == 0:
-                raise Damaged from None
+                raise CorruptSegment from None
             return
         if stop > len(lines):
             return
         end += sum(len(line) + 1 for line in lines[at:stop])
-        yield Entry(head, tuple(lines[at + 1 : stop]), end)
+        yield WalRecord(head, tuple(lines[at + 1 : stop]), end)
         at = stop

@@ -19,8 +19,16 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from configs.errors import NotReady
 from configs.settings import LedgerSettings
-from serving.ledger.ledger import AlreadyThere, Ledger, Mark
-from serving.ledger.write_ahead_log import REFUSED, Damaged, Entry, Journal, JournalFile, encode, orphans
+from serving.ledger.ledger import Checkpoint, DuplicateCheckpoint, Ledger
+from serving.ledger.write_ahead_log import (
+    REJECTED_RECORDS,
+    CorruptSegment,
+    WalRecord,
+    WalSegment,
+    WriteAheadLog,
+    encode_record,
+    orphaned_segments,
+)
 from serving.schemas.serialization import to_json
 
 LOG = logging.getLogger("oarlock.ledger")
@@ -30,7 +38,7 @@ RETRY_SECONDS = (0.1, 2.0)
 COLUMNS = ("account_id", "risk", "base", "band", "status")
 
 
-class LedgerBehind(NotReady):
+class LedgerBacklogFull(NotReady):
     """The database is so far behind that no further risk can be recorded, and so none is given."""
 
     code = "ledger_behind"
@@ -41,8 +49,8 @@ class LedgerWriter:
 
     def __init__(self, ledger: Ledger, folder: Path, settings: LedgerSettings, clock: Callable[[], datetime]) -> None:
         self.ledger, self.settings, self.clock = ledger, settings, clock
-        self.journal = Journal(folder, settings.durability)
-        self.waiting_bytes = self.refused = self.written = 0
+        self.write_ahead_log = WriteAheadLog(folder, settings.durability)
+        self.backlog_bytes = self.refused_responses = self.stored_rows = 0
         self._level_at = time.monotonic()
         self._changed = threading.Condition()
         self._stopping = self._gave_up = False
@@ -57,7 +65,7 @@ class LedgerWriter:
             _ = self.ledger.engine
         self._thread.start()
 
-    def append(self, scores: Sequence[Mapping[str, Any]], of: Mapping[str, Any]) -> None:
+    def append(self, scores: Sequence[Mapping[str, Any]], source: Mapping[str, Any]) -> None:
         """Record the scores of one reply; once this returns they outlive the process.
 
         Raises LedgerBehind where there is no room within `ledger.backpressure_timeout_seconds`, or no room on the disk.
@@ -66,30 +74,30 @@ class LedgerWriter:
             return
         self._wait_for_room()
         try:
-            added = self.journal.append(_head(scores, of), [to_json(one) for one in scores])
+            added = self.write_ahead_log.append(_head(scores, source), [to_json(one) for one in scores])
         except OSError as problem:
-            self.refused += 1
+            self.refused_responses += 1
             hint = "Make room on the disk that holds the state folder."
-            raise LedgerBehind(f"The risk cannot be recorded: {problem.strerror}.", hint) from None
+            raise LedgerBacklogFull(f"The risk cannot be recorded: {problem.strerror}.", hint) from None
         with self._changed:
-            if self.waiting_bytes <= 0:
+            if self.backlog_bytes <= 0:
                 self._level_at = time.monotonic()
-            self.waiting_bytes += added
+            self.backlog_bytes += added
             self._changed.notify_all()
 
     @property
     def lag_seconds(self) -> float:
         """How long the oldest reply that the database does not hold has waited, at most."""
-        return time.monotonic() - self._level_at if self.waiting_bytes else 0.0
+        return time.monotonic() - self._level_at if self.backlog_bytes else 0.0
 
     @property
-    def is_prompt(self) -> bool:
+    def is_immediate(self) -> bool:
         """Whether a reply can be recorded without waiting, neither for room nor for the disk itself."""
         return self.settings.durability == "process" and not self._is_filling
 
     @property
     def _is_filling(self) -> bool:
-        return self.waiting_bytes >= self.settings.max_backlog_bytes // 2
+        return self.backlog_bytes >= self.settings.max_backlog_bytes // 2
 
     def close(self, patience: float) -> None:
         """Write what is waiting; what cannot be written in time stays in the journal and is recovered later."""
@@ -98,29 +106,29 @@ class LedgerWriter:
             self._changed.notify_all()
         self._thread.join(patience)
         self._gave_up = True
-        self.journal.close(empty=not self._thread.is_alive() and self.waiting_bytes == 0)
+        self.write_ahead_log.close(empty=not self._thread.is_alive() and self.backlog_bytes == 0)
 
     def _wait_for_room(self) -> None:
         most = self.settings.max_backlog_bytes
         with self._changed:
             if not self._changed.wait_for(
-                lambda: self.waiting_bytes < most, self.settings.backpressure_timeout_seconds
+                lambda: self.backlog_bytes < most, self.settings.backpressure_timeout_seconds
             ):
-                self.refused += 1
-                message = f"The ledger's database is {self.waiting_bytes:,} bytes behind."
-                raise LedgerBehind(message, "Try again; the log of the service says what keeps the database.")
+                self.refused_responses += 1
+                message = f"The ledger's database is {self.backlog_bytes:,} bytes behind."
+                raise LedgerBacklogFull(message, "Try again; the log of the service says what keeps the database.")
 
     def _follow(self) -> None:
         looked_at, pause = float("-inf"), RETRY_SECONDS[0]
-        while not (self._stopping and self.waiting_bytes == 0):
+        while not (self._stopping and self.backlog_bytes == 0):
             try:
                 if time.monotonic() - looked_at > LOOK_SECONDS:
-                    recover(self.ledger, self.journal.folder, self.clock)
+                    recover_orphaned_segments(self.ledger, self.write_ahead_log.folder, self.clock)
                     looked_at = time.monotonic()
                 self._write_waiting()
                 pause = RETRY_SECONDS[0]
             except (DBAPIError, NotReady, OSError) as problem:
-                LOG.warning("the ledger's database does not take rows, %d bytes wait: %s", self.waiting_bytes, problem)
+                LOG.warning("the ledger's database does not take rows, %d bytes wait: %s", self.backlog_bytes, problem)
                 time.sleep(pause)
                 pause = min(pause * 2, RETRY_SECONDS[1])
                 if self._gave_up:
@@ -130,31 +138,31 @@ class LedgerWriter:
 
     def _pause(self) -> None:
         with self._changed:
-            if self.waiting_bytes == 0 and not self._stopping:
+            if self.backlog_bytes == 0 and not self._stopping:
                 self._changed.wait(LOOK_SECONDS)
-                if self.waiting_bytes:
+                if self.backlog_bytes:
                     # Where room runs out nobody is to wait for company.
                     self._changed.wait_for(lambda: self._stopping or self._is_filling, BATCH_SECONDS)
 
     def _write_waiting(self) -> None:
-        for file in list(self.journal.files):
+        for file in list(self.write_ahead_log.segments):
             for start, end, rows in _write(self.ledger, file, self.clock):
-                self.written += rows
+                self.stored_rows += rows
                 with self._changed:
-                    self.waiting_bytes -= end - start
+                    self.backlog_bytes -= end - start
                     self._level_at = time.monotonic()
                     self._changed.notify_all()
-            self.journal.retire(file)
+            self.write_ahead_log.delete_segment(file)
 
 
-def recover(ledger: Ledger, folder: Path, clock: Callable[[], datetime]) -> int:
+def recover_orphaned_segments(ledger: Ledger, folder: Path, clock: Callable[[], datetime]) -> int:
     """Write what dead processes acknowledged and the database does not hold; says how many risks those were."""
     found = 0
-    for file in orphans(folder):
+    for file in orphaned_segments(folder):
         try:
             rows = sum(rows for _, _, rows in _write(ledger, file, clock))
-        except Damaged:
-            kept = file.set_aside()
+        except CorruptSegment:
+            kept = file.quarantine()
             LOG.error("a journal is damaged where the power went; what follows there is kept in %s", kept)
             continue
         file.remove()
@@ -164,22 +172,22 @@ def recover(ledger: Ledger, folder: Path, clock: Callable[[], datetime]) -> int:
     return found
 
 
-def _write(ledger: Ledger, file: JournalFile, clock: Callable[[], datetime]) -> Iterator[tuple[int, int, int]]:
+def _write(ledger: Ledger, file: WalSegment, clock: Callable[[], datetime]) -> Iterator[tuple[int, int, int]]:
     """Bring the database up to the end of a file, batch by batch: from where, to where, how many rows."""
-    start = ledger.done(file.name)
+    start = ledger.stored_bytes(file.name)
     while entries := list(file.read(start)):
         end, rows = entries[-1].end, [row for entry in entries for row in _rows(entry)]
         try:
-            ledger.add(rows, Mark(file.name, start, end, clock()))
-        except AlreadyThere:
-            end, rows = ledger.done(file.name), []
+            ledger.add(rows, Checkpoint(file.name, start, end, clock()))
+        except DuplicateCheckpoint:
+            end, rows = ledger.stored_bytes(file.name), []
         except (DataError, IntegrityError):
-            _add_one_by_one(ledger, file, entries, Mark(file.name, start, end, clock()))
+            _add_one_by_one(ledger, file, entries, Checkpoint(file.name, start, end, clock()))
         yield start, end, len(rows)
         start = end
 
 
-def _add_one_by_one(ledger: Ledger, file: JournalFile, entries: Sequence[Entry], mark: Mark) -> None:
+def _add_one_by_one(ledger: Ledger, file: WalSegment, entries: Sequence[WalRecord], mark: Checkpoint) -> None:
     """Add entries; one that the database will never take is kept in a file, so that it does not hold up the rest."""
     start = mark.start
     for entry in entries:
@@ -187,9 +195,9 @@ def _add_one_by_one(ledger: Ledger, file: JournalFile, entries: Sequence[Entry],
         try:
             ledger.add(list(_rows(entry)), moved)
         except (DataError, IntegrityError) as problem:
-            with (file.path.parent / REFUSED).open("ab") as kept:
-                kept.write(encode(entry.head, entry.lines))
-            LOG.error("the database refuses an entry, which is kept in %s: %s", REFUSED, problem.orig)
+            with (file.path.parent / REJECTED_RECORDS).open("ab") as kept:
+                kept.write(encode_record(entry.header, entry.lines))
+            LOG.error("the database refuses an entry, which is kept in %s: %s", REJECTED_RECORDS, problem.orig)
             ledger.add([], moved)
         start = entry.end
 
@@ -201,9 +209,9 @@ def _head(scores: Sequence[Mapping[str, Any]], of: Mapping[str, Any]) -> dict[st
     return {"of": common, "rows": own}
 
 
-def _rows(entry: Entry) -> Iterator[dict[str, Any]]:
-    of = {**entry.head["of"], "given_at": datetime.fromisoformat(entry.head["of"]["given_at"])}
-    for (as_of, *own, mrr), line in zip(entry.head["rows"], entry.lines, strict=True):
+def _rows(entry: WalRecord) -> Iterator[dict[str, Any]]:
+    of = {**entry.header["of"], "given_at": datetime.fromisoformat(entry.header["of"]["given_at"])}
+    for (as_of, *own, mrr), line in zip(entry.header["rows"], entry.lines, strict=True):
         columns = dict(zip(COLUMNS, own, strict=True))
         yield {**of, "as_of": _instant(as_of), **columns, "mrr": mrr, "served": line.decode()}
 

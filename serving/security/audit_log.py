@@ -9,30 +9,34 @@ from typing import Any
 import sqlalchemy as sql
 from sqlalchemy.exc import DBAPIError
 
-from serving.ledger.schema import AUDIT
+from serving.ledger.schema import AUDIT_LOG
 
-MOST_KINDS = 1_000
+MAX_DISTINCT_DENIALS = 1_000
 
 
-def record(engine: sql.Engine, at: datetime, actor: str, action: str, *, subject: str = "", **detail: Any) -> None:
+def append_audit_event(
+    engine: sql.Engine, at: datetime, actor: str, action: str, *, subject: str = "", **detail: Any
+) -> None:
     """Add what someone did, and to what; a detail that is empty is left out."""
     told = json.dumps({name: value for name, value in detail.items() if value not in ("", None)})
     row = {"at": at, "actor": actor[:100], "action": action, "subject": subject[:200], "detail": told}
     with engine.begin() as connection:
-        connection.execute(AUDIT.insert().values(row))
+        connection.execute(AUDIT_LOG.insert().values(row))
 
 
-def entries(engine: sql.Engine, since: datetime | None = None, action: str = "") -> list[dict[str, Any]]:
+def read_audit_events(engine: sql.Engine, since: datetime | None = None, action: str = "") -> list[dict[str, Any]]:
     """What was recorded, oldest first."""
-    chosen = sql.select(AUDIT.c.at, AUDIT.c.actor, AUDIT.c.action, AUDIT.c.subject, AUDIT.c.detail).order_by(AUDIT.c.id)
-    chosen = chosen.where(AUDIT.c.at >= since) if since else chosen
-    chosen = chosen.where(AUDIT.c.action == action) if action else chosen
+    chosen = sql.select(
+        AUDIT_LOG.c.at, AUDIT_LOG.c.actor, AUDIT_LOG.c.action, AUDIT_LOG.c.subject, AUDIT_LOG.c.detail
+    ).order_by(AUDIT_LOG.c.id)
+    chosen = chosen.where(AUDIT_LOG.c.at >= since) if since else chosen
+    chosen = chosen.where(AUDIT_LOG.c.action == action) if action else chosen
     with engine.connect() as connection:
         rows = connection.execute(chosen).mappings()
         return [{**row, "detail": json.loads(row["detail"])} for row in rows]
 
 
-class Denials:
+class DeniedRequests:
     """Requests that were denied, counted by who and why between two writings: a flood makes one row, not a million."""
 
     def __init__(self) -> None:
@@ -43,9 +47,11 @@ class Denials:
         """Count one."""
         kind = (actor, reason, path)
         with self._counting:
-            self._counts[kind if kind in self._counts or len(self._counts) < MOST_KINDS else ("", "many", "")] += 1
+            self._counts[
+                kind if kind in self._counts or len(self._counts) < MAX_DISTINCT_DENIALS else ("", "many", "")
+            ] += 1
 
-    def write(self, engine: sql.Engine, at: datetime) -> None:
+    def flush(self, engine: sql.Engine, at: datetime) -> None:
         """Add what was counted since the last writing; it stays counted where the database does not take it."""
         with self._counting:
             counts, self._counts = self._counts, Counter()
@@ -61,7 +67,7 @@ class Denials:
         ]
         try:
             with engine.begin() as connection:
-                connection.execute(AUDIT.insert(), rows) if rows else None
+                connection.execute(AUDIT_LOG.insert(), rows) if rows else None
         except DBAPIError:
             with self._counting:
                 self._counts += counts

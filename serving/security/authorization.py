@@ -13,15 +13,15 @@ from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from configs.errors import RequestError
-from serving.security.api_keys import MARK, Key, KeyRing, find_key
-from serving.security.audit_log import Denials
+from serving.security.api_keys import KEY_PREFIX, ApiKey, KeyCache, verify_key
+from serving.security.audit_log import DeniedRequests
 from serving.security.network import is_loopback
 
-OPEN = frozenset({"/livez", "/readyz", "/healthz", "/v1/ready"})
+PUBLIC_PATHS = frozenset({"/livez", "/readyz", "/healthz", "/v1/ready"})
 SCORING = frozenset({"/v1/score", "/v1/explain", "/v1/change", "/v1/what_if"})
 TELLING = frozenset({"/v1/feedback", "/v1/outcomes"})
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
-HEADERS = {
+SECURITY_HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
     b"x-frame-options": b"DENY",
@@ -31,41 +31,41 @@ HEADERS = {
 
 
 @dataclass(frozen=True)
-class Gate:
+class Authorizer:
     """What one process decides by: the keys, the clock, how many processes share a key's rate, what was denied."""
 
-    ring: KeyRing
+    key_cache: KeyCache
     clock: Callable[[], datetime]
     workers: int = 1
-    denials: Denials = field(default_factory=Denials)
-    rates: SlidingWindowCounterRateLimiter = field(
+    denied_requests: DeniedRequests = field(default_factory=DeniedRequests)
+    rate_limiter: SlidingWindowCounterRateLimiter = field(
         default_factory=lambda: SlidingWindowCounterRateLimiter(MemoryStorage())
     )
 
-    def admit(self, method: str, path: str, headers: Mapping[bytes, bytes], address: str) -> Key | None:
+    def authorize(self, method: str, path: str, headers: Mapping[bytes, bytes], address: str) -> ApiKey | None:
         """The key that asks, None where none is needed. Raises RequestError where the request is denied."""
-        if path in OPEN:
+        if path in PUBLIC_PATHS:
             return None
         try:
             return self._admit(scope_of(method, path), headers, address)
         except RequestError as denied:
-            self.denials.add(presented_id(headers) or address, denied.code, _place(path))
+            self.denied_requests.add(bearer_key_id(headers) or address, denied.code, _place(path))
             raise
 
-    def _admit(self, scope: str, headers: Mapping[bytes, bytes], address: str) -> Key | None:
-        keys, secret = self.ring.keys(), presented(headers)
+    def _admit(self, scope: str, headers: Mapping[bytes, bytes], address: str) -> ApiKey | None:
+        keys, secret = self.key_cache.keys(), bearer_token(headers)
         if not keys:
             _refuse_strangers(address)
             return None
         if not secret:
             hint = "Send `Authorization: Bearer <key>`."
             raise RequestError("A key is needed.", hint, code="key_needed", status=401)
-        key = find_key(keys, secret, self.clock())
-        if not key.may(scope):
+        key = verify_key(keys, secret, self.clock())
+        if not key.has_scope(scope):
             message = f"The key '{key.id}' is not for this: it lacks the scope '{scope}'."
             raise RequestError(message, "Use a key that has it.", code="scope_needed", status=403)
         # Each process counts for itself: a share of the rate keeps all of them together within it.
-        if not self.rates.hit(RateLimitItemPerMinute(math.ceil(key.per_minute / self.workers)), key.id):
+        if not self.rate_limiter.hit(RateLimitItemPerMinute(math.ceil(key.per_minute / self.workers)), key.id):
             message = f"The key '{key.id}' may ask {key.per_minute} times a minute."
             raise RequestError(message, "Wait, or put many ids in one request.", code="rate_limited", status=429)
         return key
@@ -80,16 +80,16 @@ def scope_of(method: str, path: str) -> str:
     return "read" if method in READING else "admin"
 
 
-def presented(headers: Mapping[bytes, bytes]) -> str:
+def bearer_token(headers: Mapping[bytes, bytes]) -> str:
     """The secret that a request shows, in either header that tools know; empty where it shows none."""
     kind, _, secret = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
     return secret.strip() if kind.lower() == "bearer" else headers.get(b"x-api-key", b"").decode("latin-1")
 
 
-def presented_id(headers: Mapping[bytes, bytes]) -> str:
+def bearer_key_id(headers: Mapping[bytes, bytes]) -> str:
     """The part of a shown secret that is no secret."""
-    parts = presented(headers).split("_", 2)
-    return parts[1][:12] if len(parts) == 3 and parts[0] == MARK and parts[1].isalnum() else ""
+    parts = bearer_token(headers).split("_", 2)
+    return parts[1][:12] if len(parts) == 3 and parts[0] == KEY_PREFIX and parts[1].isalnum() else ""
 
 
 def _place(path: str) -> str:

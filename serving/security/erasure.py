@@ -20,23 +20,25 @@ import sqlalchemy as sql
 
 from configs.files import atomic_write, read_json, write_json
 from configs.state_dir import StateDir
-from serving.exports.targets import target
-from serving.ledger.database import OVERWRITTEN, upsert
-from serving.ledger.schema import EXPORTS, METADATA, REPLIES
-from serving.ledger.write_ahead_log import kept_aside
+from serving.exports.targets import parse_target
+from serving.ledger.database import SECURE_DELETE, upsert
+from serving.ledger.schema import EXPORT_TARGETS, IDEMPOTENT_RESPONSES, METADATA
+from serving.ledger.write_ahead_log import quarantined_files
 
 KEY = "account_id"
 Place = tuple[str, Callable[[], int]]
 
 
-def note_export(engine: sql.Engine, name: str, key: str, at: datetime) -> None:
+def record_export_target(engine: sql.Engine, name: str, key: str, at: datetime) -> None:
     """Remember where accounts are exported to, so that they can be erased there."""
-    given = upsert(EXPORTS, engine).values(target=name, key=key, at=at)
+    given = upsert(EXPORT_TARGETS, engine).values(target=name, key=key, at=at)
     with engine.begin() as connection:
-        connection.execute(given.on_conflict_do_update(index_elements=[EXPORTS.c.target], set_={"key": key, "at": at}))
+        connection.execute(
+            given.on_conflict_do_update(index_elements=[EXPORT_TARGETS.c.target], set_={"key": key, "at": at})
+        )
 
 
-def erase(state: StateDir, engine: sql.Engine, account_id: str, at: datetime) -> dict[str, Any]:
+def erase_account(state: StateDir, engine: sql.Engine, account_id: str, at: datetime) -> dict[str, Any]:
     """Take an account out of every place; gives the certificate. May be run again at any time."""
     identity = hashlib.sha256(account_id.encode()).hexdigest()
     file = state.folder / "erased" / f"{identity[:16]}.json"
@@ -58,14 +60,14 @@ def _places(state: StateDir, engine: sql.Engine, account_id: str) -> Iterator[Pl
             yield f"files {file.relative_to(state.folder).parts[0]}", lambda file=file: _from_parquet(file, account_id)
     for file in sorted(state.history.glob("*/written/*/day.json")):
         yield "days' notes", lambda file=file: _from_note(file, account_id)
-    for file in kept_aside(state.write_ahead_log):
+    for file in quarantined_files(state.write_ahead_log):
         yield "journal, kept aside", lambda file=file: _from_lines(file, account_id)
     for table in METADATA.sorted_tables:
         if KEY in table.c:
             yield f"table {table.name}", lambda table=table: _from_table(engine, table, account_id)
     yield "table replies", lambda: _from_replies(engine, account_id)
     for name, key in _exports(engine):
-        yield f"export {name}", lambda name=name, key=key: target(name).remove(account_id, key)
+        yield f"export {name}", lambda name=name, key=key: parse_target(name).remove(account_id, key)
 
 
 def _through_link(file: Path, root: Path) -> bool:
@@ -78,7 +80,7 @@ def _from_sqlite(file: Path, account_id: str) -> int:
     with closing(sqlite3.connect(file, timeout=10)) as connection, connection:
         names = [row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")]
         keyed = [one for one in names if KEY in {row[1] for row in connection.execute(f'pragma table_info("{one}")')}]
-        connection.execute(OVERWRITTEN)
+        connection.execute(SECURE_DELETE)
         return sum(connection.execute(f'delete from "{one}" where {KEY} = ?', [account_id]).rowcount for one in keyed)
 
 
@@ -124,14 +126,24 @@ def _from_table(engine: sql.Engine, table: sql.Table, account_id: str) -> int:
 def _from_replies(engine: sql.Engine, account_id: str) -> int:
     """Replies kept for idempotency keys live a day; those that name the account go now."""
     with engine.begin() as connection:
-        kept = connection.execute(sql.select(REPLIES.c.asker, REPLIES.c.idempotency_key, REPLIES.c.body)).all()
+        kept = connection.execute(
+            sql.select(
+                IDEMPOTENT_RESPONSES.c.asker, IDEMPOTENT_RESPONSES.c.idempotency_key, IDEMPOTENT_RESPONSES.c.body
+            )
+        ).all()
         naming = [one for one in kept if one.body and any(name in one.body for name in _spelled(account_id))]
         for one in naming:
-            mine = (REPLIES.c.asker == one.asker, REPLIES.c.idempotency_key == one.idempotency_key)
-            connection.execute(REPLIES.delete().where(*mine))
+            mine = (
+                IDEMPOTENT_RESPONSES.c.asker == one.asker,
+                IDEMPOTENT_RESPONSES.c.idempotency_key == one.idempotency_key,
+            )
+            connection.execute(IDEMPOTENT_RESPONSES.delete().where(*mine))
     return len(naming)
 
 
 def _exports(engine: sql.Engine) -> list[tuple[str, str]]:
     with engine.connect() as connection:
-        return [(row.target, row.key) for row in connection.execute(sql.select(EXPORTS).order_by(EXPORTS.c.target))]
+        return [
+            (row.target, row.key)
+            for row in connection.execute(sql.select(EXPORT_TARGETS).order_by(EXPORT_TARGETS.c.target))
+        ]

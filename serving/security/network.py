@@ -5,7 +5,7 @@ import ipaddress
 import socket
 
 from configs.errors import Busy, ConfigError
-from serving.security.api_keys import KeyRing
+from serving.security.api_keys import KeyCache
 
 
 def is_loopback(address: str) -> bool:
@@ -16,7 +16,7 @@ def is_loopback(address: str) -> bool:
         return address == "localhost"
 
 
-def refuse_public(host: str, ring: KeyRing) -> None:
+def require_key_for_public_host(host: str, ring: KeyCache) -> None:
     """Raise ConfigError where a service would be open to others."""
     if not is_loopback(host) and not ring.keys():
         raise ConfigError(
@@ -25,7 +25,7 @@ def refuse_public(host: str, ring: KeyRing) -> None:
         )
 
 
-def refuse_taken(host: str, port: int) -> None:
+def require_free_port(host: str, port: int) -> None:
     """Raise Busy where something listens there already, ConfigError where nothing can."""
     try:
         socket.create_server(

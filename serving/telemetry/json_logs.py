@@ -18,7 +18,7 @@ SECRETS = re.compile(
 )
 
 
-class Formatter(JsonFormatter):
+class JsonLogFormatter(JsonFormatter):
     """A record as JSON: time (UTC), level, logger, message, request id and what else was given."""
 
     converter = time.gmtime
@@ -31,18 +31,18 @@ class Formatter(JsonFormatter):
         """The line, with secrets blotted out wherever they stand, tracebacks included."""
         if REQUEST_ID.get():
             record.request_id = REQUEST_ID.get()
-        return blot(super().format(record))
+        return redact(super().format(record))
 
 
-def blot(text: str) -> str:
+def redact(text: str) -> str:
     """The text without secrets."""
     return SECRETS.sub(lambda found: f"{next(filter(None, found.groups()), '')}***", text)
 
 
-def set_up(stream: TextIO = sys.stdout, level: int = logging.INFO) -> None:
+def configure_logging(stream: TextIO = sys.stdout, level: int = logging.INFO) -> None:
     """Let Oarlock's loggers speak JSON; BentoML's keep their own voice."""
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(Formatter())
+    handler.setFormatter(JsonLogFormatter())
     logger = logging.getLogger("oarlock")
     logger.handlers, logger.propagate = [handler], False
     logger.setLevel(level)

@@ -18,35 +18,35 @@ from prometheus_client.registry import Collector
 from serving.ledger.writer import LedgerWriter
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-FILES = "PROMETHEUS_MULTIPROC_DIR"
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+MULTIPROCESS_DIR_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
 @dataclass(frozen=True)
-class Reading:
+class GaugeSample:
     """One figure read when it is asked for: its name, what it is, its labels' names, and a value per labels."""
 
     name: str
-    about: str
-    labels: tuple[str, ...]
+    description: str
+    label_names: tuple[str, ...]
     values: dict[tuple[str, ...], float]
 
 
 class Metrics:
     """The metrics of one process, and of all of them when asked; `readings` reads the state."""
 
-    def __init__(self, readings: Callable[[], Iterable[Reading]]) -> None:
+    def __init__(self, readings: Callable[[], Iterable[GaugeSample]]) -> None:
         self.registry = CollectorRegistry()
         self._readings = readings
         self._told = (0, 0)
         self.requests = Counter(
             "oarlock_requests", "Requests answered.", ["method", "route", "status"], registry=self.registry
         )
-        self.seconds = Histogram(
+        self.request_seconds = Histogram(
             "oarlock_request_seconds",
             "Seconds from a request to its reply.",
             ["method", "route"],
-            buckets=SECONDS,
+            buckets=DURATION_BUCKETS,
             registry=self.registry,
         )
         self.written = Counter("oarlock_ledger_written", "Risks the ledger's database took.", registry=self.registry)
@@ -66,13 +66,13 @@ class Metrics:
             multiprocess_mode="livesum",
         )
 
-    def tell_ledger(self, writer: LedgerWriter) -> None:
+    def update_ledger_metrics(self, writer: LedgerWriter) -> None:
         """Take over how far behind the ledger of this process is."""
         self.lag.set(writer.lag_seconds)
-        self.waiting.set(writer.waiting_bytes)
-        self.written.inc(writer.written - self._told[0])
-        self.refused.inc(writer.refused - self._told[1])
-        self._told = (writer.written, writer.refused)
+        self.waiting.set(writer.backlog_bytes)
+        self.written.inc(writer.stored_rows - self._told[0])
+        self.refused.inc(writer.refused_responses - self._told[1])
+        self._told = (writer.stored_rows, writer.refused_responses)
 
     def render(self) -> bytes:
         """Every metric of every process, as Prometheus reads it."""
@@ -81,21 +81,21 @@ class Metrics:
         return self._counted() + generate_latest(now)
 
     def _counted(self) -> bytes:
-        if FILES not in os.environ:
+        if MULTIPROCESS_DIR_VARIABLE not in os.environ:
             return generate_latest(self.registry)
-        _forget_the_dead(Path(os.environ[FILES]))
+        _forget_the_dead(Path(os.environ[MULTIPROCESS_DIR_VARIABLE]))
         together = CollectorRegistry()
         MultiProcessCollector(together)
         return generate_latest(together)
 
 
 class _Read(Collector):
-    def __init__(self, readings: Iterable[Reading]) -> None:
+    def __init__(self, readings: Iterable[GaugeSample]) -> None:
         self._readings = readings
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         for one in self._readings:
-            family = GaugeMetricFamily(one.name, one.about, labels=one.labels)
+            family = GaugeMetricFamily(one.name, one.description, labels=one.label_names)
             for labels, value in one.values.items():
                 family.add_metric(labels, value)
             yield family

@@ -14,7 +14,7 @@ ENDPOINT, SHARE = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER_ARG"
 NO_SPANS = {"excluded_urls": ".*"}
 
 
-def tracing(environment: Mapping[str, str]) -> dict[str, Any]:
+def tracing_options(environment: Mapping[str, str]) -> dict[str, Any]:
     """BentoML's settings of tracing. Raises ConfigError for a share that is none, or without what sends spans."""
     endpoint = environment.get(ENDPOINT)
     if not endpoint:

@@ -14,7 +14,7 @@ import sqlalchemy as sql
 
 from configs.files import read_json, write_json
 from configs.settings import read_settings
-from configs.state_dir import State, open_state
+from configs.state_dir import StateDir, open_state_dir
 from features.store.online_reader import OnlineReader
 from serving.ledger.ledger import RISKS, Ledger
 from serving.scoring.champion_pointer import ARTIFACT, bundle_folder, prepare_bundle, sync_champion
@@ -22,10 +22,10 @@ from serving.scoring.model_bundle import DOCUMENT_FILE, load_bundle
 from serving.scoring.scorer import Scorer
 from serving.scoring.scores import score_values
 from serving.treeshap.kernel import Kernel
-from tests.conftest import EXTRACT_ENDS
 from tests.support.api_client import open_api_client
 from tests.support.service_process import Load, Running, loaded, serving, until
-from training.registry.mlflow_registry import Registry, Run, open_registry
+from tests.support.trained_model import EXTRACT_ENDS
+from training.registry.mlflow_registry import Registry, TrainingRun, open_registry
 from training.registry.version import CHAMPION
 
 pytestmark = pytest.mark.slow
@@ -36,7 +36,7 @@ class Company:
     """A state of its own with a champion, a version that says other risks, and one whose bundle is not its model's."""
 
     config: Path
-    state: State
+    state: StateDir
     registry: Registry
     ids: list[str]
 
@@ -51,7 +51,7 @@ class Company:
 
     def risks(self, number: int) -> dict[str, float]:
         """What a version says of the accounts."""
-        bundle = load_bundle(bundle_folder(self.state, number), Kernel(self.state.compiled))
+        bundle = load_bundle(bundle_folder(self.state, number), Kernel(self.state.compiled_kernels))
         found = score_values(bundle, OnlineReader(self.state).read(self.ids).values)
         return dict(zip(self.ids, found.risks.tolist(), strict=True))
 
@@ -64,7 +64,7 @@ def company(trained, tmp_path_factory) -> Company:
     config.write_text(trained.config.read_text() + "\n[serving]\npoll_seconds = 0.5\nworkers = 2\n")
     shutil.copytree(trained.state.folder, folder / "state/crm5", ignore=shutil.ignore_patterns("ledger*", "journal"))
     settings = read_settings(config)
-    state = open_state(settings)
+    state = open_state_dir(settings)
     registry = open_registry(state, settings.name)
     _add_higher(registry, folder)
     _add_broken(state, registry)
@@ -77,22 +77,22 @@ def company(trained, tmp_path_factory) -> Company:
 def _add_higher(registry: Registry, folder: Path) -> None:
     """Version 2: the champion's trees with every risk a little higher."""
     first = registry.get(1)
-    model, made_from = registry.load(first), registry.provenance(first)
+    model, made_from = registry.load_model(first), registry.provenance(first)
     assert made_from is not None
     (pictures := folder / "pictures").mkdir()
     calibrator = replace(model.calibrator, intercepts=tuple(one + 0.3 for one in model.calibrator.intercepts))
     higher = replace(model, calibrator=calibrator)
-    registry.log(Run(higher, registry.evaluation(first), made_from, {}, {}, "higher", pictures))
+    registry.log_run(TrainingRun(higher, registry.evaluation(first), made_from, {}, {}, "higher", pictures))
 
 
-def _add_broken(state: State, registry: Registry) -> None:
+def _add_broken(state: StateDir, registry: Registry) -> None:
     """Version 3: stored with a bundle that gives other risks than its model."""
     broken = shutil.copytree(prepare_bundle(state, registry, registry.get(2)), state.folder / "broken")
     document = read_json(broken / DOCUMENT_FILE)
     write_json(broken / DOCUMENT_FILE, {**document, "base_margin": document["base_margin"] + 1.0})
     second = registry.client.get_model_version(registry.name, "2")
     registry.client.create_model_version(registry.name, second.source, second.run_id)
-    registry.attach(registry.get(3), ARTIFACT, broken)
+    registry.upload_artifact(registry.get(3), ARTIFACT, broken)
 
 
 @pytest.fixture(scope="module")

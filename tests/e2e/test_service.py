@@ -13,9 +13,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from configs.files import read_json
 from serving.ledger.ledger import Ledger
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 from tests.support.service_process import QUIET, serving, until
-from training.registry.mlflow_registry import Event, open_registry
+from training.registry.mlflow_registry import ChampionEvent, open_registry
 from training.registry.version import CHAMPION
 
 pytestmark = pytest.mark.slow
@@ -34,14 +34,14 @@ def test_it_answers_over_http_and_takes_up_a_promotion_while_it_runs(trained):
             assert (early.status_code, early.json()["error"]["code"]) == (503, "no_champion")
             assert client.get("/readyz").status_code == 503
 
-            registry.crown(Event(1, "2023-07-01", "promoted", "a test"))
+            registry.set_champion(ChampionEvent(1, "2023-07-01", "promoted", "a test"))
             until(lambda: client.get("/readyz").status_code == 200)
             (one,) = client.post("/v1/score", json={"account_ids": ["1096"]}).json()["scores"]
             assert one["risk"] == pytest.approx(one["base"] + _named(one) + one["other_points"], abs=1e-9)
             assert client.get("/v1/nothing").json()["error"]["code"] == "not_found"
             assert client.get("/v1/score").json()["error"]["code"] == "method_not_allowed"
     finally:
-        registry.crown(Event(1, "2023-07-01", "promoted", "a test"))
+        registry.set_champion(ChampionEvent(1, "2023-07-01", "promoted", "a test"))
     assert Ledger(trained.state.ledger).count() == before + 1
 
 

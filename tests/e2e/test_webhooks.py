@@ -13,9 +13,9 @@ from configs.clock import now
 from configs.errors import ConfigError
 from configs.settings import DataSettings, EndpointSettings, ServingSettings, Settings, WebhookSettings
 from features.store.account_table import AccountFacts
-from monitoring.alerts.outbox import find_events, tell_stale
-from monitoring.alerts.rules import Published
-from monitoring.alerts.webhooks import count_deliveries, replay, secret_of, send_due, wait_after
+from monitoring.alerts.outbox import enqueue_risk_events, enqueue_stale_events
+from monitoring.alerts.rules import PublishedFamilies
+from monitoring.alerts.webhooks import count_deliveries, requeue_deliveries, secret_of, send_due_deliveries, wait_after
 from serving.ledger.ledger import Ledger
 from tests.support.ledger_rows import DAY, OF, score
 
@@ -78,11 +78,11 @@ def give(ledger: Ledger, *days: dict[str, float]) -> None:
 def test_a_change_of_band_arrives_once_signed_and_with_what_was_before(ledger, receiver):
     asked = settings(receiver)
     give(ledger, {"a": 0.06, "b": 0.01}, {"a": 0.25, "b": 0.01})
-    assert find_events(ledger.engine, asked, {}, DAY) == 1
-    assert find_events(ledger.engine, asked, {}, DAY) == 0
+    assert enqueue_risk_events(ledger.engine, asked, {}, DAY) == 1
+    assert enqueue_risk_events(ledger.engine, asked, {}, DAY) == 0
     at = now()  # the receiver refuses a message that is minutes old
-    assert send_due(ledger.engine, asked.webhooks, lambda: at) == {"sent": 1}
-    assert send_due(ledger.engine, asked.webhooks, lambda: at) == {}
+    assert send_due_deliveries(ledger.engine, asked.webhooks, lambda: at) == {"sent": 1}
+    assert send_due_deliveries(ledger.engine, asked.webhooks, lambda: at) == {}
     ((headers, body),) = receiver.got
     told = Webhook(SECRET).verify(body, headers)
     assert (told["type"], told["account_id"]) == ("band_changed", "a")
@@ -93,25 +93,25 @@ def test_a_change_of_band_arrives_once_signed_and_with_what_was_before(ledger, r
 def test_what_does_not_arrive_is_tried_later_and_later_then_dead_and_replayed(ledger, receiver):
     asked, at, receiver.answers = settings(receiver, max_attempts=3), DAY, 500
     give(ledger, {"a": 0.01}, {"a": 0.25})
-    find_events(ledger.engine, asked, {}, DAY)
+    enqueue_risk_events(ledger.engine, asked, {}, DAY)
     for attempt, expected in enumerate(("pending", "pending", "dead"), start=1):
-        assert send_due(ledger.engine, asked.webhooks, lambda now=at: now) == {expected: 1}
-        assert send_due(ledger.engine, asked.webhooks, lambda now=at: now) == {}
+        assert send_due_deliveries(ledger.engine, asked.webhooks, lambda now=at: now) == {expected: 1}
+        assert send_due_deliveries(ledger.engine, asked.webhooks, lambda now=at: now) == {}
         at += wait_after(attempt)
     assert count_deliveries(ledger.engine) == {("crm", "dead"): 1}
     assert len(receiver.got) == 3
     assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 1
 
     receiver.answers = 200
-    assert replay(ledger.engine, at) == 1
-    assert send_due(ledger.engine, asked.webhooks, lambda: at) == {"sent": 1}
+    assert requeue_deliveries(ledger.engine, at) == 1
+    assert send_due_deliveries(ledger.engine, asked.webhooks, lambda: at) == {"sent": 1}
 
 
 def test_an_endpoint_that_is_gone_gets_no_second_try(ledger, receiver):
     asked, receiver.answers = settings(receiver), 410
     give(ledger, {"a": 0.01}, {"a": 0.25})
-    find_events(ledger.engine, asked, {}, DAY)
-    assert send_due(ledger.engine, asked.webhooks, lambda: DAY) == {"dead": 1}
+    enqueue_risk_events(ledger.engine, asked, {}, DAY)
+    assert send_due_deliveries(ledger.engine, asked.webhooks, lambda: DAY) == {"dead": 1}
 
 
 def test_an_endpoint_that_is_away_is_tried_again(ledger, receiver):
@@ -119,17 +119,17 @@ def test_an_endpoint_that_is_away_is_tried_again(ledger, receiver):
     receiver.server.shutdown()
     receiver.server.server_close()
     give(ledger, {"a": 0.01}, {"a": 0.25})
-    find_events(ledger.engine, asked, {}, DAY)
-    assert send_due(ledger.engine, asked.webhooks, lambda: DAY) == {"pending": 1}
+    enqueue_risk_events(ledger.engine, asked, {}, DAY)
+    assert send_due_deliveries(ledger.engine, asked.webhooks, lambda: DAY) == {"pending": 1}
 
 
 def test_an_owner_is_not_told_more_than_the_budget_and_the_rest_is_kept_as_suppressed(ledger, receiver):
     asked = settings(receiver, budget_per_owner=2)
     give(ledger, {f"a{n}": 0.01 for n in range(5)}, {f"a{n}": 0.3 + n / 100 for n in range(5)})
     facts = {f"a{n}": AccountFacts(f"a{n}", owner="olga") for n in range(5)}
-    assert find_events(ledger.engine, asked, facts, DAY) == 2
+    assert enqueue_risk_events(ledger.engine, asked, facts, DAY) == 2
     assert count_deliveries(ledger.engine) == {("crm", "pending"): 2, ("crm", "suppressed"): 3}
-    send_due(ledger.engine, asked.webhooks, lambda: DAY)
+    send_due_deliveries(ledger.engine, asked.webhooks, lambda: DAY)
     assert {json.loads(body)["account_id"] for _, body in receiver.got} == {"a3", "a4"}
 
 
@@ -138,11 +138,11 @@ def test_old_data_is_told_once_for_each_published_day_and_limit(ledger, receiver
     asked = asked.model_copy(
         update={"serving": ServingSettings(stale_after_days=3, stale_after_days_by_family={"fit": 30})}
     )
-    published = Published(DAY, ("adoption", "fit", "support"))
+    published = PublishedFamilies(DAY, ("adoption", "fit", "support"))
     for days, deliveries in ((3, 0), (4, 1), (5, 1), (30, 1), (31, 2)):
-        tell_stale(ledger.engine, asked, published, DAY + timedelta(days=days))
+        enqueue_stale_events(ledger.engine, asked, published, DAY + timedelta(days=days))
         assert sum(count_deliveries(ledger.engine).values()) == deliveries
-    send_due(ledger.engine, asked.webhooks, lambda: DAY + timedelta(days=31))
+    send_due_deliveries(ledger.engine, asked.webhooks, lambda: DAY + timedelta(days=31))
     told = [json.loads(body)["current"] for _, body in receiver.got]
     assert [one["families"] for one in told] == [["adoption", "support"], ["fit"]]
     assert told[1]["stale_since"] == (DAY + timedelta(days=30)).isoformat()

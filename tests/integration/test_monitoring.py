@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from monitoring.drift import distance, find_drift
+from monitoring.drift import detect_drift, distance
 from monitoring.health import check_health
-from monitoring.observed_vs_expected import apart, compare
+from monitoring.observed_vs_expected import compare_observed_with_expected, non_overlapping_days
 from serving.ledger.ledger import Ledger
 from serving.scoring.batch import open_batch
 from serving.scoring.scorer import Scorer
-from tests.conftest import EXTRACT_ENDS, silent
+from tests.support.progress import silent
+from tests.support.trained_model import EXTRACT_ENDS
 from training.registry.mlflow_registry import open_registry
 
 
@@ -42,39 +43,39 @@ def test_categories_are_compared_by_their_shares():
 
 
 def test_an_alarm_without_a_cause_is_as_rare_as_promised():
-    alarms = [find_drift(days(15, seed=seed), reference_days=3, lag=2).is_alarm for seed in range(30)]
+    alarms = [detect_drift(days(15, seed=seed), reference_days=3, lag=2).is_alarm for seed in range(30)]
     # 10 past days: at most 1 in 11; six standard errors of 30 draws above it would be a broken promise.
     assert np.mean(alarms) <= 1 / 11 + 6 * np.sqrt(1 / 11 * 10 / 11 / 30)
 
 
 def test_a_shift_raises_an_alarm_and_is_named():
-    found = find_drift(days(15, shift=1.0), reference_days=3, lag=2)
+    found = detect_drift(days(15, shift=1.0), reference_days=3, lag=2)
     assert found.is_alarm
-    assert {one.signal for one in found.moved} >= {"0", "1", "2", "3", "4"}
+    assert {one.signal for one in found.drifted} >= {"0", "1", "2", "3", "4"}
 
 
 def test_too_few_past_days_raise_no_alarm():
-    found = find_drift(days(6, shift=5.0), reference_days=3, lag=2)
-    assert (found.can_tell, found.is_alarm) == (False, False)
+    found = detect_drift(days(6, shift=5.0), reference_days=3, lag=2)
+    assert (found.is_conclusive, found.is_alarm) == (False, False)
 
 
 def test_risks_that_came_true_are_not_off():
-    found = compare(pd.Series([0.1] * 1000), pd.Series([1.0] * 95 + [0.0] * 905), 0.95)
+    found = compare_observed_with_expected(pd.Series([0.1] * 1000), pd.Series([1.0] * 95 + [0.0] * 905), 0.95)
     assert (found.churned, found.expected, found.is_off) == (95, pytest.approx(100), False)
     assert found.low < 0.95 < found.high
 
 
 def test_risks_half_as_high_as_the_truth_are_off():
-    assert compare(pd.Series([0.05] * 1000), pd.Series([1.0] * 100 + [0.0] * 900), 0.95).is_off
+    assert compare_observed_with_expected(pd.Series([0.05] * 1000), pd.Series([1.0] * 100 + [0.0] * 900), 0.95).is_off
 
 
 def test_a_snapshot_without_an_answer_does_not_count():
-    assert compare(pd.Series([0.5, 0.5]), pd.Series([1.0, np.nan]), 0.95).snapshots == 1
+    assert compare_observed_with_expected(pd.Series([0.5, 0.5]), pd.Series([1.0, np.nan]), 0.95).snapshots == 1
 
 
 def test_only_horizons_that_do_not_overlap_are_judged_together():
     months = [datetime(2023, month, 1) for month in range(1, 7)]
-    assert apart(months, 60) == [datetime(2023, 6, 1), datetime(2023, 4, 1), datetime(2023, 1, 1)]
+    assert non_overlapping_days(months, 60) == [datetime(2023, 6, 1), datetime(2023, 4, 1), datetime(2023, 1, 1)]
 
 
 def test_the_champion_is_judged_by_its_mature_risks(trained):
@@ -91,7 +92,7 @@ def test_risks_that_were_wrong_ask_for_a_retrain(trained):
     engine = Scorer(trained.settings, trained.state, lambda: EXTRACT_ENDS)
     open_batch(engine, [], datetime(2023, 5, 1)).score_all(0)
     wrong = Ledger(trained.state.ledger)
-    given = wrong.risks(version=1).to_dict("records")
+    given = wrong.risks_of_version(version=1).to_dict("records")
     _append(wrong, given, times=4)
     health = check_health(trained.settings, trained.state, EXTRACT_ENDS, silent)
     assert health.verdict == "retrain"

@@ -13,12 +13,12 @@ from configs.files import read_json, write_json
 from configs.state_dir import StateDir
 from features.store.account_table import AccountFacts, FactsTable, write_facts
 from serving.api.middleware.idempotency import IdempotencyStore, StoredResponse
-from serving.exports.field_map import Exported, read_mapping, write_export
-from serving.exports.targets import target
+from serving.exports.field_map import ExportRow, read_field_map, write_export
+from serving.exports.targets import parse_target
 from serving.ledger.ledger import Ledger
-from serving.ledger.write_ahead_log import REFUSED, encode
+from serving.ledger.write_ahead_log import REJECTED_RECORDS, encode_record
 from serving.schemas.serialization import to_json
-from serving.security.erasure import erase, note_export
+from serving.security.erasure import erase_account, record_export_target
 from tests.support.ledger_rows import DAY, OF, score
 
 
@@ -46,8 +46,8 @@ def state(tmp_path) -> StateDir:
 def exported(file: Path, *account_ids: str) -> None:
     from configs.settings import BandSettings
 
-    mapped, model = read_mapping(None), {"version": 1, "horizon_days": 90}
-    rows = [Exported(score(one, drivers=[]), AccountFacts(one), model, BandSettings()) for one in account_ids]
+    mapped, model = read_field_map(None), {"version": 1, "horizon_days": 90}
+    rows = [ExportRow(score(one, drivers=[]), AccountFacts(one), model, BandSettings()) for one in account_ids]
     write_export(file, mapped, [rows])
 
 
@@ -55,14 +55,14 @@ def test_an_account_is_gone_everywhere_and_the_others_are_not(state, tmp_path):
     engine = Ledger(state.ledger).engine
     exported(tmp_path / "built.parquet", "a", "b")
     for name in ("out.csv", "out.parquet"):
-        target(str(tmp_path / name)).write(tmp_path / "built.parquet", "account_id")
-        note_export(engine, str(tmp_path / name), "account_id", DAY)
+        parse_target(str(tmp_path / name)).write(tmp_path / "built.parquet", "account_id")
+        record_export_target(engine, str(tmp_path / name), "account_id", DAY)
     replies = IdempotencyStore(lambda: engine, lambda: DAY)
     for key, body in (("1", b'{"account_id": "a"}'), ("2", b'{"account_id": "b"}')):
         replies.begin("", key, "hash")
         replies.end("", key, StoredResponse(200, "application/json", body))
 
-    removed = erase(state, engine, "a", DAY)["removed"]
+    removed = erase_account(state, engine, "a", DAY)["removed"]
     assert {place: count for place, count in removed.items() if count} == {
         "sqlite packed.db": 1,
         "sqlite accounts.db": 1,
@@ -84,20 +84,20 @@ def test_an_account_is_gone_everywhere_and_the_others_are_not(state, tmp_path):
     assert '"a"' not in (tmp_path / "out.csv").read_text()
 
 
-@pytest.mark.parametrize("name", [REFUSED, "0815.damaged"])
+@pytest.mark.parametrize("name", [REJECTED_RECORDS, "0815.damaged"])
 def test_an_account_is_gone_from_what_the_database_never_took(state, name):
     state.write_ahead_log.mkdir()
-    entry = encode({**OF, "given_at": DAY.isoformat(), "rows": []}, [to_json(score("a")), to_json(score("b"))])
+    entry = encode_record({**OF, "given_at": DAY.isoformat(), "rows": []}, [to_json(score("a")), to_json(score("b"))])
     (state.write_ahead_log / name).write_bytes(entry)
-    assert erase(state, Ledger(state.ledger).engine, "a", DAY)["removed"]["journal, kept aside"] == 1
+    assert erase_account(state, Ledger(state.ledger).engine, "a", DAY)["removed"]["journal, kept aside"] == 1
     left = (state.write_ahead_log / name).read_text()
     assert ('"a"' in left, '"b"' in left) == (False, True)
 
 
 def test_erasing_again_removes_nothing_and_keeps_the_counts(state):
     engine = Ledger(state.ledger).engine
-    first = erase(state, engine, "a", DAY)
-    assert erase(state, engine, "a", DAY)["removed"] == first["removed"]
+    first = erase_account(state, engine, "a", DAY)
+    assert erase_account(state, engine, "a", DAY)["removed"] == first["removed"]
     assert first["complete"]
 
 
@@ -106,15 +106,15 @@ def test_an_erasing_that_was_killed_goes_on_and_its_counts_add_up(state, monkeyp
     with monkeypatch.context() as broken:
         broken.setattr("serving.security.erasure._from_table", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            erase(state, engine, "a", DAY)
+            erase_account(state, engine, "a", DAY)
     (file,) = (state.folder / "erased").iterdir()
     assert read_json(file)["complete"] is False
-    removed = erase(state, engine, "a", datetime(2024, 1, 2))["removed"]
+    removed = erase_account(state, engine, "a", datetime(2024, 1, 2))["removed"]
     assert (removed["sqlite packed.db"], removed["files history"], removed["table risks"]) == (1, 1, 2)
     assert read_json(file)["complete"]
 
 
 def test_the_certificate_does_not_name_the_account(state):
-    certificate = erase(state, Ledger(state.ledger).engine, "account-0815", DAY)
+    certificate = erase_account(state, Ledger(state.ledger).engine, "account-0815", DAY)
     assert "account-0815" not in json.dumps(certificate)
     assert len(certificate["account_sha256"]) == 64

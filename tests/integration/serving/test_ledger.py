@@ -19,11 +19,11 @@ import sqlalchemy as sql
 from configs.errors import ConfigError, NotReady
 from configs.settings import LedgerSettings
 from serving.ledger.database import open_database
-from serving.ledger.ledger import AlreadyThere, Ledger, Mark, rows_of
+from serving.ledger.ledger import Checkpoint, DuplicateCheckpoint, Ledger, rows_from_scores
 from serving.ledger.schema import RISKS, SCHEMA
-from serving.ledger.writer import LedgerBehind, LedgerWriter, recover
-from tests.conftest import ROOT
+from serving.ledger.writer import LedgerBacklogFull, LedgerWriter, recover_orphaned_segments
 from tests.support.ledger_rows import DAY, OF, score
+from tests.support.paths import ROOT
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -145,7 +145,7 @@ def test_a_reply_that_the_database_could_not_take_in_time_is_recovered_later(wri
         one.close(0.1)
         assert ledger.count() == 0
     # The process that gave up may come to its end yet, and another recovers what it left: the row is there once.
-    recover(ledger, tmp_path / "journal", lambda: DAY)
+    recover_orphaned_segments(ledger, tmp_path / "journal", lambda: DAY)
     one._thread.join(10)
     assert stored(ledger) == ["a"]
     assert list((tmp_path / "journal").iterdir()) == []
@@ -158,7 +158,7 @@ def test_with_the_database_locked_it_takes_replies_up_to_its_bound_and_then_refu
     one.start()
     given = 0
     with _locked(tmp_path / "ledger.db"):
-        with pytest.raises(LedgerBehind, match="bytes behind") as refused:
+        with pytest.raises(LedgerBacklogFull, match="bytes behind") as refused:
             for given in range(1_000):
                 one.append([score(f"a{given}")], OF)
         assert 3 < given < 20
@@ -170,12 +170,12 @@ def test_with_the_database_locked_it_takes_replies_up_to_its_bound_and_then_refu
 
 
 def test_a_part_of_a_journal_goes_in_once_whoever_writes_it(ledger):
-    rows = rows_of([score("a")], OF)
-    ledger.add(rows, Mark("j", 0, 10, DAY))
-    ledger.add(rows, Mark("j", 10, 20, DAY))
+    rows = rows_from_scores([score("a")], OF)
+    ledger.add(rows, Checkpoint("j", 0, 10, DAY))
+    ledger.add(rows, Checkpoint("j", 10, 20, DAY))
     for start in (0, 10, 30):
-        with pytest.raises(AlreadyThere):
-            ledger.add(rows, Mark("j", start, 40, DAY))
+        with pytest.raises(DuplicateCheckpoint):
+            ledger.add(rows, Checkpoint("j", start, 40, DAY))
     assert (ledger.count(), ledger.done("j")) == (2, 20)
 
 
@@ -201,7 +201,7 @@ def test_a_torn_entry_was_never_acknowledged_and_is_left_out(writer, tmp_path, c
     one.journal.close(empty=False)
     (file,) = (tmp_path / "journal").glob("*.jsonl")
     file.write_bytes(file.read_bytes()[:-cut])
-    assert recover(ledger, tmp_path / "journal", lambda: DAY) == 1
+    assert recover_orphaned_segments(ledger, tmp_path / "journal", lambda: DAY) == 1
     assert stored(ledger) == ["whole"]
 
 
@@ -217,11 +217,11 @@ def test_a_journal_with_a_hole_is_kept_aside_and_holds_up_nobody(writer, tmp_pat
     another = writer(ledger)
     another.append([score("of another process")], OF)
     another.journal.close(empty=False)
-    assert recover(ledger, folder, lambda: DAY) == 1
+    assert recover_orphaned_segments(ledger, folder, lambda: DAY) == 1
     assert sorted(stored(ledger)) == ["of another process", "whole"]
     assert "behind the hole" in file.with_suffix(".damaged").read_text("utf-8", "replace")
     assert "damaged" in caplog.text
-    assert recover(ledger, folder, lambda: DAY) == 0
+    assert recover_orphaned_segments(ledger, folder, lambda: DAY) == 0
 
 
 def test_a_journal_of_many_files_is_emptied_in_order(writer, tmp_path, monkeypatch):
@@ -262,7 +262,7 @@ def test_a_process_killed_at_any_moment_loses_nothing_it_acknowledged(tmp_path, 
         os.kill(process.pid, signal.SIGKILL)
         given += [line.strip() for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
     ledger = Ledger(file)
-    recover(ledger, folder, lambda: DAY)
+    recover_orphaned_segments(ledger, folder, lambda: DAY)
     found = stored(ledger)
     assert found[: len(given)] == given
     assert len(found) <= len(given) + 1  # the one that was given while it was killed
@@ -273,7 +273,7 @@ def test_the_journal_of_a_living_process_is_left_alone(writer, tmp_path):
     ledger = Ledger(tmp_path / "ledger.db")
     one = writer(ledger)
     one.append([score("a")], OF)
-    assert recover(ledger, tmp_path / "journal", lambda: DAY) == 0
+    assert recover_orphaned_segments(ledger, tmp_path / "journal", lambda: DAY) == 0
     one.start()
     one.close(10)
     assert stored(ledger) == ["a"]
@@ -301,7 +301,7 @@ def test_with_the_disk_full_it_refuses_and_takes_replies_again_once_there_is_roo
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))  # in the middle of the next entry
     try:
-        with pytest.raises(LedgerBehind, match="cannot be recorded") as refused:
+        with pytest.raises(LedgerBacklogFull, match="cannot be recorded") as refused:
             one.append([score("during")], OF)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

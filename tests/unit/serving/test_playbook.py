@@ -9,11 +9,20 @@ from configs.errors import ConfigError
 from configs.settings import Settings
 from features.signals.registry import FAMILIES, catalogue
 from features.store.account_table import AccountFacts
-from serving.accounts.playbook import Play, Playbook, Restraint, Situation, choose, read_playbook, refuse_gaps, suggest
+from serving.accounts.playbook import (
+    ContactLimits,
+    Play,
+    Playbook,
+    PlayContext,
+    choose_play,
+    read_playbook,
+    suggest_play,
+    validate_playbook,
+)
 
 AS_OF = datetime(2024, 5, 15)
 SHIPPED = Settings.model_fields["playbook"].default
-CASE = Situation("support", "open_tickets", "high", "mid", "established")
+CASE = PlayContext("support", "open_tickets", "high", "mid", "established")
 
 
 def _play(name: str, **more) -> Play:
@@ -30,11 +39,11 @@ def _score(band: str = "high", points: float = 0.1) -> dict:
 
 
 BOOK = Playbook(play=(_play("escalation_desk", cooldown_days=14),))
-FREE = Restraint(touched_within_days=7)
+FREE = ContactLimits(touched_within_days=7)
 
 
-def _why_not(about: AccountFacts, score: dict | None = None, restraint: Restraint = FREE, book: Playbook = BOOK):
-    found = suggest(book, score or _score(), about, restraint)
+def _why_not(about: AccountFacts, score: dict | None = None, restraint: ContactLimits = FREE, book: Playbook = BOOK):
+    found = suggest_play(book, score or _score(), about, restraint)
     assert found is not None
     assert found["suggested"] == (found["why_not"] is None)
     assert found["because"]
@@ -42,7 +51,7 @@ def _why_not(about: AccountFacts, score: dict | None = None, restraint: Restrain
 
 
 def test_the_shipped_playbook_has_a_play_for_every_family_and_names_only_signals_there_are():
-    refuse_gaps(read_playbook(SHIPPED), SHIPPED, FAMILIES, [one.name for one in catalogue()])
+    validate_playbook(read_playbook(SHIPPED), SHIPPED, FAMILIES, [one.name for one in catalogue()])
 
 
 def test_the_shipped_plays_lead_with_the_signals_of_their_family():
@@ -65,19 +74,19 @@ def test_the_shipped_plays_lead_with_the_signals_of_their_family():
 )
 def test_the_play_that_names_most_is_taken(more, taken):
     plays = [_play("plain"), *(_play(f"other{n}", **one) for n, one in enumerate(more))]
-    assert choose(Playbook(play=tuple(plays)), CASE).name == taken
+    assert choose_play(Playbook(play=tuple(plays)), CASE).name == taken
 
 
 def test_a_family_without_a_play_that_always_fits_is_refused_by_name(tmp_path):
     book = Playbook(play=(_play("only_when_high", bands=("high",)),))
     with pytest.raises(ConfigError, match="'support' has no play that always fits"):
-        refuse_gaps(book, tmp_path / "p.toml", ["support"])
+        validate_playbook(book, tmp_path / "p.toml", ["support"])
 
 
 def test_a_play_that_names_no_signal_of_ours_is_refused(tmp_path):
     book = Playbook(play=(*BOOK.play, _play("odd", signals=("open_tickts",))))
     with pytest.raises(ConfigError, match="'odd' names 'open_tickts'"):
-        refuse_gaps(book, tmp_path / "p.toml", ["support"], ["open_tickets"])
+        validate_playbook(book, tmp_path / "p.toml", ["support"], ["open_tickets"])
 
 
 @pytest.mark.parametrize(
@@ -100,7 +109,7 @@ def test_a_playbook_that_cannot_be_understood_is_refused(tmp_path, text, why):
 
 
 def test_a_suggestion_says_what_to_do_and_why():
-    found = suggest(BOOK, _score(), AccountFacts("a"), FREE)
+    found = suggest_play(BOOK, _score(), AccountFacts("a"), FREE)
     assert found == {
         "play": "escalation_desk",
         "family": "support",
@@ -113,7 +122,7 @@ def test_a_suggestion_says_what_to_do_and_why():
 
 
 def test_an_account_whose_risk_nothing_raises_has_no_play():
-    assert suggest(BOOK, {**_score(), "drivers": []}, AccountFacts("a"), FREE) is None
+    assert suggest_play(BOOK, {**_score(), "drivers": []}, AccountFacts("a"), FREE) is None
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from configs.errors import RequestError
 from configs.settings import BandSettings
 from features.store.account_table import AccountFacts, FactsTable, write_facts
-from serving.accounts.portfolio import Of, Portfolio, Portfolios, compute, page
+from serving.accounts.portfolio import Portfolio, PortfolioCache, PortfolioKey, compute_portfolio, portfolio_page
 from serving.schemas.requests import AccountsQuery
 
 AS_OF = datetime(2024, 5, 15)
-OF = Of("w", 3, AS_OF, (30, 90), 1, ("events",))
+OF = PortfolioKey("w", 3, AS_OF, (30, 90), 1, ("events",))
 RISKS = {"a": 0.30, "b": 0.10, "c": 0.30, "d": 0.01, "gone": np.nan}
 FACTS = [
     AccountFacts("a", owner="ada", segment="small", mrr=10.0, renews_at=datetime(2024, 7, 1)),
@@ -36,11 +36,11 @@ def _survey(ids: list[str]) -> tuple[np.ndarray, np.ndarray]:
 def portfolio(tmp_path_factory) -> Portfolio:
     file = tmp_path_factory.mktemp("facts") / "facts.db"
     write_facts(file, AS_OF, FACTS)
-    return compute(OF, FactsTable(file), _survey, BandSettings())
+    return compute_portfolio(OF, FactsTable(file), _survey, BandSettings())
 
 
 def _ids(portfolio: Portfolio, **asked) -> list[str]:
-    return [FACTS[place].account_id for place in page(portfolio, AccountsQuery(**asked))[0]]
+    return [FACTS[place].account_id for place in portfolio_page(portfolio, AccountsQuery(**asked))[0]]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_percentile_is_that_of_the_segment(portfolio):
 def test_the_pages_hold_every_account_once_and_in_order(portfolio, limit, sort):
     cursor, found = None, []
     while True:
-        shown, total, cursor = page(portfolio, AccountsQuery(sort=sort, limit=limit, cursor=cursor))
+        shown, total, cursor = portfolio_page(portfolio, AccountsQuery(sort=sort, limit=limit, cursor=cursor))
         found += shown.tolist()
         if cursor is None:
             break
@@ -86,13 +86,13 @@ def test_the_pages_hold_every_account_once_and_in_order(portfolio, limit, sort):
 @pytest.mark.parametrize("cursor", ["", "x", "WzFd", "bnVsbA==", "Ωμ", "WyJhIiwgMSwgInJpc2siXQ==", "eyJhIjoxfQ=="])
 def test_a_cursor_that_is_none_of_ours_is_refused(portfolio, cursor):
     with pytest.raises(RequestError, match="cursor"):
-        page(portfolio, AccountsQuery(sort="risk", cursor=cursor))
+        portfolio_page(portfolio, AccountsQuery(sort="risk", cursor=cursor))
 
 
 def test_a_cursor_of_another_order_is_refused(portfolio):
-    _, _, cursor = page(portfolio, AccountsQuery(sort="risk", limit=1))
+    _, _, cursor = portfolio_page(portfolio, AccountsQuery(sort="risk", limit=1))
     with pytest.raises(RequestError, match="sorted by risk, not by at_risk"):
-        page(portfolio, AccountsQuery(sort="at_risk", cursor=cursor))
+        portfolio_page(portfolio, AccountsQuery(sort="at_risk", cursor=cursor))
 
 
 class _Counted:
@@ -115,23 +115,23 @@ def _awaited(coming: Portfolio | Future[Portfolio]) -> Portfolio:
 
 def test_it_is_computed_once_whoever_asks(portfolio):
     counted = _Counted(portfolio)
-    portfolios = Portfolios(lambda: counted.of, counted.make)
-    coming = [portfolios.now() for _ in range(5)]
+    portfolios = PortfolioCache(lambda: counted.of, counted.make)
+    coming = [portfolios.current() for _ in range(5)]
     assert len({id(one) for one in coming}) == 1
     counted.let.set()
     assert _awaited(coming[0]) is portfolio
-    assert (portfolios.now(), counted.made) == (portfolio, 1)
+    assert (portfolios.current(), counted.made) == (portfolio, 1)
 
 
 def test_after_a_publish_the_one_before_answers_until_the_new_one_is_there(portfolio):
     counted = _Counted(portfolio)
     counted.let.set()
-    portfolios = Portfolios(lambda: counted.of, counted.make)
-    assert _awaited(portfolios.now()) is portfolio
+    portfolios = PortfolioCache(lambda: counted.of, counted.make)
+    assert _awaited(portfolios.current()) is portfolio
     counted.let.clear()
     counted.of = "second"
-    assert portfolios.now() is portfolio
-    assert portfolios.now() is portfolio
+    assert portfolios.current() is portfolio
+    assert portfolios.current() is portfolio
     counted.let.set()
     assert counted.made == 2
 
@@ -145,7 +145,7 @@ def test_a_computation_that_failed_is_told_and_tried_again(portfolio):
             raise one
         return one
 
-    portfolios = Portfolios(lambda: "of", make)
+    portfolios = PortfolioCache(lambda: "of", make)
     with pytest.raises(OSError, match="gone"):
-        _awaited(portfolios.now())
-    assert _awaited(portfolios.now()) is portfolio
+        _awaited(portfolios.current())
+    assert _awaited(portfolios.current()) is portfolio

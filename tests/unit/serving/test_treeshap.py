@@ -16,7 +16,7 @@ from llvmlite.binding import parse_assembly
 from serving.treeshap.compile import linked
 from serving.treeshap.kernel import ALONE, OBJECT, SMALLEST, STRETCH, Kernel, compiled
 from serving.treeshap.lightgbm_parser import NotExact, read_trees
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 EXACT = 1e-9
 ROWS, SIGNALS, CATEGORY = 600, 8, 5
