@@ -6,8 +6,6 @@ import click
 
 from docs.generate.markdown import join
 
-WIDTH = 100
-
 
 def cli_page() -> str:
     """What `--help` prints for every command."""
@@ -17,18 +15,20 @@ def cli_page() -> str:
         "# Command line",
         "The output of `--help` for every command. [Errors and exit codes](errors.md) lists how a command can end.",
     ]
-    for path, command in _commands(cli, ("oarlock",)):
-        parts += [f"## {' '.join(path)}", f"```text\n{_help(path, command)}\n```"]
+    for context in _contexts(cli, "oarlock"):
+        parts += [f"## {context.command_path}", f"```text\n{_help(context)}\n```"]
     return join(parts)
 
 
-def _commands(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    yield path, command
+def _contexts(command: click.Command, name: str, parent: click.Context | None = None) -> Iterator[click.Context]:
+    context = click.Context(command, info_name=name, parent=parent, **command.context_settings)
+    yield context
     if isinstance(command, click.Group):
-        for name, child in command.commands.items():
-            yield from _commands(child, (*path, name))
+        for child in command.list_commands(context):
+            yield from _contexts(command.commands[child], child, context)
 
 
-def _help(path: tuple[str, ...], command: click.Command) -> str:
-    context = click.Context(command, info_name=" ".join(path), terminal_width=WIDTH)
-    return "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+def _help(context: click.Context) -> str:
+    # A terminal as wide as the help may become: the page must not depend on that of who writes it.
+    context.terminal_width = context.max_content_width
+    return "\n".join(line.rstrip() for line in context.get_help().splitlines())

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from docs.generate.markdown import join, table
 
 if TYPE_CHECKING:
-    from features.tables.contract import Column, Table
+    from features.tables.contract import ColumnContract, TableContract
 
 COLUMNS = ("column", "type", "required", "known from", "meaning")
 HEAD = """# Raw tables
@@ -33,19 +33,19 @@ def raw_tables_page() -> str:
 
 def signals_page() -> str:
     """The signal dictionary."""
-    from features.reports.dictionary import as_markdown
+    from features.reports.dictionary import render_markdown
     from features.signals.registry import catalogue
 
-    return as_markdown(catalogue())
+    return render_markdown(catalogue())
 
 
-def _note(raw_table: "Table") -> str:
+def _note(raw_table: "TableContract") -> str:
     happened = f"A row happened at `{raw_table.at}`." if raw_table.at else "Its rows are known from the start."
     key = " and ".join(f"`{name}`" for name in raw_table.key)
     return f"{happened} Unique by {key}." if key else happened
 
 
-def _known_from(column: "Column") -> str:
+def _known_from(column: "ColumnContract") -> str:
     later = f"{column.settles_days} days after" if column.settles_days else ""
     start = f"`{column.known_at}`" if column.known_at else "its row" if later else ""
     return f"{later} {start}".strip()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.doc_shell import DocShell
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 CLONED = ("configs", "examples", "Makefile", "pyproject.toml", "requirements.lock")
 
 
@@ -23,7 +23,8 @@ def demo_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         source = ROOT / name
         shutil.copytree(source, clone / name) if source.is_dir() else shutil.copy(source, clone / name)
     (clone / ".venv").mkdir()
-    (clone / ".venv" / "bin").symlink_to(Path(sys.prefix) / "bin")
+    for name in ("bin", "lib", "pyvenv.cfg"):
+        (clone / ".venv" / name).symlink_to(Path(sys.prefix) / name)
     (clone / ".venv" / "installed").touch()
     (clone / ".curlrc").write_text("fail-with-body\n")  # an error of the service fails its example
     with DocShell(clone, environment(clone)) as shell:

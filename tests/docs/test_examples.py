@@ -2,14 +2,13 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 
 from tests.support.doc_examples import DOCUMENTED, Example, commands_of, matches, read_examples
 from tests.support.doc_shell import DocShell
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
     *sorted((ROOT / "docs").glob("*/*.md")),

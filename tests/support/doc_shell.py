@@ -14,7 +14,7 @@ from typing import Self
 import httpx
 
 SERVE = re.compile(r"^(\S*/)?oarlock (\S+ )*serve\b")
-SHOWN_PORT = ":3000"
+SHOWN_PORT = re.compile(r"(?<=:)3000\b|(?<=--port )3000\b")  # on the pages; the tests take a free one
 TIMEOUT_SECONDS = 600
 START_SECONDS = 90
 
@@ -51,7 +51,7 @@ class DocShell:
             return self._start(command)
         process = self._bash(command)
         output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
-        return Result(process.returncode, output.decode().replace(f":{self.port}", SHOWN_PORT))
+        return Result(process.returncode, output.decode().replace(f":{self.port}", ":3000"))
 
     def _start(self, command: str) -> Result:
         self._services.append(self._bash(command))
@@ -67,7 +67,7 @@ class DocShell:
         saved = self.folder / ".shell"
         lines = [
             f"set -a; test -f {saved} && source {saved}",
-            command.replace(SHOWN_PORT, f":{self.port}"),
+            SHOWN_PORT.sub(self.port, command),
             f"code=$?; {{ export -p; echo cd \"'$PWD'\"; }} > {saved}; exit $code",
         ]
         stdout = subprocess.DEVNULL if SERVE.match(command) else subprocess.PIPE
