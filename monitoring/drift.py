@@ -1,9 +1,9 @@
-"""Drift: whether the newest day differs from the days learned from by more than past days differed from their own past.
+"""Signal drift: does the newest day differ from the training days by more than past days differed from theirs?
 
-The same comparison is made for every past day, at the same distance in time, so the threshold is what this company's
-own clean days show at their own size; no number of signals and no seasonal habit raises an alarm by itself. The number
-of signals beyond their own past is compared with that of each past day (a rank test): with K past days the chance of a
-false alarm is at most 1 in K + 1.
+Every past day is compared in the same way, at the same distance in time. So the threshold comes from this company's own
+days at their own size, and neither many signals nor a season raises an alarm by itself. The number of signals beyond
+their past maximum is compared with that of each past day (a rank test): with K past days, the chance of a false alarm
+is at most 1 in K + 1.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import ks_2samp
 
-FEWEST_PAST_DAYS = 4
+MIN_PAST_DAYS = 4
 
 
 @dataclass(frozen=True)
 class DriftedSignal:
-    """A signal further from its reference than it ever was: how far, and the furthest before."""
+    """A signal that is further from its reference than ever: its distance, and the largest one on past days."""
 
     signal: str
     distance: float
@@ -27,7 +27,7 @@ class DriftedSignal:
 
 @dataclass(frozen=True)
 class DriftReport:
-    """What the comparison found: `moved` signals now, the most that moved on a past day, and how many past days."""
+    """The signals that drifted, the largest number that drifted on a past day, and the number of past days."""
 
     drifted: tuple[DriftedSignal, ...]
     max_past_count: int
@@ -35,7 +35,7 @@ class DriftReport:
 
     @property
     def is_conclusive(self) -> bool:
-        return self.past_days >= FEWEST_PAST_DAYS
+        return self.past_days >= MIN_PAST_DAYS
 
     @property
     def is_alarm(self) -> bool:
@@ -43,17 +43,17 @@ class DriftReport:
 
 
 def distance(reference: pd.Series, current: pd.Series) -> float:
-    """How far two samples of one signal lie apart, 0 to 1: the larger of the gaps in what is missing and in the values.
+    """The distance of two samples of a signal, 0 to 1: the larger of the gap in missing values and the gap in values.
 
-    Values are compared by the Kolmogorov-Smirnov statistic, categories by the total variation.
+    Numbers are compared by the Kolmogorov-Smirnov statistic, categories by their total variation distance.
     """
     missing = abs(float(reference.isna().mean()) - float(current.isna().mean()))
     old, new = reference.dropna(), current.dropna()
     if old.empty or new.empty:
         return missing
     if pd.api.types.is_numeric_dtype(old):
-        found: Any = ks_2samp(old, new, method="asymp")
-        return max(missing, float(found.statistic))
+        test: Any = ks_2samp(old, new, method="asymp")
+        return max(missing, float(test.statistic))
     shares = pd.concat([old.value_counts(normalize=True), new.value_counts(normalize=True)], axis=1).fillna(0)
     return max(missing, float(shares.iloc[:, 0].sub(shares.iloc[:, 1]).abs().sum() / 2))
 
@@ -61,22 +61,26 @@ def distance(reference: pd.Series, current: pd.Series) -> float:
 def detect_drift(days: list[pd.DataFrame], reference_days: int, lag: int) -> DriftReport:
     """Compare the last of `days` (oldest first, a column per signal) with `reference_days` days, `lag` days before it.
 
-    Every earlier day that has as many days before it is compared in the same way and is the measure of what is usual.
+    Every earlier day with as many days before it is compared in the same way; these distances say what is usual.
     """
     first = lag + reference_days - 1
     compared = [_distances(days, at, reference_days, lag) for at in range(first, len(days))]
     if not compared:
         return DriftReport((), 0, 0)
-    found = pd.DataFrame(compared)
-    others = _furthest_of_others(found.to_numpy())
-    beyond = found.to_numpy() > others
-    moved = [
-        DriftedSignal(str(name), found[name].iloc[-1], others[-1, i]) for i, name in enumerate(found) if beyond[-1, i]
+    distances = pd.DataFrame(compared)
+    furthest = _furthest_of_others(distances.to_numpy())
+    beyond = distances.to_numpy() > furthest
+    drifted = [
+        DriftedSignal(str(name), distances[name].iloc[-1], furthest[-1, i])
+        for i, name in enumerate(distances)
+        if beyond[-1, i]
     ]
     counts = beyond.sum(axis=1)
-    most = int(counts[:-1].max()) if len(counts) > 1 else 0
+    max_past_count = int(counts[:-1].max()) if len(counts) > 1 else 0
     return DriftReport(
-        tuple(sorted(moved, key=lambda one: one.largest_past_distance - one.distance)), most, len(compared) - 1
+        tuple(sorted(drifted, key=lambda signal: signal.largest_past_distance - signal.distance)),
+        max_past_count,
+        len(compared) - 1,
     )
 
 

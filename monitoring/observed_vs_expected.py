@@ -1,4 +1,4 @@
-"""Outcomes: mature risks against what happened."""
+"""Observed against expected churn: do mature risks agree with what happened?"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from scipy.stats import chi2
 
 @dataclass(frozen=True)
 class ObservedVsExpected:
-    """Of `snapshots` mature risks `churned` left where `expected` were expected; `ratio` with its interval."""
+    """Mature risks: how many accounts churned, how many were expected to, and the ratio with its interval."""
 
     snapshots: int
     churned: int
@@ -21,12 +21,12 @@ class ObservedVsExpected:
 
     @property
     def is_off(self) -> bool:
-        """Whether the risks cannot be reconciled with what happened."""
+        """Whether the interval of the ratio excludes 1."""
         return not self.low <= 1 <= self.high
 
 
 def non_overlapping_days(days: list[datetime], horizon_days: int) -> list[datetime]:
-    """Of some days, the newest and every earlier one a horizon or more before the last chosen.
+    """The newest day, and going back each day that is at least a horizon before the last one chosen.
 
     Horizons that overlap would count one departure several times and make the interval too narrow.
     """
@@ -37,15 +37,17 @@ def non_overlapping_days(days: list[datetime], horizon_days: int) -> list[dateti
     return chosen
 
 
-def compare_observed_with_expected(risks: pd.Series, churned: pd.Series, interval: float) -> ObservedVsExpected:
+def compare_observed_with_expected(risks: pd.Series, churned: pd.Series, confidence: float) -> ObservedVsExpected:
     """Observed over expected churn, its interval from the exact Poisson interval of the count (Garwood, 1936).
 
-    A snapshot whose answer is not known (NaN) does not count.
+    A snapshot without a label (NaN) does not count.
     """
-    known = churned.notna()
-    expected, observed = float(risks[known].sum()), int(churned[known].sum())
-    tail = (1 - interval) / 2
+    has_label = churned.notna()
+    expected, observed = float(risks[has_label].sum()), int(churned[has_label].sum())
+    tail = (1 - confidence) / 2
     low = float(chi2.ppf(tail, 2 * observed)) / 2 if observed else 0.0
     high = float(chi2.ppf(1 - tail, 2 * observed + 2)) / 2
-    over = expected if expected > 0 else np.nan
-    return ObservedVsExpected(int(known.sum()), observed, expected, observed / over, low / over, high / over)
+    denominator = expected if expected > 0 else np.nan
+    return ObservedVsExpected(
+        int(has_label.sum()), observed, expected, observed / denominator, low / denominator, high / denominator
+    )
