@@ -1,8 +1,8 @@
-"""The front door: the one place that sets up logging and exits; its verbs stand in `commands/`.
+"""The command line: `oarlock COMMAND`. The commands are in `cli/`; here logging is set up and errors become exit codes.
 
-Exit codes: 0 done, 2 settings or mapping, 3 data, 4 nothing to learn, 5 not ready, 6 promotion refused, 7 another
-process is at the same work, 8 not reproduced, 9 what was asked cannot be answered, 130 stopped by Ctrl-C; `monitor`
-exits with 0 ok, 10 watch, 11 retrain.
+Exit codes: 0 done, 2 settings, mapping or command line, 3 data, 4 nothing to learn from, 5 not ready, 6 promotion
+refused, 7 another process does the same work, 8 not reproduced, 9 request that cannot be answered, 130 stopped by
+Ctrl-C. `monitor` exits with 0 for ok, 10 for watch and 11 for retrain.
 """
 
 import logging
@@ -12,37 +12,33 @@ from pathlib import Path
 
 import click
 
-from cli.context import Oarlock
-from cli.data import check, history, publish, signals, simulate
+from cli.context import CliContext
+from cli.data import history, publish, signals, simulate, validate
+from cli.export import export_outcomes
 from cli.keys import audit, keys
-from cli.ledger import forget, ledger
-from cli.models import card, models, promote, rebands, rollback
+from cli.ledger import erase, ledger
+from cli.models import model_card, models, promote, rollback, set_bands
 from cli.monitor import monitor
-from cli.score import explain, outcomes, score
+from cli.score import explain, score
 from cli.serve import serve
-from cli.train import duel, recalibrate, reproduce, train
+from cli.train import compare, recalibrate, reproduce, train
 from cli.webhooks import webhooks
 
-QUIET = {
+DEFAULT_CONFIG = Path("configs/oarlock.toml")
+INTERRUPTED = 130
+NO_TELEMETRY = {
     "BENTOML_DO_NOT_TRACK": "True",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "1",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
-STOPPED = 130
-VERBS = (
-    *(simulate, check, signals, publish, history),
-    *(train, duel, promote, rollback, models, card, reproduce, recalibrate, rebands, monitor),
-    *(score, explain, outcomes),
-    *(serve, ledger, forget, webhooks, keys, audit),
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
-    default=Path("configs/oarlock.toml"),
+    default=DEFAULT_CONFIG,
     envvar="OARLOCK_CONFIG",
     show_default=True,
     help="The settings file.",
@@ -50,65 +46,71 @@ VERBS = (
 @click.pass_context
 def cli(context: click.Context, config: Path) -> None:
     """Churn risk per account, with drivers that add up exactly to the risk."""
-    os.environ.update(QUIET)
+    os.environ.update(NO_TELEMETRY)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     # The frameworks warn of each other's deprecated names, and reset any filter set before they are imported.
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").setLevel(logging.ERROR)
-    context.obj = Oarlock(config)
+    context.obj = CliContext(config)
 
 
-@cli.command()
+@click.command(short_help="Run everything once: simulate, publish, train, score.")
 @click.pass_context
 def demo(context: click.Context) -> None:
-    """Do the whole line once: simulate where the data set is simulated, check, publish, train, promote, score.
+    """Run everything once: simulate a company (if the data set is simulated), validate, publish, train, promote, score.
 
     \b
     Example: oarlock demo
     """
-    from features.tables.mapping import read_mapped
+    from features.tables.mapping import read_mapping
 
-    oarlock: Oarlock = context.obj
-    steps = (check, publish, train, promote)
-    if read_mapped(oarlock.settings.data)[0].simulated:
+    oarlock: CliContext = context.obj
+    steps = (validate, publish, train, promote)
+    if read_mapping(oarlock.settings.data)[0].simulated:
         steps = (simulate, *steps)
     for command in steps:
-        oarlock.console.rule(f"oarlock {command.name}")
+        oarlock.echo(click.style(f"\n$ oarlock {command.name}", bold=True))
         context.invoke(command)
-    oarlock.console.rule("oarlock score --all")
-    context.invoke(score, everyone=True)
-    config = "" if oarlock.config == Path("configs/oarlock.toml") else f" --config {oarlock.config}"
-    oarlock.console.print(f"\nAsk why:            .venv/bin/oarlock{config} explain ACCOUNT")
-    oarlock.console.print(f"Start the service:  .venv/bin/oarlock{config} serve")
+    oarlock.echo(click.style("\n$ oarlock score --all", bold=True))
+    context.invoke(score, score_all=True)
+    config = "" if oarlock.config == DEFAULT_CONFIG else f" --config {oarlock.config}"
+    oarlock.echo(f"\nExplain an account:  oarlock{config} explain ACCOUNT")
+    oarlock.echo(f"Start the service:   oarlock{config} serve")
 
 
-for verb in VERBS:
-    cli.add_command(verb)
+COMMANDS = (
+    *(demo, simulate, validate, signals, publish, history),
+    *(train, compare, promote, rollback, models, model_card, reproduce, recalibrate, set_bands, monitor),
+    *(score, explain, export_outcomes),
+    *(serve, ledger, erase, webhooks, keys, audit),
+)
+for command in COMMANDS:
+    cli.add_command(command)
 
 
-def main(words: list[str] | None = None) -> None:
-    """Run a command; a refusal is one sentence on standard error and its documented exit code."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command; an error is one sentence on standard error and its exit code."""
     from configs.errors import OarlockError
 
     try:
-        sys.exit(cli(words, prog_name="oarlock", standalone_mode=False))
-    except click.ClickException as problem:
-        problem.show()
-        sys.exit(problem.exit_code)
-    except OarlockError as problem:
-        click.echo(f"oarlock: {problem}", err=True)
-        sys.exit(problem.exit_code)
+        sys.exit(cli(arguments, prog_name="oarlock", standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except OarlockError as error:
+        click.echo(f"oarlock: {error}", err=True)
+        sys.exit(error.exit_code)
     except click.Abort:
-        _stop()
-    except RuntimeError as problem:  # DuckDB makes one of a Ctrl-C that finds it in a query
-        if not isinstance(problem.__cause__, KeyboardInterrupt):
+        _exit_interrupted()
+    except RuntimeError as error:  # DuckDB raises one for a Ctrl-C that arrives during a query
+        if not isinstance(error.__cause__, KeyboardInterrupt):
             raise
-        _stop()
+        _exit_interrupted()
 
 
-def _stop() -> None:
+def _exit_interrupted() -> None:
     click.echo("oarlock: Stopped. Nothing is half-written: run the command again.", err=True)
-    sys.exit(STOPPED)
+    sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""One invocation of the front door: its settings and state, opened when first needed, and how it speaks."""
+"""The context of a command: its settings and state folder, opened when first needed, and how it prints."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,86 +11,114 @@ import click
 
 if TYPE_CHECKING:
     import sqlalchemy
-    from rich.console import Console
 
+    from configs.progress import Progress
     from configs.settings import Settings
-    from configs.state_dir import State
-
-DAY = click.DateTime(["%Y-%m-%d"])
-AS_OF = click.option(
-    "--as-of", type=DAY, help="The day to look at; today, or the last day of finished data, where left out."
-)
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+    from configs.state_dir import StateDir
+    from serving.ledger.ledger import Ledger
+    from serving.scoring.scorer import Scorer
+    from training.registry.mlflow_registry import Registry
 
 
-class Oarlock:
-    """One invocation: its settings and state, opened when first needed, and how it speaks."""
+class CliContext:
+    """The settings and the state folder of a command, opened when first needed, and how it prints."""
 
     def __init__(self, config: Path) -> None:
         self.config = config
-        self.speaks_json = False
+        self.as_json = False
 
-    @property
+    @cached_property
     def settings(self) -> "Settings":
         from configs.settings import read_settings
 
         return read_settings(self.config)
 
-    @property
-    def state(self) -> "State":
-        from configs.state_dir import open_state
+    @cached_property
+    def state(self) -> "StateDir":
+        from configs.state_dir import open_state_dir
 
-        return open_state(self.settings)
+        return open_state_dir(self.settings)
+
+    @cached_property
+    def registry(self) -> "Registry":
+        from training.registry.mlflow_registry import open_registry
+
+        return open_registry(self.state, self.settings.name)
+
+    @cached_property
+    def ledger(self) -> "Ledger":
+        from serving.ledger.ledger import open_ledger
+
+        return open_ledger(self.settings, self.state)
 
     @property
     def database(self) -> "sqlalchemy.Engine":
-        """The database of the ledger, the keys and the webhooks."""
-        from serving.ledger.ledger import open_ledger
-
-        return open_ledger(self.settings, self.state).engine
-
-    @property
-    def actor(self) -> str:
-        """Who runs the command, for the audit."""
-        import getpass
-
-        return getpass.getuser()
-
-    def audit(self, action: str, subject: str = "", **detail: object) -> None:
-        """Record that whoever runs the command did this."""
-        from configs.clock import now
-        from serving.security.audit_log import record
-
-        record(self.database, now(), self.actor, action, subject=subject, **detail)
-
-    @property
-    def today(self) -> datetime:
-        from configs.clock import today
-        from features.tables.mapping import read_dataset
-
-        return today(read_dataset(self.settings.data).observed_until)
+        """The database of the ledger, the keys, the audit and the webhooks."""
+        return self.ledger.engine
 
     @property
     def known_until(self) -> datetime:
+        """The last instant that the data set knows: now, or its end if it is finished."""
         from configs.clock import now
         from features.tables.mapping import read_dataset
 
         return read_dataset(self.settings.data).observed_until or now()
 
     @property
-    def console(self) -> "Console":
-        from rich.console import Console
+    def today(self) -> datetime:
+        """The day to publish by default: today, or the last day of a finished data set."""
+        from configs.clock import today
+        from features.tables.mapping import read_dataset
 
-        return Console(stderr=self.speaks_json)
+        return today(read_dataset(self.settings.data).observed_until)
+
+    def open_scorer(self) -> "Scorer":
+        """A scorer for which time ends where the data set ends."""
+        from configs.clock import now
+        from serving.scoring.scorer import Scorer
+
+        end = self.known_until
+        return Scorer(self.settings, self.state, lambda: min(end, now()))
+
+    def recover_ledger(self) -> "Ledger":
+        """The ledger, with every risk that a killed process left in its write-ahead log."""
+        from configs.clock import now
+        from serving.ledger.writer import recover_orphaned_segments
+
+        recover_orphaned_segments(self.ledger, self.state.write_ahead_log, now)
+        return self.ledger
+
+    def record_audit(self, action: str, subject: str = "", **detail: object) -> None:
+        """Record in the audit that the current user did this."""
+        import getpass
+
+        from configs.clock import now
+        from serving.security.audit_log import append_audit_event
+
+        append_audit_event(self.database, now(), getpass.getuser(), action, subject=subject, **detail)
+
+    def echo(self, message: str) -> None:
+        """Print a line for people: to standard error if JSON goes to standard output."""
+        click.echo(message, err=self.as_json)
 
     @contextmanager
-    def progress(self, what: str) -> Iterator[Callable[[str, int, int], None]]:
-        """A progress bar on standard error; silent where that is not a terminal."""
+    def progress(self, title: str) -> Iterator["Progress"]:
+        """A progress bar on standard error; silent if that is not a terminal."""
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as ProgressBar
 
         console, columns = Console(stderr=True), (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-        # Where there is no terminal a bar would leave an empty line behind.
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task(what)
-            yield lambda step, done, of: bar.update(task, description=f"{what}: {step}", completed=done, total=of)
+        # Without a terminal a bar would leave an empty line behind.
+        with ProgressBar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+            task = bar.add_task(title)
+            yield lambda step, done, of: bar.update(task, description=f"{title}: {step}", completed=done, total=of)
+
+
+def _choose_json(context: click.Context, _: click.Parameter, as_json: bool) -> None:
+    context.obj.as_json = as_json
+
+
+DAY = click.DateTime(["%Y-%m-%d"])
+FILE = click.Path(path_type=Path)
+JSON = click.option("--json", is_flag=True, expose_value=False, callback=_choose_json, help="Print JSON.")

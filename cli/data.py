@@ -1,166 +1,152 @@
-"""The verbs of the data: simulate a company, check its tables, list the signals, publish them."""
+"""Commands for the data: simulate a company, validate its tables, list the signals, publish them, prune the history."""
 
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import AS_JSON, AS_OF, DAY, Oarlock
-from cli.output import new_table, print_json
+from cli.context import DAY, FILE, JSON, CliContext
+from cli.output import OutputTable, print_json
 
-COMPARED_ACCOUNTS = 1_000
+if TYPE_CHECKING:
+    from configs.files import JsonObject
+    from features.publishing.pipeline import PublishResult
+
+MAX_COMPARED_ACCOUNTS = 1_000
 
 
-@click.command()
+@click.command(short_help="Write a simulated company and its true risks.")
 @click.option("--accounts", type=int, help="How many accounts ever exist.")
-@click.option("--months", type=int, help="For how many months.")
-@click.option("--seed", type=int, help="Which company: the same seed gives the same bytes.")
-@click.option("--out", type=click.Path(path_type=Path), help="Where to; an empty folder.")
+@click.option("--months", type=int, help="How many months to simulate.")
+@click.option("--seed", type=int, help="The random seed; equal seeds give equal bytes.")
+@click.option("--output", type=FILE, help="The folder to write to; it must be empty.")
 @click.pass_obj
-def simulate(oarlock: Oarlock, **given: Any) -> None:
-    """Write a simulated company, every table and the truth behind it; what is left out, the data set says.
+def simulate(
+    context: CliContext, accounts: int | None, months: int | None, seed: int | None, output: Path | None
+) -> None:
+    """Write a simulated company: every raw table, and the true risk of each account.
+
+    The data set of the settings gives the default of each option.
 
     \b
-    Example: oarlock simulate --accounts 5000 --months 24 --seed 1 --out company
+    Example: oarlock simulate --accounts 5000 --months 24 --seed 1 --output company
     """
     from features.simulator.model.parameters import Company
     from features.simulator.writer import write_company
-    from features.tables.mapping import read_mapped
+    from features.tables.mapping import read_mapping
 
-    mapped, folder = read_mapped(oarlock.settings.data)
-    said = mapped.simulated.model_dump() if mapped.simulated else {}
-    out = given.pop("out") or (folder if said else Path("company"))
-    asked = {**said, **{name: value for name, value in given.items() if value is not None}}
-    with oarlock.progress("simulate") as progress:
-        workers = oarlock.settings.training.threads
-        rows = write_company(Company(**asked), out, workers=workers, progress=lambda done, of: progress("accounts", done, of))
-    oarlock.console.print(f"{out.resolve()}: {rows['accounts']:,} simulated accounts, {rows['usage']:,} rows of usage.")
+    mapping, folder = read_mapping(context.settings.data)
+    defaults = mapping.simulated.model_dump() if mapping.simulated else {}
+    chosen = {"accounts": accounts, "months": months, "seed": seed}
+    parameters: JsonObject = defaults | {name: value for name, value in chosen.items() if value is not None}
+    output = output or (folder if defaults else Path("company"))
+    with context.progress("simulate") as progress:
+        workers = context.settings.training.threads
+        rows = write_company(
+            Company(**parameters), output, workers=workers, progress=lambda done, of: progress("shards", done, of)
+        )
+    context.echo(f"{output.resolve()}: {rows['accounts']:,} simulated accounts, {rows['usage']:,} rows of usage.")
 
 
-@click.command()
+@click.command(short_help="Check the raw tables, the mapping and the playbook.")
 @click.option(
-    "--store",
+    "--online-store",
     is_flag=True,
-    help=f"Compare the online store with the history instead: every value of {COMPARED_ACCOUNTS:,} accounts drawn.",
+    help=f"Compare the online store with the history instead: every value of {MAX_COMPARED_ACCOUNTS:,} accounts.",
 )
-@AS_JSON
+@JSON
 @click.pass_obj
-def check(oarlock: Oarlock, store: bool, as_json: bool) -> None:
-    """Read every raw table and say what breaks the contract; the playbook too.
+def validate(context: CliContext, online_store: bool) -> None:
+    """Check that the raw tables keep to the contract, and that the playbook has no gap.
 
     \b
-    Example: oarlock check
+    Example: oarlock validate
     """
-    oarlock.speaks_json = as_json
-    _check_playbook(oarlock)
-    if store:
-        _check_store(oarlock)
-        return
-    from features.publishing.pipeline import open_dataset
-
-    with oarlock.progress("check"):
-        opened = open_dataset(oarlock.settings, oarlock.state)
-        rows = {name: raw.rows.count().to_pyarrow().as_py() for name, raw in opened.tables.items()}
-    if as_json:
-        print_json({"tables": rows, "set_aside": [vars(one) for one in opened.breaches]})
-        return
-    table = new_table("table", "rows")
-    for name, count in rows.items():
-        table.add_row(name, f"{count:,}")
-    oarlock.console.print(table)
-    for breach in opened.breaches:
-        oarlock.console.print(f"set aside: {breach}", markup=False)
-    signals = len(opened.place.signals)
-    oarlock.console.print(f"{signals} signals of {len(opened.place.families)} families can be computed.")
+    _validate_playbook(context)
+    if online_store:
+        _validate_online_store(context)
+    else:
+        _validate_tables(context)
 
 
-@click.command()
-@click.option("--html", type=click.Path(path_type=Path), help="Write a page to browse to this file.")
-@click.option("--markdown", type=click.Path(path_type=Path), help="Write the dictionary as Markdown to this file.")
-@AS_JSON
+@click.command(short_help="List the signals with their meaning and coverage.")
+@click.option("--html", type=FILE, help="Write them as a page with search to this file.")
+@click.option("--markdown", type=FILE, help="Write them as Markdown to this file.")
+@JSON
 @click.pass_obj
-def signals(oarlock: Oarlock, html: Path | None, markdown: Path | None, as_json: bool) -> None:
-    """List every signal: its family, its sentence, and for how many accounts it is there.
+def signals(context: CliContext, html: Path | None, markdown: Path | None) -> None:
+    """List every signal with its family, its meaning, and the share of accounts that have a value.
 
     \b
     Example: oarlock signals --html signals.html
     """
-    oarlock.speaks_json = as_json
     from configs.files import atomic_write
-    from features.reports.dictionary import as_html, as_markdown, entries
+    from features.reports.dictionary import dictionary_entries, render_html, render_markdown
     from features.signals.registry import catalogue
 
-    coverage = _coverage(oarlock)
-    for file, written in ((html, as_html), (markdown, as_markdown)):
+    coverage = _published_coverage(context)
+    for file, render in ((html, render_html), (markdown, render_markdown)):
         if file:
             with atomic_write(file) as temporary:
-                temporary.write_text(written(catalogue(), coverage), "utf-8")
-            oarlock.console.print(f"{file.resolve()} holds {len(catalogue())} signals.", markup=False)
-    found = entries(catalogue(), coverage)
-    if as_json:
-        print_json({family: [vars(one) for one in members] for family, members in found.items()})
+                temporary.write_text(render(catalogue(), coverage), "utf-8")
+            context.echo(f"{file.resolve()}: {len(catalogue())} signals.")
+    by_family = dictionary_entries(catalogue(), coverage)
+    if context.as_json:
+        print_json({family: [asdict(signal) for signal in members] for family, members in by_family.items()})
     elif not (html or markdown):
-        table = new_table("family", "signal", "what it says", "there")
-        for family, members in found.items():
-            for one in members:
-                table.add_row(family, one.name, one.sentence, one.coverage)
-        oarlock.console.print(table)
+        table = OutputTable({"family": "id", "signal": "id", "meaning": "text", "coverage": "number"})
+        for family, members in by_family.items():
+            for signal in members:
+                table.add(family, signal.name, signal.sentence, signal.coverage)
+        table.print(context)
 
 
-@click.command()
-@AS_OF
-@click.option("--from", "first", type=DAY, help="Compute the days from here on again, after a correction of raw rows.")
-@click.option("--to", "last", type=DAY, help="The last day to compute again; the published one where left out.")
-@click.option("--force", is_flag=True, help="Publish a day that does not look like those before it; needs --reason.")
-@click.option("--reason", default="", help="Why it is forced; kept with the day.")
-@AS_JSON
+@click.command(short_help="Compute a day's signals and fill the online store.")
+@click.option("--as-of", type=DAY, help="The day; today by default, or the last day of a finished data set.")
+@click.option("--backfill-from", type=DAY, help="Also recompute past days from this one on, after raw rows changed.")
+@click.option("--backfill-to", type=DAY, help="The last day to recompute; the published day by default.")
+@click.option("--force", is_flag=True, help="Publish a day that fails the quality gate; needs --reason.")
+@click.option("--reason", default="", help="Why it is forced; stored with the day.")
+@JSON
 @click.pass_obj
 def publish(  # noqa: PLR0913, PLR0917 - a parameter per option
-    oarlock: Oarlock,
+    context: CliContext,
     as_of: datetime | None,
-    first: datetime | None,
-    last: datetime | None,
+    backfill_from: datetime | None,
+    backfill_to: datetime | None,
     force: bool,
     reason: str,
-    as_json: bool,
 ) -> None:
     """Compute the signals of a day, and of every training day still missing, and fill the online store.
 
     \b
     Example: oarlock publish --as-of 2023-07-01
-    Example: oarlock publish --from 2023-05-01 --to 2023-06-01
+    Example: oarlock publish --backfill-from 2023-05-01 --backfill-to 2023-06-01
     """
-    oarlock.speaks_json = as_json
+    from features.publishing.pipeline import PublishRequest
+    from features.publishing.pipeline import publish as publish_days
+
     if force != bool(reason):
         raise click.UsageError("--force and --reason go together.")
-    if last and not (first and first <= last):
-        raise click.UsageError("--to needs a --from that is not after it.")
-    from features.publishing.pipeline import Days
-    from features.publishing.pipeline import publish as run
-
-    days = Days(as_of or oarlock.today, first, last, reason)
-    with oarlock.progress("publish") as progress:
-        done = run(oarlock.settings, oarlock.state, days, progress)
+    if backfill_to and not (backfill_from and backfill_from <= backfill_to):
+        raise click.UsageError("--backfill-to needs a --backfill-from that is not after it.")
+    request = PublishRequest(as_of or context.today, backfill_from, backfill_to, reason)
+    with context.progress("publish") as progress:
+        result = publish_days(context.settings, context.state, request, progress)
     if force:
-        oarlock.audit("overridden", f"publish {done.as_of:%Y-%m-%d}", reason=reason, faults=len(done.day.faults))
-    if as_json:
-        print_json({**vars(done), "day": vars(done.day), "breaches": [vars(one) for one in done.breaches]})
-        return
-    for breach in done.breaches:
-        oarlock.console.print(f"set aside: {breach}", markup=False)
-    coverage = ", ".join(f"{family} {share:.0%}" for family, share in done.day.coverage.items())
-    day = f"{done.day.snapshots:,} snapshots of {done.as_of:%Y-%m-%d}"
-    checks = ", checks of unchanged files skipped" if done.checks_reused else ""
-    oarlock.console.print(f"Published {day}; days: {done.computed} computed, {done.reused} reused{checks}.")
-    oarlock.console.print(f"Values that are there: {coverage}.")
-    for fault in done.day.faults:
-        oarlock.console.print(f"forced ({done.day.forced_because}): {fault}", markup=False)
+        faults = len(result.day.faults)
+        context.record_audit("forced", f"publish {result.as_of:%Y-%m-%d}", reason=reason, faults=faults)
+    if context.as_json:
+        print_json(asdict(result))
+    else:
+        _show_published(context, result)
 
 
-@click.group()
+@click.group(short_help="Remove signals of past days from disk.")
 def history() -> None:
-    """Look after the signals of past days on disk.
+    """Manage the signals of past days on disk.
 
     \b
     Example: oarlock history prune --keep-days 90
@@ -168,56 +154,86 @@ def history() -> None:
 
 
 @history.command()
-@click.option("--keep-days", type=click.IntRange(min=0), help="Days older than that go where no training needs them.")
-@AS_JSON
+@click.option("--keep-days", type=click.IntRange(min=0), help="Remove older days that no training needs.")
+@JSON
 @click.pass_obj
-def prune(oarlock: Oarlock, keep_days: int | None, as_json: bool) -> None:
-    """Take away histories of other signals or data than those published last, and old days of these.
+def prune(context: CliContext, keep_days: int | None) -> None:
+    """Remove histories of other signals or data than the published ones, and old days of the published history.
 
     \b
     Example: oarlock history prune --keep-days 90
     """
-    oarlock.speaks_json = as_json
-    from features.publishing.retention import clear
+    from features.publishing.retention import prune_history
 
-    done = clear(oarlock.state, oarlock.settings.snapshots, keep_days)
-    if as_json:
-        print_json(vars(done))
+    removed = prune_history(context.state, context.settings.snapshots, keep_days)
+    if context.as_json:
+        print_json(asdict(removed))
+    else:
+        size = f"{removed.bytes / 1e6:,.1f} MB"
+        context.echo(f"Removed {removed.histories:,} other histories and {removed.days:,} days: {size}.")
+
+
+def _validate_playbook(context: CliContext) -> None:
+    from features.signals.registry import FAMILIES, catalogue
+    from serving.accounts.playbook import read_playbook, validate_playbook
+
+    path = context.settings.playbook
+    validate_playbook(read_playbook(path), path, FAMILIES, [signal.name for signal in catalogue()])
+
+
+def _validate_online_store(context: CliContext) -> None:
+    from features.publishing.consistency_check import compare_stores, raise_for_differences
+
+    with context.progress("validate") as progress:
+        progress("comparing", 0, 1)
+        report = compare_stores(context.settings, context.state, MAX_COMPARED_ACCOUNTS)
+    if context.as_json:
+        print_json(asdict(report))
+    raise_for_differences(report)
+    if not context.as_json:
+        accounts = f"{report.accounts:,} accounts on {report.as_of:%Y-%m-%d}"
+        context.echo(f"{report.values:,} values of {accounts} are equal in the online store and in the history.")
+
+
+def _validate_tables(context: CliContext) -> None:
+    from features.publishing.pipeline import open_dataset
+
+    with context.progress("validate") as progress:
+        progress("reading", 0, 1)
+        dataset = open_dataset(context.settings, context.state)
+        rows = {name: table.rows.count().to_pyarrow().as_py() for name, table in dataset.tables.items()}
+    if context.as_json:
+        print_json({"tables": rows, "quarantined": [asdict(violation) for violation in dataset.violations]})
         return
-    what = f"{done.histories:,} other histories and {done.days:,} days"
-    oarlock.console.print(f"{what} taken away, {done.bytes / 1e6:,.1f} MB.")
+    table = OutputTable({"table": "id", "rows": "number"})
+    for name, count in rows.items():
+        table.add(name, f"{count:,}")
+    table.print(context)
+    for violation in dataset.violations:
+        context.echo(f"Quarantined: {violation}")
+    context.echo(f"{len(dataset.history.signals)} signals of {len(dataset.history.families)} families can be computed.")
 
 
-def _coverage(oarlock: Oarlock) -> dict[str, float] | None:
-    """The share of the newest published snapshots that have each signal; None where nothing is published."""
+def _published_coverage(context: CliContext) -> dict[str, float] | None:
+    """The share of the newest published snapshots that have a value of each signal; None if nothing is published."""
     from configs.errors import NotReady
-    from features.store.publication import published_edition
+    from features.store.history import read_day
+    from features.store.publication import published_history
 
     try:
-        place, as_of = published_edition(oarlock.state)
+        history_version, as_of = published_history(context.state)
     except NotReady:
         return None
-    from features.store.history import read_day
-
-    return {name: 1 - share for name, share in read_day(place, as_of).missing.items()}
+    return {name: 1 - missing for name, missing in read_day(history_version, as_of).missing.items()}
 
 
-def _check_playbook(oarlock: Oarlock) -> None:
-    from features.signals.registry import FAMILIES, catalogue
-    from serving.accounts.playbook import read_playbook, refuse_gaps
-
-    path = oarlock.settings.playbook
-    refuse_gaps(read_playbook(path), path, FAMILIES, [one.name for one in catalogue()])
-
-
-def _check_store(oarlock: Oarlock) -> None:
-    from features.publishing.consistency_check import compare_stores, refuse_differences
-
-    with oarlock.progress("check"):
-        parity = compare_stores(oarlock.settings, oarlock.state, COMPARED_ACCOUNTS)
-    if oarlock.speaks_json:
-        print_json({**vars(parity), "differences": [vars(one) for one in parity.differences]})
-    refuse_differences(parity)
-    if not oarlock.speaks_json:
-        day = f"{parity.accounts:,} accounts of {parity.as_of:%Y-%m-%d}"
-        oarlock.console.print(f"{parity.values:,} values of {day} are the same online and in the history.")
+def _show_published(context: CliContext, result: "PublishResult") -> None:
+    for violation in result.violations:
+        context.echo(f"Quarantined: {violation}")
+    days = f"{result.computed} days computed, {result.reused} reused"
+    checks = "; the raw files have not changed since they were last validated" if result.validation_reused else ""
+    context.echo(f"Published {result.day.snapshots:,} accounts for {result.as_of:%Y-%m-%d} ({days}{checks}).")
+    coverage = ", ".join(f"{family} {share:.0%}" for family, share in result.day.coverage.items())
+    context.echo(f"Filled in: {coverage}.")
+    for fault in result.day.faults:
+        context.echo(f"Forced ({result.day.forced_because}): {fault}")

@@ -1,80 +1,122 @@
-"""Exporting the risks of everyone, as `oarlock score --all --to` asks for it."""
+"""Exports: the risks of all accounts to a file or a table, and the reported outcomes as a raw table."""
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.context import Oarlock
-from cli.output import new_table, print_json
+import click
+
+from cli.context import FILE, CliContext
+from cli.output import OutputTable, print_json
 
 if TYPE_CHECKING:
-    from serving.exports.field_map import Exported
+    from serving.exports.field_map import ExportRow
+    from serving.exports.targets import ExportDifference
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What was asked for: where to, under which names, whether to change nothing there, which day, how many drivers."""
+class ExportOptions:
+    """What to export: to which target, under which field names, of which day, with how many drivers per account."""
 
-    to: str
-    fields: Path | None
+    output: str
+    field_map: Path | None
     dry_run: bool
     as_of: datetime | None
     drivers: int
 
 
-def run_export(oarlock: Oarlock, wanted: Wanted) -> None:
-    """Score everyone chunk by chunk, then bring the target up to date or say what would change there."""
-    from configs.clock import now
-    from serving.exports.field_map import read_mapping, write_export
-    from serving.exports.targets import compare, target
-    from serving.security.erasure import note_export
+@click.command("export-outcomes", short_help="Write the reported outcomes as the table `notices`.")
+@click.option("--output", type=FILE, required=True, help="The Parquet file to write.")
+@click.pass_obj
+def export_outcomes(context: CliContext, output: Path) -> None:
+    """Write the departures reported to POST /v1/outcomes as rows of the raw table `notices`.
 
-    mapped, place, state = read_mapping(wanted.fields), target(wanted.to), oarlock.state
-    with tempfile.TemporaryDirectory(dir=state.folder, prefix=".export-") as folder:
-        export, there = Path(folder) / "export.parquet", Path(folder) / "there.parquet"
-        count = write_export(export, mapped, _chunks(oarlock, wanted))
-        if wanted.dry_run:
-            found = vars(compare(place.existing(there, mapped.columns), export, mapped.key))
+    Accounts that are not in the data set are left out.
+
+    \b
+    Example: oarlock export-outcomes --output notices.parquet
+    """
+    import pyarrow.parquet as pq
+
+    from configs.files import atomic_write
+    from features.ingestion.reader import read_account_ids
+    from serving.accounts.feedback_store import FeedbackStore
+
+    notices = FeedbackStore(context.ledger).notice_table()
+    known_ids = read_account_ids(context.settings)
+    known = notices.filter([account_id in known_ids for account_id in notices["account_id"].to_pylist()])
+    with atomic_write(output) as temporary:
+        pq.write_table(known, temporary)
+    unknown = notices.num_rows - known.num_rows
+    left_out = f" {unknown:,} of accounts that are not in the data set were left out." if unknown else ""
+    context.echo(f"{output.resolve()}: {known.num_rows:,} notices.{left_out}")
+
+
+def export_scores(context: CliContext, options: ExportOptions) -> None:
+    """Score all accounts chunk by chunk, then bring the target up to date, or show what would change there."""
+    from serving.exports.field_map import read_field_map, write_export
+    from serving.exports.targets import compare_export, parse_target
+
+    field_map, destination = read_field_map(options.field_map), parse_target(options.output)
+    with tempfile.TemporaryDirectory(dir=context.state.folder, prefix=".export-") as folder:
+        export, existing = Path(folder) / "export.parquet", Path(folder) / "existing.parquet"
+        count = write_export(export, field_map, _score_chunks(context, options))
+        difference = None
+        if options.dry_run:
+            difference = compare_export(destination.existing(existing, field_map.columns), export, field_map.key)
         else:
-            note_export(oarlock.database, place.name, mapped.key, now())  # before, so that a killed export is known
-            place.write(export, mapped.key)
-            found = {}
-    if oarlock.speaks_json:
-        print_json({"to": place.name, "accounts": count, "dry_run": wanted.dry_run, **found})
-        return
-    if not wanted.dry_run:
-        oarlock.console.print(f"{count:,} accounts are in {place.name}.", markup=False)
-        return
-    said = ", ".join(f"{found[one]:,} {one}" for one in ("new", "changed", "removed", "same"))
-    oarlock.console.print(f"{place.name} would hold {count:,} accounts: {said}.", markup=False)
-    table = new_table("account", "is", "what")
-    for row in found["shown"]:
-        table.add_row(*row.values())
-    oarlock.console.print(table)
+            _record_export_target(context, destination.name, field_map.key)
+            destination.write(export, field_map.key)
+    if context.as_json:
+        summary = {"output": destination.name, "accounts": count, "dry_run": options.dry_run}
+        print_json(summary | (asdict(difference) if difference else {}))
+    elif difference:
+        _show_difference(context, f"{destination.name} would hold {count:,} accounts", difference)
+    else:
+        context.echo(f"{destination.name}: {count:,} accounts.")
 
 
-def _chunks(oarlock: Oarlock, wanted: Wanted) -> Iterator[list["Exported"]]:
+def _record_export_target(context: CliContext, name: str, key: str) -> None:
+    """Record the target before it is written, so that accounts can be erased there even if this process is killed."""
     from configs.clock import now
-    from features.store.account_table import AccountFacts, FactsTable
-    from serving.exports.field_map import Exported
+    from serving.security.erasure import record_export_target
+
+    record_export_target(context.database, name, key, now())
+
+
+def _score_chunks(context: CliContext, options: ExportOptions) -> Iterator[list["ExportRow"]]:
+    from features.store.account_table import AccountDetails, AccountTable
+    from serving.exports.field_map import ExportRow
     from serving.gc_tuning import tune_garbage_collector
     from serving.scoring.batch import open_batch
-    from serving.scoring.scorer import Scorer
 
-    settings, state, until = oarlock.settings, oarlock.state, oarlock.known_until
-    batch = open_batch(Scorer(settings, state, lambda: min(until, now())), [], wanted.as_of)
-    facts, done = FactsTable(state.facts), 0
+    batch = open_batch(context.open_scorer(), [], options.as_of)
+    account_table, done, total = AccountTable(context.state.account_table), 0, len(batch.account_ids)
     tune_garbage_collector()
-    with oarlock.progress("score") as progress:
-        for reply in batch.iter_responses(wanted.drivers):
-            done += len(reply["scores"]) + len(reply["not_scored"])
-            progress(f"{done:,} of {len(batch.account_ids):,} accounts", done, len(batch.account_ids))
-            about = facts.of([one["account_id"] for one in reply["scores"]])
+    with context.progress("score") as progress:
+        for response in batch.iter_responses(options.drivers):
+            done += len(response["scores"]) + len(response["not_scored"])
+            progress(f"{done:,} of {total:,} accounts", done, total)
+            details = account_table.details_by_id([score["account_id"] for score in response["scores"]])
             yield [
-                Exported(one, about.get(one["account_id"], AccountFacts("")), reply["model"], settings.bands)
-                for one in reply["scores"]
+                ExportRow(
+                    score,
+                    details.get(score["account_id"], AccountDetails("")),
+                    response["model"],
+                    context.settings.bands,
+                )
+                for score in response["scores"]
             ]
-    facts.close()
+    account_table.close()
+
+
+def _show_difference(context: CliContext, title: str, difference: "ExportDifference") -> None:
+    counts = {name: count for name, count in asdict(difference).items() if name != "shown"}
+    context.echo(f"{title}: {', '.join(f'{count:,} {name}' for name, count in counts.items())}.")
+    table = OutputTable({"account": "id", "status": "id", "change": "text"})
+    for row in difference.shown:
+        table.add(*row.values())
+    table.print(context)

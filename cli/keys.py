@@ -1,32 +1,38 @@
-"""The verbs of access: keys, and who did what."""
+"""Commands for access: API keys, and the audit of who did what."""
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import AS_JSON, DAY, Oarlock
-from cli.output import new_table, print_json
+from cli.context import DAY, JSON, CliContext
+from cli.output import OutputTable, print_json
+
+if TYPE_CHECKING:
+    from serving.security.api_keys import ApiKey
 
 SCOPES = click.Choice(["score", "read", "feedback", "admin"])
+ACTIONS = "key_created, key_revoked, promoted, rolled_back, forced, erased, replayed, denied"
 
 
-class Lasting(click.ParamType):
-    """How long something lasts, as 90d or 12h."""
+class Duration(click.ParamType):
+    """A duration in days or hours, such as 90d or 12h."""
 
     name = "90d"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """The time that was said."""
-        said = re.fullmatch(r"(\d+)([dh])", value)
-        if not said:
+        """The duration that the text means."""
+        match = re.fullmatch(r"(\d+)([dh])", value)
+        if not match:
             self.fail(f"'{value}' is neither days (90d) nor hours (12h).", param, ctx)
-        return timedelta(**{"days" if said[2] == "d" else "hours": int(said[1])})
+        return timedelta(**{"days" if match[2] == "d" else "hours": int(match[1])})
 
 
-@click.group()
+@click.group(short_help="Create, list and revoke API keys.")
 def keys() -> None:
-    """Make, list and revoke the keys that requests are asked for.
+    """Create, list and revoke the API keys that requests need.
 
     \b
     Example: oarlock keys create --name crm --scope score,read --expires 90d
@@ -34,80 +40,75 @@ def keys() -> None:
 
 
 @keys.command()
-@click.option("--name", required=True, help="Whose it is.")
-@click.option("--scope", "scopes", required=True, help="What for: score, read, feedback, admin; several with commas.")
-@click.option("--expires", type=Lasting(), help="How long it lasts; for ever where left out.")
-@click.option("--per-minute", type=click.IntRange(min=1), default=600, show_default=True, help="Requests a minute.")
-@AS_JSON
+@click.option("--name", required=True, help="The owner of the key.")
+@click.option("--scope", "scopes", required=True, help="score, read, feedback or admin; several with commas.")
+@click.option("--expires", type=Duration(), help="How long the key is valid; for ever by default.")
+@click.option(
+    "--requests-per-minute", type=click.IntRange(min=1), default=600, show_default=True, help="The rate limit."
+)
+@JSON
 @click.pass_obj
-def create(  # noqa: PLR0913, PLR0917 - a parameter per option
-    oarlock: Oarlock, name: str, scopes: str, expires: timedelta | None, per_minute: int, as_json: bool
-) -> None:
-    """Make a key and show it, this once.
+def create(context: CliContext, name: str, scopes: str, expires: timedelta | None, requests_per_minute: int) -> None:
+    """Create a key and show it, this once.
 
     \b
     Example: oarlock keys create --name crm --scope score,read --expires 90d
     """
-    oarlock.speaks_json = as_json
-    from dataclasses import replace
-
     from configs.clock import now
-    from serving.security.api_keys import add_key, make_key
+    from serving.security.api_keys import create_key, save_key
 
-    chosen = [SCOPES.convert(one.strip(), None, None) for one in scopes.split(",")]
-    at = now()
-    secret, key = make_key(name, chosen, per_minute, at)
-    key = replace(key, expires_at=at + expires if expires else None)
-    add_key(oarlock.database, key)
-    oarlock.audit("key_made", key.id, name=name, scopes=sorted(key.scopes))
-    if as_json:
+    created_at = now()
+    chosen = [SCOPES.convert(scope.strip(), None, None) for scope in scopes.split(",")]
+    secret, key = create_key(name, chosen, requests_per_minute, created_at)
+    key = replace(key, expires_at=created_at + expires if expires else None)
+    save_key(context.database, key)
+    context.record_audit("key_created", key.id, name=name, scopes=sorted(key.scopes))
+    if context.as_json:
         print_json({"key": secret, "id": key.id, "scopes": sorted(key.scopes), "expires_at": key.expires_at})
         return
     click.echo(secret)
-    click.echo(f"This is the only time it is shown. Its id is {key.id}; services know it within seconds.", err=True)
+    click.echo(f"The key is shown only now. Its id is {key.id}; services accept it within seconds.", err=True)
 
 
 @keys.command("list")
-@AS_JSON
+@JSON
 @click.pass_obj
-def list_keys(oarlock: Oarlock, as_json: bool) -> None:
-    """List every key ever made, never the secret.
+def list_keys(context: CliContext) -> None:
+    """List all keys, never the secrets.
 
     \b
     Example: oarlock keys list
     """
-    oarlock.speaks_json = as_json
     from configs.clock import now
-    from serving.security.api_keys import all_keys
+    from serving.security.api_keys import read_api_keys
 
-    found = [
-        {
-            "id": one.id,
-            "name": one.name,
-            "scopes": sorted(one.scopes),
-            "per_minute": one.per_minute,
-            "made_at": one.made_at,
-            "expires_at": one.expires_at,
-            "status": one.status(now()),
-        }
-        for one in all_keys(oarlock.database)
-    ]
-    if as_json:
-        print_json(found)
+    at, stored = now(), read_api_keys(context.database)
+    if context.as_json:
+        print_json([_describe_key(key, at) for key in stored])
         return
-    table = new_table("id", "name", "scopes", "a minute", "made", "expires", "status")
-    for one in found:
-        expires = f"{one['expires_at']:%Y-%m-%d}" if one["expires_at"] else "never"
-        cells = (one["id"], one["name"], ", ".join(one["scopes"]), str(one["per_minute"]), f"{one['made_at']:%Y-%m-%d}")
-        table.add_row(*cells, expires, one["status"])
-    oarlock.console.print(table)
+    table = OutputTable(
+        {
+            "id": "id",
+            "name": "text",
+            "scopes": "text",
+            "requests/min": "number",
+            "created": "id",
+            "expires": "id",
+            "status": "id",
+        }
+    )
+    for key in stored:
+        expires = f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "never"
+        created, scopes = f"{key.created_at:%Y-%m-%d}", ", ".join(sorted(key.scopes))
+        table.add(key.id, key.name, scopes, f"{key.per_minute:,}", created, expires, key.status(at))
+    table.print(context)
 
 
 @keys.command()
-@click.argument("identity", metavar="ID")
+@click.argument("key_id", metavar="ID")
 @click.pass_obj
-def revoke(oarlock: Oarlock, identity: str) -> None:
-    """Take a key back: running services refuse it within seconds.
+def revoke(context: CliContext, key_id: str) -> None:
+    """Revoke a key: running services refuse it within seconds.
 
     \b
     Example: oarlock keys revoke 3f9a01c2b7de
@@ -116,34 +117,43 @@ def revoke(oarlock: Oarlock, identity: str) -> None:
     from configs.errors import ConfigError
     from serving.security.api_keys import revoke_key
 
-    if not revoke_key(oarlock.database, identity, now()):
-        raise ConfigError(f"There is no key '{identity}' to revoke.", "See `oarlock keys list`.")
-    oarlock.audit("key_revoked", identity)
-    oarlock.console.print(f"The key {identity} is revoked.")
+    if not revoke_key(context.database, key_id, now()):
+        raise ConfigError(f"There is no key '{key_id}' to revoke.", "`oarlock keys list` shows all keys.")
+    context.record_audit("key_revoked", key_id)
+    context.echo(f"The key {key_id} is revoked.")
 
 
-@click.command()
+@click.command(short_help="Show who did what, and what was denied.")
 @click.option("--since", type=DAY, help="From this day on.")
-@click.option(
-    "--action", default="", help="Only this: key_made, key_revoked, promoted, overridden, denied, forgotten..."
-)
-@AS_JSON
+@click.option("--action", default="", help=f"Only this action: {ACTIONS}.")
+@JSON
 @click.pass_obj
-def audit(oarlock: Oarlock, since: datetime | None, action: str, as_json: bool) -> None:
-    """Show who made and revoked keys, promoted, overrode and erased, and what was denied.
+def audit(context: CliContext, since: datetime | None, action: str) -> None:
+    """Show who created and revoked keys, promoted, forced and erased, and what was denied.
 
     \b
     Example: oarlock audit --since 2026-01-01 --action denied
     """
-    oarlock.speaks_json = as_json
-    from serving.security.audit_log import entries
+    from serving.security.audit_log import read_audit_events
 
-    found = entries(oarlock.database, since, action)
-    if as_json:
-        print_json(found)
+    recorded = read_audit_events(context.database, since, action)
+    if context.as_json:
+        print_json(recorded)
         return
-    table = new_table("at", "who", "did", "to", "detail")
-    for one in found:
-        detail = ", ".join(f"{name} {value}" for name, value in one["detail"].items())
-        table.add_row(f"{one['at']:%Y-%m-%d %H:%M:%S}", one["actor"], one["action"], one["subject"], detail)
-    oarlock.console.print(table)
+    table = OutputTable({"time": "id", "user": "text", "action": "id", "subject": "text", "details": "text"})
+    for entry in recorded:
+        details = ", ".join(f"{name} {value}" for name, value in entry["detail"].items())
+        table.add(f"{entry['at']:%Y-%m-%d %H:%M:%S}", entry["actor"], entry["action"], entry["subject"], details)
+    table.print(context)
+
+
+def _describe_key(key: "ApiKey", at: datetime) -> dict[str, object]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "scopes": sorted(key.scopes),
+        "requests_per_minute": key.per_minute,
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "status": key.status(at),
+    }

@@ -1,16 +1,16 @@
-"""The verbs of the ledger: what it holds, and how long."""
+"""Commands for the ledger: remove old risks, and erase an account everywhere."""
 
 from datetime import timedelta
 
 import click
 
-from cli.context import AS_JSON, Oarlock
-from cli.output import new_table, print_json
+from cli.context import JSON, CliContext
+from cli.output import OutputTable, print_json
 
 
-@click.group()
+@click.group(short_help="Remove old risks from the ledger.")
 def ledger() -> None:
-    """Look after the record of every risk ever given.
+    """Manage the ledger: the record of every risk that was returned.
 
     \b
     Example: oarlock ledger prune --keep-days 730
@@ -18,56 +18,49 @@ def ledger() -> None:
 
 
 @ledger.command()
-@click.option("--keep-days", type=click.IntRange(min=1), required=True, help="Risks given before are taken away.")
-@AS_JSON
+@click.option("--keep-days", type=click.IntRange(min=1), required=True, help="Remove risks that are older.")
+@JSON
 @click.pass_obj
-def prune(oarlock: Oarlock, keep_days: int, as_json: bool) -> None:
-    """Take away the risks that were given longer ago.
+def prune(context: CliContext, keep_days: int) -> None:
+    """Remove old risks.
 
     \b
     Example: oarlock ledger prune --keep-days 730
     """
-    oarlock.speaks_json = as_json
     from configs.clock import now
-    from serving.ledger.ledger import open_ledger
-    from serving.ledger.writer import recover
 
-    opened, at = open_ledger(oarlock.settings, oarlock.state), now()
-    recover(opened, oarlock.state.journal, now)
-    done = {"taken_away": opened.prune(at - timedelta(days=keep_days)), "kept": opened.count()}
-    if as_json:
-        print_json(done)
+    recovered = context.recover_ledger()
+    removed = recovered.prune(now() - timedelta(days=keep_days))
+    remaining = recovered.count()
+    if context.as_json:
+        print_json({"removed": removed, "remaining": remaining})
     else:
-        oarlock.console.print(f"{done['taken_away']:,} risks taken away, {done['kept']:,} kept.")
+        context.echo(f"{removed:,} risks removed, {remaining:,} remain.")
 
 
-@click.command()
+@click.command(short_help="Erase an account everywhere, with a certificate.")
 @click.argument("account")
-@AS_JSON
+@JSON
 @click.pass_obj
-def forget(oarlock: Oarlock, account: str, as_json: bool) -> None:
-    """Erase an account from store, history, ledger, queues and exports, with a certificate of what was removed.
+def erase(context: CliContext, account: str) -> None:
+    """Erase an account from store, history, ledger, queues and exports, and certify how many rows were removed.
 
-    Remove it from the raw tables first: they are not Oarlock's, and the next publish reads them again.
+    Remove the account from the raw tables first: Oarlock never changes them, and the next publish would bring it back.
 
     \b
-    Example: oarlock forget A0000302
+    Example: oarlock erase A0000302
     """
-    oarlock.speaks_json = as_json
     from configs.clock import now
-    from serving.ledger.ledger import open_ledger
-    from serving.ledger.writer import recover
-    from serving.security.erasure import erase
+    from serving.security.erasure import erase_account
 
-    state = oarlock.state
-    recover(open_ledger(oarlock.settings, state), state.journal, now)
-    certificate = erase(state, oarlock.database, account, now())
-    oarlock.audit("forgotten", certificate["account_sha256"][:16], removed=sum(certificate["removed"].values()))
-    if as_json:
+    context.recover_ledger()
+    certificate = erase_account(context.state, context.database, account, now())
+    context.record_audit("erased", certificate["account_sha256"][:16], removed=sum(certificate["removed"].values()))
+    if context.as_json:
         print_json(certificate)
         return
-    table = new_table("place", "removed")
-    for place, count in certificate["removed"].items():
-        table.add_row(place, f"{count:,}")
-    oarlock.console.print(table)
-    oarlock.console.print(f"The certificate is in {state.folder / 'erased'}.", markup=False)
+    table = OutputTable({"store": "id", "rows removed": "number"})
+    for store, count in certificate["removed"].items():
+        table.add(store, f"{count:,}")
+    table.print(context)
+    context.echo(f"The certificate is in {context.state.folder / 'erased'}.")

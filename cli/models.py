@@ -1,154 +1,192 @@
-"""The verbs of the models: train one, hold it against another, promote it or go back, and say whether to trust it."""
+"""Commands for model versions: list, promote and roll back, show the model card, set bands."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import AS_JSON, Oarlock
-from cli.output import print_json, show_card, show_roster
-
-NOT_THE_SAME = 8
+from cli.context import FILE, JSON, CliContext
+from cli.output import OutputTable, print_json, print_markdown
 
 if TYPE_CHECKING:
-    pass
+    from training.registry.version_list import VersionSummary
 
-MOST_TRIALS = 1_000
+Interval = tuple[float, float, float]
 
 
-@click.command()
-@click.argument("version", type=int, required=False)
-@click.option("--force", is_flag=True, help="Promote a model that has not earned it; needs --reason.")
-@click.option("--reason", default="", help="Why; kept with the promotion.")
+@click.group(short_help="List the model versions.")
+def models() -> None:
+    """List the model versions.
+
+    \b
+    Example: oarlock models list
+    """
+
+
+@models.command("list")
+@JSON
 @click.pass_obj
-def promote(oarlock: Oarlock, version: int | None, force: bool, reason: str) -> None:
-    """Make a version (the newest where none is named) the champion that answers from now on.
+def list_models(context: CliContext) -> None:
+    """List all versions: alias, age, main metrics, last comparison, and how each became champion.
+
+    \b
+    Example: oarlock models list
+    """
+    from configs.clock import now
+    from training.registry.version_list import list_versions
+
+    versions = list_versions(context.registry, now())
+    if context.as_json:
+        print_json({"versions": [asdict(version) for version in versions]})
+    else:
+        _show_versions(context, versions)
+
+
+@click.command("model-card", short_help="Show the model card of a version.")
+@click.argument("version", type=int, required=False)
+@click.option("--html", type=FILE, help="Write it as a page with plots to this file.")
+@JSON
+@click.pass_obj
+def model_card(context: CliContext, version: int | None, html: Path | None) -> None:
+    """Show the model card of a version, by default the newest.
+
+    \b
+    Example: oarlock model-card 3 --html card.html
+    """
+    from training.reports.model_card import model_card as render_card
+
+    registry = context.registry
+    chosen = registry.newest() if version is None else registry.get(version)
+    if html:
+        _write_card_page(context, chosen.number, html)
+    if context.as_json:
+        print_json(registry.evaluation(chosen))
+    elif not html:
+        print_markdown(context, render_card(registry.evaluation(chosen)))
+
+
+@click.command(short_help="Make a version the champion.")
+@click.argument("version", type=int, required=False)
+@click.option("--force", is_flag=True, help="Promote a version that is refused; needs --reason.")
+@click.option("--reason", default="", help="Why; stored with the promotion.")
+@click.pass_obj
+def promote(context: CliContext, version: int | None, force: bool, reason: str) -> None:
+    """Make a version, by default the newest, the champion: the model that answers from now on.
 
     \b
     Example: oarlock promote 3
     """
     from configs.clock import now
-    from serving.scoring.champion_pointer import prepare_bundle, sync_champion
-    from training.registry.mlflow_registry import open_registry
-    from training.registry.promotion import FORCED, Decision
-    from training.registry.promotion import promote as run
-    from training.registry.version import CHAMPION
+    from serving.scoring.champion_pointer import make_champion, sync_champion
+    from training.registry.promotion import Decision, approve_promotion
 
     if force and not reason:
         raise click.UsageError("--force needs --reason.")
-    registry = open_registry(oarlock.state, oarlock.settings.name)
+    registry = context.registry
     chosen = registry.newest() if version is None else registry.get(version)
-    # Its bundle first: where that is refused the alias never moves.
-    prepare_bundle(oarlock.state, registry, chosen)
-    promoted = run(registry, chosen, Decision(now(), reason, force))
-    sync_champion(oarlock.state, registry)
-    if chosen.alias == CHAMPION:
-        oarlock.console.print(f"Version {chosen.number} of {chosen.name} is champion already.")
+    event = approve_promotion(registry, chosen, Decision(now(), reason, force))
+    if event is None:
+        sync_champion(context.state, registry)
+        context.echo(f"Version {chosen.number} of {chosen.name} is already the champion.")
         return
-    overruled = registry.past()[-1].how == FORCED
-    oarlock.audit("overridden" if overruled else "promoted", f"{promoted.name} {promoted.number}", reason=reason)
-    oarlock.console.print(f"Version {promoted.number} of {promoted.name} is champion.")
+    promoted = make_champion(context.state, registry, event)
+    context.record_audit(event.action, f"{promoted.name} {promoted.number}", reason=reason)
+    context.echo(f"Version {promoted.number} of {promoted.name} is the champion.")
 
 
-@click.command()
-@click.argument("version", type=int, required=False)
-@click.option("--cuts", type=(float, float, float), help="From which risk on an account is watch, high, critical.")
-@click.option("--calls", type=(int, int, int), help="How many accounts are watch or above, high or above, critical.")
+@click.command(short_help="Restore the previous champion.")
+@click.option("--reason", default="", help="Why; stored with the rollback.")
 @click.pass_obj
-def rebands(
-    oarlock: Oarlock,
-    version: int | None,
-    cuts: tuple[float, float, float] | None,
-    calls: tuple[int, int, int] | None,
-) -> None:
-    """Release a version (the champion where none is named) with bands of its own; every risk stays as it is.
+def rollback(context: CliContext, reason: str) -> None:
+    """Roll back to the previous champion; repeat to go further back.
 
-    \b
-    Example: oarlock rebands --calls 400 150 50
-    """
-    from training.pipelines.recalibrate import bands_of, reband
-    from training.registry.mlflow_registry import open_registry
-
-    if bool(cuts) == bool(calls):
-        raise click.UsageError("Say --cuts or --calls.")
-    registry = open_registry(oarlock.state, oarlock.settings.name)
-    parent = registry.champion() if version is None else registry.get(version)
-    bands = bands_of(oarlock.settings, oarlock.state, parent, (cuts, calls))
-    made = reband(oarlock.settings, oarlock.state, parent, bands)
-    told = ", ".join(f"{name} from {cut:.2%}" for name, cut in bands.model_dump().items())
-    oarlock.console.print(f"Version {made.number} has the risks of version {parent.number} and its own bands: {told}.")
-
-
-@click.command()
-@click.option("--reason", default="", help="Why; kept with the rollback.")
-@click.pass_obj
-def rollback(oarlock: Oarlock, reason: str) -> None:
-    """Give the place back to the version that was champion before; again goes one further back.
+    Each rollback undoes one promotion. To restore a rolled-back version, promote it again.
 
     \b
     Example: oarlock rollback --reason "complaints about the drivers"
     """
     from configs.clock import now
-    from serving.scoring.champion_pointer import sync_champion
-    from training.registry.mlflow_registry import open_registry
-    from training.registry.promotion import Decision
-    from training.registry.promotion import rollback as run
+    from serving.scoring.champion_pointer import make_champion
+    from training.registry.promotion import Decision, plan_rollback
 
-    registry = open_registry(oarlock.state, oarlock.settings.name)
-    former, champion = run(registry, Decision(now(), reason))
-    sync_champion(oarlock.state, registry)
-    oarlock.audit("rolled_back", f"{champion.name} {champion.number}", reason=reason, former=former.number)
-    oarlock.console.print(f"Version {champion.number} is champion again, in place of version {former.number}.")
+    former = context.registry.champion()
+    event = plan_rollback(context.registry, Decision(now(), reason))
+    champion = make_champion(context.state, context.registry, event)
+    context.record_audit("rolled_back", f"{champion.name} {champion.number}", reason=reason, former=former.number)
+    context.echo(f"Version {champion.number} is the champion again, in place of version {former.number}.")
 
 
-@click.command()
-@AS_JSON
-@click.pass_obj
-def models(oarlock: Oarlock, as_json: bool) -> None:
-    """Show every version: alias, age, key figures, its last duel, and how it came to be champion.
-
-    \b
-    Example: oarlock models
-    """
-    oarlock.speaks_json = as_json
-    from configs.clock import now
-    from training.registry.mlflow_registry import open_registry
-    from training.registry.version_list import roster
-
-    found = roster(open_registry(oarlock.state, oarlock.settings.name), now())
-    if as_json:
-        print_json({"versions": [asdict(one) for one in found]})
-    else:
-        show_roster(oarlock, found)
-
-
-@click.command()
+@click.command("set-bands", short_help="Register a version with other bands.")
 @click.argument("version", type=int, required=False)
-@click.option("--html", type=click.Path(path_type=Path), help="Write it as one page with pictures to this file.")
-@AS_JSON
+@click.option("--thresholds", type=(float, float, float), help="The risks at which watch, high and critical begin.")
+@click.option("--sizes", type=(int, int, int), help="How many accounts reach watch, high and critical.")
 @click.pass_obj
-def card(oarlock: Oarlock, version: int | None, html: Path | None, as_json: bool) -> None:
-    """Show the model card of a version (the newest where none is named).
+def set_bands(
+    context: CliContext,
+    version: int | None,
+    thresholds: tuple[float, float, float] | None,
+    sizes: tuple[int, int, int] | None,
+) -> None:
+    """Register a copy of a version, by default the champion, with bands of its own; no risk changes.
 
     \b
-    Example: oarlock card 3 --html card.html
+    Example: oarlock set-bands --sizes 400 150 50
     """
-    oarlock.speaks_json = as_json
-    from configs.files import replacing
-    from training.registry.mlflow_registry import open_registry
-    from training.reports.model_card import model_card
-    from training.reports.model_card_html import card_page, read_pictures
+    from training.pipelines.recalibrate import parse_bands
+    from training.pipelines.recalibrate import set_bands as register_with_bands
 
-    registry = open_registry(oarlock.state, oarlock.settings.name)
-    chosen = registry.newest() if version is None else registry.get(version)
-    evaluation = registry.evaluation(chosen)
-    if html:
-        with replacing(html) as temporary, registry.pictures(chosen) as folder:
-            page = card_page(evaluation, read_pictures(folder), registry.duel(chosen))
-            temporary.write_text(page, "utf-8")
-        oarlock.console.print(f"{html.resolve()} holds the card of version {chosen.number}.", markup=False)
-    if as_json:
-        print_json(evaluation)
-    elif not html:
-        show_card(oarlock, model_card(evaluation))
+    if bool(thresholds) == bool(sizes):
+        raise click.UsageError("Pass either --thresholds or --sizes.")
+    registry = context.registry
+    parent = registry.champion() if version is None else registry.get(version)
+    bands = parse_bands(context.settings, context.state, parent, (thresholds, sizes))
+    registered = register_with_bands(context.settings, context.state, parent, bands)
+    limits = ", ".join(f"{band} from {threshold:.2%}" for band, threshold in bands.model_dump().items())
+    context.echo(f"Version {registered.number} has the risks of version {parent.number} and these bands: {limits}.")
+
+
+def _write_card_page(context: CliContext, number: int, file: Path) -> None:
+    from configs.files import atomic_write
+    from training.reports.model_card_html import read_plots, render_card_page
+
+    registry = context.registry
+    version = registry.get(number)
+    with atomic_write(file) as temporary, registry.download_report(version) as folder:
+        page = render_card_page(registry.evaluation(version), read_plots(folder), registry.last_comparison(version))
+        temporary.write_text(page, "utf-8")
+    context.echo(f"{file.resolve()}: the model card of version {number}.")
+
+
+def _show_versions(context: CliContext, versions: "Sequence[VersionSummary]") -> None:
+    table = OutputTable(
+        {
+            "version": "number",
+            "alias": "id",
+            "days old": "number",
+            "origin": "text",
+            "churned": "number",
+            "AUC": "id",
+            "log loss": "id",
+            "last comparison": "text",
+        }
+    )
+    for version in versions:
+        metrics = [_format_interval(interval) for interval in version.metrics.values()]
+        size = f"{version.churned:,} of {version.snapshots:,}"
+        comparison = (
+            f"{version.comparison['verdict'].replace('_', ' ')} to {version.comparison['compared_with']}"
+            if version.comparison
+            else ""
+        )
+        cells = [str(version.number), version.alias or "", str(version.age_days), version.origin, size, *metrics]
+        table.add(*cells, comparison, style="bold" if version.alias else "")
+    table.print(context)
+    events = [event for version in versions for event in version.champion_events]
+    for event in sorted(events, key=lambda event: event.at):
+        context.echo(f"{event.at[:16]}  version {event.version} {event.action}: {event.reason}")
+
+
+def _format_interval(interval: Interval | None) -> str:
+    return "" if interval is None else f"{interval[0]:.3f} [{interval[1]:.3f}, {interval[2]:.3f}]"

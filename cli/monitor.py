@@ -1,36 +1,32 @@
-"""The command that reports the health of a served model."""
+"""The command that reports the health of the champion."""
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict
 
 import click
 
-from cli.context import AS_JSON, Oarlock
+from cli.context import JSON, CliContext
 from cli.output import print_json
 
-if TYPE_CHECKING:
-    pass
 
+@click.command(short_help="Check the champion's health: ok, watch or retrain.")
+@JSON
+@click.pass_obj
+def monitor(context: CliContext) -> int:
+    """Say if the champion can still be trusted (ok, watch or retrain), and why.
 
-@click.command()
-@AS_JSON
-@click.pass_context
-def monitor(context: click.Context, as_json: bool) -> None:
-    """Say whether the champion can still be trusted: ok, watch or retrain, and why.
+    The exit code is 0 for ok, 10 for watch and 11 for retrain.
 
     \b
     Example: oarlock monitor --json
     """
     from monitoring.health import EXIT_CODES, check_health
 
-    oarlock: Oarlock = context.obj
-    oarlock.speaks_json = as_json
-    with oarlock.progress("monitor") as progress:
-        health = check_health(oarlock.settings, oarlock.state, oarlock.known_until, progress)
-    if as_json:
-        drift = {**vars(health.drift), "moved": [vars(one) for one in health.drift.moved]}
-        print_json({**vars(health), "version": vars(health.version), "drift": drift, "outcome": vars(health.outcome)})
+    with context.progress("monitor") as progress:
+        health = check_health(context.settings, context.state, context.known_until, progress)
+    if context.as_json:
+        print_json(asdict(health))
     else:
-        oarlock.console.print(f"Version {health.version.number} on {health.as_of:%Y-%m-%d}: {health.verdict}")
+        context.echo(f"Version {health.version.number} on {health.as_of:%Y-%m-%d}: {health.verdict}")
         for reason in health.reasons:
-            oarlock.console.print(f"- {reason}", markup=False)
-    context.exit(EXIT_CODES[health.verdict])
+            context.echo(f"- {reason}")
+    return EXIT_CODES[health.verdict]

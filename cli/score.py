@@ -1,153 +1,163 @@
-"""The verbs of the accounts: give their risks and say what a risk is made of."""
+"""Commands for accounts: score them, and explain what a risk is made of."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import AS_JSON, AS_OF, Oarlock
-from cli.export import Wanted, run_export
-from cli.output import print_json, show_explained, show_scores
+from cli.context import DAY, FILE, JSON, CliContext
+from cli.export import ExportOptions, export_scores
+from cli.output import Columns, OutputTable, format_money, format_points, print_json
 
-SHOWN_ACCOUNTS = 10
-SHOWN_DRIVERS = 3
+if TYPE_CHECKING:
+    from configs.files import JsonObject
+
+MAX_SHOWN_ACCOUNTS = 10
+DEFAULT_DRIVERS = 3
+MIN_SHOWN_POINTS = 0.00005  # a signal with fewer points would be shown as 0.00
+AS_OF = click.option("--as-of", type=DAY, help="The day to score; the newest published day by default.")
 
 
-@click.command()
+@click.command(short_help="Score accounts and record the risks in the ledger.")
 @click.argument("accounts", nargs=-1)
-@click.option("--all", "everyone", is_flag=True, help="Every account published.")
+@click.option("--all", "score_all", is_flag=True, help="Score all published accounts.")
 @click.option(
     "--drivers",
     type=click.IntRange(min=0),
-    default=SHOWN_DRIVERS,
+    default=DEFAULT_DRIVERS,
     show_default=True,
     help="How many drivers to name in each direction.",
 )
 @AS_OF
-@click.option("--to", help="With --all: a .parquet or .csv file, or postgresql://user@host/database/table.")
-@click.option("--fields", type=click.Path(path_type=Path), help="A mapping to another tool's field names.")
-@click.option("--dry-run", is_flag=True, help="With --to: say what would change there, and change nothing.")
-@AS_JSON
+@click.option("--output", help="With --all: a .parquet or .csv file, or postgresql://user@host/database/table.")
+@click.option("--field-map", type=FILE, help="With --output: a TOML file with the field names of another tool.")
+@click.option("--dry-run", is_flag=True, help="With --output: show what would change there, and change nothing.")
+@JSON
 @click.pass_obj
 def score(  # noqa: PLR0913, PLR0917 - a parameter per option
-    oarlock: Oarlock,
+    context: CliContext,
     accounts: tuple[str, ...],
-    everyone: bool,
+    score_all: bool,
     drivers: int,
     as_of: datetime | None,
-    to: str | None,
-    fields: Path | None,
+    output: str | None,
+    field_map: Path | None,
     dry_run: bool,
-    as_json: bool,
 ) -> None:
-    """Give the risk of accounts, riskiest first, and write each to the ledger.
+    """Score accounts, the highest risk first, and record every risk in the ledger.
 
     \b
     Example: oarlock score --all --json
-    Example: oarlock score --all --to scores.csv --fields configs/exports/customer_success.toml --dry-run
+    Example: oarlock score --all --output scores.csv --field-map configs/exports/customer_success.toml --dry-run
     """
-    oarlock.speaks_json = as_json
-    if bool(accounts) == everyone:
-        raise click.UsageError("Name accounts, or say --all.")
-    if not (everyone and to) and (to or fields or dry_run):
-        raise click.UsageError("--to goes with --all; --fields and --dry-run with both.")
-    if to:
-        run_export(oarlock, Wanted(to, fields, dry_run, as_of, drivers))
+    if bool(accounts) == score_all:
+        raise click.UsageError("Name accounts, or pass --all.")
+    if not (score_all and output) and (output or field_map or dry_run):
+        raise click.UsageError("--output needs --all; --field-map and --dry-run need --output.")
+    if output:
+        export_scores(context, ExportOptions(output, field_map, dry_run, as_of, drivers))
         return
-    reply, count = _reply(
-        oarlock, list(accounts), Asked(as_of, drivers, None if as_json or accounts else SHOWN_ACCOUNTS)
-    )
-    if as_json:
-        print_json(reply)
-    elif reply["scores"] or not reply["not_scored"]:
-        show_scores(oarlock, reply, count)
-    _refuse_nobody(reply)
+    max_accounts = MAX_SHOWN_ACCOUNTS if score_all and not context.as_json else None
+    response, count = _score(context, accounts, as_of, drivers=drivers, max_accounts=max_accounts)
+    if context.as_json:
+        print_json(response)
+    elif response["scores"] or not response["not_scored"]:
+        _show_scores(context, response, count)
+    _require_scores(response)
 
 
-@click.command()
+@click.command(short_help="Show what the risk of an account is made of.")
 @click.argument("account")
 @AS_OF
-@AS_JSON
+@JSON
 @click.pass_obj
-def explain(oarlock: Oarlock, account: str, as_of: datetime | None, as_json: bool) -> None:
-    """Show every family and signal that one account's risk is made of.
+def explain(context: CliContext, account: str, as_of: datetime | None) -> None:
+    """Show every family and signal that the risk of an account is made of.
 
     \b
     Example: oarlock explain 1024
     """
-    oarlock.speaks_json = as_json
-    reply, _ = _reply(oarlock, [account], Asked(as_of, None))
-    if as_json:
-        print_json(reply)
-    elif reply["scores"]:
-        show_explained(oarlock, reply["scores"][0])
-    _refuse_nobody(reply)
+    response, _ = _score(context, [account], as_of)
+    if context.as_json:
+        print_json(response)
+    elif response["scores"]:
+        show_explanation(context, response["scores"][0])
+    _require_scores(response)
 
 
-@click.command()
-@click.option("--notices", type=click.Path(path_type=Path), required=True, help="The Parquet file to write.")
-@click.pass_obj
-def outcomes(oarlock: Oarlock, notices: Path) -> None:
-    """Write which of the data set's accounts left, as POST /v1/outcomes was told, as rows of the raw table `notices`.
-
-    \b
-    Example: oarlock outcomes --notices notices.parquet
-    """
-    import pyarrow.parquet as pq
-
-    from configs.files import replacing
-    from features.ingestion.reader import account_ids
-    from serving.accounts.feedback_store import Said
-    from serving.ledger.ledger import open_ledger
-
-    told = Said(open_ledger(oarlock.settings, oarlock.state)).notices()
-    accounts = account_ids(oarlock.settings)
-    known = told.filter([one in accounts for one in told["account_id"].to_pylist()])
-    with replacing(notices) as temporary:
-        pq.write_table(known, temporary)
-    strange = told.num_rows - known.num_rows
-    more = f" {strange:,} more are of accounts that the data set does not know, and left out." if strange else ""
-    oarlock.console.print(f"{notices.resolve()} holds {known.num_rows:,} notices.{more}", markup=False)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Which day is asked for, how many drivers, and how many of the riskiest are kept, all where None."""
-
-    as_of: datetime | None
-    drivers: int | None
-    most: int | None = None
-
-
-def _refuse_nobody(reply: dict[str, Any]) -> None:
-    """Raise RequestError where none of the accounts asked for has a risk."""
-    from configs.errors import RequestError
-
-    if reply["not_scored"] and not reply["scores"]:
-        one = reply["not_scored"][0]
-        why = one["reason"].replace("_", " ")
-        more = f" (nor have {len(reply['not_scored']) - 1:,} more)" if len(reply["not_scored"]) > 1 else ""
-        raise RequestError(f"{one['account_id']} has no risk{more}: {why}.", "`oarlock score --all` lists who has one.")
-
-
-def _reply(oarlock: Oarlock, accounts: list[str], asked: Asked) -> tuple[dict[str, Any], int]:
-    """One reply of those that are kept, riskiest first, and how many accounts were asked for."""
-    from configs.clock import now
+def _score(
+    context: CliContext,
+    accounts: Sequence[str],
+    as_of: datetime | None,
+    *,
+    drivers: int | None = None,
+    max_accounts: int | None = None,
+) -> "tuple[JsonObject, int]":
+    """The accounts with the highest risks, all by default, and how many were scored."""
     from serving.gc_tuning import tune_garbage_collector
     from serving.scoring.batch import open_batch
-    from serving.scoring.scorer import Scorer
 
-    until = oarlock.known_until
-    with oarlock.progress("score") as progress:
+    with context.progress("score") as progress:
         progress("opening", 0, 1)
-        batch = open_batch(Scorer(oarlock.settings, oarlock.state, lambda: min(until, now())), accounts, asked.as_of)
+        batch = open_batch(context.open_scorer(), list(accounts), as_of)
         tune_garbage_collector()
         count = len(batch.account_ids)
-        reply = batch.score_all(
-            asked.drivers,
-            max_accounts=asked.most,
+        response = batch.score_all(
+            drivers,
+            max_accounts=max_accounts,
             on_progress=lambda done: progress(f"{done:,} of {count:,} accounts", done, count),
         )
-    return reply, count
+    return response, count
+
+
+def _require_scores(response: "JsonObject") -> None:
+    """Raise RequestError if no account has a risk."""
+    from configs.errors import RequestError
+
+    if response["scores"] or not response["not_scored"]:
+        return
+    first, *others = response["not_scored"]
+    reason = first["reason"].replace("_", " ")
+    more = f", nor have {len(others):,} others" if others else ""
+    raise RequestError(
+        f"{first['account_id']} has no risk{more}: {reason}.", "`oarlock score --all` lists the accounts that have one."
+    )
+
+
+def _show_scores(context: CliContext, response: "JsonObject", count: int) -> None:
+    scores, horizon = response["scores"], response["model"]["horizon_days"]
+    title = f"Risk of churn within {horizon} days of {response['as_of'][:10]}: {len(scores):,} of {count:,} accounts"
+    columns: Columns = {"account": "id", "risk": "number", "band": "band", "MRR": "number", "revenue at risk": "number"}
+    table = OutputTable({**columns, "points of the main drivers": "text"}, title)
+    for account in scores:
+        drivers = "\n".join(f"{format_points(driver['points'])} {driver['text']}" for driver in account["drivers"])
+        revenue = [format_money(account["revenue"][key]) for key in ("mrr", "at_risk")]
+        table.add(account["account_id"], f"{account['risk']:.1%}", account["band"], *revenue, drivers)
+    table.print(context)
+    for account in response["not_scored"]:
+        context.echo(f"{account['account_id']} has no risk: {account['reason'].replace('_', ' ')}.")
+    if scores:
+        context.echo(f"The base is {scores[0]['base']:.1%}; the base and all points add up to the risk.")
+    context.echo("Drivers are not causal: they say what a risk is made of, not what would change it.")
+
+
+def show_explanation(context: CliContext, account: "JsonObject") -> None:
+    """Show every family and signal of one scored account; signals that round to zero are summed up."""
+    from serving.scoring.driver_text import format_value
+
+    risk = f"risk {account['risk']:.1%} = base {account['base']:.1%} + the points of its families"
+    title = f"{account['account_id']}: {risk} ({account['status']})"
+    columns: Columns = {"points": "number", "family": "id", "signal": "text", "value": "number", "typical": "number"}
+    table = OutputTable(columns, title)
+    for driver in [*account["drivers"], *account["protective"]]:
+        table.add(format_points(driver["points"]), driver["family"], "", "", "", style="bold")
+        shown = [signal for signal in driver["signals"] if abs(signal["points"]) >= MIN_SHOWN_POINTS]
+        for signal in shown:
+            values = [format_value(signal[key], signal["unit"]) for key in ("value", "typical")]
+            table.add(format_points(signal["points"]), "", signal["label"], *values)
+        if hidden := len(driver["signals"]) - len(shown):
+            remaining = driver["points"] - sum(signal["points"] for signal in shown)
+            table.add(format_points(remaining), "", f"{hidden} more", "", "", style="dim")
+    table.print(context)

@@ -1,4 +1,4 @@
-"""The verbs of the service: answer over HTTP."""
+"""The command that runs the HTTP service."""
 
 import os
 import subprocess
@@ -6,44 +6,45 @@ import sys
 
 import click
 
-from cli.context import Oarlock
+from cli.context import CliContext
 
 
-@click.command()
-@click.option("--host", help="Where to listen; the settings' serving.host where left out.")
-@click.option("--port", type=click.IntRange(1, 65535), help="On which port; the settings' serving.port where left out.")
+@click.command(short_help="Run the HTTP service.")
+@click.option("--host", help="The address to listen on; `serving.host` by default.")
+@click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on; `serving.port` by default.")
 @click.pass_obj
-def serve(oarlock: Oarlock, host: str | None, port: int | None) -> None:
-    """Answer over HTTP until stopped; a promotion is taken up while it runs.
+def serve(context: CliContext, host: str | None, port: int | None) -> None:
+    """Run the HTTP service until it is stopped; a newly promoted champion is loaded while it runs.
 
     \b
     Example: oarlock serve --port 3000
     """
-    from serving.security.api_keys import KeyRing
-    from serving.security.network import is_loopback, refuse_public, refuse_taken
-    from serving.telemetry.tracing import tracing
+    from serving.security.api_keys import KeyCache
+    from serving.security.network import is_loopback, require_free_port, require_key_for_public_host
+    from serving.telemetry.tracing import tracing_options
 
-    tracing(os.environ)
-    serving = oarlock.settings.serving
-    if not is_loopback(host or serving.host):
-        refuse_public(host or serving.host, KeyRing(lambda: oarlock.database))
-    refuse_taken(host or serving.host, port or serving.port)
-    where = [f"--host={host or serving.host}", f"--port={port or serving.port}"]
-    command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Oarlock", *where]
-    os.environ["OARLOCK_CONFIG"] = str(oarlock.config.resolve())
-    # BentoML heeds no --api-workers for a service of this kind.
-    options = os.environ.get("BENTOML_CONFIG_OPTIONS", "")
-    os.environ["BENTOML_CONFIG_OPTIONS"] = f"{options} services.oarlock.workers={serving.workers}".strip()
-    os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-    oarlock.console.print(f"POST http://{host or serving.host}:{port or serving.port}/v1/score")
-    # The process below keeps this one's number; the follower ends with it.
-    subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "serving.scoring.champion_watcher",
-            os.environ["OARLOCK_CONFIG"],
-            str(os.getpid()),
-        ]
-    )
+    settings = context.settings.serving
+    host, port = host or settings.host, port or settings.port
+    tracing_options(os.environ)
+    if not is_loopback(host):
+        require_key_for_public_host(host, KeyCache(lambda: context.database))
+    require_free_port(host, port)
+    _set_environment(context)
+    context.echo(f"Listening on http://{host}:{port}; its API is described at /openapi.json.")
+    _start_champion_watcher(os.environ["OARLOCK_CONFIG"])
+    command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Oarlock", f"--host={host}", f"--port={port}"]
     os.execv(sys.executable, command)
+
+
+def _set_environment(context: CliContext) -> None:
+    os.environ["OARLOCK_CONFIG"] = str(context.config.resolve())
+    # BentoML ignores --api-workers for a service of this kind.
+    options = os.environ.get("BENTOML_CONFIG_OPTIONS", "")
+    workers = context.settings.serving.workers
+    os.environ["BENTOML_CONFIG_OPTIONS"] = f"{options} services.oarlock.workers={workers}".strip()
+    os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+
+
+def _start_champion_watcher(config: str) -> None:
+    """Start the process that loads a new champion; it ends with this process, whose number `execv` keeps."""
+    subprocess.Popen([sys.executable, "-m", "serving.scoring.champion_watcher", config, str(os.getpid())])

@@ -1,137 +1,184 @@
-"""Commands that make model versions: train, compare, recalibrate, reproduce."""
+"""Commands that make model versions and compare them: train, compare, recalibrate, reproduce."""
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import AS_JSON, Oarlock
-from cli.output import print_json, show_card, show_duel, show_reproduced
+from cli.context import JSON, CliContext
+from cli.output import Columns, OutputTable, print_json, print_markdown
 
 if TYPE_CHECKING:
-    from training.pipelines.tuning import Budget
-from cli.models import MOST_TRIALS, NOT_THE_SAME
+    from configs.progress import Progress
+    from training.pipelines.reproduce import ReproductionResult
+    from training.pipelines.tuning import SearchBudget
+    from training.registry.comparison_record import ComparisonRecord, PairedMetricRecord
+
+DEFAULT_TRIALS = 30
+MAX_TRIALS = 1_000
+NOT_REPRODUCED = 8
 
 
-@click.command()
-@click.option("--search", "trials", type=click.IntRange(1), help="First try so many settings of the trees in all.")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="First try settings for so long.")
-@AS_JSON
+@click.command(short_help="Fit, calibrate, evaluate and register a model.")
+@click.option("--tune", is_flag=True, help="First search for better LightGBM parameters.")
+@click.option("--trials", type=click.IntRange(1), help=f"How many trials; {DEFAULT_TRIALS} without --timeout.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="How many minutes to search.")
+@JSON
 @click.pass_obj
-def train(oarlock: Oarlock, trials: int | None, minutes: float | None, as_json: bool) -> None:
+def train(context: CliContext, tune: bool, trials: int | None, timeout: float | None) -> None:
     """Fit, calibrate, evaluate and register a model on every mature snapshot.
 
-    With --search or --minutes settings of the trees are searched first, on days before the test; a search that was
-    stopped goes on where it was.
+    --tune searches on days before the test days. A search that was stopped continues where it was.
 
     \b
     Example: oarlock train
-    Example: oarlock train --search 30 --minutes 10
+    Example: oarlock train --tune --trials 30 --timeout 10
     """
-    oarlock.speaks_json = as_json
-    from training.pipelines.train import train as run
+    from training.pipelines.train import train as train_model
     from training.reports.model_card import model_card
 
-    with oarlock.progress("train") as progress:
-        budget = _budget(trials, minutes, progress) if trials or minutes else None
-        done = run(oarlock.settings, oarlock.state, oarlock.known_until, progress, budget=budget)
-    if as_json:
-        print_json({"version": vars(done.version), "reused": done.reused, "duel": done.duel, **done.evaluation})
+    if (trials or timeout) and not tune:
+        raise click.UsageError("--trials and --timeout need --tune.")
+    with context.progress("train") as progress:
+        budget = _search_budget(trials, timeout, progress) if tune else None
+        result = train_model(context.settings, context.state, context.known_until, progress, budget=budget)
+    if context.as_json:
+        identity = {"version": asdict(result.version), "reused": result.reused, "comparison": result.comparison}
+        print_json(identity | result.evaluation)
         return
-    show_card(oarlock, model_card(done.evaluation))
-    if done.duel:
-        show_duel(oarlock, done.duel)
-    made = "was there already, made from exactly the same" if done.reused else "is registered"
-    oarlock.console.print(f"\nVersion {done.version.number} of {done.version.name} {made}.")
+    print_markdown(context, model_card(result.evaluation))
+    if result.comparison:
+        _show_comparison(context, result.comparison)
+    status = "exists already: the same data, settings and code made it" if result.reused else "is registered"
+    context.echo(f"\nVersion {result.version.number} of {result.version.name} {status}.")
 
 
-@click.command()
+@click.command(short_help="Test a version against the champion.")
 @click.argument("challenger", type=int, required=False)
-@click.option("--against", type=int, help="The version to hold it against; the champion where left out.")
-@AS_JSON
+@click.option("--with", "other", type=int, help="The version to compare with; the champion by default.")
+@JSON
 @click.pass_obj
-def duel(oarlock: Oarlock, challenger: int | None, against: int | None, as_json: bool) -> None:
-    """Hold a version (the newest where none is named) against the champion, on the same past days.
+def compare(context: CliContext, challenger: int | None, other: int | None) -> None:
+    """Test whether a version, by default the newest, is at least as good as the champion, on the same past days.
 
     \b
-    Example: oarlock duel 4 --against 2
+    Example: oarlock compare 4 --with 2
     """
-    oarlock.speaks_json = as_json
     from configs.errors import RequestError
-    from training.comparison.compare_versions import duel as run
-    from training.registry.mlflow_registry import open_registry
+    from training.comparison.compare_versions import compare_versions
 
-    registry = open_registry(oarlock.state, oarlock.settings.name)
-    ours = registry.newest() if challenger is None else registry.get(challenger)
-    theirs = registry.champion() if against is None else registry.get(against)
-    if ours.number == theirs.number:
-        message = f"Version {ours.number} cannot be held against itself."
-        raise RequestError(message, "Name another, or `oarlock train` one first.")
-    with oarlock.progress("duel") as progress:
-        document = run(oarlock.settings, oarlock.state, (ours, theirs), oarlock.known_until, progress)
-    if as_json:
-        print_json(document)
+    registry = context.registry
+    candidate = registry.newest() if challenger is None else registry.get(challenger)
+    champion = registry.champion() if other is None else registry.get(other)
+    if candidate.number == champion.number:
+        hint = "Name another version, or run `oarlock train` first."
+        raise RequestError(f"Version {candidate.number} cannot be compared with itself.", hint)
+    with context.progress("compare") as progress:
+        versions = candidate, champion
+        record = compare_versions(context.settings, context.state, versions, context.known_until, progress)
+    if context.as_json:
+        print_json(record)
     else:
-        show_duel(oarlock, document)
+        _show_comparison(context, record)
 
 
-@click.command()
+@click.command(short_help="Recalibrate a version on recent labels.")
 @click.argument("version", type=int, required=False)
-@AS_JSON
+@JSON
 @click.pass_obj
-def recalibrate(oarlock: Oarlock, version: int | None, as_json: bool) -> None:
-    """Release a version (the champion where none is named) anew, calibrated on the newest answers; its trees stay.
+def recalibrate(context: CliContext, version: int | None) -> None:
+    """Register a copy of a version, by default the champion, recalibrated on recent labels; its trees stay.
 
     \b
     Example: oarlock recalibrate
     """
-    oarlock.speaks_json = as_json
-    from training.pipelines.recalibrate import recalibrate as run
-    from training.registry.mlflow_registry import open_registry
+    from training.pipelines.recalibrate import recalibrate as register_recalibrated
 
-    registry = open_registry(oarlock.state, oarlock.settings.name)
+    registry = context.registry
     parent = registry.champion() if version is None else registry.get(version)
-    with oarlock.progress("recalibrate") as progress:
-        made, duel = run(oarlock.settings, oarlock.state, parent, oarlock.known_until, progress)
-    if as_json:
-        print_json({"version": vars(made), "parent": parent.number, "duel": duel})
+    with context.progress("recalibrate") as progress:
+        registered, comparison = register_recalibrated(
+            context.settings, context.state, parent, context.known_until, progress
+        )
+    if context.as_json:
+        print_json({"version": asdict(registered), "parent": parent.number, "comparison": comparison})
         return
-    if duel:
-        show_duel(oarlock, duel)
-    oarlock.console.print(f"Version {made.number} has the trees of version {parent.number}, calibrated anew.")
+    if comparison:
+        _show_comparison(context, comparison)
+    context.echo(f"Version {registered.number} has the trees of version {parent.number} and a new calibration.")
 
 
-@click.command()
+@click.command(short_help="Retrain a version and check that it is the same.")
 @click.argument("version")
-@AS_JSON
-@click.pass_context
-def reproduce(context: click.Context, version: str, as_json: bool) -> None:
-    """Make a version (a number, or the id of its run) again, and say whether it comes out the same or what changed.
+@JSON
+@click.pass_obj
+def reproduce(context: CliContext, version: str) -> int:
+    """Retrain a version (a number or a run id), and say if it is the same to the byte, or what has changed.
 
     \b
     Example: oarlock reproduce 3
     """
-    from training.pipelines.reproduce import reproduce as run
-    from training.registry.mlflow_registry import open_registry
+    from training.pipelines.reproduce import reproduce as retrain
 
-    oarlock: Oarlock = context.obj
-    oarlock.speaks_json = as_json
-    registry = open_registry(oarlock.state, oarlock.settings.name)
-    chosen = registry.get(int(version)) if version.isdigit() else registry.of_run(version)
-    with oarlock.progress("reproduce") as progress:
-        found = run(oarlock.settings, oarlock.state, chosen, progress)
-    if as_json:
-        print_json({**asdict(found), "is_same": found.is_same})
+    registry = context.registry
+    chosen = registry.get(int(version)) if version.isdigit() else registry.version_of_run(version)
+    with context.progress("reproduce") as progress:
+        result = retrain(context.settings, context.state, chosen, progress)
+    if context.as_json:
+        print_json(asdict(result) | {"is_same": result.is_same})
     else:
-        show_reproduced(oarlock, found)
-    context.exit(0 if found.is_same else NOT_THE_SAME)
+        _show_reproduction(context, result)
+    return 0 if result.is_same else NOT_REPRODUCED
 
 
-def _budget(trials: int | None, minutes: float | None, progress: Callable[[str, int, int], None]) -> "Budget":
-    from training.pipelines.tuning import Budget
+def _search_budget(trials: int | None, minutes: float | None, progress: "Progress") -> "SearchBudget":
+    from training.pipelines.tuning import SearchBudget
 
-    ends = time.monotonic() + 60 * minutes if minutes else math.inf
-    return Budget(trials or MOST_TRIALS, lambda: time.monotonic() >= ends, progress)
+    deadline = time.monotonic() + 60 * minutes if minutes else math.inf
+    return SearchBudget(
+        trials or (MAX_TRIALS if minutes else DEFAULT_TRIALS), lambda: time.monotonic() >= deadline, progress
+    )
+
+
+def _show_comparison(context: CliContext, record: "ComparisonRecord") -> None:
+    challenger, champion = f"version {record['challenger']}", f"version {record['champion']}"
+    verdict = click.style(record["verdict"].replace("_", " "), bold=True)
+    context.echo(f"\nV{challenger[1:]} compared with {champion}: {verdict}")
+    for reason in record["reasons"]:
+        context.echo(f"- {reason}")
+    if not record["metrics"]:
+        return
+    title = f"{record['snapshots']:,} snapshots of the same past days, {record['churned']:,} churned"
+    columns: Columns = {"metric": "text", challenger: "number", champion: "number", "difference": "number"}
+    table = OutputTable(columns, title)
+    for name, metric in record["metrics"].items():
+        table.add(name.replace("_", " "), *_format_paired(metric))
+    for name, segment in (record["segments"] or {}).items():
+        size = f"{name}: {segment['churned']:,} of {segment['snapshots']:,} churned"
+        too_few = "" if segment["tested"] else ", too few to test"
+        table.add(f"log loss, {size}{too_few}", *_format_paired(segment["log_loss"]))
+    table.print(context)
+    if flips := record["explanation_flips"]:
+        accounts = f"{flips['flipped']} of {flips['accounts']} accounts worth a call on {flips['as_of']}"
+        context.echo(f"{accounts} have another main family.")
+
+
+def _format_paired(metric: "PairedMetricRecord") -> tuple[str, str, str]:
+    difference = metric["difference"]
+    interval = f"[{difference['low']:+.4f}, {difference['high']:+.4f}]"
+    return f"{metric['challenger']:.4f}", f"{metric['champion']:.4f}", f"{difference['value']:+.4f} {interval}"
+
+
+def _show_reproduction(context: CliContext, result: "ReproductionResult") -> None:
+    if result.failure:
+        context.echo(f"Version {result.version} cannot be retrained: {result.failure}")
+    else:
+        sameness = {True: "the same to the byte", False: "not the same"}
+        risks = f"risks on {result.snapshots:,} snapshots {sameness[result.same_risks]}"
+        context.echo(f"Version {result.version} retrained: booster {sameness[result.same_booster]}, {risks}.")
+    for difference in result.differences:
+        context.echo(f"- {difference}")
+    if any(difference.kind == "setting" for difference in result.differences):
+        context.echo("It was retrained with the settings that its run recorded.")

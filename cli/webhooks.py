@@ -1,16 +1,17 @@
-"""The verbs of the webhooks: find what is worth telling, send it, and send it again."""
+"""Commands for webhooks: find and send events, and send dead letters again."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import click
 
-from cli.context import AS_JSON, Oarlock
-from cli.output import new_table, print_json
+from cli.context import JSON, CliContext
+from cli.output import OutputTable, print_json
 
 
-@click.group()
+@click.group(short_help="Send changes of risk to other tools.")
 def webhooks() -> None:
-    """Tell other tools what changed: bands, drivers, renewals with risk, old data.
+    """Send events to other tools: changed bands and drivers, renewals at risk, stale signals.
 
     \b
     Example: oarlock webhooks send
@@ -18,59 +19,70 @@ def webhooks() -> None:
 
 
 @webhooks.command()
-@AS_JSON
+@JSON
 @click.pass_obj
-def send(oarlock: Oarlock, as_json: bool) -> None:
-    """Find what changed since the last time, and send everything that is due; run it after `score --all` and often.
+def send(context: CliContext) -> None:
+    """Find new events and send everything that is due; run it after `score --all`, and often.
 
     \b
     Example: oarlock webhooks send
     """
-    oarlock.speaks_json = as_json
     from configs.clock import now
-    from features.store.account_table import FactsTable
-    from features.store.publication import published_note
-    from monitoring.alerts.outbox import find_events, tell_stale
-    from monitoring.alerts.rules import Published
-    from monitoring.alerts.webhooks import count_deliveries, send_due
-    from serving.ledger.ledger import open_ledger
-    from serving.ledger.writer import recover
+    from monitoring.alerts.webhooks import count_deliveries, send_due_deliveries
 
-    settings, state, engine = oarlock.settings, oarlock.state, oarlock.database
-    recover(open_ledger(settings, state), state.journal, now)
-    table = FactsTable(state.facts)
-    facts = table.of(table.columns("account_id")["account_id"])
-    queued = find_events(engine, settings, facts, now())
-    note = published_note(state)
-    published = Published(datetime.fromisoformat(note["as_of"]), tuple(one["view"] for one in note["views"]))
-    queued += tell_stale(engine, settings, published, min(oarlock.known_until, now()))
-    ended = send_due(engine, settings.webhooks, now)
-    if as_json:
-        counts = [{"endpoint": e, "status": s, "count": n} for (e, s), n in count_deliveries(engine).items()]
-        print_json({"queued": queued, "ended": dict(ended), "deliveries": counts})
-        return
-    oarlock.console.print(f"{queued:,} queued; {ended['sent']:,} sent, {ended['pending']:,} to try again.")
-    shown = new_table("endpoint", "status", "deliveries")
-    for (endpoint, status), count in sorted(count_deliveries(engine).items()):
-        shown.add_row(endpoint, status, f"{count:,}")
-    oarlock.console.print(shown)
+    context.recover_ledger()
+    queued = _enqueue_events(context)
+    results = send_due_deliveries(context.database, context.settings.webhooks, now)
+    counts = count_deliveries(context.database)
+    if context.as_json:
+        deliveries = [{"endpoint": e, "status": s, "count": n} for (e, s), n in counts.items()]
+        print_json({"queued": queued, "results": dict(results), "deliveries": deliveries})
+    else:
+        context.echo(f"{queued:,} queued, {results['sent']:,} sent, {results['pending']:,} to be tried again.")
+        _show_deliveries(context, counts)
 
 
 @webhooks.command()
-@click.argument("identity", metavar="[ID]", default="")
+@click.argument("delivery_id", metavar="[ID]", default="")
 @click.pass_obj
-def replay(oarlock: Oarlock, identity: str) -> None:
-    """Put every dead letter, or the one delivery named, back in the queue.
+def replay(context: CliContext, delivery_id: str) -> None:
+    """Put all dead letters, or one delivery, back into the queue.
 
     \b
     Example: oarlock webhooks replay
     """
     from configs.clock import now
     from configs.errors import RequestError
-    from monitoring.alerts.webhooks import replay as run
+    from monitoring.alerts.webhooks import requeue_deliveries
 
-    count = run(oarlock.database, now(), identity)
-    if identity and not count:
-        raise RequestError(f"There is no delivery {identity} to send again.", "`oarlock webhooks send` counts them.")
-    oarlock.audit("replayed", identity, deliveries=count)
-    oarlock.console.print(f"{count:,} deliveries are in the queue again; `oarlock webhooks send` sends them.")
+    count = requeue_deliveries(context.database, now(), delivery_id)
+    if delivery_id and not count:
+        hint = "`oarlock webhooks send` counts the deliveries."
+        raise RequestError(f"There is no delivery {delivery_id} to send again.", hint)
+    context.record_audit("replayed", delivery_id, deliveries=count)
+    context.echo(f"{count:,} deliveries are back in the queue; `oarlock webhooks send` sends them.")
+
+
+def _enqueue_events(context: CliContext) -> int:
+    """Queue the events of new risks and of stale signals; returns how many."""
+    from configs.clock import now
+    from features.store.account_table import AccountTable
+    from features.store.publication import read_publication
+    from monitoring.alerts.outbox import enqueue_risk_events, enqueue_stale_events
+    from monitoring.alerts.rules import PublishedFamilies
+
+    table = AccountTable(context.state.account_table)
+    details = table.details_by_id(table.columns("account_id")["account_id"])
+    changes = enqueue_risk_events(context.database, context.settings, details, now())
+    publication = read_publication(context.state)
+    families = tuple(view["view"] for view in publication["views"])
+    published = PublishedFamilies(datetime.fromisoformat(publication["as_of"]), families)
+    at = min(context.known_until, now())
+    return changes + enqueue_stale_events(context.database, context.settings, published, at)
+
+
+def _show_deliveries(context: CliContext, counts: Mapping[tuple[str, str], int]) -> None:
+    table = OutputTable({"endpoint": "id", "status": "id", "deliveries": "number"})
+    for (endpoint, status), count in sorted(counts.items()):
+        table.add(endpoint, status, f"{count:,}")
+    table.print(context)

@@ -1,21 +1,21 @@
-"""The tree of refusals: everything Oarlock says no to, with its exit code and HTTP status.
+"""The error tree: every error that Oarlock reports, with its exit code and HTTP status.
 
 OarlockError
-├── ConfigError        the settings or a mapping cannot be read               exit 2
-├── DataError          a raw table breaks the contract                        exit 3
-├── NothingToLearn     the data holds no answer a model could learn from      exit 4
-│   └── LabelsRefused  the answers would teach a model something else
-├── NotReady           a step that must come first has not been taken         exit 5, HTTP 503
+├── ConfigError        the settings or a mapping cannot be used           exit 2
+├── DataError          a raw table breaks the contract                    exit 3
+├── NothingToLearn     the data holds no labels to learn from             exit 4
+│   └── LabelsRefused  the labels would teach the model something else
+├── NotReady           a step that must come first is missing             exit 5, HTTP 503
 │   ├── NoChampion     no model has been promoted yet
-│   └── StoreDown      the store of signals cannot be read
-├── PromotionRefused   the model has not earned the champion's place          exit 6
-├── Busy               another process is at the same work                    exit 7, HTTP 503
-└── RequestError       a request that cannot be answered as it stands         exit 9, HTTP 4xx
+│   └── StoreDown      the online store cannot be read
+├── PromotionRefused   the version does not pass the promotion rules      exit 6
+├── Busy               another process does the same work                 exit 7, HTTP 503
+└── RequestError       a request that cannot be answered                  exit 9, HTTP 4xx
 """
 
 
 class OarlockError(Exception):
-    """A refusal in one sentence (what is wrong, and where) with a hint (what to do next)."""
+    """An error in one sentence (what is wrong, and where) with a hint (what to do next)."""
 
     code = "error"
     exit_code = 1
@@ -28,7 +28,7 @@ class OarlockError(Exception):
 
 
 class ConfigError(OarlockError):
-    """The settings or a mapping cannot be read."""
+    """The settings or a mapping cannot be used."""
 
     code = "config_error"
     exit_code = 2
@@ -42,20 +42,20 @@ class DataError(OarlockError):
 
 
 class NothingToLearn(OarlockError):
-    """The data holds no answer a model could learn from."""
+    """The data holds no labels to learn from."""
 
     code = "nothing_to_learn"
     exit_code = 4
 
 
 class LabelsRefused(NothingToLearn):
-    """The answers would teach a model something else than who will leave (see `training/data/label_checks.py`)."""
+    """The labels would teach the model something else than who will leave (see `training/data/label_checks.py`)."""
 
     code = "labels_refused"
 
 
 class NotReady(OarlockError):
-    """A step that must come first has not been taken."""
+    """A step that must come first is missing."""
 
     code = "not_ready"
     exit_code = 5
@@ -69,20 +69,20 @@ class NoChampion(NotReady):
 
 
 class StoreDown(NotReady):
-    """The store of signals cannot be read."""
+    """The online store cannot be read."""
 
     code = "store_down"
 
 
 class PromotionRefused(OarlockError):
-    """The model has not earned the champion's place."""
+    """The version does not pass the promotion rules."""
 
     code = "promotion_refused"
     exit_code = 6
 
 
 class Busy(OarlockError):
-    """Another process is at the same work, and two at once would get in each other's way."""
+    """Another process does the same work, and two at once would conflict."""
 
     code = "busy"
     exit_code = 7
@@ -90,7 +90,7 @@ class Busy(OarlockError):
 
 
 class RequestError(OarlockError):
-    """A request that cannot be answered as it stands; `status` is its HTTP status, `code` its machine name."""
+    """A request that cannot be answered; `status` is its HTTP status, `code` its machine-readable name."""
 
     exit_code = 9
 

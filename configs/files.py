@@ -1,4 +1,4 @@
-"""Files that are read and written whole: JSON, atomic replacement and locks between processes."""
+"""Files that are read and written as a whole: JSON, atomic replacement, and locks between processes."""
 
 import fcntl
 import json
@@ -10,36 +10,38 @@ from typing import Any
 
 from configs.errors import Busy
 
+JsonObject = dict[str, Any]
 
-def read_json(path: Path) -> Any:
-    """What the JSON file holds."""
+
+def read_json(path: Path) -> JsonObject:
+    """The JSON object in a file."""
     return json.loads(path.read_text("utf-8"))
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write the whole file or nothing."""
+    """Write a whole JSON file or nothing."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, sort_keys=True), "utf-8")
 
 
 @contextmanager
 def exclusive_lock(path: Path, work: str) -> Iterator[None]:
-    """Hold the lock at `path` while the block runs; raises Busy where another process holds it.
+    """Hold the lock at `path` while the block runs.
 
-    The lock is the operating system's and goes with its process, so one that was killed leaves none behind.
+    The lock belongs to the process, so a killed process leaves none behind. Raises Busy if another process holds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock_file:
         try:
             fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Busy(f"Another process is {work} {path.parent}.", "Run it again when that one has ended.") from None
+            raise Busy(f"Another process is {work} {path.parent}.", "Run this again when it has finished.") from None
         yield
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A temporary path that takes the place of `path` when the block ends well, and vanishes when it does not."""
+    """A temporary path that replaces `path` if the block succeeds, and is removed if it does not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -1,20 +1,21 @@
-"""The settings: one TOML file, read once into frozen values that refuse what they do not know.
+"""The settings: one TOML file, read once into frozen values; an unknown setting is an error.
 
 `OARLOCK_<SECTION>__<KEY>` in the environment overrides the file, e.g. `OARLOCK_LABEL__HORIZON_DAYS=90`.
-A relative path in the file is taken from the file's folder, one in the environment from the current folder.
+A relative path in the file starts at the file's folder, one in the environment at the current folder.
 """
 
 import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from configs.bands import Band
 from configs.errors import ConfigError
+from configs.files import JsonObject
 
 Days = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -55,9 +56,9 @@ class EngineSettings(Section):
     """Spark: options of the session."""
 
     @model_validator(mode="after")
-    def _suits_its_kind(self) -> "EngineSettings":
-        foreign = {"duckdb": ("master", "options"), "spark": ("threads", "memory_limit")}[self.kind]
-        unused = [name for name in foreign if name in self.model_fields_set]
+    def _refuse_unused_keys(self) -> "EngineSettings":
+        unused_by_kind = {"duckdb": ("master", "options"), "spark": ("threads", "memory_limit")}
+        unused = [name for name in unused_by_kind[self.kind] if name in self.model_fields_set]
         if unused:
             raise ValueError(f"{unused[0]} has no effect with kind = '{self.kind}'")
         return self
@@ -126,17 +127,17 @@ class LabelSettings(Section):
     """
 
     @property
-    def answers_from(self) -> frozenset[str]:
-        """The optional tables that hold the answer itself: what they say is no signal."""
+    def label_tables(self) -> frozenset[str]:
+        """The optional tables that hold the label itself; they give no signals."""
         return frozenset({"notices"}) if self.mode == "event" else frozenset()
 
     @property
-    def active_within(self) -> int | None:
-        """How recently an account must have been active to be at risk; None where a running subscription decides."""
+    def required_activity_days(self) -> int | None:
+        """An account is in the risk set if active within these days; None if a running subscription decides."""
         return self.active_within_days if self.mode == "inactivity" else None
 
     @model_validator(mode="after")
-    def _fits(self) -> "LabelSettings":
+    def _check_horizon(self) -> "LabelSettings":
         if self.mode == "inactivity" and self.inactive_days > self.horizon_days:
             raise ValueError("inactive_days must fit inside horizon_days")
         return self
@@ -271,7 +272,7 @@ class BandSettings(Section):
     """From this risk on: critical."""
 
     @model_validator(mode="after")
-    def _rises(self) -> "BandSettings":
+    def _check_order(self) -> "BandSettings":
         if not self.watch < self.high < self.critical:
             raise ValueError("watch, high and critical must rise in this order")
         return self
@@ -319,8 +320,8 @@ class ServingSettings(Section):
     poll_seconds: Annotated[float, Field(gt=0)] = 2.0
     """How often a worker looks for a new champion."""
 
-    def fresh_days(self, family: str) -> int:
-        """For how many days the signals of a family are fresh."""
+    def max_signal_age_days(self, family: str) -> int:
+        """How old the signals of a family may be before a risk is stale."""
         return self.stale_after_days_by_family.get(family, self.stale_after_days)
 
 
@@ -346,7 +347,7 @@ class EndpointSettings(Section):
     """The environment variable that holds the secret that events are signed with."""
 
     @model_validator(mode="after")
-    def _is_private(self) -> "EndpointSettings":
+    def _require_https(self) -> "EndpointSettings":
         if self.url.startswith("http://") and not re.match(r"http://(127(\.\d+){3}|localhost|\[::1\])[:/]", self.url):
             raise ValueError("url must be https, except on this machine")
         return self
@@ -434,60 +435,65 @@ class Settings(BaseSettings):
 
 
 def read_settings(path: Path) -> Settings:
-    """The settings in the file at `path`, with the environment's overrides.
+    """The settings in the file at `path`, overridden by the environment.
 
-    Raises ConfigError in one sentence where the file is missing, unreadable, or says something unknown.
+    Raises ConfigError if the file is missing, cannot be read, or holds an unknown or invalid setting.
     """
     content = {"name": path.stem, **_read_toml(path)}
     _refuse_unknown_overrides(os.environ)
     try:
-        return Settings(**_paths_from(content, path.resolve().parent))
-    except ValidationError as problem:
-        variable = _variable(problem)
+        return Settings(**_resolve_paths(content, path.resolve().parent))
+    except ValidationError as error:
+        variable = _environment_variable(error)
         if variable in os.environ:
-            message = f"{variable} in the environment cannot be used: {describe(problem)}."
-            raise ConfigError(message, "Unset or change it.") from None
-        raise ConfigError(f"{path}: {describe(problem)}.", "Compare with configs/oarlock.toml.") from None
+            message = f"{variable} in the environment cannot be used: {describe_validation_error(error)}."
+            raise ConfigError(message, "Unset it or change its value.") from None
+        hint = "Compare with configs/oarlock.toml and the settings reference."
+        raise ConfigError(f"{path}: {describe_validation_error(error)}.", hint) from None
 
 
-def describe(problem: ValidationError) -> str:
-    """A validation error in one clause: where, what, and how many more."""
-    first, *others = problem.errors()
-    where = ".".join(str(part) for part in first["loc"])
-    # What pydantic says of the step that it found a fault in, people need not know.
-    said = first["msg"].removeprefix("Value error, ").removesuffix(" after validation, not 0")
-    what = f"{where} is not known" if first["type"] == "extra_forbidden" else f"{said[:1].lower()}{said[1:]}"
-    told = f"{where}: {what}" if where and first["type"] != "extra_forbidden" else what
-    return f"{told} (and {len(others)} more)" if others else told
+def describe_validation_error(error: ValidationError) -> str:
+    """A validation error in one clause: the first invalid field, what is wrong with it, and how many more there are."""
+    first, *others = error.errors()
+    field = ".".join(str(part) for part in first["loc"])
+    # Pydantic's description of its own validation step helps nobody.
+    reason = first["msg"].removeprefix("Value error, ").removesuffix(" after validation, not 0")
+    reason = f"{reason[:1].lower()}{reason[1:]}"
+    clause = f"{field}: {reason}" if field else reason
+    if first["type"] == "extra_forbidden":
+        clause = f"{field} is not known"
+    return f"{clause} (and {len(others)} more)" if others else clause
 
 
-def _variable(problem: ValidationError) -> str:
-    """The variable that would override the setting found wrong."""
-    return ENVIRONMENT_PREFIX + "__".join(str(part) for part in problem.errors()[0]["loc"]).upper()
+def _environment_variable(error: ValidationError) -> str:
+    """The environment variable that would override the first invalid setting."""
+    return ENVIRONMENT_PREFIX + "__".join(str(part) for part in error.errors()[0]["loc"]).upper()
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def _read_toml(path: Path) -> JsonObject:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"There is no settings file {path}.", "Name one with --config.") from None
-    except OSError as problem:
-        raise ConfigError(f"{path} cannot be read: {problem.strerror}.", "Name a settings file.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise ConfigError(f"{path} is not valid TOML: {problem}.", "Mend that line.") from None
+        raise ConfigError(f"There is no settings file {path}.", "Pass its path with --config.") from None
+    except OSError as error:
+        hint = "Pass the path of a settings file with --config."
+        raise ConfigError(f"Cannot read {path}: {error.strerror}.", hint) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.", "Fix that line.") from None
 
 
-def _paths_from(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _resolve_paths(content: JsonObject, folder: Path) -> JsonObject:
+    """The content of a settings file with its relative paths taken from `folder`."""
     data = dict(content.get("data", {}))
     for key in {"dataset", "folder"} & data.keys():
         data[key] = folder / data[key]
-    own = {"playbook": folder / content["playbook"]} if "playbook" in content else {}
-    return {**content, **own, "data": data, "state": folder / content.get("state", ".oarlock")}
+    playbook = {"playbook": folder / content["playbook"]} if "playbook" in content else {}
+    return {**content, **playbook, "data": data, "state": folder / content.get("state", ".oarlock")}
 
 
 def _refuse_unknown_overrides(environment: os._Environ[str]) -> None:
-    known = {name.upper() for name in Settings.model_fields} | {"CONFIG", "OUTSIDE_DATA", "TEST_POSTGRES"}
+    sections = {name.upper() for name in Settings.model_fields} | {"CONFIG", "OUTSIDE_DATA", "TEST_POSTGRES"}
     for variable in environment:
         section = variable.removeprefix(ENVIRONMENT_PREFIX).split("__")[0]
-        if variable.startswith(ENVIRONMENT_PREFIX) and section not in known:
+        if variable.startswith(ENVIRONMENT_PREFIX) and section not in sections:
             raise ConfigError(f"{variable} in the environment overrides no known setting.", "Unset or rename it.")

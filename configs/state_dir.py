@@ -1,4 +1,4 @@
-"""The state folder: where one configuration keeps everything it makes, apart from every other configuration."""
+"""The state folder: everything that Oarlock writes for one configuration."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from configs.settings import Settings
 
 @dataclass(frozen=True)
 class StateDir:
-    """The places under one configuration's folder."""
+    """The paths inside the state folder of one configuration."""
 
     folder: Path
 
@@ -20,7 +20,7 @@ class StateDir:
 
     @property
     def sql_cache(self) -> Path:
-        return self.folder / "queries"
+        return self.folder / "sql_cache"
 
     @property
     def feast(self) -> Path:
@@ -36,7 +36,7 @@ class StateDir:
 
     @property
     def write_ahead_log(self) -> Path:
-        return self.folder / "journal"
+        return self.folder / "write_ahead_log"
 
     @property
     def quarantine(self) -> Path:
@@ -48,7 +48,7 @@ class StateDir:
 
     @property
     def champion_pointer(self) -> Path:
-        """The pointer to the version that answers; the bundles stand in the folder of the same name."""
+        """The pointer to the champion's bundle, which is in the folder `bundles`."""
         return self.folder / "champion.json"
 
     @property
@@ -69,19 +69,22 @@ class StateDir:
 
     @property
     def validation(self) -> Path:
-        return self.folder / "checked.json"
+        return self.folder / "validation.json"
 
 
 def open_state_dir(settings: Settings) -> StateDir:
-    """The state of this configuration; refuses a folder that belongs to another data set."""
+    """The state folder of a configuration.
+
+    Raises ConfigError if it belongs to another data set.
+    """
     state = StateDir(settings.state.resolve() / settings.name)
-    # By its name: the mapping may be moved, with its state or without.
+    # The data set is known by the name of its mapping, which may be moved with the state folder or without.
     owner, dataset = state.folder / "owner.json", settings.data.dataset.name
     if not owner.exists():
         write_json(owner, {"dataset": dataset})
     elif (owner_dataset := Path(read_json(owner)["dataset"]).name) != dataset:
         raise ConfigError(
             f"{state.folder} holds the state of {owner_dataset}, not of {dataset}.",
-            "Give this configuration another `name` or `state`.",
+            "Give this configuration another `name` or `state` in its settings.",
         )
     return state

@@ -35,7 +35,7 @@ CSV_FILES = {
         from source where event in ('session', 'report_viewed') group by all""",
 }
 if not (FOLDER / "raw").exists():
-    oarlock("simulate", "--accounts", "500", "--months", "24", "--seed", "7", "--out", str(FOLDER / "raw"))
+    oarlock("simulate", "--accounts", "500", "--months", "24", "--seed", "7", "--output", str(FOLDER / "raw"))
 for name, query in CSV_FILES.items():
     source = duckdb.read_parquet(f"{FOLDER}/raw/{name}/*.parquet")
     duckdb.sql(query).order("all").write_csv(f"{FOLDER}/{name}.csv")

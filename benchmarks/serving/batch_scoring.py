@@ -1,4 +1,4 @@
-"""`oarlock score --all --drivers 3 --to` against the loop that one would write first, and its memory as accounts grow.
+"""`oarlock score --all --drivers 3 --output` against the loop that one would write first, and its memory as accounts grow.
 
     python -m benchmarks.serving.batch_scoring COMPANY FOLDER LARGE [LARGE ...]
 
@@ -64,7 +64,7 @@ def main() -> None:
 
 def _score_with_oarlock(config: Path, to: Path) -> Cost:
     """The command as anyone runs it, start and all."""
-    command = [sys.executable, "oarlock.py", "--config", str(config), "score", "--all", "--drivers=3", f"--to={to}"]
+    command = [sys.executable, "oarlock.py", "--config", str(config), "score", "--all", "--drivers=3", f"--output={to}"]
     begun = time.perf_counter()
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     done, status, used, peak = 0, 0, None, 0.0

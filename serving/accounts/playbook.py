@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from configs.bands import Band
 from configs.errors import ConfigError
-from configs.settings import Days, describe
-from features.store.account_table import AccountFacts, Stage
+from configs.settings import Days, describe_validation_error
+from features.store.account_table import AccountDetails, Stage
 from serving.schemas.enums import SuggestedPlay, SuppressedReason
 
 PlayName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -31,8 +31,8 @@ class Play(BaseModel):
 
     name: PlayName
     families: Annotated[tuple[str, ...], Field(min_length=1)]
-    does: Sentence
-    who: Annotated[str, StringConstraints(min_length=1)]
+    action: Sentence
+    assignee_role: Annotated[str, StringConstraints(min_length=1)]
     cooldown_days: Days = 30
     bands: tuple[Band, ...] = ()
     segments: tuple[str, ...] = ()
@@ -94,7 +94,9 @@ def read_playbook(path: Path) -> Playbook:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise ConfigError(f"{path} is not valid TOML: {problem}.", "Mend that line.") from None
     except ValidationError as problem:
-        raise ConfigError(f"{path}: {describe(problem)}.", "Compare with configs/playbook.toml.") from None
+        raise ConfigError(
+            f"{path}: {describe_validation_error(problem)}.", "Compare with configs/playbook.toml."
+        ) from None
 
 
 def validate_playbook(
@@ -117,12 +119,14 @@ def choose_play(playbook: Playbook, case: PlayContext) -> Play:
     """The play that fits best; the first of equals. Raises ConfigError for a family without one."""
     fitting = [one for one in playbook.play if _fits(one, case)]
     if not fitting:
-        raise ConfigError(f"The playbook has no play for the family '{case.family}'.", "Add one; see `oarlock check`.")
+        raise ConfigError(
+            f"The playbook has no play for the family '{case.family}'.", "Add one; see `oarlock validate`."
+        )
     return max(fitting, key=lambda one: (sum(one.named), one.named))
 
 
 def suggest_play(
-    playbook: Playbook, score: dict[str, Any], about: AccountFacts, restraint: ContactLimits
+    playbook: Playbook, score: dict[str, Any], about: AccountDetails, restraint: ContactLimits
 ) -> SuggestedPlay | None:
     """What to do about the family that raises a scored account's risk most; None where nothing raises it.
 
@@ -140,8 +144,8 @@ def suggest_play(
     return {
         "play": play.name,
         "family": main["family"],
-        "does": play.does,
-        "who": play.who,
+        "does": play.action,
+        "who": play.assignee_role,
         "suggested": why_not is None,
         "why_not": why_not,
         "because": because or f"{main['text']} adds {main['points'] * 100:.1f} points",
@@ -163,7 +167,7 @@ def _names(wanted: Sequence[str], it: str | None) -> bool:
 
 
 def _reasons_not(
-    play: Play, band: str, about: AccountFacts, restraint: ContactLimits, seen_from: datetime
+    play: Play, band: str, about: AccountDetails, restraint: ContactLimits, seen_from: datetime
 ) -> Iterator[tuple[SuppressedReason, str]]:
     """Every reason to leave an account alone, with its words; the most binding first."""
     if restraint.marked == "do_not_chase":

@@ -19,12 +19,12 @@ from serving.api.middleware.idempotency import IdempotencyMiddleware, Idempotenc
 from serving.api.middleware.metrics_endpoint import MetricsEndpointMiddleware
 from serving.api.middleware.request_log import RequestLogMiddleware
 from serving.ledger.database import open_database
-from serving.security.api_keys import KeyRing, add_key, make_key, revoke_key
-from serving.security.audit_log import entries
-from serving.security.authorization import Gate, scope_of
-from serving.security.network import is_loopback, refuse_public
-from serving.telemetry.json_logs import blot, set_up
-from serving.telemetry.metrics import Metrics, Reading
+from serving.security.api_keys import KeyCache, create_key, revoke_key, save_key
+from serving.security.audit_log import read_audit_events
+from serving.security.authorization import Authorizer, scope_of
+from serving.security.network import is_loopback, require_key_for_public_host
+from serving.telemetry.json_logs import configure_logging, redact
+from serving.telemetry.metrics import GaugeSample, Metrics
 
 NOW = datetime(2024, 1, 1, 12)
 
@@ -38,8 +38,8 @@ class Service:
     def __init__(self, database) -> None:
         self.at, self.asked, self.answers = NOW, 0, 200
         self.engine = open_database(database)
-        self.gate = Gate(KeyRing(lambda: self.engine), lambda: self.at)
-        ages = Reading("oarlock_signals_age_seconds", "Age.", ("family",), {("support",): 60.0})
+        self.gate = Authorizer(KeyCache(lambda: self.engine), lambda: self.at)
+        ages = GaugeSample("oarlock_signals_age_seconds", "Age.", ("family",), {("support",): 60.0})
         self.metrics = Metrics(lambda: [ages])
 
     @property
@@ -62,9 +62,9 @@ class Service:
         """Make a key that the service knows."""
         from dataclasses import replace
 
-        secret, key = make_key("crm", scopes, more.pop("per_minute", 600), NOW)
-        add_key(self.engine, replace(key, **more))
-        self.gate.ring.refresh()
+        secret, key = create_key("crm", scopes, more.pop("per_minute", 600), NOW)
+        save_key(self.engine, replace(key, **more))
+        self.gate.key_cache.refresh()
         return secret
 
     def ask(self, method: str, path: str, key: str = "", client: str = "127.0.0.1", **content) -> httpx.Response:
@@ -171,7 +171,7 @@ def test_keys_that_cannot_be_read_keep_the_door_shut_and_known_ones_stay(service
     service.gate.ring.refresh()
     assert service.ask("POST", "/v1/score", key=secret).status_code == 200
     with pytest.raises(NotReady, match="cannot be read"):
-        KeyRing(lambda: away).keys()
+        KeyCache(lambda: away).keys()
 
 
 def test_the_database_holds_no_secret(service, tmp_path):
@@ -188,7 +188,9 @@ def test_denied_requests_are_counted_in_the_audit_by_who_and_why(service):
     service.ask("GET", "/v1/model", client="10.0.0.9")
     service.gate.denials.write(service.engine, NOW)
     service.gate.denials.write(service.engine, NOW)
-    found = [(one["actor"], one["subject"], one["detail"]) for one in entries(service.engine, action="denied")]
+    found = [
+        (one["actor"], one["subject"], one["detail"]) for one in read_audit_events(service.engine, action="denied")
+    ]
     assert found == [
         (secret.split("_")[1], "/v1/accounts", {"reason": "scope_needed", "times": 5}),
         ("10.0.0.9", "/v1/model", {"reason": "key_needed", "times": 1}),
@@ -219,9 +221,9 @@ def test_an_address_is_public_unless_it_is_this_machines(address, only_here):
 
 def test_listening_in_public_without_a_key_is_refused(service):
     with pytest.raises(ConfigError, match="there is no key yet"):
-        refuse_public("0.0.0.0", service.gate.ring)
+        require_key_for_public_host("0.0.0.0", service.gate.ring)
     service.key("score")
-    refuse_public("0.0.0.0", service.gate.ring)
+    require_key_for_public_host("0.0.0.0", service.gate.ring)
 
 
 def test_the_same_idempotency_key_is_answered_the_same_and_done_once(service):
@@ -284,7 +286,7 @@ def logged() -> Iterator[Callable[[], list[dict]]]:
     stream = io.StringIO()
     logger = logging.getLogger("oarlock")
     before = vars(logger).copy()
-    set_up(stream)
+    configure_logging(stream)
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     vars(logger).update(before)
 
@@ -314,10 +316,10 @@ def test_no_secret_is_ever_logged(service, logged):
 
 def test_blotting_leaves_what_is_no_secret():
     text = "account A0000302 of http://127.0.0.1:3000/v1/score?x=1 has key 3f9a01c2b7de"
-    assert blot(text) == text
+    assert redact(text) == text
 
 
-def test_the_verbs_make_list_and_revoke_keys_and_show_the_audit(oarlock, company):
+def test_keys_are_created_listed_revoked_and_audited(oarlock, company):
     config = company(accounts=[{"account_id": "a"}])
     made = json.loads(
         oarlock(
@@ -331,7 +333,7 @@ def test_the_verbs_make_list_and_revoke_keys_and_show_the_audit(oarlock, company
     assert oarlock("keys", "revoke", made["id"], config=config).code == 0
     assert oarlock("keys", "revoke", made["id"], config=config).refusal[0] == 2
     audited = json.loads(oarlock("audit", "--json", config=config).out)
-    assert [one["action"] for one in audited] == ["key_made", "key_revoked"]
+    assert [one["action"] for one in audited] == ["key_created", "key_revoked"]
     assert {one["subject"] for one in audited} == {made["id"]}
 
 

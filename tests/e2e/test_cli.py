@@ -1,4 +1,4 @@
-"""The front door: exit codes, one-sentence refusals, JSON for machines, and the line from end to end."""
+"""The command line: exit codes, errors in one sentence, tables for people, and JSON for machines."""
 
 import json
 import socket
@@ -10,16 +10,19 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from cli.context import Oarlock
-from cli.output import show_explained
-from oarlock import VERBS
-from serving.accounts.feedback_store import Said
+from cli.context import CliContext
+from cli.output import OutputTable, print_json
+from cli.score import show_explanation
+from oarlock import COMMANDS
+from serving.accounts.feedback_store import FeedbackStore
 from serving.ledger.ledger import open_ledger
 from serving.schemas.requests import OutcomeReport
-from tests.conftest import EXTRACT_ENDS, ROOT, account, subscription
+from tests.support.paths import ROOT
+from tests.support.raw_tables import account, subscription
+from tests.support.trained_model import EXTRACT_ENDS
 
 START = datetime(2022, 1, 1)
-SHORT = "[label]\nhorizon_days = 60\ngrace_days = 0\n[training]\nmin_churned = 5\n"
+SHORT_LABEL = "[label]\nhorizon_days = 60\ngrace_days = 0\n[training]\nmin_churned = 5\n"
 
 
 def accounts(count: int, churned: int) -> dict[str, list[dict]]:
@@ -32,74 +35,100 @@ def accounts(count: int, churned: int) -> dict[str, list[dict]]:
     }
 
 
-@pytest.mark.parametrize("verb", ["demo", *(one.name for one in VERBS)])
-def test_every_verb_has_a_sentence_and_an_example(oarlock, verb):
-    told = oarlock(verb, "--help").out
-    assert f"Example: oarlock {verb}" in told
+def words_of(text: str) -> str:
+    return " ".join(text.split())
 
 
-def test_a_missing_config_is_refused_with_its_exit_code(oarlock, tmp_path):
-    assert oarlock("check", config=tmp_path / "none.toml").refusal[0] == 2
+def test_help_shows_every_summary_whole_in_80_columns(oarlock, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = oarlock("--help").out.splitlines()
+    assert max(map(len, lines)) < 80
+    listed = [words_of(line) for line in lines[lines.index("Commands:") + 1 :]]
+    assert sorted(listed) == sorted(f"{command.name} {command.short_help}" for command in COMMANDS)
 
 
-def test_bad_data_is_refused_with_its_exit_code(oarlock, company):
+@pytest.mark.parametrize("command", [command.name for command in COMMANDS])
+def test_help_of_a_command_has_an_example(oarlock, command):
+    assert f"Example: oarlock {command}" in oarlock(command, "--help").out
+
+
+def test_a_missing_config_exits_with_2(oarlock, tmp_path):
+    assert oarlock("validate", config=tmp_path / "none.toml").refusal[0] == 2
+
+
+def test_a_config_that_is_a_folder_exits_with_2(oarlock, tmp_path):
+    assert oarlock("validate", config=tmp_path).refusal == (
+        2,
+        f"oarlock: Cannot read {tmp_path}: Is a directory. Pass the path of a settings file with --config.",
+    )
+
+
+def test_invalid_data_exits_with_3(oarlock, company):
     config = company(accounts=[account("a")], subscriptions=[subscription("b", START)])
-    code, line = oarlock("check", config=config).refusal
+    code, line = oarlock("validate", config=config).refusal
     assert code == 3
     assert line.startswith("oarlock: subscriptions (subscriptions.parquet): account_id is not in accounts in 1 row")
 
 
-def test_training_before_publishing_is_refused(oarlock, company):
+def test_training_before_publishing_exits_with_5(oarlock, company):
     code, line = oarlock("train", config=company(**accounts(10, 2))).refusal
     assert (code, "Run `oarlock publish`" in line) == (5, True)
 
 
-@pytest.mark.parametrize(("churned", "why"), [(0, "only 0 churned"), (1, "only 1 churned")])
-def test_a_company_that_nobody_leaves_has_nothing_to_learn(oarlock, company, churned, why):
-    config = company(SHORT, **accounts(60, churned))
+@pytest.mark.parametrize(("churned", "reason"), [(0, "only 0 churned"), (1, "only 1 churned")])
+def test_training_without_enough_churn_exits_with_4(oarlock, company, churned, reason):
+    config = company(SHORT_LABEL, **accounts(60, churned))
     assert oarlock("publish", config=config).code == 0
     code, line = oarlock("train", config=config).refusal
-    assert (code, why in line, "nothing to learn" in line) == (4, True, True)
+    assert (code, reason in line, "nothing to learn" in line) == (4, True, True)
 
 
-def test_promoting_without_a_model_is_refused(oarlock, company):
+@pytest.mark.parametrize("option", [("--trials", "3"), ("--timeout", "1")])
+def test_a_search_budget_without_tune_exits_with_2(oarlock, company, option):
+    done = oarlock("train", *option, config=company(**accounts(10, 2)))
+    assert (done.code, "--trials and --timeout need --tune." in done.err) == (2, True)
+
+
+def test_promoting_without_a_model_exits_with_5(oarlock, company):
     assert oarlock("promote", config=company(**accounts(10, 2))).refusal[0] == 5
 
 
-def test_scoring_before_any_promotion_is_refused(oarlock, company):
+def test_scoring_before_any_promotion_exits_with_5(oarlock, company):
     code, line = oarlock("score", "--all", config=company(**accounts(10, 2))).refusal
     assert (code, "No model has been promoted yet" in line) == (5, True)
 
 
 def test_scores_are_json_for_machines(oarlock, trained):
     done = oarlock("score", "1096", "nobody", "--json", config=trained.config)
-    told = json.loads(done.out)
+    response = json.loads(done.out)
     assert done.err == ""
-    assert [one["account_id"] for one in told["scores"]] == ["1096"]
-    assert told["not_scored"] == [{"account_id": "nobody", "reason": "unknown_account"}]
+    assert [score["account_id"] for score in response["scores"]] == ["1096"]
+    assert response["not_scored"] == [{"account_id": "nobody", "reason": "unknown_account"}]
 
 
-@pytest.mark.parametrize("words", [("score", "nobody"), ("explain", "nobody"), ("explain", "nobody", "--json")])
-def test_an_account_that_nobody_knows_is_refused_with_its_exit_code(oarlock, trained, words):
-    assert oarlock(*words, config=trained.config).refusal == (
+@pytest.mark.parametrize("arguments", [("score", "nobody"), ("explain", "nobody"), ("explain", "nobody", "--json")])
+def test_an_unknown_account_exits_with_9(oarlock, trained, arguments):
+    assert oarlock(*arguments, config=trained.config).refusal == (
         9,
-        "oarlock: nobody has no risk: unknown account. `oarlock score --all` lists who has one.",
+        "oarlock: nobody has no risk: unknown account. `oarlock score --all` lists the accounts that have one.",
     )
 
 
-def test_what_became_of_accounts_is_written_for_those_that_the_data_set_knows(oarlock, trained, tmp_path):
-    told = [OutcomeReport(account_id=one, outcome="left", on=EXTRACT_ENDS.date()) for one in ("1096", "a stranger")]
-    Said(open_ledger(trained.settings, trained.state)).keep_outcomes(told, EXTRACT_ENDS)
-    done = oarlock("outcomes", "--notices", str(tmp_path / "notices.parquet"), config=trained.config)
+def test_export_outcomes_writes_the_accounts_of_the_data_set(oarlock, trained, tmp_path):
+    reports = [
+        OutcomeReport(account_id=name, outcome="left", on=EXTRACT_ENDS.date()) for name in ("1096", "a stranger")
+    ]
+    FeedbackStore(open_ledger(trained.settings, trained.state)).save_outcomes(reports, EXTRACT_ENDS)
+    done = oarlock("export-outcomes", "--output", str(tmp_path / "notices.parquet"), config=trained.config)
     assert pq.read_table(tmp_path / "notices.parquet")["account_id"].to_pylist() == ["1096"]
-    assert "1 more are of accounts that the data set does not know" in " ".join(done.out.split())
+    assert "1 notices. 1 of accounts that are not in the data set were left out." in done.out
 
 
-def test_serving_on_a_port_in_use_is_refused(oarlock, trained):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+def test_serving_on_a_port_in_use_exits_with_7(oarlock, trained):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         code, line = oarlock("serve", "--host", "127.0.0.1", "--port", str(port), config=trained.config).refusal
-    assert (code, line.startswith(f"oarlock: Port {port} of 127.0.0.1 is in use.")) == (7, True)
+    assert (code, f"127.0.0.1:{port}" in line) == (7, True)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +136,7 @@ def test_serving_on_a_port_in_use_is_refused(oarlock, trained):
     ["time.sleep(60)", "duckdb.sql('select sum(a.range * b.range) from range(10000000) a, range(10000) b').fetchall()"],
     ids=["anywhere", "in a query"],
 )
-def test_it_is_stopped_by_ctrl_c_in_one_sentence(work):
+def test_ctrl_c_exits_with_130_in_one_sentence(work):
     lines = [
         "import duckdb, os, signal, threading, time, click, oarlock",
         "threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()",
@@ -116,18 +145,18 @@ def test_it_is_stopped_by_ctrl_c_in_one_sentence(work):
     ]
     command = [sys.executable, "-c", "\n".join(lines)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    said = "oarlock: Stopped. Nothing is half-written: run the command again."
-    assert (done.returncode, done.stderr.strip()) == (130, said)
+    message = "oarlock: Stopped. Nothing is half-written: run the command again."
+    assert (done.returncode, done.stderr.strip()) == (130, message)
 
 
-def test_an_explanation_sums_up_the_signals_that_hardly_count(capsys):
-    weights = {"logins": 0.0400, "seats": 0.0099, "days": 0.00003, "events": 0.00007}
-    signals = [{"label": n, "points": p, "value": 1, "typical": 2, "unit": ""} for n, p in weights.items()]
+def test_an_explanation_sums_up_signals_that_round_to_zero(capsys):
+    points = {"logins": 0.0400, "seats": 0.0099, "days": 0.00003, "events": 0.00007}
+    signals = [{"label": n, "points": p, "value": 1, "typical": 2, "unit": ""} for n, p in points.items()]
     family = {"family": "adoption", "points": 0.05, "signals": signals}
-    one = {"account_id": "a", "risk": 0.06, "base": 0.01, "status": "scored", "drivers": [family], "protective": []}
-    show_explained(Oarlock(Path("none.toml")), one)
-    shown = [" ".join(line.replace("│", " ").split()) for line in capsys.readouterr().out.splitlines()]
-    assert [line for line in shown if line.startswith("+")] == [
+    score = {"account_id": "a", "risk": 0.06, "base": 0.01, "status": "scored", "drivers": [family], "protective": []}
+    show_explanation(CliContext(Path("none.toml")), score)
+    lines = [words_of(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in lines if line.startswith("+")] == [
         "+5.00 adoption",
         "+4.00 logins 1 2",
         "+0.99 seats 1 2",
@@ -136,26 +165,35 @@ def test_an_explanation_sums_up_the_signals_that_hardly_count(capsys):
     ]
 
 
+def test_a_table_in_a_pipe_is_never_wrapped_and_takes_no_markup(capsys):
+    table = OutputTable({"account": "id", "risk": "number", "note": "text"})
+    table.add("[bold]a[/bold]", "9.4%", "word " * 40)
+    table.add("b", "10.2%", "")
+    table.print(CliContext(Path("none.toml")))
+    rows = [line for line in capsys.readouterr().out.splitlines() if "%" in line]
+    assert [words_of(row) for row in rows] == [f"[bold]a[/bold] 9.4% {words_of('word ' * 40)}", "b 10.2%"]
+    assert rows[0].index("9.4%") == rows[1].index("10.2%") + 1
+
+
 def test_promoting_the_champion_again_changes_and_records_nothing(oarlock, trained):
     before = oarlock("audit", "--json", config=trained.config).out
     done = oarlock("promote", "1", config=trained.config)
-    assert (done.code, "is champion already" in done.out) == (0, True)
+    assert (done.code, "is already the champion" in done.out) == (0, True)
     assert oarlock("audit", "--json", config=trained.config).out == before
 
 
-def test_a_version_is_not_held_against_itself(oarlock, trained):
-    code, line = oarlock("duel", "1", "--against", "1", config=trained.config).refusal
-    assert (code, line.startswith("oarlock: Version 1 cannot be held against itself.")) == (9, True)
+def test_comparing_a_version_with_itself_exits_with_9(oarlock, trained):
+    code, line = oarlock("compare", "1", "--with", "1", config=trained.config).refusal
+    assert (code, line.startswith("oarlock: Version 1 cannot be compared with itself.")) == (9, True)
 
 
-def test_publishing_again_says_what_it_reused(oarlock, trained):
-    told = oarlock("publish", config=trained.config).out
-    assert "days: 0 computed, 18 reused" in " ".join(told.split())
+def test_publishing_again_reuses_every_day(oarlock, trained):
+    assert "(0 days computed, 18 reused" in oarlock("publish", config=trained.config).out
 
 
 def test_training_again_finds_the_same_model(oarlock, trained):
-    told = json.loads(oarlock("train", "--json", config=trained.config).out)
-    assert (told["reused"], told["version"]["number"]) == (True, 1)
+    result = json.loads(oarlock("train", "--json", config=trained.config).out)
+    assert (result["reused"], result["version"]["number"]) == (True, 1)
 
 
 def test_monitor_exits_by_its_verdict(oarlock, trained):
@@ -163,15 +201,6 @@ def test_monitor_exits_by_its_verdict(oarlock, trained):
     assert done.code == {"ok": 0, "watch": 10, "retrain": 11}[json.loads(done.out)["verdict"]]
 
 
-def test_a_settings_file_that_is_a_folder_is_refused_in_one_sentence(oarlock, tmp_path):
-    assert oarlock("check", config=tmp_path).refusal == (
-        2,
-        f"oarlock: {tmp_path} cannot be read: Is a directory. Name a settings file.",
-    )
-
-
-def test_json_for_machines_has_null_where_there_is_no_number(capsys):
-    from cli.output import print_json
-
+def test_json_has_null_for_numbers_that_json_cannot_express(capsys):
     print_json({"ratio": float("nan"), "n": 3, "low": [float("inf"), 1.5]})
     assert capsys.readouterr().out == '{\n "ratio": null,\n "n": 3,\n "low": [\n  null,\n  1.5\n ]\n}\n'

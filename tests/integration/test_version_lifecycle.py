@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Trained
+from tests.support.paths import ROOT
+from tests.support.trained_model import Trained
 
 pytestmark = pytest.mark.slow
 WEAK = {
@@ -34,13 +35,13 @@ def oarlock(config: Path, *words: str, **environment: str) -> tuple[int, str]:
 
 
 def champion(config: Path) -> int:
-    versions = json.loads(oarlock(config, "models", "--json")[1])["versions"]
+    versions = json.loads(oarlock(config, "models", "list", "--json")[1])["versions"]
     return next(one["number"] for one in versions if one["alias"] == "champion")
 
 
 def test_a_weak_challenger_loses_is_refused_and_leaves_again_after_being_forced(own_company):
     code, told = oarlock(own_company, "train", "--json", **WEAK)
-    assert (code, json.loads(told)["duel"]["verdict"]) == (0, "loses")
+    assert (code, json.loads(told)["comparison"]["verdict"]) == (0, "inferior")
 
     code, told = oarlock(own_company, "promote")
     assert code == 6
@@ -52,4 +53,4 @@ def test_a_weak_challenger_loses_is_refused_and_leaves_again_after_being_forced(
     assert oarlock(own_company, "rollback", "--reason", "the drill is over")[0] == 0
     assert champion(own_company) == 1
     actions = [one["action"] for one in json.loads(oarlock(own_company, "audit", "--json")[1])]
-    assert {"overridden", "rolled_back"} <= set(actions)
+    assert {"forced", "rolled_back"} <= set(actions)

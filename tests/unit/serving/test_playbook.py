@@ -8,7 +8,7 @@ import pytest
 from configs.errors import ConfigError
 from configs.settings import Settings
 from features.signals.registry import FAMILIES, catalogue
-from features.store.account_table import AccountFacts
+from features.store.account_table import AccountDetails
 from serving.accounts.playbook import (
     ContactLimits,
     Play,
@@ -26,7 +26,9 @@ CASE = PlayContext("support", "open_tickets", "high", "mid", "established")
 
 
 def _play(name: str, **more) -> Play:
-    return Play(**{"name": name, "families": ("support",), "does": "Do what helps.", "who": "support", **more})
+    return Play(
+        **{"name": name, "families": ("support",), "action": "Do what helps.", "assignee_role": "support", **more}
+    )
 
 
 def _score(band: str = "high", points: float = 0.1) -> dict:
@@ -42,7 +44,7 @@ BOOK = Playbook(play=(_play("escalation_desk", cooldown_days=14),))
 FREE = ContactLimits(touched_within_days=7)
 
 
-def _why_not(about: AccountFacts, score: dict | None = None, restraint: ContactLimits = FREE, book: Playbook = BOOK):
+def _why_not(about: AccountDetails, score: dict | None = None, restraint: ContactLimits = FREE, book: Playbook = BOOK):
     found = suggest_play(book, score or _score(), about, restraint)
     assert found is not None
     assert found["suggested"] == (found["why_not"] is None)
@@ -95,11 +97,17 @@ def test_a_play_that_names_no_signal_of_ours_is_refused(tmp_path):
         ("[[play", "not valid TOML"),
         ("", "play: field required"),
         (
-            '[[play]]\nname = "a"\nfamilies = ["fit"]\ndoes = "Do what helps."\nwho = "us"\nband = ["low"]',
+            '[[play]]\nname = "a"\nfamilies = ["fit"]\naction = "Do what helps."\nassignee_role = "us"\nband = ["low"]',
             "band is not known",
         ),
-        ('[[play]]\nname = "a"\nfamilies = ["fit"]\ndoes = "Do what helps."\nwho = "us"\nbands = ["hi"]', "bands.0"),
-        ('[[play]]\nname = "a"\nfamilies = ["fit"]\ndoes = "Do what helps."\nwho = "us"\n' * 2, "more than once"),
+        (
+            '[[play]]\nname = "a"\nfamilies = ["fit"]\naction = "Do what helps."\nassignee_role = "us"\nbands = ["hi"]',
+            "bands.0",
+        ),
+        (
+            '[[play]]\nname = "a"\nfamilies = ["fit"]\naction = "Do what helps."\nassignee_role = "us"\n' * 2,
+            "more than once",
+        ),
     ],
 )
 def test_a_playbook_that_cannot_be_understood_is_refused(tmp_path, text, why):
@@ -109,7 +117,7 @@ def test_a_playbook_that_cannot_be_understood_is_refused(tmp_path, text, why):
 
 
 def test_a_suggestion_says_what_to_do_and_why():
-    found = suggest_play(BOOK, _score(), AccountFacts("a"), FREE)
+    found = suggest_play(BOOK, _score(), AccountDetails("a"), FREE)
     assert found == {
         "play": "escalation_desk",
         "family": "support",
@@ -122,7 +130,7 @@ def test_a_suggestion_says_what_to_do_and_why():
 
 
 def test_an_account_whose_risk_nothing_raises_has_no_play():
-    assert suggest_play(BOOK, {**_score(), "drivers": []}, AccountFacts("a"), FREE) is None
+    assert suggest_play(BOOK, {**_score(), "drivers": []}, AccountDetails("a"), FREE) is None
 
 
 @pytest.mark.parametrize(
@@ -136,24 +144,24 @@ def test_an_account_whose_risk_nothing_raises_has_no_play():
     ],
 )
 def test_a_play_rests_for_its_cooldown(days, held_out, play, why_not):
-    about = AccountFacts("a", play=play, play_at=AS_OF - timedelta(days=days), held_out=held_out)
+    about = AccountDetails("a", play=play, play_at=AS_OF - timedelta(days=days), held_out=held_out)
     assert _why_not(about) == why_not
 
 
 @pytest.mark.parametrize(("days", "why_not"), [(0, "already_touched"), (6.9, "already_touched"), (7, None)])
 def test_an_account_is_left_alone_after_a_touch(days, why_not):
-    assert _why_not(AccountFacts("a", touched_at=AS_OF - timedelta(days=days))) == why_not
+    assert _why_not(AccountDetails("a", touched_at=AS_OF - timedelta(days=days))) == why_not
 
 
 def test_nobody_is_contacted_without_a_reason():
-    assert _why_not(AccountFacts("a"), _score(band="low")) == "low_risk"
+    assert _why_not(AccountDetails("a"), _score(band="low")) == "low_risk"
 
 
 def test_people_have_the_last_word():
-    busy = AccountFacts("a", touched_at=AS_OF)
+    busy = AccountDetails("a", touched_at=AS_OF)
     assert _why_not(busy, restraint=replace(FREE, marked="do_not_chase")) == "do_not_chase"
-    assert _why_not(AccountFacts("a"), restraint=replace(FREE, marked="saved_watch")) is None
+    assert _why_not(AccountDetails("a"), restraint=replace(FREE, marked="saved_watch")) is None
 
 
 def test_a_suppressed_play_says_so():
-    assert _why_not(AccountFacts("a"), book=Playbook(play=(_play("never", suppressed="no use"),))) == "suppressed"
+    assert _why_not(AccountDetails("a"), book=Playbook(play=(_play("never", suppressed="no use"),))) == "suppressed"
