@@ -66,10 +66,12 @@ def export_scores(context: CliContext, options: ExportOptions) -> None:
         count = write_export(export, field_map, _score_chunks(context, options))
         difference = None
         if options.dry_run:
-            difference = compare_export(destination.existing(existing, field_map.columns), export, field_map.key)
+            difference = compare_export(
+                destination.existing(existing, field_map.arrow_schema), export, field_map.key_column
+            )
         else:
-            _record_export_target(context, destination.name, field_map.key)
-            destination.write(export, field_map.key)
+            _record_export_target(context, destination.name, field_map.key_column)
+            destination.write(export, field_map.key_column)
     if context.as_json:
         summary = {"output": destination.name, "accounts": count, "dry_run": options.dry_run}
         print_json(summary | (asdict(difference) if difference else {}))
@@ -114,9 +116,9 @@ def _score_chunks(context: CliContext, options: ExportOptions) -> Iterator[list[
 
 
 def _show_difference(context: CliContext, title: str, difference: "ExportDifference") -> None:
-    counts = {name: count for name, count in asdict(difference).items() if name != "shown"}
+    counts = {name: count for name, count in asdict(difference).items() if name != "examples"}
     context.echo(f"{title}: {', '.join(f'{count:,} {name}' for name, count in counts.items())}.")
     table = OutputTable({"account": "id", "status": "id", "change": "text"})
-    for row in difference.shown:
-        table.add(*row.values())
+    for example in difference.examples:
+        table.add(example.account_id, example.status, example.change)
     table.print(context)

@@ -1,4 +1,4 @@
-"""Exports: the risks of everyone under the field names another tool uses, as a table that is built chunk by chunk."""
+"""Exported fields: every account's risk under the field names of another tool, written in chunks."""
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from configs.errors import ConfigError
-from configs.settings import BandSettings, describe
-from features.store.account_table import AccountFacts
+from configs.settings import BandSettings, describe_validation_error
+from features.store.account_table import AccountDetails
 
 KEY = "account_id"
 HEALTH_SCORES = (10.0, 7.5, 5.0, 2.5, 0.0)
@@ -22,95 +22,97 @@ HEALTH_SCORES = (10.0, 7.5, 5.0, 2.5, 0.0)
 
 @dataclass(frozen=True)
 class ExportRow:
-    """One account as it is exported: its part of the reply, the facts about it, and what all have in common."""
+    """An account to export: its score, its row of the account table, and the model and bands that all share."""
 
     score: Mapping[str, Any]
-    facts: AccountFacts
+    facts: AccountDetails
     model: Mapping[str, Any]
     bands: BandSettings
 
 
-# Oarlock's names of what can be exported.
+# Every field that can be exported, by Oarlock's name.
 FIELDS: dict[str, tuple[pa.DataType, Callable[[ExportRow], Any]]] = {
-    "account_id": (pa.string(), lambda one: one.score["account_id"]),
-    "name": (pa.string(), lambda one: one.facts.name),
-    "owner": (pa.string(), lambda one: one.facts.owner),
-    "segment": (pa.string(), lambda one: one.facts.segment),
-    "stage": (pa.string(), lambda one: one.facts.stage),
-    "parent_id": (pa.string(), lambda one: one.facts.parent_id),
-    "risk": (pa.float64(), lambda one: one.score["risk"]),
-    "base": (pa.float64(), lambda one: one.score["base"]),
-    "health": (pa.float64(), lambda one: health_score(one.score["risk"], one.bands)),
-    "band": (pa.string(), lambda one: one.score["band"]),
-    "status": (pa.string(), lambda one: one.score["status"]),
-    "mrr": (pa.float64(), lambda one: one.score["revenue"]["mrr"]),
-    "revenue_at_risk": (pa.float64(), lambda one: one.score["revenue"]["at_risk"]),
-    "next_renewal": (pa.date32(), lambda one: one.facts.renews_at and one.facts.renews_at.date()),
-    "main_driver": (pa.string(), lambda one: next((driver["text"] for driver in one.score["drivers"]), None)),
-    "drivers": (pa.string(), lambda one: "; ".join(driver["text"] for driver in one.score["drivers"])),
-    "as_of": (pa.timestamp("s"), lambda one: datetime.fromisoformat(one.score["signals_as_of"])),
-    "horizon_days": (pa.int64(), lambda one: one.model["horizon_days"]),
-    "model_version": (pa.int64(), lambda one: one.model["version"]),
+    "account_id": (pa.string(), lambda row: row.score["account_id"]),
+    "name": (pa.string(), lambda row: row.facts.name),
+    "owner": (pa.string(), lambda row: row.facts.owner),
+    "segment": (pa.string(), lambda row: row.facts.segment),
+    "stage": (pa.string(), lambda row: row.facts.stage),
+    "parent_id": (pa.string(), lambda row: row.facts.parent_id),
+    "risk": (pa.float64(), lambda row: row.score["risk"]),
+    "base": (pa.float64(), lambda row: row.score["base"]),
+    "health": (pa.float64(), lambda row: health_score(row.score["risk"], row.bands)),
+    "band": (pa.string(), lambda row: row.score["band"]),
+    "status": (pa.string(), lambda row: row.score["status"]),
+    "mrr": (pa.float64(), lambda row: row.score["revenue"]["mrr"]),
+    "revenue_at_risk": (pa.float64(), lambda row: row.score["revenue"]["at_risk"]),
+    "next_renewal": (pa.date32(), lambda row: row.facts.renews_at and row.facts.renews_at.date()),
+    "main_driver": (pa.string(), lambda row: next((driver["text"] for driver in row.score["drivers"]), None)),
+    "drivers": (pa.string(), lambda row: "; ".join(driver["text"] for driver in row.score["drivers"])),
+    "as_of": (pa.timestamp("s"), lambda row: datetime.fromisoformat(row.score["signals_as_of"])),
+    "horizon_days": (pa.int64(), lambda row: row.model["horizon_days"]),
+    "model_version": (pa.int64(), lambda row: row.model["version"]),
 }
 
 
 class FieldMap(BaseModel):
-    """The field names of a tool, each with Oarlock's for it, in the order of the columns."""
+    """A tool's field names, each with Oarlock's field, in the order of the columns."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     fields: dict[str, str]
 
     @property
-    def key(self) -> str:
-        """The tool's name of the account's id."""
-        return next(theirs for theirs, ours in self.fields.items() if ours == KEY)
+    def key_column(self) -> str:
+        """The tool's name for the account's id."""
+        return next(external_name for external_name, field in self.fields.items() if field == KEY)
 
     @property
-    def columns(self) -> pa.Schema:
+    def arrow_schema(self) -> pa.Schema:
         """The columns and their types."""
-        return pa.schema([(theirs, FIELDS[ours][0]) for theirs, ours in self.fields.items()])
+        return pa.schema([(external_name, FIELDS[field][0]) for external_name, field in self.fields.items()])
 
-    def table(self, exported: Iterable[ExportRow]) -> pa.Table:
+    def to_table(self, exported: Iterable[ExportRow]) -> pa.Table:
         """The accounts as a table of these columns."""
-        some = list(exported)
-        values = [[FIELDS[ours][1](one) for one in some] for ours in self.fields.values()]
-        return pa.table(values, schema=self.columns)
+        rows = list(exported)
+        values = [[FIELDS[field][1](row) for row in rows] for field in self.fields.values()]
+        return pa.table(values, schema=self.arrow_schema)
 
 
 def read_field_map(path: Path | None) -> FieldMap:
-    """The mapping in the file at `path`, every field under Oarlock's own name where none is named.
+    """The mapping in the file at `path`, or every field under Oarlock's own name without a file.
 
-    Raises ConfigError where it names a field that Oarlock does not have, or not the account's id.
+    Raises ConfigError if it names an unknown field or leaves out the account's id.
     """
     if path is None:
         return FieldMap(fields={name: name for name in FIELDS})
     hint = "Compare with configs/exports/customer_success.toml."
     try:
-        mapped = FieldMap.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except ValidationError as problem:
-        raise ConfigError(f"{path}: {describe(problem)}.", hint) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
-        raise ConfigError(f"{path} cannot be read: {problem}.", hint) from None
-    unknown = [ours for ours in mapped.fields.values() if ours not in FIELDS]
+        field_map = FieldMap.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {describe_validation_error(error)}.", hint) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}.", hint) from None
+    unknown = [field for field in field_map.fields.values() if field not in FIELDS]
     if unknown:
-        raise ConfigError(f"{path}: '{unknown[0]}' is no field of Oarlock's.", f"There are {', '.join(FIELDS)}.")
-    if list(mapped.fields.values()).count(KEY) != 1:
+        raise ConfigError(
+            f"{path}: '{unknown[0]}' is not a field of Oarlock's.", f"The fields are {', '.join(FIELDS)}."
+        )
+    if list(field_map.fields.values()).count(KEY) != 1:
         raise ConfigError(f"{path}: exactly one field must be '{KEY}', the key.", hint)
-    return mapped
+    return field_map
 
 
 def health_score(risk: float, bands: BandSettings) -> float:
-    """A risk as a health score from 10 (no risk) to 0: straight lines between 7.5, 5 and 2.5, where bands are cut."""
+    """A risk as a health score from 10 (no risk) to 0: linear between 7.5, 5 and 2.5 at the thresholds of the bands."""
     return round(float(np.interp(risk, [0.0, bands.watch, bands.high, bands.critical, 1.0], HEALTH_SCORES)), 2)
 
 
-def write_export(file: Path, mapped: FieldMap, chunks: Iterable[Iterable[ExportRow]]) -> int:
-    """Write the export as Parquet, a chunk at a time; says how many accounts it holds."""
+def write_export(file: Path, field_map: FieldMap, chunks: Iterable[Iterable[ExportRow]]) -> int:
+    """Write the export as Parquet, a chunk at a time; returns the number of accounts."""
     count = 0
-    with pq.ParquetWriter(file, mapped.columns, compression="zstd") as writer:
+    with pq.ParquetWriter(file, field_map.arrow_schema, compression="zstd") as writer:
         for chunk in chunks:
-            rows = mapped.table(chunk)
+            rows = field_map.to_table(chunk)
             writer.write_table(rows)
             count += rows.num_rows
     return count

@@ -1,4 +1,4 @@
-"""Where exports go: a Parquet or CSV file, or a table in Postgres; each is brought up to date as a whole."""
+"""Export targets: a Parquet file, a CSV file or a Postgres table. Each is replaced as a whole."""
 
 import json
 import shutil
@@ -16,22 +16,31 @@ import pyarrow.parquet as pq
 from configs.errors import ConfigError
 from configs.files import atomic_write
 
-SHOWN_ROWS = 5
+MAX_EXAMPLES = 5
 ROWS_PER_CHUNK = 10_000
-# Only a table that says this of itself is written to: another's rows would be taken away as no longer exported.
+# A table is written to only if it has this comment: rows that are not in the export are deleted.
 TABLE_COMMENT = "written by oarlock export"
 POSTGRES_TYPES = {"string": "text", "double": "double precision", "int64": "bigint", "date32[day]": "date"}
 
 
 @dataclass(frozen=True)
+class ExportExample:
+    """An account whose exported row differs from the target: `status` is new, changed or removed."""
+
+    account_id: str
+    status: str
+    change: str
+
+
+@dataclass(frozen=True)
 class ExportDifference:
-    """An export held against what is there: how many rows are new, changed, removed, the same, and a few of them."""
+    """An export compared with its target: how many rows are new, changed, removed and the same, with examples."""
 
     new: int
     changed: int
     removed: int
     same: int
-    shown: list[dict[str, Any]]
+    examples: list[ExportExample]
 
 
 @dataclass(frozen=True)
@@ -45,43 +54,45 @@ class FileTarget:
         return str(self.path.resolve())
 
     def existing(self, scratch: Path, schema: pa.Schema) -> Path | None:
-        """What is there, as Parquet; None where nothing is."""
+        """The rows of the file, as Parquet; None if there is no file."""
         del schema
         if not self.path.exists():
             return None
         if self.path.suffix == ".parquet":
             return self.path
-        _duck(f"copy (from read_csv({_text(self.path)}, all_varchar = true)) to {_text(scratch)}")
+        _run_duckdb(f"copy (from read_csv({_quote_text(self.path)}, all_varchar = true)) to {_quote_text(scratch)}")
         return scratch
 
     def write(self, export: Path, key: str) -> None:
-        """Put the export in the place of what is there."""
+        """Replace the file with the export."""
         del key
         with atomic_write(self.path) as temporary:
             if self.path.suffix == ".parquet":
                 shutil.copyfile(export, temporary)
             else:
-                _duck(f"copy (from read_parquet({_text(export)})) to {_text(temporary)} (format csv, header)")
+                _run_duckdb(
+                    f"copy (from read_parquet({_quote_text(export)})) to {_quote_text(temporary)} (format csv, header)"
+                )
 
     def remove(self, account_id: str, key: str) -> int:
-        """Take an account out; says how many rows that were."""
+        """Remove an account; returns the number of rows removed."""
         if not self.path.exists():
             return 0
         kind, reader = ("parquet", "read_parquet({})")
         if self.path.suffix == ".csv":
             kind, reader = ("csv, header", "read_csv({}, all_varchar = true)")
-        rows, chosen = reader.format(_text(self.path)), f"{_name(key)} = {_text(account_id)}"
-        found = _duck(f"select count(*) from {rows} where {chosen}")[0][0]
-        if found:
+        rows, chosen = reader.format(_quote_text(self.path)), f"{_quote_name(key)} = {_quote_text(account_id)}"
+        row_count = _run_duckdb(f"select count(*) from {rows} where {chosen}")[0][0]
+        if row_count:
             with atomic_write(self.path) as temporary:
-                kept = f"from {rows} where {_name(key)} is distinct from {_text(account_id)}"
-                _duck(f"copy ({kept}) to {_text(temporary)} (format {kind})")
-        return found
+                other_rows = f"from {rows} where {_quote_name(key)} is distinct from {_quote_text(account_id)}"
+                _run_duckdb(f"copy ({other_rows}) to {_quote_text(temporary)} (format {kind})")
+        return row_count
 
 
 @dataclass(frozen=True)
 class TableTarget:
-    """A table in Postgres, `postgresql://user@host/database/table`, brought up to date in one transaction."""
+    """A table in Postgres, `postgresql://user@host/database/table`, replaced in one transaction."""
 
     url: str
     table: str
@@ -95,114 +106,123 @@ class TableTarget:
         return urlunsplit(parts._replace(netloc=f"{user}{host[2]}", path=f"{parts.path}/{self.table}"))
 
     def existing(self, scratch: Path, schema: pa.Schema) -> Path | None:
-        """What is there, as Parquet; None where there is no such table."""
+        """The rows of the table, as Parquet; None if there is no such table."""
         with self._connect() as connection:
-            if not self._is_there(connection):
+            if not self._table_exists(connection):
                 return None
-            self._refuse_others(connection, schema)
+            self._refuse_foreign_table(connection, schema)
             with pq.ParquetWriter(scratch, schema) as writer, connection.cursor(name="oarlock_export") as cursor:
-                cursor.execute(f"select {', '.join(map(_name, schema.names))} from {_dotted(self.table)}")
+                cursor.execute(f"select {', '.join(map(_quote_name, schema.names))} from {_quote_table(self.table)}")
                 while rows := cursor.fetchmany(ROWS_PER_CHUNK):
                     columns = [list(column) for column in zip(*rows, strict=True)]
                     writer.write_table(pa.table(columns, schema=schema))
         return scratch
 
     def write(self, export: Path, key: str) -> None:
-        """Add, change and take away rows until the table holds just the export."""
-        schema, names = pq.read_schema(export), [_name(one) for one in pq.read_schema(export).names]
+        """Insert, update and delete rows until the table holds exactly the export."""
+        schema, names = pq.read_schema(export), [_quote_name(column) for column in pq.read_schema(export).names]
         columns = ", ".join(names)
-        changed = ", ".join(f"{one} = excluded.{one}" for one in names)
+        changed = ", ".join(f"{column} = excluded.{column}" for column in names)
         with self._connect() as connection:
             self._create(connection, schema, key)
-            connection.execute(f"create temp table export (like {_dotted(self.table)}) on commit drop")
+            connection.execute(f"create temp table export (like {_quote_table(self.table)}) on commit drop")
             with connection.cursor().copy(f"copy export ({columns}) from stdin") as stream:
                 for row in _rows(export):
                     stream.write_row(row)
             connection.execute(
-                f"insert into {_dotted(self.table)} ({columns}) select {columns} from export"
-                f" on conflict ({_name(key)}) do update set {changed}"
+                f"insert into {_quote_table(self.table)} ({columns}) select {columns} from export"
+                f" on conflict ({_quote_name(key)}) do update set {changed}"
             )
             connection.execute(
-                f"delete from {_dotted(self.table)} there where not exists"
-                f" (select from export where export.{_name(key)} = there.{_name(key)})"
+                f"delete from {_quote_table(self.table)} target where not exists"
+                f" (select from export where export.{_quote_name(key)} = target.{_quote_name(key)})"
             )
 
     def remove(self, account_id: str, key: str) -> int:
-        """Take an account out; says how many rows that were."""
+        """Remove an account; returns the number of rows removed."""
         with self._connect() as connection:
-            if not self._is_there(connection):
+            if not self._table_exists(connection):
                 return 0
-            gone = f"delete from {_dotted(self.table)} where {_name(key)} = %s"
-            return connection.execute(gone, [account_id]).rowcount
+            statement = f"delete from {_quote_table(self.table)} where {_quote_name(key)} = %s"
+            return connection.execute(statement, [account_id]).rowcount
 
     def _connect(self) -> Any:
         import psycopg
 
         try:
             return psycopg.connect(self.url, connect_timeout=10)
-        except psycopg.Error as problem:
-            message = f"{self.name} cannot be reached: {type(problem).__name__}."
-            raise ConfigError(message, "Is the URL right?") from None
+        except psycopg.Error as error:
+            message = f"{self.name} cannot be reached: {type(error).__name__}."
+            raise ConfigError(message, "Check the URL.") from None
 
-    def _is_there(self, connection: Any) -> bool:
-        return connection.execute("select to_regclass(%s)", [_dotted(self.table)]).fetchone()[0] is not None
+    def _table_exists(self, connection: Any) -> bool:
+        return connection.execute("select to_regclass(%s)", [_quote_table(self.table)]).fetchone()[0] is not None
 
     def _create(self, connection: Any, schema: pa.Schema, key: str) -> None:
-        if self._is_there(connection):
-            self._refuse_others(connection, schema)
+        if self._table_exists(connection):
+            self._refuse_foreign_table(connection, schema)
             return
-        columns = ", ".join(f"{_name(one.name)} {POSTGRES_TYPES.get(str(one.type), 'timestamp')}" for one in schema)
-        connection.execute(f"create table {_dotted(self.table)} ({columns}, primary key ({_name(key)}))")
-        connection.execute(f"comment on table {_dotted(self.table)} is '{TABLE_COMMENT}'")
+        columns = ", ".join(
+            f"{_quote_name(field.name)} {POSTGRES_TYPES.get(str(field.type), 'timestamp')}" for field in schema
+        )
+        connection.execute(f"create table {_quote_table(self.table)} ({columns}, primary key ({_quote_name(key)}))")
+        connection.execute(f"comment on table {_quote_table(self.table)} is '{TABLE_COMMENT}'")
 
-    def _refuse_others(self, connection: Any, schema: pa.Schema) -> None:
-        said = connection.execute("select obj_description(to_regclass(%s)::oid)", [_dotted(self.table)]).fetchone()[0]
-        if said != TABLE_COMMENT:
-            raise ConfigError(f"{self.name} was not made by Oarlock.", "Name a table that does not exist yet.")
-        there = connection.execute(f"select * from {_dotted(self.table)} limit 0").description
-        if [one.name for one in there] != schema.names:
+    def _refuse_foreign_table(self, connection: Any, schema: pa.Schema) -> None:
+        comment = connection.execute(
+            "select obj_description(to_regclass(%s)::oid)", [_quote_table(self.table)]
+        ).fetchone()[0]
+        if comment != TABLE_COMMENT:
+            raise ConfigError(f"{self.name} was not created by Oarlock.", "Name a table that does not exist yet.")
+        description = connection.execute(f"select * from {_quote_table(self.table)} limit 0").description
+        if [column.name for column in description] != schema.names:
             raise ConfigError(f"{self.name} has other columns than this export.", "Name another table, or drop it.")
 
 
 Target = FileTarget | TableTarget
 
 
-def parse_target(said: str) -> Target:
-    """The target that was said. Raises ConfigError where it is none."""
-    if said.startswith(("postgresql://", "postgres://")):
-        parts = urlsplit(said)
+def parse_target(text: str) -> Target:
+    """The target that a command names. Raises ConfigError if it is not a target."""
+    if text.startswith(("postgresql://", "postgres://")):
+        parts = urlsplit(text)
         database, _, table = parts.path.strip("/").rpartition("/")
         if not (database and table):
             raise ConfigError("The export names no table.", "Write postgresql://user@host/database/table.")
         return TableTarget(urlunsplit(parts._replace(path=f"/{database}")), table)
-    path = Path(said)
+    path = Path(text)
     if path.suffix not in (".parquet", ".csv"):
-        raise ConfigError(f"'{said}' is neither a .parquet nor a .csv file nor a postgresql:// URL.", "Name one.")
+        raise ConfigError(f"'{text}' is neither a .parquet nor a .csv file nor a postgresql:// URL.", "Name one.")
     return FileTarget(path)
 
 
-def compare_export(there: Path | None, export: Path, key: str) -> ExportDifference:
-    """Hold an export against what is there, both Parquet; values are compared as they are written."""
-    if there is None:
+def compare_export(existing: Path | None, export: Path, key: str) -> ExportDifference:
+    """Compare an export with the rows of its target, both Parquet; values are compared as text."""
+    if existing is None:
         return ExportDifference(pq.read_metadata(export).num_rows, 0, 0, 0, [])
-    names, old = pq.read_schema(export).names, set(pq.read_schema(there).names)
-    pairs = [(_as_text("new", one), _as_text("old", one) if one in old else "null") for one in names]
-    differs = " or ".join(f"{mine} is distinct from {theirs}" for mine, theirs in pairs)
-    fate = f"case when old.k is null then 'new' when new.k is null then 'removed' when {differs} then 'changed'"
-    what = ", ".join(
-        f"case when {mine} is distinct from {theirs} then {_text(name)} || ': ' || coalesce({theirs}, '-')"
-        f" || ' -> ' || coalesce({mine}, '-') end"
-        for name, (mine, theirs) in zip(names, pairs, strict=True)
+    names, old = pq.read_schema(export).names, set(pq.read_schema(existing).names)
+    pairs = [(_as_text("new", name), _as_text("old", name) if name in old else "null") for name in names]
+    differs = " or ".join(f"{new_value} is distinct from {old_value}" for new_value, old_value in pairs)
+    status = f"case when old.k is null then 'new' when new.k is null then 'removed' when {differs} then 'changed'"
+    changes = ", ".join(
+        f"case when {new_value} is distinct from {old_value}"
+        f" then {_quote_text(name)} || ': ' || coalesce({old_value}, '-') || ' -> ' || coalesce({new_value}, '-') end"
+        for name, (new_value, old_value) in zip(names, pairs, strict=True)
     )
-    keyed = f"(select *, {_name(key)} as k from read_parquet({{}})) {{}}"
-    sides = keyed.format(_text(export), "new"), keyed.format(_text(there), "old")
-    both = f"select coalesce(new.k, old.k) as k, {fate} else 'same' end as fate, concat_ws(', ', {what}) as what"
-    both += f" from {sides[0]} full join {sides[1]} on new.k = old.k"
-    counts = dict(_duck(f"select fate, count(*) from ({both}) group by fate"))
-    rows = _duck(f"select fate, k, what from ({both}) where fate <> 'same' order by fate, k limit {SHOWN_ROWS * 3}")
-    shown = [{"account_id": k, "is": fate, "what": what if fate == "changed" else ""} for fate, k, what in rows]
-    new, changed, removed, same = (counts.get(one, 0) for one in ("new", "changed", "removed", "same"))
-    return ExportDifference(new, changed, removed, same, shown)
+    keyed = f"(select *, {_quote_name(key)} as k from read_parquet({{}})) {{}}"
+    sides = keyed.format(_quote_text(export), "new"), keyed.format(_quote_text(existing), "old")
+    compared = (
+        f"select coalesce(new.k, old.k) as k, {status} else 'same' end as status, concat_ws(', ', {changes}) as changes"
+        f" from {sides[0]} full join {sides[1]} on new.k = old.k"
+    )
+    counts = dict(_run_duckdb(f"select status, count(*) from ({compared}) group by status"))
+    rows = _run_duckdb(
+        f"select k, status, if(status = 'changed', changes, '') from ({compared}) where status <> 'same'"
+        f" order by status, k limit {MAX_EXAMPLES * 3}"
+    )
+    examples = [ExportExample(*row) for row in rows]
+    new, changed, removed, same = (counts.get(name, 0) for name in ("new", "changed", "removed", "same"))
+    return ExportDifference(new, changed, removed, same, examples)
 
 
 def _rows(export: Path) -> Iterator[tuple[Any, ...]]:
@@ -212,21 +232,21 @@ def _rows(export: Path) -> Iterator[tuple[Any, ...]]:
 
 def _as_text(side: str, name: str) -> str:
     # A CSV has no types, and nothing is an empty field there.
-    return f"nullif({side}.{_name(name)}::varchar, '')"
+    return f"nullif({side}.{_quote_name(name)}::varchar, '')"
 
 
-def _duck(query: str) -> list[tuple[Any, ...]]:
+def _run_duckdb(query: str) -> list[tuple[Any, ...]]:
     with closing(duckdb.connect()) as connection:
         return connection.execute(query).fetchall()
 
 
-def _name(name: str) -> str:
+def _quote_name(name: str) -> str:
     return json.dumps(name).replace('\\"', '""')
 
 
-def _dotted(table: str) -> str:
-    return ".".join(_name(part) for part in table.split("."))
+def _quote_table(table: str) -> str:
+    return ".".join(_quote_name(part) for part in table.split("."))
 
 
-def _text(value: object) -> str:
+def _quote_text(value: object) -> str:
     return "'" + str(value).replace("'", "''") + "'"

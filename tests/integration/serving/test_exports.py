@@ -9,9 +9,9 @@ import pytest
 
 from configs.errors import ConfigError
 from configs.settings import BandSettings
-from features.store.account_table import AccountFacts
+from features.store.account_table import AccountDetails
 from serving.exports.field_map import FIELDS, ExportRow, FieldMap, health_score, read_field_map, write_export
-from serving.exports.targets import FileTarget, TableTarget, compare_export, parse_target
+from serving.exports.targets import ExportExample, FileTarget, TableTarget, compare_export, parse_target
 from tests.support.ledger_rows import score
 from tests.support.paths import ROOT
 
@@ -21,7 +21,7 @@ MAPPED = FieldMap(fields={"id": "account_id", "health_score": "health", "mrr": "
 
 
 def exported(account_id: str, risk: float = 0.1, renews_at: datetime | None = datetime(2024, 3, 1)) -> ExportRow:
-    about = AccountFacts(account_id, owner="olga", renews_at=renews_at)
+    about = AccountDetails(account_id, owner="olga", renews_at=renews_at)
     one = score(account_id, risk, drivers=[{"text": "adoption: seats 31 %"}])
     return ExportRow(one, about, MODEL, BANDS)
 
@@ -42,20 +42,20 @@ def test_rows_have_the_tools_names_and_types(tmp_path):
 
 
 def test_without_a_mapping_every_field_is_exported_under_its_own_name():
-    (row,) = read_field_map(None).table([exported("a")]).to_pylist()
+    (row,) = read_field_map(None).to_table([exported("a")]).to_pylist()
     assert list(row) == list(FIELDS)
     assert (row["owner"], row["main_driver"], row["model_version"]) == ("olga", "adoption: seats 31 %", 3)
 
 
 @pytest.mark.parametrize("name", ["customer_success", "salesforce"])
 def test_the_shipped_mappings_are_whole(name):
-    assert read_field_map(ROOT / f"configs/exports/{name}.toml").table([exported("a")]).num_rows == 1
+    assert read_field_map(ROOT / f"configs/exports/{name}.toml").to_table([exported("a")]).num_rows == 1
 
 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ('[fields]\nid = "account_id"\nx = "churniness"', "'churniness' is no field"),
+        ('[fields]\nid = "account_id"\nx = "churniness"', "'churniness' is not a field"),
         ('[fields]\nx = "risk"', "exactly one field must be 'account_id'"),
         ("[columns]\n", "fields"),
         ("[fields", "cannot be read"),
@@ -96,22 +96,22 @@ def contents(place) -> dict[str, float]:
 def test_an_export_is_what_is_there_afterwards_and_the_same_again_changes_nothing(place, tmp_path):
     first = export(tmp_path / "1.parquet", exported("a"), exported("b"), exported("c", renews_at=None))
     second = export(tmp_path / "2.parquet", exported("a"), exported("b", 0.2), exported("d'\";--", 0.5))
-    assert place.existing(tmp_path / "there.parquet", MAPPED.columns) is None
+    assert place.existing(tmp_path / "there.parquet", MAPPED.arrow_schema) is None
     place.write(first, "id")
     assert contents(place) == {"a": 5.0, "b": 5.0, "c": 5.0}
     place.write(second, "id")
     place.write(second, "id")
     assert contents(place) == {"a": 5.0, "b": 2.5, "d'\";--": pytest.approx(1.56, abs=0.01)}
-    found = compare_export(place.existing(tmp_path / "there.parquet", MAPPED.columns), second, "id")
+    found = compare_export(place.existing(tmp_path / "there.parquet", MAPPED.arrow_schema), second, "id")
     assert (found.new, found.changed, found.removed, found.same) == (0, 0, 0, 3)
 
 
 def test_a_dry_run_says_what_would_be_new_changed_and_removed(place, tmp_path):
     place.write(export(tmp_path / "1.parquet", exported("a"), exported("b"), exported("c")), "id")
     after = export(tmp_path / "2.parquet", exported("a"), exported("b", 0.2), exported("d"))
-    found = compare_export(place.existing(tmp_path / "there.parquet", MAPPED.columns), after, "id")
+    found = compare_export(place.existing(tmp_path / "there.parquet", MAPPED.arrow_schema), after, "id")
     assert (found.new, found.changed, found.removed, found.same) == (1, 1, 1, 1)
-    assert found.shown[0] == {"account_id": "b", "is": "changed", "what": "health_score: 5.0 -> 2.5"}
+    assert found.examples[0] == ExportExample("b", "changed", "health_score: 5.0 -> 2.5")
     assert contents(place) == {"a": 5.0, "b": 5.0, "c": 5.0}
 
 
@@ -127,7 +127,7 @@ def test_a_table_that_oarlock_did_not_make_is_never_written_to(postgres, tmp_pat
     assert isinstance(place, TableTarget)
     with place._connect() as connection:
         connection.execute("create table customers (id text primary key, health_score float8)")
-    with pytest.raises(ConfigError, match="was not made by Oarlock"):
+    with pytest.raises(ConfigError, match="was not created by Oarlock"):
         place.write(export(tmp_path / "1.parquet", exported("a")), "id")
 
 
