@@ -1,107 +1,107 @@
-"""The database behind the ledger, the keys and the webhooks: SQLite in the state folder, or Postgres.
+"""The database of the ledger, the keys and the webhooks: SQLite in the state folder, or Postgres.
 
-A table that is missing is made when the database is opened. A change of a table that is there is a numbered step, taken
-once, by one process at a time; a database with more steps than this release knows is refused.
+Alembic creates and migrates its tables, one process at a time. An up-to-date database costs one query: Alembic is not
+even imported.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import sqlalchemy as sql
 from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 
 from configs.errors import ConfigError, NotReady
-from serving.ledger.schema import METADATA, SCHEMA
+from serving.ledger.schema import HEAD_REVISION, VERSION_TABLE
 
 BUSY_SECONDS = 5
-SECURE_DELETE = "pragma secure_delete=on"  # what is deleted is overwritten, not only taken off the books
-ONE_AT_A_TIME = 0x6F61726C  # any number, as long as nothing else locks it: "oarl"
-Step = Callable[[sql.Connection], None]
-# Step n brings a database of number n - 1 to number n.
-STEPS: tuple[Step, ...] = ()
+SECURE_DELETE = "pragma secure_delete=on"  # SQLite overwrites what is deleted
+MIGRATION_LOCK = 0x6F61726C  # any number, as long as nothing else locks it: "oarl"
+MIGRATIONS = Path(__file__).with_name("migrations")
+Durability = Literal["process", "fsync"]
 
 
-def open_database(location: Path | str, durability: str = "process") -> sql.Engine:
-    """The database at a path (SQLite) or URL, every table in place.
+def open_database(location: Path | str, durability: Durability = "process") -> sql.Engine:
+    """The database at a path (SQLite) or URL, with every table in place.
 
-    `durability` is "fsync" where a commit waits for the disk itself. Raises ConfigError for a URL that is none or a
-    schema that is newer than this release, NotReady where the database cannot be reached.
+    With "fsync" a commit waits for the disk. Raises ConfigError for an invalid URL or a schema that this release does
+    not know, NotReady if the database cannot be reached.
     """
-    engine = _engine(location, durability)
+    engine = _create_engine(location, durability)
     try:
-        if not _is_up_to_date(engine):
-            with _alone(engine) as connection:
-                _bring_up_to_date(connection)
-    except OperationalError as problem:
-        raise NotReady(
-            f"The database of the ledger cannot be reached: {_said(problem)}.", "Start it, or wait."
-        ) from None
+        if _schema_revision(engine) != HEAD_REVISION:
+            with _migration_transaction(engine) as connection:
+                _migrate(connection)
+    except OperationalError as error:
+        message = f"Cannot reach the database of the ledger: {_first_line(error)}."
+        raise NotReady(message, "Start the database, or check ledger.url.") from None
     return engine
 
 
-def upsert(table: sql.Table, engine: sql.Engine) -> Any:
-    """An insert into `table` that knows `on_conflict_do_update` and `on_conflict_do_nothing`, on either database."""
-    from sqlalchemy.dialects import postgresql, sqlite
-
+def upsert(table: sql.Table, engine: sql.Engine) -> sqlite.Insert | postgresql.Insert:
+    """An insert that has `on_conflict_do_update` and `on_conflict_do_nothing` on either database."""
     return (sqlite if engine.dialect.name == "sqlite" else postgresql).insert(table)
 
 
-def _engine(where: Path | str, durability: str) -> sql.Engine:
-    if isinstance(where, Path):
-        where.parent.mkdir(parents=True, exist_ok=True)
-        engine = sql.create_engine(f"sqlite:///{where}", connect_args={"timeout": BUSY_SECONDS})
-        event.listen(engine, "connect", lambda connection, _: _write_ahead(connection, durability))
+def without_nul(value: object) -> object:
+    """The value as Postgres takes it: it refuses NUL in a text."""
+    return value.replace("\0", "") if isinstance(value, str) else value
+
+
+def _create_engine(location: Path | str, durability: Durability) -> sql.Engine:
+    if isinstance(location, Path):
+        location.parent.mkdir(parents=True, exist_ok=True)
+        engine = sql.create_engine(f"sqlite:///{location}", connect_args={"timeout": BUSY_SECONDS})
+        event.listen(engine, "connect", lambda connection, _: _configure_sqlite(connection, durability))
         return engine
     try:
-        url = sql.make_url(where.replace("postgresql://", "postgresql+psycopg://", 1))
-        waits = {"connect_timeout": BUSY_SECONDS} if url.get_backend_name() == "postgresql" else {}
-        return sql.create_engine(url, connect_args=waits, pool_pre_ping=True)
-    except (ArgumentError, ImportError, NoSuchModuleError) as problem:
-        # Not the URL itself: it may hold a password.
+        url = sql.make_url(location.replace("postgresql://", "postgresql+psycopg://", 1))
+        timeout = {"connect_timeout": BUSY_SECONDS} if url.get_backend_name() == "postgresql" else {}
+        return sql.create_engine(url, connect_args=timeout, pool_pre_ping=True)
+    except (ArgumentError, ImportError, NoSuchModuleError) as error:
+        # The message must not repeat the URL: it may hold a password.
         hint = 'Write "postgresql://user@host/database" and install oarlock[postgres].'
-        raise ConfigError(f"ledger.url names no database that can be used: {type(problem).__name__}.", hint) from None
+        raise ConfigError(f"ledger.url is not a usable database URL: {type(error).__name__}.", hint) from None
 
 
-def _write_ahead(connection: Any, durability: str) -> None:
+def _configure_sqlite(connection: sql.PoolProxiedConnection, durability: Durability) -> None:
+    cursor = connection.cursor()
     # Readers do not wait for the writer, and a killed process loses nothing that was committed.
-    connection.execute("pragma journal_mode=wal")
-    connection.execute(SECURE_DELETE)
-    connection.execute(f"pragma synchronous={'full' if durability == 'fsync' else 'normal'}")
+    cursor.execute("pragma journal_mode=wal")
+    cursor.execute(SECURE_DELETE)
+    cursor.execute(f"pragma synchronous={'full' if durability == 'fsync' else 'normal'}")
 
 
-def _is_up_to_date(engine: sql.Engine) -> bool:
-    there = set(sql.inspect(engine).get_table_names())
-    if not METADATA.tables.keys() <= there:
-        return False
+def _schema_revision(engine: sql.Engine) -> str | None:
+    if not sql.inspect(engine).has_table(VERSION_TABLE):
+        return None
     with engine.connect() as connection:
-        return connection.execute(sql.select(SCHEMA.c.number)).scalar() == len(STEPS)
+        return connection.execute(sql.text(f"select version_num from {VERSION_TABLE}")).scalar()
 
 
-def _bring_up_to_date(connection: sql.Connection) -> None:
-    had_risks = sql.inspect(connection).has_table("risks")
-    METADATA.create_all(connection)
-    number = connection.execute(sql.select(SCHEMA.c.number)).scalar()
-    if number is None:
-        # Made just now and complete, or by the first release, which kept no number.
-        number = 0 if had_risks else len(STEPS)
-        connection.execute(SCHEMA.insert().values(number=number))
-    if number > len(STEPS):
-        message = f"The database is of schema {number}; this release of Oarlock knows {len(STEPS)}."
-        raise ConfigError(message, "Use the release that wrote it, or a newer one.")
-    for step in STEPS[number:]:
-        step(connection)
-    connection.execute(SCHEMA.update().values(number=len(STEPS)))
+def _migrate(connection: sql.Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(MIGRATIONS))
+    try:
+        command.upgrade(config, "head")
+    except CommandError:
+        message = f"This release of Oarlock does not know the schema of the ledger's database, only {HEAD_REVISION}."
+        raise ConfigError(message, "Use the release that wrote the database, or a newer one.") from None
 
 
 @contextmanager
-def _alone(engine: sql.Engine) -> Iterator[sql.Connection]:
-    """A transaction that no other process is in at the same time."""
+def _migration_transaction(engine: sql.Engine) -> Iterator[sql.Connection]:
+    """A transaction that only one process at a time can be in."""
     if engine.dialect.name != "sqlite":
         with engine.begin() as connection:
-            connection.execute(sql.select(sql.func.pg_advisory_xact_lock(ONE_AT_A_TIME)))
+            connection.execute(sql.select(sql.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
             yield connection
         return
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -114,6 +114,6 @@ def _alone(engine: sql.Engine) -> Iterator[sql.Connection]:
             raise
 
 
-def _said(problem: OperationalError) -> str:
-    lines = str(problem.orig).strip().splitlines() or [type(problem.orig).__name__]
+def _first_line(error: OperationalError) -> str:
+    lines = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
     return lines[0].rstrip(".")

@@ -1,18 +1,18 @@
-"""The ledger: every risk ever given, with its drivers and the versions it came from. Rows are added, never changed."""
+"""The ledger: every risk that was served, with its drivers, its versions and when. Rows are added, never changed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
 
 from configs.settings import Settings
 from configs.state_dir import StateDir
-from serving.ledger.database import open_database
+from serving.ledger.database import Durability, open_database, without_nul
 from serving.ledger.schema import RISKS, WAL_CHECKPOINTS
 from serving.schemas.serialization import to_json
 
@@ -21,15 +21,38 @@ if TYPE_CHECKING:
 
 ROWS_PER_STATEMENT = 5_000
 CHECKPOINT_RETENTION_DAYS = 30
-Row = Mapping[str, Any]
-COLUMN_NAMES = tuple(one.name for one in RISKS.columns if not one.primary_key)
-# The statement as SQLite takes it: what SQLAlchemy makes of every value and row costs more than the insert.
+COLUMN_NAMES = tuple(column.name for column in RISKS.columns if not column.primary_key)
+# Plain SQL, because what SQLAlchemy does for every value and row costs more than the insert.
 SQLITE_INSERT = f"insert into {RISKS.name} ({', '.join(COLUMN_NAMES)}) values ({', '.join('?' * len(COLUMN_NAMES))})"
+
+
+class ScoreSource(TypedDict):
+    """What the scores of one response have in common: when, for which request, and which model."""
+
+    scored_at: datetime
+    request_id: str
+    model: str
+    version: int
+    label_hash: str
+    signal_set: str
+
+
+class LedgerRow(ScoreSource):
+    """One row: a score, and columns of it to search by."""
+
+    account_id: str
+    as_of: datetime
+    risk: float
+    base: float
+    band: str
+    status: str
+    mrr: float | None
+    score: str
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Rows that bring what the database holds of a journal file from byte `start` to byte `done`."""
+    """Says that the rows beside it are those of a write-ahead-log segment from byte `start` to byte `end`."""
 
     segment: str
     start: int
@@ -38,69 +61,67 @@ class Checkpoint:
 
 
 class DuplicateCheckpoint(Exception):
-    """Another process wrote the same part of a journal file first."""
+    """Another process stored the same part of a segment first."""
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """The ledger in the database at `where`: a SQLite file or a URL; `durability` says what a commit outlives."""
+    """The ledger in the database at `location`, a SQLite file or a URL; with "fsync" a commit waits for the disk."""
 
     location: Path | str
-    durability: str = "process"
+    durability: Durability = "process"
 
     @cached_property
     def engine(self) -> sql.Engine:
         return open_database(self.location, self.durability)
 
-    def append(self, scores: Iterable[Mapping[str, Any]], source: Mapping[str, Any]) -> None:
-        """Add the scores of one reply; `of` says which request, when, and which model. All of them or none."""
-        self.add(rows_from_scores(scores, source))
+    def append(self, scores: Iterable[Mapping[str, Any]], source: ScoreSource) -> None:
+        """Add the scores of one response, all of them or none."""
+        self.add([row_from_score(score, source) for score in scores])
 
-    def add(self, rows: Sequence[Row], checkpoint: Checkpoint | None = None) -> None:
-        """Add rows, and with them how far their journal file is held; all of it or nothing.
+    def add(self, rows: Sequence[LedgerRow], checkpoint: Checkpoint | None = None) -> None:
+        """Add rows and the checkpoint of their segment, all of it or nothing.
 
-        Raises AlreadyThere where the file is not held up to just the mark's start.
+        Raises DuplicateCheckpoint unless the database holds the segment up to exactly the checkpoint's start.
         """
         with self.engine.begin() as connection:
             if checkpoint:
-                _move(connection, checkpoint)
+                _advance(connection, checkpoint)
             for start in range(0, len(rows), ROWS_PER_STATEMENT):
                 self._insert(connection, rows[start : start + ROWS_PER_STATEMENT])
 
-    def stored_bytes(self, name: str) -> int:
-        """How many bytes of a journal file are held."""
+    def stored_bytes(self, segment: str) -> int:
+        """How many bytes of a write-ahead-log segment the database holds."""
+        query = sql.select(WAL_CHECKPOINTS.c.stored_bytes).where(WAL_CHECKPOINTS.c.segment == segment)
         with self.engine.connect() as connection:
-            return (
-                connection.execute(sql.select(WAL_CHECKPOINTS.c.done).where(WAL_CHECKPOINTS.c.name == name)).scalar()
-                or 0
-            )
+            return connection.execute(query).scalar() or 0
 
     def risks_of_version(self, version: int) -> "pd.DataFrame":
         """The last risk that a version gave each snapshot: account_id, as_of, risk, mrr."""
         import pandas as pd
 
-        chosen = sql.select(RISKS.c.id, RISKS.c.account_id, RISKS.c.as_of, RISKS.c.risk, RISKS.c.mrr)
+        query = sql.select(RISKS.c.id, RISKS.c.account_id, RISKS.c.as_of, RISKS.c.risk, RISKS.c.mrr)
         with self.engine.connect() as connection:
-            found = pd.read_sql(chosen.where(RISKS.c.version == version), connection, parse_dates=["as_of"])
-        return found.sort_values("id").drop_duplicates(["account_id", "as_of"], keep="last").drop(columns="id")
+            risks = pd.read_sql(query.where(RISKS.c.version == version), connection, parse_dates=["as_of"])
+        return risks.sort_values("id").drop_duplicates(["account_id", "as_of"], keep="last").drop(columns="id")
 
     def count(self) -> int:
-        """How many risks were ever given."""
+        """How many risks the ledger holds."""
         with self.engine.connect() as connection:
             return connection.execute(sql.select(sql.func.count()).select_from(RISKS)).scalar_one()
 
     def prune(self, before: datetime) -> int:
-        """Take away the risks given before an instant; says how many."""
-        old = before - timedelta(days=CHECKPOINT_RETENTION_DAYS)
+        """Delete the risks served before an instant; returns how many."""
+        expired = WAL_CHECKPOINTS.c.updated_at < before - timedelta(days=CHECKPOINT_RETENTION_DAYS)
         with self.engine.begin() as connection:
-            connection.execute(WAL_CHECKPOINTS.delete().where(WAL_CHECKPOINTS.c.at < old))
-            return connection.execute(RISKS.delete().where(RISKS.c.given_at < before)).rowcount
+            connection.execute(WAL_CHECKPOINTS.delete().where(expired))
+            return connection.execute(RISKS.delete().where(RISKS.c.scored_at < before)).rowcount
 
-    def _insert(self, connection: sql.Connection, rows: Sequence[Row]) -> None:
+    def _insert(self, connection: sql.Connection, rows: Sequence[LedgerRow]) -> None:
         if self.engine.dialect.name == "sqlite":
-            connection.exec_driver_sql(SQLITE_INSERT, [_plain(row) for row in rows])
+            connection.exec_driver_sql(SQLITE_INSERT, [_sqlite_values(row) for row in rows])
         else:
-            _copy(connection, rows)
+            _copy_to_postgres(connection, rows)
 
 
 def open_ledger(settings: Settings, state: StateDir) -> Ledger:
@@ -109,53 +130,52 @@ def open_ledger(settings: Settings, state: StateDir) -> Ledger:
     return Ledger(url.get_secret_value() if url else state.ledger, settings.ledger.durability)
 
 
-def rows_from_scores(scores: Iterable[Mapping[str, Any]], source: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The ledger's rows for the scores of one reply."""
-    return [_row(score, source, to_json(score).decode()) for score in scores]
+def row_from_score(score: Mapping[str, Any], source: ScoreSource) -> LedgerRow:
+    """The ledger's row of one account's part of a response."""
+    return {
+        **source,
+        "account_id": score["account_id"],
+        "as_of": datetime.fromisoformat(score["signals_as_of"]),
+        "risk": score["risk"],
+        "base": score["base"],
+        "band": score["band"],
+        "status": score["status"],
+        "mrr": score["revenue"]["mrr"],
+        "score": to_json(score).decode(),
+    }
 
 
-def _move(connection: sql.Connection, mark: Checkpoint) -> None:
-    # The condition makes a part of a file go in once, even where a process that was thought dead wakes up.
-    moving = WAL_CHECKPOINTS.update().where(
-        WAL_CHECKPOINTS.c.name == mark.segment, WAL_CHECKPOINTS.c.done == mark.start
-    )
-    if connection.execute(moving.values(done=mark.end, at=mark.at)).rowcount:
+def _advance(connection: sql.Connection, checkpoint: Checkpoint) -> None:
+    # The condition stores a part of a segment once, even if a process that was thought dead wakes up.
+    at_start = WAL_CHECKPOINTS.c.segment == checkpoint.segment, WAL_CHECKPOINTS.c.stored_bytes == checkpoint.start
+    values = {"stored_bytes": checkpoint.end, "updated_at": checkpoint.at}
+    if connection.execute(WAL_CHECKPOINTS.update().where(*at_start).values(values)).rowcount:
         return
     try:
-        connection.execute(WAL_CHECKPOINTS.insert().values(name=mark.segment, done=mark.end, at=mark.at))
+        connection.execute(WAL_CHECKPOINTS.insert().values(segment=checkpoint.segment, **values))
     except IntegrityError:
-        raise DuplicateCheckpoint(mark.segment) from None
-    if mark.start:
-        raise DuplicateCheckpoint(mark.segment)
+        raise DuplicateCheckpoint(checkpoint.segment) from None
+    if checkpoint.start:
+        raise DuplicateCheckpoint(checkpoint.segment)
 
 
-def _row(score: Mapping[str, Any], of: Mapping[str, Any], text: str) -> dict[str, Any]:
-    copied = {name: score[name] for name in ("account_id", "risk", "base", "band", "status")}
-    as_of = datetime.fromisoformat(score["signals_as_of"])
-    return {**of, **copied, "as_of": as_of, "mrr": score["revenue"]["mrr"], "served": text}
-
-
-def _plain(row: Row) -> tuple[Any, ...]:
-    return tuple([_stamp(one) if isinstance(one, datetime) else one for one in map(row.get, COLUMN_NAMES)])
+def _sqlite_values(row: LedgerRow) -> tuple[object, ...]:
+    return tuple([_format_instant(value) if isinstance(value, datetime) else value for value in _values(row)])
 
 
 @lru_cache(maxsize=64)
-def _stamp(at: datetime) -> str:
-    """An instant as SQLAlchemy keeps and reads it in SQLite."""
-    return at.replace(tzinfo=None).isoformat(" ", "microseconds")
+def _format_instant(instant: datetime) -> str:
+    """An instant as SQLAlchemy writes and reads it in SQLite."""
+    return instant.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
-def _copy(connection: sql.Connection, rows: Sequence[Row]) -> None:
-    """Postgres takes rows as a stream an order of magnitude faster than as statements."""
-    if not rows:
-        return
-    names = list(rows[0])
+def _copy_to_postgres(connection: sql.Connection, rows: Sequence[LedgerRow]) -> None:
+    """COPY is an order of magnitude faster than INSERT."""
     cursor: Any = connection.connection.cursor()
-    with cursor.copy(f"copy {RISKS.name} ({', '.join(names)}) from stdin") as stream:
+    with cursor.copy(f"copy {RISKS.name} ({', '.join(COLUMN_NAMES)}) from stdin") as stream:
         for row in rows:
-            stream.write_row([_storable(row[name]) for name in names])
+            stream.write_row([without_nul(value) for value in _values(row)])
 
 
-def _storable(value: Any) -> Any:
-    # Postgres has no NUL in a text; an id that holds one is no account's.
-    return value.replace("\0", "") if isinstance(value, str) else value
+def _values(row: LedgerRow) -> Iterator[object]:
+    return map(row.get, COLUMN_NAMES)

@@ -1,7 +1,7 @@
-"""The past: risks read back from the ledger, exactly as they were served."""
+"""Reads risks back from the ledger, exactly as they were served."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -12,28 +12,18 @@ from serving.ledger.ledger import RISKS, Ledger
 
 MAX_IDS_PER_QUERY = 900  # SQLite binds at most 999 values in old builds
 ENTRY_COLUMNS = (
-    "id",
-    "account_id",
-    "as_of",
-    "given_at",
-    "risk",
-    "base",
-    "band",
-    "status",
-    "mrr",
-    "version",
-    "signal_set",
-)
+    "id", "account_id", "as_of", "scored_at", "risk", "base", "band", "status", "mrr", "version", "signal_set",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """A risk as it was given; `served` is the account of the reply it was given in."""
+    """A risk as it was served; `score` is the account's part of the response."""
 
     id: int
     account_id: str
     as_of: datetime
-    given_at: datetime
+    scored_at: datetime
     risk: float
     base: float
     band: str
@@ -41,60 +31,65 @@ class LedgerEntry:
     mrr: float | None
     version: int
     signal_set: str
-    served: dict[str, Any]
+    score: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class LedgerReader:
-    """What the ledger holds of accounts."""
+    """Reads what the ledger holds of accounts."""
 
     ledger: Ledger
 
     def latest(self, account_ids: Sequence[str], day: date | None = None) -> dict[str, LedgerEntry]:
-        """The last risk of each account on a day (the newest of all where None); an account without one is left out.
+        """The last risk of each account on a day, or of all days; accounts without one are absent.
 
-        It is what was said on that day: a risk given later, even for signals of that day, only counts where there is
-        none that was given by then.
+        It is the risk that was served by the end of that day. One that was served later, even if for signals of that
+        day, only counts if there is no other.
         """
-        end = datetime.max if day is None else datetime.combine(day, time.min) + timedelta(days=1)
-        by_then = sql.case((RISKS.c.given_at < end, 0), else_=1)
-        order = (by_then, RISKS.c.as_of.desc(), RISKS.c.id.desc())
-        place = sql.func.row_number().over(partition_by=RISKS.c.account_id, order_by=order).label("place")
-        found: dict[str, LedgerEntry] = {}
+        end = datetime.max if day is None else end_of_day(day)
+        served_later = sql.case((RISKS.c.scored_at < end, 0), else_=1)
+        order = (served_later, RISKS.c.as_of.desc(), RISKS.c.id.desc())
+        rank = sql.func.row_number().over(partition_by=RISKS.c.account_id, order_by=order).label("rank")
+        entries: dict[str, LedgerEntry] = {}
         with self.ledger.engine.connect() as connection:
-            for some in _chunks(account_ids):
-                ranked = sql.select(RISKS, place).where(RISKS.c.account_id.in_(some), RISKS.c.as_of < end).subquery()
-                rows = connection.execute(sql.select(ranked).where(ranked.c.place == 1)).mappings()
-                found |= {row["account_id"]: entry_from_row(row) for row in rows}
-        return found
+            for ids in _chunk_ids(account_ids):
+                ranked = sql.select(RISKS, rank).where(RISKS.c.account_id.in_(ids), RISKS.c.as_of < end).subquery()
+                rows = connection.execute(sql.select(ranked).where(ranked.c.rank == 1)).mappings()
+                entries |= {row["account_id"]: entry_from_row(row) for row in rows}
+        return entries
 
-    def history(self, account_id: str, most: int, before: int | None = None) -> list[LedgerEntry]:
-        """The risks an account was given, the newest first; `before` is the id of the last one of the page before."""
+    def history(self, account_id: str, limit: int, before: int | None = None) -> list[LedgerEntry]:
+        """The risks of an account, newest first; `before` is the id of the last entry of the previous page."""
         if not _is_storable(account_id):
             return []
-        chosen = sql.select(RISKS).where(RISKS.c.account_id == account_id).order_by(RISKS.c.id.desc()).limit(most)
+        query = sql.select(RISKS).where(RISKS.c.account_id == account_id).order_by(RISKS.c.id.desc()).limit(limit)
         if before is not None:
-            chosen = chosen.where(RISKS.c.id < before)
+            query = query.where(RISKS.c.id < before)
         with self.ledger.engine.connect() as connection:
-            return [entry_from_row(row) for row in connection.execute(chosen).mappings()]
+            return [entry_from_row(row) for row in connection.execute(query).mappings()]
 
 
-def served_response(one: LedgerEntry) -> dict[str, Any]:
-    """The account of the reply it was given in, with when and by which version that was."""
-    return {**one.served, "given_at": one.given_at.isoformat(), "version": one.version}
+def served_response(entry: LedgerEntry) -> dict[str, Any]:
+    """The account's part of the response, with when it was served and by which version."""
+    return {**entry.score, "scored_at": entry.scored_at.isoformat(), "version": entry.version}
 
 
-def entry_from_row(row: Any) -> LedgerEntry:
-    """A row of the ledger as what was given."""
-    return LedgerEntry(**{name: row[name] for name in ENTRY_COLUMNS}, served=json.loads(row["served"]))
+def entry_from_row(row: Mapping[Any, Any]) -> LedgerEntry:
+    """A row of the ledger's table as an entry."""
+    return LedgerEntry(**{name: row[name] for name in ENTRY_COLUMNS}, score=json.loads(row["score"]))
 
 
-def _chunks(account_ids: Sequence[str]) -> Iterator[list[str]]:
-    ids = [one for one in account_ids if _is_storable(one)]
+def end_of_day(day: date) -> datetime:
+    """The midnight that ends a day."""
+    return datetime.combine(day, time.min) + timedelta(days=1)
+
+
+def _chunk_ids(account_ids: Sequence[str]) -> Iterator[list[str]]:
+    ids = [account_id for account_id in account_ids if _is_storable(account_id)]
     for start in range(0, len(ids), MAX_IDS_PER_QUERY):
         yield ids[start : start + MAX_IDS_PER_QUERY]
 
 
 def _is_storable(account_id: str) -> bool:
-    # Postgres refuses NUL in a text; no account is called so.
+    # Postgres refuses NUL in a text; no account has such an id.
     return "\0" not in account_id

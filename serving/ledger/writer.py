@@ -1,7 +1,7 @@
-"""The writer of the ledger in a worker: replies go to the journal at once, and to the database in batches behind them.
+"""Writes the ledger in a worker: responses go to the write-ahead log at once, and to the database in batches behind it.
 
-One thread per process follows the journal. Where the database falls behind, requests wait for room in the journal up to
-a bound and are then refused: a risk that is not in the ledger is not given.
+One thread per process follows the log. If the database is too far behind, requests wait for a while and are then
+refused: a risk that is not recorded is not served.
 """
 
 import contextlib
@@ -13,16 +13,19 @@ from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_when_event_set, wait_exponential
+from tenacity.nap import sleep_using_event
 
 from configs.errors import NotReady
 from configs.settings import LedgerSettings
-from serving.ledger.ledger import Checkpoint, DuplicateCheckpoint, Ledger
+from serving.ledger.ledger import Checkpoint, DuplicateCheckpoint, Ledger, LedgerRow, ScoreSource
 from serving.ledger.write_ahead_log import (
     REJECTED_RECORDS,
     CorruptSegment,
+    RecordHeader,
     WalRecord,
     WalSegment,
     WriteAheadLog,
@@ -32,188 +35,197 @@ from serving.ledger.write_ahead_log import (
 from serving.schemas.serialization import to_json
 
 LOG = logging.getLogger("oarlock.ledger")
-BATCH_SECONDS = 0.15  # replies of this long share a commit
-LOOK_SECONDS = 5.0  # how often files of dead processes are looked for
-RETRY_SECONDS = (0.1, 2.0)
-COLUMNS = ("account_id", "risk", "base", "band", "status")
+BATCH_SECONDS = 0.15  # responses of this long share a commit
+ORPHAN_CHECK_SECONDS = 5.0
+BACKOFF = wait_exponential(multiplier=0.1, max=2.0)
+ROW_COLUMNS = ("account_id", "risk", "base", "band", "status")
 
 
 class LedgerBacklogFull(NotReady):
-    """The database is so far behind that no further risk can be recorded, and so none is given."""
+    """The database is so far behind that no further risk can be recorded, and so none is served."""
 
-    code = "ledger_behind"
+    code = "ledger_backlog_full"
 
 
 class LedgerWriter:
-    """Records replies for one process, off the request path."""
+    """Records the responses of one process, off the request path."""
 
     def __init__(self, ledger: Ledger, folder: Path, settings: LedgerSettings, clock: Callable[[], datetime]) -> None:
         self.ledger, self.settings, self.clock = ledger, settings, clock
         self.write_ahead_log = WriteAheadLog(folder, settings.durability)
         self.backlog_bytes = self.refused_responses = self.stored_rows = 0
-        self._level_at = time.monotonic()
+        self._caught_up_at, self._recovered_at = time.monotonic(), float("-inf")
         self._changed = threading.Condition()
-        self._stopping = self._gave_up = False
-        self._thread = threading.Thread(target=self._follow, name="ledger", daemon=True)
+        self._stopping, self._gave_up = False, threading.Event()
+        self._thread = threading.Thread(target=self._follow_log, name="ledger", daemon=True)
 
     def start(self) -> None:
-        """Begin to write, what dead processes left behind first.
+        """Start to write, beginning with what dead processes left behind.
 
-        Raises ConfigError for a database that cannot be used; one that is only away is waited for.
+        Raises ConfigError for a database that cannot be used. One that is only down is waited for.
         """
         with contextlib.suppress(NotReady):
             _ = self.ledger.engine
         self._thread.start()
 
-    def append(self, scores: Sequence[Mapping[str, Any]], source: Mapping[str, Any]) -> None:
-        """Record the scores of one reply; once this returns they outlive the process.
+    def append(self, scores: Sequence[Mapping[str, Any]], source: ScoreSource) -> None:
+        """Record the scores of one response. Once this returns they outlive the process.
 
-        Raises LedgerBehind where there is no room within `ledger.backpressure_timeout_seconds`, or no room on the disk.
+        Raises LedgerBacklogFull if there is no room within `ledger.backpressure_timeout_seconds`, or on the disk.
         """
         if not scores:
             return
         self._wait_for_room()
         try:
-            added = self.write_ahead_log.append(_head(scores, source), [to_json(one) for one in scores])
-        except OSError as problem:
+            size = self.write_ahead_log.append(_to_header(scores, source), [to_json(score) for score in scores])
+        except OSError as error:
             self.refused_responses += 1
-            hint = "Make room on the disk that holds the state folder."
-            raise LedgerBacklogFull(f"The risk cannot be recorded: {problem.strerror}.", hint) from None
+            hint = "Free space on the disk that holds the state folder."
+            raise LedgerBacklogFull(f"The risk cannot be recorded: {error.strerror}.", hint) from None
         with self._changed:
             if self.backlog_bytes <= 0:
-                self._level_at = time.monotonic()
-            self.backlog_bytes += added
+                self._caught_up_at = time.monotonic()
+            self.backlog_bytes += size
             self._changed.notify_all()
 
     @property
     def lag_seconds(self) -> float:
-        """How long the oldest reply that the database does not hold has waited, at most."""
-        return time.monotonic() - self._level_at if self.backlog_bytes else 0.0
+        """How long the oldest response that the database does not hold has waited, at most."""
+        return time.monotonic() - self._caught_up_at if self.backlog_bytes else 0.0
 
     @property
     def is_immediate(self) -> bool:
-        """Whether a reply can be recorded without waiting, neither for room nor for the disk itself."""
-        return self.settings.durability == "process" and not self._is_filling
+        """Whether a response can be recorded without waiting for room or for the disk."""
+        return self.settings.durability == "process" and not self._is_half_full
 
     @property
-    def _is_filling(self) -> bool:
+    def _is_half_full(self) -> bool:
         return self.backlog_bytes >= self.settings.max_backlog_bytes // 2
 
-    def close(self, patience: float) -> None:
-        """Write what is waiting; what cannot be written in time stays in the journal and is recovered later."""
+    def close(self, timeout: float) -> None:
+        """Write what is waiting. What cannot be written in time stays in the log and is recovered later."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        self._thread.join(patience)
-        self._gave_up = True
+        self._thread.join(timeout)
+        self._gave_up.set()
         self.write_ahead_log.close(empty=not self._thread.is_alive() and self.backlog_bytes == 0)
 
     def _wait_for_room(self) -> None:
-        most = self.settings.max_backlog_bytes
+        limit, timeout = self.settings.max_backlog_bytes, self.settings.backpressure_timeout_seconds
         with self._changed:
-            if not self._changed.wait_for(
-                lambda: self.backlog_bytes < most, self.settings.backpressure_timeout_seconds
-            ):
+            if not self._changed.wait_for(lambda: self.backlog_bytes < limit, timeout):
                 self.refused_responses += 1
                 message = f"The ledger's database is {self.backlog_bytes:,} bytes behind."
-                raise LedgerBacklogFull(message, "Try again; the log of the service says what keeps the database.")
+                raise LedgerBacklogFull(message, "Try again later; the service's log says why the database is behind.")
 
-    def _follow(self) -> None:
-        looked_at, pause = float("-inf"), RETRY_SECONDS[0]
-        while not (self._stopping and self.backlog_bytes == 0):
-            try:
-                if time.monotonic() - looked_at > LOOK_SECONDS:
-                    recover_orphaned_segments(self.ledger, self.write_ahead_log.folder, self.clock)
-                    looked_at = time.monotonic()
-                self._write_waiting()
-                pause = RETRY_SECONDS[0]
-            except (DBAPIError, NotReady, OSError) as problem:
-                LOG.warning("the ledger's database does not take rows, %d bytes wait: %s", self.backlog_bytes, problem)
-                time.sleep(pause)
-                pause = min(pause * 2, RETRY_SECONDS[1])
-                if self._gave_up:
-                    return
-                continue
-            self._pause()
+    def _follow_log(self) -> None:
+        retrying = Retrying(
+            retry=retry_if_exception_type((DBAPIError, NotReady, OSError)),
+            wait=BACKOFF,
+            stop=stop_when_event_set(self._gave_up),
+            sleep=sleep_using_event(self._gave_up),
+            before_sleep=self._log_failure,
+            retry_error_callback=lambda _: None,
+        )
+        while not (self._gave_up.is_set() or (self._stopping and self.backlog_bytes == 0)):
+            retrying(self._catch_up)
+            self._wait_for_backlog()
 
-    def _pause(self) -> None:
-        with self._changed:
-            if self.backlog_bytes == 0 and not self._stopping:
-                self._changed.wait(LOOK_SECONDS)
-                if self.backlog_bytes:
-                    # Where room runs out nobody is to wait for company.
-                    self._changed.wait_for(lambda: self._stopping or self._is_filling, BATCH_SECONDS)
-
-    def _write_waiting(self) -> None:
-        for file in list(self.write_ahead_log.segments):
-            for start, end, rows in _write(self.ledger, file, self.clock):
+    def _catch_up(self) -> None:
+        if time.monotonic() - self._recovered_at > ORPHAN_CHECK_SECONDS:
+            recover_orphaned_segments(self.ledger, self.write_ahead_log.folder, self.clock)
+            self._recovered_at = time.monotonic()
+        for segment in list(self.write_ahead_log.segments):
+            for start, end, rows in _store_segment(self.ledger, segment, self.clock):
                 self.stored_rows += rows
                 with self._changed:
                     self.backlog_bytes -= end - start
-                    self._level_at = time.monotonic()
+                    self._caught_up_at = time.monotonic()
                     self._changed.notify_all()
-            self.write_ahead_log.delete_segment(file)
+            self.write_ahead_log.delete_segment(segment)
+
+    def _log_failure(self, state: RetryCallState) -> None:
+        error = state.outcome and state.outcome.exception()
+        LOG.warning("cannot write to the ledger's database, %d bytes wait: %s", self.backlog_bytes, error)
+
+    def _wait_for_backlog(self) -> None:
+        with self._changed:
+            if self.backlog_bytes == 0 and not self._stopping:
+                self._changed.wait(ORPHAN_CHECK_SECONDS)
+                if self.backlog_bytes:
+                    # A log that is half full is written at once.
+                    self._changed.wait_for(lambda: self._stopping or self._is_half_full, BATCH_SECONDS)
 
 
 def recover_orphaned_segments(ledger: Ledger, folder: Path, clock: Callable[[], datetime]) -> int:
-    """Write what dead processes acknowledged and the database does not hold; says how many risks those were."""
-    found = 0
-    for file in orphaned_segments(folder):
+    """Store what dead processes acknowledged and the database does not hold; returns how many risks those were."""
+    recovered = 0
+    for segment in orphaned_segments(folder):
         try:
-            rows = sum(rows for _, _, rows in _write(ledger, file, clock))
+            rows = sum(rows for _, _, rows in _store_segment(ledger, segment, clock))
         except CorruptSegment:
-            kept = file.quarantine()
-            LOG.error("a journal is damaged where the power went; what follows there is kept in %s", kept)
+            LOG.error("a segment of the write-ahead log is corrupt; its end is kept in %s", segment.quarantine())
             continue
-        file.remove()
+        segment.remove()
         if rows:
-            LOG.warning("recovered %d risks that a process which died had given", rows)
-        found += rows
-    return found
+            LOG.warning("recovered %d risks of a process that died", rows)
+        recovered += rows
+    return recovered
 
 
-def _write(ledger: Ledger, file: WalSegment, clock: Callable[[], datetime]) -> Iterator[tuple[int, int, int]]:
-    """Bring the database up to the end of a file, batch by batch: from where, to where, how many rows."""
-    start = ledger.stored_bytes(file.name)
-    while entries := list(file.read(start)):
-        end, rows = entries[-1].end, [row for entry in entries for row in _rows(entry)]
+def _store_segment(
+    ledger: Ledger, segment: WalSegment, clock: Callable[[], datetime]
+) -> Iterator[tuple[int, int, int]]:
+    """Store a segment to its end, batch by batch; yields each batch's start, end and number of rows."""
+    start = ledger.stored_bytes(segment.name)
+    while records := list(segment.read(start)):
+        checkpoint = Checkpoint(segment.name, start, records[-1].end, clock())
+        rows = [row for record in records for row in _to_rows(record)]
         try:
-            ledger.add(rows, Checkpoint(file.name, start, end, clock()))
+            ledger.add(rows, checkpoint)
+            end, stored = checkpoint.end, len(rows)
         except DuplicateCheckpoint:
-            end, rows = ledger.stored_bytes(file.name), []
+            end, stored = ledger.stored_bytes(segment.name), 0
         except (DataError, IntegrityError):
-            _add_one_by_one(ledger, file, entries, Checkpoint(file.name, start, end, clock()))
-        yield start, end, len(rows)
+            _store_one_by_one(ledger, segment, records, checkpoint)
+            end, stored = checkpoint.end, len(rows)
+        yield start, end, stored
         start = end
 
 
-def _add_one_by_one(ledger: Ledger, file: WalSegment, entries: Sequence[WalRecord], mark: Checkpoint) -> None:
-    """Add entries; one that the database will never take is kept in a file, so that it does not hold up the rest."""
-    start = mark.start
-    for entry in entries:
-        moved = replace(mark, start=start, done=entry.end)
+def _store_one_by_one(
+    ledger: Ledger, segment: WalSegment, records: Sequence[WalRecord], checkpoint: Checkpoint
+) -> None:
+    """Store records; one that the database never accepts is written to a file, so that it does not block the others."""
+    start = checkpoint.start
+    for record in records:
+        part = replace(checkpoint, start=start, end=record.end)
         try:
-            ledger.add(list(_rows(entry)), moved)
-        except (DataError, IntegrityError) as problem:
-            with (file.path.parent / REJECTED_RECORDS).open("ab") as kept:
-                kept.write(encode_record(entry.header, entry.lines))
-            LOG.error("the database refuses an entry, which is kept in %s: %s", REJECTED_RECORDS, problem.orig)
-            ledger.add([], moved)
-        start = entry.end
+            ledger.add(list(_to_rows(record)), part)
+        except (DataError, IntegrityError) as error:
+            with (segment.path.parent / REJECTED_RECORDS).open("ab") as file:
+                file.write(encode_record(record.header, record.lines))
+            LOG.error("the database rejects a record, which is kept in %s: %s", REJECTED_RECORDS, error.orig)
+            ledger.add([], part)
+        start = record.end
 
 
-def _head(scores: Sequence[Mapping[str, Any]], of: Mapping[str, Any]) -> dict[str, Any]:
-    """What stands before the lines: what the rows have in common, and each row's columns but for its line."""
-    common = {**of, "given_at": of["given_at"].isoformat()}
-    own = [[one["signals_as_of"], *(one[name] for name in COLUMNS), one["revenue"]["mrr"]] for one in scores]
-    return {"of": common, "rows": own}
+def _to_header(scores: Sequence[Mapping[str, Any]], source: ScoreSource) -> RecordHeader:
+    rows = [
+        [score["signals_as_of"], *(score[name] for name in ROW_COLUMNS), score["revenue"]["mrr"]] for score in scores
+    ]
+    return {"source": {**source, "scored_at": source["scored_at"].isoformat()}, "rows": rows}
 
 
-def _rows(entry: WalRecord) -> Iterator[dict[str, Any]]:
-    of = {**entry.header["of"], "given_at": datetime.fromisoformat(entry.header["of"]["given_at"])}
-    for (as_of, *own, mrr), line in zip(entry.header["rows"], entry.lines, strict=True):
-        columns = dict(zip(COLUMNS, own, strict=True))
-        yield {**of, "as_of": _instant(as_of), **columns, "mrr": mrr, "served": line.decode()}
+def _to_rows(record: WalRecord) -> Iterator[LedgerRow]:
+    source = {**record.header["source"], "scored_at": _parse_instant(record.header["source"]["scored_at"])}
+    for (as_of, *values, mrr), line in zip(record.header["rows"], record.lines, strict=True):
+        columns = dict(zip(ROW_COLUMNS, values, strict=True))
+        row = {**source, **columns, "as_of": _parse_instant(as_of), "mrr": mrr, "score": line.decode()}
+        yield cast(LedgerRow, row)
 
 
-_instant = lru_cache(maxsize=64)(datetime.fromisoformat)  # most rows are of the same day
+@lru_cache(maxsize=64)  # most rows are of the same day
+def _parse_instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,12 +1,28 @@
-"""Risks as a reply holds them, for tests of what becomes of them; nothing heavy, so that a killed child starts fast."""
+"""Scores to append to a ledger. Nothing slow is imported, because a child process that is killed imports this."""
 
 from datetime import datetime
+from typing import Any
+
+from serving.ledger.ledger import ScoreSource
 
 DAY = datetime(2024, 1, 1)
-OF = {"given_at": DAY, "request_id": "r", "model": "m", "version": 1, "label_hash": "l", "signal_set": "s"}
+SOURCE: ScoreSource = {
+    "scored_at": DAY,
+    "request_id": "r",
+    "model": "m",
+    "version": 1,
+    "label_hash": "l",
+    "signal_set": "s",
+}
 
 
-def score(account_id: str, risk: float = 0.1, **more: object) -> dict:
-    """One account's part of a reply."""
-    one = {"account_id": account_id, "risk": risk, "base": 0.05, "band": "high", "status": "scored"}
-    return {**one, "revenue": {"mrr": 100.0, "at_risk": 10.0}, "signals_as_of": "2024-01-01T00:00:00", **more}
+def score(account_id: str, risk: float = 0.1, **fields: object) -> dict[str, Any]:
+    """The part of a response about one account."""
+    columns = {"account_id": account_id, "risk": risk, "base": 0.05, "band": "high", "status": "scored"}
+    revenue = {"mrr": 100.0, "at_risk": 10.0}
+    return {**columns, "revenue": revenue, "signals_as_of": "2024-01-01T00:00:00", **fields}
+
+
+def source_at(scored_at: datetime, version: int = 1) -> ScoreSource:
+    """The source of scores that a version served at an instant."""
+    return {**SOURCE, "scored_at": scored_at, "version": version}

@@ -291,7 +291,7 @@ def test_a_process_killed_at_any_moment_loses_nothing_it_acknowledged(tmp_path, 
     assert list(folder.glob("*.jsonl")) == []
 
 
-def test_the_log_of_a_living_process_is_left_alone(make_writer, tmp_path):
+def test_the_log_of_a_growing_process_is_left_alone(make_writer, tmp_path):
     ledger = Ledger(tmp_path / "ledger.db")
     writer = make_writer(ledger)
     writer.append([score("a")], SOURCE)
