@@ -1,10 +1,10 @@
-"""The audit: who made and revoked keys, promoted, overrode, erased, and what was denied; added to, never changed."""
+"""The audit log: who created and revoked keys, promoted, overrode and erased, and what was denied. It only grows."""
 
 import json
 import threading
 from collections import Counter
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple, TypedDict
 
 import sqlalchemy as sql
 from sqlalchemy.exc import DBAPIError
@@ -14,61 +14,72 @@ from serving.ledger.schema import AUDIT_LOG
 MAX_DISTINCT_DENIALS = 1_000
 
 
+class AuditEvent(TypedDict):
+    """Who did what, to what, and when."""
+
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    details: dict[str, object]
+
+
+class Denial(NamedTuple):
+    """Whose request was denied, why, and on which path."""
+
+    actor: str
+    reason: str
+    path: str
+
+
 def append_audit_event(
-    engine: sql.Engine, at: datetime, actor: str, action: str, *, subject: str = "", **detail: Any
+    engine: sql.Engine, at: datetime, actor: str, action: str, *, subject: str = "", **details: object
 ) -> None:
-    """Add what someone did, and to what; a detail that is empty is left out."""
-    told = json.dumps({name: value for name, value in detail.items() if value not in ("", None)})
-    row = {"at": at, "actor": actor[:100], "action": action, "subject": subject[:200], "detail": told}
+    """Record what someone did, and to what; empty details are left out."""
+    text = json.dumps({name: value for name, value in details.items() if value not in ("", None)})
+    row = {"at": at, "actor": actor[:100], "action": action, "subject": subject[:200], "details": text}
     with engine.begin() as connection:
         connection.execute(AUDIT_LOG.insert().values(row))
 
 
-def read_audit_events(engine: sql.Engine, since: datetime | None = None, action: str = "") -> list[dict[str, Any]]:
-    """What was recorded, oldest first."""
-    chosen = sql.select(
-        AUDIT_LOG.c.at, AUDIT_LOG.c.actor, AUDIT_LOG.c.action, AUDIT_LOG.c.subject, AUDIT_LOG.c.detail
-    ).order_by(AUDIT_LOG.c.id)
-    chosen = chosen.where(AUDIT_LOG.c.at >= since) if since else chosen
-    chosen = chosen.where(AUDIT_LOG.c.action == action) if action else chosen
+def read_audit_events(engine: sql.Engine, since: datetime | None = None, action: str = "") -> list[AuditEvent]:
+    """The recorded events, oldest first."""
+    query = sql.select(*(AUDIT_LOG.c[name] for name in AuditEvent.__annotations__)).order_by(AUDIT_LOG.c.id)
+    query = query.where(AUDIT_LOG.c.at >= since) if since else query
+    query = query.where(AUDIT_LOG.c.action == action) if action else query
     with engine.connect() as connection:
-        rows = connection.execute(chosen).mappings()
-        return [{**row, "detail": json.loads(row["detail"])} for row in rows]
+        rows = connection.execute(query).mappings()
+        return [AuditEvent(**{**row, "details": json.loads(row["details"])}) for row in rows]
 
 
 class DeniedRequests:
-    """Requests that were denied, counted by who and why between two writings: a flood makes one row, not a million."""
+    """Counts denied requests by actor, reason and path, so that a flood of them makes one row, not a million."""
 
     def __init__(self) -> None:
-        self._counts: Counter[tuple[str, str, str]] = Counter()
-        self._counting = threading.Lock()
+        self._counts: Counter[Denial] = Counter()
+        self._lock = threading.Lock()
 
-    def add(self, actor: str, reason: str, path: str) -> None:
+    def add(self, denial: Denial) -> None:
         """Count one."""
-        kind = (actor, reason, path)
-        with self._counting:
-            self._counts[
-                kind if kind in self._counts or len(self._counts) < MAX_DISTINCT_DENIALS else ("", "many", "")
-            ] += 1
+        with self._lock:
+            is_counted = denial in self._counts or len(self._counts) < MAX_DISTINCT_DENIALS
+            self._counts[denial if is_counted else Denial("", "many", "")] += 1
 
     def flush(self, engine: sql.Engine, at: datetime) -> None:
-        """Add what was counted since the last writing; it stays counted where the database does not take it."""
-        with self._counting:
+        """Record the counts since the last flush. If the database does not take them, they stay counted."""
+        with self._lock:
             counts, self._counts = self._counts, Counter()
-        rows = [
-            {
-                "at": at,
-                "actor": who,
-                "action": "denied",
-                "subject": path,
-                "detail": json.dumps({"reason": why, "times": n}),
-            }
-            for (who, why, path), n in counts.items()
-        ]
+        if not counts:
+            return
         try:
             with engine.begin() as connection:
-                connection.execute(AUDIT_LOG.insert(), rows) if rows else None
+                connection.execute(AUDIT_LOG.insert(), [_to_row(denial, n, at) for denial, n in counts.items()])
         except DBAPIError:
-            with self._counting:
+            with self._lock:
                 self._counts += counts
             raise
+
+
+def _to_row(denial: Denial, count: int, at: datetime) -> dict[str, object]:
+    details = json.dumps({"reason": denial.reason, "times": count})
+    return {"at": at, "actor": denial.actor, "action": "denied", "subject": denial.path, "details": details}

@@ -1,6 +1,6 @@
-"""Access: who may ask for what and how often, decided before a request reaches a route; and headers that browsers obey.
+"""Decides who may send which request, and how often, before it reaches a route.
 
-Readiness is open. Everything else is open to this machine only while no key was ever made, and then needs one.
+Readiness is public. As long as no key exists, other requests are answered to this machine only; then they need a key.
 """
 
 import math
@@ -14,13 +14,13 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 
 from configs.errors import RequestError
 from serving.security.api_keys import KEY_PREFIX, ApiKey, KeyCache, verify_key
-from serving.security.audit_log import DeniedRequests
+from serving.security.audit_log import Denial, DeniedRequests
 from serving.security.network import is_loopback
 
 PUBLIC_PATHS = frozenset({"/livez", "/readyz", "/healthz", "/v1/ready"})
-SCORING = frozenset({"/v1/score", "/v1/explain", "/v1/change", "/v1/what_if"})
-TELLING = frozenset({"/v1/feedback", "/v1/outcomes"})
-READING = frozenset({"GET", "HEAD", "OPTIONS"})
+SCORE_PATHS = frozenset({"/v1/score", "/v1/explain", "/v1/change", "/v1/what_if"})
+FEEDBACK_PATHS = frozenset({"/v1/feedback", "/v1/outcomes"})
+READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SECURITY_HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
@@ -32,7 +32,7 @@ SECURITY_HEADERS = {
 
 @dataclass(frozen=True)
 class Authorizer:
-    """What one process decides by: the keys, the clock, how many processes share a key's rate, what was denied."""
+    """Authorizes the requests of one process, which is one of `workers` that share the rate of a key."""
 
     key_cache: KeyCache
     clock: Callable[[], datetime]
@@ -43,61 +43,61 @@ class Authorizer:
     )
 
     def authorize(self, method: str, path: str, headers: Mapping[bytes, bytes], address: str) -> ApiKey | None:
-        """The key that asks, None where none is needed. Raises RequestError where the request is denied."""
+        """The key of the request, None if none is needed. Raises RequestError if the request is denied."""
         if path in PUBLIC_PATHS:
             return None
         try:
-            return self._admit(scope_of(method, path), headers, address)
-        except RequestError as denied:
-            self.denied_requests.add(bearer_key_id(headers) or address, denied.code, _place(path))
+            return self._check_key(required_scope(method, path), headers, address)
+        except RequestError as error:
+            self.denied_requests.add(Denial(bearer_key_id(headers) or address, error.code, _without_ids(path)))
             raise
 
-    def _admit(self, scope: str, headers: Mapping[bytes, bytes], address: str) -> ApiKey | None:
+    def _check_key(self, scope: str, headers: Mapping[bytes, bytes], address: str) -> ApiKey | None:
         keys, secret = self.key_cache.keys(), bearer_token(headers)
         if not keys:
-            _refuse_strangers(address)
+            _require_loopback(address)
             return None
         if not secret:
             hint = "Send `Authorization: Bearer <key>`."
-            raise RequestError("A key is needed.", hint, code="key_needed", status=401)
+            raise RequestError("This request needs an API key.", hint, code="api_key_required", status=401)
         key = verify_key(keys, secret, self.clock())
         if not key.has_scope(scope):
-            message = f"The key '{key.id}' is not for this: it lacks the scope '{scope}'."
-            raise RequestError(message, "Use a key that has it.", code="scope_needed", status=403)
-        # Each process counts for itself: a share of the rate keeps all of them together within it.
+            message = f"The API key '{key.id}' lacks the scope '{scope}'."
+            raise RequestError(message, "Use a key that has it.", code="scope_required", status=403)
+        # Each process counts for itself, so it gets its share of the rate.
         if not self.rate_limiter.hit(RateLimitItemPerMinute(math.ceil(key.per_minute / self.workers)), key.id):
-            message = f"The key '{key.id}' may ask {key.per_minute} times a minute."
+            message = f"The API key '{key.id}' may send {key.per_minute} requests a minute."
             raise RequestError(message, "Wait, or put many ids in one request.", code="rate_limited", status=429)
         return key
 
 
-def scope_of(method: str, path: str) -> str:
-    """Which scope a request needs; what is not known to be harmless needs the widest."""
-    if method == "POST" and path in SCORING:
+def required_scope(method: str, path: str) -> str:
+    """The scope that a request needs: `admin` for what is not known to be harmless."""
+    if method == "POST" and path in SCORE_PATHS:
         return "score"
-    if method == "POST" and path in TELLING:
+    if method == "POST" and path in FEEDBACK_PATHS:
         return "feedback"
-    return "read" if method in READING else "admin"
+    return "read" if method in READ_METHODS else "admin"
 
 
 def bearer_token(headers: Mapping[bytes, bytes]) -> str:
-    """The secret that a request shows, in either header that tools know; empty where it shows none."""
+    """The secret in the `Authorization` or `X-API-Key` header; empty if there is none."""
     kind, _, secret = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
     return secret.strip() if kind.lower() == "bearer" else headers.get(b"x-api-key", b"").decode("latin-1")
 
 
 def bearer_key_id(headers: Mapping[bytes, bytes]) -> str:
-    """The part of a shown secret that is no secret."""
+    """The id in the secret, which is not itself secret."""
     parts = bearer_token(headers).split("_", 2)
     return parts[1][:12] if len(parts) == 3 and parts[0] == KEY_PREFIX and parts[1].isalnum() else ""
 
 
-def _place(path: str) -> str:
+def _without_ids(path: str) -> str:
     """The part of a path that names no account."""
     return "/".join(path.split("/")[:3])[:100]
 
 
-def _refuse_strangers(address: str) -> None:
+def _require_loopback(address: str) -> None:
     if address and not is_loopback(address):
-        hint = "Make one: `oarlock keys create`."
-        raise RequestError("Without a key only this machine is answered.", hint, code="key_needed", status=401)
+        hint = "Create a key with `oarlock keys create`."
+        raise RequestError("Without a key only this machine is answered.", hint, code="api_key_required", status=401)

@@ -1,7 +1,7 @@
-"""Erasing: an account taken out of every place Oarlock keeps it in, with a certificate that counts what was removed.
+"""Erases an account from every place that Oarlock keeps it in, with a certificate that counts what was removed.
 
-The certificate names the account by the SHA-256 of its id. It is written after each place, so an erasing that was
-killed goes on where it was and its counts add up. Raw tables are not Oarlock's: the account must be gone there first,
+The certificate names the account by the SHA-256 of its id. It is written after each place, so an erasure that was
+killed continues where it was and its counts add up. The raw tables are not Oarlock's: remove the account there first,
 or the next publish brings it back.
 """
 
@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict, cast
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import sqlalchemy as sql
@@ -26,124 +27,150 @@ from serving.ledger.schema import EXPORT_TARGETS, IDEMPOTENT_RESPONSES, METADATA
 from serving.ledger.write_ahead_log import quarantined_files
 
 KEY = "account_id"
-Place = tuple[str, Callable[[], int]]
+Removal = tuple[str, Callable[[], int]]
 
 
-def record_export_target(engine: sql.Engine, name: str, key: str, at: datetime) -> None:
+class Certificate(TypedDict):
+    """What was removed of an account, by place, and when."""
+
+    account_sha256: str
+    removed: dict[str, int]
+    began_at: str
+    complete: bool
+    completed_at: NotRequired[str]
+    not_covered: list[str]
+
+
+def record_export_target(engine: sql.Engine, target: str, key_column: str, at: datetime) -> None:
     """Remember where accounts are exported to, so that they can be erased there."""
-    given = upsert(EXPORT_TARGETS, engine).values(target=name, key=key, at=at)
+    values = {"key_column": key_column, "exported_at": at}
+    insert = upsert(EXPORT_TARGETS, engine).values(target=target, **values)
     with engine.begin() as connection:
-        connection.execute(
-            given.on_conflict_do_update(index_elements=[EXPORT_TARGETS.c.target], set_={"key": key, "at": at})
-        )
+        connection.execute(insert.on_conflict_do_update(index_elements=[EXPORT_TARGETS.c.target], set_=values))
 
 
-def erase_account(state: StateDir, engine: sql.Engine, account_id: str, at: datetime) -> dict[str, Any]:
-    """Take an account out of every place; gives the certificate. May be run again at any time."""
-    identity = hashlib.sha256(account_id.encode()).hexdigest()
-    file = state.folder / "erased" / f"{identity[:16]}.json"
-    certificate = read_json(file) if file.exists() else {"account_sha256": identity, "removed": {}}
-    certificate |= {"began_at": certificate.get("began_at", at.isoformat()), "complete": False}
-    for name, remove in _places(state, engine, account_id):
-        certificate["removed"][name] = certificate["removed"].get(name, 0) + remove()
+def erase_account(state: StateDir, engine: sql.Engine, account_id: str, at: datetime) -> Certificate:
+    """Remove an account from every place; returns the certificate. It may be repeated at any time."""
+    file, certificate = _open_certificate(state, account_id, at)
+    removed = certificate["removed"]
+    for name, remove in _removals(state, engine, account_id):
+        removed[name] = removed.get(name, 0) + remove()
         write_json(file, certificate)
-    certificate |= {"complete": True, "completed_at": at.isoformat(), "not_covered": ["raw tables", "backups"]}
+    certificate["complete"], certificate["completed_at"] = True, at.isoformat()
     write_json(file, certificate)
     return certificate
 
 
-def _places(state: StateDir, engine: sql.Engine, account_id: str) -> Iterator[Place]:
+def _open_certificate(state: StateDir, account_id: str, at: datetime) -> tuple[Path, Certificate]:
+    """The certificate of this erasure and its file: a new one, or one of an earlier or killed erasure."""
+    digest = hashlib.sha256(account_id.encode()).hexdigest()
+    file = state.folder / "erased" / f"{digest[:16]}.json"
+    if file.exists():
+        return file, cast(Certificate, {**read_json(file), "complete": False})
+    return file, {
+        "account_sha256": digest,
+        "removed": {},
+        "began_at": at.isoformat(),
+        "complete": False,
+        "not_covered": ["raw tables", "backups"],
+    }
+
+
+def _removals(state: StateDir, engine: sql.Engine, account_id: str) -> Iterator[Removal]:
+    """Each place that may hold the account, and what removes it there and counts it."""
     for file in (state.feast / "packed.db", state.account_table):
-        yield f"sqlite {file.name}", lambda file=file: _from_sqlite(file, account_id)
+        yield f"sqlite {file.name}", lambda file=file: _remove_from_sqlite(file, account_id)
     for file in sorted(state.history.rglob("*.parquet")) + sorted(state.quarantine.rglob("*.parquet")):
-        if not _through_link(file, state.folder):
-            yield f"files {file.relative_to(state.folder).parts[0]}", lambda file=file: _from_parquet(file, account_id)
+        if not _is_behind_link(file, state.folder):
+            folder = file.relative_to(state.folder).parts[0]
+            yield f"files {folder}", lambda file=file: _remove_from_parquet(file, account_id)
     for file in sorted(state.history.glob("*/written/*/day.json")):
-        yield "days' notes", lambda file=file: _from_note(file, account_id)
+        yield "history day files", lambda file=file: _remove_from_day_file(file, account_id)
     for file in quarantined_files(state.write_ahead_log):
-        yield "journal, kept aside", lambda file=file: _from_lines(file, account_id)
+        yield "write-ahead log, quarantined", lambda file=file: _remove_lines(file, account_id)
     for table in METADATA.sorted_tables:
         if KEY in table.c:
-            yield f"table {table.name}", lambda table=table: _from_table(engine, table, account_id)
-    yield "table replies", lambda: _from_replies(engine, account_id)
-    for name, key in _exports(engine):
-        yield f"export {name}", lambda name=name, key=key: parse_target(name).remove(account_id, key)
+            yield f"table {table.name}", lambda table=table: _remove_from_table(engine, table, account_id)
+    yield f"table {IDEMPOTENT_RESPONSES.name}", lambda: _remove_responses(engine, account_id)
+    for target, column in _export_targets(engine):
+        yield f"export {target}", lambda t=target, c=column: parse_target(t).remove(account_id, c)
 
 
-def _through_link(file: Path, root: Path) -> bool:
+def _is_behind_link(file: Path, root: Path) -> bool:
     return any(parent.is_symlink() for parent in file.parents if parent.is_relative_to(root))
 
 
-def _from_sqlite(file: Path, account_id: str) -> int:
+def _remove_from_sqlite(file: Path, account_id: str) -> int:
     if not file.exists():
         return 0
     with closing(sqlite3.connect(file, timeout=10)) as connection, connection:
-        names = [row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")]
-        keyed = [one for one in names if KEY in {row[1] for row in connection.execute(f'pragma table_info("{one}")')}]
         connection.execute(SECURE_DELETE)
-        return sum(connection.execute(f'delete from "{one}" where {KEY} = ?', [account_id]).rowcount for one in keyed)
+        tables = [row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")]
+        keyed = [name for name in tables if KEY in _column_names(connection, name)]
+        return sum(connection.execute(f'delete from "{n}" where {KEY} = ?', [account_id]).rowcount for n in keyed)
 
 
-def _from_parquet(file: Path, account_id: str) -> int:
+def _column_names(connection: sqlite3.Connection, table: str) -> set[str]:
+    return {row[1] for row in connection.execute(f'pragma table_info("{table}")')}
+
+
+def _remove_from_parquet(file: Path, account_id: str) -> int:
     if KEY not in pq.read_schema(file).names:
         return 0
     rows = pq.read_table(file)
-    kept = rows.filter(pc.fill_null(pc.not_equal(rows[KEY].cast("string"), account_id), True))  # type: ignore[attr-defined]
-    if kept.num_rows < rows.num_rows:
+    remaining = _without_account(rows, account_id)
+    if remaining.num_rows < rows.num_rows:
         with atomic_write(file) as temporary:
-            pq.write_table(kept, temporary, compression="zstd")
-    return rows.num_rows - kept.num_rows
+            pq.write_table(remaining, temporary, compression="zstd")
+    return rows.num_rows - remaining.num_rows
 
 
-def _from_note(file: Path, account_id: str) -> int:
-    note = read_json(file)
-    kept = [one for one in note.get("dropped", []) if one != account_id]
-    if len(kept) == len(note.get("dropped", [])):
+def _without_account(rows: pa.Table, account_id: str) -> pa.Table:
+    is_other = pc.not_equal(rows[KEY].cast("string"), account_id)  # type: ignore[attr-defined]
+    return rows.filter(pc.fill_null(is_other, True))
+
+
+def _remove_from_day_file(file: Path, account_id: str) -> int:
+    content = read_json(file)
+    dropped = content.get("dropped", [])
+    if account_id not in dropped:
         return 0
-    write_json(file, {**note, "dropped": kept})
+    write_json(file, {**content, "dropped": [other for other in dropped if other != account_id]})
     return 1
 
 
-def _from_lines(file: Path, account_id: str) -> int:
+def _remove_lines(file: Path, account_id: str) -> int:
     lines = file.read_bytes().splitlines(keepends=True)
-    kept = [one for one in lines if not any(name in one for name in _spelled(account_id))]
-    if len(kept) < len(lines):
+    remaining = [line for line in lines if not _mentions(line, account_id)]
+    if len(remaining) < len(lines):
         with atomic_write(file) as temporary:
-            temporary.write_bytes(b"".join(kept))
-    return len(lines) - len(kept)
+            temporary.write_bytes(b"".join(remaining))
+    return len(lines) - len(remaining)
 
 
-def _spelled(account_id: str) -> set[bytes]:
-    """The id as JSON may spell it."""
-    return {json.dumps(account_id, ensure_ascii=plain).encode("utf-8", "surrogatepass") for plain in (True, False)}
+def _mentions(text: bytes, account_id: str) -> bool:
+    """Whether JSON holds the id, in either way that JSON may spell it."""
+    spellings = (json.dumps(account_id, ensure_ascii=ascii_only) for ascii_only in (True, False))
+    return any(spelling.encode("utf-8", "surrogatepass") in text for spelling in spellings)
 
 
-def _from_table(engine: sql.Engine, table: sql.Table, account_id: str) -> int:
+def _remove_from_table(engine: sql.Engine, table: sql.Table, account_id: str) -> int:
     with engine.begin() as connection:
         return connection.execute(table.delete().where(table.c[KEY] == account_id)).rowcount
 
 
-def _from_replies(engine: sql.Engine, account_id: str) -> int:
-    """Replies kept for idempotency keys live a day; those that name the account go now."""
+def _remove_responses(engine: sql.Engine, account_id: str) -> int:
+    """Responses are stored for a day for their idempotency keys; those that mention the account go now."""
+    key = IDEMPOTENT_RESPONSES.c.key_id, IDEMPOTENT_RESPONSES.c.idempotency_key
     with engine.begin() as connection:
-        kept = connection.execute(
-            sql.select(
-                IDEMPOTENT_RESPONSES.c.asker, IDEMPOTENT_RESPONSES.c.idempotency_key, IDEMPOTENT_RESPONSES.c.body
-            )
-        ).all()
-        naming = [one for one in kept if one.body and any(name in one.body for name in _spelled(account_id))]
-        for one in naming:
-            mine = (
-                IDEMPOTENT_RESPONSES.c.asker == one.asker,
-                IDEMPOTENT_RESPONSES.c.idempotency_key == one.idempotency_key,
-            )
-            connection.execute(IDEMPOTENT_RESPONSES.delete().where(*mine))
-    return len(naming)
+        rows = connection.execute(sql.select(*key, IDEMPOTENT_RESPONSES.c.body)).all()
+        mentioning = [row[:2] for row in rows if row.body and _mentions(row.body, account_id)]
+        for key_id, idempotency_key in mentioning:
+            connection.execute(IDEMPOTENT_RESPONSES.delete().where(key[0] == key_id, key[1] == idempotency_key))
+    return len(mentioning)
 
 
-def _exports(engine: sql.Engine) -> list[tuple[str, str]]:
+def _export_targets(engine: sql.Engine) -> list[tuple[str, str]]:
     with engine.connect() as connection:
-        return [
-            (row.target, row.key)
-            for row in connection.execute(sql.select(EXPORT_TARGETS).order_by(EXPORT_TARGETS.c.target))
-        ]
+        rows = connection.execute(sql.select(EXPORT_TARGETS).order_by(EXPORT_TARGETS.c.target))
+        return [(row.target, row.key_column) for row in rows]

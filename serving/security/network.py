@@ -9,30 +9,29 @@ from serving.security.api_keys import KeyCache
 
 
 def is_loopback(address: str) -> bool:
-    """Whether only this machine can come from, or listen on, an address."""
+    """Whether only this machine can reach an address."""
     try:
         return ipaddress.ip_address(address.strip("[]")).is_loopback
     except ValueError:
         return address == "localhost"
 
 
-def require_key_for_public_host(host: str, ring: KeyCache) -> None:
-    """Raise ConfigError where a service would be open to others."""
-    if not is_loopback(host) and not ring.keys():
+def require_key_for_public_host(host: str, key_cache: KeyCache) -> None:
+    """Raise ConfigError if other machines could reach the service and no key exists."""
+    if not is_loopback(host) and not key_cache.keys():
         raise ConfigError(
-            f"{host} can be reached by others, and there is no key yet.",
-            "Make one first: `oarlock keys create --name crm --scope score`.",
+            f"Other machines can reach {host}, and there is no API key yet.",
+            "Create one first: `oarlock keys create --name crm --scope score`.",
         )
 
 
 def require_free_port(host: str, port: int) -> None:
-    """Raise Busy where something listens there already, ConfigError where nothing can."""
+    """Raise Busy if the port is in use, ConfigError if the address cannot be bound."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        socket.create_server(
-            (host.strip("[]"), port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-        ).close()
-    except OSError as problem:
-        if problem.errno == errno.EADDRINUSE:
-            message = f"Port {port} of {host} is in use."
-            raise Busy(message, "Stop what listens there, or name another with --port.") from None
-        raise ConfigError(f"Nobody can listen on {host}:{port}: {problem.strerror}.", "Name another --host.") from None
+        socket.create_server((host.strip("[]"), port), family=family).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            message = f"Cannot bind {host}:{port}: the port is in use."
+            raise Busy(message, "Stop the other process or pass --port.") from None
+        raise ConfigError(f"Cannot bind {host}:{port}: {error.strerror}.", "Pass another --host.") from None

@@ -1,4 +1,4 @@
-"""Logs of the service: one JSON object a line, with the request's id, and never with a secret in it."""
+"""The logs of the service: one JSON object a line, with the request's id and without secrets."""
 
 import logging
 import re
@@ -10,8 +10,8 @@ from typing import TextIO
 from pythonjsonlogger.json import JsonFormatter
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
-# Keys of ours, secrets of webhooks, passwords inside URLs, whatever an Authorization header holds.
-SECRETS = re.compile(
+# API keys, webhook secrets, passwords in URLs, and whatever an Authorization header holds.
+SECRET_PATTERN = re.compile(
     r"(oarlock_[0-9a-f]{12}_)[\w-]+|(whsec_)[\w+/=-]+|(://[^:/@\s]*:)[^@/\s\\]+(?=@)"
     r"|((?:bearer|basic)\s+)[^\s'\"\\]+",
     re.IGNORECASE,
@@ -19,7 +19,7 @@ SECRETS = re.compile(
 
 
 class JsonLogFormatter(JsonFormatter):
-    """A record as JSON: time (UTC), level, logger, message, request id and what else was given."""
+    """A record as JSON: time (UTC), level, logger, message, request id and the extra fields."""
 
     converter = time.gmtime
 
@@ -28,19 +28,23 @@ class JsonLogFormatter(JsonFormatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%SZ", rename_fields=names)
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, with secrets blotted out wherever they stand, tracebacks included."""
+        """The line, with secrets replaced everywhere, tracebacks included."""
         if REQUEST_ID.get():
             record.request_id = REQUEST_ID.get()
         return redact(super().format(record))
 
 
 def redact(text: str) -> str:
-    """The text without secrets."""
-    return SECRETS.sub(lambda found: f"{next(filter(None, found.groups()), '')}***", text)
+    """The text with each secret replaced by ***.
+
+    >>> redact("Authorization: Bearer abc")
+    'Authorization: Bearer ***'
+    """
+    return SECRET_PATTERN.sub(lambda match: f"{next(filter(None, match.groups()), '')}***", text)
 
 
 def configure_logging(stream: TextIO = sys.stdout, level: int = logging.INFO) -> None:
-    """Let Oarlock's loggers speak JSON; BentoML's keep their own voice."""
+    """Make Oarlock's loggers write JSON; BentoML's keep their own format."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLogFormatter())
     logger = logging.getLogger("oarlock")

@@ -1,7 +1,7 @@
-"""The metrics, in Prometheus' format and under conventional names.
+"""The metrics, for Prometheus.
 
-Counters and histograms are kept by each process in files that whichever process is asked reads together; what can be
-read off the state (ages, versions, bands) is read when it is asked for.
+Each process keeps counters and histograms in files; the process that is scraped reads the files of all of them. Gauges
+that describe the state (ages, versions, bands) are collected when they are scraped.
 """
 
 import os
@@ -24,7 +24,7 @@ DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 
 @dataclass(frozen=True)
 class GaugeSample:
-    """One figure read when it is asked for: its name, what it is, its labels' names, and a value per labels."""
+    """A gauge when it is scraped: its name, its description, the names of its labels, and a value per labels."""
 
     name: str
     description: str
@@ -33,76 +33,81 @@ class GaugeSample:
 
 
 class Metrics:
-    """The metrics of one process, and of all of them when asked; `readings` reads the state."""
+    """The metrics of one process, which can render those of all."""
 
-    def __init__(self, readings: Callable[[], Iterable[GaugeSample]]) -> None:
+    def __init__(self, collect_gauges: Callable[[], Iterable[GaugeSample]]) -> None:
         self.registry = CollectorRegistry()
-        self._readings = readings
-        self._told = (0, 0)
+        self._collect_gauges = collect_gauges
+        self._counted_rows = self._counted_refusals = 0
         self.requests = Counter(
-            "oarlock_requests", "Requests answered.", ["method", "route", "status"], registry=self.registry
+            "oarlock_http_requests", "Answered requests.", ["method", "route", "status"], registry=self.registry
         )
         self.request_seconds = Histogram(
-            "oarlock_request_seconds",
-            "Seconds from a request to its reply.",
+            "oarlock_http_request_duration_seconds",
+            "Time from a request to its response.",
             ["method", "route"],
             buckets=DURATION_BUCKETS,
             registry=self.registry,
         )
-        self.written = Counter("oarlock_ledger_written", "Risks the ledger's database took.", registry=self.registry)
-        self.refused = Counter(
-            "oarlock_ledger_refused", "Replies refused because no risk could be recorded.", registry=self.registry
+        self.rows_written = Counter(
+            "oarlock_ledger_rows_written", "Risks written to the ledger's database.", registry=self.registry
+        )
+        self.responses_refused = Counter(
+            "oarlock_ledger_responses_refused",
+            "Responses refused because no risk could be recorded.",
+            registry=self.registry,
         )
         self.lag = Gauge(
             "oarlock_ledger_lag_seconds",
-            "How long the oldest reply that the ledger's database does not hold has waited.",
+            "How long the oldest response that the ledger's database does not hold has waited.",
             registry=self.registry,
             multiprocess_mode="livemax",
         )
-        self.waiting = Gauge(
-            "oarlock_ledger_waiting_bytes",
-            "Bytes in the journal that the ledger's database does not hold.",
+        self.backlog = Gauge(
+            "oarlock_ledger_backlog_bytes",
+            "Bytes in the write-ahead log that the ledger's database does not hold.",
             registry=self.registry,
             multiprocess_mode="livesum",
         )
 
     def update_ledger_metrics(self, writer: LedgerWriter) -> None:
-        """Take over how far behind the ledger of this process is."""
+        """Read how far behind the ledger of this process is."""
         self.lag.set(writer.lag_seconds)
-        self.waiting.set(writer.backlog_bytes)
-        self.written.inc(writer.stored_rows - self._told[0])
-        self.refused.inc(writer.refused_responses - self._told[1])
-        self._told = (writer.stored_rows, writer.refused_responses)
+        self.backlog.set(writer.backlog_bytes)
+        rows, refusals = writer.stored_rows, writer.refused_responses
+        self.rows_written.inc(rows - self._counted_rows)
+        self.responses_refused.inc(refusals - self._counted_refusals)
+        self._counted_rows, self._counted_refusals = rows, refusals
 
     def render(self) -> bytes:
-        """Every metric of every process, as Prometheus reads it."""
-        now = CollectorRegistry()
-        now.register(_Read(self._readings()))
-        return self._counted() + generate_latest(now)
+        """Every metric of every process in Prometheus' text format."""
+        registry = CollectorRegistry()
+        registry.register(_SampleCollector(self._collect_gauges()))
+        return self._render_processes() + generate_latest(registry)
 
-    def _counted(self) -> bytes:
+    def _render_processes(self) -> bytes:
         if MULTIPROCESS_DIR_VARIABLE not in os.environ:
             return generate_latest(self.registry)
-        _forget_the_dead(Path(os.environ[MULTIPROCESS_DIR_VARIABLE]))
-        together = CollectorRegistry()
-        MultiProcessCollector(together)
-        return generate_latest(together)
+        _delete_gauges_of_dead_processes(Path(os.environ[MULTIPROCESS_DIR_VARIABLE]))
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)
+        return generate_latest(registry)
 
 
-class _Read(Collector):
-    def __init__(self, readings: Iterable[GaugeSample]) -> None:
-        self._readings = readings
+class _SampleCollector(Collector):
+    def __init__(self, samples: Iterable[GaugeSample]) -> None:
+        self._samples = samples
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        for one in self._readings:
-            family = GaugeMetricFamily(one.name, one.description, labels=one.label_names)
-            for labels, value in one.values.items():
+        for sample in self._samples:
+            family = GaugeMetricFamily(sample.name, sample.description, labels=sample.label_names)
+            for labels, value in sample.values.items():
                 family.add_metric(labels, value)
             yield family
 
 
-def _forget_the_dead(folder: Path) -> None:
-    # A process that was killed leaves its gauges behind; its counts stay, they did happen.
+def _delete_gauges_of_dead_processes(folder: Path) -> None:
+    # A killed process leaves its gauges behind. Its counts stay: they did happen.
     for file in folder.glob("gauge_live*_*.db"):
         owner = re.search(r"_(\d+)\.db$", file.name)
         if owner and not Path(f"/proc/{owner[1]}").exists():

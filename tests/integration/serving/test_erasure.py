@@ -11,7 +11,7 @@ import pytest
 
 from configs.files import read_json, write_json
 from configs.state_dir import StateDir
-from features.store.account_table import AccountFacts, FactsTable, write_facts
+from features.store.account_table import AccountDetails, AccountTable, write_account_table
 from serving.api.middleware.idempotency import IdempotencyStore, StoredResponse
 from serving.exports.field_map import ExportRow, read_field_map, write_export
 from serving.exports.targets import parse_target
@@ -19,7 +19,7 @@ from serving.ledger.ledger import Ledger
 from serving.ledger.write_ahead_log import REJECTED_RECORDS, encode_record
 from serving.schemas.serialization import to_json
 from serving.security.erasure import erase_account, record_export_target
-from tests.support.ledger_rows import DAY, OF, score
+from tests.support.ledger_rows import DAY, SOURCE, score
 
 
 @pytest.fixture
@@ -34,21 +34,21 @@ def state(tmp_path) -> StateDir:
     (state.history / "e" / "days" / "2024-01-01").symlink_to(written)
     state.quarantine.mkdir()
     pq.write_table(pa.table({"account_id": ["a", None], "reason": ["x", "y"]}), state.quarantine / "usage.parquet")
-    write_facts(state.account_table, DAY, [AccountFacts("a"), AccountFacts("b")])
+    write_account_table(state.account_table, DAY, [AccountDetails("a"), AccountDetails("b")])
     state.feast.mkdir()
     with sqlite3.connect(state.feast / "packed.db") as online:
         online.execute("create table value_1 (account_id text primary key, numbers blob)")
         online.executemany("insert into value_1 values (?, ?)", [("a", b"secret"), ("b", b"other")])
-    Ledger(state.ledger).append([score("a"), score("b"), score("a")], OF)
+    Ledger(state.ledger).append([score("a"), score("b"), score("a")], SOURCE)
     return state
 
 
 def exported(file: Path, *account_ids: str) -> None:
     from configs.settings import BandSettings
 
-    mapped, model = read_field_map(None), {"version": 1, "horizon_days": 90}
-    rows = [ExportRow(score(one, drivers=[]), AccountFacts(one), model, BandSettings()) for one in account_ids]
-    write_export(file, mapped, [rows])
+    model = {"version": 1, "horizon_days": 90}
+    rows = [ExportRow(score(name, drivers=[]), AccountDetails(name), model, BandSettings()) for name in account_ids]
+    write_export(file, read_field_map(None), [rows])
 
 
 def test_an_account_is_gone_everywhere_and_the_others_are_not(state, tmp_path):
@@ -63,14 +63,14 @@ def test_an_account_is_gone_everywhere_and_the_others_are_not(state, tmp_path):
         replies.end("", key, StoredResponse(200, "application/json", body))
 
     removed = erase_account(state, engine, "a", DAY)["removed"]
-    assert {place: count for place, count in removed.items() if count} == {
+    assert {name: count for name, count in removed.items() if count} == {
         "sqlite packed.db": 1,
         "sqlite accounts.db": 1,
         "files history": 1,
         "files quarantine": 1,
-        "days' notes": 1,
+        "history day files": 1,
         "table risks": 2,
-        "table replies": 1,
+        "table idempotent_responses": 1,
         f"export {tmp_path / 'out.csv'}": 1,
         f"export {tmp_path / 'out.parquet'}": 1,
     }
@@ -78,20 +78,20 @@ def test_an_account_is_gone_everywhere_and_the_others_are_not(state, tmp_path):
     assert pq.read_table(written / "value.parquet").to_pydict() == {"account_id": ["b", "c"], "mrr": [2.0, 3.0]}
     assert read_json(written / "day.json")["dropped"] == ["z"]
     assert pq.read_table(state.quarantine / "usage.parquet")["reason"].to_pylist() == ["y"]
-    assert FactsTable(state.account_table).of(["a", "b"]).keys() == {"b"}
+    assert AccountTable(state.account_table).details_by_id(["a", "b"]).keys() == {"b"}
     assert Ledger(state.ledger).count() == 1
     assert b"secret" not in (state.feast / "packed.db").read_bytes()
     assert '"a"' not in (tmp_path / "out.csv").read_text()
 
 
-@pytest.mark.parametrize("name", [REJECTED_RECORDS, "0815.damaged"])
+@pytest.mark.parametrize("name", [REJECTED_RECORDS, "0815.corrupt"])
 def test_an_account_is_gone_from_what_the_database_never_took(state, name):
     state.write_ahead_log.mkdir()
-    entry = encode_record({**OF, "given_at": DAY.isoformat(), "rows": []}, [to_json(score("a")), to_json(score("b"))])
-    (state.write_ahead_log / name).write_bytes(entry)
-    assert erase_account(state, Ledger(state.ledger).engine, "a", DAY)["removed"]["journal, kept aside"] == 1
-    left = (state.write_ahead_log / name).read_text()
-    assert ('"a"' in left, '"b"' in left) == (False, True)
+    lines = [to_json(score("a")), to_json(score("b"))]
+    (state.write_ahead_log / name).write_bytes(encode_record({"source": {}, "rows": []}, lines))
+    assert erase_account(state, Ledger(state.ledger).engine, "a", DAY)["removed"]["write-ahead log, quarantined"] == 1
+    content = (state.write_ahead_log / name).read_text()
+    assert ('"a"' in content, '"b"' in content) == (False, True)
 
 
 def test_erasing_again_removes_nothing_and_keeps_the_counts(state):
@@ -104,7 +104,7 @@ def test_erasing_again_removes_nothing_and_keeps_the_counts(state):
 def test_an_erasing_that_was_killed_goes_on_and_its_counts_add_up(state, monkeypatch):
     engine = Ledger(state.ledger).engine
     with monkeypatch.context() as broken:
-        broken.setattr("serving.security.erasure._from_table", lambda *_: 1 / 0)
+        broken.setattr("serving.security.erasure._remove_from_table", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             erase_account(state, engine, "a", DAY)
     (file,) = (state.folder / "erased").iterdir()
