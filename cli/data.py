@@ -96,10 +96,11 @@ def signals(context: CliContext, html: Path | None, markdown: Path | None) -> No
     if context.as_json:
         print_json({family: [asdict(signal) for signal in members] for family, members in by_family.items()})
     elif not (html or markdown):
-        table = OutputTable({"family": "id", "signal": "id", "meaning": "text", "coverage": "number"})
+        table = OutputTable({"signal": "id", "coverage": "number", "meaning": "text"})
         for family, members in by_family.items():
+            table.add(family, "", "", style="bold")
             for signal in members:
-                table.add(family, signal.name, signal.sentence, signal.coverage)
+                table.add(signal.name, signal.coverage, signal.sentence)
         table.print(context)
 
 

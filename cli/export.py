@@ -47,12 +47,12 @@ def export_outcomes(context: CliContext, output: Path) -> None:
 
     notices = FeedbackStore(context.ledger).notice_table()
     known_ids = read_account_ids(context.settings)
-    known = notices.filter([account_id in known_ids for account_id in notices["account_id"].to_pylist()])
+    exported = notices.filter([account_id in known_ids for account_id in notices["account_id"].to_pylist()])
     with atomic_write(output) as temporary:
-        pq.write_table(known, temporary)
-    unknown = notices.num_rows - known.num_rows
+        pq.write_table(exported, temporary)
+    unknown = notices.num_rows - exported.num_rows
     left_out = f" {unknown:,} of accounts that are not in the data set were left out." if unknown else ""
-    context.echo(f"{output.resolve()}: {known.num_rows:,} notices.{left_out}")
+    context.echo(f"{output.resolve()}: {exported.num_rows:,} notices.{left_out}")
 
 
 def export_scores(context: CliContext, options: ExportOptions) -> None:

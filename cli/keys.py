@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.context import DAY, JSON, CliContext
-from cli.output import OutputTable, print_json
+from cli.output import Columns, OutputTable, print_json
 
 if TYPE_CHECKING:
     from serving.security.api_keys import ApiKey
 
 SCOPES = click.Choice(["score", "read", "feedback", "admin"])
+KEY_COLUMNS: Columns = {
+    "id": "id",
+    "name": "text",
+    "scopes": "text",
+    "requests/min": "number",
+    "created": "id",
+    "expires": "id",
+    "status": "id",
+}
 ACTIONS = "key_created, key_revoked, promoted, rolled_back, forced, erased, replayed, denied"
 
 
@@ -86,17 +95,7 @@ def list_keys(context: CliContext) -> None:
     if context.as_json:
         print_json([_describe_key(key, at) for key in stored])
         return
-    table = OutputTable(
-        {
-            "id": "id",
-            "name": "text",
-            "scopes": "text",
-            "requests/min": "number",
-            "created": "id",
-            "expires": "id",
-            "status": "id",
-        }
-    )
+    table = OutputTable(KEY_COLUMNS)
     for key in stored:
         expires = f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "never"
         created, scopes = f"{key.created_at:%Y-%m-%d}", ", ".join(sorted(key.scopes))
@@ -142,9 +141,13 @@ def audit(context: CliContext, since: datetime | None, action: str) -> None:
         return
     table = OutputTable({"time": "id", "user": "text", "action": "id", "subject": "text", "details": "text"})
     for entry in recorded:
-        details = ", ".join(f"{name} {value}" for name, value in entry["detail"].items())
+        details = "; ".join(f"{name}: {_format_detail(value)}" for name, value in entry["details"].items())
         table.add(f"{entry['at']:%Y-%m-%d %H:%M:%S}", entry["actor"], entry["action"], entry["subject"], details)
     table.print(context)
+
+
+def _format_detail(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _describe_key(key: "ApiKey", at: datetime) -> dict[str, object]:

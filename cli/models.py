@@ -8,12 +8,22 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.context import FILE, JSON, CliContext
-from cli.output import OutputTable, print_json, print_markdown
+from cli.output import Columns, OutputTable, print_json, print_markdown
 
 if TYPE_CHECKING:
     from training.registry.version_list import VersionSummary
 
 Interval = tuple[float, float, float]
+VERSION_COLUMNS: Columns = {
+    "version": "number",
+    "alias": "id",
+    "days old": "number",
+    "origin": "text",
+    "churned": "number",
+    "AUC": "number",
+    "log loss": "number",
+    "last comparison": "text",
+}
 
 
 @click.group(short_help="List the model versions.")
@@ -160,18 +170,7 @@ def _write_card_page(context: CliContext, number: int, file: Path) -> None:
 
 
 def _show_versions(context: CliContext, versions: "Sequence[VersionSummary]") -> None:
-    table = OutputTable(
-        {
-            "version": "number",
-            "alias": "id",
-            "days old": "number",
-            "origin": "text",
-            "churned": "number",
-            "AUC": "id",
-            "log loss": "id",
-            "last comparison": "text",
-        }
-    )
+    table = OutputTable(VERSION_COLUMNS)
     for version in versions:
         metrics = [_format_interval(interval) for interval in version.metrics.values()]
         size = f"{version.churned:,} of {version.snapshots:,}"

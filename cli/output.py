@@ -37,7 +37,15 @@ class OutputTable:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=Text(self.title), title_justify="left", box=box.SIMPLE_HEAD)
+        title = Text(self.title) if self.title else None
+        table = Table(
+            title=title,
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+            show_edge=False,
+            pad_edge=False,
+        )
         for title, kind in self.columns.items():
             justify = "right" if kind == "number" else "left"
             table.add_column(Text(title), justify=justify, no_wrap=kind != "text", overflow="fold")

@@ -30,7 +30,7 @@ def serve(context: CliContext, host: str | None, port: int | None) -> None:
         require_key_for_public_host(host, KeyCache(lambda: context.database))
     require_free_port(host, port)
     _set_environment(context)
-    context.echo(f"Listening on http://{host}:{port}; its API is described at /openapi.json.")
+    context.echo(f"Listening on http://{host}:{port}; /v1/openapi.json describes the API.")
     _start_champion_watcher(os.environ["OARLOCK_CONFIG"])
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Oarlock", f"--host={host}", f"--port={port}"]
     os.execv(sys.executable, command)
