@@ -1,4 +1,4 @@
-"""What the tests share: companies made of a few rows, and one model trained once on the shipped extract."""
+"""Fixtures that many tests share: small data sets, a CLI runner, and one model trained once on the shipped extract."""
 
 import os
 import shutil
@@ -15,9 +15,9 @@ import pytest
 from configs.settings import read_settings
 from configs.state_dir import open_state_dir
 from tests.support.paths import ROOT
-from tests.support.progress import silent
+from tests.support.progress import ignore_progress
 from tests.support.raw_tables import Rows
-from tests.support.trained_model import EXTRACT_ENDS, Trained
+from tests.support.trained_model import EXTRACT_END, TrainedModel
 
 if TYPE_CHECKING:
     from tests.support.api_client import ApiClient
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def company(tmp_path: Path) -> Callable[..., Path]:
-    """Write a company's tables and a config for it; gives the config's path."""
+    """Write a company's tables and a settings file for it; gives the path of the settings file."""
 
     def write(extra: str = "", observed_until: str = "2024-01-01", **tables: Rows) -> Path:
         data = tmp_path / "data"
@@ -43,45 +43,45 @@ def company(tmp_path: Path) -> Callable[..., Path]:
 
 
 @dataclass(frozen=True)
-class Done:
-    """How a command ended and what it said."""
+class CommandResult:
+    """The exit code and the output of a command."""
 
     code: int
     out: str
     err: str
 
     @property
-    def refusal(self) -> tuple[int, str]:
-        """The exit code and the one sentence of a refusal."""
+    def failure(self) -> tuple[int, str]:
+        """The exit code and the error message, which is one line."""
         (line,) = self.err.strip().splitlines()
         return self.code, line
 
 
 @pytest.fixture
-def oarlock(capsys) -> Callable[..., Done]:
+def oarlock(capsys) -> Callable[..., CommandResult]:
     """Run a command in this process, as the installed one would."""
     from oarlock import main
 
-    def run(*words: str, config: Path | None = None) -> Done:
+    def run(*arguments: str, config: Path | None = None) -> CommandResult:
         code = 0
         try:
-            main([*([] if config is None else ["--config", str(config)]), *words])
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        said = capsys.readouterr()
-        return Done(code, said.out, said.err)
+            main([*([] if config is None else ["--config", str(config)]), *arguments])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return CommandResult(code, captured.out, captured.err)
 
     return run
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     """The shipped extract, published, trained and promoted once for the whole run."""
-    from features.publishing.pipeline import Days, publish
-    from serving.scoring.champion_pointer import sync_champion
+    from features.publishing.pipeline import PublishRequest, publish
+    from serving.scoring.champion_pointer import make_champion
     from training.pipelines.train import train
     from training.registry.mlflow_registry import open_registry
-    from training.registry.promotion import Decision, promote
+    from training.registry.promotion import Decision, approve_promotion
 
     folder = tmp_path_factory.mktemp("crm5")
     config = folder / "crm5.toml"
@@ -89,25 +89,26 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     config.write_text(shipped.replace("datasets/", f"{ROOT}/configs/datasets/").replace("../.oarlock", "state"))
     settings = read_settings(config)
     state = open_state_dir(settings)
-    publish(settings, state, Days(EXTRACT_ENDS), silent)
-    made = train(settings, state, EXTRACT_ENDS, silent)
+    publish(settings, state, PublishRequest(EXTRACT_END), ignore_progress)
+    version = train(settings, state, EXTRACT_END, ignore_progress).version
     registry = open_registry(state, settings.name)
-    promote(registry, made.version, Decision(EXTRACT_ENDS))
-    sync_champion(state, registry)
-    return Trained(settings, state, config)
+    event = approve_promotion(registry, version, Decision(EXTRACT_END))
+    assert event is not None
+    make_champion(state, registry, event)
+    return TrainedModel(settings, state, config)
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> str:
-    """The URL of a Postgres that tests may use: OARLOCK_TEST_POSTGRES or one on this machine; without one they skip."""
+    """The URL of a Postgres server: OARLOCK_TEST_POSTGRES or a local one. Without a server the tests are skipped."""
     import psycopg
 
-    named = os.environ.get("OARLOCK_TEST_POSTGRES")
-    url = named or "postgresql://root@127.0.0.1:5432/test"
+    configured_url = os.environ.get("OARLOCK_TEST_POSTGRES")
+    url = configured_url or "postgresql://root@127.0.0.1:5432/test"
     try:
         psycopg.connect(url, connect_timeout=2).close()
     except psycopg.OperationalError:
-        if named:
+        if configured_url:
             raise
         pytest.skip("no Postgres is reachable")
     return url
@@ -115,7 +116,7 @@ def postgres_server() -> str:
 
 @pytest.fixture
 def postgres(postgres_server: str) -> Iterator[str]:
-    """The URL of an empty Postgres schema, gone after the test."""
+    """The URL of an empty Postgres schema, which is dropped after the test."""
     import psycopg
     from psycopg.sql import SQL, Identifier
 
@@ -127,31 +128,31 @@ def postgres(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def office(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> "ApiClient":
-    """The shared model and store, asked over HTTP, with a ledger of its own."""
+def api_client(trained: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> "ApiClient":
+    """An HTTP client of the shared model and store, with a ledger of its own."""
     from serving.ledger.ledger import Ledger
     from serving.scoring.scorer import Scorer
     from tests.support.api_client import open_api_client
 
-    engine = Scorer(trained.settings, trained.state, lambda: EXTRACT_ENDS)
-    engine.ledger = Ledger(tmp_path_factory.mktemp("ledger") / "ledger.db")
-    return open_api_client(engine)
+    scorer = Scorer(trained.settings, trained.state, lambda: EXTRACT_END)
+    scorer.ledger = Ledger(tmp_path_factory.mktemp("ledger") / "ledger.db")
+    return open_api_client(scorer)
 
 
 @pytest.fixture
-def counted_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Feast, where another test imports it, tells prometheus_client to count in files after it has begun in memory."""
+def in_memory_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count metrics in memory, even if another test imported Feast, which makes prometheus_client count in files."""
     from prometheus_client.values import MutexValue, ValueClass
 
-    from serving.telemetry.metrics import FILES
+    from serving.telemetry.metrics import MULTIPROCESS_DIR_VARIABLE
 
     if ValueClass is MutexValue:
-        monkeypatch.delenv(FILES, raising=False)
+        monkeypatch.delenv(MULTIPROCESS_DIR_VARIABLE, raising=False)
 
 
 @pytest.fixture
-def own_copy(trained: Trained, tmp_path: Path) -> Callable[[str], Path]:
-    """A copy of one part of the trained state that a test may break."""
+def copy_state_part(trained: TrainedModel, tmp_path: Path) -> Callable[[str], Path]:
+    """Copy one part of the trained state, which a test may then change."""
 
     def copy(part: str) -> Path:
         return Path(shutil.copytree(trained.state.folder / part, tmp_path / part))

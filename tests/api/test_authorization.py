@@ -1,4 +1,4 @@
-"""Access: who may ask for what, how often, and that no secret is ever kept or logged."""
+"""API keys: scopes, rate limits, idempotency keys and logs; no secret is stored or logged."""
 
 import asyncio
 import io
@@ -21,7 +21,7 @@ from serving.api.middleware.request_log import RequestLogMiddleware
 from serving.ledger.database import open_database
 from serving.security.api_keys import KeyCache, create_key, revoke_key, save_key
 from serving.security.audit_log import read_audit_events
-from serving.security.authorization import Authorizer, scope_of
+from serving.security.authorization import Authorizer, required_scope
 from serving.security.network import is_loopback, require_key_for_public_host
 from serving.telemetry.json_logs import configure_logging, redact
 from serving.telemetry.metrics import GaugeSample, Metrics
@@ -29,52 +29,52 @@ from serving.telemetry.metrics import GaugeSample, Metrics
 NOW = datetime(2024, 1, 1, 12)
 
 
-pytestmark = pytest.mark.usefixtures("counted_in_this_process")
+pytestmark = pytest.mark.usefixtures("in_memory_metrics")
 
 
 class Service:
-    """The middleware as the service has it, around routes that count how often they are asked."""
+    """The service's middleware around routes that count their calls."""
 
     def __init__(self, database) -> None:
-        self.at, self.asked, self.answers = NOW, 0, 200
+        self.now, self.calls, self.status = NOW, 0, 200
         self.engine = open_database(database)
-        self.gate = Authorizer(KeyCache(lambda: self.engine), lambda: self.at)
+        self.authorizer = Authorizer(KeyCache(lambda: self.engine), lambda: self.now)
         ages = GaugeSample("oarlock_signals_age_seconds", "Age.", ("family",), {("support",): 60.0})
         self.metrics = Metrics(lambda: [ages])
 
     @property
     def app(self):
-        async def answer(request) -> JSONResponse:
-            self.asked += 1
+        async def handle(request) -> JSONResponse:
+            self.calls += 1
             body = (await request.body()).decode()
-            return JSONResponse({"asked": self.asked, "body": body}, self.answers)
+            return JSONResponse({"asked": self.calls, "body": body}, self.status)
 
         paths = ["/v1/score", "/v1/feedback", "/v1/model", "/v1/ready", "/v1/accounts/{account_id}/risk", "/v1/keys"]
-        routes = [Route(path, answer, methods=["GET", "POST", "DELETE"]) for path in paths]
-        replies = IdempotencyStore(lambda: self.engine, lambda: self.at)
-        app = IdempotencyMiddleware(Starlette(routes=routes), lambda: replies, lambda: 10_000)
+        routes = [Route(path, handle, methods=["GET", "POST", "DELETE"]) for path in paths]
+        stored_responses = IdempotencyStore(lambda: self.engine, lambda: self.now)
+        app = IdempotencyMiddleware(Starlette(routes=routes), lambda: stored_responses, lambda: 10_000)
         return RequestLogMiddleware(
-            AuthMiddleware(MetricsEndpointMiddleware(app, lambda: self.metrics), lambda: self.gate),
+            AuthMiddleware(MetricsEndpointMiddleware(app, lambda: self.metrics), lambda: self.authorizer),
             lambda: self.metrics,
         )
 
-    def key(self, *scopes: str, **more) -> str:
-        """Make a key that the service knows."""
+    def add_key(self, *scopes: str, **fields) -> str:
+        """Create a key and save it in the service's database."""
         from dataclasses import replace
 
-        secret, key = create_key("crm", scopes, more.pop("per_minute", 600), NOW)
-        save_key(self.engine, replace(key, **more))
-        self.gate.key_cache.refresh()
+        secret, key = create_key("crm", scopes, fields.pop("per_minute", 600), NOW)
+        save_key(self.engine, replace(key, **fields))
+        self.authorizer.key_cache.refresh()
         return secret
 
-    def ask(self, method: str, path: str, key: str = "", client: str = "127.0.0.1", **content) -> httpx.Response:
-        """One request."""
+    def send(self, method: str, path: str, key: str = "", client: str = "127.0.0.1", **content) -> httpx.Response:
+        """Send a request."""
         headers = {**({"authorization": f"Bearer {key}"} if key else {}), **content.pop("headers", {})}
 
         async def send() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.app, client=(client, 1))
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as asking:
-                return await asking.request(method, path, headers=headers, **content)
+            async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+                return await http.request(method, path, headers=headers, **content)
 
         return asyncio.run(send())
 
@@ -84,30 +84,30 @@ def service(tmp_path) -> Service:
     return Service(tmp_path / "ledger.db")
 
 
-def code(reply: httpx.Response) -> tuple[int, str]:
-    return reply.status_code, reply.json()["error"]["code"] if reply.status_code >= 400 else ""
+def error_code(response: httpx.Response) -> tuple[int, str]:
+    return response.status_code, response.json()["error"]["code"] if response.status_code >= 400 else ""
 
 
-def test_before_any_key_this_machine_is_answered_and_others_are_not(service):
-    assert service.ask("POST", "/v1/score").status_code == 200
-    assert code(service.ask("POST", "/v1/score", client="10.0.0.9")) == (401, "key_needed")
+def test_without_keys_only_loopback_is_allowed(service):
+    assert service.send("POST", "/v1/score").status_code == 200
+    assert error_code(service.send("POST", "/v1/score", client="10.0.0.9")) == (401, "api_key_required")
 
 
-def test_once_a_key_was_made_nothing_but_readiness_is_open_even_after_it_is_revoked(service):
-    secret = service.key("score")
+def test_once_a_key_was_made_only_readiness_is_open(service):
+    secret = service.add_key("score")
     revoke_key(service.engine, secret.split("_")[1], NOW)
-    service.gate.ring.refresh()
-    assert service.ask("GET", "/v1/ready").status_code == 200
+    service.authorizer.key_cache.refresh()
+    assert service.send("GET", "/v1/ready").status_code == 200
     for path in ("/v1/score", "/v1/model", "/metrics", "/", "/docs.json"):
-        assert code(service.ask("GET", path)) == (401, "key_needed")
+        assert error_code(service.send("GET", path)) == (401, "api_key_required")
 
 
 @pytest.mark.parametrize("header", [{"authorization": "bearer {}"}, {"x-api-key": "{}"}])
-def test_a_key_opens_what_it_is_for(service, header):
-    secret = service.key("score")
+def test_a_key_allows_only_its_scopes(service, header):
+    secret = service.add_key("score")
     headers = {name: value.format(secret) for name, value in header.items()}
-    assert service.ask("POST", "/v1/score", headers=headers).status_code == 200
-    assert code(service.ask("GET", "/v1/model", headers=headers)) == (403, "scope_needed")
+    assert service.send("POST", "/v1/score", headers=headers).status_code == 200
+    assert error_code(service.send("GET", "/v1/model", headers=headers)) == (403, "scope_required")
 
 
 @pytest.mark.parametrize(
@@ -122,90 +122,91 @@ def test_a_key_opens_what_it_is_for(service, header):
         ("POST", "/v1/anything", "admin"),
     ],
 )
-def test_a_request_needs_a_scope(method, path, scope):
-    assert scope_of(method, path) == scope
+def test_each_route_needs_one_scope(method, path, scope):
+    assert required_scope(method, path) == scope
 
 
-def test_an_admins_key_opens_everything(service):
-    assert service.ask("DELETE", "/v1/keys", key=service.key("admin")).status_code == 200
+def test_an_admin_key_allows_everything(service):
+    assert service.send("DELETE", "/v1/keys", key=service.add_key("admin")).status_code == 200
 
 
-@pytest.mark.parametrize("wrong", ["", "x", "oarlock_", "oarlock_ffffffffffff_x", "Ω" * 50, "a_b_c_d"])
-def test_what_is_no_key_is_refused(service, wrong):
-    service.key("score")
-    reply = service.ask("POST", "/v1/score", headers={"x-api-key": wrong.encode()})
-    assert reply.status_code == 401
-    assert reply.headers["www-authenticate"] == "Bearer"
+@pytest.mark.parametrize("invalid_key", ["", "x", "oarlock_", "oarlock_ffffffffffff_x", "Ω" * 50, "a_b_c_d"])
+def test_an_invalid_key_is_refused(service, invalid_key):
+    service.add_key("score")
+    response = service.send("POST", "/v1/score", headers={"x-api-key": invalid_key.encode()})
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == "Bearer"
 
 
-def test_the_id_of_a_key_without_its_secret_is_refused(service):
-    secret = service.key("score")
-    assert code(service.ask("POST", "/v1/score", key=secret[:-1] + "~")) == (401, "not_a_key")
+def test_a_key_with_a_wrong_secret_is_refused(service):
+    secret = service.add_key("score")
+    assert error_code(service.send("POST", "/v1/score", key=secret[:-1] + "~")) == (401, "invalid_api_key")
 
 
-def test_an_expired_key_is_refused_and_a_revoked_one_within_a_refresh(service):
-    lasting, short = service.key("score"), service.key("score", expires_at=NOW + timedelta(days=1))
-    service.at = NOW + timedelta(days=1)
-    assert code(service.ask("POST", "/v1/score", key=short)) == (401, "key_expired")
-    assert service.ask("POST", "/v1/score", key=lasting).status_code == 200
-    assert revoke_key(service.engine, lasting.split("_")[1], service.at)
-    assert not revoke_key(service.engine, lasting.split("_")[1], service.at)
-    service.gate.ring.refresh()
-    assert code(service.ask("POST", "/v1/score", key=lasting)) == (401, "key_revoked")
+def test_expired_and_revoked_keys_are_refused(service):
+    lasting, short = service.add_key("score"), service.add_key("score", expires_at=NOW + timedelta(days=1))
+    service.now = NOW + timedelta(days=1)
+    assert error_code(service.send("POST", "/v1/score", key=short)) == (401, "key_expired")
+    assert service.send("POST", "/v1/score", key=lasting).status_code == 200
+    assert revoke_key(service.engine, lasting.split("_")[1], service.now)
+    assert not revoke_key(service.engine, lasting.split("_")[1], service.now)
+    service.authorizer.key_cache.refresh()
+    assert error_code(service.send("POST", "/v1/score", key=lasting)) == (401, "key_revoked")
 
 
-def test_a_key_is_held_to_its_rate_and_another_is_not_held_up(service):
-    one, other = service.key("score", per_minute=3), service.key("score", per_minute=3)
-    assert [service.ask("POST", "/v1/score", key=one).status_code for _ in range(4)] == [200, 200, 200, 429]
-    refused = service.ask("POST", "/v1/score", key=one)
-    assert (code(refused), refused.headers["retry-after"]) == ((429, "rate_limited"), "60")
-    assert service.ask("POST", "/v1/score", key=other).status_code == 200
+def test_the_rate_limit_counts_each_key_separately(service):
+    first_key, second_key = service.add_key("score", per_minute=3), service.add_key("score", per_minute=3)
+    assert [service.send("POST", "/v1/score", key=first_key).status_code for _ in range(4)] == [200, 200, 200, 429]
+    refused = service.send("POST", "/v1/score", key=first_key)
+    assert (error_code(refused), refused.headers["retry-after"]) == ((429, "rate_limited"), "60")
+    assert service.send("POST", "/v1/score", key=second_key).status_code == 200
 
 
-def test_keys_that_cannot_be_read_keep_the_door_shut_and_known_ones_stay(service, tmp_path):
-    secret = service.key("score")
-    away = open_database(tmp_path / "other.db")
-    with away.begin() as connection:
+def test_cached_keys_work_while_the_database_is_down(service, tmp_path):
+    secret = service.add_key("score")
+    broken = open_database(tmp_path / "other.db")
+    with broken.begin() as connection:
         connection.exec_driver_sql("drop table api_keys")
-    service.engine = away
-    service.gate.ring.refresh()
-    assert service.ask("POST", "/v1/score", key=secret).status_code == 200
+    service.engine = broken
+    service.authorizer.key_cache.refresh()
+    assert service.send("POST", "/v1/score", key=secret).status_code == 200
     with pytest.raises(NotReady, match="cannot be read"):
-        KeyCache(lambda: away).keys()
+        KeyCache(lambda: broken).keys()
 
 
-def test_the_database_holds_no_secret(service, tmp_path):
-    secret = service.key("score")
+def test_the_database_contains_no_secret(service, tmp_path):
+    secret = service.add_key("score")
     with service.engine.connect() as connection:
         connection.exec_driver_sql("pragma wal_checkpoint(full)")
     assert secret.split("_", 2)[2].encode() not in (tmp_path / "ledger.db").read_bytes()
 
 
-def test_denied_requests_are_counted_in_the_audit_by_who_and_why(service):
-    secret = service.key("score")
+def test_the_audit_log_counts_denied_requests(service):
+    secret = service.add_key("score")
     for _ in range(5):
-        service.ask("GET", "/v1/accounts/7/risk", key=secret)
-    service.ask("GET", "/v1/model", client="10.0.0.9")
-    service.gate.denials.write(service.engine, NOW)
-    service.gate.denials.write(service.engine, NOW)
-    found = [
-        (one["actor"], one["subject"], one["detail"]) for one in read_audit_events(service.engine, action="denied")
+        service.send("GET", "/v1/accounts/7/risk", key=secret)
+    service.send("GET", "/v1/model", client="10.0.0.9")
+    service.authorizer.denied_requests.flush(service.engine, NOW)
+    service.authorizer.denied_requests.flush(service.engine, NOW)
+    denied = [
+        (event["actor"], event["subject"], event["details"])
+        for event in read_audit_events(service.engine, action="denied")
     ]
-    assert found == [
-        (secret.split("_")[1], "/v1/accounts", {"reason": "scope_needed", "times": 5}),
-        ("10.0.0.9", "/v1/model", {"reason": "key_needed", "times": 1}),
+    assert denied == [
+        (secret.split("_")[1], "/v1/accounts", {"reason": "scope_required", "times": 5}),
+        ("10.0.0.9", "/v1/model", {"reason": "api_key_required", "times": 1}),
     ]
 
 
-def test_every_reply_has_headers_that_browsers_obey(service):
-    for reply in (service.ask("POST", "/v1/score"), service.ask("POST", "/v1/score", client="10.0.0.9")):
-        assert reply.headers["x-content-type-options"] == "nosniff"
-        assert reply.headers["cache-control"] == "no-store"
-        assert "default-src 'none'" in reply.headers["content-security-policy"]
+def test_every_response_has_security_headers(service):
+    for response in (service.send("POST", "/v1/score"), service.send("POST", "/v1/score", client="10.0.0.9")):
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["cache-control"] == "no-store"
+        assert "default-src 'none'" in response.headers["content-security-policy"]
 
 
 @pytest.mark.parametrize(
-    ("address", "only_here"),
+    ("address", "expected"),
     [
         ("127.0.0.1", True),
         ("::1", True),
@@ -215,74 +216,78 @@ def test_every_reply_has_headers_that_browsers_obey(service):
         ("a.org", False),
     ],
 )
-def test_an_address_is_public_unless_it_is_this_machines(address, only_here):
-    assert is_loopback(address) is only_here
+def test_only_addresses_of_this_machine_are_loopback(address, expected):
+    assert is_loopback(address) is expected
 
 
-def test_listening_in_public_without_a_key_is_refused(service):
+def test_a_public_host_needs_a_key(service):
     with pytest.raises(ConfigError, match="there is no key yet"):
-        require_key_for_public_host("0.0.0.0", service.gate.ring)
-    service.key("score")
-    require_key_for_public_host("0.0.0.0", service.gate.ring)
+        require_key_for_public_host("0.0.0.0", service.authorizer.key_cache)
+    service.add_key("score")
+    require_key_for_public_host("0.0.0.0", service.authorizer.key_cache)
 
 
-def test_the_same_idempotency_key_is_answered_the_same_and_done_once(service):
-    first, again = (service.ask("POST", "/v1/score", headers={"idempotency-key": "k"}, content=b"a") for _ in range(2))
-    assert (first.json(), again.json(), service.asked) == (again.json(), {"asked": 1, "body": "a"}, 1)
+def test_an_idempotency_key_replays_the_first_response(service):
+    first, again = (service.send("POST", "/v1/score", headers={"idempotency-key": "k"}, content=b"a") for _ in range(2))
+    assert (first.json(), again.json(), service.calls) == (again.json(), {"asked": 1, "body": "a"}, 1)
     assert again.headers["idempotency-replayed"] == "true"
 
 
-def test_the_same_idempotency_key_with_another_body_is_a_conflict(service):
-    service.ask("POST", "/v1/score", headers={"idempotency-key": "k"}, content=b"a")
-    reply = service.ask("POST", "/v1/score", headers={"idempotency-key": "k"}, content=b"b")
-    assert code(reply) == (409, "idempotency_conflict")
+def test_an_idempotency_key_with_another_body_conflicts(service):
+    service.send("POST", "/v1/score", headers={"idempotency-key": "k"}, content=b"a")
+    response = service.send("POST", "/v1/score", headers={"idempotency-key": "k"}, content=b"b")
+    assert error_code(response) == (409, "idempotency_conflict")
 
 
-def test_an_idempotency_key_belongs_to_who_asks_and_is_kept_for_a_day(service):
-    one, other = service.key("score"), service.key("score")
-    for secret in (one, other, one):
-        service.ask("POST", "/v1/score", key=secret, headers={"idempotency-key": "k"})
-    assert service.asked == 2
-    service.at = NOW + timedelta(days=1, seconds=1)
-    service.ask("POST", "/v1/score", key=one, headers={"idempotency-key": "k"})
-    assert service.asked == 3
+def test_idempotency_keys_are_per_caller_and_last_a_day(service):
+    first_key, second_key = service.add_key("score"), service.add_key("score")
+    for secret in (first_key, second_key, first_key):
+        service.send("POST", "/v1/score", key=secret, headers={"idempotency-key": "k"})
+    assert service.calls == 2
+    service.now = NOW + timedelta(days=1, seconds=1)
+    service.send("POST", "/v1/score", key=first_key, headers={"idempotency-key": "k"})
+    assert service.calls == 3
 
 
-def test_a_request_that_failed_may_be_tried_again_with_its_idempotency_key(service):
-    service.answers = 503
-    assert service.ask("POST", "/v1/score", headers={"idempotency-key": "k"}).status_code == 503
-    service.answers = 200
-    assert service.ask("POST", "/v1/score", headers={"idempotency-key": "k"}).json()["asked"] == 2
+def test_a_failed_request_may_reuse_its_idempotency_key(service):
+    service.status = 503
+    assert service.send("POST", "/v1/score", headers={"idempotency-key": "k"}).status_code == 503
+    service.status = 200
+    assert service.send("POST", "/v1/score", headers={"idempotency-key": "k"}).json()["asked"] == 2
 
 
-def test_an_idempotency_key_in_use_is_refused_until_its_process_must_be_dead(service):
-    replies = IdempotencyStore(lambda: service.engine, lambda: service.at)
-    assert replies.begin("", "k", "hash") is None
-    assert code(service.ask("POST", "/v1/score", headers={"idempotency-key": "k"}))[0] == 409
-    service.at = NOW + timedelta(minutes=2)
-    assert service.ask("POST", "/v1/score", headers={"idempotency-key": "k"}).status_code == 200
+def test_an_idempotency_key_in_use_is_refused_for_minutes(service):
+    stored_responses = IdempotencyStore(lambda: service.engine, lambda: service.now)
+    assert stored_responses.begin("", "k", "hash") is None
+    assert error_code(service.send("POST", "/v1/score", headers={"idempotency-key": "k"}))[0] == 409
+    service.now = NOW + timedelta(minutes=2)
+    assert service.send("POST", "/v1/score", headers={"idempotency-key": "k"}).status_code == 200
 
 
-def test_metrics_count_by_route_and_never_by_path(service):
+def test_metrics_count_routes_not_paths(service):
     for n in range(20):
-        service.ask("GET", f"/v1/accounts/{n}/risk")
-        service.ask("GET", f"/nothing/{n}")
-    told = service.ask("GET", "/metrics").text
-    assert 'oarlock_requests_total{method="GET",route="/v1/accounts/{account_id}/risk",status="200"} 20.0' in told
-    assert 'oarlock_requests_total{method="GET",route="none",status="404"} 20.0' in told
-    assert 'oarlock_request_seconds_count{method="GET",route="/v1/accounts/{account_id}/risk"} 20.0' in told
-    assert 'oarlock_signals_age_seconds{family="support"} 60.0' in told
-    assert "nothing" not in told
+        service.send("GET", f"/v1/accounts/{n}/risk")
+        service.send("GET", f"/nothing/{n}")
+    text = service.send("GET", "/metrics").text
+    assert 'oarlock_http_requests_total{method="GET",route="/v1/accounts/{account_id}/risk",status="200"} 20.0' in text
+    assert 'oarlock_http_requests_total{method="GET",route="none",status="404"} 20.0' in text
+    assert (
+        'oarlock_http_request_duration_seconds_count{method="GET",route="/v1/accounts/{account_id}/risk"} 20.0' in text
+    )
+    assert 'oarlock_signals_age_seconds{family="support"} 60.0' in text
+    assert "nothing" not in text
 
 
-@pytest.mark.parametrize(("given", "kept"), [("abc-1", True), ("x" * 65, False), ("a b", False), ('"}{', False)])
-def test_a_request_keeps_its_id_if_it_is_one(service, given, kept):
-    reply = service.ask("POST", "/v1/score", headers={"x-request-id": given})
-    assert (reply.headers["x-request-id"] == given) is kept
+@pytest.mark.parametrize(
+    ("request_id", "is_kept"), [("abc-1", True), ("x" * 65, False), ("a b", False), ('"}{', False)]
+)
+def test_a_valid_request_id_is_returned(service, request_id, is_kept):
+    response = service.send("POST", "/v1/score", headers={"x-request-id": request_id})
+    assert (response.headers["x-request-id"] == request_id) is is_kept
 
 
 @pytest.fixture
-def logged() -> Iterator[Callable[[], list[dict]]]:
+def read_log() -> Iterator[Callable[[], list[dict]]]:
     stream = io.StringIO()
     logger = logging.getLogger("oarlock")
     before = vars(logger).copy()
@@ -291,52 +296,52 @@ def logged() -> Iterator[Callable[[], list[dict]]]:
     vars(logger).update(before)
 
 
-def test_a_request_is_one_line_of_json_with_its_id(service, logged):
-    service.ask("GET", "/v1/accounts/7/risk", headers={"x-request-id": "abc"})
-    (line,) = logged()
+def test_a_request_is_logged_as_one_json_line(service, read_log):
+    service.send("GET", "/v1/accounts/7/risk", headers={"x-request-id": "abc"})
+    (line,) = read_log()
     assert (line["logger"], line["request_id"], line["status"]) == ("oarlock.request", "abc", 200)
     assert line["route"] == "/v1/accounts/{account_id}/risk"
 
 
-def test_no_secret_is_ever_logged(service, logged):
-    secret = service.key("score")
-    for shown in (secret, secret[:-2] + "zz"):
-        service.ask("POST", "/v1/score", key=shown, headers={"x-request-id": shown})
-        service.ask("GET", f"/v1/accounts/{shown}/risk?key={shown}", headers={"x-api-key": shown})
+def test_no_secret_is_logged(service, read_log):
+    secret = service.add_key("score")
+    for key in (secret, secret[:-2] + "zz"):
+        service.send("POST", "/v1/score", key=key, headers={"x-request-id": key})
+        service.send("GET", f"/v1/accounts/{key}/risk?key={key}", headers={"x-api-key": key})
     log = logging.getLogger("oarlock.test")
     try:
         raise ValueError(f"could not reach postgresql://oarlock:hunter2@db/x with Bearer {secret}")
     except ValueError:
         log.exception("with %s", {"authorization": f"Bearer {secret}", "secret": "whsec_c2VjcmV0LXNlY3JldA=="})
-    said = json.dumps(logged())
-    assert len(logged()) == 5
-    for hidden in (secret.split("_", 2)[2][:-2], "hunter2", "c2VjcmV0"):
-        assert hidden not in said
+    text = json.dumps(read_log())
+    assert len(read_log()) == 5
+    for secret_part in (secret.split("_", 2)[2][:-2], "hunter2", "c2VjcmV0"):
+        assert secret_part not in text
 
 
-def test_blotting_leaves_what_is_no_secret():
+def test_redact_keeps_text_without_secrets():
     text = "account A0000302 of http://127.0.0.1:3000/v1/score?x=1 has key 3f9a01c2b7de"
     assert redact(text) == text
 
 
 def test_keys_are_created_listed_revoked_and_audited(oarlock, company):
     config = company(accounts=[{"account_id": "a"}])
-    made = json.loads(
+    created = json.loads(
         oarlock(
             "keys", "create", "--name", "crm", "--scope", "score,read", "--expires", "90d", "--json", config=config
         ).out
     )
-    assert made["scopes"] == ["read", "score"]
+    assert created["scopes"] == ["read", "score"]
     (listed,) = json.loads(oarlock("keys", "list", "--json", config=config).out)
-    assert (listed["id"], listed["status"]) == (made["id"], "active")
-    assert made["key"] not in oarlock("keys", "list", config=config).out
-    assert oarlock("keys", "revoke", made["id"], config=config).code == 0
-    assert oarlock("keys", "revoke", made["id"], config=config).refusal[0] == 2
-    audited = json.loads(oarlock("audit", "--json", config=config).out)
-    assert [one["action"] for one in audited] == ["key_created", "key_revoked"]
-    assert {one["subject"] for one in audited} == {made["id"]}
+    assert (listed["id"], listed["status"]) == (created["id"], "active")
+    assert created["key"] not in oarlock("keys", "list", config=config).out
+    assert oarlock("keys", "revoke", created["id"], config=config).code == 0
+    assert oarlock("keys", "revoke", created["id"], config=config).failure[0] == 2
+    events = json.loads(oarlock("audit", "--json", config=config).out)
+    assert [event["action"] for event in events] == ["key_created", "key_revoked"]
+    assert {event["subject"] for event in events} == {created["id"]}
 
 
-def test_serving_in_public_without_a_key_is_refused_with_its_exit_code(oarlock, company):
-    exit_code, line = oarlock("serve", "--host", "0.0.0.0", config=company(accounts=[{"account_id": "a"}])).refusal
+def test_serve_on_a_public_host_without_a_key_exits_with_2(oarlock, company):
+    exit_code, line = oarlock("serve", "--host", "0.0.0.0", config=company(accounts=[{"account_id": "a"}])).failure
     assert (exit_code, "there is no key yet" in line) == (2, True)

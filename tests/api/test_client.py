@@ -1,4 +1,4 @@
-"""The client: every question typed, every refusal an error with its code, nothing of the service imported."""
+"""The Python client: typed responses, errors with their code, and no import of the service."""
 
 import subprocess
 import sys
@@ -10,33 +10,33 @@ import pytest
 
 from serving.client import OarlockApiError, OarlockClient
 from serving.schemas.requests import OutcomeReport
-from tests.conftest import ROOT
 from tests.support.api_client import ApiClient
+from tests.support.paths import ROOT
 
 
-class _Mounted(httpx.BaseTransport):
-    """Asks the app in this process as if it were mounted under /v1."""
+class _AppTransport(httpx.BaseTransport):
+    """Sends requests to the app in this process, as if it were mounted under /v1."""
 
-    def __init__(self, office: ApiClient) -> None:
-        self.office = office
+    def __init__(self, api_client: ApiClient) -> None:
+        self.api_client = api_client
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         path = request.url.raw_path.decode().removeprefix("/v1")
-        reply = self.office.request(request.method, path, content=request.read())
-        return httpx.Response(reply.status_code, headers=reply.headers, content=reply.content)
+        response = self.api_client.request(request.method, path, content=request.read())
+        return httpx.Response(response.status_code, headers=response.headers, content=response.content)
 
 
 @pytest.fixture
-def client(office) -> Iterator[OarlockClient]:
-    with OarlockClient("http://oarlock.test/", transport=_Mounted(office)) as client:
+def client(api_client) -> Iterator[OarlockClient]:
+    with OarlockClient("http://oarlock.test/", transport=_AppTransport(api_client)) as client:
         yield client
 
 
-def test_it_asks_every_question(client, office):
-    riskiest = office.riskiest
+def test_every_method_returns_a_typed_response(client, api_client):
+    riskiest = api_client.riskiest
     (score,) = client.score([riskiest], drivers=1).scores
-    named = sum(one.points for one in [*score.drivers, *score.protective])
-    assert score.base + named + score.other_points == pytest.approx(score.risk, abs=1e-9)
+    driver_points = sum(driver.points for driver in [*score.drivers, *score.protective])
+    assert score.base + driver_points + score.other_points == pytest.approx(score.risk, abs=1e-9)
     assert client.score([riskiest], as_of=date(2023, 7, 1)).scores[0].risk == score.risk
     assert client.explain([riskiest]).explained[0].horizons[0].days == 30
     assert client.change([riskiest], date(2023, 7, 1)).changed[0].change == pytest.approx(0, abs=1e-9)
@@ -50,18 +50,18 @@ def test_it_asks_every_question(client, office):
     assert client.ready().ready
 
 
-def test_it_walks_the_whole_portfolio(client):
-    ids = [one.account_id for one in client.every_account(sort="risk", limit=400)]
+def test_accounts_are_read_page_by_page(client):
+    ids = [account.account_id for account in client.every_account(sort="risk", limit=400)]
     assert len(ids) == len(set(ids)) == client.accounts(limit=1).total
 
 
-def test_a_refusal_is_an_error_with_its_code(client):
-    with pytest.raises(OarlockApiError, match="There is no account 'no/body'") as refusal:
+def test_an_error_response_raises_with_its_code(client):
+    with pytest.raises(OarlockApiError, match="There is no account 'no/body'") as raised:
         client.risk("no/body")
-    assert (refusal.value.status, refusal.value.code) == (404, "unknown_account")
+    assert (raised.value.status, raised.value.code) == (404, "unknown_account")
 
 
-def test_an_answer_that_is_not_from_oarlock_is_an_error_too():
+def test_an_error_page_of_a_proxy_raises():
     proxy = httpx.MockTransport(lambda _: httpx.Response(502, text="<html>bad gateway"))
     with (
         OarlockClient("http://oarlock.test", transport=proxy) as client,
@@ -70,20 +70,20 @@ def test_an_answer_that_is_not_from_oarlock_is_an_error_too():
         client.model()
 
 
-def test_it_sends_its_key():
-    seen = []
+def test_the_key_is_sent_as_a_bearer_token():
+    headers = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        seen.append(request.headers["authorization"])
+    def respond(request: httpx.Request) -> httpx.Response:
+        headers.append(request.headers["authorization"])
         return httpx.Response(200, json={"ready": True})
 
-    with OarlockClient("http://oarlock.test", key="secret", transport=httpx.MockTransport(answer)) as client:
+    with OarlockClient("http://oarlock.test", key="secret", transport=httpx.MockTransport(respond)) as client:
         client.ready()
-    assert seen == ["Bearer secret"]
+    assert headers == ["Bearer secret"]
 
 
-def test_it_imports_no_framework():
+def test_the_client_imports_no_framework():
     heavy = "('fastapi', 'starlette', 'bentoml', 'numpy', 'pandas', 'sqlalchemy', 'feast', 'mlflow')"
     code = f"import sys, serving.client; print([m for m in {heavy} if m in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert found.stdout.strip() == "[]"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert result.stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""The HTTP interface: one shape for every error, and the limits on what may be asked."""
+"""The HTTP API: one format for every error, and the limits on requests."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,58 +6,58 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from configs.state_dir import State
+from configs.state_dir import StateDir
 from serving.api.app import create_app
 from serving.handlers.context import open_context
 from serving.ledger.ledger import Ledger
 from serving.scoring.scorer import Scorer
-from tests.conftest import EXTRACT_ENDS
+from tests.support.trained_model import EXTRACT_END
 
-Ask = Callable[..., httpx.Response]
+SendRequest = Callable[..., httpx.Response]
 
 
-def _asker(engine: Scorer) -> Ask:
-    desk = open_context(engine)
-    app = create_app(lambda: desk)
+def _request_sender(scorer: Scorer) -> SendRequest:
+    context = open_context(scorer)
+    app = create_app(lambda: context)
 
-    def ask(method: str, path: str, **content) -> httpx.Response:
+    def send_request(method: str, path: str, **content) -> httpx.Response:
         async def send() -> httpx.Response:
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as client:
                 return await client.request(method, path, **content)
 
         return asyncio.run(send())
 
-    return ask
+    return send_request
 
 
 @pytest.fixture
-def ask(trained, tmp_path) -> Ask:
-    engine = Scorer(trained.settings, trained.state, lambda: EXTRACT_ENDS)
-    engine.ledger = Ledger(tmp_path / "ledger.db")
-    return _asker(engine)
+def send_request(trained, tmp_path) -> SendRequest:
+    scorer = Scorer(trained.settings, trained.state, lambda: EXTRACT_END)
+    scorer.ledger = Ledger(tmp_path / "ledger.db")
+    return _request_sender(scorer)
 
 
-def _refusal(reply: httpx.Response) -> tuple[int, str]:
-    error = reply.json()["error"]
+def _error_of(response: httpx.Response) -> tuple[int, str]:
+    error = response.json()["error"]
     assert set(error) == {"code", "message", "hint"}
     assert error["message"]
-    return reply.status_code, error["code"]
+    return response.status_code, error["code"]
 
 
-def test_it_scores(ask):
-    reply = ask("POST", "/score", json={"account_ids": ["1096", "nobody"], "drivers": 1})
-    assert reply.status_code == 200
-    assert [one["account_id"] for one in reply.json()["scores"]] == ["1096"]
-    assert reply.json()["not_scored"] == [{"account_id": "nobody", "reason": "unknown_account"}]
+def test_it_scores(send_request):
+    response = send_request("POST", "/score", json={"account_ids": ["1096", "nobody"], "drivers": 1})
+    assert response.status_code == 200
+    assert [score["account_id"] for score in response.json()["scores"]] == ["1096"]
+    assert response.json()["not_scored"] == [{"account_id": "nobody", "reason": "unknown_account"}]
 
 
-def test_it_gives_back_the_request_id(ask):
-    reply = ask("POST", "/score", json={"account_ids": ["1096"]}, headers={"x-request-id": "abc"})
-    assert reply.headers["x-request-id"] == "abc"
+def test_it_returns_the_request_id(send_request):
+    response = send_request("POST", "/score", json={"account_ids": ["1096"]}, headers={"x-request-id": "abc"})
+    assert response.headers["x-request-id"] == "abc"
 
 
 @pytest.mark.parametrize(
-    ("body", "refusal"),
+    ("body", "expected"),
     [
         (b"{", (400, "not_json")),
         (b"", (400, "not_json")),
@@ -74,37 +74,37 @@ def test_it_gives_back_the_request_id(ask):
         (b" " * 1_000_001, (413, "too_large")),
     ],
 )
-def test_it_refuses_a_body_it_cannot_answer(ask, body, refusal):
-    assert _refusal(ask("POST", "/score", content=body)) == refusal
+def test_it_refuses_a_body_it_cannot_answer(send_request, body, expected):
+    assert _error_of(send_request("POST", "/score", content=body)) == expected
 
 
-def test_it_refuses_more_ids_than_one_request_may_ask_for(ask):
-    reply = ask("POST", "/score", json={"account_ids": [str(n) for n in range(10_001)]})
-    assert _refusal(reply) == (422, "too_many")
-    assert "10001 account_ids are more than the 10000" in reply.json()["error"]["message"]
+def test_it_refuses_too_many_account_ids(send_request):
+    response = send_request("POST", "/score", json={"account_ids": [str(n) for n in range(10_001)]})
+    assert _error_of(response) == (422, "too_many")
+    assert "10001 account_ids are more than the 10000" in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("account_id", ["' or 1=1 --", "../../etc/passwd", "Ωμέγα 🚣", "null", "\u0000"])
-def test_a_strange_id_is_an_unknown_account(ask, account_id):
-    reply = ask("POST", "/score", json={"account_ids": [account_id]})
-    assert reply.json()["not_scored"] == [{"account_id": account_id, "reason": "unknown_account"}]
+def test_an_unusual_id_is_an_unknown_account(send_request, account_id):
+    response = send_request("POST", "/score", json={"account_ids": [account_id]})
+    assert response.json()["not_scored"] == [{"account_id": account_id, "reason": "unknown_account"}]
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "refusal"),
+    ("method", "path", "expected"),
     [("GET", "/score", (405, "method_not_allowed")), ("GET", "/nothing", (404, "not_found"))],
 )
-def test_it_refuses_what_it_does_not_serve(ask, method, path, refusal):
-    assert _refusal(ask(method, path)) == refusal
+def test_it_refuses_unknown_routes_and_methods(send_request, method, path, expected):
+    assert _error_of(send_request(method, path)) == expected
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/score"), ("GET", "/model"), ("GET", "/ready")])
-def test_before_any_promotion_it_says_so(trained, tmp_path, method, path):
-    ask = _asker(Scorer(trained.settings, State(tmp_path), lambda: EXTRACT_ENDS))
-    reply = ask(method, path, json={"account_ids": ["1096"]})
-    assert _refusal(reply) == (503, "no_champion")
-    assert "oarlock promote" in reply.json()["error"]["hint"]
+def test_before_any_promotion_it_answers_503(trained, tmp_path, method, path):
+    send_request = _request_sender(Scorer(trained.settings, StateDir(tmp_path), lambda: EXTRACT_END))
+    response = send_request(method, path, json={"account_ids": ["1096"]})
+    assert _error_of(response) == (503, "no_champion")
+    assert "oarlock promote" in response.json()["error"]["hint"]
 
 
-def test_it_is_ready_with_a_champion_and_a_filled_store(ask):
-    assert ask("GET", "/ready").json() == {"ready": True}
+def test_it_is_ready_with_a_champion_and_signals(send_request):
+    assert send_request("GET", "/ready").json() == {"ready": True}

@@ -1,4 +1,4 @@
-"""An office: a desk and how to ask it over HTTP, in this process."""
+"""An HTTP client of the scoring API that runs in this process."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,14 +16,14 @@ SendRequest = Callable[..., httpx.Response]
 
 @dataclass(frozen=True)
 class ApiClient:
-    """A desk and how to ask it over HTTP."""
+    """A service context, and requests to the app that answers from it."""
 
     context: ServiceContext
     request: SendRequest
 
     @cached_property
     def riskiest(self) -> str:
-        """The account of the highest risk."""
+        """The account with the highest risk."""
         return self.get("/accounts", sort="risk", limit=1)["accounts"][0]["account_id"]
 
     def post(self, path: str, **body) -> dict:
@@ -32,17 +32,17 @@ class ApiClient:
     def get(self, path: str, **query) -> dict:
         return self._json(self.request("GET", path, params=query))
 
-    def _json(self, reply: httpx.Response) -> dict:
-        assert reply.status_code == 200, reply.text
-        return reply.json()
+    def _json(self, response: httpx.Response) -> dict:
+        assert response.status_code == 200, response.text
+        return response.json()
 
 
-def open_api_client(engine: Scorer) -> ApiClient:
-    """An office that answers from this engine."""
-    desk = open_context(engine)
-    app = create_app(lambda: desk)
+def open_api_client(scorer: Scorer) -> ApiClient:
+    """Open a client of an app that answers with this scorer."""
+    context = open_context(scorer)
+    app = create_app(lambda: context)
 
-    def ask(method: str, path: str, **content) -> httpx.Response:
+    def send_request(method: str, path: str, **content) -> httpx.Response:
         async def send() -> httpx.Response:
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
@@ -50,4 +50,4 @@ def open_api_client(engine: Scorer) -> ApiClient:
 
         return asyncio.run(send())
 
-    return ApiClient(desk, ask)
+    return ApiClient(context, send_request)

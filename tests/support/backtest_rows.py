@@ -5,12 +5,13 @@ from pathlib import Path
 
 from configs.settings import DataSettings, EvaluationSettings, LabelSettings, Settings, TrainingSettings
 from features.signals.registry import catalogue
+from training.labels.definition import describe_label
 from training.model.fit import FitConfig
 
 DAYS = [datetime(2023, 1, 1) + timedelta(days=30 * n) for n in range(14)]
 
 
-SIGNALS = tuple(one for one in catalogue() if one.name in ("events_28d", "days_until_renewal", "plan"))
+SIGNALS = tuple(signal for signal in catalogue() if signal.name in ("events_28d", "days_until_renewal", "plan"))
 
 
 SETTINGS = Settings(
@@ -22,4 +23,4 @@ SETTINGS = Settings(
 )
 
 
-RECIPE = FitConfig(SIGNALS, SETTINGS.training, {"horizon_days": 30}, {"label": "x"})
+FIT_CONFIG = FitConfig(SIGNALS, SETTINGS.training, describe_label(SETTINGS.label), {"label": "x"})

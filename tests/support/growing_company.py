@@ -1,4 +1,4 @@
-"""A living company: forty accounts that use the product every day, its files growing as time goes on."""
+"""A company of forty accounts that use the product every day; its files grow from month to month."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 from configs.settings import Settings, read_settings
 from configs.state_dir import StateDir, open_state_dir
 
-BEGINS, TODAY = datetime(2023, 1, 1), datetime(2023, 8, 1)
+START, TODAY = datetime(2023, 1, 1), datetime(2023, 8, 1)
 ACCOUNTS = [f"account-{number:02}" for number in range(40)]
 CONFIG = 'state = "state"\n[data]\ndataset = "company.toml"\n[snapshots]\nwarmup_days = 100\n'
 MAPPING = """
-name = "living"
+name = "growing"
 [sources]
 accounts = "accounts.parquet"
 subscriptions = "subscriptions.parquet"
@@ -26,52 +26,53 @@ Rows = list[dict]
 
 @dataclass(frozen=True)
 class Company:
-    """Where a living company keeps its files, with the settings and state to publish it."""
+    """The folder with a growing company's files, and the settings and state to publish it."""
 
     folder: Path
     settings: Settings
     state: StateDir
 
 
-def found(folder: Path) -> Company:
-    """Write the company's files up to `TODAY`, its usage a file a month."""
+def create_company(folder: Path) -> Company:
+    """Write the company's files up to `TODAY`, with one usage file per month."""
     (folder / "usage").mkdir(parents=True)
     (folder / "company.toml").write_text(MAPPING)
-    (folder / "living.toml").write_text(CONFIG)
-    _write(folder / "accounts.parquet", [{"account_id": one, "created_at": BEGINS} for one in ACCOUNTS])
-    subscribed = {"mrr": 100.0, "started_at": BEGINS, "ended_at": None, "seats": 5.0}
-    subscriptions = [{"account_id": one, "subscription_id": one, **subscribed} for one in ACCOUNTS]
+    (folder / "growing.toml").write_text(CONFIG)
+    _write(folder / "accounts.parquet", [{"account_id": account_id, "created_at": START} for account_id in ACCOUNTS])
+    terms = {"mrr": 100.0, "started_at": START, "ended_at": None, "seats": 5.0}
+    subscriptions = [{"account_id": account_id, "subscription_id": account_id, **terms} for account_id in ACCOUNTS]
     _write(folder / "subscriptions.parquet", subscriptions)
-    for month in range(BEGINS.month, TODAY.month):
-        _write(folder / f"usage/{month:02}.parquet", usage(datetime(2023, month, 1), datetime(2023, month + 1, 1)))
-    settings = read_settings(folder / "living.toml")
+    for month in range(START.month, TODAY.month):
+        _write(folder / f"usage/{month:02}.parquet", usage_rows(datetime(2023, month, 1), datetime(2023, month + 1, 1)))
+    settings = read_settings(folder / "growing.toml")
     return Company(folder, settings, open_state_dir(settings))
 
 
-def usage(first: datetime, last: datetime) -> Rows:
-    """One event a day of every account, from `first` up to `last`."""
-    days = [first + timedelta(days=number) for number in range((last - first).days)]
+def usage_rows(start: datetime, end: datetime) -> Rows:
+    """One event a day of each account, from `start` up to, not including, `end`."""
+    days = [start + timedelta(days=number) for number in range((end - start).days)]
     return [
-        {"account_id": one, "event": "login", "occurred_at": day + timedelta(hours=9), "quantity": 1.0 + number % 3}
+        {
+            "account_id": account_id,
+            "event": "login",
+            "occurred_at": day + timedelta(hours=9),
+            "quantity": 1.0 + number % 3,
+        }
         for day in days
-        for number, one in enumerate(ACCOUNTS)
+        for number, account_id in enumerate(ACCOUNTS)
     ]
 
 
-def rewrite(file: Path, change: Callable[[dict], dict | None]) -> None:
-    """Correct the rows of a file one by one; None takes a row away."""
+def rewrite_rows(file: Path, change: Callable[[dict], dict | None]) -> None:
+    """Change the rows of a file one by one; a row for which `change` returns None is removed."""
     table = pq.read_table(file)
     rows = [changed for row in table.to_pylist() if (changed := change(row)) is not None]
     pq.write_table(pa.Table.from_pylist(rows, table.schema), file)
 
 
-def silent(step: str, done: int, of: int) -> None:
-    """A progress that nobody watches."""
-
-
 def _write(file: Path, rows: Rows) -> None:
     instants = {"created_at", "started_at", "ended_at", "occurred_at"}
     numbers = {"mrr", "seats", "quantity"}
-    kinds = {name: pa.timestamp("us") if name in instants else pa.string() for name in rows[0]}
-    schema = pa.schema({**kinds, **{name: pa.float64() for name in rows[0] if name in numbers}})
+    types = {name: pa.timestamp("us") if name in instants else pa.string() for name in rows[0]}
+    schema = pa.schema({**types, **{name: pa.float64() for name in rows[0] if name in numbers}})
     pq.write_table(pa.Table.from_pylist(rows, schema), file)

@@ -1,4 +1,4 @@
-"""Where the project's files lie."""
+"""The folder of the project."""
 
 from pathlib import Path
 

@@ -1,18 +1,18 @@
-"""Companies that never were: every table of the contract, from a seed, with the corners in which signals go wrong.
+"""Random companies: every table of the contract, from a seed, with the edge cases in which signals go wrong.
 
-Rows lie exactly at `AS_OF`, at the edges of windows, and at one same instant; values are missing, tables are empty, and
-some accounts have no rows. All rows keep to the contract.
+Rows lie exactly at `AS_OF`, at the edges of windows, and several at the same instant. Values are missing, tables are
+empty, and some accounts have no rows. All rows obey the contract.
 """
 
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from features.tables.contract import CONTRACT, Column, Table
+from features.tables.contract import CONTRACT, ColumnContract, TableContract
 
 AS_OF = datetime(2024, 5, 15)
 EDGES = (0, 0, 7, 14, 28, 56, 91, 182, 364)
-WORDS = {
+CATEGORIES = {
     "event": ("open", "search", "export", "share", "active_users"),
     "user_id": ("ada", "ben", "cleo"),
     "severity": ("low", "normal", "high", "urgent"),
@@ -36,46 +36,46 @@ NUMBERS = {
     "csat": (1.0, 2.0, 3.0, 5.0),
     "score": (0.0, 3.0, 6.0, 7.0, 9.0, 10.0),
 }
-MOST_ROWS = {"usage": 60, "accounts": 1, "subscriptions": 5, "milestones": 12, "surveys": 30, "invoices": 20}
-RARE = {"ended_at": 0.6}  # how often a value is missing, where not in one of seven rows
-EARLIER_KNOWN = {"accounts", "subscriptions"}  # mostly in the past, or there would be few snapshots
+MAX_ROWS = {"usage": 60, "accounts": 1, "subscriptions": 5, "milestones": 12, "surveys": 30, "invoices": 20}
+MISSING_RATES = {"ended_at": 0.6}  # if a column is not listed, 15 % of its values are missing
+PAST_TABLES = {"accounts", "subscriptions"}  # dated in the past, or there would be few snapshots
 
 Row = dict[str, Any]
 Company = dict[str, list[Row]]
 
 
-def company(seed: int, accounts: int = 10) -> Company:
-    """A company of so many accounts, the same one for the same seed."""
+def random_company(seed: int, accounts: int = 10) -> Company:
+    """A company with this number of accounts, always the same for the same seed."""
     random = Random(seed)
     names = [f"A{number}" for number in range(accounts)]
     return {name: _rows(random, table, names) for name, table in CONTRACT.items()}
 
 
-def shifted(company: Company, days: int) -> Company:
-    """The same company, so many days later."""
-    by = timedelta(days=days)
+def shift_company(company: Company, days: int) -> Company:
+    """The same company with every instant moved by this number of days."""
+    delta = timedelta(days=days)
 
-    def moved(value: object) -> object:
-        return value + by if isinstance(value, datetime) else value
+    def shift(value: object) -> object:
+        return value + delta if isinstance(value, datetime) else value
 
-    return {name: [{c: moved(value) for c, value in row.items()} for row in rows] for name, rows in company.items()}
+    return {name: [{c: shift(value) for c, value in row.items()} for row in rows] for name, rows in company.items()}
 
 
-def _rows(random: Random, table: Table, accounts: list[str]) -> list[Row]:
+def _rows(random: Random, table: TableContract, accounts: list[str]) -> list[Row]:
     if not table.required and random.random() < 0.1:
         return []
     rows = [
         _row(random, table, account)
         for account in accounts
         if table.name == "accounts" or random.random() < 0.85
-        for _ in range(random.randint(1, MOST_ROWS.get(table.name, 12)))
+        for _ in range(random.randint(1, MAX_ROWS.get(table.name, 12)))
     ]
     if not table.key:
         return rows
     return list({tuple(row[name] for name in table.key): row for row in rows}.values())
 
 
-def _row(random: Random, table: Table, account: str) -> Row:
+def _row(random: Random, table: TableContract, account: str) -> Row:
     row: Row = {name: _value(random, table, name, column) for name, column in table.columns.items()}
     row["account_id"] = account
     row["recorded_at"] = _instant(random) if random.random() < 0.15 else None
@@ -85,21 +85,21 @@ def _row(random: Random, table: Table, account: str) -> Row:
     return row
 
 
-def _value(random: Random, table: Table, name: str, column: Column) -> object:
-    if not column.required and random.random() < RARE.get(name, 0.15):
+def _value(random: Random, table: TableContract, name: str, column: ColumnContract) -> object:
+    if not column.required and random.random() < MISSING_RATES.get(name, 0.15):
         return None
     if column.type == "instant":
-        return _instant(random, 0 if table.name in EARLIER_KNOWN and name == table.at else 60)
+        return _instant(random, 0 if table.name in PAST_TABLES and name == table.at else 60)
     if column.type == "flag":
         return random.random() < 0.5
     if column.type == "number":
         return random.choice(NUMBERS[name])
-    words = WORDS.get((table.name, name)) or WORDS.get(name) or [f"{name}-{random.randrange(10**6)}"]
-    return random.choice(words)
+    categories = CATEGORIES.get((table.name, name)) or CATEGORIES.get(name) or [f"{name}-{random.randrange(10**6)}"]
+    return random.choice(categories)
 
 
 def _instant(random: Random, latest: int = 60) -> datetime:
-    """An instant around `AS_OF`: often at an edge, sometimes a second beside it, at most `latest` days ahead."""
+    """An instant near `AS_OF`: often at the edge of a window or one second off, at most `latest` days after `AS_OF`."""
     if random.random() < 0.3:
         return AS_OF - timedelta(days=random.choice(EDGES), seconds=random.choice((0, 0, 1, -1)))
     return AS_OF + timedelta(days=random.randint(-500, latest) + random.choice((0.0, 0.25, 0.5)))

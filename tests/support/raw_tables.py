@@ -5,7 +5,7 @@ from datetime import datetime
 import ibis
 import pyarrow as pa
 
-from features.ingestion.reader import clean
+from features.ingestion.reader import cast_tables
 from features.tables.contract import CONTRACT
 from features.tables.raw_table import IBIS_TYPES, RawTable
 
@@ -13,23 +13,23 @@ Rows = list[dict]
 
 
 def raw_tables(**tables: Rows) -> dict[str, RawTable]:
-    """Tables of the contract from a few rows each, in memory; columns that no row names count as not given."""
+    """Tables of the contract from a few rows each, in memory; a column that no row has is absent."""
     raw = {}
     for name, rows in tables.items():
-        given = list(dict.fromkeys(column for row in rows for column in row)) or ["account_id"]
+        present = list(dict.fromkeys(column for row in rows for column in row)) or ["account_id"]
         columns = CONTRACT[name].columns
-        schema = ibis.schema({column: IBIS_TYPES[columns[column].type] for column in given})
-        arrow = pa.Table.from_pylist([{c: row.get(c) for c in given} for row in rows], schema=schema.to_pyarrow())
-        raw[name] = RawTable(CONTRACT[name], ibis.memtable(arrow), frozenset(given))
-    return clean(raw)
+        schema = ibis.schema({column: IBIS_TYPES[columns[column].type] for column in present})
+        arrow = pa.Table.from_pylist([{c: row.get(c) for c in present} for row in rows], schema=schema.to_pyarrow())
+        raw[name] = RawTable(CONTRACT[name], ibis.memtable(arrow), frozenset(present))
+    return cast_tables(raw)
 
 
 def subscription(account_id: str, started_at: datetime, ended_at: datetime | None = None, **more: object) -> dict:
-    """One subscription of 100 a month."""
+    """A row of `subscriptions` at 100 per month."""
     row = {"account_id": account_id, "subscription_id": f"{account_id}-{started_at:%Y%m%d}", "mrr": 100.0}
     return {**row, "started_at": started_at, "ended_at": ended_at, **more}
 
 
 def account(account_id: str, created_at: datetime = datetime(2023, 1, 1), **more: object) -> dict:
-    """One account."""
+    """A row of `accounts`."""
     return {"account_id": account_id, "created_at": created_at, **more}

@@ -1,6 +1,6 @@
-"""The reference engine: a few signals computed the slow, obvious way, one account, row and comparison at a time.
+"""Reference values: some signals computed in plain Python, one account and one row at a time.
 
-It shares nothing with the product but the names of signals, tables and columns.
+Nothing is shared with the product except the names of signals, tables and columns.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 Row = dict[str, Any]
-HAPPENED = {
+EVENT_TIMES = {
     "accounts": "created_at",
     "subscriptions": "started_at",
     "usage": "occurred_at",
@@ -20,7 +20,7 @@ HAPPENED = {
     "touches": "at",
     "contacts": "joined_at",
 }
-BECAME_KNOWN = {
+KNOWN_TIMES = {
     "subscriptions": {"ended_at": "ended_at"},
     "tickets": {"first_response_at": "first_response_at", "resolved_at": "resolved_at"},
     "invoices": {"paid_at": "paid_at"},
@@ -32,23 +32,23 @@ BECAME_KNOWN = {
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One account, and everything that was ever written down about anyone."""
+    """An account at an instant, with all rows of the company."""
 
     company: dict[str, list[Row]]
     account: str
     as_of: datetime
 
     def __getitem__(self, table: str) -> Iterator[Row]:
-        """The account's rows of a table, as somebody who looked just before `as_of` would have seen them."""
+        """The account's rows of a table as they were known just before `as_of`."""
         for row in self.company[table]:
             late = row["recorded_at"] is not None and row["recorded_at"] >= self.as_of
-            ahead = table in HAPPENED and row[HAPPENED[table]] >= self.as_of
+            ahead = table in EVENT_TIMES and row[EVENT_TIMES[table]] >= self.as_of
             if row["account_id"] == self.account and not late and not ahead:
-                yield {name: self._seen(table, row, name) for name in row}
+                yield {name: self._visible_value(table, row, name) for name in row}
 
-    def _seen(self, table: str, row: Row, name: str) -> Any:
-        known_at = row[BECAME_KNOWN.get(table, {}).get(name, name)]
-        hidden = name in BECAME_KNOWN.get(table, {}) and (known_at is None or known_at >= self.as_of)
+    def _visible_value(self, table: str, row: Row, name: str) -> Any:
+        known_at = row[KNOWN_TIMES.get(table, {}).get(name, name)]
+        hidden = name in KNOWN_TIMES.get(table, {}) and (known_at is None or known_at >= self.as_of)
         return None if hidden else row[name]
 
     def age(self, instant: datetime) -> float:
@@ -61,109 +61,111 @@ class Snapshot:
 
 
 def snapshots(company: dict[str, list[Row]], as_of: datetime) -> list[Snapshot]:
-    """Every account with a subscription that runs at `as_of`."""
+    """Each account with a subscription that runs at `as_of`."""
     accounts = sorted({row["account_id"] for row in company["subscriptions"]})
-    seen = [Snapshot(company, account, as_of) for account in accounts]
-    return [one for one in seen if any(row["ended_at"] is None for row in one["subscriptions"])]
+    candidates = [Snapshot(company, account, as_of) for account in accounts]
+    return [snapshot for snapshot in candidates if any(row["ended_at"] is None for row in snapshot["subscriptions"])]
 
 
-def _events(seen: Snapshot, newest: int, oldest: int) -> float:
+def _events(snapshot: Snapshot, newest: int, oldest: int) -> float:
     total = 0.0
-    for row in seen["usage"]:
-        if row["event"] != "active_users" and newest < seen.age(row["occurred_at"]) <= oldest:
+    for row in snapshot["usage"]:
+        if row["event"] != "active_users" and newest < snapshot.age(row["occurred_at"]) <= oldest:
             total += 1 if row["quantity"] is None else row["quantity"]
     return total
 
 
-def events_28d(seen: Snapshot) -> float:
-    return _events(seen, newest=-1, oldest=28)
+def events_28d(snapshot: Snapshot) -> float:
+    return _events(snapshot, newest=-1, oldest=28)
 
 
-def events_trend_28d(seen: Snapshot) -> float | None:
-    before = _events(seen, newest=28, oldest=56)
-    return _events(seen, newest=-1, oldest=28) / before if before else None
+def events_trend_28d(snapshot: Snapshot) -> float | None:
+    before = _events(snapshot, newest=28, oldest=56)
+    return _events(snapshot, newest=-1, oldest=28) / before if before else None
 
 
-def lost_users_28d(seen: Snapshot) -> float:
-    named = [row for row in seen["usage"] if row["user_id"] and row["event"] != "active_users"]
-    half_a_year = {row["user_id"] for row in named if seen.within(row["occurred_at"], 182)}
-    return len(half_a_year - {row["user_id"] for row in named if seen.within(row["occurred_at"], 28)})
+def lost_users_28d(snapshot: Snapshot) -> float:
+    events = [row for row in snapshot["usage"] if row["user_id"] and row["event"] != "active_users"]
+    half_a_year = {row["user_id"] for row in events if snapshot.within(row["occurred_at"], 182)}
+    return len(half_a_year - {row["user_id"] for row in events if snapshot.within(row["occurred_at"], 28)})
 
 
-def longest_usage_gap_91d(seen: Snapshot) -> float | None:
+def longest_usage_gap_91d(snapshot: Snapshot) -> float | None:
     latest: dict[date, datetime] = {}
-    for row in seen["usage"]:
-        if row["event"] != "active_users" and seen.within(row["occurred_at"], 182):
+    for row in snapshot["usage"]:
+        if row["event"] != "active_users" and snapshot.within(row["occurred_at"], 182):
             day = row["occurred_at"].date()
             latest[day] = max(latest.get(day, row["occurred_at"]), row["occurred_at"])
-    ages = [seen.age(latest[day]) for day in sorted(latest)]
-    spells = [before - after for before, after in pairwise(ages) if after <= 91]
-    return max([*spells, ages[-1]]) if ages else None
+    ages = [snapshot.age(latest[day]) for day in sorted(latest)]
+    gaps = [before - after for before, after in pairwise(ages) if after <= 91]
+    return max([*gaps, ages[-1]]) if ages else None
 
 
-def mrr_change_182d(seen: Snapshot) -> float | None:
-    now = then = 0.0
-    half_a_year_ago = seen.as_of - timedelta(days=182)
-    for row in seen["subscriptions"]:
-        now += row["mrr"] if row["ended_at"] is None else 0
-        ran = row["started_at"] < half_a_year_ago and (row["ended_at"] is None or row["ended_at"] >= half_a_year_ago)
-        then += row["mrr"] if ran else 0
-    return now / then if then else None
+def mrr_change_182d(snapshot: Snapshot) -> float | None:
+    current = earlier = 0.0
+    half_a_year_ago = snapshot.as_of - timedelta(days=182)
+    for row in snapshot["subscriptions"]:
+        current += row["mrr"] if row["ended_at"] is None else 0
+        was_running = row["started_at"] < half_a_year_ago and (
+            row["ended_at"] is None or row["ended_at"] >= half_a_year_ago
+        )
+        earlier += row["mrr"] if was_running else 0
+    return current / earlier if earlier else None
 
 
-def downsells_364d(seen: Snapshot) -> float:
+def downsells_364d(snapshot: Snapshot) -> float:
     steps: dict[date, list[tuple[datetime, float]]] = {}
-    for row in seen["subscriptions"]:
+    for row in snapshot["subscriptions"]:
         steps.setdefault(row["started_at"].date(), []).append((row["started_at"], row["mrr"]))
         if row["ended_at"] is not None:
             steps.setdefault(row["ended_at"].date(), []).append((row["ended_at"], -row["mrr"]))
     first = min(steps)
     down = [day for day, step in steps.items() if day != first and round(sum(money for _, money in step), 2) < 0]
-    return sum(1 for day in down if seen.within(max(at for at, _ in steps[day]), 364))
+    return sum(1 for day in down if snapshot.within(max(at for at, _ in steps[day]), 364))
 
 
-def first_response_hours_91d(seen: Snapshot) -> float | None:
-    tickets = [row for row in seen["tickets"] if seen.within(row["opened_at"], 91) and row["first_response_at"]]
-    waited = [(row["first_response_at"] - row["opened_at"]) / timedelta(hours=1) for row in tickets]
-    return sum(waited) / len(waited) if waited else None
+def first_response_hours_91d(snapshot: Snapshot) -> float | None:
+    tickets = [row for row in snapshot["tickets"] if snapshot.within(row["opened_at"], 91) and row["first_response_at"]]
+    hours = [(row["first_response_at"] - row["opened_at"]) / timedelta(hours=1) for row in tickets]
+    return sum(hours) / len(hours) if hours else None
 
 
-def ticket_backlog_growth_28d(seen: Snapshot) -> float:
+def ticket_backlog_growth_28d(snapshot: Snapshot) -> float:
     growth = 0
-    for row in seen["tickets"]:
-        growth += seen.within(row["opened_at"], 28)
-        growth -= seen.within(row["resolved_at"], 28)
+    for row in snapshot["tickets"]:
+        growth += snapshot.within(row["opened_at"], 28)
+        growth -= snapshot.within(row["resolved_at"], 28)
     return growth
 
 
-def contacts_left_share_182d(seen: Snapshot) -> float | None:
-    then = gone = 0
-    for row in seen["contacts"]:
-        if seen.age(row["joined_at"]) > 182 and (row["left_at"] is None or seen.within(row["left_at"], 182)):
-            then += 1
-            gone += row["left_at"] is not None
-    return gone / then if then else None
+def contacts_left_share_182d(snapshot: Snapshot) -> float | None:
+    total = left = 0
+    for row in snapshot["contacts"]:
+        if snapshot.age(row["joined_at"]) > 182 and (row["left_at"] is None or snapshot.within(row["left_at"], 182)):
+            total += 1
+            left += row["left_at"] is not None
+    return left / total if total else None
 
 
-def last_nps(seen: Snapshot) -> float | None:
+def last_nps(snapshot: Snapshot) -> float | None:
     answers = [
-        row for row in seen["surveys"] if row["kind"] == "nps" and None not in (row["answered_at"], row["score"])
+        row for row in snapshot["surveys"] if row["kind"] == "nps" and None not in (row["answered_at"], row["score"])
     ]
     answers.sort(key=lambda row: (row["answered_at"], row["score"]))
     return answers[-1]["score"] if answers else None
 
 
-def late_payment_share_364d(seen: Snapshot) -> float | None:
+def late_payment_share_364d(snapshot: Snapshot) -> float | None:
     due = late = 0
-    for row in seen["invoices"]:
-        if row["due_at"] is not None and 1 < seen.age(row["due_at"]) <= 364:
+    for row in snapshot["invoices"]:
+        if row["due_at"] is not None and 1 < snapshot.age(row["due_at"]) <= 364:
             due += 1
             late += row["paid_at"] is None or row["paid_at"] > row["due_at"] + timedelta(days=1)
     return late / due if due else None
 
 
-def consecutive_unanswered_touches(seen: Snapshot) -> float:
-    settled = [row for row in seen["touches"] if seen.age(row["at"]) > 14 and row["responded"] is not None]
+def consecutive_unanswered_touches(snapshot: Snapshot) -> float:
+    settled = [row for row in snapshot["touches"] if snapshot.age(row["at"]) > 14 and row["responded"] is not None]
     settled.sort(key=lambda row: (row["at"], row["responded"]))
     run = 0
     while settled and not settled[-1]["responded"]:
@@ -172,24 +174,24 @@ def consecutive_unanswered_touches(seen: Snapshot) -> float:
     return run
 
 
-def average_touch_gap_364d(seen: Snapshot) -> float | None:
-    touches = sorted(row["at"] for row in seen["touches"] if seen.within(row["at"], 364))
+def average_touch_gap_364d(snapshot: Snapshot) -> float | None:
+    touches = sorted(row["at"] for row in snapshot["touches"] if snapshot.within(row["at"], 364))
     gaps = [(later - earlier) / timedelta(days=1) for earlier, later in pairwise(touches)]
     return sum(gaps) / len(gaps) if gaps else None
 
 
-def onboarding_stalled_days(seen: Snapshot) -> float | None:
+def onboarding_stalled_days(snapshot: Snapshot) -> float | None:
     overdue, reached = False, []
-    for row in seen["milestones"]:
+    for row in snapshot["milestones"]:
         if row["reached_at"] is not None:
             reached.append(row["reached_at"])
-        elif row["due_at"] is not None and row["due_at"] < seen.as_of:
+        elif row["due_at"] is not None and row["due_at"] < snapshot.as_of:
             overdue = True
     if not overdue:
         return 0
-    started = [row["created_at"] for row in seen["accounts"]]
+    started = [row["created_at"] for row in snapshot["accounts"]]
     last = max(reached) if reached else max(started, default=None)
-    return None if last is None else seen.age(last)
+    return None if last is None else snapshot.age(last)
 
 
 REFERENCE: dict[str, Callable[[Snapshot], float | None]] = {

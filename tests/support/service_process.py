@@ -1,4 +1,4 @@
-"""A running service: `oarlock serve` in processes of its own, over real HTTP, and what may be done to them."""
+"""`oarlock serve` in processes of its own, requested over real HTTP."""
 
 import os
 import signal
@@ -17,114 +17,116 @@ import psutil
 
 from tests.support.paths import ROOT
 
-PATIENCE = 90
-QUIET = subprocess.DEVNULL
-GONE = (ProcessLookupError, psutil.NoSuchProcess, psutil.ZombieProcess)
+TIMEOUT_SECONDS = 90
+DISCARD = subprocess.DEVNULL
+PROCESS_ENDED = (ProcessLookupError, psutil.NoSuchProcess, psutil.ZombieProcess)
 
 
 @dataclass(frozen=True)
-class Running:
-    """A service that answers, with its processes."""
+class RunningService:
+    """A service that is up, its main process, and a client of it."""
 
     client: httpx.Client
     process: psutil.Process
 
     def workers(self) -> list[psutil.Process]:
         """The processes that answer requests."""
-        return [one for one in self.process.children(recursive=True) if "worker.service" in _words(one)]
+        return [
+            process for process in self.process.children(recursive=True) if "worker.service" in _command_line(process)
+        ]
 
     def kill_all(self) -> None:
-        """Kill every process of the service at once, as a machine that runs out of memory would."""
-        for one in [self.process, *self.process.children(recursive=True)]:
-            with suppress(*GONE):
-                os.kill(one.pid, signal.SIGKILL)
+        """Kill every process of the service at once, as when a machine runs out of memory."""
+        for process in [self.process, *self.process.children(recursive=True)]:
+            with suppress(*PROCESS_ENDED):
+                os.kill(process.pid, signal.SIGKILL)
 
 
 @dataclass
-class Load:
-    """Clients that score the same few accounts again and again; what each request id was answered."""
+class ClientLoad:
+    """Clients that score the same few accounts over and over: the response to each request id, and failed requests."""
 
-    answers: dict[str, httpx.Response] = field(default_factory=dict)
+    responses: dict[str, httpx.Response] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
     @property
     def acknowledged(self) -> set[str]:
-        """The ids of the requests that were given risks."""
-        return {given for given, answer in list(self.answers.items()) if answer.status_code == 200}
+        """The ids of the requests that were answered with risks."""
+        return {request_id for request_id, response in list(self.responses.items()) if response.status_code == 200}
 
     @property
-    def refused(self) -> list[str]:
-        """What was answered to the others."""
-        return [answer.text for answer in self.answers.values() if answer.status_code != 200]
+    def errors(self) -> list[str]:
+        """The bodies of all other responses."""
+        return [response.text for response in self.responses.values() if response.status_code != 200]
 
-    def wait_for(self, more: int) -> None:
-        """Wait until so many more requests were given risks."""
-        enough = len(self.acknowledged) + more
-        until(lambda: len(self.acknowledged) >= enough)
+    def wait_for(self, count: int) -> None:
+        """Wait until this number of further requests were answered with risks."""
+        target = len(self.acknowledged) + count
+        wait_until(lambda: len(self.acknowledged) >= target)
 
 
 @contextmanager
-def serving(config: Path, **environment: str) -> Iterator[Running]:
-    """`oarlock serve` in its own processes until the block ends."""
+def run_service(config: Path, **environment: str) -> Iterator[RunningService]:
+    """Run `oarlock serve` in processes of its own until the block ends."""
     port = _free_port()
     command = [sys.executable, str(ROOT / "oarlock.py"), "--config", str(config), "serve", "--port", str(port)]
     client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
-    given = os.environ | environment
-    with client, subprocess.Popen(command, cwd=ROOT, stdout=QUIET, stderr=QUIET, env=given) as process:
+    variables = os.environ | environment
+    with client, subprocess.Popen(command, cwd=ROOT, stdout=DISCARD, stderr=DISCARD, env=variables) as process:
         try:
-            until(lambda: client.get("/livez").status_code == 200)
-            yield Running(client, psutil.Process(process.pid))
+            wait_until(lambda: client.get("/livez").status_code == 200)
+            yield RunningService(client, psutil.Process(process.pid))
         finally:
             process.terminate()
 
 
 @contextmanager
-def loaded(service: Running, account_ids: list[str], clients: int = 3) -> Iterator[Load]:
-    """Clients that ask in threads of their own until the block ends."""
-    load, over = Load(), threading.Event()
-    asking = [threading.Thread(target=_ask, args=(service, account_ids, load, over)) for _ in range(clients)]
-    for one in asking:
-        one.start()
+def apply_load(service: RunningService, account_ids: list[str], clients: int = 3) -> Iterator[ClientLoad]:
+    """Send requests from several threads until the block ends."""
+    load, stop = ClientLoad(), threading.Event()
+    threads = [threading.Thread(target=_send_requests, args=(service, account_ids, load, stop)) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
     try:
         yield load
     finally:
-        over.set()
-        for one in asking:
-            one.join()
+        stop.set()
+        for thread in threads:
+            thread.join()
 
 
-def until(holds: Callable[[], bool]) -> None:
-    """Wait for something to come true; fails where it does not."""
-    deadline = time.monotonic() + PATIENCE
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds; fails after a timeout."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         try:
-            if holds():
+            if condition():
                 return
         except httpx.TransportError:
             pass
         time.sleep(0.2)
-    raise AssertionError("it did not come true in time")
+    raise AssertionError("the condition did not hold in time")
 
 
-def _ask(service: Running, account_ids: list[str], load: Load, over: threading.Event) -> None:
-    asked = {"account_ids": account_ids, "drivers": 1}
+def _send_requests(service: RunningService, account_ids: list[str], load: ClientLoad, stop: threading.Event) -> None:
+    body = {"account_ids": account_ids, "drivers": 1}
     with httpx.Client(base_url=service.client.base_url, timeout=30) as client:
-        while not over.is_set():
-            given = f"{threading.get_ident()}-{time.monotonic_ns()}"
+        while not stop.is_set():
+            request_id = f"{threading.get_ident()}-{time.monotonic_ns()}"
             try:
-                load.answers[given] = client.post("/v1/score", json=asked, headers={"x-request-id": given})
-            except httpx.TransportError as problem:
-                load.failures.append(type(problem).__name__)
+                load.responses[request_id] = client.post("/v1/score", json=body, headers={"x-request-id": request_id})
+            except httpx.TransportError as error:
+                load.failures.append(type(error).__name__)
                 time.sleep(0.05)
 
 
 def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
-def _words(process: psutil.Process) -> str:
-    with suppress(*GONE):
+def _command_line(process: psutil.Process) -> str:
+    with suppress(*PROCESS_ENDED):
         return " ".join(process.cmdline())
     return ""

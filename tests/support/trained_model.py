@@ -1,4 +1,4 @@
-"""The model that is trained once on the shipped extract: its state folder and its newest day."""
+"""The model that is trained once on the shipped extract, and the last day of that extract."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,11 +7,11 @@ from pathlib import Path
 from configs.settings import Settings
 from configs.state_dir import StateDir
 
-EXTRACT_ENDS = datetime(2023, 7, 1)
+EXTRACT_END = datetime(2023, 7, 1)
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedModel:
     """A state folder with a published history and a promoted model."""
 
     settings: Settings

@@ -1,19 +1,23 @@
-"""Snapshots whose churn depends on their events, and how a model is fitted on them."""
+"""Snapshots whose churn depends on their events, and the configuration to fit a model on them."""
 
 from datetime import datetime
 
 import numpy as np
 import pandas as pd
 
-from configs.settings import TrainingSettings
+from configs.settings import LabelSettings, TrainingSettings
 from features.signals.registry import catalogue
-from training.model.fit import FitConfig
+from training.labels.definition import describe_label
+from training.model.fit import FitConfig, FitRows
 
-SIGNALS = tuple(one for one in catalogue() if one.name in ("events_28d", "days_until_renewal", "plan"))
+SIGNALS = tuple(signal for signal in catalogue() if signal.name in ("events_28d", "days_until_renewal", "plan"))
 
 
-RECIPE = FitConfig(
-    SIGNALS, TrainingSettings(num_iterations=20, min_data_in_leaf=20), {"horizon_days": 60}, {"label": "x"}
+FIT_CONFIG = FitConfig(
+    SIGNALS,
+    TrainingSettings(num_iterations=20, min_data_in_leaf=20),
+    describe_label(LabelSettings(horizon_days=60)),
+    {"label": "x"},
 )
 
 
@@ -26,3 +30,8 @@ def snapshots(churned_share: float, n: int = 1000, seed: int = 0) -> pd.DataFram
     rows["plan"] = generator.choice(["basic", "pro"], n)
     rows["churned"] = (generator.random(n) < 2 * churned_share / (1 + events / 50)).astype(float)
     return rows
+
+
+def fit_rows(churned_share: float = 0.3) -> FitRows:
+    """Three samples of such snapshots: to fit on, to calibrate on, and to train on."""
+    return FitRows(*(snapshots(churned_share, seed=seed) for seed in range(3)))

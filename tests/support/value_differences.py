@@ -2,21 +2,21 @@
 
 import math
 
-from tests.support.compiled_catalogue import Value, Values
+from tests.support.compiled_catalogue import Value, ValuesByAccount
 
 
-def differences(found: Values, expected: Values) -> list[tuple[str, str, Value, Value]]:
-    """Every account and signal of which the value is not the expected one, up to the rounding of sums."""
-    assert found.keys() == expected.keys()
+def find_differences(actual: ValuesByAccount, expected: ValuesByAccount) -> list[tuple[str, str, Value, Value]]:
+    """Each account and signal whose values differ by more than the rounding of sums, with both values."""
+    assert actual.keys() == expected.keys()
     return [
-        (account, name, found[account][name], value)
+        (account, name, actual[account][name], value)
         for account, values in expected.items()
         for name, value in values.items()
-        if not _same(found[account][name], value)
+        if not _is_close(actual[account][name], value)
     ]
 
 
-def _same(one: Value, other: Value) -> bool:
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
-    return one == other
+def _is_close(left: Value, right: Value) -> bool:
+    if isinstance(left, float) and isinstance(right, float):
+        return math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-9)
+    return left == right
