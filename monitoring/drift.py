@@ -6,6 +6,9 @@ their past maximum is compared with that of each past day (a rank test): with K 
 is at most 1 in K + 1.
 """
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# (SciPy has no type stubs)
+
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,5 +1,6 @@
 """Health: ok, watch or retrain, with the reasons, from drift of signals and risks and from mature risks."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,8 +11,9 @@ from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.publishing.pipeline import open_dataset
 from features.store.feast_store import open_history_store, read_historical_signals
-from features.store.history import KEY, HistoryVersion, complete_days
+from features.store.history import HistoryVersion, complete_days
 from features.store.publication import published_history
+from features.tables.contract import ACCOUNT_ID
 from monitoring.drift import DriftReport, detect_drift
 from monitoring.observed_vs_expected import ObservedVsExpected, compare_observed_with_expected, non_overlapping_days
 from serving.ledger.ledger import open_ledger
@@ -50,7 +52,7 @@ def check_health(settings: Settings, state: StateDir, known_until: datetime, pro
     days = _comparable_days(history, as_of)
     progress("comparing days", 0, 2)
     rows = read_historical_signals(open_history_store(state, history, settings.name), snapshots_on(history, days))
-    drift = _detect_signal_drift(registry.load_model(version), rows, registry.evaluation(version)["split"])
+    drift = _detect_signal_drift(registry.load_model(version), rows, registry.evaluation(version).split)
     progress("comparing outcomes", 1, 2)
     outcome = _observed_vs_expected(settings, state, version, known_until)
     progress("judged", 2, 2)
@@ -67,14 +69,14 @@ def _comparable_days(history: HistoryVersion, as_of: datetime) -> list[datetime]
     return [day for day in days if day >= days[0] + full] or days[-1:]
 
 
-def _detect_signal_drift(model: ChurnModel, rows: pd.DataFrame, split: dict[str, list[str]]) -> DriftReport:
+def _detect_signal_drift(model: ChurnModel, rows: pd.DataFrame, split: Mapping[str, Sequence[str]]) -> DriftReport:
     """The newest day against the last days the trees learned from, and each past day at the same distance."""
     days = [f"{day:%Y-%m-%d}" for day in sorted(rows.as_of.unique())]
     learned = sum(day in split["train"] for day in days)
     rows = rows.assign(risk=model.predict_risks(encode(rows, model.inputs)))[
-        [KEY, "as_of", "risk", *model.signal_names]
+        [ACCOUNT_ID, "as_of", "risk", *model.signal_names]
     ]
-    by_day = [part.drop(columns=[KEY, "as_of"]) for _, part in rows.groupby("as_of")]
+    by_day = [part.drop(columns=[ACCOUNT_ID, "as_of"]) for _, part in rows.groupby("as_of")]
     return detect_drift(by_day, min(len(split["calibration"]), learned), max(len(days) - learned, 1))
 
 

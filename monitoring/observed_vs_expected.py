@@ -1,5 +1,8 @@
 """Observed against expected churn: do mature risks agree with what happened?"""
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# (SciPy has no type stubs)
+
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 

@@ -1,16 +1,17 @@
-"""Telling: events found in the ledger day by day and put in the queue of every endpoint, each day whole or not."""
+"""The outbox: events found in the ledger day by day and queued for every endpoint, each day in one transaction."""
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 import sqlalchemy as sql
+from pydantic import TypeAdapter
 
 from configs.settings import Settings
-from features.store.account_table import AccountFacts
+from features.store.account_table import AccountDetails
 from monitoring.alerts.rules import (
     AlertEvent,
     AlertState,
@@ -23,100 +24,134 @@ from monitoring.alerts.rules import (
 from serving.ledger.database import upsert
 from serving.ledger.schema import ALERT_STATES, RISKS, WEBHOOK_DELIVERIES
 
-FIRST_DAYS = 2
-Facts = Mapping[str, AccountFacts]
+FIRST_DAYS = 2  # days of a ledger that are looked at when webhooks are first sent
+STATE_JSON = TypeAdapter(AlertState)
+Accounts = Mapping[str, AccountDetails]
 
 
-def enqueue_risk_events(engine: sql.Engine, settings: Settings, facts: Facts, at: datetime) -> int:
-    """Decide on every day in the ledger that was not looked at yet, oldest first; says how many events were queued."""
-    return sum(_day(engine, settings, facts, day, at) for day in _days(engine))
+class QueuedEvent(NamedTuple):
+    """An event of an account ("" for none), pending or suppressed."""
+
+    account_id: str
+    event: AlertEvent
+    status: str = "pending"
+
+
+class RiskRow(NamedTuple):
+    """The last risk of an account on a day, from the ledger."""
+
+    account_id: str
+    risk: float
+    mrr: float | None
+    score: str
+
+
+def enqueue_risk_events(engine: sql.Engine, settings: Settings, accounts: Accounts, at: datetime) -> int:
+    """Queue the events of every day in the ledger that was not processed yet, oldest first; returns how many."""
+    outbox = Outbox(engine, settings, at)
+    return sum(outbox.enqueue_day(day, accounts) for day in _unprocessed_days(engine))
 
 
 def enqueue_stale_events(engine: sql.Engine, settings: Settings, published: PublishedFamilies, at: datetime) -> int:
-    """Queue which families of the published signals are too old, once for each published day."""
-    events = [("", one, "pending") for one in stale_events(published, settings.serving, at)]
+    """Queue which families of the published signals are too old, once for each published day; returns how many."""
+    outbox = Outbox(engine, settings, at)
+    events = [QueuedEvent("", event) for event in stale_events(published, settings.serving, at)]
     with engine.begin() as connection:
-        return _queue(connection, engine, settings, events, at)
+        return outbox.enqueue(connection, events)
 
 
-def _days(engine: sql.Engine) -> list[datetime]:
+@dataclass(frozen=True)
+class Outbox:
+    """The queue of a company's endpoints at an instant."""
+
+    engine: sql.Engine
+    settings: Settings
+    at: datetime
+
+    def enqueue_day(self, day: datetime, accounts: Accounts) -> int:
+        """Queue the events of one day and store the new states; returns how many events are pending."""
+        states: list[dict[str, object]] = []
+        owned: list[tuple[str | None, float, QueuedEvent]] = []
+        with self.engine.begin() as connection:
+            before = _read_states(connection)
+            for row in _read_risks(connection, day):
+                account = accounts.get(row.account_id)
+                state, events = next_state(
+                    before.get(row.account_id),
+                    _observe(row, day, account),
+                    self.settings.webhooks,
+                    self.settings.bands,
+                )
+                states.append(
+                    {"account_id": row.account_id, "as_of": day, "state": STATE_JSON.dump_json(state).decode()}
+                )
+                owner, revenue_at_risk = account.owner if account else None, row.risk * (row.mrr or 0.0)
+                owned += [(owner, revenue_at_risk, QueuedEvent(row.account_id, event)) for event in events]
+            self._store_states(connection, states)
+            within, over = apply_budget(owned, self.settings.webhooks.budget_per_owner)
+            return self.enqueue(connection, [*within, *(event._replace(status="suppressed") for event in over)])
+
+    def enqueue(self, connection: sql.Connection, events: Iterable[QueuedEvent]) -> int:
+        """Queue events for every endpoint; returns how many deliveries are pending."""
+        endpoints = self.settings.webhooks.endpoints
+        rows = [self._delivery(endpoint, event) for event in events for endpoint in endpoints]
+        if rows:
+            connection.execute(upsert(WEBHOOK_DELIVERIES, self.engine).on_conflict_do_nothing(), rows)
+        return sum(row["status"] == "pending" for row in rows)
+
+    def _store_states(self, connection: sql.Connection, states: list[dict[str, object]]) -> None:
+        if not states:
+            return
+        insert = upsert(ALERT_STATES, self.engine)
+        changed = {"as_of": insert.excluded.as_of, "state": insert.excluded.state}
+        connection.execute(
+            insert.on_conflict_do_update(index_elements=[ALERT_STATES.c.account_id], set_=changed), states
+        )
+
+    def _delivery(self, endpoint: str, queued: QueuedEvent) -> dict[str, object]:
+        account_id, event, status = queued
+        # The same event has the same id when it is found again after a killed run.
+        identity = f"{endpoint} {account_id} {event.key} {event.current['as_of']}"
+        return {
+            "id": hashlib.sha256(identity.encode()).hexdigest()[:32],
+            "endpoint": endpoint,
+            "account_id": account_id or None,
+            "event_type": event.event_type,
+            "body": _encode_body(account_id, event),
+            "status": status,
+            "attempts": 0,
+            "next_attempt_at": self.at,
+            "created_at": self.at,
+            "error": "",
+        }
+
+
+def _unprocessed_days(engine: sql.Engine) -> list[datetime]:
+    days = sql.select(RISKS.c.as_of).distinct().order_by(RISKS.c.as_of)
     with engine.connect() as connection:
         newest = connection.execute(sql.select(sql.func.max(ALERT_STATES.c.as_of))).scalar()
-        days = sql.select(RISKS.c.as_of).distinct().order_by(RISKS.c.as_of)
-        found = list(connection.execute(days.where(RISKS.c.as_of > newest) if newest else days).scalars())
-    return found if newest else found[-FIRST_DAYS:]
+        if newest:
+            return list(connection.execute(days.where(RISKS.c.as_of > newest)).scalars())
+        return list(connection.execute(days).scalars())[-FIRST_DAYS:]
 
 
-def _day(engine: sql.Engine, settings: Settings, facts: Facts, day: datetime, at: datetime) -> int:
+def _read_risks(connection: sql.Connection, day: datetime) -> Iterable[RiskRow]:
     last = sql.select(sql.func.max(RISKS.c.id)).where(RISKS.c.as_of == day).group_by(RISKS.c.account_id)
-    rows = sql.select(RISKS.c.account_id, RISKS.c.risk, RISKS.c.mrr, RISKS.c.served).where(RISKS.c.id.in_(last))
-    known, found = [], []
-    with engine.begin() as connection:
-        before = {row.account_id: _read(row.state) for row in connection.execute(sql.select(ALERT_STATES))}
-        for row in connection.execute(rows):
-            about = facts.get(row.account_id)
-            watched, events = next_state(
-                before.get(row.account_id), _seen(row, day, about), settings.webhooks, settings.bands
-            )
-            known.append({"account_id": row.account_id, "as_of": day, "state": _written(watched)})
-            at_stake = row.risk * (row.mrr or 0.0)
-            found += [(about.owner if about else None, at_stake, (row.account_id, one)) for one in events]
-        told, beyond = apply_budget(found, settings.webhooks.budget_per_owner)
-        if known:
-            given = upsert(ALERT_STATES, engine)
-            changed = {"as_of": given.excluded.as_of, "state": given.excluded.state}
-            connection.execute(
-                given.on_conflict_do_update(index_elements=[ALERT_STATES.c.account_id], set_=changed), known
-            )
-        queued = [(*one, "pending") for one in told] + [(*one, "suppressed") for one in beyond]
-        return _queue(connection, engine, settings, queued, at)
+    query = sql.select(*(RISKS.c[name] for name in RiskRow._fields)).where(RISKS.c.id.in_(last))
+    return (RiskRow(*row) for row in connection.execute(query))
 
 
-def _queue(
-    connection: sql.Connection,
-    engine: sql.Engine,
-    settings: Settings,
-    events: list[tuple[str, AlertEvent, str]],
-    at: datetime,
-) -> int:
-    rows = [
-        _delivery(endpoint, account_id, event, {"status": status, "next_at": at, "made_at": at})
-        for endpoint in settings.webhooks.endpoints
-        for account_id, event, status in events
-    ]
-    if not rows:
-        return 0
-    connection.execute(upsert(WEBHOOK_DELIVERIES, engine).on_conflict_do_nothing(), rows)
-    return sum(row["status"] == "pending" for row in rows)
+def _read_states(connection: sql.Connection) -> dict[str, AlertState]:
+    rows = connection.execute(sql.select(ALERT_STATES.c.account_id, ALERT_STATES.c.state))
+    return {account_id: STATE_JSON.validate_json(text) for account_id, text in rows}
 
 
-def _delivery(endpoint: str, account_id: str, event: AlertEvent, more: Mapping[str, Any]) -> dict[str, Any]:
-    # The same event found again, after a killed run, has the same id.
-    told = f"{account_id} {event.kind} {event.subject} {event.current['as_of']}"
-    body = {"type": event.kind, "account_id": account_id or None, "previous": event.previous, "current": event.current}
-    return {
-        "id": hashlib.sha256(f"{endpoint} {told}".encode()).hexdigest()[:32],
-        "endpoint": endpoint,
-        "account_id": account_id or None,
-        "kind": event.kind,
-        "body": json.dumps({**body, "causal": False}, default=datetime.isoformat),
-        "attempts": 0,
-        "error": "",
-        **more,
-    }
+def _observe(row: RiskRow, day: datetime, account: AccountDetails | None) -> Observation:
+    points = {driver["family"]: driver["points"] for driver in json.loads(row.score).get("drivers", [])}
+    return Observation(day, row.risk, points, account.renews_at if account else None)
 
 
-def _seen(row: Any, day: datetime, about: AccountFacts | None) -> Observation:
-    points = {one["family"]: one["points"] for one in json.loads(row.served).get("drivers", [])}
-    return Observation(day, row.risk, points, about.renews_at if about else None)
-
-
-def _written(watched: AlertState) -> str:
-    return json.dumps({**asdict(watched), "drivers": sorted(watched.drivers)}, default=datetime.isoformat)
-
-
-def _read(text: str) -> AlertState:
-    kept = json.loads(text)
-    told = {key: datetime.fromisoformat(at) for key, at in kept["told"].items()}
-    as_of, drivers = datetime.fromisoformat(kept["as_of"]), frozenset(kept["drivers"])
-    return AlertState(**{**kept, "as_of": as_of, "drivers": drivers, "told": told})
+def _encode_body(account_id: str, event: AlertEvent) -> str:
+    values = {"previous": event.previous, "current": event.current, "causal": False}
+    body = {"type": event.event_type, "account_id": account_id or None, **values}
+    return json.dumps(body, default=datetime.isoformat)

@@ -1,16 +1,19 @@
-"""Alerts: what is worth telling of an account from one day to the next, decided so that a swinging risk does not flap.
+"""Alert rules: which changes of an account are reported from one day to the next. A swinging risk does not flap.
 
-A band is left downwards only where the risk falls clearly below its cut (hysteresis), a change is told once it has held
-for some days in a row (persistence), and the same thing is not told twice within some days (dedupe). Pure functions.
+An account leaves a band only when its risk falls well below the threshold (hysteresis). A change is reported once it
+has lasted for some days in a row (persistence), and not repeated for some days (dedupe). All functions are pure.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TypeVar
 
-from configs.bands import BANDS
+from configs.bands import BANDS, Band
 from configs.settings import BandSettings, ServingSettings, WebhookSettings
+
+EventValue = str | float | datetime | list[str]
+Reported = TypeVar("Reported")
 
 
 @dataclass(frozen=True)
@@ -19,26 +22,26 @@ class Observation:
 
     as_of: datetime
     risk: float
-    family_points: Mapping[str, float] = field(default_factory=dict)
+    family_points: Mapping[str, float] = field(default_factory=dict[str, float])
     renews_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class AlertState:
-    """What was told of an account so far: its band and drivers, a change that has yet to hold, when what was told."""
+    """What was reported of an account so far: its band and drivers, a change that has not lasted yet, and when."""
 
     as_of: datetime
     risk: float
-    band: str
+    band: Band
     drivers: frozenset[str] = frozenset()
-    pending_band: str = ""
+    pending_band: Band | None = None
     pending_days: int = 0
-    reported_at: Mapping[str, datetime] = field(default_factory=dict)
+    reported_at: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
 
 
 @dataclass(frozen=True)
 class PublishedFamilies:
-    """A publication: of which day, and the families that are in it."""
+    """The day of a publication, and the families in it."""
 
     as_of: datetime
     families: tuple[str, ...]
@@ -46,102 +49,133 @@ class PublishedFamilies:
 
 @dataclass(frozen=True)
 class AlertEvent:
-    """Something worth telling: what, about what, and the values before and now."""
+    """A reported change: its type, its subject, and the values before and after."""
 
-    kind: str
+    event_type: str
     subject: str
-    previous: dict[str, Any]
-    current: dict[str, Any]
+    previous: Mapping[str, EventValue]
+    current: Mapping[str, EventValue]
+
+    @property
+    def key(self) -> str:
+        """Equal for events that report the same change."""
+        return f"{self.event_type} {self.subject}"
 
 
 def next_state(
-    watched: AlertState | None, seen: Observation, rules: WebhookSettings, cuts: BandSettings
+    state: AlertState | None, observation: Observation, rules: WebhookSettings, thresholds: BandSettings
 ) -> tuple[AlertState, list[AlertEvent]]:
-    """What is known after a day, and what of it is told; the first day an account is seen nothing has changed yet."""
-    if watched is None:
-        known = AlertState(seen.as_of, seen.risk, band_of(seen.risk, cuts), _drivers(frozenset(), seen, rules))
-        return _told(known, [_renewal(known, seen, rules)], rules)
-    band, coming, days = _band(watched, seen, rules, cuts)
-    known = replace(watched, as_of=seen.as_of, risk=seen.risk, band=band, coming=coming, coming_days=days)
-    known = replace(known, drivers=_drivers(watched.drivers, seen, rules))
-    before, now = {"risk": watched.risk, "as_of": watched.as_of}, {"risk": seen.risk, "as_of": seen.as_of}
-    found: list[AlertEvent | None] = []
-    if band != watched.band:
-        found.append(AlertEvent("band_changed", band, {**before, "band": watched.band}, {**now, "band": band}))
-    for family in sorted(known.drivers - watched.drivers):
-        points = {**now, "family": family, "points": seen.family_points[family]}
-        found.append(AlertEvent("driver_entered", family, {**before, "drivers": sorted(watched.drivers)}, points))
-    return _told(known, [*found, _renewal(known, seen, rules)], rules)
+    """The state after a day, and the events to report. On an account's first day nothing has changed yet."""
+    if state is None:
+        first = AlertState(
+            observation.as_of,
+            observation.risk,
+            band_of(observation.risk, thresholds),
+            _drivers(frozenset(), observation, rules),
+        )
+        return _report(first, _renewal_events(first, observation, rules), rules)
+    band, pending, days = _next_band(state, observation, rules, thresholds)
+    after = replace(
+        state,
+        as_of=observation.as_of,
+        risk=observation.risk,
+        band=band,
+        pending_band=pending,
+        pending_days=days,
+        drivers=_drivers(state.drivers, observation, rules),
+    )
+    events = [*_change_events(state, after, observation), *_renewal_events(after, observation, rules)]
+    return _report(after, events, rules)
 
 
 def stale_events(published: PublishedFamilies, serving: ServingSettings, at: datetime) -> list[AlertEvent]:
-    """The families that are older than they may be, those with the same limit together, the strictest first."""
-    limits = {family: serving.fresh_days(family) for family in published.families}
-    events = []
+    """The families that are too old, one event for those with the same limit, the strictest limit first."""
+    limits = {family: serving.max_signal_age_days(family) for family in published.families}
+    events: list[AlertEvent] = []
     for days in sorted(set(limits.values())):
-        since = published.as_of + timedelta(days=days)
-        if at > since:
+        stale_since = published.as_of + timedelta(days=days)
+        if at > stale_since:
             families = sorted(family for family, limit in limits.items() if limit == days)
-            now = {"as_of": published.as_of, "stale_since": since, "families": families}
-            events.append(AlertEvent("data_stale", f"{published.as_of:%Y-%m-%d} {days}", {}, now))
+            current = {"as_of": published.as_of, "stale_since": stale_since, "families": families}
+            events.append(AlertEvent("data_stale", f"{published.as_of:%Y-%m-%d} {days}", {}, current))
     return events
 
 
-def band_of(risk: float, cuts: BandSettings) -> str:
-    """The band a risk lies in."""
-    return BANDS[sum(risk >= cut for cut in (cuts.watch, cuts.high, cuts.critical))]
+def band_of(risk: float, thresholds: BandSettings) -> Band:
+    """The band of a risk."""
+    return BANDS[sum(risk >= threshold for threshold in (thresholds.watch, thresholds.high, thresholds.critical))]
 
 
-def apply_budget(events: Iterable[tuple[str | None, float, Any]], most: int) -> tuple[list[Any], list[Any]]:
-    """Of events with owner and what is at stake: those told, the largest first, and those beyond an owner's budget."""
-    told, beyond, counts = [], [], dict[str | None, int]()
-    for owner, _, event in sorted(events, key=lambda one: -one[1]):
+def apply_budget(
+    events: Iterable[tuple[str | None, float, Reported]], max_per_owner: int
+) -> tuple[list[Reported], list[Reported]]:
+    """Split events, given with owner and revenue at risk, into the largest of each owner and those over budget."""
+    within: list[Reported] = []
+    over: list[Reported] = []
+    counts: dict[str | None, int] = {}
+    for owner, _, event in sorted(events, key=lambda owned: -owned[1]):
         counts[owner] = counts.get(owner, 0) + 1
-        (told if counts[owner] <= most else beyond).append(event)
-    return told, beyond
+        (within if counts[owner] <= max_per_owner else over).append(event)
+    return within, over
 
 
-def _band(watched: AlertState, seen: Observation, rules: WebhookSettings, cuts: BandSettings) -> tuple[str, str, int]:
-    """The band told from now on, the one that is coming, and for how many days it has."""
-    up = band_of(seen.risk, cuts)
-    down = band_of(seen.risk / (1 - rules.hysteresis), cuts)
-    at = BANDS.index(watched.band)
-    wanted = up if BANDS.index(up) > at else down if BANDS.index(down) < at else watched.band
-    if wanted == watched.band:
-        return watched.band, "", 0
-    days = watched.pending_days + 1 if wanted == watched.pending_band else 1
-    return (wanted, "", 0) if days >= rules.persistence_days else (watched.band, wanted, days)
+def _next_band(
+    state: AlertState, observation: Observation, rules: WebhookSettings, thresholds: BandSettings
+) -> tuple[Band, Band | None, int]:
+    """The band after the day, the band that has not lasted long enough yet, and for how many days it has."""
+    rising = band_of(observation.risk, thresholds)
+    falling = band_of(observation.risk / (1 - rules.hysteresis), thresholds)
+    band, pending = state.band, state.band
+    if BANDS.index(rising) > BANDS.index(band):
+        pending = rising
+    elif BANDS.index(falling) < BANDS.index(band):
+        pending = falling
+    if pending == band:
+        return band, None, 0
+    days = state.pending_days + 1 if pending == state.pending_band else 1
+    return (pending, None, 0) if days >= rules.persistence_days else (band, pending, days)
 
 
-def _drivers(told: frozenset[str], seen: Observation, rules: WebhookSettings) -> frozenset[str]:
-    stays = rules.driver_points * (1 - rules.hysteresis)
+def _drivers(before: frozenset[str], observation: Observation, rules: WebhookSettings) -> frozenset[str]:
+    """The families that raise the risk enough; one that did before stays until it is clearly below."""
+    leaves_below = rules.driver_points * (1 - rules.hysteresis)
     return frozenset(
-        f for f, points in seen.family_points.items() if points >= (stays if f in told else rules.driver_points)
+        family
+        for family, points in observation.family_points.items()
+        if points >= (leaves_below if family in before else rules.driver_points)
     )
 
 
-def _renewal(known: AlertState, seen: Observation, rules: WebhookSettings) -> AlertEvent | None:
-    if seen.renews_at is None or BANDS.index(known.band) < BANDS.index(rules.renewal_band):
-        return None
-    if not timedelta(0) <= seen.renews_at - seen.as_of <= timedelta(days=rules.renewal_days):
-        return None
-    now = {"risk": seen.risk, "band": known.band, "as_of": seen.as_of, "renews_at": seen.renews_at}
-    return AlertEvent("renewal_near", f"{seen.renews_at:%Y-%m-%d}", {}, now)
+def _change_events(before: AlertState, after: AlertState, observation: Observation) -> Iterable[AlertEvent]:
+    previous: dict[str, EventValue] = {"risk": before.risk, "as_of": before.as_of}
+    current: dict[str, EventValue] = {"risk": after.risk, "as_of": after.as_of}
+    if after.band != before.band:
+        yield AlertEvent("band_changed", after.band, {**previous, "band": before.band}, {**current, "band": after.band})
+    for family in sorted(after.drivers - before.drivers):
+        entered = {**current, "family": family, "points": observation.family_points[family]}
+        yield AlertEvent("driver_entered", family, {**previous, "drivers": sorted(before.drivers)}, entered)
 
 
-def _told(
-    known: AlertState, found: Iterable[AlertEvent | None], rules: WebhookSettings
+def _renewal_events(state: AlertState, observation: Observation, rules: WebhookSettings) -> Iterable[AlertEvent]:
+    renews_at = observation.renews_at
+    if renews_at is None or BANDS.index(state.band) < BANDS.index(rules.renewal_band):
+        return
+    if timedelta(0) <= renews_at - observation.as_of <= timedelta(days=rules.renewal_days):
+        current = {"risk": state.risk, "band": state.band, "as_of": state.as_of, "renews_at": renews_at}
+        yield AlertEvent("renewal_near", f"{renews_at:%Y-%m-%d}", {}, current)
+
+
+def _report(
+    state: AlertState, events: Iterable[AlertEvent], rules: WebhookSettings
 ) -> tuple[AlertState, list[AlertEvent]]:
-    """Leave out what was told lately; a renewal is told once."""
-    told, events = dict(known.reported_at), []
-    for one in found:
-        key = f"{one.kind} {one.subject}" if one else ""
-        if one is None or (key in told and _is_recent(one.kind, told[key], known.as_of, rules)):
-            continue
-        told[key] = known.as_of
-        events.append(one)
-    return replace(known, told=told), events
+    """The events without those that were reported recently, and the state that remembers them."""
+    fresh = [event for event in events if not _is_repeated(event, state, rules)]
+    reported_at = {**state.reported_at, **{event.key: state.as_of for event in fresh}}
+    return replace(state, reported_at=reported_at), fresh
 
 
-def _is_recent(kind: str, at: datetime, now: datetime, rules: WebhookSettings) -> bool:
-    return kind == "renewal_near" or now - at < timedelta(days=rules.dedupe_days)
+def _is_repeated(event: AlertEvent, state: AlertState, rules: WebhookSettings) -> bool:
+    if event.key not in state.reported_at:
+        return False
+    is_recent = state.as_of - state.reported_at[event.key] < timedelta(days=rules.dedupe_days)
+    return is_recent or event.event_type == "renewal_near"  # a renewal is reported once

@@ -1,131 +1,146 @@
-"""Webhooks: queued events sent to their endpoints, signed, and tried again later and later until they are dead letters.
+"""Webhooks: sends queued events to their endpoints, signed, and retries with back-off until they are dead letters.
 
-Headers and signature are those of Standard Webhooks (standardwebhooks.com), which receivers have libraries for: HMAC
-with SHA-256 over id, timestamp and body. A receiver may get an event twice and knows it by its id.
+Headers and signature follow Standard Webhooks (standardwebhooks.com), for which receivers have libraries. A receiver
+may get an event twice and can recognise it by its id.
 """
 
 import base64
 import binascii
-import hashlib
-import hmac
 import os
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
 import httpx
 import sqlalchemy as sql
+from standardwebhooks import Webhook
+from tenacity import RetryCallState, Retrying, wait_exponential
 
 from configs.errors import ConfigError
 from configs.settings import EndpointSettings, WebhookSettings
 from serving.ledger.schema import WEBHOOK_DELIVERIES
 
-FIRST_WAIT = timedelta(seconds=30)
-LONGEST_WAIT = timedelta(hours=6)
-# While one sender tries a delivery another leaves it alone.
-HELD = timedelta(minutes=2)
-PATIENCE_SECONDS = 10.0
-GONE = 410
+BACKOFF = wait_exponential(multiplier=30, max=6 * 60 * 60)
+# While one sender tries a delivery, others leave it alone for this long.
+CLAIM_TIMEOUT = timedelta(minutes=2)
+TIMEOUT_SECONDS = 10.0
+HTTP_GONE = 410
+MIN_SECRET_BYTES = 24
+
+
+class Delivery(NamedTuple):
+    """An event on its way to one endpoint."""
+
+    id: str
+    endpoint: str
+    body: str
+    attempts: int
+
+
+class Attempt(NamedTuple):
+    """The result of sending a delivery: why it failed ("" if it did not), and whether the endpoint is gone for good."""
+
+    error: str
+    is_gone: bool = False
 
 
 def send_due_deliveries(engine: sql.Engine, settings: WebhookSettings, clock: Callable[[], datetime]) -> Counter[str]:
-    """Send every delivery that is due, and say how many were sent, will be tried again, or are dead."""
-    secrets = {name: secret_of(endpoint) for name, endpoint in settings.endpoints.items()}
-    ended: Counter[str] = Counter()
-    with httpx.Client(timeout=PATIENCE_SECONDS, follow_redirects=False) as client:
-        while row := _take(engine, list(secrets), clock()):
-            error, gone = _post(client, settings.endpoints[row["endpoint"]].url, secrets[row["endpoint"]], row, clock())
-            ended[_end(engine, row, settings.max_attempts, clock(), (error, gone))] += 1
-    return ended
+    """Send every delivery that is due; returns how many are sent, pending (to be retried) or dead."""
+    signers = {name: signer_for(endpoint) for name, endpoint in settings.endpoints.items()}
+    statuses: Counter[str] = Counter()
+    with httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False) as client:
+        while delivery := _claim_due(engine, list(signers), clock()):
+            url, signer = settings.endpoints[delivery.endpoint].url, signers[delivery.endpoint]
+            attempt = _post(client, url, signed_headers(signer, delivery, clock()), delivery.body)
+            status = _next_status(delivery, attempt, settings.max_attempts)
+            _store_attempt(engine, delivery, status, attempt.error, clock())
+            statuses[status] += 1
+    return statuses
 
 
-def requeue_deliveries(engine: sql.Engine, at: datetime, identity: str = "") -> int:
-    """Put dead letters, or one delivery whatever became of it, back in the queue; says how many."""
-    chosen = WEBHOOK_DELIVERIES.c.id == identity if identity else WEBHOOK_DELIVERIES.c.status == "dead"
+def requeue_deliveries(engine: sql.Engine, at: datetime, delivery_id: str = "") -> int:
+    """Put all dead letters, or one delivery of any status, back into the queue; returns how many."""
+    chosen = WEBHOOK_DELIVERIES.c.id == delivery_id if delivery_id else WEBHOOK_DELIVERIES.c.status == "dead"
+    requeued = WEBHOOK_DELIVERIES.update().where(chosen)
     with engine.begin() as connection:
-        again = WEBHOOK_DELIVERIES.update().where(chosen).values(status="pending", attempts=0, next_at=at, error="")
-        return connection.execute(again).rowcount
+        values = {"status": "pending", "attempts": 0, "next_attempt_at": at, "error": ""}
+        return connection.execute(requeued.values(values)).rowcount
 
 
 def count_deliveries(engine: sql.Engine) -> dict[tuple[str, str], int]:
-    """How many deliveries there are by endpoint and status."""
-    counted = sql.select(WEBHOOK_DELIVERIES.c.endpoint, WEBHOOK_DELIVERIES.c.status, sql.func.count()).group_by(
-        "endpoint", "status"
-    )
+    """The number of deliveries by endpoint and status."""
+    columns = WEBHOOK_DELIVERIES.c.endpoint, WEBHOOK_DELIVERIES.c.status
+    query = sql.select(*columns, sql.func.count()).group_by(*columns)
     with engine.connect() as connection:
-        return {(endpoint, status): count for endpoint, status, count in connection.execute(counted)}
+        return {(endpoint, status): count for endpoint, status, count in connection.execute(query)}
 
 
-def secret_of(endpoint: EndpointSettings) -> bytes:
-    """The secret in the environment. Raises ConfigError where it is missing or not base64 with its prefix whsec_."""
-    said = os.environ.get(endpoint.secret_env, "")
+def signer_for(endpoint: EndpointSettings) -> Webhook:
+    """Signs with the secret in the environment. Raises ConfigError if it is missing, too short or not base64."""
+    secret = os.environ.get(endpoint.secret_env, "").removeprefix("whsec_")
     try:
-        secret = base64.b64decode(said.removeprefix("whsec_"), validate=True)
+        is_long_enough = len(base64.b64decode(secret, validate=True)) >= MIN_SECRET_BYTES
     except binascii.Error:
-        secret = b""
-    if len(secret) < 24:
+        is_long_enough = False
+    if not is_long_enough:
         message = f"{endpoint.secret_env} in the environment holds no secret to sign with."
-        raise ConfigError(message, 'Make one: echo "whsec_$(openssl rand -base64 32)".')
-    return secret
+        raise ConfigError(message, 'Create one: echo "whsec_$(openssl rand -base64 32)".')
+    return Webhook(secret)
 
 
-def sign(secret: bytes, identity: str, timestamp: int, body: str) -> str:
-    """The signature of one message."""
-    signed = hmac.new(secret, f"{identity}.{timestamp}.{body}".encode(), hashlib.sha256).digest()
-    return f"v1,{base64.b64encode(signed).decode()}"
+def signed_headers(signer: Webhook, delivery: Delivery, at: datetime) -> dict[str, str]:
+    """The headers of one message."""
+    timestamp = at.replace(tzinfo=UTC)
+    return {
+        "content-type": "application/json",
+        "webhook-id": delivery.id,
+        "webhook-timestamp": str(int(timestamp.timestamp())),
+        "webhook-signature": signer.sign(delivery.id, timestamp, delivery.body),
+    }
 
 
 def wait_after(attempts: int) -> timedelta:
-    """How long until the next try: twice as long each time, up to six hours."""
-    return min(FIRST_WAIT * 2 ** (attempts - 1), LONGEST_WAIT)
+    """How long until the next attempt: twice as long each time, up to six hours."""
+    state = RetryCallState(Retrying(), fn=None, args=(), kwargs={})
+    state.attempt_number = attempts
+    return timedelta(seconds=BACKOFF(state))
 
 
-def _take(engine: sql.Engine, endpoints: list[str], at: datetime) -> dict[str, Any] | None:
-    """A delivery that is due, held for this sender alone."""
-    mine = (
-        WEBHOOK_DELIVERIES.c.status == "pending",
-        WEBHOOK_DELIVERIES.c.next_at <= at,
-        WEBHOOK_DELIVERIES.c.endpoint.in_(endpoints),
-    )
+def _claim_due(engine: sql.Engine, endpoints: list[str], at: datetime) -> Delivery | None:
+    """A delivery that is due, claimed for this sender alone."""
+    columns = WEBHOOK_DELIVERIES.c
+    is_due = columns.status == "pending", columns.next_attempt_at <= at, columns.endpoint.in_(endpoints)
+    query = sql.select(*(columns[name] for name in Delivery._fields)).where(*is_due)
+    query = query.order_by(columns.next_attempt_at, columns.created_at).limit(1)
     while True:
         with engine.begin() as connection:
-            due = (
-                sql.select(WEBHOOK_DELIVERIES)
-                .where(*mine)
-                .order_by(WEBHOOK_DELIVERIES.c.next_at, WEBHOOK_DELIVERIES.c.made_at)
-                .limit(1)
-            )
-            row = connection.execute(due).mappings().one_or_none()
+            row = connection.execute(query).one_or_none()
             if row is None:
                 return None
-            held = (
-                WEBHOOK_DELIVERIES.update().where(WEBHOOK_DELIVERIES.c.id == row["id"], *mine).values(next_at=at + HELD)
-            )
-            if connection.execute(held).rowcount:
-                return dict(row)
+            delivery = Delivery(*row)
+            claim = WEBHOOK_DELIVERIES.update().where(columns.id == delivery.id, *is_due)
+            if connection.execute(claim.values(next_attempt_at=at + CLAIM_TIMEOUT)).rowcount:
+                return delivery
 
 
-def _post(client: httpx.Client, url: str, secret: bytes, row: dict[str, Any], at: datetime) -> tuple[str, bool]:
-    """Why it did not arrive (nothing where it did), and whether the endpoint is gone for good."""
-    timestamp = int(at.replace(tzinfo=UTC).timestamp())
-    headers = {
-        "content-type": "application/json",
-        "webhook-id": row["id"],
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": sign(secret, row["id"], timestamp, row["body"]),
-    }
+def _post(client: httpx.Client, url: str, headers: dict[str, str], body: str) -> Attempt:
     try:
-        reply = client.post(url, content=row["body"].encode(), headers=headers)
-    except httpx.HTTPError as problem:
-        return type(problem).__name__, False
-    return ("" if reply.is_success else f"HTTP {reply.status_code}"), reply.status_code == GONE
+        response = client.post(url, content=body.encode(), headers=headers)
+    except httpx.HTTPError as error:
+        return Attempt(type(error).__name__)
+    error = "" if response.is_success else f"HTTP {response.status_code}"
+    return Attempt(error, response.status_code == HTTP_GONE)
 
 
-def _end(engine: sql.Engine, row: dict[str, Any], most: int, at: datetime, said: tuple[str, bool]) -> str:
-    (error, gone), attempts = said, row["attempts"] + 1
-    status = "sent" if not error else "dead" if gone or attempts >= most else "pending"
-    values = {"status": status, "attempts": attempts, "error": error, "next_at": at + wait_after(attempts)}
+def _next_status(delivery: Delivery, attempt: Attempt, max_attempts: int) -> str:
+    if not attempt.error:
+        return "sent"
+    return "dead" if attempt.is_gone or delivery.attempts + 1 >= max_attempts else "pending"
+
+
+def _store_attempt(engine: sql.Engine, delivery: Delivery, status: str, error: str, at: datetime) -> None:
+    attempts = delivery.attempts + 1
+    values = {"status": status, "attempts": attempts, "error": error, "next_attempt_at": at + wait_after(attempts)}
     with engine.begin() as connection:
-        connection.execute(WEBHOOK_DELIVERIES.update().where(WEBHOOK_DELIVERIES.c.id == row["id"]).values(**values))
-    return status
+        connection.execute(WEBHOOK_DELIVERIES.update().where(WEBHOOK_DELIVERIES.c.id == delivery.id).values(values))

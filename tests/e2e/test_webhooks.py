@@ -1,4 +1,4 @@
-"""Webhooks: from the ledger to a real receiver, signed, tried again, dead at last, and replayed."""
+"""Webhooks: from the ledger to a real receiver, signed, retried, dead at last, and replayed."""
 
 import json
 import threading
@@ -12,29 +12,29 @@ from standardwebhooks import Webhook
 from configs.clock import now
 from configs.errors import ConfigError
 from configs.settings import DataSettings, EndpointSettings, ServingSettings, Settings, WebhookSettings
-from features.store.account_table import AccountFacts
+from features.store.account_table import AccountDetails
 from monitoring.alerts.outbox import enqueue_risk_events, enqueue_stale_events
 from monitoring.alerts.rules import PublishedFamilies
-from monitoring.alerts.webhooks import count_deliveries, requeue_deliveries, secret_of, send_due_deliveries, wait_after
+from monitoring.alerts.webhooks import count_deliveries, requeue_deliveries, send_due_deliveries, signer_for, wait_after
 from serving.ledger.ledger import Ledger
-from tests.support.ledger_rows import DAY, OF, score
+from tests.support.ledger_rows import DAY, score, source_at
 
 SECRET = "whsec_" + "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ="
 
 
 class Receiver:
-    """A real HTTP server that keeps what it gets and answers as it is told."""
+    """A real HTTP server that stores its requests and answers with `status`."""
 
     def __init__(self) -> None:
-        self.got: list[tuple[dict[str, str], str]] = []
-        self.answers = 204
+        self.requests: list[tuple[dict[str, str], str]] = []
+        self.status = 204
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"])).decode()
-                receiver.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
-                self.send_response(receiver.answers)
+                receiver.requests.append(({name.lower(): value for name, value in self.headers.items()}, body))
+                self.send_response(receiver.status)
                 self.end_headers()
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the signature is Python's
@@ -51,10 +51,10 @@ class Receiver:
 @pytest.fixture
 def receiver(monkeypatch) -> Iterator[Receiver]:
     monkeypatch.setenv("CRM_SECRET", SECRET)
-    made = Receiver()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
+    receiver = Receiver()
+    yield receiver
+    receiver.server.shutdown()
+    receiver.server.server_close()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -67,85 +67,84 @@ def settings(receiver: Receiver, **rules) -> Settings:
     return Settings(name="acme", data=DataSettings(dataset="d.toml"), webhooks=hooks)  # type: ignore[arg-type]
 
 
-def give(ledger: Ledger, *days: dict[str, float]) -> None:
-    """A day of risks after the other."""
+def append_days(ledger: Ledger, *days: dict[str, float]) -> None:
+    """Append the risks of one day after another."""
     for number, risks in enumerate(days):
         day = DAY + timedelta(days=number)
-        scores = [score(one, risk, signals_as_of=day.isoformat(), drivers=[]) for one, risk in risks.items()]
-        ledger.append(scores, {**OF, "given_at": day})
+        scores = [score(name, risk, signals_as_of=day.isoformat(), drivers=[]) for name, risk in risks.items()]
+        ledger.append(scores, source_at(day))
 
 
-def test_a_change_of_band_arrives_once_signed_and_with_what_was_before(ledger, receiver):
-    asked = settings(receiver)
-    give(ledger, {"a": 0.06, "b": 0.01}, {"a": 0.25, "b": 0.01})
-    assert enqueue_risk_events(ledger.engine, asked, {}, DAY) == 1
-    assert enqueue_risk_events(ledger.engine, asked, {}, DAY) == 0
+def test_a_change_of_band_arrives_once_and_signed(ledger, receiver):
+    company = settings(receiver)
+    append_days(ledger, {"a": 0.06, "b": 0.01}, {"a": 0.25, "b": 0.01})
+    assert enqueue_risk_events(ledger.engine, company, {}, DAY) == 1
+    assert enqueue_risk_events(ledger.engine, company, {}, DAY) == 0
     at = now()  # the receiver refuses a message that is minutes old
-    assert send_due_deliveries(ledger.engine, asked.webhooks, lambda: at) == {"sent": 1}
-    assert send_due_deliveries(ledger.engine, asked.webhooks, lambda: at) == {}
-    ((headers, body),) = receiver.got
-    told = Webhook(SECRET).verify(body, headers)
-    assert (told["type"], told["account_id"]) == ("band_changed", "a")
-    assert (told["previous"]["band"], told["current"]["band"]) == ("watch", "critical")
-    assert (told["previous"]["risk"], told["current"]["risk"]) == (0.06, 0.25)
+    assert send_due_deliveries(ledger.engine, company.webhooks, lambda: at) == {"sent": 1}
+    assert send_due_deliveries(ledger.engine, company.webhooks, lambda: at) == {}
+    ((headers, body),) = receiver.requests
+    event = Webhook(SECRET).verify(body, headers)
+    assert (event["type"], event["account_id"]) == ("band_changed", "a")
+    assert (event["previous"]["band"], event["current"]["band"]) == ("watch", "critical")
+    assert (event["previous"]["risk"], event["current"]["risk"]) == (0.06, 0.25)
 
 
-def test_what_does_not_arrive_is_tried_later_and_later_then_dead_and_replayed(ledger, receiver):
-    asked, at, receiver.answers = settings(receiver, max_attempts=3), DAY, 500
-    give(ledger, {"a": 0.01}, {"a": 0.25})
-    enqueue_risk_events(ledger.engine, asked, {}, DAY)
+def test_a_failing_delivery_is_retried_then_dead_then_replayed(ledger, receiver):
+    company, at, receiver.status = settings(receiver, max_attempts=3), DAY, 500
+    append_days(ledger, {"a": 0.01}, {"a": 0.25})
+    enqueue_risk_events(ledger.engine, company, {}, DAY)
     for attempt, expected in enumerate(("pending", "pending", "dead"), start=1):
-        assert send_due_deliveries(ledger.engine, asked.webhooks, lambda now=at: now) == {expected: 1}
-        assert send_due_deliveries(ledger.engine, asked.webhooks, lambda now=at: now) == {}
+        assert send_due_deliveries(ledger.engine, company.webhooks, lambda at=at: at) == {expected: 1}
+        assert send_due_deliveries(ledger.engine, company.webhooks, lambda at=at: at) == {}
         at += wait_after(attempt)
     assert count_deliveries(ledger.engine) == {("crm", "dead"): 1}
-    assert len(receiver.got) == 3
-    assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 1
+    assert len(receiver.requests) == 3
+    assert len({headers["webhook-id"] for headers, _ in receiver.requests}) == 1
 
-    receiver.answers = 200
+    receiver.status = 200
     assert requeue_deliveries(ledger.engine, at) == 1
-    assert send_due_deliveries(ledger.engine, asked.webhooks, lambda: at) == {"sent": 1}
+    assert send_due_deliveries(ledger.engine, company.webhooks, lambda: at) == {"sent": 1}
 
 
-def test_an_endpoint_that_is_gone_gets_no_second_try(ledger, receiver):
-    asked, receiver.answers = settings(receiver), 410
-    give(ledger, {"a": 0.01}, {"a": 0.25})
-    enqueue_risk_events(ledger.engine, asked, {}, DAY)
-    assert send_due_deliveries(ledger.engine, asked.webhooks, lambda: DAY) == {"dead": 1}
+def test_an_endpoint_that_is_gone_gets_no_second_attempt(ledger, receiver):
+    company, receiver.status = settings(receiver), 410
+    append_days(ledger, {"a": 0.01}, {"a": 0.25})
+    enqueue_risk_events(ledger.engine, company, {}, DAY)
+    assert send_due_deliveries(ledger.engine, company.webhooks, lambda: DAY) == {"dead": 1}
 
 
-def test_an_endpoint_that_is_away_is_tried_again(ledger, receiver):
-    asked = settings(receiver)
+def test_an_endpoint_that_is_down_is_tried_again(ledger, receiver):
+    company = settings(receiver)
     receiver.server.shutdown()
     receiver.server.server_close()
-    give(ledger, {"a": 0.01}, {"a": 0.25})
-    enqueue_risk_events(ledger.engine, asked, {}, DAY)
-    assert send_due_deliveries(ledger.engine, asked.webhooks, lambda: DAY) == {"pending": 1}
+    append_days(ledger, {"a": 0.01}, {"a": 0.25})
+    enqueue_risk_events(ledger.engine, company, {}, DAY)
+    assert send_due_deliveries(ledger.engine, company.webhooks, lambda: DAY) == {"pending": 1}
 
 
-def test_an_owner_is_not_told_more_than_the_budget_and_the_rest_is_kept_as_suppressed(ledger, receiver):
-    asked = settings(receiver, budget_per_owner=2)
-    give(ledger, {f"a{n}": 0.01 for n in range(5)}, {f"a{n}": 0.3 + n / 100 for n in range(5)})
-    facts = {f"a{n}": AccountFacts(f"a{n}", owner="olga") for n in range(5)}
-    assert enqueue_risk_events(ledger.engine, asked, facts, DAY) == 2
+def test_events_over_an_owners_budget_are_suppressed(ledger, receiver):
+    company = settings(receiver, budget_per_owner=2)
+    append_days(ledger, {f"a{n}": 0.01 for n in range(5)}, {f"a{n}": 0.3 + n / 100 for n in range(5)})
+    facts = {f"a{n}": AccountDetails(f"a{n}", owner="olga") for n in range(5)}
+    assert enqueue_risk_events(ledger.engine, company, facts, DAY) == 2
     assert count_deliveries(ledger.engine) == {("crm", "pending"): 2, ("crm", "suppressed"): 3}
-    send_due_deliveries(ledger.engine, asked.webhooks, lambda: DAY)
-    assert {json.loads(body)["account_id"] for _, body in receiver.got} == {"a3", "a4"}
+    send_due_deliveries(ledger.engine, company.webhooks, lambda: DAY)
+    assert {json.loads(body)["account_id"] for _, body in receiver.requests} == {"a3", "a4"}
 
 
-def test_old_data_is_told_once_for_each_published_day_and_limit(ledger, receiver):
-    asked = settings(receiver)
-    asked = asked.model_copy(
-        update={"serving": ServingSettings(stale_after_days=3, stale_after_days_by_family={"fit": 30})}
-    )
+def test_stale_signals_are_reported_once_for_each_day_and_limit(ledger, receiver):
+    company = settings(receiver)
+    serving = ServingSettings(stale_after_days=3, stale_after_days_by_family={"fit": 30})
+    company = company.model_copy(update={"serving": serving})
     published = PublishedFamilies(DAY, ("adoption", "fit", "support"))
     for days, deliveries in ((3, 0), (4, 1), (5, 1), (30, 1), (31, 2)):
-        enqueue_stale_events(ledger.engine, asked, published, DAY + timedelta(days=days))
+        enqueue_stale_events(ledger.engine, company, published, DAY + timedelta(days=days))
         assert sum(count_deliveries(ledger.engine).values()) == deliveries
-    send_due_deliveries(ledger.engine, asked.webhooks, lambda: DAY + timedelta(days=31))
-    told = [json.loads(body)["current"] for _, body in receiver.got]
-    assert [one["families"] for one in told] == [["adoption", "support"], ["fit"]]
-    assert told[1]["stale_since"] == (DAY + timedelta(days=30)).isoformat()
+    send_due_deliveries(ledger.engine, company.webhooks, lambda: DAY + timedelta(days=31))
+    events = [json.loads(body)["current"] for _, body in receiver.requests]
+    assert [event["families"] for event in events] == [["adoption", "support"], ["fit"]]
+    assert events[1]["stale_since"] == (DAY + timedelta(days=30)).isoformat()
 
 
 def test_the_wait_doubles_up_to_six_hours():
@@ -153,14 +152,14 @@ def test_the_wait_doubles_up_to_six_hours():
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_c2hvcnQ=", "not base64!"])
-def test_a_secret_that_is_none_is_refused_without_repeating_it(monkeypatch, secret):
+def test_an_invalid_secret_is_refused_without_repeating_it(monkeypatch, secret):
     monkeypatch.setenv("CRM_SECRET", secret)
     with pytest.raises(ConfigError, match="CRM_SECRET in the environment holds no secret") as refused:
-        secret_of(EndpointSettings(url="https://crm.example/hook", secret_env="CRM_SECRET"))
+        signer_for(EndpointSettings(url="https://crm.example/hook", secret_env="CRM_SECRET"))
     assert not secret or secret not in str(refused.value).replace("whsec_$", "")
 
 
 @pytest.mark.parametrize("url", ["http://crm.example/hook", "ftp://x", "http://127.0.0.1.evil.example"])
-def test_events_are_not_sent_in_the_clear_to_another_machine(url):
+def test_events_are_sent_to_other_machines_by_https_only(url):
     with pytest.raises(ValueError, match="url"):
         EndpointSettings(url=url, secret_env="X")
