@@ -35,9 +35,9 @@ from benchmarks.accuracy.oracle import (
 )
 from benchmarks.accuracy.runner import LOW_IS_GOOD, METRICS, OARLOCK, Contest, Standing, beyond_noise, hold, standings
 from features.simulator.model.parameters import Company
-from training.data.training_set import CHURNED
 from training.evaluation.backtest import rows_on
 from training.evaluation.scorecard import Interval
+from training.labels.definition import CHURNED
 from training.model.fit import build_inputs
 
 WIDTH = 190  # in a file no figure is cut off

@@ -9,7 +9,7 @@ import pandas as pd
 
 from configs.settings import Settings, read_settings
 from configs.state_dir import open_state_dir
-from features.publishing.pipeline import Days, publish
+from features.publishing.pipeline import PublishRequest, publish
 from features.simulator.model.parameters import Company
 from features.simulator.writer import write_company
 from features.tables.mapping import read_dataset
@@ -66,7 +66,9 @@ def simulated_history(company: Company, scratch: Path, say: Progress) -> Setting
 
 def _publish(settings: Settings, name: str, say: Progress) -> None:
     """Publish every day for training; those that are there already are used again."""
-    publish(settings, open_state_dir(settings), Days(_ends(settings)), lambda step, *_: say(f"{name}: {step}"))
+    publish(
+        settings, open_state_dir(settings), PublishRequest(_ends(settings)), lambda step, *_: say(f"{name}: {step}")
+    )
 
 
 def _ground(name: str, settings: Settings, say: Progress) -> Ground:

@@ -17,7 +17,7 @@ from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from training.data.training_set import CHURNED
+from training.labels.definition import CHURNED
 from training.model.churn_model import ModelInput, encode
 
 THREADS = 1  # on a machine that does other things too, threads wait for each other and CPU seconds mean nothing

@@ -20,10 +20,10 @@ import pandas as pd
 import pyarrow.dataset as arrow
 from scipy.special import xlogy
 
+from features.tables.contract import ACCOUNT_ID
 from training.data.cluster_bootstrap import bootstrap_weights, percentile_interval
-from training.data.training_set import CHURNED
-from training.evaluation.backtest import KEY
 from training.evaluation.scorecard import Interval, calibration_table
+from training.labels.definition import CHURNED
 from training.model.churn_model import ModelInput, encode
 
 RESAMPLES = 1_000
@@ -78,13 +78,13 @@ def read_truth(company: Path, horizon_days: int) -> pd.DataFrame:
 
 def with_truth(rows: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     """Snapshots with what was true of them, in their order."""
-    return rows.merge(truth, on=[KEY, "as_of"], how="left", validate="one_to_one")
+    return rows.merge(truth, on=[ACCOUNT_ID, "as_of"], how="left", validate="one_to_one")
 
 
 def truth_of(test: pd.DataFrame, base_rate: float) -> Truth:
     """The truth of test snapshots that `with_truth` made."""
     probability, error = (test[name].to_numpy(dtype="float64") for name in (TRUE_RISK, TRUE_ERROR))
-    return Truth(probability, error, test[CHURNED].to_numpy(), test[KEY].to_numpy(dtype="str"), base_rate)
+    return Truth(probability, error, test[CHURNED].to_numpy(), test[ACCOUNT_ID].to_numpy(dtype="str"), base_rate)
 
 
 def reached(truth: Truth, risks: np.ndarray) -> Reached:
@@ -127,7 +127,7 @@ def held_out(rows: pd.DataFrame) -> np.ndarray:
 
 
 def _is_one_in(several: int, rows: pd.DataFrame, salt: str = "") -> np.ndarray:
-    return np.array([zlib.crc32(f"{salt}{name}".encode()) % several == 0 for name in rows[KEY]])
+    return np.array([zlib.crc32(f"{salt}{name}".encode()) % several == 0 for name in rows[ACCOUNT_ID]])
 
 
 def _share(truth: Truth, gained: np.ndarray, available: np.ndarray) -> Interval:

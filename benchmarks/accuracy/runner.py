@@ -15,14 +15,14 @@ import pandas as pd
 from benchmarks.accuracy.datasets import Ground
 from benchmarks.accuracy.models import RIVALS, Examples, Predict, TrainingTask
 from benchmarks.accuracy.significance import Daily, chance_of, day_spread, discoveries
+from features.tables.contract import ACCOUNT_ID
 from training.data.cluster_bootstrap import bootstrap_weights, percentile_interval
 from training.data.time_splits import TimeSplit
-from training.data.training_set import CHURNED
 from training.evaluation import metrics
-from training.evaluation.backtest import KEY, fit_split, rows_on
+from training.evaluation.backtest import fit_split, rows_on
 from training.evaluation.metrics import WeightedCounts, count_by_risk
 from training.evaluation.scorecard import Interval
-from training.labels.departures import describe_label, label_hash, supported_horizons
+from training.labels.definition import CHURNED, describe_label, label_hash, supported_horizons
 from training.model.churn_model import encode
 from training.model.fit import FitConfig, build_inputs
 
@@ -97,7 +97,7 @@ def standings(contest: Contest, newest_only: bool = False) -> list[Standing]:
     if newest_only:
         judged = contest.test.as_of.isin(contest.ground.splits[0].test).to_numpy()
     test = contest.test[judged]
-    churned, accounts = test[CHURNED].to_numpy(), test[KEY].to_numpy(dtype="str")
+    churned, accounts = test[CHURNED].to_numpy(), test[ACCOUNT_ID].to_numpy(dtype="str")
     daily = Daily(pd.factorize(test.as_of)[0], contest.day_spread)
     risks = [entry.risks[judged] for entry in contest.entries]
     measured = [_measured(churned, risk_array, accounts) for risk_array in risks]

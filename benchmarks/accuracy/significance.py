@@ -16,8 +16,7 @@ from scipy.special import expit, logit
 from scipy.stats import false_discovery_control, norm
 
 from configs.settings import LabelSettings
-from training.data.training_set import CHURNED
-from training.labels.departures import matures_at
+from training.labels.definition import CHURNED, matures_at
 
 FALSE_DISCOVERIES = 0.05
 SEED = 7

@@ -34,4 +34,5 @@ def snapshots(churned_share: float, n: int = 1000, seed: int = 0) -> pd.DataFram
 
 def fit_rows(churned_share: float = 0.3) -> FitRows:
     """Three samples of such snapshots: to fit on, to calibrate on, and to train on."""
-    return FitRows(*(snapshots(churned_share, seed=seed) for seed in range(3)))
+    fit, calibration, train = (snapshots(churned_share, seed=seed) for seed in range(3))
+    return FitRows(fit, calibration, train)

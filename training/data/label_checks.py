@@ -1,4 +1,4 @@
-"""Lint: labels that would teach a model something else than who will leave, refused by rule and number of rows."""
+"""Label checks: refuse labels from which a model would learn something other than which accounts will leave."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,24 +9,23 @@ import pandas as pd
 from configs.errors import LabelsRefused
 from configs.settings import LabelSettings
 from features.signals.base import Signal
-from training.data.time_splits import Days, Split
-from training.data.training_set import CHURNED
+from training.data.time_splits import TimeSplit
 from training.labels.build import LabelContext, is_locked_in
-from training.labels.departures import is_mature, matures_at
+from training.labels.definition import CHURNED, is_mature, matures_at
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """What a model is about to learn from: snapshots with answers and facts, how they are split, and the signals."""
+class LabelledSplit:
+    """What a model is about to be fitted on: snapshots with labels and their context, the split, and the signals."""
 
     rows: pd.DataFrame
-    facts: LabelContext
-    split: Split
+    context: LabelContext
+    split: TimeSplit
     signals: tuple[Signal, ...]
 
 
 @dataclass(frozen=True)
-class Fault:
+class LabelFault:
     """A rule that some rows break."""
 
     rule: str
@@ -37,73 +36,72 @@ class Fault:
         return f"{self.rule} ({self.rows} row{'s' if self.rows > 1 else ''})"
 
 
-def lint(lesson: Lesson, label: LabelSettings, known_until: datetime) -> tuple[Fault, ...]:
-    """Every rule that the lesson breaks; empty where it teaches what it should."""
-    found = (
-        *_days_apart(lesson),
-        *_immature(lesson, label, known_until),
-        *_not_at_risk(lesson, label),
-        *_after_notice(lesson, label),
-        *_overlapping(lesson, label),
+def check_labels(data: LabelledSplit, label: LabelSettings, known_until: datetime) -> tuple[LabelFault, ...]:
+    """Every rule that the labels break; empty if they are sound."""
+    faults = (
+        *_check_days(data),
+        *_check_maturity(data, label, known_until),
+        *_check_locked_in(data, label),
+        *_check_notices(data, label),
+        *_check_embargo(data, label),
     )
-    return tuple(one for one in found if one.rows)
+    return tuple(fault for fault in faults if fault.rows)
 
 
-def refuse_labels(faults: tuple[Fault, ...]) -> None:
-    """Raise LabelsRefused where there is a fault, naming every one."""
+def raise_for_faults(faults: tuple[LabelFault, ...]) -> None:
+    """Raise LabelsRefused if there is a fault; the message names all of them."""
     if faults:
         raise LabelsRefused(f"The labels are refused: {'; '.join(map(str, faults))}.", faults[0].hint)
 
 
-def _days_apart(lesson: Lesson) -> Iterator[Fault]:
-    """Churners seen on days of their own, such as their churn date, differ from the others by the day alone."""
-    churned = lesson.rows[lesson.rows[CHURNED] == 1]
-    with_others = churned.as_of.isin(lesson.rows.as_of[lesson.rows[CHURNED] == 0])
-    alone = int((~with_others).sum())
-    if 2 * alone > len(churned):
-        yield Fault(
-            "most who churned were seen on days on which nobody was seen who stayed",
-            alone,
-            "Take everyone's snapshots on the same days.",
+def _check_days(data: LabelledSplit) -> Iterator[LabelFault]:
+    """Churned snapshots on days of their own, such as the day of the churn, can be told by the day alone."""
+    churned = data.rows[data.rows[CHURNED] == 1]
+    shares_day = churned.as_of.isin(data.rows.as_of[data.rows[CHURNED] == 0])
+    separate = int((~shares_day).sum())
+    if 2 * separate > len(churned):
+        yield LabelFault(
+            "most churned snapshots are of days that have no snapshot of an account that stayed",
+            separate,
+            "Take the snapshots of all accounts on the same days.",
         )
 
 
-def _immature(lesson: Lesson, label: LabelSettings, known_until: datetime) -> Iterator[Fault]:
-    early = ~is_mature(lesson.rows, label, known_until) & lesson.rows[CHURNED].notna()
-    yield Fault("immature snapshots have an answer", int(early.sum()), "Leave out days whose answer is not known yet.")
+def _check_maturity(data: LabelledSplit, label: LabelSettings, known_until: datetime) -> Iterator[LabelFault]:
+    is_early = ~is_mature(data.rows, label, known_until) & data.rows[CHURNED].notna()
+    yield LabelFault("immature snapshots have a label", int(is_early.sum()), "Leave out days with unknown labels.")
 
 
-def _not_at_risk(lesson: Lesson, label: LabelSettings) -> Iterator[Fault]:
+def _check_locked_in(data: LabelledSplit, label: LabelSettings) -> Iterator[LabelFault]:
     if label.locked_in_accounts == "exclude":
-        yield Fault(
-            "accounts whose contract cannot end inside the horizon have an answer",
-            int(is_locked_in(lesson.rows, lesson.facts, label).sum()),
-            'Leave them out, or set label.locked_in_accounts = "keep".',
+        yield LabelFault(
+            "accounts whose contract cannot end within the horizon have a label",
+            int(is_locked_in(data.rows, data.context, label).sum()),
+            'Exclude them, or set label.locked_in_accounts = "keep".',
         )
 
 
-def _after_notice(lesson: Lesson, label: LabelSettings) -> Iterator[Fault]:
+def _check_notices(data: LabelledSplit, label: LabelSettings) -> Iterator[LabelFault]:
     if label.mode != "event":
         return
-    told = int(lesson.facts.notice_until.notna().sum())
-    yield Fault("snapshots were seen after the account had given notice", told, "Leave them out.")
-    knowing = [one.name for one in lesson.signals if "notices" in one.inputs]
-    if knowing:
-        rule = f"signals hold what a notice says, which is the answer: {', '.join(knowing)}"
-        yield Fault(rule, len(lesson.rows), "Leave the table `notices` to the label.")
+    after_notice = int(data.context.notice_until.notna().sum())
+    yield LabelFault("snapshots are of accounts that had given notice", after_notice, "Exclude them.")
+    leaking = [signal.name for signal in data.signals if "notices" in signal.inputs]
+    if leaking:
+        rule = f"signals read the notices, which are the label: {', '.join(leaking)}"
+        yield LabelFault(rule, len(data.rows), "Use the table `notices` for the label only.")
 
 
-def _overlapping(lesson: Lesson, label: LabelSettings) -> Iterator[Fault]:
-    split = lesson.split
-    pairs = [(split.early, split.calibration, label), (split.known, split.test, label)]
-    for one in split.longer:
-        longer = label.model_copy(update={"horizon_days": one.horizon_days})
-        pairs += [(one.early, one.calibration, label), (one.calibration, split.test, longer)]
-    for learned, judged, answer in pairs:
-        open_days: Days = tuple(day for day in learned if matures_at(day, answer) > judged[0])
-        rows = int(lesson.rows.as_of.isin(open_days).sum())
-        yield Fault(
-            f"the answers of snapshots learned from were still open on {judged[0]:%Y-%m-%d}, when others are judged",
-            rows,
+def _check_embargo(data: LabelledSplit, label: LabelSettings) -> Iterator[LabelFault]:
+    split = data.split
+    pairs = [(split.fit, split.calibration, label), (split.train, split.test, label)]
+    for long in split.long_horizons:
+        long_label = label.model_copy(update={"horizon_days": long.horizon_days})
+        pairs += [(long.fit, long.calibration, label), (long.calibration, split.test, long_label)]
+    for earlier, later, pair_label in pairs:
+        open_days = [day for day in earlier if matures_at(day, pair_label) > later[0]]
+        yield LabelFault(
+            f"labels of earlier snapshots were still open on {later[0]:%Y-%m-%d}, the day of the next group",
+            int(data.rows.as_of.isin(open_days).sum()),
             "Keep lead + horizon + grace between the groups of a split.",
         )

@@ -1,8 +1,8 @@
-"""Splits: which days the trees learn from, which the calibrator, and which are only looked at to judge both.
+"""Time splits: the days that trees are fitted on, the days of the calibrator, and the days both are tested on.
 
-Time runs one way: the answers of each group were all known before the first day of the next, so nothing is learned from
-a horizon that reaches into the days it is judged on. The calibrator only sees margins that earlier trees gave to later
-days; the trees that are served are then grown again on every day whose answers were known before the test.
+Time runs one way: the labels of each group were all known before the first day of the next, so no label reaches into
+the days it is tested on. The calibrator reads margins of trees that were fitted on earlier days. The final trees are
+fitted again, on all days whose labels were known before the test.
 """
 
 from dataclasses import dataclass
@@ -10,70 +10,73 @@ from datetime import datetime
 
 from configs.errors import NothingToLearn
 from configs.settings import LabelSettings, TrainingSettings
-from training.labels.departures import supported_horizons, matures_at
+from training.labels.definition import matures_at, supported_horizons
 
 Days = tuple[datetime, ...]
 
 
 @dataclass(frozen=True)
-class Longer:
-    """The days for a horizon beyond the main one, whose answers take longer to be known.
+class LongHorizon:
+    """The days for a horizon beyond the main one, whose labels take longer to mature.
 
-    Trees grown on `early` give `calibration` the margins that the risk within the horizon is learned from.
+    Trees fitted on the `fit` days give the margins of the `calibration` days.
     """
 
     horizon_days: int
-    early: Days
+    fit: Days
     calibration: Days
 
 
 @dataclass(frozen=True)
-class Split:
-    """The as_of days, oldest first: `early` and `calibration` for the calibrator, `known` for the trees, `test`.
+class TimeSplit:
+    """The as_of days, oldest first: `fit` and `calibration` for the calibrator, `train` for the final trees, `test`.
 
-    `longer` has the horizons beyond the main one that the history is long enough for.
+    `long_horizons` has the horizons beyond the main one for which the history is long enough.
     """
 
-    early: Days
+    fit: Days
     calibration: Days
-    known: Days
+    train: Days
     test: Days
-    longer: tuple[Longer, ...] = ()
+    long_horizons: tuple[LongHorizon, ...] = ()
 
     @property
     def groups(self) -> dict[str, Days]:
         """Every group of days by its name."""
-        main = {name: getattr(self, name) for name in ("early", "calibration", "known", "test")}
-        return main | {f"calibration of {one.horizon_days} days": one.calibration for one in self.longer}
+        main = {"fit": self.fit, "calibration": self.calibration, "train": self.train, "test": self.test}
+        return main | {f"calibration of {long.horizon_days} days": long.calibration for long in self.long_horizons}
 
 
-def split_days(days: list[datetime], label: LabelSettings, training: TrainingSettings) -> Split:
-    """Mature days, oldest first, as early < calibration < test with an embargo of lead + horizon + grace between them.
+def split_days(days: list[datetime], label: LabelSettings, training: TrainingSettings) -> TimeSplit:
+    """Mature days, oldest first, as fit < calibration < test, with lead + horizon + grace between the groups.
 
-    Raises NothingToLearn where there are too few days.
+    Raises NothingToLearn if there are too few days.
     """
     test = tuple(days[-training.test_snapshots :])
-    known = _known_before(test, days, label)
-    calibration = tuple(known[-training.calibration_snapshots :])
-    early = _known_before(calibration, days, label)
-    if not early:
+    train = _known_before(test, days, label)
+    calibration = train[-training.calibration_snapshots :]
+    fit = _known_before(calibration, days, label)
+    if not fit:
         raise NothingToLearn(
-            f"{len(days)} mature days of snapshots are too few to learn from, to calibrate on and to test on.",
+            f"{len(days)} mature days of snapshots are too few to train on, to calibrate on and to test on.",
             "Bring a longer history, or shorten label.horizon_days or training.calibration_snapshots.",
         )
-    return Split(tuple(early), calibration, tuple(known), test, _longer(test, days, label, training))
+    return TimeSplit(fit, calibration, train, test, _split_long_horizons(test, days, label, training))
 
 
-def _longer(test: Days, days: list[datetime], label: LabelSettings, training: TrainingSettings) -> tuple[Longer, ...]:
-    found = []
+def _split_long_horizons(
+    test: Days, days: list[datetime], label: LabelSettings, training: TrainingSettings
+) -> tuple[LongHorizon, ...]:
+    splits: list[LongHorizon] = []
     for horizon_days in supported_horizons(label)[0]:
-        known = _known_before(test, days, label.model_copy(update={"horizon_days": horizon_days}))
-        calibration = tuple(known[-training.calibration_snapshots :])
-        early = tuple(_known_before(calibration, days, label))
-        if horizon_days > label.horizon_days and early:
-            found.append(Longer(horizon_days, early, calibration))
-    return tuple(found)
+        train = _known_before(test, days, label.model_copy(update={"horizon_days": horizon_days}))
+        calibration = train[-training.calibration_snapshots :]
+        fit = _known_before(calibration, days, label)
+        if horizon_days > label.horizon_days and fit:
+            splits.append(LongHorizon(horizon_days, fit, calibration))
+    return tuple(splits)
 
 
-def _known_before(group: Days, days: list[datetime], label: LabelSettings) -> list[datetime]:
-    return [day for day in days if group and matures_at(day, label) <= group[0]]
+def _known_before(group: Days, days: list[datetime], label: LabelSettings) -> Days:
+    """The days whose labels were all known on the first day of the group."""
+    return tuple(day for day in days if group and matures_at(day, label) <= group[0])

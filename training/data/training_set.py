@@ -1,4 +1,4 @@
-"""The panel: every mature snapshot with its signals as they were known and the answer that came later."""
+"""Training set: every mature snapshot with its signals as they were known and its labels."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,31 +7,40 @@ import pandas as pd
 
 from configs.errors import NothingToLearn, NotReady
 from configs.settings import LabelSettings, Settings
-from configs.state_dir import State
-from features.publishing.pipeline import Opened, open_dataset
-from features.store.feast_store import open_history, read_history
-from features.store.history import KEY, Edition, accounts_on, complete_days
-from training.labels.build import LabelContext, answers, answers_by_horizon, facts, is_locked_in, second_answers
-from training.labels.departures import matures_at
+from configs.state_dir import StateDir
+from features.publishing.pipeline import OpenDataset, open_dataset
+from features.store.feast_store import open_history_store, read_historical_signals
+from features.store.history import HistoryVersion, accounts_on, complete_days
+from features.tables.contract import ACCOUNT_ID
+from training.labels.build import (
+    LabelContext,
+    build_contraction_labels,
+    build_label_context,
+    build_labels,
+    build_labels_by_horizon,
+    is_locked_in,
+)
+from training.labels.definition import CHURNED, CONTRACTED, matures_at
 
-CHURNED, CONTRACTED = "churned", "contracted"
-GONE, LOCKED_IN, NOTICED = "left before the horizon began", "could not leave inside the horizon", "had given notice"
+LEFT_EARLY = "the account left before the horizon"
+LOCKED_IN = "the account could not leave within the horizon"
+GAVE_NOTICE = "the account had given notice"
+NO_SIGNALS = "the store has no signal of it"
 
 
 @dataclass(frozen=True)
-class Panel:
-    """Snapshots (account_id, as_of), their signals and `churned`; `dropped` says how many were left out and why.
+class TrainingSet:
+    """Snapshots (account_id, as_of), their signals and labels; `excluded` counts the others by reason.
 
-    Beside `churned`, the answer within the main horizon, stands one column per horizon, NaN where it is not known yet,
-    and `contracted`, the second label, where the data tell it.
-    `facts` are kept apart from the signals: no model may read them.
+    `churned` is the label for the main horizon. There is a column for each other horizon too, NaN while it is unknown,
+    and `contracted` if the data set has subscriptions. `context` is kept apart from the signals: no model may read it.
     """
 
     rows: pd.DataFrame
-    facts: LabelContext
-    place: Edition
+    context: LabelContext
+    history: HistoryVersion
     data_hash: str
-    dropped: dict[str, int]
+    excluded: dict[str, int]
 
     @property
     def days(self) -> list[datetime]:
@@ -39,58 +48,83 @@ class Panel:
         return [day.to_pydatetime() for day in sorted(self.rows.as_of.unique())]
 
 
-def build_panel(settings: Settings, state: State, known_until: datetime) -> Panel:
+def build_training_set(settings: Settings, state: StateDir, known_until: datetime) -> TrainingSet:
     """Every mature snapshot in the history, read through Feast.
 
-    Raises NotReady where nothing was published, NothingToLearn where no snapshot is mature yet.
+    Raises NotReady if nothing was published, NothingToLearn if no snapshot is mature yet.
     """
     opened = open_dataset(settings, state)
-    if not complete_days(opened.place):
+    snapshots = snapshots_on(opened.history, _mature_days(opened.history, settings, known_until))
+    labels = build_labels(opened.tables, snapshots, settings.label, known_until)
+    context = build_label_context(opened.tables, snapshots, settings.label)
+    reasons = _exclusion_reasons(snapshots, labels, context, settings.label)
+    is_included = reasons == ""
+    included = snapshots[is_included].assign(churned=labels).reset_index(drop=True)
+    signals = read_historical_signals(open_history_store(state, opened.history, settings.name), included)
+    has_signals = signals[[signal.name for signal in opened.history.signals]].notna().any(axis=1)
+    columns = _label_columns(opened, settings, included, known_until)
+    return TrainingSet(
+        rows=signals.assign(**columns)[has_signals].reset_index(drop=True),
+        context=context.subset(is_included).subset(has_signals),
+        history=opened.history,
+        data_hash=opened.dataset.content_hash(),
+        excluded=_count_reasons(reasons) | {NO_SIGNALS: int((~has_signals).sum())},
+    )
+
+
+def observed_labels(
+    opened: OpenDataset, settings: Settings, snapshots: pd.DataFrame, known_until: datetime
+) -> pd.Series:
+    """The labels of these snapshots (account_id, as_of): 1.0, 0.0, or NaN while unknown."""
+    return build_labels(opened.tables, snapshots, settings.label, known_until)
+
+
+def snapshots_on(history: HistoryVersion, days: list[datetime]) -> pd.DataFrame:
+    """The snapshots of these days: account_id and as_of, in the order of days and accounts."""
+    parts = [pd.DataFrame({ACCOUNT_ID: accounts_on(history, day), "as_of": day}) for day in days]
+    return pd.concat(parts, ignore_index=True).astype({"as_of": "datetime64[us]"})
+
+
+def maturity_days(settings: Settings) -> int:
+    """Days from as_of until the label is known."""
+    return (matures_at(datetime(2000, 1, 1), settings.label) - datetime(2000, 1, 1)).days
+
+
+def _mature_days(history: HistoryVersion, settings: Settings, known_until: datetime) -> list[datetime]:
+    published = complete_days(history)
+    if not published:
         raise NotReady("No day has been published with the signals as they are declared now.", "Run `oarlock publish`.")
-    mature = [day for day in complete_days(opened.place) if matures_at(day, settings.label) <= known_until]
+    mature = [day for day in published if matures_at(day, settings.label) <= known_until]
     if not mature:
         raise NothingToLearn(
-            f"No published snapshot is mature: the answer takes {matures_in(settings)} days to be known.",
+            f"No published snapshot is mature: it takes {maturity_days(settings)} days until a label is known.",
             "Bring a longer history, or shorten label.horizon_days.",
         )
-    snapshots = snapshots_of(opened.place, mature)
-    told = answers(opened.tables, snapshots, settings.label, known_until)
-    known = facts(opened.tables, snapshots, settings.label)
-    why = _left_out(snapshots, told, known, settings.label)
-    kept = snapshots[why == ""].assign(churned=told).reset_index(drop=True)
-    found = read_history(open_history(state, opened.place, settings.name), kept)
-    each = answers_by_horizon(opened.tables, kept, settings.label, known_until)
-    second = second_answers(opened.tables, kept, settings.label, known_until)
-    more = {**each} if second is None else {**each, CONTRACTED: second}
-    absent = found[[one.name for one in opened.place.signals]].isna().all(axis=1)
-    rows = found.assign(churned=kept[CHURNED], **more)[~absent].reset_index(drop=True)
-    dropped = {reason: int((why == reason).sum()) for reason in dict.fromkeys((GONE, *why[why != ""]))}
-    dropped |= {"not in the store": int(absent.sum())}
-    return Panel(rows, known.subset(why == "").subset(~absent), opened.place, opened.dataset.content_hash(), dropped)
+    return mature
 
 
-def outcomes(opened: Opened, settings: Settings, snapshots: pd.DataFrame, known_until: datetime) -> pd.Series:
-    """What became of these snapshots (account_id, as_of): 1.0, 0.0, or NaN where it is not known yet."""
-    return answers(opened.tables, snapshots, settings.label, known_until)
+def _exclusion_reasons(
+    snapshots: pd.DataFrame, labels: pd.Series, context: LabelContext, label: LabelSettings
+) -> pd.Series:
+    """Why each snapshot is excluded; empty if it is not."""
+    reasons = pd.Series("", snapshots.index)
+    locked_in = is_locked_in(snapshots, context, label)
+    excludes_locked_in = label.locked_in_accounts == "exclude" or (
+        label.locked_in_accounts == "auto" and not (labels[locked_in] == 1).any()
+    )
+    if excludes_locked_in:
+        reasons = reasons.mask(locked_in, LOCKED_IN)
+    return reasons.mask(context.notice_until.notna(), GAVE_NOTICE).mask(labels.isna(), LEFT_EARLY)
 
 
-def _left_out(snapshots: pd.DataFrame, told: pd.Series, known: LabelContext, label: LabelSettings) -> pd.Series:
-    """Why each snapshot is left out of the panel; empty where it is not."""
-    why = pd.Series("", snapshots.index)
-    locked_in = is_locked_in(snapshots, known, label)
-    if label.locked_in_accounts == "exclude" or (
-        label.locked_in_accounts == "auto" and not (told[locked_in] == 1).any()
-    ):
-        why = why.mask(locked_in, LOCKED_IN)
-    return why.mask(known.notice_until.notna(), NOTICED).mask(told.isna(), GONE)
+def _label_columns(
+    opened: OpenDataset, settings: Settings, snapshots: pd.DataFrame, known_until: datetime
+) -> dict[str, pd.Series]:
+    by_horizon = build_labels_by_horizon(opened.tables, snapshots, settings.label, known_until)
+    contracted = build_contraction_labels(opened.tables, snapshots, settings.label, known_until)
+    columns = {CHURNED: snapshots[CHURNED], **{str(name): column for name, column in by_horizon.items()}}
+    return columns if contracted is None else {**columns, CONTRACTED: contracted}
 
 
-def snapshots_of(place: Edition, days: list[datetime]) -> pd.DataFrame:
-    """The snapshots of these days: account_id and as_of, in the order of days and accounts."""
-    each = [pd.DataFrame({KEY: accounts_on(place, day), "as_of": day}) for day in days]
-    return pd.concat(each, ignore_index=True).astype({"as_of": "datetime64[us]"})
-
-
-def matures_in(settings: Settings) -> int:
-    """Days from as_of until the answer is known."""
-    return (matures_at(datetime(2000, 1, 1), settings.label) - datetime(2000, 1, 1)).days
+def _count_reasons(reasons: pd.Series) -> dict[str, int]:
+    return {reason: int((reasons == reason).sum()) for reason in dict.fromkeys((LEFT_EARLY, *reasons[reasons != ""]))}

@@ -1,8 +1,7 @@
-"""Stability: how often the family that raises a risk most is another one when the model is made again.
+"""Driver stability: how often the family that raises a risk most changes when the model is refitted.
 
-Trees, and the line beside them, are made again on bootstrap samples of the accounts, each with another seed. Where the
-first family leads the second by little, their order is chance; from some lead on it stays. Only from there on is a main
-reason said.
+The model is refitted on bootstrap samples of the accounts, each with another seed. If the first family leads the second
+by little, their order is chance; from some lead on it stays. A main reason is given only from that lead on.
 """
 
 from collections.abc import Iterator
@@ -13,84 +12,85 @@ import pandas as pd
 from scipy.optimize import isotonic_regression
 
 from configs.settings import Settings
-from training.data.cluster_bootstrap import of_some_accounts, resamples
-from training.model.attribution import by_family, leading, members_of
+from features.tables.contract import ACCOUNT_ID
+from training.data.cluster_bootstrap import bootstrap_weights, sample_accounts
+from training.model.attribution import columns_by_family, find_leading_family, sum_by_family
 from training.model.churn_model import ChurnModel, encode
-from training.model.ensemble import learn_alike
+from training.model.ensemble import FittedEnsemble, refit
 
-KEY = "account_id"
-MOST_SNAPSHOTS = 2_000
+MAX_SNAPSHOTS = 2_000
 
 
 @dataclass(frozen=True)
-class Stability:
-    """Over `refits` and `snapshots` with a family that raises the risk: in which share of pairs the first one flipped.
+class DriverStability:
+    """How stable the leading family is, over `refits` and `snapshots` with a family that raises the risk.
 
-    `lead` is that of the first family over the second, in log-odds, from which on it stays in `stays` of the refits;
-    None where it never does. `clear` is the share of snapshots with such a lead, `flipped_when_clear` how often these
-    flipped all the same.
+    `flip_share` is the share of pairs in which the leading family changed. From a lead of `min_lead` over the second
+    family, in log-odds, it stays in `min_agreement` of the refits; None if it never does. `clear_share` is the share of
+    snapshots with such a lead, `clear_flip_share` how often the leading family of these changed.
     """
 
     refits: int
     snapshots: int
-    stays: float
-    flipped: float
-    lead: float | None
-    clear: float
-    flipped_when_clear: float | None
+    min_agreement: float
+    flip_share: float
+    min_lead: float | None
+    clear_share: float
+    clear_flip_share: float | None
 
 
-def measure_stability(model: ChurnModel, known: pd.DataFrame, seen: pd.DataFrame, settings: Settings) -> Stability:
-    """The stability of a model made from `known` on some of the `seen` snapshots; the same every time."""
-    some = seen.iloc[:: max(len(seen) // MOST_SNAPSHOTS, 1)].head(MOST_SNAPSHOTS)
-    matrix = encode(some, model.inputs)
-    members = members_of(model.inputs)
-    first, leads = leading(by_family(model.contributions(matrix), members))
-    there = first >= 0
-    if not there.any():
-        return Stability(
-            0, 0, settings.stability.min_agreement, flipped=0.0, lead=None, clear=0.0, flipped_when_clear=None
+def measure_stability(
+    model: ChurnModel, train: pd.DataFrame, snapshots: pd.DataFrame, settings: Settings
+) -> DriverStability:
+    """The stability of a model fitted on `train`, measured on some of the `snapshots`; the same every time."""
+    sample = snapshots.iloc[:: max(len(snapshots) // MAX_SNAPSHOTS, 1)].head(MAX_SNAPSHOTS)
+    matrix = encode(sample, model.inputs)
+    columns = columns_by_family(model.inputs)
+    leading, leads = find_leading_family(sum_by_family(model.predict_contributions(matrix), columns))
+    has_leading = leading >= 0
+    min_agreement = settings.stability.min_agreement
+    if not has_leading.any():
+        return DriverStability(
+            0, 0, min_agreement, flip_share=0.0, min_lead=None, clear_share=0.0, clear_flip_share=None
         )
-    stayed = np.array(
-        [
-            leading(by_family(shares, members))[0][there] == first[there]
-            for shares in _shares_again(model, known, matrix, settings)
-        ]
-    )
-    return _told(leads[there], stayed, settings.stability.min_agreement)
+    refitted = [
+        find_leading_family(sum_by_family(contributions, columns))[0]
+        for contributions in _refit_contributions(model, train, matrix, settings)
+    ]
+    has_stayed = np.array([(again == leading)[has_leading] for again in refitted])
+    return _summarize(leads[has_leading], has_stayed, min_agreement)
 
 
-def _shares_again(
-    model: ChurnModel, known: pd.DataFrame, matrix: np.ndarray, settings: Settings
+def _refit_contributions(
+    model: ChurnModel, train: pd.DataFrame, matrix: np.ndarray, settings: Settings
 ) -> Iterator[np.ndarray]:
-    training, trees, has_line = settings.training, model.booster.num_trees(), model.line is not None
-    # What fewer accounts say flips more often, so a lead that holds among them holds among all.
-    known = of_some_accounts(known, settings.stability.max_snapshots)
-    drawn = np.concatenate(list(resamples(known[KEY].to_numpy(dtype="str"), settings.stability.refits)))
-    for number, counts in enumerate(drawn):
-        sample = known.iloc[np.repeat(np.arange(len(known)), counts.astype(int))]
-        other = training.model_copy(update={"seed": training.seed + 1 + number})
-        again = learn_alike(sample, model.inputs, other, trees=trees, with_line=has_line)
-        yield again.shares(matrix)[0]
+    training, like = settings.training, FittedEnsemble(model.booster, model.booster.num_trees(), model.linear_model)
+    # Fewer accounts flip more often, so a lead that holds among a sample of them holds among all.
+    train = sample_accounts(train, settings.stability.max_snapshots)
+    draws = bootstrap_weights(train[ACCOUNT_ID].to_numpy(dtype="str"), settings.stability.refits)
+    for number, counts in enumerate(np.concatenate(list(draws))):
+        resampled = train.iloc[np.repeat(np.arange(len(train)), counts.astype(int))]
+        reseeded = training.model_copy(update={"seed": training.seed + 1 + number})
+        yield refit(resampled, model.inputs, reseeded, like=like).predict_contributions(matrix)[0]
 
 
-def _told(leads: np.ndarray, stayed: np.ndarray, stays: float) -> Stability:
-    """Leads (snapshots) and whether the first family stayed (refits, snapshots), made a threshold.
+def _summarize(leads: np.ndarray, has_stayed: np.ndarray, min_agreement: float) -> DriverStability:
+    """The stability, from leads (snapshots) and whether the leading family stayed (refits, snapshots).
 
-    How often it stays rises with the lead: by isotonic regression, which needs no bins.
+    The agreement rises with the lead: by isotonic regression, which needs no bins.
     """
-    rate = stayed.mean(axis=0)
+    agreement = has_stayed.mean(axis=0)
     order = np.argsort(leads, kind="stable")
-    rising = isotonic_regression(rate[order]).x
-    enough = np.flatnonzero(rising >= stays)
-    lead = float(leads[order][enough[0]]) if len(enough) else None
-    clear = leads >= lead if lead is not None else np.zeros(len(leads), dtype=bool)
-    return Stability(
-        refits=len(stayed),
+    fitted = isotonic_regression(agreement[order]).x
+    stable = np.flatnonzero(fitted >= min_agreement)
+    min_lead = float(leads[order][stable[0]]) if len(stable) else None
+    is_clear = leads >= min_lead if min_lead is not None else np.zeros(len(leads), dtype=bool)
+    return DriverStability(
+        refits=len(has_stayed),
         snapshots=len(leads),
-        stays=stays,
-        flipped=float(1 - rate.mean()),
-        lead=lead,
-        clear=float(clear.mean()),
-        flipped_when_clear=float(1 - rate[clear].mean()) if clear.any() else None,
+        min_agreement=min_agreement,
+        flip_share=float(1 - agreement.mean()),
+        min_lead=min_lead,
+        clear_share=float(is_clear.mean()),
+        clear_flip_share=float(1 - agreement[is_clear].mean()) if is_clear.any() else None,
     )

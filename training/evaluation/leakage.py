@@ -1,36 +1,35 @@
-"""Leakage: signs that a model knows the answer rather than foresees it.
+"""Leakage: signs that a model sees the label instead of predicting it.
 
-Three questions: does one signal alone rank too well, does a model fitted on shuffled answers still rank, and does the
-ranking collapse when those who leave at once are set apart (Kaufman, Rosset & Perlich, 2012, on leakage).
+Three tests: does one signal alone rank too well, does a model fitted on shuffled labels still rank, and does the
+ranking collapse without the accounts that leave first (Kaufman, Rosset & Perlich, 2012, on leakage).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
 from configs.settings import LeakageSettings
-from training.data.cluster_bootstrap import bounds, resamples
-from training.data.time_splits import Split
-from training.data.training_set import CHURNED
-from training.evaluation.backtest import KEY, fit_on, on
-from training.evaluation.baselines import risks_of_one
-from training.evaluation.metrics import auc, tally
-from training.model.churn_model import Input, encode
-from training.model.fit import Recipe
+from training.data.cluster_bootstrap import bootstrap_weights, percentile_interval
+from training.data.time_splits import TimeSplit
+from training.evaluation.backtest import fit_split, rows_on
+from training.evaluation.baselines import single_signal_risks
+from training.evaluation.metrics import auc, count_by_risk
+from training.labels.definition import CHURNED
+from training.model.churn_model import ModelInput, encode
+from training.model.fit import FitConfig
 
-SHOWN_SIGNALS = 5
-# Chance leaves these bounds once in 1,500 trainings.
-CHANCE_SPREADS = 3.4
-RESAMPLES = 200
+MAX_SIGNALS = 5
+# By chance an AUC leaves these bounds once in 1,500 trainings.
+CHANCE_SDS = 3.4
+BOOTSTRAP_SAMPLES = 200
 
 
 @dataclass(frozen=True)
-class Shuffled:
-    """The AUC of a model fitted on shuffled answers, and the bounds that chance keeps to."""
+class ShuffledLabels:
+    """The AUC of a model fitted on shuffled labels, and the bounds of chance."""
 
     auc: float
     low: float
@@ -38,127 +37,152 @@ class Shuffled:
 
 
 @dataclass(frozen=True)
-class Lead:
-    """How well the risks tell those who leave `lead_days` or more after the horizon began from those who stay.
+class LeadAuc:
+    """The AUC of accounts that leave `lead_days` or more after the start of the horizon against those that stay.
 
-    `fall` is what the AUC lost since the lead before, `fall_low` the lower end of its paired interval. `signal` is the
-    one that lost most alone, and `signal_fall` how much.
+    `drop` is what the AUC lost since the lead before, `drop_low` the lower end of its paired interval. `signal` is the
+    signal whose own AUC lost most, and `signal_drop` how much.
     """
 
     lead_days: int
     churned: int
     auc: float
-    fall: float
-    fall_low: float
+    drop: float
+    drop_low: float
     signal: str = ""
-    signal_fall: float = 0.0
+    signal_drop: float = 0.0
 
 
 @dataclass(frozen=True)
-class Leakage:
-    """What the battery found; `signals` are the AUCs of the strongest signals alone."""
+class LeakageReport:
+    """The results of all tests; `signal_aucs` are those of the strongest single signals."""
 
-    signals: dict[str, float]
-    shuffled: Shuffled
-    leads: tuple[Lead, ...]
+    signal_aucs: dict[str, float]
+    shuffled_labels: ShuffledLabels
+    leads: tuple[LeadAuc, ...]
     alarms: tuple[str, ...]
 
 
-def judge_leakage(
-    signals: dict[str, float], shuffled: Shuffled, leads: tuple[Lead, ...], settings: LeakageSettings
-) -> Leakage:
-    """The alarms that these findings raise, in sentences, the signals by name."""
-    loud = [(name, value) for name, value in signals.items() if value > settings.max_signal_auc]
-    told = [f"the signal '{name}' alone has an AUC of {v:.3f}, above {settings.max_signal_auc}" for name, v in loud]
-    if not shuffled.low <= shuffled.auc <= shuffled.high:
-        bounds_ = f"[{shuffled.low:.3f}, {shuffled.high:.3f}]"
-        told.append(f"a model fitted on shuffled answers has an AUC of {shuffled.auc:.3f}, outside chance {bounds_}")
-    for before, lead in pairwise(leads):
-        if lead.fall > settings.max_auc_drop and lead.fall_low > 0:
-            told.append(
-                f"the AUC falls off a cliff, from {before.auc:.3f} at a lead of {before.lead_days} days to"
-                f" {lead.auc:.3f} at {lead.lead_days}{_fallen_signal(lead)}"
-            )
-    strongest = sorted(signals.items(), key=lambda item: -item[1])[:SHOWN_SIGNALS]
-    return Leakage(dict(strongest), shuffled, leads, tuple(told))
+@dataclass(frozen=True)
+class LeadData:
+    """Test snapshots and risks; `days_left` counts from the start of the horizon until the account leaves, else NaN.
 
-
-def signals_alone(known: pd.DataFrame, test: pd.DataFrame, inputs: tuple[Input, ...]) -> dict[str, float]:
-    """The AUC on the test that each signal has alone, its groups' churn rates taken from what was known."""
-    churned = test[CHURNED].to_numpy()
-    return {one.name: float(auc(tally(churned, risks_of_one(known, test, one)))[0]) for one in inputs}
-
-
-def shuffled_answers(rows: pd.DataFrame, split: Split, recipe: Recipe) -> Shuffled:
-    """The AUC of the same fit where every day's answers are shuffled among its accounts, those of the test too.
-
-    Nothing is left to learn, so only a fit that saw the test's answers ranks them. Bounds by the variance of the
-    Mann-Whitney statistic under chance.
+    `signal_risks` are the risks that single signals give, by name.
     """
-    generator = np.random.default_rng(recipe.training.seed)
-    mixed = rows.groupby("as_of")[CHURNED].transform(lambda answers: generator.permutation(answers.to_numpy()))
-    shuffled = rows.assign(churned=mixed)
-    # The answers within other horizons are not shuffled with them.
-    model = fit_on(shuffled, split, replace(recipe, horizons=()))
-    test = on(shuffled, split.test)
+
+    account_ids: np.ndarray
+    churned: np.ndarray
+    days_left: np.ndarray
+    risks: np.ndarray
+    signal_risks: Mapping[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
+
+
+def report_leakage(
+    signal_aucs: Mapping[str, float],
+    shuffled_labels: ShuffledLabels,
+    leads: tuple[LeadAuc, ...],
+    settings: LeakageSettings,
+) -> LeakageReport:
+    """The report of these results, with an alarm in a sentence for each that is suspicious."""
+    alarms = (
+        *_signal_alarms(signal_aucs, settings.max_signal_auc),
+        *_shuffle_alarms(shuffled_labels),
+        *_lead_alarms(leads, settings.max_auc_drop),
+    )
+    strongest = sorted(signal_aucs.items(), key=lambda item: -item[1])[:MAX_SIGNALS]
+    return LeakageReport(dict(strongest), shuffled_labels, leads, alarms)
+
+
+def single_signal_aucs(train: pd.DataFrame, test: pd.DataFrame, inputs: tuple[ModelInput, ...]) -> dict[str, float]:
+    """The AUC of each signal alone on the test snapshots, by the churn rates of its groups in training."""
     churned = test[CHURNED].to_numpy()
-    found = auc(tally(churned, model.risks(encode(test, model.inputs))))[0]
-    left, stayed = churned.sum(), (1 - churned).sum()
-    reach = CHANCE_SPREADS * np.sqrt((left + stayed + 1) / (12 * left * stayed))
-    return Shuffled(float(found), float(0.5 - reach), float(0.5 + reach))
+    return {signal.name: _auc(churned, single_signal_risks(train, test, signal)) for signal in inputs}
 
 
-def strongest_alone(
-    known: pd.DataFrame, test: pd.DataFrame, inputs: tuple[Input, ...], aucs: Mapping[str, float]
+def fit_on_shuffled_labels(rows: pd.DataFrame, split: TimeSplit, config: FitConfig) -> ShuffledLabels:
+    """The AUC of the same fit with the labels of every day, also of the test, shuffled among its accounts.
+
+    There is nothing to learn then, so only a fit that saw the test labels can rank them. The bounds are by the variance
+    of the Mann-Whitney statistic under chance.
+    """
+    generator = np.random.default_rng(config.training.seed)
+    labels = rows.groupby("as_of")[CHURNED].transform(lambda day: generator.permutation(day.to_numpy()))
+    shuffled = rows.assign(churned=labels)
+    # The labels for other horizons are not shuffled along.
+    model = fit_split(shuffled, split, replace(config, horizons=()))
+    test = rows_on(shuffled, split.test)
+    is_churned = test[CHURNED].to_numpy()
+    churned, stayed = is_churned.sum(), (1 - is_churned).sum()
+    margin = float(CHANCE_SDS * np.sqrt((churned + stayed + 1) / (12 * churned * stayed)))
+    return ShuffledLabels(_auc(is_churned, model.predict_risks(encode(test, model.inputs))), 0.5 - margin, 0.5 + margin)
+
+
+def strongest_signal_risks(
+    train: pd.DataFrame, test: pd.DataFrame, inputs: tuple[ModelInput, ...], aucs: Mapping[str, float]
 ) -> dict[str, np.ndarray]:
-    """The risks that the signals which rank best alone, by `aucs`, give the test."""
-    ranked = sorted(inputs, key=lambda one: -aucs[one.name])
-    return {one.name: risks_of_one(known, test, one) for one in ranked[:SHOWN_SIGNALS]}
+    """The risks that the signals with the highest `aucs` give the test snapshots."""
+    ranked = sorted(inputs, key=lambda signal: -aucs[signal.name])
+    return {signal.name: single_signal_risks(train, test, signal) for signal in ranked[:MAX_SIGNALS]}
 
 
-def by_lead(
-    test: pd.DataFrame,
-    risks: np.ndarray,
-    days_left: np.ndarray,
-    leads: tuple[int, ...],
-    *,
-    alone: Mapping[str, np.ndarray] = MappingProxyType({}),
-) -> tuple[Lead, ...]:
-    """The AUC without those who leave sooner than each lead; `days_left` counts from the horizon's beginning.
+def auc_by_lead(data: LeadData, lead_days: tuple[int, ...]) -> tuple[LeadAuc, ...]:
+    """The AUC without the accounts that leave before each lead.
 
-    Foresight fades with the lead. What knows of leaving only just before it happens falls off a cliff; `alone` are the
-    risks of signals alone, by name, of which the one that falls most is named.
+    A prediction fades with the lead. A signal that knows of a departure shortly before it drops suddenly; the single
+    signal that drops most is named.
     """
-    found: list[Lead] = []
-    drawn: list[np.ndarray] = []
-    # The same draws at every lead, so that the fall between two leads is paired.
-    weights = np.concatenate(list(resamples(test[KEY].to_numpy(dtype="str"), RESAMPLES)))
-    churned = test[CHURNED].to_numpy()
-    for lead in leads:
-        kept = (churned == 0) | (days_left >= lead)
-        left = int(churned[kept].sum())
-        if left == 0:
+    results: list[LeadAuc] = []
+    # The same draws at every lead, so that the drop between two leads is paired.
+    weights = np.concatenate(list(bootstrap_weights(data.account_ids, BOOTSTRAP_SAMPLES)))
+    before = before_draws = None
+    for lead in lead_days:
+        mask = (data.churned == 0) | (data.days_left >= lead)
+        churned = int(data.churned[mask].sum())
+        if churned == 0:
             break
-        value = float(auc(tally(churned[kept], risks[kept]))[0])
-        drawn.append(auc(tally(churned[kept], risks[kept], weights[:, kept])))
-        falls = (found[-1].auc - value, bounds(drawn[-2] - drawn[-1])[0]) if found else (0.0, 0.0)
-        before = (churned == 0) | (days_left >= found[-1].lead_days) if found else kept
-        found.append(Lead(lead, left, value, *falls, *_fell_most(churned, alone, before, kept)))
-    return tuple(found)
+        value = _auc(data.churned[mask], data.risks[mask])
+        draws = auc(count_by_risk(data.churned[mask], data.risks[mask], weights[:, mask]))
+        if before is None or before_draws is None:
+            results.append(LeadAuc(lead, churned, value, 0.0, 0.0))
+        else:
+            drop_low = percentile_interval(before_draws - draws)[0]
+            drops = (results[-1].auc - value, drop_low)
+            results.append(LeadAuc(lead, churned, value, *drops, *_largest_signal_drop(data, before, mask)))
+        before, before_draws = mask, draws
+    return tuple(results)
 
 
-def _fell_most(
-    churned: np.ndarray, alone: Mapping[str, np.ndarray], before: np.ndarray, kept: np.ndarray
-) -> tuple[str, float]:
-    """The signal whose AUC alone lost most from one group of snapshots to the next, and how much; "" where none did."""
-
-    def ranks(risks: np.ndarray, of: np.ndarray) -> float:
-        return float(auc(tally(churned[of], risks[of]))[0])
-
-    falls = {name: ranks(risks, before) - ranks(risks, kept) for name, risks in alone.items()}
-    worst = max(falls, key=lambda name: falls[name], default="")
-    return (worst, falls[worst]) if worst and falls[worst] > 0 else ("", 0.0)
+def _largest_signal_drop(data: LeadData, before: np.ndarray, after: np.ndarray) -> tuple[str, float]:
+    """The signal whose own AUC lost most between two groups of snapshots, and how much; "" if none did."""
+    drops = {
+        name: _auc(data.churned[before], risks[before]) - _auc(data.churned[after], risks[after])
+        for name, risks in data.signal_risks.items()
+    }
+    name = max(drops, key=lambda name: drops[name], default="")
+    return (name, drops[name]) if name and drops[name] > 0 else ("", 0.0)
 
 
-def _fallen_signal(lead: Lead) -> str:
-    return f"; of the strongest signals '{lead.signal}' alone loses most, {lead.signal_fall:.3f}" if lead.signal else ""
+def _auc(churned: np.ndarray, risks: np.ndarray) -> float:
+    return float(auc(count_by_risk(churned, risks))[0])
+
+
+def _signal_alarms(signal_aucs: Mapping[str, float], max_auc: float) -> Iterator[str]:
+    for name, value in signal_aucs.items():
+        if value > max_auc:
+            yield f"the signal '{name}' alone has an AUC of {value:.3f}, above {max_auc}"
+
+
+def _shuffle_alarms(shuffled: ShuffledLabels) -> Iterator[str]:
+    if not shuffled.low <= shuffled.auc <= shuffled.high:
+        bounds = f"[{shuffled.low:.3f}, {shuffled.high:.3f}]"
+        yield f"a model fitted on shuffled labels has an AUC of {shuffled.auc:.3f}, outside chance {bounds}"
+
+
+def _lead_alarms(leads: tuple[LeadAuc, ...], max_drop: float) -> Iterator[str]:
+    for before, after in pairwise(leads):
+        if after.drop > max_drop and after.drop_low > 0:
+            signal = f"; of the strongest signals '{after.signal}' alone drops most, by {after.signal_drop:.3f}"
+            yield (
+                f"the AUC drops suddenly, from {before.auc:.3f} at a lead of {before.lead_days} days to"
+                f" {after.auc:.3f} at {after.lead_days}{signal if after.signal else ''}"
+            )

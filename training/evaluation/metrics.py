@@ -1,7 +1,7 @@
-"""Metrics: how risks rank, how true they are and what they catch, each over many weightings at once.
+"""Metrics: how well risks rank, how well they are calibrated and what they catch, over many weightings at once.
 
-Every metric reads a `Tally`, the churned and stayed weight at each distinct risk, and gives a figure per weighting.
-Equal risks are one step of the tally, so no figure depends on the order of rows.
+Every metric reads `WeightedCounts`, the churned and stayed weight at each distinct risk, and gives one value per
+weighting. Equal risks share one step, so no metric depends on the order of rows.
 """
 
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 from scipy.special import expit, logit
 
-from training.model.calibrator import CERTAIN
+from training.model.calibrator import PROBABILITY_EPSILON
 
-MOST_STEPS, FARTHEST_STEP, CLOSE_ENOUGH = 30, 2.0, 1e-6
+MAX_ITERATIONS, MAX_STEP, TOLERANCE = 30, 2.0, 1e-6
 
 
 @dataclass(frozen=True)
-class Tally:
-    """Weights at each distinct risk, riskiest first: `risks` (steps,), the others (weightings, steps).
+class WeightedCounts:
+    """Weights at each distinct risk, highest risk first: `risks` (steps,), the others (weightings, steps).
 
-    `revenue` is the recurring revenue of the churned; zero throughout where it is not known.
+    `revenue` is the recurring revenue of the churned; 0 if it is unknown.
     """
 
     risks: np.ndarray
@@ -28,149 +28,157 @@ class Tally:
     revenue: np.ndarray
 
     @property
-    def weight(self) -> np.ndarray:
+    def total(self) -> np.ndarray:
         return self.churned + self.stayed
 
 
-def tally(
+def count_by_risk(
     churned: np.ndarray, risks: np.ndarray, weights: np.ndarray | None = None, revenue: np.ndarray | None = None
-) -> Tally:
-    """The tally of snapshots under each row of `weights` (weightings, snapshots); each counts once where left out."""
+) -> WeightedCounts:
+    """The counts under each row of `weights` (weightings, snapshots); without weights each snapshot counts once."""
     order = np.argsort(-risks, kind="stable")
-    ranked, left = risks[order], churned[order]
+    ranked, is_churned = risks[order], churned[order]
     starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
-    weighed = np.ones((1, len(risks))) if weights is None else weights[:, order]
-    lost = left * (0.0 if revenue is None else np.nan_to_num(revenue)[order])
-    return Tally(
+    ordered = np.ones((1, len(risks))) if weights is None else weights[:, order]
+    lost = is_churned * (0.0 if revenue is None else np.nan_to_num(revenue)[order])
+    return WeightedCounts(
         risks=ranked[starts],
-        churned=np.add.reduceat(weighed * left, starts, axis=1),
-        stayed=np.add.reduceat(weighed * (1 - left), starts, axis=1),
-        revenue=np.add.reduceat(weighed * lost, starts, axis=1),
+        churned=np.add.reduceat(ordered * is_churned, starts, axis=1),
+        stayed=np.add.reduceat(ordered * (1 - is_churned), starts, axis=1),
+        revenue=np.add.reduceat(ordered * lost, starts, axis=1),
     )
 
 
-def auc(t: Tally) -> np.ndarray:
+def auc(counts: WeightedCounts) -> np.ndarray:
     """Share of pairs of a churned and a stayed snapshot in which the churned has the higher risk; ties count half."""
-    below = t.stayed[:, ::-1].cumsum(axis=1)[:, ::-1] - t.stayed / 2
-    return _over((t.churned * below).sum(axis=1), t.churned.sum(axis=1) * t.stayed.sum(axis=1))
+    below = counts.stayed[:, ::-1].cumsum(axis=1)[:, ::-1] - counts.stayed / 2
+    return _divide((counts.churned * below).sum(axis=1), counts.churned.sum(axis=1) * counts.stayed.sum(axis=1))
 
 
-def average_precision(t: Tally) -> np.ndarray:
+def average_precision(counts: WeightedCounts) -> np.ndarray:
     """Precision averaged over the churned, each at its own risk."""
-    precision = _over(t.churned.cumsum(axis=1), t.weight.cumsum(axis=1))
-    return _over(np.nansum(t.churned * precision, axis=1), t.churned.sum(axis=1))
+    precision = _divide(counts.churned.cumsum(axis=1), counts.total.cumsum(axis=1))
+    return _divide(np.nansum(counts.churned * precision, axis=1), counts.churned.sum(axis=1))
 
 
-def lift(t: Tally, share: float) -> np.ndarray:
-    """Churn rate among the `share` riskiest over the overall rate, in expectation over the order of equal risks.
+def lift(counts: WeightedCounts, share: float) -> np.ndarray:
+    """Churn rate among the `share` with the highest risks over the overall rate, in expectation over the order of ties.
 
     Equal risks at the edge count in proportion, so a constant risk has a lift of exactly 1.
     """
-    return _over(_caught(t, t.churned, share * t.weight.sum(axis=1)), share * t.churned.sum(axis=1))
+    caught = _caught(counts, counts.churned, share * counts.total.sum(axis=1))
+    return _divide(caught, share * counts.churned.sum(axis=1))
 
 
-def precision_at(t: Tally, capacity: float) -> np.ndarray:
-    """Churn rate among the `capacity` riskiest."""
-    called = np.minimum(capacity, t.weight.sum(axis=1))
-    return _over(_caught(t, t.churned, called), called)
+def precision_at(counts: WeightedCounts, capacity: float) -> np.ndarray:
+    """Churn rate among the `capacity` snapshots with the highest risks."""
+    called = np.minimum(capacity, counts.total.sum(axis=1))
+    return _divide(_caught(counts, counts.churned, called), called)
 
 
-def revenue_at(t: Tally, capacity: float) -> np.ndarray:
-    """Share of the recurring revenue of the churned that is held by the `capacity` riskiest."""
-    called = np.minimum(capacity, t.weight.sum(axis=1))
-    return _over(_caught(t, t.revenue, called), t.revenue.sum(axis=1))
+def revenue_at(counts: WeightedCounts, capacity: float) -> np.ndarray:
+    """Share of the recurring revenue of the churned that the `capacity` snapshots with the highest risks hold."""
+    called = np.minimum(capacity, counts.total.sum(axis=1))
+    return _divide(_caught(counts, counts.revenue, called), counts.revenue.sum(axis=1))
 
 
-def log_loss(t: Tally) -> np.ndarray:
-    """Mean surprise at the answers, in nats."""
-    sure = np.clip(t.risks, CERTAIN, 1 - CERTAIN)
-    return -(t.churned @ np.log(sure) + t.stayed @ np.log1p(-sure)) / t.weight.sum(axis=1)
+def log_loss(counts: WeightedCounts) -> np.ndarray:
+    """Mean negative log-likelihood of the labels, in nats."""
+    risks = _clip(counts.risks)
+    return -(counts.churned @ np.log(risks) + counts.stayed @ np.log1p(-risks)) / counts.total.sum(axis=1)
 
 
-def brier(t: Tally) -> np.ndarray:
-    """Mean squared distance of risk and answer (Brier, 1950)."""
-    return _squared(t, np.broadcast_to(t.risks, t.weight.shape))
+def brier(counts: WeightedCounts) -> np.ndarray:
+    """Mean squared difference between risk and label (Brier, 1950)."""
+    return _mean_squared_error(counts, np.broadcast_to(counts.risks, counts.total.shape))
 
 
-def brier_parts(t: Tally) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def brier_decomposition(counts: WeightedCounts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Reliability, resolution and uncertainty: brier = reliability - resolution + uncertainty (Murphy, 1973).
 
-    The rates that risks are held against come from isotonic regression rather than from bins, which makes the sum exact
+    The rates that risks are compared with come from isotonic regression instead of bins, which makes the sum exact
     (Dimitriadis, Gneiting & Jordan, 2021).
     """
-    best = np.vstack([_isotonic(*row) for row in zip(t.churned, t.weight, strict=True)])
-    rate = (t.churned.sum(axis=1) / t.weight.sum(axis=1))[:, None]
-    achieved, uncertainty = _squared(t, best), _squared(t, np.broadcast_to(rate, t.weight.shape))
-    return brier(t) - achieved, uncertainty - achieved, uncertainty
+    recalibrated = np.vstack([_isotonic_rates(*row) for row in zip(counts.churned, counts.total, strict=True)])
+    rate = (counts.churned.sum(axis=1) / counts.total.sum(axis=1))[:, None]
+    best = _mean_squared_error(counts, recalibrated)
+    uncertainty = _mean_squared_error(counts, np.broadcast_to(rate, counts.total.shape))
+    return brier(counts) - best, uncertainty - best, uncertainty
 
 
-def calibration_intercept(t: Tally) -> np.ndarray:
-    """Log-odds by which the risks are too low throughout (0 is right), the slope held at 1 (Cox, 1958)."""
-    margins = logit(np.clip(t.risks, CERTAIN, 1 - CERTAIN))
-    return _logistic(t, margins, np.ones((1, len(margins))))[:, 0]
+def calibration_intercept(counts: WeightedCounts) -> np.ndarray:
+    """Log-odds by which the risks are too low overall (0 is right), with the slope fixed at 1 (Cox, 1958)."""
+    log_odds = logit(_clip(counts.risks))
+    return _fit_logistic(counts, log_odds, np.ones((1, len(log_odds))))[:, 0]
 
 
-def calibration_slope(t: Tally) -> np.ndarray:
-    """Slope of the answers on the log-odds of the risks: 1 is right, below 1 they spread too far (Cox, 1958).
+def calibration_slope(counts: WeightedCounts) -> np.ndarray:
+    """Slope of the labels on the log-odds of the risks: 1 is right, below 1 the risks are too extreme (Cox, 1958).
 
-    NaN where all risks are equal.
+    NaN if all risks are equal.
     """
-    margins = logit(np.clip(t.risks, CERTAIN, 1 - CERTAIN))
-    if len(margins) < 2:
-        return np.full(len(t.weight), np.nan)
-    # Measured from the risks as they are, where the search is nearly done before it starts.
-    return 1 + _logistic(t, margins, np.vstack([np.ones(len(margins)), margins]))[:, 1]
+    log_odds = logit(_clip(counts.risks))
+    if len(log_odds) < 2:
+        return np.full(len(counts.total), np.nan)
+    # Fitted as a change from the risks as they are, so that the search starts close to the solution.
+    return 1 + _fit_logistic(counts, log_odds, np.vstack([np.ones(len(log_odds)), log_odds]))[:, 1]
 
 
-def calibration_error(t: Tally, groups: int = 10) -> np.ndarray:
-    """Mean distance of risk and churn rate over groups of equal weight and rising risk; 0 is right.
+def calibration_error(counts: WeightedCounts, groups: int = 10) -> np.ndarray:
+    """Mean difference between risk and churn rate over groups of equal weight and rising risk; 0 is right.
 
-    Chance alone keeps it above 0: to be read against that of other risks on the same snapshots.
+    Sampling noise alone keeps it above 0, so compare it with that of other risks on the same snapshots.
     """
-    middle = t.weight.cumsum(axis=1) - t.weight / 2
-    group = np.minimum((middle / t.weight.sum(axis=1)[:, None] * groups).astype(int), groups - 1)
-    distance = t.churned - t.weight * t.risks
-    apart = [np.abs(np.where(group == one, distance, 0.0).sum(axis=1)) for one in range(groups)]
-    return sum(apart) / t.weight.sum(axis=1)
+    middle = counts.total.cumsum(axis=1) - counts.total / 2
+    group = np.minimum((middle / counts.total.sum(axis=1)[:, None] * groups).astype(int), groups - 1)
+    excess = counts.churned - counts.total * counts.risks
+    differences = [np.abs(np.where(group == number, excess, 0.0).sum(axis=1)) for number in range(groups)]
+    return sum(differences, np.zeros(len(excess))) / counts.total.sum(axis=1)
 
 
-def _over(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """A quotient, NaN where there is nothing to divide by."""
-    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole != 0)
+def _clip(risks: np.ndarray) -> np.ndarray:
+    return np.clip(risks, PROBABILITY_EPSILON, 1 - PROBABILITY_EPSILON)
 
 
-def _caught(t: Tally, amount: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """How much of `amount` lies in the riskiest `wanted` weight, steps at the edge taken in proportion."""
-    reached, total = t.weight.cumsum(axis=1), amount.cumsum(axis=1)
-    edge = np.minimum((reached < wanted[:, None]).sum(axis=1), len(t.risks) - 1)
-    rows = np.arange(len(wanted))
-    before, inside = reached[rows, edge] - t.weight[rows, edge], amount[rows, edge]
-    share = np.clip(_over(wanted - before, t.weight[rows, edge]), 0, 1)
+def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """A quotient, NaN if the denominator is 0."""
+    return np.divide(numerator, denominator, out=np.full(np.shape(denominator), np.nan), where=denominator != 0)
+
+
+def _caught(counts: WeightedCounts, amount: np.ndarray, called: np.ndarray) -> np.ndarray:
+    """How much of `amount` lies in the `called` weight with the highest risks, the step at the edge in proportion."""
+    reached, total = counts.total.cumsum(axis=1), amount.cumsum(axis=1)
+    edge = np.minimum((reached < called[:, None]).sum(axis=1), len(counts.risks) - 1)
+    rows = np.arange(len(called))
+    before, inside = reached[rows, edge] - counts.total[rows, edge], amount[rows, edge]
+    share = np.clip(_divide(called - before, counts.total[rows, edge]), 0, 1)
     return total[rows, edge] - inside + share * inside
 
 
-def _squared(t: Tally, risks: np.ndarray) -> np.ndarray:
-    return (t.churned * (1 - risks) ** 2 + t.stayed * risks**2).sum(axis=1) / t.weight.sum(axis=1)
+def _mean_squared_error(counts: WeightedCounts, risks: np.ndarray) -> np.ndarray:
+    return (counts.churned * (1 - risks) ** 2 + counts.stayed * risks**2).sum(axis=1) / counts.total.sum(axis=1)
 
 
-def _isotonic(churned: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """The churn rates of greatest likelihood that fall with the risk; 0 where nothing was drawn."""
-    drawn = weight > 0
-    rates = np.zeros(len(weight))
-    rates[drawn] = isotonic_regression(churned[drawn] / weight[drawn], weights=weight[drawn], increasing=False).x
+def _isotonic_rates(churned: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """The maximum-likelihood churn rates that fall with the risk; 0 at steps without weight."""
+    has_weight = total > 0
+    rates = np.zeros(len(total))
+    weights = total[has_weight]
+    rates[has_weight] = isotonic_regression(churned[has_weight] / weights, weights=weights, increasing=False).x
     return rates
 
 
-def _logistic(t: Tally, offset: np.ndarray, columns: np.ndarray) -> np.ndarray:
+def _fit_logistic(counts: WeightedCounts, offset: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Coefficients of a logistic regression per weighting by Newton's method; `columns` is (coefficients, steps)."""
-    found, products = np.zeros((len(t.weight), len(columns))), columns[:, None] * columns[None, :]
-    for _ in range(MOST_STEPS):
-        rates = expit(offset + found @ columns)
-        slope = (t.churned - t.weight * rates) @ columns.T
-        curve = np.moveaxis((t.weight * rates * (1 - rates)) @ np.moveaxis(products, -1, 1), 0, 1)
-        step = np.linalg.solve(curve + CERTAIN * np.eye(len(columns)), slope[:, :, None])[:, :, 0]
-        step = np.clip(step, -FARTHEST_STEP, FARTHEST_STEP)
-        found = found + step
-        if np.abs(step).max() < CLOSE_ENOUGH:
+    coefficients, products = np.zeros((len(counts.total), len(columns))), columns[:, None] * columns[None, :]
+    for _ in range(MAX_ITERATIONS):
+        rates = expit(offset + coefficients @ columns)
+        gradient = (counts.churned - counts.total * rates) @ columns.T
+        hessian = np.moveaxis((counts.total * rates * (1 - rates)) @ np.moveaxis(products, -1, 1), 0, 1)
+        ridge = PROBABILITY_EPSILON * np.eye(len(columns))
+        step = np.linalg.solve(hessian + ridge, gradient[:, :, None])[:, :, 0]
+        step = np.clip(step, -MAX_STEP, MAX_STEP)
+        coefficients = coefficients + step
+        if np.abs(step).max() < TOLERANCE:
             break
-    return found
+    return coefficients

@@ -1,111 +1,133 @@
-"""Comparison: by how much one set of risks is truer than another on the very same snapshots."""
+"""Paired difference: how much the metrics of two sets of risks differ on the same snapshots."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from configs.settings import EvaluationSettings
-from training.data.cluster_bootstrap import bounds, resamples
+from training.data.cluster_bootstrap import bootstrap_weights, percentile_interval
 from training.evaluation import metrics
 from training.evaluation.baselines import Baseline
-from training.evaluation.metrics import Tally, tally
-from training.evaluation.scorecard import Cases, Evaluation, Interval, evaluate
-from training.model.calibrator import CERTAIN
+from training.evaluation.metrics import WeightedCounts, count_by_risk
+from training.evaluation.scorecard import EvaluationData, Interval, Scorecard, evaluate_risks
+from training.model.calibrator import PROBABILITY_EPSILON
 
-
-def log_loss_gained(cases: Cases, risks: np.ndarray, rival: np.ndarray, settings: EvaluationSettings) -> Interval:
-    """Log loss of `risks` less that of `rival`, below 0 where `risks` are truer; paired, by bootstrap of accounts.
-
-    The interval is at the confidence at which a baseline counts as beaten.
-    """
-    difference = _surprise(cases.churned, risks) - _surprise(cases.churned, rival)
-    batches = resamples(cases.names, settings.bootstrap_samples)
-    drawn = np.concatenate([weights @ difference / weights.sum(axis=1) for weights in batches])
-    return Interval(float(difference.mean()), *bounds(drawn, settings.confidence))
-
-
-def compared(
-    cases: Cases, risks: np.ndarray, rivals: Sequence[Baseline], settings: EvaluationSettings
-) -> dict[str, dict[str, Any]]:
-    """The model's log loss less that of each baseline, below 0 where the model is truer, and whether it must be."""
-    found = [(one, log_loss_gained(cases, risks, one.risks, settings)) for one in rivals]
-    return {one.name: {**asdict(gained), "must_be_beaten": one.must_be_beaten} for one, gained in found}
-
-
-def mean_log_loss(churned: np.ndarray, risks: np.ndarray) -> float:
-    """Mean surprise at the answers, in nats."""
-    return float(_surprise(churned, risks).mean())
-
-
-def by_segment(
-    cases: Cases, risks: np.ndarray, segments: np.ndarray, settings: EvaluationSettings
-) -> dict[str, Evaluation]:
-    """The evaluation of each segment's snapshots; one in which nobody churned or nobody stayed is left out."""
-    found = {}
-    for segment in sorted(set(segments[pd.notna(segments)])):
-        mine = segments == segment
-        part = cases.part(mine)
-        if 0 < part.churned.sum() < len(part.churned):
-            found[str(segment)] = evaluate(part, risks[mine], settings)
-    return found
-
-
-def _surprise(churned: np.ndarray, risks: np.ndarray) -> np.ndarray:
-    sure = np.clip(risks, CERTAIN, 1 - CERTAIN)
-    return -(churned * np.log(sure) + (1 - churned) * np.log1p(-sure))
-
-
-Metric = Callable[[Tally], np.ndarray]
+Metric = Callable[[WeightedCounts], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Bout:
-    """What both risked on the same snapshots, in one order; `segments` None where the data has none."""
+class PairedRisks:
+    """The risks of challenger and champion on the same snapshots, in one order; `segments` is None without segments."""
 
-    cases: Cases
+    data: EvaluationData
     challenger: np.ndarray
     champion: np.ndarray
     segments: np.ndarray | None = None
 
+    def subset(self, mask: np.ndarray) -> "PairedRisks":
+        """The chosen snapshots, without their segments."""
+        return PairedRisks(self.data.subset(mask), self.challenger[mask], self.champion[mask])
+
 
 @dataclass(frozen=True)
-class Compared:
-    """A figure of both, and the challenger's less the champion's with its paired interval."""
+class PairedMetric:
+    """A metric of both, and the challenger's minus the champion's with its paired interval."""
 
     challenger: float
     champion: float
     difference: Interval
 
 
-def compare(bout: Bout, settings: EvaluationSettings) -> dict[str, Compared]:
-    """Every figure of both with the paired interval of their difference, by bootstrap of accounts."""
-    capacity = settings.capacity * bout.cases.days
-    asked: dict[str, Metric] = {
+@dataclass(frozen=True)
+class BaselineComparison:
+    """The model's log loss minus that of a baseline: below 0 if the model is better, as it has to be against some."""
+
+    difference: Interval
+    must_be_beaten: bool
+
+
+def log_loss_difference(
+    data: EvaluationData, risks: np.ndarray, other: np.ndarray, settings: EvaluationSettings
+) -> Interval:
+    """Log loss of `risks` minus that of `other`: below 0 if `risks` are better; paired, by a bootstrap of accounts."""
+    difference = _log_losses(data.churned, risks) - _log_losses(data.churned, other)
+    batches = bootstrap_weights(data.clusters, settings.bootstrap_samples)
+    resampled = np.concatenate([weights @ difference / weights.sum(axis=1) for weights in batches])
+    return Interval(float(difference.mean()), *percentile_interval(resampled, settings.confidence))
+
+
+def compare_with_baselines(
+    data: EvaluationData, risks: np.ndarray, baselines: Sequence[Baseline], settings: EvaluationSettings
+) -> dict[str, BaselineComparison]:
+    """The log loss of the model compared with that of each baseline, by the baseline's name."""
+    return {
+        baseline.name: BaselineComparison(
+            log_loss_difference(data, risks, baseline.risks, settings), baseline.must_be_beaten
+        )
+        for baseline in baselines
+    }
+
+
+def mean_log_loss(churned: np.ndarray, risks: np.ndarray) -> float:
+    """Mean negative log-likelihood of the labels, in nats."""
+    return float(_log_losses(churned, risks).mean())
+
+
+def segment_masks(segments: np.ndarray) -> dict[str, np.ndarray]:
+    """Which rows belong to each segment, by its name; rows without a segment belong to none."""
+    return {str(segment): segments == segment for segment in sorted(set(segments[pd.notna(segments)]))}
+
+
+def evaluate_segments(
+    data: EvaluationData, risks: np.ndarray, segments: np.ndarray, settings: EvaluationSettings
+) -> dict[str, Scorecard]:
+    """The scorecard of each segment in which some accounts churned and some stayed."""
+    scorecards: dict[str, Scorecard] = {}
+    for segment, mask in segment_masks(segments).items():
+        part = data.subset(mask)
+        if 0 < part.churned.sum() < len(part.churned):
+            scorecards[segment] = evaluate_risks(part, risks[mask], settings)
+    return scorecards
+
+
+def compare_risks(pair: PairedRisks, settings: EvaluationSettings) -> dict[str, PairedMetric]:
+    """Every defined metric of both, with the paired interval of the difference, by a bootstrap of accounts."""
+    data = pair.data
+    ranking: dict[str, Metric] = {
         "log_loss": metrics.log_loss,
         "auc": metrics.auc,
         "average_precision": metrics.average_precision,
         "calibration_error": metrics.calibration_error,
     }
-    calls = Bout(bout.cases, bout.cases.called(bout.challenger), bout.cases.called(bout.champion))
-    caught = _figures(calls, {"revenue_at_capacity": lambda t: metrics.revenue_at(t, capacity)}, settings)
-    found = _figures(bout, asked, settings) | caught
-    return {name: one for name, one in found.items() if not np.isnan(one.difference.value)}
+    capacity: Metric = partial(metrics.revenue_at, capacity=settings.capacity * data.day_count)
+    calls = PairedRisks(data, data.call_order(pair.challenger), data.call_order(pair.champion))
+    compared = compare_metrics(pair, ranking, settings)
+    compared |= compare_metrics(calls, {"revenue_at_capacity": capacity}, settings)
+    return {name: metric for name, metric in compared.items() if not np.isnan(metric.difference.value)}
 
 
-def _figures(bout: Bout, asked: dict[str, Metric], settings: EvaluationSettings) -> dict[str, Compared]:
-    of, sides = bout.cases, (bout.challenger, bout.champion)
-    whole = [tally(of.churned, risks, revenue=of.revenue) for risks in sides]
-    drawn: dict[str, list[np.ndarray]] = {name: [] for name in asked}
-    for weights in resamples(of.names, settings.bootstrap_samples):
-        first, second = (tally(of.churned, risks, weights, of.revenue) for risks in sides)
-        for name, metric in asked.items():
-            drawn[name].append(metric(first) - metric(second))
-    found = {}
-    for name, metric in asked.items():
-        ours, theirs = (float(metric(one)[0]) for one in whole)
-        spread = bounds(np.concatenate(drawn[name]), settings.confidence)
-        found[name] = Compared(ours, theirs, Interval(ours - theirs, *spread))
-    return found
+def compare_metrics(
+    pair: PairedRisks, metrics_by_name: Mapping[str, Metric], settings: EvaluationSettings
+) -> dict[str, PairedMetric]:
+    """These metrics of both, with the paired interval of the difference, by a bootstrap of accounts."""
+    data, sides = pair.data, (pair.challenger, pair.champion)
+    counts = [count_by_risk(data.churned, risks, revenue=data.revenue) for risks in sides]
+    differences: dict[str, list[np.ndarray]] = {name: [] for name in metrics_by_name}
+    for weights in bootstrap_weights(data.clusters, settings.bootstrap_samples):
+        challenger, champion = (count_by_risk(data.churned, risks, weights, data.revenue) for risks in sides)
+        for name, metric in metrics_by_name.items():
+            differences[name].append(metric(challenger) - metric(champion))
+    compared: dict[str, PairedMetric] = {}
+    for name, metric in metrics_by_name.items():
+        challenger, champion = (float(metric(side)[0]) for side in counts)
+        bounds = percentile_interval(np.concatenate(differences[name]), settings.confidence)
+        compared[name] = PairedMetric(challenger, champion, Interval(challenger - champion, *bounds))
+    return compared
+
+
+def _log_losses(churned: np.ndarray, risks: np.ndarray) -> np.ndarray:
+    clipped = np.clip(risks, PROBABILITY_EPSILON, 1 - PROBABILITY_EPSILON)
+    return -(churned * np.log(clipped) + (1 - churned) * np.log1p(-clipped))

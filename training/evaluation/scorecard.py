@@ -1,4 +1,4 @@
-"""Evaluation: how well risks rank and how true they are, every figure with its n and interval."""
+"""Scorecard: how well risks rank and how well they are calibrated, every metric with its interval."""
 
 from dataclasses import dataclass, fields
 
@@ -7,9 +7,9 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from configs.settings import EvaluationSettings
-from training.data.cluster_bootstrap import CONFIDENCE, bounds, resamples
+from training.data.cluster_bootstrap import CONFIDENCE, bootstrap_weights, percentile_interval
 from training.evaluation import metrics
-from training.evaluation.metrics import Tally, tally
+from training.evaluation.metrics import WeightedCounts, count_by_risk
 from training.evaluation.profit import expected_maximum_profit
 
 CALIBRATION_GROUPS = 10
@@ -17,7 +17,7 @@ CALIBRATION_GROUPS = 10
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with the bounds that hold it, at 95 % confidence where nothing else is said."""
+    """A value with the bounds of its confidence interval, 95 % unless stated otherwise."""
 
     value: float
     low: float
@@ -28,45 +28,44 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Cases:
-    """The snapshots that risks are judged on: whether they `churned` (0/1), whose they are, and their revenue.
+class EvaluationData:
+    """The snapshots that risks are evaluated on: whether they `churned` (0 or 1), their accounts, revenue and days.
 
-    Without `accounts` each is an account of its own; without `revenue` no revenue is counted. The team can call its
-    capacity on each day; without `as_of` all are of one day.
+    Without `account_ids` each counts as an account of its own, without `revenue` none is counted, and without `as_of`
+    all are of one day. The team's capacity applies to each day.
     """
 
     churned: np.ndarray
-    accounts: np.ndarray | None = None
+    account_ids: np.ndarray | None = None
     revenue: np.ndarray | None = None
     as_of: np.ndarray | None = None
 
     @property
-    def days(self) -> int:
-        """On how many days they were seen."""
+    def day_count(self) -> int:
         return 1 if self.as_of is None else len(np.unique(self.as_of))
 
-    def part(self, mine: np.ndarray) -> "Cases":
-        """Those of some snapshots."""
-        others = (None if one is None else one[mine] for one in (self.accounts, self.revenue, self.as_of))
-        return Cases(self.churned[mine], *others)
+    @property
+    def clusters(self) -> np.ndarray:
+        """What the bootstrap draws: the account of each snapshot, or its row number without accounts."""
+        return np.arange(len(self.churned)) if self.account_ids is None else self.account_ids
 
-    def called(self, risks: np.ndarray) -> np.ndarray:
-        """The order in which the team calls: each day from its top, the first of every day before any second."""
-        if self.as_of is None or self.days == 1:
+    def subset(self, mask: np.ndarray) -> "EvaluationData":
+        """The chosen snapshots."""
+        columns = (self.account_ids, self.revenue, self.as_of)
+        return EvaluationData(self.churned[mask], *(None if column is None else column[mask] for column in columns))
+
+    def call_order(self, risks: np.ndarray) -> np.ndarray:
+        """A score in the order in which the team calls: the first of every day before the second of any day."""
+        if self.as_of is None or self.day_count == 1:
             return risks
         return -pd.Series(risks).groupby(pd.factorize(self.as_of)[0]).rank(ascending=False).to_numpy()
 
-    @property
-    def names(self) -> np.ndarray:
-        return np.arange(len(self.churned)) if self.accounts is None else self.accounts
-
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What is said of risks whose answers are known; `calibration` has a row per tenth of the snapshots by risk.
+class Scorecard:
+    """All metrics of risks with known labels; `calibration` has a row per tenth of the snapshots by risk.
 
-    The figures are explained in `training/evaluation/metrics.py` and `training/evaluation/profit.py`; one that cannot
-    be told is NaN.
+    `training/evaluation/metrics.py` and `training/evaluation/profit.py` explain the metrics; an undefined one is NaN.
     """
 
     snapshots: int
@@ -95,70 +94,80 @@ class Evaluation:
         """Whether the mean risk lies within the interval of the churn rate."""
         return self.rate.low <= self.mean_risk <= self.rate.high
 
-    def figures(self) -> dict[str, float]:
-        """Every figure that can be told by name, as a registry keeps it."""
-        found = {one.name: getattr(self, one.name) for one in fields(self)}
-        told = {k: v for k, v in found.items() if isinstance(v, Interval) and not np.isnan([v.value, v.low]).any()}
-        edges = {f"{k}_{end}": getattr(v, end) for k, v in told.items() for end in ("low", "high")}
-        values = {name: interval.value for name, interval in told.items()}
-        return values | edges | {"snapshots": self.snapshots, "churned": self.churned, "mean_risk": self.mean_risk}
+    def metrics(self) -> dict[str, float]:
+        """Every defined metric by name, as a registry stores it, with `_low` and `_high` for its bounds."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        intervals = {
+            name: value
+            for name, value in values.items()
+            if isinstance(value, Interval) and not np.isnan([value.value, value.low]).any()
+        }
+        bounds = {f"{name}_{end}": getattr(i, end) for name, i in intervals.items() for end in ("low", "high")}
+        counts = {"snapshots": self.snapshots, "churned": self.churned, "mean_risk": self.mean_risk}
+        return {name: interval.value for name, interval in intervals.items()} | bounds | counts
 
 
-def evaluate(cases: Cases, risks: np.ndarray, settings: EvaluationSettings) -> Evaluation:
-    """Ranking, truth, calibration and worth of `risks`; intervals by bootstrap of accounts, rates by Wilson.
+def evaluate_risks(data: EvaluationData, risks: np.ndarray, settings: EvaluationSettings) -> Scorecard:
+    """All metrics of `risks`; intervals by a bootstrap of accounts, the rate's by Wilson. Needs both outcomes."""
+    churned, call_order = data.churned, data.call_order(risks)
 
-    Needs both answers to be there.
-    """
-    churned, called, days = cases.churned, cases.called(risks), cases.days
+    def measure(weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        counts = count_by_risk(churned, risks, weights, data.revenue)
+        calls = counts if call_order is risks else count_by_risk(churned, call_order, weights, data.revenue)
+        return _measure(counts, calls, data.day_count, settings)
 
-    def measured(weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        t = tally(churned, risks, weights, cases.revenue)
-        calls = t if called is risks else tally(churned, called, weights, cases.revenue)
-        return _measure(t, calls, days, settings)
-
-    drawn = [measured(weights) for weights in resamples(cases.names, settings.bootstrap_samples)]
-    found = measured()
-    figures = {k: Interval(float(v[0]), *bounds(np.concatenate([one[k] for one in drawn]))) for k, v in found.items()}
-    return Evaluation(
+    resampled = [measure(weights) for weights in bootstrap_weights(data.clusters, settings.bootstrap_samples)]
+    intervals = {
+        name: Interval(float(value[0]), *percentile_interval(np.concatenate([sample[name] for sample in resampled])))
+        for name, value in measure().items()
+    }
+    return Scorecard(
         snapshots=len(churned),
         churned=int(churned.sum()),
-        rate=rate_interval(int(churned.sum()), len(churned)),
+        rate=wilson_interval(int(churned.sum()), len(churned)),
         mean_risk=float(risks.mean()),
         calibration=calibration_table(churned, risks),
-        **figures,
+        **intervals,
     )
 
 
-def rate_interval(hits: int, of: int) -> Interval:
+def wilson_interval(successes: int, total: int) -> Interval:
     """A rate with Wilson's score interval (Wilson, 1927)."""
-    if of == 0:
+    if total == 0:
         return Interval(float("nan"), 0.0, 1.0)
-    bounds = binomtest(hits, of).proportion_ci(CONFIDENCE, method="wilson")
-    return Interval(hits / of, float(bounds.low), float(bounds.high))
+    bounds = binomtest(successes, total).proportion_ci(CONFIDENCE, method="wilson")
+    return Interval(successes / total, float(bounds.low), float(bounds.high))
 
 
 def calibration_table(churned: np.ndarray, risks: np.ndarray, groups: int = CALIBRATION_GROUPS) -> pd.DataFrame:
-    """Snapshots in groups of rising risk: n, mean risk, churn rate and its interval; equal risks stay together."""
+    """Snapshots in groups of rising risk: n, mean risk, churn rate and its interval; equal risks share a group."""
     ranks = pd.Series(risks).rank(method="average", pct=True)
     group = np.minimum((ranks * groups).astype(int), groups - 1)
     rows = pd.DataFrame({"group": group, "risk": risks, "churned": churned}).groupby("group")
     table = rows.agg(snapshots=("risk", "size"), mean_risk=("risk", "mean"), churned=("churned", "sum"))
-    rates = [rate_interval(int(hits), int(of)) for hits, of in zip(table.churned, table.snapshots, strict=True)]
+    rates = [wilson_interval(int(n), int(of)) for n, of in zip(table.churned, table.snapshots, strict=True)]
     return table.assign(rate=[r.value for r in rates], low=[r.low for r in rates], high=[r.high for r in rates])
 
 
-def _measure(t: Tally, called: Tally, days: int, settings: EvaluationSettings) -> dict[str, np.ndarray]:
-    """Every figure of each weighting; `called` has the snapshots in the order in which the team calls."""
+def _measure(
+    counts: WeightedCounts, calls: WeightedCounts, day_count: int, settings: EvaluationSettings
+) -> dict[str, np.ndarray]:
+    """Every metric of each weighting; `calls` has the snapshots in the order in which the team calls."""
+    reliability, resolution, uncertainty = metrics.brier_decomposition(counts)
     return {
-        "auc": metrics.auc(t),
-        "average_precision": metrics.average_precision(t),
-        **{f"lift_at_{percent}": metrics.lift(t, percent / 100) for percent in (1, 5, 10)},
-        "precision_at_capacity": metrics.precision_at(called, settings.capacity * days),
-        "revenue_at_capacity": metrics.revenue_at(called, settings.capacity * days),
-        "expected_profit": expected_maximum_profit(t, settings.profit),
-        "brier": metrics.brier(t),
-        "log_loss": metrics.log_loss(t),
-        "calibration_slope": metrics.calibration_slope(t),
-        "calibration_intercept": metrics.calibration_intercept(t),
-        **dict(zip(("reliability", "resolution", "uncertainty"), metrics.brier_parts(t), strict=True)),
+        "auc": metrics.auc(counts),
+        "average_precision": metrics.average_precision(counts),
+        "lift_at_1": metrics.lift(counts, 0.01),
+        "lift_at_5": metrics.lift(counts, 0.05),
+        "lift_at_10": metrics.lift(counts, 0.1),
+        "precision_at_capacity": metrics.precision_at(calls, settings.capacity * day_count),
+        "revenue_at_capacity": metrics.revenue_at(calls, settings.capacity * day_count),
+        "expected_profit": expected_maximum_profit(counts, settings.profit),
+        "brier": metrics.brier(counts),
+        "reliability": reliability,
+        "resolution": resolution,
+        "uncertainty": uncertainty,
+        "log_loss": metrics.log_loss(counts),
+        "calibration_slope": metrics.calibration_slope(counts),
+        "calibration_intercept": metrics.calibration_intercept(counts),
     }

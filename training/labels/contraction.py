@@ -1,7 +1,7 @@
-"""Contraction: recurring revenue that shrinks inside the horizon without the account leaving.
+"""Contraction: recurring revenue that shrinks inside the horizon although the account stays.
 
-It is told apart from churn, so the two never count the same loss: an account whose revenue is gone altogether has left,
-which the label of contract mode says.
+It is separate from churn, so the two never count the same loss: an account whose revenue falls to zero has left, which
+is what contract mode labels.
 """
 
 # pyright: reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
@@ -15,31 +15,31 @@ import numpy as np
 import pandas as pd
 
 from configs.settings import LabelSettings
+from features.tables.contract import ACCOUNT_ID
 from features.tables.raw_table import RawTable
-from training.labels.departures import KEY, mature
+from training.labels.definition import CHURNED, is_mature
 
 
-def contracted(
+def label_contraction(
     tables: Mapping[str, RawTable], snapshots: pd.DataFrame, label: LabelSettings, known_until: datetime
 ) -> pd.Series:
-    """1.0 shrank by `contraction_share` or more from the horizon's beginning to its end, 0.0 not, NaN not known.
+    """1.0 if revenue shrank by `contraction_share` or more between the start and end of the horizon, 0.0 if not.
 
-    It is not known where the snapshot is not mature, or where no revenue was running as the horizon began.
+    NaN if the snapshot is not mature, or if there was no revenue at the start of the horizon.
     """
-    before, after = (
-        _revenue(tables, snapshots, days) for days in (label.lead_days, label.lead_days + label.horizon_days)
-    )
-    shrank = (after > 0) & (after <= (1 - label.contraction_share) * before)
-    known = mature(snapshots, label, known_until) & (before > 0)
-    return shrank.astype("float64").where(known, np.nan).rename("churned")
+    begins, ends = label.lead_days, label.lead_days + label.horizon_days
+    before, after = (_running_revenue(tables, snapshots, days) for days in (begins, ends))
+    has_shrunk = (after > 0) & (after <= (1 - label.contraction_share) * before)
+    is_known = is_mature(snapshots, label, known_until) & (before > 0)
+    return has_shrunk.astype("float64").where(is_known, np.nan).rename(CHURNED)
 
 
-def _revenue(tables: Mapping[str, RawTable], snapshots: pd.DataFrame, days: int) -> pd.Series:
-    """The recurring revenue running so many days after each snapshot, 0 where none is."""
-    asked = pd.DataFrame({"row": np.arange(len(snapshots)), KEY: snapshots[KEY].to_numpy()})
-    asked["instant"] = (snapshots.as_of + timedelta(days=days)).to_numpy()
-    paid = ibis.memtable(asked).join(tables["subscriptions"].rows, KEY)
-    running = (paid.started_at <= paid.instant) & (paid.ended_at.isnull() | (paid.ended_at > paid.instant))
-    found = paid.filter(running).group_by("row").aggregate(mrr=lambda rows: rows.mrr.sum()).to_pandas()
-    revenue = found.set_index("row").mrr.reindex(asked.row).fillna(0.0)
+def _running_revenue(tables: Mapping[str, RawTable], snapshots: pd.DataFrame, days: int) -> pd.Series:
+    """The recurring revenue that runs so many days after each snapshot, 0 if there is none."""
+    times = pd.DataFrame({"row": np.arange(len(snapshots)), ACCOUNT_ID: snapshots[ACCOUNT_ID].to_numpy()})
+    times["time"] = (snapshots.as_of + timedelta(days=days)).to_numpy()
+    paid = ibis.memtable(times).join(tables["subscriptions"].rows, ACCOUNT_ID)
+    is_running = (paid.started_at <= paid.time) & (paid.ended_at.isnull() | (paid.ended_at > paid.time))
+    sums = paid.filter(is_running).group_by("row").aggregate(mrr=lambda rows: rows.mrr.sum()).to_pandas()
+    revenue = sums.set_index("row").mrr.reindex(times.row).fillna(0.0)
     return pd.Series(revenue.to_numpy(), snapshots.index)

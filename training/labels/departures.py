@@ -1,19 +1,17 @@
-"""Labels: whether a snapshot's account left inside the horizon, and whether that can be known yet.
+"""Departures: when accounts leave, in the modes in which they leave on a day, and the labels that follow from it.
 
-A snapshot's label is 1 where the account leaves in [as_of + lead, as_of + lead + horizon), and is missing where it
-leaves before that (too late to act on) or where the snapshot is not mature. In contract mode an account leaves on the
-day its last running subscription ends, unless another one runs within `grace` days; in event mode when it gives notice.
-Silence and contraction are no single day: `training/labels/inactivity.py` and `training/labels/contraction.py` tell
-those.
+The label is 1 if the account leaves in [as_of + lead, as_of + lead + horizon). It is missing if the account leaves
+before that, which is too late to act on, or if the snapshot is not mature. In contract mode an account leaves on the
+day on which its last running subscription ends, unless another one starts within `grace` days; in event mode, on the
+day on which it gives notice. `training/labels/inactivity.py` and `training/labels/contraction.py` have the modes that
+know no such day.
 """
 
 # pyright: reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
 # (the published types of ibis do not cover its operators)
 
-import hashlib
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 import ibis
 import ibis.expr.types as ir
@@ -21,107 +19,69 @@ import numpy as np
 import pandas as pd
 
 from configs.settings import LabelSettings
+from features.tables.contract import ACCOUNT_ID
 from features.tables.raw_table import RawTable
+from training.labels.definition import CHURNED, is_mature
 
-KEY = "account_id"
-FOREVER = "2200-01-01"
-# What each mode reads besides lead, horizon, grace and the snapshots it is asked of.
-PARAMETERS: Mapping[str, tuple[str, ...]] = {
-    "contract": ("locked_in",),
-    "event": (),
-    "inactivity": ("inactive_days", "active_within_days"),
-    "contraction": ("contraction_share",),
-}
+FAR_FUTURE = "2200-01-01"
 
 
-def label_hash(label: LabelSettings) -> str:
-    """A hash of what counts as churn, the mode and all it reads; it is on every label, model and risk."""
-    return hashlib.sha256(repr(sorted(describe_label(label).items())).encode()).hexdigest()[:12]
+def find_departures(tables: Mapping[str, RawTable], label: LabelSettings) -> pd.DataFrame:
+    """Every time an account left: account_id, left_at.
 
-
-def describe_label(label: LabelSettings) -> dict[str, Any]:
-    """The mode and every parameter it reads."""
-    read = ("mode", "lead_days", "horizon_days", "grace_days", *PARAMETERS[label.mode])
-    return {name: getattr(label, name) for name in read}
-
-
-def matures_at(as_of: datetime, label: LabelSettings) -> datetime:
-    """When the answer of a snapshot is known: the horizon is over, and so is the grace of who left on its last day."""
-    return as_of + timedelta(days=label.lead_days + label.horizon_days + label.grace_days)
-
-
-def departures(tables: Mapping[str, RawTable], label: LabelSettings) -> pd.DataFrame:
-    """Every time an account left: account_id, left_at; in contract mode a gap of at most `grace` days is none.
-
-    In event mode every notice counts.
+    In contract mode a gap of at most `grace` days does not count; in event mode every notice does.
     """
     if label.mode == "event":
-        given = tables["notices"].rows
-        return given.select(KEY, left_at=given.notified_at).order_by([KEY, "left_at"]).to_pandas()
-    rows = tables["subscriptions"].rows
-    spans = rows.select(KEY, "started_at", end=rows.ended_at.fill_null(ibis.timestamp(FOREVER)))
-    so_far = ibis.window(group_by=KEY, order_by=["started_at", "end"], preceding=None, following=0)
-    following = ibis.window(group_by=KEY, order_by=["started_at", "end"])
-    reached = spans.mutate(reached=spans.end.max().over(so_far), next_start=spans.started_at.lead().over(following))
-    left = reached.filter(_really_left(reached, label.grace_days))
-    return left.select(KEY, left_at=left.reached).order_by([KEY, "left_at"]).to_pandas()
+        notices = tables["notices"].rows
+        departures = notices.select(ACCOUNT_ID, left_at=notices.notified_at)
+    else:
+        departures = _contract_ends(tables["subscriptions"].rows, label.grace_days)
+    return departures.order_by([ACCOUNT_ID, "left_at"]).to_pandas()
 
 
-def horizons_of(label: LabelSettings) -> tuple[tuple[int, ...], dict[int, str]]:
-    """The horizons that the mode can answer, rising, and why any other cannot be answered."""
-    asked = tuple(sorted({*label.horizons, label.horizon_days}))
-    why = {
-        "inactivity": lambda days: "shorter than label.inactive_days" if days < label.inactive_days else "",
-        "contraction": lambda days: "a contraction can be undone later" if days != label.horizon_days else "",
-    }.get(label.mode, lambda _: "")
-    return tuple(days for days in asked if not why(days)), {days: why(days) for days in asked if why(days)}
+def label_departures(
+    snapshots: pd.DataFrame, departures: pd.DataFrame, label: LabelSettings, known_until: datetime
+) -> pd.Series:
+    """1.0 churned, 0.0 stayed, NaN unknown or left before the horizon; in the order of the snapshots.
 
-
-def within(horizon_days: int) -> str:
-    """The column of the answers at one of several horizons."""
-    return f"churned_{horizon_days}"
-
-
-def labelled(snapshots: pd.DataFrame, left: pd.DataFrame, label: LabelSettings, known_until: datetime) -> pd.Series:
-    """1.0 churned, 0.0 stayed, NaN not known or gone before the horizon began; in the order of the snapshots.
-
-    `snapshots` has account_id and as_of; `known_until` is up to when the tables are complete.
+    `snapshots` has account_id and as_of; the tables are complete up to `known_until`.
     """
-    return answered(snapshots, next_departure(snapshots, left), label, known_until)
+    return label_next_departure(snapshots, find_next_departure(snapshots, departures), label, known_until)
 
 
-def answered(snapshots: pd.DataFrame, gone: pd.Series, label: LabelSettings, known_until: datetime) -> pd.Series:
-    """The labels of snapshots of which it is known when their accounts leave next (NaT never)."""
+def label_next_departure(
+    snapshots: pd.DataFrame, left_at: pd.Series, label: LabelSettings, known_until: datetime
+) -> pd.Series:
+    """The labels of snapshots, given when their accounts leave next (NaT: never)."""
     begins = snapshots.as_of + pd.Timedelta(days=label.lead_days)
     ends = begins + pd.Timedelta(days=label.horizon_days)
-    answer = ((gone >= begins) & (gone < ends)).astype("float64")
-    return answer.where(mature(snapshots, label, known_until) & ~(gone < begins), np.nan).rename("churned")
+    churned = ((left_at >= begins) & (left_at < ends)).astype("float64")
+    return churned.where(is_mature(snapshots, label, known_until) & ~(left_at < begins), np.nan).rename(CHURNED)
 
 
-def next_departure(snapshots: pd.DataFrame, left: pd.DataFrame) -> pd.Series:
-    """When the account of each snapshot leaves next, NaT where it never does; in the order of the snapshots.
+def find_next_departure(snapshots: pd.DataFrame, departures: pd.DataFrame) -> pd.Series:
+    """When the account of each snapshot leaves next, NaT if it never does; in the order of the snapshots.
 
-    An account can leave, come back, and leave again: the departure that counts is the first from as_of on.
+    An account can leave, come back, and leave again: the first departure from as_of on counts.
     """
     ordered = snapshots.reset_index(drop=True).rename_axis("row").reset_index().sort_values("as_of")
     following = pd.merge_asof(
         ordered,
-        left.assign(left_at=left.left_at.astype(ordered.as_of.dtype)).sort_values("left_at"),
+        departures.assign(left_at=departures.left_at.astype(ordered.as_of.dtype)).sort_values("left_at"),
         left_on="as_of",
         right_on="left_at",
-        by=KEY,
+        by=ACCOUNT_ID,
         direction="forward",
     ).sort_values("row")
     return pd.Series(following.left_at.to_numpy(), index=snapshots.index, name="left_at")
 
 
-def mature(snapshots: pd.DataFrame, label: LabelSettings, known_until: datetime) -> pd.Series:
-    """Whether the answer of each snapshot is known."""
-    takes = pd.Timedelta(matures_at(datetime(2000, 1, 1), label) - datetime(2000, 1, 1))
-    return snapshots.as_of + takes <= pd.Timestamp(known_until)
-
-
-def _really_left(rows: ir.Table, grace_days: int) -> ir.BooleanValue:
-    ended = rows.reached < ibis.timestamp(FOREVER)
-    stayed_away = rows.next_start.isnull() | (rows.next_start > rows.reached + ibis.interval(days=grace_days))
-    return ended & stayed_away
+def _contract_ends(rows: ir.Table, grace_days: int) -> ir.Table:
+    """The last day of each run of subscriptions that overlap or follow one another within the grace."""
+    spans = rows.select(ACCOUNT_ID, "started_at", end=rows.ended_at.fill_null(ibis.timestamp(FAR_FUTURE)))
+    so_far = ibis.window(group_by=ACCOUNT_ID, order_by=["started_at", "end"], preceding=None, following=0)
+    following = ibis.window(group_by=ACCOUNT_ID, order_by=["started_at", "end"])
+    runs = spans.mutate(left_at=spans.end.max().over(so_far), next_start=spans.started_at.lead().over(following))
+    has_ended = runs.left_at < ibis.timestamp(FAR_FUTURE)
+    stays_away = runs.next_start.isnull() | (runs.next_start > runs.left_at + ibis.interval(days=grace_days))
+    return runs.filter(has_ended & stays_away).select(ACCOUNT_ID, "left_at")

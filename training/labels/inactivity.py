@@ -1,7 +1,7 @@
-"""Silence: churn where there is no contract, told by the days without a row of usage.
+"""Inactivity: churn without a contract, measured by days without usage.
 
-An account churned where `inactive_days` without usage fit wholly inside the horizon: with a horizon as long as that,
-where it did nothing in it at all.
+An account churned if `inactive_days` without usage fit inside the horizon. If the horizon is exactly that long, the
+account did nothing in it at all.
 """
 
 # pyright: reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
@@ -15,31 +15,38 @@ import numpy as np
 import pandas as pd
 
 from configs.settings import LabelSettings
+from features.tables.contract import ACCOUNT_ID
 from features.tables.raw_table import RawTable
-from training.labels.departures import FOREVER, KEY, mature
+from training.labels.definition import CHURNED, is_mature
+from training.labels.departures import FAR_FUTURE
 
-SECONDS_A_DAY = 86_400
+SECONDS_PER_DAY = 86_400
 
 
-def silent(
+def label_inactivity(
     tables: Mapping[str, RawTable], snapshots: pd.DataFrame, label: LabelSettings, known_until: datetime
 ) -> pd.Series:
-    """1.0 silent, 0.0 not, NaN not known yet; in the order of the snapshots (account_id, as_of)."""
-    stretches = snapshots[[KEY, "as_of"]].rename_axis("row").reset_index().merge(_silences(tables, label), on=KEY)
-    begins = stretches.as_of + pd.Timedelta(days=label.lead_days)
+    """1.0 inactive, 0.0 active, NaN unknown; in the order of the snapshots (account_id, as_of)."""
+    gaps = (
+        snapshots[[ACCOUNT_ID, "as_of"]]
+        .rename_axis("row")
+        .reset_index()
+        .merge(_long_gaps(tables, label), on=ACCOUNT_ID)
+    )
+    begins = gaps.as_of + pd.Timedelta(days=label.lead_days)
     ends = begins + pd.Timedelta(days=label.horizon_days)
-    # pandas has no row-wise maximum of instants that keeps their type.
-    first, last = begins.where(begins > stretches.since, stretches.since), ends.where(ends < stretches.to, stretches.to)
-    quiet = stretches.row[last - first >= pd.Timedelta(days=label.inactive_days)]
-    answer = pd.Series(snapshots.index.isin(quiet), snapshots.index, dtype="float64", name="churned")
-    return answer.where(mature(snapshots, label, known_until), np.nan)
+    # pandas has no row-wise maximum of timestamps that keeps their type.
+    first, last = begins.where(begins > gaps.since, gaps.since), ends.where(ends < gaps.until, gaps.until)
+    inactive = gaps.row[last - first >= pd.Timedelta(days=label.inactive_days)]
+    churned = pd.Series(snapshots.index.isin(inactive), snapshots.index, dtype="float64", name=CHURNED)
+    return churned.where(is_mature(snapshots, label, known_until), np.nan)
 
 
-def _silences(tables: Mapping[str, RawTable], label: LabelSettings) -> pd.DataFrame:
-    """Every stretch without usage that is long enough: account_id, since, to (far ahead where none came after)."""
-    used = tables["usage"].rows.select(KEY, since="occurred_at").distinct()
-    following = ibis.window(group_by=KEY, order_by="since")
-    next_use = used.since.lead().over(following).fill_null(ibis.timestamp(FOREVER))
-    stretches = used.mutate(to=next_use)
-    long = stretches.to.delta(stretches.since, unit="second") >= label.inactive_days * SECONDS_A_DAY
-    return stretches.filter(long).to_pandas().astype({"since": "datetime64[us]", "to": "datetime64[us]"})
+def _long_gaps(tables: Mapping[str, RawTable], label: LabelSettings) -> pd.DataFrame:
+    """Every gap in usage that is long enough: account_id, since, until (far in the future if usage never resumed)."""
+    used = tables["usage"].rows.select(ACCOUNT_ID, since="occurred_at").distinct()
+    following = ibis.window(group_by=ACCOUNT_ID, order_by="since")
+    next_use = used.since.lead().over(following).fill_null(ibis.timestamp(FAR_FUTURE))
+    gaps = used.mutate(until=next_use)
+    is_long = gaps.until.delta(gaps.since, unit="second") >= label.inactive_days * SECONDS_PER_DAY
+    return gaps.filter(is_long).to_pandas().astype({"since": "datetime64[us]", "until": "datetime64[us]"})

@@ -1,27 +1,30 @@
-"""Reasons: which family raises a margin most, and by how much it leads. numpy only: a service reads it."""
+"""Attribution: which family raises a margin most, and how far it leads the second (numpy only: for the service)."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from training.model.churn_model import Input
+from training.model.churn_model import ModelInput
 
 
-def members_of(inputs: Sequence[Input]) -> dict[str, list[int]]:
-    """The columns of each family."""
-    families = dict.fromkeys(one.family for one in inputs)
-    return {family: [i for i, one in enumerate(inputs) if one.family == family] for family in families}
+def columns_by_family(inputs: Sequence[ModelInput]) -> dict[str, list[int]]:
+    """The column indices of each family."""
+    columns: dict[str, list[int]] = {}
+    for index, signal in enumerate(inputs):
+        columns.setdefault(signal.family, []).append(index)
+    return columns
 
 
-def by_family(shares: np.ndarray, members: Mapping[str, list[int]]) -> np.ndarray:
-    """Each family's share of the margin, shape (rows, families)."""
-    return np.column_stack([shares[:, columns].sum(axis=1) for columns in members.values()])
+def sum_by_family(contributions: np.ndarray, columns: Mapping[str, list[int]]) -> np.ndarray:
+    """Each family's contribution to the margin, shape (rows, families)."""
+    return np.column_stack([contributions[:, indices].sum(axis=1) for indices in columns.values()])
 
 
-def leading(families: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def find_leading_family(families: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Per row, the column of the family that raises the margin most, and its lead over the second in log-odds.
 
-    -1 where none raises it. A second family that lowers the margin, or is not there, counts as 0.
+    The column is -1 if no family raises the margin. A second family that lowers the margin counts as 0, as does a
+    missing one.
     """
     raising = np.clip(np.column_stack([families, np.zeros(len(families))]), 0, None)
     ordered = np.sort(raising, axis=1)

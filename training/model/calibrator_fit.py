@@ -1,164 +1,163 @@
-"""Hazards: the calibrator, fitted span by span on margins of days later than their trees, and no surer than they allow.
+"""Fits the calibrator, one interval at a time, on margins of days later than those that the trees were fitted on.
 
-Its slope is shrunk by what the evidence leaves open (van Houwelingen & le Cessie, 1990): where margins say nothing on
-later days, everyone is given the newest rate. Its level is that at which the trees that are served meet the newest
-answers. That these trees will miss later days by as much as those before them did is believed only so far: the drift
-is held to 0 by a normal prior.
+The slope is shrunk by its uncertainty (van Houwelingen & le Cessie, 1990): if margins say nothing on later days, every
+account gets the recent rate. The intercept matches the refitted trees to the most recent labels, plus a drift term that
+is shrunk towards zero by a normal prior: the refitted trees may miss later days as the earlier ones did.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.special import expit, log_expit
-from threadpoolctl import threadpool_limits
 
 from training.model.calibrator import Calibrator
+from training.model.determinism import single_blas_thread
 
-SMALLEST_SLOPE = 1e-3
-FARTHEST_OFFSET, FARTHEST_LEVEL = 3.0, 20.0
+MIN_SLOPE = 1e-3
+MAX_OFFSET, MAX_INTERCEPT = 3.0, 20.0
 
 
 @dataclass(frozen=True)
-class Span:
-    """Snapshots that stayed through the last horizon and whose answer `until_day` is known: whose, and who left.
+class HorizonInterval:
+    """Snapshots of accounts that stayed through the horizon before, and which of them left by `until_day`.
 
-    `margins` are those of trees that had not learned from them, `served` those of the trees that are served.
+    `margins` are those of trees that were not fitted on these snapshots, `refit_margins` those of the refitted trees.
     """
 
     until_day: int
     margins: np.ndarray
-    served: np.ndarray
+    refit_margins: np.ndarray
     segments: np.ndarray
-    accounts: np.ndarray
-    left: np.ndarray
+    account_ids: np.ndarray
+    churned: np.ndarray
 
 
 @dataclass(frozen=True)
-class Curve:
-    """A logistic curve on margins: its slope, and its level on margins as they were and on those that are served."""
+class LogisticFit:
+    """A logistic curve: its slope, and its intercept for the earlier margins and for those of the refitted trees."""
 
     slope: float
-    level: float
-    served: float
+    intercept: float
+    refit_intercept: float
 
 
 @dataclass(frozen=True)
-class SegmentRule:
-    """From how many accounts that left, and that stayed, a segment has an offset of its own, and how far these spread.
+class SegmentPrior:
+    """When a segment gets its own offset, and how large offsets are expected to be.
 
-    `spread` is the standard deviation that offsets are expected to have, in log-odds: the smaller, the more a segment
-    is held to the others.
+    At least `min_churned` of its accounts must have churned, and as many stayed. `sd` is the standard deviation of the
+    offsets in log-odds: the smaller it is, the more a segment is shrunk towards the others.
     """
 
-    fewest: int
-    spread: float
+    min_churned: int
+    sd: float
 
 
-def fit_calibrator(spans: Sequence[Span], rule: SegmentRule, drift_prior_sd: float) -> Calibrator:
-    """The calibrator of the trees that are served: every span a logistic curve that never falls, then the segments.
+def fit_calibrator(intervals: Sequence[HorizonInterval], prior: SegmentPrior, drift_prior_sd: float) -> Calibrator:
+    """The calibrator of the refitted trees: a logistic curve that never falls for each interval, then the segments.
 
     `drift_prior_sd` is the standard deviation, in log-odds, of how much further the rate is expected to drift.
     """
-    with threadpool_limits(1, user_api="blas"):  # how many threads add up moves the last bits
-        return _fitted(spans, rule, drift_prior_sd)
+    with single_blas_thread():
+        fits = [_fit_interval(interval, drift_prior_sd) for interval in intervals]
+        pooled = Calibrator(
+            horizons=tuple(interval.until_day for interval in intervals),
+            slopes=tuple(fit.slope for fit in fits),
+            intercepts=tuple(fit.intercept for fit in fits),
+        )
+        offsets = _fit_offsets(intervals, pooled, prior)
+    return replace(pooled, intercepts=tuple(fit.refit_intercept for fit in fits), offsets=offsets)
 
 
-def _fitted(spans: Sequence[Span], rule: SegmentRule, drift_prior_sd: float) -> Calibrator:
-    curves = [_curve(one, drift_prior_sd) for one in spans]
-    seen = Calibrator(
-        horizons=tuple(one.until_day for one in spans),
-        slopes=tuple(curve.slope for curve in curves),
-        intercepts=tuple(curve.level for curve in curves),
-    )
-    return replace(seen, intercepts=tuple(curve.served for curve in curves), offsets=_offsets(spans, seen, rule))
-
-
-def logistic_curve(margins: np.ndarray, left: np.ndarray) -> tuple[float, float]:
-    """Slope and intercept of the logistic curve of greatest likelihood on the margins, never falling (Platt, 1999)."""
+def fit_logistic_curve(margins: np.ndarray, churned: np.ndarray) -> tuple[float, float]:
+    """Slope and intercept of the maximum-likelihood logistic curve that never falls (Platt, 1999)."""
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         log_odds = parameters[0] * margins + parameters[1]
-        missed = (expit(log_odds) - left) / len(left)
-        return curve_loss(log_odds, left), np.array([missed @ margins, missed.sum()])
+        rates: np.ndarray = expit(log_odds)
+        residuals = (rates - churned) / len(churned)
+        return log_loss_of_log_odds(log_odds, churned), np.array([residuals @ margins, residuals.sum()])
 
     start = np.array([1.0, 0.0])
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(SMALLEST_SLOPE, None), (None, None)])
-    return float(found.x[0]), float(found.x[1])
+    result = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(MIN_SLOPE, None), (None, None)])
+    return float(result.x[0]), float(result.x[1])
 
 
-def curve_loss(log_odds: np.ndarray, left: np.ndarray) -> float:
-    """Mean surprise at the answers, in nats."""
-    return -float(np.mean(left * log_expit(log_odds) + (1 - left) * log_expit(-log_odds)))
+def log_loss_of_log_odds(log_odds: np.ndarray, churned: np.ndarray) -> float:
+    """Mean log loss, in nats."""
+    return -float(np.mean(churned * log_expit(log_odds) + (1 - churned) * log_expit(-log_odds)))
 
 
-def _curve(span: Span, drift_prior_sd: float) -> Curve:
-    slope, level = logistic_curve(span.margins, span.left)
-    slope = max(slope - _variance(span, slope, level) / slope, SMALLEST_SLOPE)
-    level, newest = (_level(slope * margins, span.left) for margins in (span.margins, span.served))
-    believed = drift_prior_sd**2 / (drift_prior_sd**2 + _level_variance(span, slope, level))
-    return Curve(slope, level, newest + believed * (level - newest))
+def _fit_interval(interval: HorizonInterval, drift_prior_sd: float) -> LogisticFit:
+    slope, intercept = fit_logistic_curve(interval.margins, interval.churned)
+    slope = max(slope - _slope_variance(interval, slope, intercept) / slope, MIN_SLOPE)
+    intercept, refit_intercept = (
+        _matching_intercept(slope * margins, interval.churned) for margins in (interval.margins, interval.refit_margins)
+    )
+    drift_weight = drift_prior_sd**2 / (drift_prior_sd**2 + _intercept_variance(interval, slope, intercept))
+    return LogisticFit(slope, intercept, refit_intercept + drift_weight * (intercept - refit_intercept))
 
 
-def _variance(span: Span, slope: float, level: float) -> float:
-    """That of a fitted slope, the snapshots of an account taken together (the sandwich: White, 1982)."""
-    rates = expit(slope * span.margins + level)
-    columns = np.column_stack([span.margins, np.ones(len(rates))])
+def _slope_variance(interval: HorizonInterval, slope: float, intercept: float) -> float:
+    """The variance of a fitted slope, clustered by account (the sandwich estimator: White, 1982)."""
+    rates = expit(slope * interval.margins + intercept)
+    columns = np.column_stack([interval.margins, np.ones(len(rates))])
     bread = np.linalg.pinv(columns.T @ (columns * (rates * (1 - rates))[:, None]))
-    missed = _by_account(span, columns * (span.left - rates)[:, None])
-    return float((bread @ missed.T @ missed @ bread)[0, 0])
+    scores = _sum_by_account(interval, columns * (interval.churned - rates)[:, None])
+    return float((bread @ scores.T @ scores @ bread)[0, 0])
 
 
-def _level_variance(span: Span, slope: float, level: float) -> float:
-    """That of a fitted level, in the same way."""
-    rates = expit(slope * span.margins + level)
-    missed = _by_account(span, (span.left - rates)[:, None])
-    return float((missed**2).sum() / max((rates * (1 - rates)).sum(), SMALLEST_SLOPE) ** 2)
+def _intercept_variance(interval: HorizonInterval, slope: float, intercept: float) -> float:
+    """The variance of a fitted intercept, clustered by account."""
+    rates = expit(slope * interval.margins + intercept)
+    scores = _sum_by_account(interval, (interval.churned - rates)[:, None])
+    return float((scores**2).sum() / max((rates * (1 - rates)).sum(), MIN_SLOPE) ** 2)
 
 
-def _by_account(span: Span, values: np.ndarray) -> np.ndarray:
-    names, of = np.unique(span.accounts, return_inverse=True)
-    return np.column_stack([np.bincount(of, column, len(names)) for column in values.T])
+def _sum_by_account(interval: HorizonInterval, values: np.ndarray) -> np.ndarray:
+    account_ids, index = np.unique(interval.account_ids, return_inverse=True)
+    return np.column_stack([np.bincount(index, column, len(account_ids)) for column in values.T])
 
 
-def _level(log_odds: np.ndarray, left: np.ndarray) -> float:
-    """What must be added for the mean risk to be the rate; where nobody or everyone left, half a snapshot did not."""
-    rate = np.clip(left.mean(), 0.5 / len(left), 1 - 0.5 / len(left))
-    reach = np.abs(log_odds).max() + FARTHEST_LEVEL
-    found: Any = brentq(lambda level: float(expit(log_odds + level).mean() - rate), -reach, reach)
-    return float(found)
+def _matching_intercept(log_odds: np.ndarray, churned: np.ndarray) -> float:
+    """What must be added for the mean risk to equal the rate; a rate of 0 or 1 is moved by half a snapshot."""
+    rate = np.clip(churned.mean(), 0.5 / len(churned), 1 - 0.5 / len(churned))
+    limit = np.abs(log_odds).max() + MAX_INTERCEPT
+    return float(brentq(lambda intercept: float(expit(log_odds + intercept).mean() - rate), -limit, limit))
 
 
-def _offsets(spans: Sequence[Span], pooled: Calibrator, rule: SegmentRule) -> Mapping[str, float]:
-    segments = sorted({str(segment) for one in spans for segment in one.segments if segment is not None})
-    found = {}
-    for segment in segments:
-        parts = [one.segments == segment for one in spans]
-        left = np.concatenate([one.left[part] for one, part in zip(spans, parts, strict=True)])
-        counted = np.concatenate([_counted(one.accounts[part]) for one, part in zip(spans, parts, strict=True)])
-        curves = zip(spans, parts, pooled.slopes, pooled.intercepts, strict=True)
-        log_odds = np.concatenate([slope * one.margins[part] + level for one, part, slope, level in curves])
-        if min(counted @ left, counted @ (1 - left)) >= rule.fewest:
-            found[segment] = _offset(log_odds, left, counted, spread=rule.spread)
-    return found
+def _fit_offsets(intervals: Sequence[HorizonInterval], pooled: Calibrator, prior: SegmentPrior) -> Mapping[str, float]:
+    names = sorted({str(segment) for interval in intervals for segment in interval.segments if segment is not None})
+    offsets: dict[str, float] = {}
+    for name in names:
+        masks = [interval.segments == name for interval in intervals]
+        parts = list(zip(intervals, masks, strict=True))
+        churned = np.concatenate([interval.churned[mask] for interval, mask in parts])
+        weights = np.concatenate([_account_weights(interval.account_ids[mask]) for interval, mask in parts])
+        curves = zip(parts, pooled.slopes, pooled.intercepts, strict=True)
+        log_odds = np.concatenate([slope * part.margins[mask] + start for (part, mask), slope, start in curves])
+        if min(weights @ churned, weights @ (1 - churned)) >= prior.min_churned:
+            offsets[name] = _fit_offset(log_odds, churned, weights, sd=prior.sd)
+    return offsets
 
 
-def _counted(accounts: np.ndarray) -> np.ndarray:
-    """What each snapshot counts: all of them no more than there are accounts.
+def _account_weights(account_ids: np.ndarray) -> np.ndarray:
+    """The weight of each snapshot: all of them together weigh as much as there are accounts.
 
-    All count alike: who left is seen on fewer days, and must not weigh more for it.
+    They weigh the same: an account that left is seen on fewer days, and must not weigh more for it.
     """
-    return np.full(len(accounts), len(np.unique(accounts)) / max(len(accounts), 1))
+    return np.full(len(account_ids), len(np.unique(account_ids)) / max(len(account_ids), 1))
 
 
-def _offset(log_odds: np.ndarray, left: np.ndarray, counted: np.ndarray, *, spread: float) -> float:
-    """The shift of greatest likelihood, held to 0 by a normal prior of this spread."""
+def _fit_offset(log_odds: np.ndarray, churned: np.ndarray, weights: np.ndarray, *, sd: float) -> float:
+    """The shift with the highest posterior under a normal prior around 0."""
 
     def loss(shift: float) -> float:
         shifted = log_odds + shift
-        return (shift / spread) ** 2 / 2 - float(counted @ np.where(left > 0, log_expit(shifted), log_expit(-shifted)))
+        log_likelihood = weights @ np.where(churned > 0, log_expit(shifted), log_expit(-shifted))
+        return (shift / sd) ** 2 / 2 - float(log_likelihood)
 
-    found: Any = minimize_scalar(loss, bounds=(-FARTHEST_OFFSET, FARTHEST_OFFSET), method="bounded")
-    return float(found.x)
+    result = minimize_scalar(loss, bounds=(-MAX_OFFSET, MAX_OFFSET), method="bounded")
+    return float(result.x)

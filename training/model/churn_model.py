@@ -1,6 +1,6 @@
-"""The model: a booster with the line beside it, one monotone calibrator on their margin, and how to read its inputs.
+"""The churn model: a booster with a linear model beside it, a monotone calibrator, and how to read its inputs.
 
-It is data, never a pickled object: the booster's text and one JSON document.
+It is data, never a pickled object: the text of the booster and one JSON document.
 """
 
 import json
@@ -8,27 +8,31 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.model.calibrator import Calibrator
-from training.model.linear_model import Line, line_of
+from configs.files import JsonObject
+from training.model.calibrator import Calibrator, calibrator_from_json
+from training.model.linear_model import AdditiveLinearModel, linear_model_from_json
 
 if TYPE_CHECKING:
     import lightgbm
     import pandas as pd
 
+    from training.labels.definition import LabelDescription
+
 BOOSTER_FILE, DOCUMENT_FILE = "booster.txt", "model.json"
-EVERYONE = "*"
+ALL_SEGMENTS = "*"
 SEGMENT = "segment"
+SignalValue = float | str | None
 
 
 @dataclass(frozen=True)
-class Input:
+class ModelInput:
     """One signal as the model reads it; `categories` are the values of a category in the order of their codes.
 
-    `direction` is 1 or -1 where a higher value can only raise or only lower the margin, else 0.
+    `direction` is 1 if a higher value can only raise the margin, -1 if it can only lower it, else 0.
     """
 
     name: str
@@ -45,26 +49,26 @@ class Input:
 
 @dataclass(frozen=True)
 class ChurnModel:
-    """A booster, the line beside it where later days asked for one, and their calibrator.
+    """A booster, the linear model beside it if later days asked for one, and their calibrator.
 
-    `typical` gives, per segment (and `*` for everyone), the median or most frequent value of each signal. `identity`
-    holds the hashes that say what it was made from, `label` what it answers within its main horizon. `left_out` says
-    of other horizons that were asked for why they could not be learned. `clear_lead` is the lead in log-odds of the
-    family that raises a margin most over the second from which on it is the main reason; None where it never is.
-    `bands` are its own cuts of the risk where it was released with some; without any the settings' hold.
+    `typical_values` has, per segment (and `*` for all), the median or most frequent value of each signal. `identity`
+    holds the hashes of what it was made from, `label` the definition of churn. `unavailable_horizons` says why other
+    horizons could not be fitted. The family that raises a margin most is the main reason if it leads the second by
+    `main_reason_min_lead` in log-odds or more; if that is None, there is none. `bands` are its own thresholds of the
+    risk; without any, those of the settings apply.
     """
 
     booster_text: str
-    inputs: tuple[Input, ...]
+    inputs: tuple[ModelInput, ...]
     calibrator: Calibrator
     base_margin: float
-    typical: Mapping[str, Mapping[str, Any]]
-    label: Mapping[str, Any]
+    typical_values: Mapping[str, Mapping[str, SignalValue]]
+    label: "LabelDescription"
     identity: Mapping[str, str]
-    left_out: Mapping[str, str] = field(default_factory=dict)
-    clear_lead: float | None = None
-    bands: Mapping[str, float] = field(default_factory=dict)
-    line: Line | None = None
+    unavailable_horizons: Mapping[str, str] = field(default_factory=dict[str, str])
+    main_reason_min_lead: float | None = None
+    bands: Mapping[str, float] = field(default_factory=dict[str, float])
+    linear_model: AdditiveLinearModel | None = None
 
     @cached_property
     def booster(self) -> "lightgbm.Booster":
@@ -72,13 +76,13 @@ class ChurnModel:
 
         return lightgbm.Booster(model_str=self.booster_text)
 
-    def is_alike(self, other: "ChurnModel") -> bool:
+    def has_same_margins_as(self, other: "ChurnModel") -> bool:
         """Whether both give every row the same margin, to the byte."""
-        return self.booster_text == other.booster_text and self.line == other.line
+        return self.booster_text == other.booster_text and self.linear_model == other.linear_model
 
     @property
-    def names(self) -> list[str]:
-        return [one.name for one in self.inputs]
+    def signal_names(self) -> list[str]:
+        return [signal.name for signal in self.inputs]
 
     @property
     def horizon_days(self) -> int:
@@ -86,64 +90,64 @@ class ChurnModel:
         return self.label["horizon_days"]
 
     @property
-    def main(self) -> int:
-        """The column of the main horizon among all."""
-        return self.calibrator.column(self.horizon_days)
+    def main_horizon_index(self) -> int:
+        """The column of the main horizon."""
+        return self.calibrator.horizon_index(self.horizon_days)
 
     @property
-    def base(self) -> float:
+    def base_risk(self) -> float:
         """The risk of an account about which nothing is known: the calibrated mean margin of the training snapshots.
 
-        Its segment is not known either; the base of an account holds its segment's offset.
+        Its segment is unknown too; the base of a real account has the offset of its segment.
         """
-        return float(self.calibrator.risks(np.array([self.base_margin]))[0, self.main])
+        return float(self.calibrator.predict_risks(np.array([self.base_margin]))[0, self.main_horizon_index])
 
-    def contributions(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
-        """Each signal's exact share of the margin, shape (rows, signals); margin = base_margin + row sum.
+    def predict_contributions(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
+        """Each signal's exact contribution to the margin, shape (rows, signals); margin = base_margin + row sum.
 
-        It is TreeSHAP's share of the booster's margin, and the signal's term of the line.
-        LightGBM ignores column names: `matrix` comes from `encode`, which orders the columns itself.
+        It is the TreeSHAP value of the booster plus the term of the linear model. LightGBM ignores column names: the
+        matrix must come from `encode`, which orders the columns itself.
         """
         if len(matrix) == 0:  # LightGBM divides by the number of rows
             return np.empty(matrix.shape)
-        shares = np.asarray(self.booster.predict(matrix, pred_contrib=True, num_threads=threads))[:, :-1]
-        return shares if self.line is None else shares + self.line.shares(matrix)
+        trees = np.asarray(self.booster.predict(matrix, pred_contrib=True, num_threads=threads))[:, :-1]
+        return trees if self.linear_model is None else trees + self.linear_model.predict_contributions(matrix)
 
-    def margins(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
-        """What booster and line make of each row, in log-odds before calibration."""
+    def predict_margins(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
+        """The margin of each row, in log-odds before calibration."""
         margins = np.asarray(self.booster.predict(matrix, raw_score=True, num_threads=threads))
-        return margins if self.line is None else margins + self.line.margins(matrix)
+        return margins if self.linear_model is None else margins + self.linear_model.predict_margins(matrix)
 
-    def risks(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
-        """The calibrated probability of churn within the main horizon of each row."""
-        return self.risks_within(matrix, threads)[:, self.main]
+    def predict_risks(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
+        """The calibrated probability of churn of each row within the main horizon."""
+        return self.predict_risks_by_horizon(matrix, threads)[:, self.main_horizon_index]
 
-    def risks_within(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
+    def predict_risks_by_horizon(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
         """The calibrated probability of churn within every horizon of the calibrator, shape (rows, horizons)."""
-        return self.calibrator.risks(self.margins(matrix, threads), self.offsets(matrix))
+        return self.calibrator.predict_risks(self.predict_margins(matrix, threads), self.segment_offsets(matrix))
 
-    def offsets(self, matrix: np.ndarray) -> np.ndarray:
-        """What each row's segment adds to its log-odds, 0 where it has no calibration of its own."""
+    def segment_offsets(self, matrix: np.ndarray) -> np.ndarray:
+        """What each row's segment adds to its log-odds, 0 if it has no calibration of its own."""
         if not self.calibrator.offsets:
             return np.zeros(len(matrix))
-        return self.calibrator.offsets_of(segments(matrix, self.inputs))
+        return self.calibrator.segment_offsets(decode_segments(matrix, self.inputs))
 
 
-def segments(matrix: np.ndarray, inputs: tuple[Input, ...]) -> np.ndarray:
-    """The segment of each row of an encoded matrix, None where it is not known or was never seen."""
-    for column, one in enumerate(inputs):
-        if one.name == SEGMENT:
-            codes = np.nan_to_num(matrix[:, column], nan=len(one.categories)).astype(int)
-            return np.array([*one.categories, None], dtype=object)[codes]
+def decode_segments(matrix: np.ndarray, inputs: tuple[ModelInput, ...]) -> np.ndarray:
+    """The segment of each row of an encoded matrix, None if it is unknown."""
+    for column, signal in enumerate(inputs):
+        if signal.name == SEGMENT:
+            codes = np.nan_to_num(matrix[:, column], nan=len(signal.categories)).astype(int)
+            return np.array([*signal.categories, None], dtype=object)[codes]
     return np.full(len(matrix), None, dtype=object)
 
 
-def encode(rows: "pd.DataFrame", inputs: tuple[Input, ...]) -> np.ndarray:
+def encode(rows: "pd.DataFrame", inputs: tuple[ModelInput, ...]) -> np.ndarray:
     """The model's matrix, shape (rows, inputs), float64: numbers as they are, categories as codes, NaN for missing.
 
-    A category never seen in training counts as missing. Raises KeyError where a signal is not among the columns.
+    A category that was not in the training data counts as missing. Raises KeyError if a signal has no column.
     """
-    columns = [_encoded(rows[one.name], one) for one in inputs]
+    columns = [_encode_column(rows[signal.name], signal) for signal in inputs]
     return np.column_stack(columns) if columns else np.empty((len(rows), 0))
 
 
@@ -156,22 +160,26 @@ def save_model(model: ChurnModel, folder: Path) -> None:
 
 def load_model(folder: Path) -> ChurnModel:
     """The model that `save_model` wrote."""
-    document = json.loads((folder / DOCUMENT_FILE).read_text("utf-8"))
-    inputs = tuple(Input(**{**one, "categories": tuple(one["categories"])}) for one in document.pop("inputs"))
-    calibrator, line = _calibrator(document.pop("calibrator")), line_of(document.pop("line", None))
-    text = (folder / BOOSTER_FILE).read_text("utf-8")
-    return ChurnModel(booster_text=text, inputs=inputs, calibrator=calibrator, line=line, **document)
+    document: JsonObject = json.loads((folder / DOCUMENT_FILE).read_text("utf-8"))
+    return ChurnModel(
+        booster_text=(folder / BOOSTER_FILE).read_text("utf-8"),
+        inputs=tuple(map(input_from_json, document.pop("inputs"))),
+        calibrator=calibrator_from_json(document.pop("calibrator")),
+        linear_model=linear_model_from_json(document.pop("linear_model")),
+        **document,
+    )
 
 
-def _calibrator(document: dict[str, Any]) -> Calibrator:
-    rows = {name: tuple(document[name]) for name in ("horizons", "slopes", "intercepts")}
-    return Calibrator(**rows, offsets=document["offsets"])
+def input_from_json(document: JsonObject) -> ModelInput:
+    """The input in a JSON document."""
+    fields: JsonObject = {**document, "categories": tuple(document["categories"])}
+    return ModelInput(**fields)
 
 
-def _encoded(values: "pd.Series", one: Input) -> np.ndarray:
+def _encode_column(values: "pd.Series", signal: ModelInput) -> np.ndarray:
     import pandas as pd
 
-    if one.kind == "number":
+    if signal.kind == "number":
         return pd.to_numeric(values).to_numpy(dtype="float64", na_value=np.nan)
-    codes = pd.Categorical(values, categories=list(one.categories)).codes.astype("float64")
+    codes = pd.Categorical(values, categories=list(signal.categories)).codes.astype("float64")
     return np.where(codes < 0, np.nan, codes)

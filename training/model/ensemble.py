@@ -1,7 +1,7 @@
-"""Learning: trees, and beside them a line where later days say that it makes margins truer.
+"""Ensemble: trees, with a linear model beside them if it improves the log loss on later days.
 
-The line is laid where its gain in likelihood on later days is one that a useless line reaches once in a hundred times
-(Wilks, 1938), all snapshots of an account counting as one.
+The linear model is kept if its gain in likelihood on later days is significant at 99 % (Wilks, 1938), counting all
+snapshots of an account as one.
 """
 
 from dataclasses import dataclass
@@ -12,76 +12,86 @@ import pandas as pd
 from scipy.stats import chi2
 
 from configs.settings import TrainingSettings
-from training.data.cluster_bootstrap import of_some_accounts
-from training.data.training_set import CHURNED
-from training.model.booster import grow, grow_until_truest, margins_of
-from training.model.calibrator_fit import curve_loss, logistic_curve
-from training.model.churn_model import Input, encode
-from training.model.linear_fit import fit_line
-from training.model.linear_model import Line
+from features.tables.contract import ACCOUNT_ID
+from training.data.cluster_bootstrap import sample_accounts
+from training.labels.definition import CHURNED
+from training.model.booster import fit_booster, fit_booster_with_early_stopping, predict_margins
+from training.model.calibrator_fit import fit_logistic_curve, log_loss_of_log_odds
+from training.model.churn_model import ModelInput, encode
+from training.model.linear_fit import fit_linear_model
+from training.model.linear_model import AdditiveLinearModel
 
-KEY = "account_id"
-CERTAINTY = 0.99
-# Of more snapshots a regression on hundreds of signals learns next to nothing more.
-MOST_SNAPSHOTS = 30_000
+LINEAR_MODEL_CONFIDENCE = 0.99
+# More snapshots hardly improve a regression on hundreds of signals.
+LINEAR_MODEL_MAX_SNAPSHOTS = 30_000
 
 
 @dataclass(frozen=True)
-class Learned:
-    """What some snapshots taught: the first `trees` of a booster, and the line beside them if there is one."""
+class FittedEnsemble:
+    """The first `num_trees` of a booster, and the linear model beside them if there is one."""
 
     booster: lightgbm.Booster
-    trees: int
-    line: Line | None
+    num_trees: int
+    linear_model: AdditiveLinearModel | None
 
-    def margins(self, matrix: np.ndarray) -> np.ndarray:
+    def predict_margins(self, matrix: np.ndarray) -> np.ndarray:
         """The margin of each row of an encoded matrix."""
-        found = margins_of(self.booster, matrix, self.trees)
-        return found if self.line is None else found + self.line.margins(matrix)
+        margins = predict_margins(self.booster, matrix, self.num_trees)
+        return margins if self.linear_model is None else margins + self.linear_model.predict_margins(matrix)
 
-    def shares(self, matrix: np.ndarray) -> tuple[np.ndarray, float]:
-        """Each signal's share of the margin, shape (rows, inputs), and the margin that the shares are added to."""
-        found = np.asarray(self.booster.predict(matrix, pred_contrib=True, num_threads=1, num_iteration=self.trees))
-        shares, base = found[:, :-1], float(found[0, -1])
-        return (shares, base) if self.line is None else (shares + self.line.shares(matrix), base + self.line.level)
+    def predict_contributions(self, matrix: np.ndarray) -> tuple[np.ndarray, float]:
+        """Each signal's contribution to the margin, shape (rows, inputs), and the base margin they are added to."""
+        columns = np.asarray(
+            self.booster.predict(matrix, pred_contrib=True, num_threads=1, num_iteration=self.num_trees)
+        )
+        contributions, base_margin = columns[:, :-1], float(columns[0, -1])
+        if self.linear_model is None:
+            return contributions, base_margin
+        linear = self.linear_model
+        return contributions + linear.predict_contributions(matrix), base_margin + linear.intercept
 
 
-def learn_until_truest(
-    early: pd.DataFrame, inputs: tuple[Input, ...], training: TrainingSettings, later: pd.DataFrame
-) -> Learned:
-    """What `early` snapshots teach, with as many trees as tell later ones best, and a line if they ask for it."""
-    booster, trees = grow_until_truest(early, inputs, training, later)
-    alone = Learned(booster, trees, None)
+def fit_with_early_stopping(
+    rows: pd.DataFrame, inputs: tuple[ModelInput, ...], training: TrainingSettings, later: pd.DataFrame
+) -> FittedEnsemble:
+    """An ensemble fitted on `rows`; its number of trees, and whether it has a linear model, are chosen on `later`."""
+    booster, num_trees = fit_booster_with_early_stopping(rows, inputs, training, later)
+    trees_only = FittedEnsemble(booster, num_trees, None)
     if training.linear_prior_sd == 0:
-        return alone
-    both = Learned(booster, trees, _fitted(early, inputs, training))
-    return both if both.line and _is_truer(both, alone, later, inputs) else alone
+        return trees_only
+    both = FittedEnsemble(booster, num_trees, _fit_linear_model(rows, inputs, training))
+    return both if both.linear_model and _is_improvement(both, trees_only, later, inputs) else trees_only
 
 
-def learn_alike(
-    rows: pd.DataFrame, inputs: tuple[Input, ...], training: TrainingSettings, *, trees: int, with_line: bool
-) -> Learned:
-    """What other snapshots teach with so many trees, or all there is to grow, with a line or without."""
-    booster = grow(rows, inputs, training, trees)
-    return Learned(booster, booster.num_trees(), _fitted(rows, inputs, training) if with_line else None)
+def refit(
+    rows: pd.DataFrame, inputs: tuple[ModelInput, ...], training: TrainingSettings, *, like: FittedEnsemble
+) -> FittedEnsemble:
+    """An ensemble of other rows: as many trees as `like`, or all that can grow, and a linear model if it has one."""
+    booster = fit_booster(rows, inputs, training, like.num_trees)
+    linear_model = None if like.linear_model is None else _fit_linear_model(rows, inputs, training)
+    return FittedEnsemble(booster, booster.num_trees(), linear_model)
 
 
-def _is_truer(both: Learned, alone: Learned, later: pd.DataFrame, inputs: tuple[Input, ...]) -> bool:
+def _is_improvement(
+    both: FittedEnsemble, trees_only: FittedEnsemble, later: pd.DataFrame, inputs: tuple[ModelInput, ...]
+) -> bool:
     matrix, churned = encode(later, inputs), later[CHURNED].to_numpy()
-    before, after = (_loss(one.margins(matrix), churned) for one in (alone, both))
-    return bool(2 * (before - after) * later[KEY].nunique() > chi2.ppf(CERTAINTY, df=1))
+    before, after = (_calibrated_loss(fitted.predict_margins(matrix), churned) for fitted in (trees_only, both))
+    return bool(2 * (before - after) * later[ACCOUNT_ID].nunique() > chi2.ppf(LINEAR_MODEL_CONFIDENCE, df=1))
 
 
-def _fitted(rows: pd.DataFrame, inputs: tuple[Input, ...], training: TrainingSettings) -> Line | None:
-    """The line of some of the rows; None where too few of these churned or stayed."""
-    some = of_some_accounts(rows, MOST_SNAPSHOTS)
-    churned = some[CHURNED].to_numpy()
-    if min(churned.sum(), len(some) - churned.sum()) < training.min_churned:
+def _fit_linear_model(
+    rows: pd.DataFrame, inputs: tuple[ModelInput, ...], training: TrainingSettings
+) -> AdditiveLinearModel | None:
+    """A linear model of a sample of the rows; None if too few of these churned or stayed."""
+    sample = sample_accounts(rows, LINEAR_MODEL_MAX_SNAPSHOTS)
+    churned = sample[CHURNED].to_numpy()
+    if min(churned.sum(), len(sample) - churned.sum()) < training.min_churned:
         return None
-    return fit_line(encode(some, inputs), churned, inputs, training.linear_prior_sd)
+    return fit_linear_model(encode(sample, inputs), churned, inputs, training.linear_prior_sd)
 
 
-def _loss(margins: np.ndarray, churned: np.ndarray) -> float:
-    """The mean surprise at the answers of the best logistic curve on these margins."""
-    slope, level = logistic_curve(margins, churned)
-    return curve_loss(slope * margins + level, churned)
+def _calibrated_loss(margins: np.ndarray, churned: np.ndarray) -> float:
+    """The mean log loss of the best logistic curve on these margins."""
+    slope, intercept = fit_logistic_curve(margins, churned)
+    return log_loss_of_log_odds(slope * margins + intercept, churned)

@@ -1,155 +1,184 @@
-"""Fitting: the calibrator on margins of days later than their trees, then the trees on every day known by now.
+"""Fits a churn model: the calibrator on margins of later days, then the trees again on all days with known labels.
 
-No class weights and no resampling: both ruin the probability.
+No class weights and no resampling: both distort the probability.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pandas as pd
 
 from configs.errors import NothingToLearn
 from configs.settings import TrainingSettings
 from features.signals.base import Signal
-from training.data.training_set import CHURNED
-from training.model.calibrator_fit import SegmentRule, fit_calibrator
-from training.model.churn_model import EVERYONE, ChurnModel, Input, encode, segments
-from training.model.ensemble import Learned, learn_alike, learn_until_truest
-from training.model.horizon_intervals import Asked, Seen, spans_between
+from training.labels.definition import CHURNED, LabelDescription
+from training.model.calibrator_fit import SegmentPrior, fit_calibrator
+from training.model.churn_model import (
+    ALL_SEGMENTS,
+    SEGMENT,
+    ChurnModel,
+    ModelInput,
+    SignalValue,
+    decode_segments,
+    encode,
+)
+from training.model.ensemble import FittedEnsemble, fit_with_early_stopping, refit
+from training.model.horizon_intervals import HorizonRequest, MarginSample, split_into_intervals
 
-COPIED = ("name", "family", "label", "sentence", "unit", "kind", "actionable", "direction", "text")
-TOO_SHORT = "the history is too short for answers that take so long"
+TOO_SHORT = "the history is too short for labels that take so long to mature"
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What the model is made of besides the rows; the main horizon is `horizon_days` of the label.
+class FitConfig:
+    """All that a model is made of besides the rows; the main horizon is `horizon_days` of the label.
 
-    The other `horizons` are learned where the history is long enough and enough accounts left between them.
+    The other `horizons` are fitted if the history is long enough and enough accounts left between them.
     """
 
     signals: tuple[Signal, ...]
     training: TrainingSettings
-    label: dict[str, Any]
-    identity: dict[str, str]
+    label: LabelDescription
+    identity: Mapping[str, str]
     horizons: tuple[int, ...] = ()
+
+    @property
+    def main_horizon(self) -> int:
+        return self.label["horizon_days"]
 
 
 @dataclass(frozen=True)
-class LongerRows:
-    """The snapshots that a horizon beyond the main one is learned from, on the days that
-    `training/data/time_splits.py` chose."""
+class LongHorizonRows:
+    """The snapshots for a horizon beyond the main one, on the days that `training/data/time_splits.py` chose."""
 
     horizon_days: int
-    early: pd.DataFrame
+    fit: pd.DataFrame
     calibration: pd.DataFrame
 
 
-def fit(
-    early: pd.DataFrame,
-    calibration: pd.DataFrame,
-    known: pd.DataFrame,
-    recipe: Recipe,
-    *,
-    longer: Sequence[LongerRows] = (),
-) -> ChurnModel:
-    """A calibrated model from snapshots with their answers; the same rows and recipe give the same model to the byte.
+@dataclass(frozen=True)
+class FitRows:
+    """Snapshots with labels: trees fitted on `fit` give the margins of `calibration`; the refit is on `train`."""
 
-    Trees grown on `early` give the later `calibration` rows the margins that the calibrator learns from; the trees of
-    the model are then grown on `known`, which holds both. Raises NothingToLearn where too few churned or stayed within
-    the main horizon; another horizon is left out then, and the model says why.
+    fit: pd.DataFrame
+    calibration: pd.DataFrame
+    train: pd.DataFrame
+    long_horizons: Sequence[LongHorizonRows] = ()
+
+
+def fit_churn_model(rows: FitRows, config: FitConfig) -> ChurnModel:
+    """A calibrated model; the same rows and config give the same model to the byte.
+
+    Raises NothingToLearn if too few accounts churned, or stayed, within the main horizon. Any other horizon with too
+    few is left out, and the model says why.
     """
-    for rows in (early, calibration):
-        refuse_one_sided(rows, recipe.training)
-    inputs = inputs_of(recipe.signals, known)
-    asked = Asked(recipe.label["horizon_days"], recipe.horizons, recipe.training.min_churned)
-    earlier = learn_until_truest(early, inputs, recipe.training, calibration)
-    served = learn_alike(known, inputs, recipe.training, trees=earlier.trees, with_line=earlier.line is not None)
-    alike = replace(earlier, trees=served.trees, line=earlier.line if served.line else None)
-    main = _see(alike, served, calibration, inputs)
-    further, too_early = _see_further(longer, inputs, recipe, served)
-    spans, left_out = spans_between(dict.fromkeys(_up_to(asked), main) | further, asked)
+    for part in (rows.fit, rows.calibration):
+        require_enough_churned(part, config.training)
+    inputs = build_inputs(config.signals, rows.train)
+    early = fit_with_early_stopping(rows.fit, inputs, config.training, rows.calibration)
+    final = refit(rows.train, inputs, config.training, like=early)
+    matched = replace(early, num_trees=final.num_trees, linear_model=early.linear_model if final.linear_model else None)
+    request = HorizonRequest(config.main_horizon, config.horizons, config.training.min_churned)
+    main = _margin_sample(matched, final, rows.calibration, inputs)
+    samples, too_short = _sample_long_horizons(rows.long_horizons, inputs, config, final)
+    intervals, too_few = split_into_intervals(dict.fromkeys(_up_to_main(request), main) | samples, request)
+    prior = SegmentPrior(config.training.min_churned_per_segment, config.training.segment_prior_sd)
     return ChurnModel(
-        booster_text=served.booster.model_to_string(num_iteration=-1),
-        line=served.line,
+        booster_text=final.booster.model_to_string(num_iteration=-1),
+        linear_model=final.linear_model,
         inputs=inputs,
-        calibrator=fit_calibrator(spans, _segment_rule(recipe.training), recipe.training.drift_prior_sd),
-        base_margin=served.shares(encode(known.head(1), inputs))[1],
-        typical=_typical(calibration, inputs),
-        label=recipe.label,
-        identity=recipe.identity,
-        left_out={str(days): why for days, why in sorted({**too_early, **left_out}.items())},
+        calibrator=fit_calibrator(intervals, prior, config.training.drift_prior_sd),
+        base_margin=final.predict_contributions(encode(rows.train.head(1), inputs))[1],
+        typical_values=_typical_values(rows.calibration, inputs),
+        label=config.label,
+        identity=config.identity,
+        unavailable_horizons={str(days): reason for days, reason in sorted({**too_short, **too_few}.items())},
     )
 
 
-def inputs_of(signals: Sequence[Signal], rows: pd.DataFrame) -> tuple[Input, ...]:
-    """The signals as a model reads them; the values of a category are those of the snapshots."""
-    return tuple(_input(one, rows) for one in signals)
+def build_inputs(signals: Sequence[Signal], rows: pd.DataFrame) -> tuple[ModelInput, ...]:
+    """The signals as a model reads them; the categories are those of the snapshots."""
+    return tuple(_build_input(signal, rows) for signal in signals)
 
 
-def _see(earlier: Learned, served: Learned, later: pd.DataFrame, inputs: tuple[Input, ...]) -> Seen:
-    """Later snapshots with the margins of what is served, and of the same that was learned before them."""
-    matrix = encode(later, inputs)
-    return Seen(later, earlier.margins(matrix), served.margins(matrix), segments(matrix, inputs))
-
-
-def _see_further(
-    longer: Sequence[LongerRows], inputs: tuple[Input, ...], recipe: Recipe, served: Learned
-) -> tuple[dict[int, Seen], dict[int, str]]:
-    """What horizons beyond the main one are learned from, and why they cannot be where the history does not suffice."""
-    beyond = [days for days in recipe.horizons if days > recipe.label["horizon_days"]]
-    there = {one.horizon_days: one for one in longer}
-    found, left_out = {}, {days: TOO_SHORT for days in beyond if days not in there}
-    for days in sorted(set(beyond) & there.keys()):
-        try:
-            refuse_one_sided(there[days].early, recipe.training)
-        except NothingToLearn as problem:
-            left_out[days] = problem.message
-        else:
-            early, has_line = there[days].early, served.line is not None
-            earlier = learn_alike(early, inputs, recipe.training, trees=served.trees, with_line=has_line)
-            found[days] = _see(earlier, served, there[days].calibration, inputs)
-    return found, left_out
-
-
-def _up_to(asked: Asked) -> list[int]:
-    return [days for days in (*asked.others, asked.main) if days <= asked.main]
-
-
-def _segment_rule(training: TrainingSettings) -> SegmentRule:
-    return SegmentRule(training.min_churned_per_segment, training.segment_prior_sd)
-
-
-def refuse_one_sided(rows: pd.DataFrame, training: TrainingSettings) -> None:
-    """Raise NothingToLearn where too few churned, or stayed, to learn from."""
+def require_enough_churned(rows: pd.DataFrame, training: TrainingSettings) -> None:
+    """Raise NothingToLearn if too few snapshots churned, or too few stayed, to fit a model on."""
     churned = int(rows[CHURNED].sum())
-    fewest = min(churned, len(rows) - churned)
-    if fewest < training.min_churned:
-        what = "churned" if fewest == churned else "stayed"
+    minority = min(churned, len(rows) - churned)
+    if minority < training.min_churned:
+        outcome = "churned" if minority == churned else "stayed"
         days = f"{rows.as_of.min():%Y-%m-%d} to {rows.as_of.max():%Y-%m-%d}" if len(rows) else "none"
         raise NothingToLearn(
-            f"Of {len(rows)} snapshots ({days}) only {fewest} {what}; at least {training.min_churned} are needed.",
-            "There is nothing to learn from this yet (days whose answers are not all known do not count): bring a "
-            "longer history or a longer label.horizon_days.",
+            f"Of {len(rows)} snapshots ({days}) only {minority} {outcome}; at least {training.min_churned} are needed.",
+            "Bring a longer history, or set a longer label.horizon_days. Days whose labels are not all known yet do "
+            "not count.",
         )
 
 
-def _input(one: Signal, rows: pd.DataFrame) -> Input:
-    values = sorted(rows[one.name].dropna().unique()) if one.kind == "category" else ()
-    copied = {name: getattr(one, name) for name in COPIED}
-    return Input(**copied, categories=tuple(map(str, values)))
+def _margin_sample(
+    early: FittedEnsemble, final: FittedEnsemble, later: pd.DataFrame, inputs: tuple[ModelInput, ...]
+) -> MarginSample:
+    """Later snapshots with their margins by the ensemble fitted before them, and by the refitted one."""
+    matrix = encode(later, inputs)
+    return MarginSample(
+        later, early.predict_margins(matrix), final.predict_margins(matrix), decode_segments(matrix, inputs)
+    )
 
 
-def _typical(rows: pd.DataFrame, inputs: tuple[Input, ...]) -> dict[str, dict[str, Any]]:
-    groups = {EVERYONE: rows}
-    if "segment" in rows:
-        groups |= {str(segment): part for segment, part in rows.groupby("segment", observed=True)}
-    return {segment: {one.name: _middle(part[one.name], one) for one in inputs} for segment, part in groups.items()}
+def _sample_long_horizons(
+    long_horizons: Sequence[LongHorizonRows],
+    inputs: tuple[ModelInput, ...],
+    config: FitConfig,
+    final: FittedEnsemble,
+) -> tuple[dict[int, MarginSample], dict[int, str]]:
+    """The samples of horizons beyond the main one, and why the history is too short for any of them."""
+    requested = {days for days in config.horizons if days > config.main_horizon}
+    available = {rows.horizon_days: rows for rows in long_horizons}
+    samples: dict[int, MarginSample] = {}
+    too_short = {days: TOO_SHORT for days in config.horizons if days in requested - available.keys()}
+    for days in sorted(requested & available.keys()):
+        rows = available[days]
+        try:
+            require_enough_churned(rows.fit, config.training)
+        except NothingToLearn as error:
+            too_short[days] = error.message
+        else:
+            early = refit(rows.fit, inputs, config.training, like=final)
+            samples[days] = _margin_sample(early, final, rows.calibration, inputs)
+    return samples, too_short
 
 
-def _middle(values: pd.Series, one: Input) -> Any:
-    there = values.dropna()
-    if there.empty:
+def _up_to_main(request: HorizonRequest) -> list[int]:
+    return [days for days in (*request.others, request.main) if days <= request.main]
+
+
+def _build_input(signal: Signal, rows: pd.DataFrame) -> ModelInput:
+    categories = sorted(rows[signal.name].dropna().unique()) if signal.kind == "category" else ()
+    return ModelInput(
+        name=signal.name,
+        family=signal.family,
+        label=signal.label,
+        sentence=signal.sentence,
+        unit=signal.unit,
+        kind=signal.kind,
+        actionable=signal.actionable,
+        direction=signal.direction,
+        categories=tuple(map(str, categories)),
+        text=signal.text,
+    )
+
+
+def _typical_values(rows: pd.DataFrame, inputs: tuple[ModelInput, ...]) -> dict[str, dict[str, SignalValue]]:
+    groups = {ALL_SEGMENTS: rows}
+    if SEGMENT in rows:
+        groups |= {str(segment): part for segment, part in rows.groupby(SEGMENT, observed=True)}
+    return {
+        segment: {signal.name: _median_or_mode(part[signal.name], signal) for signal in inputs}
+        for segment, part in groups.items()
+    }
+
+
+def _median_or_mode(values: pd.Series, signal: ModelInput) -> SignalValue:
+    present = values.dropna()
+    if present.empty:
         return None
-    return float(there.astype("float64").median()) if one.kind == "number" else str(there.mode().iloc[0])
+    return float(present.astype("float64").median()) if signal.kind == "number" else str(present.mode().iloc[0])

@@ -1,4 +1,4 @@
-"""Horizons: which snapshots the hazard between two horizons is learned from, and which horizons cannot be learned."""
+"""Horizon intervals: the snapshots that each hazard of the calibrator is fitted on, and which horizons have too few."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,71 +6,83 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from training.data.training_set import CHURNED
-from training.labels.departures import churned_column
-from training.model.calibrator_fit import Span
-
-KEY = "account_id"
+from features.tables.contract import ACCOUNT_ID
+from training.labels.definition import CHURNED, churned_column
+from training.model.calibrator_fit import HorizonInterval
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Snapshots, the margins that trees grown on earlier answers gave them, and their segments (None: not known).
+class MarginSample:
+    """Snapshots, their margins by trees fitted on earlier labels, and their segments (None if unknown).
 
-    `served` are the margins of the trees that are served, which have learned from these answers too.
+    `refit_margins` are those of the refitted trees, which were fitted on these labels too.
     """
 
     rows: pd.DataFrame
     margins: np.ndarray
-    served: np.ndarray
+    refit_margins: np.ndarray
     segments: np.ndarray
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The main horizon, the others asked for, and how many must have left, and stayed, in each span between them."""
+class HorizonRequest:
+    """The main horizon, the others, and how many accounts must have churned, and stayed, in each interval."""
 
     main: int
     others: tuple[int, ...]
-    fewest: int
+    min_churned: int
 
 
-def spans_between(seen: Mapping[int, Seen], asked: Asked) -> tuple[list[Span], dict[int, str]]:
-    """The spans that the calibrator is fitted on, and why any other horizon is left out.
+def split_into_intervals(
+    samples: Mapping[int, MarginSample], request: HorizonRequest
+) -> tuple[list[HorizonInterval], dict[int, str]]:
+    """The intervals that the calibrator is fitted on, and why any other horizon is unavailable.
 
-    `seen` has the snapshots for each horizon: those for a longer one are older, for their answers take longer. The main
-    horizon is always kept; another one only where enough left, and stayed, on either side of it up to the main one.
+    `samples` has the snapshots for each horizon: those for a longer one are older, because its labels take longer to
+    mature. The main horizon is always available. A shorter one needs enough churned and stayed accounts in its own
+    interval and in the one from there to the main horizon, a longer one in its own.
     """
-    found: list[Span] = []
-    left_out: dict[int, str] = {}
-    for days in sorted({*asked.others, asked.main} & seen.keys()):
-        start = found[-1].until_day if found else 0
-        span = _span(seen[days], start, days, asked.main)
-        sides = [span] if days > asked.main else [span, _span(seen[days], days, asked.main, asked.main)]
-        if days == asked.main or min(map(_rarer, sides)) >= asked.fewest:
-            found.append(span)
+    intervals: list[HorizonInterval] = []
+    unavailable: dict[int, str] = {}
+    for days in sorted({*request.others, request.main} & samples.keys()):
+        start = intervals[-1].until_day if intervals else 0
+        interval = _interval(samples[days], start, days, main=request.main)
+        sides = [interval]
+        if days <= request.main:
+            sides.append(_interval(samples[days], days, request.main, main=request.main))
+        if days == request.main or min(map(_minority, sides)) >= request.min_churned:
+            intervals.append(interval)
         else:
-            left_out[days] = _too_few(min(sides, key=_rarer), asked.fewest)
-    return found, left_out
+            unavailable[days] = _too_few(min(sides, key=_minority), request.min_churned)
+    return intervals, unavailable
 
 
-def _span(seen: Seen, after: int, until: int, main: int) -> Span:
-    """Of those who stayed through `after` days, who left within `until`."""
-    left = _answers(seen.rows, until, main)
-    there = ~np.isnan(left) if after == 0 else ~np.isnan(left) & (_answers(seen.rows, after, main) == 0)
-    of = (seen.margins, seen.served, seen.segments, seen.rows[KEY].to_numpy(dtype="str"), left)
-    return Span(until, *(values[there] for values in of))
+def _interval(sample: MarginSample, after: int, until: int, *, main: int) -> HorizonInterval:
+    """The accounts that stayed through `after` days, and which of them left within `until`."""
+    churned = _labels(sample.rows, until, main)
+    is_at_risk = ~np.isnan(churned)
+    if after > 0:
+        is_at_risk &= _labels(sample.rows, after, main) == 0
+    return HorizonInterval(
+        until_day=until,
+        margins=sample.margins[is_at_risk],
+        refit_margins=sample.refit_margins[is_at_risk],
+        segments=sample.segments[is_at_risk],
+        account_ids=sample.rows[ACCOUNT_ID].to_numpy(dtype="str")[is_at_risk],
+        churned=churned[is_at_risk],
+    )
 
 
-def _answers(rows: pd.DataFrame, days: int, main: int) -> np.ndarray:
+def _labels(rows: pd.DataFrame, days: int, main: int) -> np.ndarray:
     return rows[CHURNED if days == main else churned_column(days)].to_numpy(dtype="float64")
 
 
-def _rarer(span: Span) -> int:
-    return int(min(span.left.sum(), len(span.left) - span.left.sum()))
+def _minority(interval: HorizonInterval) -> int:
+    """How many churned, or how many stayed, whichever is fewer."""
+    return int(min(interval.churned.sum(), len(interval.churned) - interval.churned.sum()))
 
 
-def _too_few(span: Span, fewest: int) -> str:
-    left = int(span.left.sum())
-    told = f"{left} left" if left == _rarer(span) else f"{len(span.left) - left} stayed"
-    return f"of {len(span.left)} snapshots only {told} between it and the next horizon; {fewest} are needed"
+def _too_few(interval: HorizonInterval, min_churned: int) -> str:
+    churned, snapshots = int(interval.churned.sum()), len(interval.churned)
+    count = f"{churned} churned" if churned == _minority(interval) else f"{snapshots - churned} stayed"
+    return f"of {snapshots} snapshots only {count} between it and the next horizon; at least {min_churned} are needed"

@@ -1,62 +1,66 @@
-"""The line: a regression beside the trees, each signal's term of it added to the signal's share of the margin.
+"""Linear model: a regression beside the trees; each of its terms is added to that signal's contribution to the margin.
 
-Trees cut a signal into steps that few accounts stand on, and end where it was seen to end; a regression holds on to
-what rises evenly and goes on rising. Where data is small the two in equal parts are truer than either (Bates & Granger,
-1969, on combined forecasts). The Shapley value of a term is the term less its mean (Lundberg & Lee, 2017, on linear
-models), so shares stay exact. numpy only: a service reads it.
+Trees cut a signal into steps that hold few accounts, and stay flat beyond the largest value of the training data; a
+regression follows a steady trend and continues it. On small data the sum of the two has a lower log loss than either
+(Bates & Granger, 1969, on combined forecasts). The Shapley value of a term is the term less its mean (Lundberg & Lee,
+2017, on linear models), so contributions stay exact. It imports numpy only, because the service uses it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
+from configs.files import JsonObject
+
 
 @dataclass(frozen=True)
-class Line:
-    """One term per input, in units of the margin; its mean over the snapshots learned from is 0, `level` is the rest.
+class AdditiveLinearModel:
+    """One term per input, in units of the margin, with a mean of 0 over the training snapshots.
 
-    A number gives slope * value + shift, one beyond `lows` and `highs` what these give, a missing value its `gaps`.
-    `effects` holds, by the column of a category, what each of its codes gives.
+    A number gives slope * value + shift, clipped to `clip_low` and `clip_high`; a missing value gives its entry of
+    `missing_terms`. `category_terms` has the term of each code, by the column of the category.
     """
 
     slopes: tuple[float, ...]
     shifts: tuple[float, ...]
-    lows: tuple[float, ...]
-    highs: tuple[float, ...]
-    gaps: tuple[float, ...]
-    effects: Mapping[str, tuple[float, ...]]
-    level: float
+    clip_low: tuple[float, ...]
+    clip_high: tuple[float, ...]
+    missing_terms: tuple[float, ...]
+    category_terms: Mapping[str, tuple[float, ...]]
+    intercept: float
 
-    def shares(self, matrix: np.ndarray) -> np.ndarray:
-        """Each input's term, shape (rows, inputs), of an encoded matrix; a code never seen counts as missing."""
-        slopes, shifts, lows, highs, gaps = self._numbers
-        found = slopes * np.minimum(np.maximum(matrix, lows), highs) + shifts
-        for place, effects in self._effects:
-            codes = np.nan_to_num(matrix[:, place], nan=len(effects)).astype(int)
-            found[:, place] = effects[np.minimum(codes, len(effects) - 1)]
-        return np.where(np.isnan(matrix), gaps, found)
+    def predict_contributions(self, matrix: np.ndarray) -> np.ndarray:
+        """Each input's term, shape (rows, inputs), of an encoded matrix; an unknown code counts as missing."""
+        slopes, shifts, clip_low, clip_high, missing_terms = self._rows
+        terms: np.ndarray = slopes * np.minimum(np.maximum(matrix, clip_low), clip_high) + shifts
+        for column, by_code in self._terms_by_code:
+            codes = np.nan_to_num(matrix[:, column], nan=len(by_code)).astype(int)
+            terms[:, column] = by_code[np.minimum(codes, len(by_code) - 1)]
+        return np.where(np.isnan(matrix), missing_terms, terms)
 
-    def margins(self, matrix: np.ndarray) -> np.ndarray:
-        """What the line adds to the margin of each row."""
-        return self.level + self.shares(matrix).sum(axis=1)
-
-    @cached_property
-    def _numbers(self) -> np.ndarray:
-        return np.array([self.slopes, self.shifts, self.lows, self.highs, self.gaps])
+    def predict_margins(self, matrix: np.ndarray) -> np.ndarray:
+        """What the linear model adds to the margin of each row."""
+        return self.intercept + self.predict_contributions(matrix).sum(axis=1)
 
     @cached_property
-    def _effects(self) -> list[tuple[int, np.ndarray]]:
-        """By column what each code gives, and last what one gives that was never seen."""
-        return [(int(place), np.array([*effects, self.gaps[int(place)]])) for place, effects in self.effects.items()]
+    def _rows(self) -> np.ndarray:
+        return np.array([self.slopes, self.shifts, self.clip_low, self.clip_high, self.missing_terms])
+
+    @cached_property
+    def _terms_by_code(self) -> list[tuple[int, np.ndarray]]:
+        """Each category's column and the terms of its codes, with the term of an unknown code last."""
+        return [
+            (int(column), np.array([*terms, self.missing_terms[int(column)]]))
+            for column, terms in self.category_terms.items()
+        ]
 
 
-def line_of(document: Mapping[str, Any] | None) -> Line | None:
-    """The line that JSON kept as what `dataclasses.asdict` made of it."""
+def linear_model_from_json(document: JsonObject | None) -> AdditiveLinearModel | None:
+    """The linear model in a JSON document."""
     if document is None:
         return None
-    effects = {column: tuple(values) for column, values in document["effects"].items()}
-    rows = {name: tuple(document[name]) for name in ("slopes", "shifts", "lows", "highs", "gaps")}
-    return Line(**rows, effects=effects, level=document["level"])
+    terms = {column: tuple(terms) for column, terms in document["category_terms"].items()}
+    rows = {name: tuple(document[name]) for name in ("slopes", "shifts", "clip_low", "clip_high", "missing_terms")}
+    return AdditiveLinearModel(**rows, category_terms=terms, intercept=document["intercept"])

@@ -1,8 +1,8 @@
-"""Release without retraining: the same trees, byte for byte, with a newer calibration or with other bands.
+"""Recalibration: the same trees, byte for byte, with a newer calibration or with other bands.
 
-Trees last longer than their calibration: how many leave changes sooner than who does. A recalibration moves the
-log-odds of every hazard along one rising line (Cox, 1958), so no account's drivers change their order, risks keep
-theirs within a segment, and horizons never cross.
+Trees stay valid for longer than their calibration: how many accounts leave changes sooner than which ones. A
+recalibration moves the log-odds of every hazard along one rising line (Cox, 1958). So no account's drivers change their
+order, risks keep theirs within a segment, and a longer horizon never gets a lower risk.
 """
 
 import zlib
@@ -12,106 +12,107 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
-from threadpoolctl import threadpool_limits
 
 from configs.errors import NothingToLearn
 from configs.settings import LabelSettings
-from training.data.training_set import CHURNED
-from training.labels.departures import matures_at
-from training.model.calibrator import CERTAIN, Calibrator
+from features.tables.contract import ACCOUNT_ID
+from training.labels.definition import CHURNED, matures_at
+from training.model.calibrator import PROBABILITY_EPSILON, Calibrator
 from training.model.churn_model import ChurnModel, encode
+from training.model.determinism import single_blas_thread
 
-KEY = "account_id"
 FOLDS = 5
-SMALLEST_SLOPE = 1e-3
-Bands = dict[str, float]
+MIN_SLOPE = 1e-3
 
 
 @dataclass(frozen=True)
-class Margins:
-    """What a calibration is learned from: margins, the offsets of their segments, and the answers."""
+class RecalibrationSample:
+    """What a recalibration is fitted on: margins, the offsets of their segments, and the labels."""
 
     margins: np.ndarray
     offsets: np.ndarray
     churned: np.ndarray
 
-    def of(self, rows: np.ndarray) -> "Margins":
-        """Those of some rows."""
-        return Margins(self.margins[rows], self.offsets[rows], self.churned[rows])
+    def subset(self, mask: np.ndarray) -> "RecalibrationSample":
+        """The chosen rows."""
+        return RecalibrationSample(self.margins[mask], self.offsets[mask], self.churned[mask])
 
 
-def unlearned_days(known: list[datetime], days: list[datetime], label: LabelSettings) -> list[datetime]:
-    """The days, oldest first, whose snapshots trees learned on the `known` days have not seen, nor their answers."""
-    return [day for day in days if day >= matures_at(max(known), label)]
+def days_after_training(train: list[datetime], days: list[datetime], label: LabelSettings) -> list[datetime]:
+    """The days, oldest first, on which all labels of the `train` days had matured: trees have not seen theirs."""
+    return [day for day in days if day >= matures_at(max(train), label)]
 
 
-def recalibrated(model: ChurnModel, rows: pd.DataFrame, fewest: int) -> ChurnModel:
-    """The model with its calibration fitted anew on snapshots that its trees have not learned from.
+def recalibrate_model(model: ChurnModel, rows: pd.DataFrame, min_churned: int) -> ChurnModel:
+    """The model with its calibrator fitted anew on snapshots that its trees were not fitted on.
 
-    Raises NothingToLearn where fewer than `fewest` churned or stayed.
+    Raises NothingToLearn if fewer than `min_churned` churned or stayed.
     """
     churned = int(rows[CHURNED].sum())
-    if min(churned, len(rows) - churned) < fewest:
+    if min(churned, len(rows) - churned) < min_churned:
         raise NothingToLearn(
-            f"Of {len(rows)} snapshots that the trees have not learned from {churned} churned; at least {fewest} must"
-            " have churned, and stayed.",
-            "Wait until more answers are known, or train again.",
+            f"Of {len(rows)} snapshots after the training days {churned} churned; at least {min_churned} must have"
+            " churned, and as many stayed.",
+            "Wait until more labels have matured, or train again.",
         )
-    return replace(model, calibrator=moved(model, _margins(model, rows)))
+    return replace(model, calibrator=fit_recalibration(model, _sample(model, rows)))
 
 
-def out_of_fold(model: ChurnModel, rows: pd.DataFrame) -> np.ndarray:
-    """The risks that a recalibration gives accounts it was not fitted on, each account in one of five folds."""
-    fold = _folds(rows)
-    matrix, all_margins = encode(rows, model.inputs), _margins(model, rows)
+def predict_out_of_fold(model: ChurnModel, rows: pd.DataFrame) -> np.ndarray:
+    """The risks that a recalibration gives accounts it was not fitted on, by five-fold cross-fitting over accounts."""
+    folds = assign_folds(rows)
+    matrix, sample = encode(rows, model.inputs), _sample(model, rows)
     risks = np.empty(len(rows))
-    for one in np.unique(fold):
-        held = fold == one
-        other = replace(model, calibrator=moved(model, all_margins.of(~held)))
-        risks[held] = other.risks(matrix[held])
+    for fold in np.unique(folds):
+        is_held_out = folds == fold
+        refitted = replace(model, calibrator=fit_recalibration(model, sample.subset(~is_held_out)))
+        risks[is_held_out] = refitted.predict_risks(matrix[is_held_out])
     return risks
 
 
-def _folds(rows: pd.DataFrame) -> np.ndarray:
-    return rows[KEY].map(lambda name: zlib.crc32(str(name).encode()) % FOLDS).to_numpy()
+def assign_folds(rows: pd.DataFrame, folds: int = FOLDS) -> np.ndarray:
+    """The fold of each snapshot, by a hash of its account, so that all snapshots of an account share one."""
+    return rows[ACCOUNT_ID].map(lambda account_id: zlib.crc32(str(account_id).encode()) % folds).to_numpy()
 
 
-def moved(model: ChurnModel, seen: Margins) -> Calibrator:
-    """The calibrator with the log-odds of every hazard along the rising line of greatest likelihood."""
+def fit_recalibration(model: ChurnModel, sample: RecalibrationSample) -> Calibrator:
+    """The calibrator with the log-odds of every hazard moved along the rising line of maximum likelihood."""
 
     def loss(line: np.ndarray) -> float:
-        risks = _along(model.calibrator, *line).risks(seen.margins, line[0] * seen.offsets)[:, model.main]
-        sure = np.clip(risks, CERTAIN, 1 - CERTAIN)
-        return float(-np.mean(seen.churned * np.log(sure) + (1 - seen.churned) * np.log1p(-sure)))
+        slope, shift = line
+        moved = _move_log_odds(model.calibrator, slope, shift)
+        risks = moved.predict_risks(sample.margins, slope * sample.offsets)[:, model.main_horizon_index]
+        clipped = np.clip(risks, PROBABILITY_EPSILON, 1 - PROBABILITY_EPSILON)
+        return float(-np.mean(sample.churned * np.log(clipped) + (1 - sample.churned) * np.log1p(-clipped)))
 
-    with threadpool_limits(1, user_api="blas"):  # as in fit_calibrator
-        found = minimize(loss, np.array([1.0, 0.0]), method="L-BFGS-B", bounds=[(SMALLEST_SLOPE, None), (None, None)])
-    return _along(model.calibrator, *found.x)
+    with single_blas_thread():
+        result = minimize(loss, np.array([1.0, 0.0]), method="L-BFGS-B", bounds=[(MIN_SLOPE, None), (None, None)])
+    return _move_log_odds(model.calibrator, *result.x)
 
 
-def bands_by_calls(risks: np.ndarray, calls: tuple[int, int, int]) -> Bands:
-    """Bands that hold as many accounts as the team can call: so many watch or above, high or above, critical.
+def thresholds_for_sizes(risks: np.ndarray, sizes: tuple[int, int, int]) -> dict[str, float]:
+    """Band thresholds such that so many accounts are watch or above, high or above, and critical.
 
-    Raises ValueError where they do not rise, or where the risks cannot tell so many apart.
+    Raises ValueError if the sizes do not fall, or if too many accounts share a risk to separate them.
     """
-    if not len(risks) >= calls[0] > calls[1] > calls[2] > 0:
-        raise ValueError(f"the calls must fall, from at most {len(risks)} accounts")
+    if not len(risks) >= sizes[0] > sizes[1] > sizes[2] > 0:
+        raise ValueError(f"the sizes must fall from watch to critical, starting at {len(risks)} accounts at most")
     ranked = np.sort(risks)[::-1]
-    watch, high, critical = (float(ranked[many - 1]) for many in calls)
+    watch, high, critical = (float(ranked[size - 1]) for size in sizes)
     if not watch < high < critical:
-        raise ValueError("too many accounts share a risk to cut them there")
+        raise ValueError("too many accounts have the same risk to separate these sizes")
     return {"watch": watch, "high": high, "critical": critical}
 
 
-def _along(calibrator: Calibrator, slope: float, shift: float) -> Calibrator:
+def _move_log_odds(calibrator: Calibrator, slope: float, shift: float) -> Calibrator:
     return replace(
         calibrator,
-        slopes=tuple(float(slope * one) for one in calibrator.slopes),
-        intercepts=tuple(float(slope * one + shift) for one in calibrator.intercepts),
-        offsets={segment: float(slope * one) for segment, one in calibrator.offsets.items()},
+        slopes=tuple(float(slope * value) for value in calibrator.slopes),
+        intercepts=tuple(float(slope * value + shift) for value in calibrator.intercepts),
+        offsets={segment: float(slope * value) for segment, value in calibrator.offsets.items()},
     )
 
 
-def _margins(model: ChurnModel, rows: pd.DataFrame) -> Margins:
+def _sample(model: ChurnModel, rows: pd.DataFrame) -> RecalibrationSample:
     matrix = encode(rows, model.inputs)
-    return Margins(model.margins(matrix), model.offsets(matrix), rows[CHURNED].to_numpy())
+    return RecalibrationSample(model.predict_margins(matrix), model.segment_offsets(matrix), rows[CHURNED].to_numpy())

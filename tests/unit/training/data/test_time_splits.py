@@ -1,4 +1,4 @@
-"""Splits: no group learns from a horizon that reaches into the next."""
+"""Time splits: no label of one group reaches into the next."""
 
 from datetime import datetime
 
@@ -7,20 +7,21 @@ import pytest
 from configs.errors import NothingToLearn
 from configs.settings import LabelSettings, TrainingSettings
 from training.data.time_splits import split_days
-from training.labels.departures import matures_at
+from training.labels.definition import matures_at
 
 MONTHS = [datetime(2023, month, 1) for month in range(1, 13)]
 LABEL = LabelSettings(lead_days=7, horizon_days=30, grace_days=10)
+TRAINING = TrainingSettings(calibration_snapshots=2)
 
 
-def test_every_answer_of_a_group_is_known_before_the_next_group_begins():
-    split = split_days(MONTHS, LABEL, TrainingSettings(calibration_snapshots=2))
+def test_every_label_of_a_group_is_known_before_the_next_group_begins():
+    split = split_days(MONTHS, LABEL, TRAINING)
     assert split.test == (datetime(2023, 12, 1),)
     assert split.calibration == (datetime(2023, 9, 1), datetime(2023, 10, 1))
-    assert max(matures_at(day, LABEL) for day in split.known) <= split.test[0]
-    assert max(matures_at(day, LABEL) for day in split.early) <= split.calibration[0]
+    assert max(matures_at(day, LABEL) for day in split.train) <= split.test[0]
+    assert max(matures_at(day, LABEL) for day in split.fit) <= split.calibration[0]
 
 
-def test_it_refuses_a_history_that_is_too_short():
+def test_a_history_that_is_too_short_is_refused():
     with pytest.raises(NothingToLearn, match="4 mature days of snapshots are too few"):
-        split_days(MONTHS[:4], LABEL, TrainingSettings(calibration_snapshots=2))
+        split_days(MONTHS[:4], LABEL, TRAINING)

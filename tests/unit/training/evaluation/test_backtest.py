@@ -1,96 +1,75 @@
-"""Rolling origins: each is fitted on what was known on its day, and judged with its baselines account by account."""
-
-from datetime import datetime, timedelta
-from pathlib import Path
+"""Backtest: each fold is fitted on what was known on its day, and evaluated with its baselines."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from configs.errors import NothingToLearn
-from configs.settings import DataSettings, EvaluationSettings, LabelSettings, Settings, TrainingSettings
-from features.signals.registry import catalogue
-from tests.unit.training.model.test_fit import snapshots
+from tests.support.backtest_rows import DAYS, FIT_CONFIG, SETTINGS
 from training.evaluation.backtest import (
-    cases,
-    earlier_origins,
-    fit_on,
-    judge,
-    origin_splits,
-    risks_of,
-    rivals,
-    unseen_accounts,
+    backtest_splits,
+    evaluate_earlier_folds,
+    evaluate_fold,
+    evaluate_unseen_accounts,
+    fit_split,
+    pooled_baselines,
+    pooled_data,
+    pooled_risks,
 )
-from training.labels.departures import matures_at
-from training.model.fit import Recipe
-
-DAYS = [datetime(2023, 1, 1) + timedelta(days=30 * n) for n in range(14)]
-SIGNALS = tuple(one for one in catalogue() if one.name in ("events_28d", "days_until_renewal", "plan"))
-SETTINGS = Settings(
-    name="acme",
-    data=DataSettings(dataset=Path("acme.toml")),
-    label=LabelSettings(horizon_days=30, grace_days=10),
-    training=TrainingSettings(num_iterations=20, min_data_in_leaf=20, calibration_snapshots=2),
-    evaluation=EvaluationSettings(backtest_folds=3, group_kfold=2, bootstrap_samples=50),
-)
-RECIPE = Recipe(SIGNALS, SETTINGS.training, {"horizon_days": 30}, {"label": "x"})
+from training.labels.definition import matures_at
 
 
-@pytest.fixture(scope="module")
-def rows() -> pd.DataFrame:
-    return pd.concat([snapshots(0.3, n=400, seed=n).assign(as_of=day) for n, day in enumerate(DAYS)], ignore_index=True)
+def test_folds_are_a_horizon_apart_and_know_no_label_of_their_test():
+    splits = backtest_splits(DAYS, SETTINGS)
+    assert [split.test[0] for split in splits] == [DAYS[13], DAYS[12], DAYS[11]]
+    assert all(matures_at(max(split.train), SETTINGS.label) <= split.test[0] for split in splits)
 
 
-def test_origins_lie_a_horizon_apart_and_know_nothing_of_their_test():
-    splits = origin_splits(DAYS, SETTINGS)
-    tests = [one.test[0] for one in splits]
-    assert tests == [DAYS[13], DAYS[12], DAYS[11]]
-    assert all(matures_at(max(one.known), SETTINGS.label) <= one.test[0] for one in splits)
+def test_a_short_history_has_fewer_folds():
+    assert len(backtest_splits(DAYS[:7], SETTINGS)) == 2
 
 
-def test_there_are_only_as_many_origins_as_the_history_allows():
-    assert len(origin_splits(DAYS[:7], SETTINGS)) == 2
-
-
-def test_the_risks_of_an_origin_do_not_change_with_what_came_after(rows):
-    split = origin_splits(DAYS, SETTINGS)[1]
-    told_later = rows.assign(churned=np.where(rows.as_of > split.test[0], 1 - rows.churned, rows.churned))
-    before, after = (judge(fit_on(one, split, RECIPE), one, split, SETTINGS).risks for one in (rows, told_later))
+def test_later_labels_do_not_change_the_risks_of_a_fold(rows):
+    split = backtest_splits(DAYS, SETTINGS)[1]
+    changed_later = rows.assign(churned=np.where(rows.as_of > split.test[0], 1 - rows.churned, rows.churned))
+    before, after = (
+        evaluate_fold(fit_split(history, split, FIT_CONFIG), history, split, SETTINGS).risks
+        for history in (rows, changed_later)
+    )
     assert np.array_equal(before, after)
 
 
-def test_origins_are_pooled_with_their_baselines_in_the_same_order(rows):
-    splits = origin_splits(DAYS, SETTINGS)
-    newest = judge(fit_on(rows, splits[0], RECIPE), rows, splits[0], SETTINGS)
-    earlier, skipped = earlier_origins(rows, splits, RECIPE, SETTINGS)
-    pooled = cases([newest, *earlier])
+def test_folds_are_pooled_with_their_baselines_in_one_order(rows):
+    splits = backtest_splits(DAYS, SETTINGS)
+    newest = evaluate_fold(fit_split(rows, splits[0], FIT_CONFIG), rows, splits[0], SETTINGS)
+    earlier, skipped = evaluate_earlier_folds(rows, splits, FIT_CONFIG, SETTINGS)
+    pooled = pooled_data([newest, *earlier])
     assert skipped == {}
-    assert (len(pooled.churned), pooled.days, len(set(pooled.names))) == (1200, 3, 400)
-    assert len(risks_of([newest, *earlier])) == 1200
-    assert [len(one.risks) for one in rivals([newest, *earlier])] == [1200] * 4
+    assert (len(pooled.churned), pooled.day_count, len(set(pooled.clusters))) == (1200, 3, 400)
+    assert len(pooled_risks([newest, *earlier])) == 1200
+    assert [len(baseline.risks) for baseline in pooled_baselines([newest, *earlier])] == [1200] * 4
 
 
-def test_an_origin_with_too_few_answers_is_skipped_and_says_why(rows):
-    splits = origin_splits(DAYS, SETTINGS)
-    quiet = rows.assign(churned=rows.churned.where(rows.as_of > DAYS[9], 0.0))
-    _, skipped = earlier_origins(quiet, splits, RECIPE, SETTINGS)
-    assert list(skipped) == [f"{one.test[0]:%Y-%m-%d}" for one in splits[1:]]
+def test_a_fold_with_too_few_churned_is_skipped_with_the_reason(rows):
+    splits = backtest_splits(DAYS, SETTINGS)
+    without_churn = rows.assign(churned=rows.churned.where(rows.as_of > DAYS[9], 0.0))
+    _, skipped = evaluate_earlier_folds(without_churn, splits, FIT_CONFIG, SETTINGS)
+    assert list(skipped) == [f"{split.test[0]:%Y-%m-%d}" for split in splits[1:]]
     assert "only 0 churned" in next(iter(skipped.values()))
 
 
-def test_an_origin_on_whose_day_nobody_churned_is_skipped_and_the_newest_is_refused(rows):
-    splits = origin_splits(DAYS, SETTINGS)
-    quiet = rows.assign(churned=rows.churned.where(~rows.as_of.isin((DAYS[13], DAYS[12])), 0.0))
-    _, skipped = earlier_origins(quiet, splits, RECIPE, SETTINGS)
+def test_a_test_day_without_churn_is_skipped_or_refused_if_it_is_the_newest(rows):
+    splits = backtest_splits(DAYS, SETTINGS)
+    without_churn = rows.assign(churned=rows.churned.where(~rows.as_of.isin((DAYS[13], DAYS[12])), 0.0))
+    _, skipped = evaluate_earlier_folds(without_churn, splits, FIT_CONFIG, SETTINGS)
     assert list(skipped) == [f"{DAYS[12]:%Y-%m-%d}"]
-    assert "nobody churned" in skipped[f"{DAYS[12]:%Y-%m-%d}"]
-    with pytest.raises(NothingToLearn, match="Of 400 test snapshots of 2024-01-26 nobody churned"):
-        judge(fit_on(quiet, splits[0], RECIPE), quiet, splits[0], SETTINGS)
+    assert "none churned" in skipped[f"{DAYS[12]:%Y-%m-%d}"]
+    model = fit_split(without_churn, splits[0], FIT_CONFIG)
+    with pytest.raises(NothingToLearn, match="Of 400 test snapshots of 2024-01-26 none churned"):
+        evaluate_fold(model, without_churn, splits[0], SETTINGS)
 
 
-def test_accounts_the_fit_never_saw_are_judged_each_once(rows):
-    split = origin_splits(DAYS, SETTINGS)[0]
-    found = unseen_accounts(rows, split, RECIPE, SETTINGS)
-    assert found is not None
-    assert found.snapshots == 400
-    assert found.auc.low > 0.5
+def test_unseen_accounts_are_each_evaluated_once(rows):
+    scorecard = evaluate_unseen_accounts(rows, backtest_splits(DAYS, SETTINGS)[0], FIT_CONFIG, SETTINGS)
+    assert scorecard is not None
+    assert scorecard.snapshots == 400
+    assert scorecard.auc.low > 0.5

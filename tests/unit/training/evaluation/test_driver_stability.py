@@ -1,4 +1,4 @@
-"""Stability: a family that stays when the model is made again is a main reason, one that leads by chance is none."""
+"""Driver stability: a family that stays on top in refits is a main reason, one that leads by chance is not."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,29 +8,30 @@ import pandas as pd
 import pytest
 
 from configs.settings import DataSettings, Settings, StabilitySettings
-from features.store.online_reader import values_of
+from features.store.online_reader import values_from_frame
 from serving.scoring.driver_text import describe_drivers
 from serving.scoring.model_bundle import make_bundle
 from serving.scoring.scores import Scores, score_values
 from serving.treeshap.kernel import Kernel
-from tests.unit.training.model.test_fit import RECIPE, snapshots
-from training.data.cluster_bootstrap import of_some_accounts
-from training.evaluation.driver_stability import Stability, measure_stability
-from training.model.attribution import by_family, leading, members_of
+from tests.support.training_rows import FIT_CONFIG, fit_rows, snapshots
+from training.data.cluster_bootstrap import sample_accounts
+from training.evaluation.driver_stability import DriverStability, measure_stability
+from training.model.attribution import columns_by_family, find_leading_family, sum_by_family
 from training.model.churn_model import ChurnModel, encode
-from training.model.fit import fit
+from training.model.fit import fit_churn_model
 
 SETTINGS = Settings(
     name="acme",
     data=DataSettings(dataset=Path("acme.toml")),
-    training=RECIPE.training,
+    training=FIT_CONFIG.training,
     stability=StabilitySettings(refits=4),
 )
+TRAIN, LATER = fit_rows().train, snapshots(0.3, seed=3)
 
 
 @pytest.fixture(scope="module")
 def model() -> ChurnModel:
-    return fit(snapshots(0.3), snapshots(0.3, seed=1), known(), RECIPE)
+    return fit_churn_model(fit_rows(), FIT_CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -38,66 +39,62 @@ def compiled(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("compiled")
 
 
-def known() -> pd.DataFrame:
-    return snapshots(0.3, seed=2)
-
-
 @pytest.fixture(scope="module")
-def found(model) -> Stability:
-    return measure_stability(model, known(), snapshots(0.3, seed=3), SETTINGS)
+def stability(model) -> DriverStability:
+    return measure_stability(model, TRAIN, LATER, SETTINGS)
 
 
-def scored(model: ChurnModel, rows: pd.DataFrame, compiled: Path) -> Scores:
+def score(model: ChurnModel, rows: pd.DataFrame, compiled: Path) -> Scores:
     bundle = make_bundle(model, Kernel(compiled))
-    return score_values(bundle, values_of(rows[model.names], bundle.categories))
+    return score_values(bundle, values_from_frame(rows[model.signal_names], bundle.categories))
 
 
-def test_the_main_family_leads_by_what_it_has_more_than_the_next_that_raises(model):
-    inputs = [replace(one, family=family) for one, family in zip(model.inputs, ("a", "b", "b"), strict=True)]
-    shares = np.array([[0.5, 0.3, -0.1], [-0.5, -0.2, 0.3], [-0.1, -0.1, -0.1]])
-    first, leads = leading(by_family(shares, members_of(inputs)))
-    assert first.tolist() == [0, 1, -1]
+def test_the_leading_family_leads_over_the_next_that_raises_the_margin(model):
+    inputs = [replace(signal, family=family) for signal, family in zip(model.inputs, ("a", "b", "b"), strict=True)]
+    contributions = np.array([[0.5, 0.3, -0.1], [-0.5, -0.2, 0.3], [-0.1, -0.1, -0.1]])
+    leading, leads = find_leading_family(sum_by_family(contributions, columns_by_family(inputs)))
+    assert leading.tolist() == [0, 1, -1]
     assert leads.tolist() == pytest.approx([0.3, 0.1, 0.0])
 
 
-def test_what_is_clear_flips_less_often_than_the_rest(found):
-    assert found.refits == 4
-    assert found.lead is not None
-    assert 0 < found.clear < 1
-    assert found.flipped_when_clear is not None
-    assert found.flipped_when_clear < found.flipped
+def test_a_clear_lead_flips_less_often(stability):
+    assert stability.refits == 4
+    assert stability.min_lead is not None
+    assert 0 < stability.clear_share < 1
+    assert stability.clear_flip_share is not None
+    assert stability.clear_flip_share < stability.flip_share
 
 
-def test_nothing_is_measured_where_no_family_raises_a_risk(model):
-    rows = snapshots(0.3, seed=3)
-    first, _ = leading(by_family(model.contributions(encode(rows, model.inputs)), members_of(model.inputs)))
-    found = measure_stability(model, known(), rows[first < 0], SETTINGS)
-    assert (found.snapshots, found.lead, found.clear) == (0, None, 0)
+def test_without_a_family_that_raises_a_risk_there_is_no_lead(model):
+    contributions = model.predict_contributions(encode(LATER, model.inputs))
+    leading, _ = find_leading_family(sum_by_family(contributions, columns_by_family(model.inputs)))
+    stability = measure_stability(model, TRAIN, LATER[leading < 0], SETTINGS)
+    assert (stability.snapshots, stability.min_lead, stability.clear_share) == (0, None, 0)
 
 
-def test_it_is_measured_the_same_every_time(model, found):
-    assert measure_stability(model, known(), snapshots(0.3, seed=3), SETTINGS) == found
+def test_it_is_the_same_every_time(model, stability):
+    assert measure_stability(model, TRAIN, LATER, SETTINGS) == stability
 
 
-def test_a_main_reason_is_said_only_where_it_is_clear(model, found, compiled):
-    rows = snapshots(0.3, seed=3)
-    clear = scored(replace(model, clear_lead=found.lead), rows, compiled)
-    _, leads = leading(clear.family_shares)
-    told = describe_drivers(clear)
-    said = [one["main_reason"] for one in told]
-    assert [one is not None for one in said] == list(leads >= found.lead)
-    assert any(said)
-    assert all(one["main_reason"] in (None, one["drivers"][0]["family"]) for one in told if one["drivers"])
+def test_a_main_reason_is_given_only_for_a_clear_lead(model, stability, compiled):
+    scores = score(replace(model, main_reason_min_lead=stability.min_lead), LATER, compiled)
+    _, leads = find_leading_family(scores.family_shares)
+    described = describe_drivers(scores)
+    reasons = [account["main_reason"] for account in described]
+    assert [reason is not None for reason in reasons] == list(leads >= stability.min_lead)
+    assert any(reasons)
+    first = [account["drivers"][0]["family"] if account["drivers"] else None for account in described]
+    assert all(reason in (None, family) for reason, family in zip(reasons, first, strict=True))
 
 
-def test_a_model_whose_stability_was_never_measured_says_no_main_reason(model, compiled):
-    assert set(scored(model, snapshots(0.3, seed=3), compiled).main_reasons) == {None}
+def test_a_model_without_a_measured_stability_gives_no_main_reason(model, compiled):
+    assert set(score(model, LATER, compiled).main_reasons) == {None}
 
 
-def test_refits_of_a_large_company_learn_from_whole_accounts():
+def test_a_sample_of_a_large_company_has_whole_accounts():
     rows = pd.DataFrame({"account_id": np.repeat([f"{n}" for n in range(1_000)], 3)})
-    some = of_some_accounts(rows, 1_000)
-    assert len(some) == 999
-    assert set(some.groupby("account_id").size()) == {3}
-    assert some.equals(of_some_accounts(rows, 1_000))
-    assert of_some_accounts(rows, 3_000) is rows
+    sample = sample_accounts(rows, 1_000)
+    assert len(sample) == 999
+    assert set(sample.groupby("account_id").size()) == {3}
+    assert sample.equals(sample_accounts(rows, 1_000))
+    assert sample_accounts(rows, 3_000) is rows

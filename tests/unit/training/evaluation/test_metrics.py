@@ -1,4 +1,4 @@
-"""Metrics: figures with known answers."""
+"""Metrics: examples with known values."""
 
 import numpy as np
 import pytest
@@ -9,34 +9,34 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 
 from configs.settings import ProfitSettings
 from training.evaluation import metrics
-from training.evaluation.metrics import tally
+from training.evaluation.metrics import count_by_risk
 from training.evaluation.profit import expected_maximum_profit
 
 CHURNED = np.array([1.0, 1.0] + [0.0] * 18)
 
 
-def some(n: int = 500, steps: int = 40) -> tuple[np.ndarray, np.ndarray]:
-    """Answers and risks with many ties."""
+def tied_risks(n: int = 500, steps: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and risks with many ties."""
     generator = np.random.default_rng(3)
     risks = generator.integers(1, steps, n) / (2 * steps)
     return (generator.random(n) < risks).astype(float), risks
 
 
 def lift(churned: np.ndarray, risks: np.ndarray) -> float:
-    return metrics.lift(tally(churned, risks), 0.1)[0]
+    return metrics.lift(count_by_risk(churned, risks), 0.1)[0]
 
 
 def test_the_lift_of_equal_risks_is_one():
     assert lift(CHURNED, np.full(20, 0.3)) == pytest.approx(1.0)
 
 
-def test_the_lift_of_perfect_risks_is_the_most_possible():
+def test_the_lift_of_a_perfect_ranking_is_the_maximum():
     assert lift(CHURNED, np.linspace(1, 0, 20)) == pytest.approx(10.0)
 
 
 def test_the_lift_counts_ties_at_the_edge_in_proportion():
     risks = np.array([0.9] + [0.5] * 4 + [0.1] * 15)
-    # One of two places goes to the first churner, the other to one of four of which one churned.
+    # The first of two calls reaches a churned account, the second one of four of which one churned.
     assert lift(CHURNED, risks) == pytest.approx((1 + 1 / 4) / 2 / 0.1)
 
 
@@ -47,7 +47,7 @@ def test_the_lift_does_not_depend_on_the_order_of_rows():
 
 
 @pytest.mark.parametrize(
-    ("ours", "known"),
+    ("metric", "reference"),
     [
         (metrics.auc, roc_auc_score),
         (metrics.average_precision, average_precision_score),
@@ -55,67 +55,68 @@ def test_the_lift_does_not_depend_on_the_order_of_rows():
         (metrics.log_loss, log_loss),
     ],
 )
-def test_a_metric_agrees_with_scikit_learn_under_weights(ours, known):
-    churned, risks = some()
+def test_a_metric_equals_scikit_learns_under_weights(metric, reference):
+    churned, risks = tied_risks()
     weights = np.random.default_rng(0).integers(0, 4, (3, len(risks))).astype(float)
-    found = ours(tally(churned, risks, weights))
-    assert found == pytest.approx([known(churned, risks, sample_weight=one) for one in weights], abs=1e-9)
+    expected = [reference(churned, risks, sample_weight=row) for row in weights]
+    assert metric(count_by_risk(churned, risks, weights)) == pytest.approx(expected, abs=1e-9)
 
 
 def test_the_parts_of_the_brier_score_add_up_to_it():
-    t = tally(*some())
-    reliability, resolution, uncertainty = metrics.brier_parts(t)
-    assert reliability - resolution + uncertainty == pytest.approx(metrics.brier(t))
+    counts = count_by_risk(*tied_risks())
+    reliability, resolution, uncertainty = metrics.brier_decomposition(counts)
+    assert reliability - resolution + uncertainty == pytest.approx(metrics.brier(counts))
     assert min(reliability[0], resolution[0]) > 0
 
 
-def test_the_base_rate_is_reliable_and_resolves_nothing():
-    churned, _ = some()
-    reliability, resolution, uncertainty = metrics.brier_parts(tally(churned, np.full(500, churned.mean())))
-    assert (reliability[0], resolution[0]) == (pytest.approx(0), pytest.approx(0))
-    assert uncertainty[0] == pytest.approx(churned.mean() * (1 - churned.mean()))
+def test_the_base_rate_is_reliable_and_has_no_resolution():
+    churned, _ = tied_risks()
+    rate = churned.mean()
+    parts = metrics.brier_decomposition(count_by_risk(churned, np.full(500, rate)))
+    assert [part[0] for part in parts] == pytest.approx([0, 0, rate * (1 - rate)])
 
 
 def test_the_calibration_slope_is_that_of_a_logistic_regression():
-    churned, risks = some()
-    margins = np.log(risks / (1 - risks))
-    known = LogisticRegression(C=np.inf, tol=1e-10).fit(margins[:, None], churned)
-    assert metrics.calibration_slope(tally(churned, risks))[0] == pytest.approx(known.coef_[0, 0], abs=1e-4)
+    churned, risks = tied_risks()
+    log_odds = np.log(risks / (1 - risks))
+    regression = LogisticRegression(C=np.inf, tol=1e-10).fit(log_odds[:, None], churned)
+    slope = metrics.calibration_slope(count_by_risk(churned, risks))[0]
+    assert slope == pytest.approx(regression.coef_[0, 0], abs=1e-4)
 
 
-def test_risks_that_are_too_low_throughout_have_a_positive_intercept():
-    churned, risks = some(20_000)
-    halved = 1 / (1 + np.exp(-(np.log(risks / (1 - risks)) - 0.7)))
-    assert metrics.calibration_intercept(tally(churned, halved))[0] == pytest.approx(0.7, abs=0.06)
+def test_risks_that_are_too_low_have_a_positive_intercept():
+    churned, risks = tied_risks(20_000)
+    lowered = 1 / (1 + np.exp(-(np.log(risks / (1 - risks)) - 0.7)))
+    assert metrics.calibration_intercept(count_by_risk(churned, lowered))[0] == pytest.approx(0.7, abs=0.06)
 
 
 def test_equal_risks_have_no_calibration_slope():
-    assert np.isnan(metrics.calibration_slope(tally(CHURNED, np.full(20, 0.1)))[0])
+    assert np.isnan(metrics.calibration_slope(count_by_risk(CHURNED, np.full(20, 0.1)))[0])
 
 
-def test_what_the_team_can_call_is_counted_by_accounts_and_by_revenue():
+def test_capacity_counts_accounts_and_revenue():
     risks, revenue = np.linspace(1, 0, 20), np.r_[900.0, 100.0, np.full(18, 50.0)]
-    t = tally(CHURNED, risks, revenue=revenue)
-    assert metrics.revenue_at(t, 1)[0] == pytest.approx(0.9)
-    assert metrics.precision_at(t, 4)[0] == pytest.approx(0.5)
-    assert metrics.precision_at(t, 1000)[0] == pytest.approx(0.1)
+    counts = count_by_risk(CHURNED, risks, revenue=revenue)
+    assert metrics.revenue_at(counts, 1)[0] == pytest.approx(0.9)
+    assert metrics.precision_at(counts, 4)[0] == pytest.approx(0.5)
+    assert metrics.precision_at(counts, 1000)[0] == pytest.approx(0.1)
 
 
-def test_the_expected_maximum_profit_agrees_with_trying_every_cut():
-    churned, risks = some(200, 15)
+def test_the_expected_maximum_profit_equals_a_search_over_every_cut():
+    churned, risks = tied_risks(200, 15)
     profit = ProfitSettings(lifetime_value=120, offer_cost=12, contact_cost=3, alpha=2, beta=3)
-    caught = np.array([churned[risks > edge].sum() for edge in [*np.unique(risks), -1]])
-    asked = np.array([(risks > edge).sum() for edge in [*np.unique(risks), -1]])
+    edges = [*np.unique(risks), -1]
+    caught = np.array([churned[risks > edge].sum() for edge in edges])
+    called = np.array([(risks > edge).sum() for edge in edges])
 
-    def best(acceptance: float) -> float:
-        gain = acceptance * caught * (120 - 12) - 3 * asked - 12 * (asked - caught)
+    def best_profit(acceptance: float) -> float:
+        gain = acceptance * caught * (120 - 12) - 3 * called - 12 * (called - caught)
         return gain.max() / len(risks) * beta.pdf(acceptance, 2, 3)
 
-    assert expected_maximum_profit(tally(churned, risks), profit)[0] == pytest.approx(
-        quad(best, 0, 1, limit=500)[0], rel=1e-4
-    )
+    expected, _ = quad(best_profit, 0, 1, limit=500)
+    assert expected_maximum_profit(count_by_risk(churned, risks), profit)[0] == pytest.approx(expected, rel=1e-4)
 
 
-def test_there_is_no_profit_in_calling_where_nobody_would_be_worth_it():
+def test_there_is_no_profit_if_no_account_is_worth_its_offer():
     costly = ProfitSettings(lifetime_value=10, offer_cost=10, contact_cost=1)
-    assert expected_maximum_profit(tally(*some()), costly)[0] == 0
+    assert expected_maximum_profit(count_by_risk(*tied_risks()), costly)[0] == 0

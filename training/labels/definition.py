@@ -1,0 +1,74 @@
+"""Label definition: what counts as churn, for which horizons, and when the label of a snapshot is known."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import NotRequired, TypedDict, cast
+
+import pandas as pd
+
+from configs.settings import LabelSettings
+
+CHURNED, CONTRACTED = "churned", "contracted"
+# What each mode reads besides lead, horizon and grace.
+MODE_PARAMETERS: Mapping[str, tuple[str, ...]] = {
+    "contract": ("locked_in_accounts",),
+    "event": (),
+    "inactivity": ("inactive_days", "active_within_days"),
+    "contraction": ("contraction_share",),
+}
+
+
+class LabelDescription(TypedDict):
+    """The mode of a label and every parameter that it reads."""
+
+    mode: str
+    lead_days: int
+    horizon_days: int
+    grace_days: int
+    locked_in_accounts: NotRequired[str]
+    inactive_days: NotRequired[int]
+    active_within_days: NotRequired[int]
+    contraction_share: NotRequired[float]
+
+
+def describe_label(label: LabelSettings) -> LabelDescription:
+    """The mode and every parameter that it reads."""
+    names = {"mode", "lead_days", "horizon_days", "grace_days", *MODE_PARAMETERS[label.mode]}
+    return cast("LabelDescription", label.model_dump(include=names))
+
+
+def label_hash(label: LabelSettings) -> str:
+    """A hash of the label definition; every label, model and risk carries it."""
+    return hashlib.sha256(repr(sorted(describe_label(label).items())).encode()).hexdigest()[:12]
+
+
+def supported_horizons(label: LabelSettings) -> tuple[tuple[int, ...], dict[int, str]]:
+    """The horizons that the mode supports, rising, and why any other is not supported."""
+    horizons = tuple(sorted({*label.horizons, label.horizon_days}))
+    reasons = {days: reason for days in horizons if (reason := _unsupported_reason(label, days))}
+    return tuple(days for days in horizons if days not in reasons), reasons
+
+
+def churned_column(horizon_days: int) -> str:
+    """The column of the labels for one of several horizons."""
+    return f"{CHURNED}_{horizon_days}"
+
+
+def matures_at(as_of: datetime, label: LabelSettings) -> datetime:
+    """When the label of a snapshot is known: after the horizon and the grace of departures on its last day."""
+    return as_of + timedelta(days=label.lead_days + label.horizon_days + label.grace_days)
+
+
+def is_mature(snapshots: pd.DataFrame, label: LabelSettings, known_until: datetime) -> pd.Series:
+    """Whether the label of each snapshot is known."""
+    duration = pd.Timedelta(matures_at(datetime(2000, 1, 1), label) - datetime(2000, 1, 1))
+    return snapshots.as_of + duration <= pd.Timestamp(known_until)
+
+
+def _unsupported_reason(label: LabelSettings, days: int) -> str:
+    if label.mode == "inactivity" and days < label.inactive_days:
+        return "shorter than label.inactive_days"
+    if label.mode == "contraction" and days != label.horizon_days:
+        return "a contraction can be reversed later"
+    return ""
