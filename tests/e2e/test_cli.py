@@ -19,7 +19,7 @@ from serving.ledger.ledger import open_ledger
 from serving.schemas.requests import OutcomeReport
 from tests.support.paths import ROOT
 from tests.support.raw_tables import account, subscription
-from tests.support.trained_model import EXTRACT_ENDS
+from tests.support.trained_model import EXTRACT_END
 
 START = datetime(2022, 1, 1)
 SHORT_LABEL = "[label]\nhorizon_days = 60\ngrace_days = 0\n[training]\nmin_churned = 5\n"
@@ -35,7 +35,7 @@ def accounts(count: int, churned: int) -> dict[str, list[dict]]:
     }
 
 
-def words_of(text: str) -> str:
+def join_words(text: str) -> str:
     return " ".join(text.split())
 
 
@@ -43,7 +43,7 @@ def test_help_shows_every_summary_whole_in_80_columns(oarlock, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     lines = oarlock("--help").out.splitlines()
     assert max(map(len, lines)) < 80
-    listed = [words_of(line) for line in lines[lines.index("Commands:") + 1 :]]
+    listed = [join_words(line) for line in lines[lines.index("Commands:") + 1 :]]
     assert sorted(listed) == sorted(f"{command.name} {command.short_help}" for command in COMMANDS)
 
 
@@ -53,11 +53,11 @@ def test_help_of_a_command_has_an_example(oarlock, command):
 
 
 def test_a_missing_config_exits_with_2(oarlock, tmp_path):
-    assert oarlock("validate", config=tmp_path / "none.toml").refusal[0] == 2
+    assert oarlock("validate", config=tmp_path / "none.toml").failure[0] == 2
 
 
 def test_a_config_that_is_a_folder_exits_with_2(oarlock, tmp_path):
-    assert oarlock("validate", config=tmp_path).refusal == (
+    assert oarlock("validate", config=tmp_path).failure == (
         2,
         f"oarlock: Cannot read {tmp_path}: Is a directory. Pass the path of a settings file with --config.",
     )
@@ -65,13 +65,13 @@ def test_a_config_that_is_a_folder_exits_with_2(oarlock, tmp_path):
 
 def test_invalid_data_exits_with_3(oarlock, company):
     config = company(accounts=[account("a")], subscriptions=[subscription("b", START)])
-    code, line = oarlock("validate", config=config).refusal
+    code, line = oarlock("validate", config=config).failure
     assert code == 3
     assert line.startswith("oarlock: subscriptions (subscriptions.parquet): account_id is not in accounts in 1 row")
 
 
 def test_training_before_publishing_exits_with_5(oarlock, company):
-    code, line = oarlock("train", config=company(**accounts(10, 2))).refusal
+    code, line = oarlock("train", config=company(**accounts(10, 2))).failure
     assert (code, "Run `oarlock publish`" in line) == (5, True)
 
 
@@ -79,74 +79,72 @@ def test_training_before_publishing_exits_with_5(oarlock, company):
 def test_training_without_enough_churn_exits_with_4(oarlock, company, churned, reason):
     config = company(SHORT_LABEL, **accounts(60, churned))
     assert oarlock("publish", config=config).code == 0
-    code, line = oarlock("train", config=config).refusal
+    code, line = oarlock("train", config=config).failure
     assert (code, reason in line, "nothing to learn" in line) == (4, True, True)
 
 
 @pytest.mark.parametrize("option", [("--trials", "3"), ("--timeout", "1")])
 def test_a_search_budget_without_tune_exits_with_2(oarlock, company, option):
-    done = oarlock("train", *option, config=company(**accounts(10, 2)))
-    assert (done.code, "--trials and --timeout need --tune." in done.err) == (2, True)
+    result = oarlock("train", *option, config=company(**accounts(10, 2)))
+    assert (result.code, "--trials and --timeout need --tune." in result.err) == (2, True)
 
 
 def test_promoting_without_a_model_exits_with_5(oarlock, company):
-    assert oarlock("promote", config=company(**accounts(10, 2))).refusal[0] == 5
+    assert oarlock("promote", config=company(**accounts(10, 2))).failure[0] == 5
 
 
 def test_scoring_before_any_promotion_exits_with_5(oarlock, company):
-    code, line = oarlock("score", "--all", config=company(**accounts(10, 2))).refusal
+    code, line = oarlock("score", "--all", config=company(**accounts(10, 2))).failure
     assert (code, "No model has been promoted yet" in line) == (5, True)
 
 
 def test_scores_are_json_for_machines(oarlock, trained):
-    done = oarlock("score", "1096", "nobody", "--json", config=trained.config)
-    response = json.loads(done.out)
-    assert done.err == ""
+    result = oarlock("score", "1096", "nobody", "--json", config=trained.config)
+    response = json.loads(result.out)
+    assert result.err == ""
     assert [score["account_id"] for score in response["scores"]] == ["1096"]
     assert response["not_scored"] == [{"account_id": "nobody", "reason": "unknown_account"}]
 
 
 @pytest.mark.parametrize("arguments", [("score", "nobody"), ("explain", "nobody"), ("explain", "nobody", "--json")])
 def test_an_unknown_account_exits_with_9(oarlock, trained, arguments):
-    assert oarlock(*arguments, config=trained.config).refusal == (
+    assert oarlock(*arguments, config=trained.config).failure == (
         9,
         "oarlock: nobody has no risk: unknown account. `oarlock score --all` lists the accounts that have one.",
     )
 
 
 def test_export_outcomes_writes_the_accounts_of_the_data_set(oarlock, trained, tmp_path):
-    reports = [
-        OutcomeReport(account_id=name, outcome="left", on=EXTRACT_ENDS.date()) for name in ("1096", "a stranger")
-    ]
-    FeedbackStore(open_ledger(trained.settings, trained.state)).save_outcomes(reports, EXTRACT_ENDS)
-    done = oarlock("export-outcomes", "--output", str(tmp_path / "notices.parquet"), config=trained.config)
+    reports = [OutcomeReport(account_id=name, outcome="left", on=EXTRACT_END.date()) for name in ("1096", "a stranger")]
+    FeedbackStore(open_ledger(trained.settings, trained.state)).save_outcomes(reports, EXTRACT_END)
+    result = oarlock("export-outcomes", "--output", str(tmp_path / "notices.parquet"), config=trained.config)
     assert pq.read_table(tmp_path / "notices.parquet")["account_id"].to_pylist() == ["1096"]
-    assert "1 notices. 1 of accounts that are not in the data set were left out." in done.out
+    assert "1 notices. 1 of accounts that are not in the data set were left out." in result.out
 
 
 def test_serving_on_a_port_in_use_exits_with_7(oarlock, trained):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        code, line = oarlock("serve", "--host", "127.0.0.1", "--port", str(port), config=trained.config).refusal
+        code, line = oarlock("serve", "--host", "127.0.0.1", "--port", str(port), config=trained.config).failure
     assert (code, f"127.0.0.1:{port}" in line) == (7, True)
 
 
 @pytest.mark.parametrize(
-    "work",
+    "statement",
     ["time.sleep(60)", "duckdb.sql('select sum(a.range * b.range) from range(10000000) a, range(10000) b').fetchall()"],
     ids=["anywhere", "in a query"],
 )
-def test_ctrl_c_exits_with_130_in_one_sentence(work):
+def test_ctrl_c_exits_with_130_in_one_sentence(statement):
     lines = [
         "import duckdb, os, signal, threading, time, click, oarlock",
         "threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()",
-        f"oarlock.cli.add_command(click.Command('work', callback=lambda: {work}))",
+        f"oarlock.cli.add_command(click.Command('work', callback=lambda: {statement}))",
         "oarlock.main(['work'])",
     ]
     command = [sys.executable, "-c", "\n".join(lines)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     message = "oarlock: Stopped. Nothing is half-written: run the command again."
-    assert (done.returncode, done.stderr.strip()) == (130, message)
+    assert (result.returncode, result.stderr.strip()) == (130, message)
 
 
 def test_an_explanation_sums_up_signals_that_round_to_zero(capsys):
@@ -155,7 +153,7 @@ def test_an_explanation_sums_up_signals_that_round_to_zero(capsys):
     family = {"family": "adoption", "points": 0.05, "signals": signals}
     score = {"account_id": "a", "risk": 0.06, "base": 0.01, "status": "scored", "drivers": [family], "protective": []}
     show_explanation(CliContext(Path("none.toml")), score)
-    lines = [words_of(line) for line in capsys.readouterr().out.splitlines()]
+    lines = [join_words(line) for line in capsys.readouterr().out.splitlines()]
     assert [line for line in lines if line.startswith("+")] == [
         "+5.00 adoption",
         "+4.00 logins 1 2",
@@ -171,19 +169,19 @@ def test_a_table_in_a_pipe_is_never_wrapped_and_takes_no_markup(capsys):
     table.add("b", "10.2%", "")
     table.print(CliContext(Path("none.toml")))
     rows = [line for line in capsys.readouterr().out.splitlines() if "%" in line]
-    assert [words_of(row) for row in rows] == [f"[bold]a[/bold] 9.4% {words_of('word ' * 40)}", "b 10.2%"]
+    assert [join_words(row) for row in rows] == [f"[bold]a[/bold] 9.4% {join_words('word ' * 40)}", "b 10.2%"]
     assert rows[0].index("9.4%") == rows[1].index("10.2%") + 1
 
 
 def test_promoting_the_champion_again_changes_and_records_nothing(oarlock, trained):
     before = oarlock("audit", "--json", config=trained.config).out
-    done = oarlock("promote", "1", config=trained.config)
-    assert (done.code, "is already the champion" in done.out) == (0, True)
+    result = oarlock("promote", "1", config=trained.config)
+    assert (result.code, "is already the champion" in result.out) == (0, True)
     assert oarlock("audit", "--json", config=trained.config).out == before
 
 
 def test_comparing_a_version_with_itself_exits_with_9(oarlock, trained):
-    code, line = oarlock("compare", "1", "--with", "1", config=trained.config).refusal
+    code, line = oarlock("compare", "1", "--with", "1", config=trained.config).failure
     assert (code, line.startswith("oarlock: Version 1 cannot be compared with itself.")) == (9, True)
 
 
@@ -197,8 +195,8 @@ def test_training_again_finds_the_same_model(oarlock, trained):
 
 
 def test_monitor_exits_by_its_verdict(oarlock, trained):
-    done = oarlock("monitor", "--json", config=trained.config)
-    assert done.code == {"ok": 0, "watch": 10, "retrain": 11}[json.loads(done.out)["verdict"]]
+    result = oarlock("monitor", "--json", config=trained.config)
+    assert result.code == {"ok": 0, "watch": 10, "retrain": 11}[json.loads(result.out)["verdict"]]
 
 
 def test_json_has_null_for_numbers_that_json_cannot_express(capsys):

@@ -57,7 +57,7 @@ def _declare(folder: Path, source: str, family: str = "adoption") -> Signal:
         ("2 * days", "(2 * days)"),
     ],
 )
-def test_a_signal_typed_differently_has_the_same_fingerprint(tmp_path: Path, before: str, after: str):
+def test_a_reformatted_signal_has_the_same_fingerprint(tmp_path: Path, before: str, after: str):
     again = _declare(tmp_path / "moved", DECLARED.replace(before, after))
     assert fingerprint(again) == fingerprint(_declare(tmp_path, DECLARED))
     assert signal_set((again,)) == signal_set((_declare(tmp_path, DECLARED),))
@@ -77,7 +77,7 @@ def test_a_signal_typed_differently_has_the_same_fingerprint(tmp_path: Path, bef
         ("reach=2", "reach=2, kind='category'"),
     ],
 )
-def test_a_signal_that_computes_something_else_has_another_fingerprint(tmp_path: Path, before: str, after: str):
+def test_a_changed_signal_has_another_fingerprint(tmp_path: Path, before: str, after: str):
     assert fingerprint(_declare(tmp_path, DECLARED.replace(before, after))) != fingerprint(_declare(tmp_path, DECLARED))
 
 
@@ -91,11 +91,11 @@ def test_another_name_or_family_is_another_signal_set(tmp_path: Path):
     )
 
 
-def test_the_windows_of_one_formula_have_fingerprints_of_their_own():
+def test_windows_of_one_formula_have_different_fingerprints():
     assert len({fingerprint(signal) for signal in catalogue() if signal.name in {"events_7d", "events_28d"}}) == 2
 
 
-def test_no_two_signals_of_the_catalogue_have_one_fingerprint():
+def test_every_signal_has_its_own_fingerprint():
     assert len({fingerprint(signal) for signal in catalogue()}) == len(catalogue())
 
 
@@ -133,7 +133,7 @@ def _hash_module(folder: Path, source: str, name: str = "training/one.py") -> st
         ("    return", "    #\n\n    return"),
     ],
 )
-def test_code_typed_differently_has_the_same_hash(tmp_path: Path, before: str, after: str):
+def test_reformatted_code_has_the_same_hash(tmp_path: Path, before: str, after: str):
     again = _hash_module(tmp_path / "again", FUNCTION.replace(before, after), "training/moved/other.py")
     assert again == _hash_module(tmp_path / "first", FUNCTION)
 
@@ -151,12 +151,12 @@ def test_code_typed_differently_has_the_same_hash(tmp_path: Path, before: str, a
         ("log_loss", "brier"),
     ],
 )
-def test_code_that_does_something_else_has_another_hash(tmp_path: Path, before: str, after: str):
+def test_changed_code_has_another_hash(tmp_path: Path, before: str, after: str):
     changed = _hash_module(tmp_path / "changed", FUNCTION.replace(before, after))
     assert changed != _hash_module(tmp_path / "first", FUNCTION)
 
 
-def test_locals_exchanged_with_a_global_are_another_function(tmp_path: Path):
+def test_a_local_in_place_of_a_global_changes_the_hash(tmp_path: Path):
     uses_global = "def f():\n    def g():\n        return x\n    y = 1\n    return g() + y"
     uses_local = "def f():\n    def g():\n        return y\n    y = 1\n    return g() + y"
     assert _hash_module(tmp_path / "one", uses_global) != _hash_module(tmp_path / "two", uses_local)
@@ -173,7 +173,7 @@ from configs.state_dir import open_state_dir
 from features.publishing import pipeline
 from features.store.publication import published_edition
 from training.data.training_set import build_training_set
-from training.pipelines.train import model_identity
+from training.pipelines.training_inputs import model_identity
 
 settings = read_settings(Path(sys.argv[1]))
 state = open_state_dir(settings)
@@ -184,7 +184,7 @@ except NotReady:
 computed = pipeline.publish(settings, state, pipeline.Days(datetime(2023, 8, 1)), lambda *_: None).computed
 edition, _ = published_edition(state)
 identity = model_identity(settings, build_training_set(settings, state, datetime(2023, 8, 1)))
-queries = sorted(file.name for file in state.queries.iterdir())
+queries = sorted(file.name for file in state.sql_cache.iterdir())
 print(json.dumps({"code": pipeline.__file__, "accepted": accepted, "computed": computed,
                   "edition": edition.folder.name, "identity": identity, "queries": queries}))
 """
@@ -206,8 +206,8 @@ class Identified:
 def identify(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Identified]:
     """Copy the code, change the copy, and run it on one company, whose state the runs share."""
     folder = tmp_path_factory.mktemp("identities")
-    growing_company.found(folder / "company")
-    config = folder / "company/living.toml"
+    growing_company.create_company(folder / "company")
+    config = folder / "company/growing.toml"
     config.write_text(config.read_text() + "[label]\nlead_days = 0\nhorizon_days = 30\ngrace_days = 0\n")
 
     def run(name: str, change: Callable[[Path], None]) -> Identified:
@@ -247,7 +247,7 @@ def _replace(file: Path, pattern: str, new: str) -> None:
     file.write_text(text)
 
 
-def test_code_typed_differently_accepts_what_is_published_and_finds_the_same_model(identify, first: Identified):
+def test_reformatted_code_accepts_the_published_history(identify, first: Identified):
     again = identify("retyped", _retype)
     assert again == replace(first, code=again.code, accepted=True, computed=0)
     assert again.code != first.code
@@ -260,9 +260,7 @@ def test_code_typed_differently_accepts_what_is_published_and_finds_the_same_mod
         ("features/tables/derived.py", "LATELY = 28", "LATELY = 29"),
     ],
 )
-def test_code_that_computes_something_else_accepts_nothing(
-    identify, first: Identified, file: str, before: str, after: str
-):
+def test_changed_code_accepts_no_published_history(identify, first: Identified, file: str, before: str, after: str):
     def change(code: Path) -> None:
         text = (code / file).read_text()
         assert before in text

@@ -1,4 +1,4 @@
-"""The history: which days are looked at, which accounts are in a day, and days that are whole or not there."""
+"""The history: which days it has, which accounts a day has, and that a day is written as a whole."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -7,24 +7,24 @@ import ibis
 import pyarrow as pa
 import pytest
 
-from features.compute.compute import snapshots
+from features.compute.compute import select_snapshots
 from features.signals.registry import catalogue
 from features.store.history import (
-    Day,
-    Edition,
+    DaySummary,
+    HistoryVersion,
     accounts_on,
     complete_days,
-    describe_day,
+    content_version,
     read_day,
+    summarize_day,
     training_days,
-    version_of,
     write_day,
 )
 from features.tables.contract import CONTRACT
 from features.tables.raw_table import IBIS_TYPES, RawTable
 
 AS_OF = datetime(2023, 6, 1)
-EMPLOYEES = tuple(one for one in catalogue() if one.name in {"employees", "country"})
+SIGNALS = tuple(signal for signal in catalogue() if signal.name in {"employees", "country"})
 
 
 def _subscriptions(*rows: dict) -> dict[str, RawTable]:
@@ -35,7 +35,7 @@ def _subscriptions(*rows: dict) -> dict[str, RawTable]:
 
 
 def _at_risk(*rows: dict) -> list[str]:
-    return sorted(snapshots(_subscriptions(*rows), AS_OF).to_pyarrow()["account_id"].to_pylist())
+    return sorted(select_snapshots(_subscriptions(*rows), AS_OF).to_pyarrow()["account_id"].to_pylist())
 
 
 def _row(started_at: datetime, ended_at: datetime | None = None, **more: object) -> dict:
@@ -46,7 +46,7 @@ SECOND = timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(
-    ("case", "row", "can_leave"),
+    ("case", "row", "is_at_risk"),
     [
         ("runs without an end", _row(AS_OF - SECOND), True),
         ("ends later", _row(AS_OF - SECOND, AS_OF + SECOND), True),
@@ -59,71 +59,71 @@ SECOND = timedelta(seconds=1)
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_an_account_can_leave_where_its_subscription(case: str, row: dict, can_leave: bool):
-    assert (_at_risk(row) == ["a"]) is can_leave, case
+def test_an_account_is_at_risk_if_its_subscription(case: str, row: dict, is_at_risk: bool):
+    assert (_at_risk(row) == ["a"]) is is_at_risk, case
 
 
-def test_an_account_with_several_running_subscriptions_is_one_snapshot():
+def test_several_running_subscriptions_are_one_snapshot():
     assert _at_risk(_row(AS_OF - SECOND), _row(AS_OF - 2 * SECOND), _row(AS_OF - SECOND, AS_OF)) == ["a"]
 
 
-def test_training_looks_at_the_first_of_every_month():
+def test_monthly_training_days_are_the_first_of_each_month():
     days = training_days(datetime(2023, 1, 1), datetime(2023, 3, 1), "monthly")
     assert days == [datetime(2023, 1, 1), datetime(2023, 2, 1), datetime(2023, 3, 1)]
 
 
-def test_training_looks_at_every_monday():
+def test_weekly_training_days_are_mondays():
     days = training_days(datetime(2023, 6, 1), datetime(2023, 6, 19), "weekly")
     assert days == [datetime(2023, 6, 5), datetime(2023, 6, 12), datetime(2023, 6, 19)]
 
 
-def test_training_looks_at_no_day_where_none_fits():
+def test_a_short_period_may_have_no_training_day():
     assert training_days(datetime(2023, 6, 2), datetime(2023, 6, 4), "weekly") == []
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Edition:
+def history(tmp_path: Path) -> HistoryVersion:
     """An empty history of two signals."""
-    return Edition(tmp_path / "edition", EMPLOYEES)
+    return HistoryVersion(tmp_path / "edition", SIGNALS)
 
 
 def _rows(**employees: float | None) -> pa.Table:
     countries = pa.array(["NL"] * len(employees), pa.string())
     columns = {"account_id": list(employees), "employees": pa.array(employees.values(), pa.float64())}
     table = pa.table({**columns, "country": countries})
-    return table.select(["account_id", *(one.name for one in EMPLOYEES)])
+    return table.select(["account_id", *(signal.name for signal in SIGNALS)])
 
 
-def _write(place: Edition, rows: pa.Table) -> Day:
-    day = describe_day(place, AS_OF, rows)
-    write_day(place, day, rows)
+def _write(history: HistoryVersion, rows: pa.Table) -> DaySummary:
+    day = summarize_day(history, AS_OF, rows)
+    write_day(history, day, rows)
     return day
 
 
-def test_a_day_is_read_as_it_was_written(place: Edition):
-    day = _write(place, _rows(b=3.0, a=None))
-    assert read_day(place, AS_OF) == day
+def test_a_day_is_read_as_it_was_written(history: HistoryVersion):
+    day = _write(history, _rows(b=3.0, a=None))
+    assert read_day(history, AS_OF) == day
     assert (day.snapshots, day.missing["employees"], day.missing["country"]) == (2, 0.5, 0.0)
-    assert accounts_on(place, AS_OF) == ["a", "b"]
-    assert complete_days(place) == [AS_OF]
+    assert accounts_on(history, AS_OF) == ["a", "b"]
+    assert complete_days(history) == [AS_OF]
 
 
-def test_a_day_written_again_replaces_the_old_one_and_leaves_nothing_of_it(place: Edition):
-    _write(place, _rows(a=1.0))
-    before = version_of(place, AS_OF)
-    _write(place, _rows(a=2.0))
-    assert version_of(place, AS_OF) != before
-    assert [file.name for file in (place.folder / "written").iterdir()] == [version_of(place, AS_OF)]
+def test_a_rewritten_day_replaces_the_old_one(history: HistoryVersion):
+    _write(history, _rows(a=1.0))
+    before = content_version(history, AS_OF)
+    _write(history, _rows(a=2.0))
+    assert content_version(history, AS_OF) != before
+    assert [file.name for file in (history.folder / "written").iterdir()] == [content_version(history, AS_OF)]
 
 
-def test_a_day_remembers_the_accounts_that_its_earlier_writings_held(place: Edition):
-    _write(place, _rows(a=1.0, b=1.0, c=1.0))
-    _write(place, _rows(a=1.0, b=1.0))
-    assert _write(place, _rows(b=1.0)).dropped == ("a", "c")
-    assert _write(place, _rows(b=1.0, c=1.0)).dropped == ("a",)
+def test_a_rewritten_day_lists_dropped_accounts(history: HistoryVersion):
+    _write(history, _rows(a=1.0, b=1.0, c=1.0))
+    _write(history, _rows(a=1.0, b=1.0))
+    assert _write(history, _rows(b=1.0)).dropped == ("a", "c")
+    assert _write(history, _rows(b=1.0, c=1.0)).dropped == ("a",)
 
 
-def test_what_is_not_linked_yet_is_no_day(place: Edition):
-    _write(place, _rows(a=1.0))
-    (place.folder / "days" / "2023-06-01").unlink()
-    assert complete_days(place) == []
+def test_a_day_that_is_not_linked_is_incomplete(history: HistoryVersion):
+    _write(history, _rows(a=1.0))
+    (history.folder / "days" / "2023-06-01").unlink()
+    assert complete_days(history) == []

@@ -1,4 +1,4 @@
-"""Publishing: a day at a time, safe to stop, to run again, and to correct."""
+"""Publishing: one day at a time, and safe to stop, repeat and correct."""
 
 import hashlib
 import os
@@ -19,187 +19,217 @@ import pytest
 
 from configs.errors import Busy, DataError
 from configs.settings import SnapshotSettings
-from features.publishing.pipeline import Days, publish
+from features.publishing.pipeline import PublishRequest, publish
 from features.store.feast_store import (
     apply_declarations,
-    forget_others,
-    open_history,
+    drop_stale_views,
+    open_history_store,
     open_store,
-    read_history,
-    read_online,
+    read_historical_signals,
+    read_online_signals,
 )
-from features.store.history import Edition, complete_days, read_day
+from features.store.history import HistoryVersion, complete_days, read_day
 from features.store.online_reader import OnlineReader
-from features.store.publication import published_edition
-from tests.support.growing_company import ACCOUNTS, TODAY, Company, found, rewrite, silent
-from training.data.training_set import snapshots_of
+from features.store.publication import published_history
+from tests.support.growing_company import ACCOUNTS, TODAY, Company, create_company, rewrite_rows
+from tests.support.progress import ignore_progress
+from training.data.training_set import snapshots_on
 
 TRAINING_DAYS = [datetime(2023, month, 1) for month in range(5, 9)]
 BEFORE = datetime(2023, 7, 20)
 STEPS = len(TRAINING_DAYS) + 2
 
 
-class Stopped(Exception):
+class PublishStopped(Exception):
     """A publish was stopped from outside."""
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Company:
-    """The living company, published once and never changed."""
-    company = found(tmp_path_factory.mktemp("published") / "living")
-    publish(company.settings, company.state, Days(TODAY), silent)
+    """A growing company, published once; no test changes it."""
+    company = create_company(tmp_path_factory.mktemp("published") / "growing")
+    publish(company.settings, company.state, PublishRequest(TODAY), ignore_progress)
     return company
 
 
 @pytest.fixture
 def company(tmp_path: Path) -> Company:
     """A company of its own, not published yet."""
-    return found(tmp_path / "living")
+    return create_company(tmp_path / "growing")
 
 
 @pytest.fixture
-def own(company: Company) -> Company:
+def published_company(company: Company) -> Company:
     """A published company of its own, which a test may change."""
-    publish(company.settings, company.state, Days(TODAY), silent)
+    publish(company.settings, company.state, PublishRequest(TODAY), ignore_progress)
     return company
 
 
 def _history(company: Company) -> dict[str, str]:
     """A hash of every file of the history that can be read, by its path."""
-    place, _ = published_edition(company.state)
-    files = (file for day in complete_days(place) for file in sorted((place.folder / f"days/{day:%Y-%m-%d}").iterdir()))
+    history, _ = published_history(company.state)
+    files = (
+        file for day in complete_days(history) for file in sorted((history.folder / f"days/{day:%Y-%m-%d}").iterdir())
+    )
     return {f"{file.parent.name}/{file.name}": hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 def _online(company: Company) -> pd.DataFrame:
     store = open_store(company.state, company.settings.name)
-    rows = read_online(store, ACCOUNTS)
+    rows = read_online_signals(store, ACCOUNTS)
     return rows.values.assign(as_of=rows.as_of)
 
 
-def _stops(row: dict) -> dict | None:
+def _drop_recent_usage(row: dict) -> dict | None:
     return row if row["occurred_at"] < BEFORE else None
 
 
-def _stopped_at(company: Company, step: int) -> None:
-    """Publish until the progress has been told of this many steps."""
-    seen: list[str] = []
+def _publish_until_step(company: Company, step: int) -> None:
+    """Publish and stop after this number of progress steps."""
+    steps: list[str] = []
 
-    def stop(name: str, done: int, of: int) -> None:  # noqa: ARG001 - a progress takes three
-        seen.append(name)
-        if len(seen) > step:
-            raise Stopped
+    def stop_after_step(name: str, done: int, of: int) -> None:  # noqa: ARG001 - a progress takes three
+        steps.append(name)
+        if len(steps) > step:
+            raise PublishStopped
 
-    with pytest.raises(Stopped):
-        publish(company.settings, company.state, Days(TODAY), stop)
-
-
-def test_a_publish_writes_every_training_day_and_the_day_itself(published: Company):
-    place, as_of = published_edition(published.state)
-    assert (complete_days(place), as_of) == (TRAINING_DAYS, TODAY)
+    with pytest.raises(PublishStopped):
+        publish(company.settings, company.state, PublishRequest(TODAY), stop_after_step)
 
 
-def test_a_weekly_history_has_every_monday_and_the_day_itself(company: Company):
+def test_a_publish_writes_all_training_days_and_its_own_day(published: Company):
+    history, as_of = published_history(published.state)
+    assert (complete_days(history), as_of) == (TRAINING_DAYS, TODAY)
+
+
+def test_a_weekly_history_has_all_mondays_and_its_own_day(company: Company):
     weekly = SnapshotSettings(frequency="weekly", warmup_days=190)
     settings = company.settings.model_copy(update={"snapshots": weekly})
-    publish(settings, company.state, Days(TODAY), silent)
-    place, _ = published_edition(company.state)
-    assert complete_days(place) == [*(datetime(2023, 7, day) for day in (10, 17, 24, 31)), TODAY]
-    rows = read_history(open_history(company.state, place, settings.name), snapshots_of(place, complete_days(place)))
+    publish(settings, company.state, PublishRequest(TODAY), ignore_progress)
+    history, _ = published_history(company.state)
+    assert complete_days(history) == [*(datetime(2023, 7, day) for day in (10, 17, 24, 31)), TODAY]
+    rows = read_historical_signals(
+        open_history_store(company.state, history, settings.name), snapshots_on(history, complete_days(history))
+    )
     assert rows.groupby("as_of").size().tolist() == [len(ACCOUNTS)] * 5
     assert rows.events_7d.notna().all()
 
 
-def test_publishing_twice_changes_nothing(own: Company):
-    before = _history(own), _online(own)
-    again = publish(own.settings, own.state, Days(TODAY), silent)
+def test_publishing_twice_changes_nothing(published_company: Company):
+    before = _history(published_company), _online(published_company)
+    again = publish(published_company.settings, published_company.state, PublishRequest(TODAY), ignore_progress)
     assert (again.computed, again.reused) == (0, len(TRAINING_DAYS))
-    assert _history(own) == before[0]
-    pd.testing.assert_frame_equal(_online(own), before[1])
+    assert _history(published_company) == before[0]
+    pd.testing.assert_frame_equal(_online(published_company), before[1])
 
 
-def test_computing_days_again_from_the_same_rows_writes_the_same_bytes(own: Company):
-    before = _history(own)
-    again = publish(own.settings, own.state, Days(TODAY, first=TRAINING_DAYS[1]), silent)
+def test_recomputed_days_have_the_same_bytes(published_company: Company):
+    before = _history(published_company)
+    again = publish(
+        published_company.settings,
+        published_company.state,
+        PublishRequest(TODAY, backfill_from=TRAINING_DAYS[1]),
+        ignore_progress,
+    )
     assert again.computed == len(TRAINING_DAYS) - 1
-    assert _history(own) == before
+    assert _history(published_company) == before
 
 
-def test_a_new_day_of_a_living_company_computes_that_day_only(company: Company):
-    publish(company.settings, company.state, Days(BEFORE), silent)
-    rewrite(company.folder / "usage/07.parquet", lambda row: row)
-    assert publish(company.settings, company.state, Days(datetime(2023, 7, 21)), silent).computed == 1
+def test_a_new_day_computes_only_that_day(company: Company):
+    publish(company.settings, company.state, PublishRequest(BEFORE), ignore_progress)
+    rewrite_rows(company.folder / "usage/07.parquet", lambda row: row)
+    assert (
+        publish(company.settings, company.state, PublishRequest(datetime(2023, 7, 21)), ignore_progress).computed == 1
+    )
 
 
-def test_a_correction_reaches_only_the_days_asked_for_and_the_online_store(own: Company):
-    before, rows_before = _history(own), _online(own)
-    rewrite(own.folder / "usage/07.parquet", lambda row: row | {"quantity": 2 * row["quantity"]})
-    assert publish(own.settings, own.state, Days(TODAY), silent).computed == 0
-    publish(own.settings, own.state, Days(TODAY, first=TODAY, last=TODAY), silent)
-    changed = {name.split("/")[0] for name, content in _history(own).items() if content != before[name]}
+def test_a_backfill_corrects_its_days_and_the_online_store(published_company: Company):
+    before, rows_before = _history(published_company), _online(published_company)
+    rewrite_rows(published_company.folder / "usage/07.parquet", lambda row: row | {"quantity": 2 * row["quantity"]})
+    assert (
+        publish(published_company.settings, published_company.state, PublishRequest(TODAY), ignore_progress).computed
+        == 0
+    )
+    publish(
+        published_company.settings,
+        published_company.state,
+        PublishRequest(TODAY, backfill_from=TODAY, backfill_to=TODAY),
+        ignore_progress,
+    )
+    changed = {name.split("/")[0] for name, content in _history(published_company).items() if content != before[name]}
     assert changed == {f"{TODAY:%Y-%m-%d}"}
-    assert (_online(own).events_28d == 2 * rows_before.events_28d).all()
+    assert (_online(published_company).events_28d == 2 * rows_before.events_28d).all()
 
 
-def test_an_account_that_a_correction_takes_away_is_older_than_the_day_online(own: Company):
-    rewrite(own.folder / "subscriptions.parquet", lambda row: None if row["account_id"] == ACCOUNTS[3] else row)
-    publish(own.settings, own.state, Days(TODAY, first=TODAY), silent)
-    online = _online(own)
+def test_a_removed_account_is_old_in_the_online_store(published_company: Company):
+    rewrite_rows(
+        published_company.folder / "subscriptions.parquet",
+        lambda row: None if row["account_id"] == ACCOUNTS[3] else row,
+    )
+    publish(
+        published_company.settings, published_company.state, PublishRequest(TODAY, backfill_from=TODAY), ignore_progress
+    )
+    online = _online(published_company)
     assert online[online.as_of < TODAY].index.tolist() == [3]
     assert np.isnan(online.events_28d[3])
 
 
-def _without(company: Company, family: str) -> Edition:
-    """The history of the company's signals but those of one family."""
-    place, _ = published_edition(company.state)
-    return replace(place, signals=tuple(one for one in place.signals if one.family != family))
+def _history_without(company: Company, family: str) -> HistoryVersion:
+    """The company's history without the signals of one family."""
+    history, _ = published_history(company.state)
+    return replace(history, signals=tuple(signal for signal in history.signals if signal.family != family))
 
 
-def test_reading_a_history_of_fewer_families_leaves_the_online_store_as_it_is(own: Company):
-    before, fewer = _online(own), _without(own, "contract")
-    store = open_history(own.state, fewer, own.settings.name)
-    assert len(read_history(store, snapshots_of(fewer, [TODAY]))) == len(ACCOUNTS)
-    pd.testing.assert_frame_equal(_online(own), before)
+def test_reading_fewer_families_keeps_the_online_store(published_company: Company):
+    before, fewer = _online(published_company), _history_without(published_company, "contract")
+    store = open_history_store(published_company.state, fewer, published_company.settings.name)
+    assert len(read_historical_signals(store, snapshots_on(fewer, [TODAY]))) == len(ACCOUNTS)
+    pd.testing.assert_frame_equal(_online(published_company), before)
 
 
-def test_a_family_that_is_gone_leaves_the_online_store_once_the_others_are_published(own: Company):
-    store = open_store(own.state, own.settings.name)
-    apply_declarations(store, _without(own, "contract"), own.state)
-    assert OnlineReader(own.state).read(ACCOUNTS[:1]).as_of[0] == np.datetime64(TODAY)  # as it was published
-    forget_others(store, _without(own, "contract"))
-    with closing(sqlite3.connect(own.state.feast / "packed.db")) as connection:
+def test_a_removed_family_leaves_the_online_store(published_company: Company):
+    store = open_store(published_company.state, published_company.settings.name)
+    apply_declarations(store, _history_without(published_company, "contract"), published_company.state)
+    assert OnlineReader(published_company.state).read(ACCOUNTS[:1]).as_of[0] == np.datetime64(
+        TODAY
+    )  # as it was published
+    drop_stale_views(store, _history_without(published_company, "contract"))
+    with closing(sqlite3.connect(published_company.state.feast / "packed.db")) as connection:
         tables = [name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")]
     assert tables
     assert not [name for name in tables if name.startswith("contract")]
 
 
-def test_days_to_compute_again_that_are_no_days_of_the_history_are_refused(own: Company):
+def test_a_backfill_of_days_not_in_the_history_is_refused(published_company: Company):
     with pytest.raises(DataError, match="No day from 2030-01-01 on"):
-        publish(own.settings, own.state, Days(TODAY, first=datetime(2030, 1, 1), last=datetime(2030, 2, 1)), silent)
+        publish(
+            published_company.settings,
+            published_company.state,
+            PublishRequest(TODAY, backfill_from=datetime(2030, 1, 1), backfill_to=datetime(2030, 2, 1)),
+            ignore_progress,
+        )
 
 
 @pytest.mark.parametrize("step", range(STEPS))
-def test_a_publish_stopped_at_any_step_ends_like_one_never_stopped(company: Company, published: Company, step: int):
-    _stopped_at(company, step)
-    publish(company.settings, company.state, Days(TODAY), silent)
+def test_a_publish_stopped_at_any_step_can_be_finished(company: Company, published: Company, step: int):
+    _publish_until_step(company, step)
+    publish(company.settings, company.state, PublishRequest(TODAY), ignore_progress)
     assert _history(company) == _history(published)
     pd.testing.assert_frame_equal(_online(company), _online(published))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("days", range(len(TRAINING_DAYS) + 1))
-def test_a_publish_killed_when_so_many_days_were_there_ends_like_one_never_killed(
-    company: Company, published: Company, days: int
-):
+def test_a_publish_killed_at_any_day_can_be_finished(company: Company, published: Company, days: int):
     _kill_when_written(company, days)
-    publish(company.settings, company.state, Days(TODAY), silent)
+    publish(company.settings, company.state, PublishRequest(TODAY), ignore_progress)
     assert _history(company) == _history(published)
     pd.testing.assert_frame_equal(_online(company), _online(published))
 
 
 def _kill_when_written(company: Company, days: int) -> None:
-    """Run the real command and kill it, without mercy, as soon as this many days can be read."""
-    command = [sys.executable, "oarlock.py", "--config", str(company.folder / "living.toml")]
+    """Run the real command and kill it as soon as this number of days can be read."""
+    command = [sys.executable, "oarlock.py", "--config", str(company.folder / "growing.toml")]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     run = subprocess.Popen(
         [*command, "publish", "--as-of", f"{TODAY:%Y-%m-%d}"], cwd=Path(__file__).parents[2], env=environment
@@ -210,51 +240,60 @@ def _kill_when_written(company: Company, days: int) -> None:
     assert run.wait() == -signal.SIGKILL
 
 
-def test_a_day_half_written_when_it_was_killed_is_the_old_day_until_it_is_written_again(own: Company):
-    before = _history(own)
-    place, _ = published_edition(own.state)
-    half = place.folder / "written" / f".{TODAY:%Y-%m-%d}"
-    shutil.copytree(place.folder / "days" / f"{TODAY:%Y-%m-%d}", half)
-    (half / "adoption.parquet").write_bytes(b"half")
-    assert _history(own) == before
-    publish(own.settings, own.state, Days(TODAY, first=TODAY), silent)
-    assert _history(own) == before
-    assert not half.exists()
+def test_a_half_written_day_does_not_replace_the_old_one(published_company: Company):
+    before = _history(published_company)
+    history, _ = published_history(published_company.state)
+    partial_day = history.folder / "written" / f".{TODAY:%Y-%m-%d}"
+    shutil.copytree(history.folder / "days" / f"{TODAY:%Y-%m-%d}", partial_day)
+    (partial_day / "adoption.parquet").write_bytes(b"half")
+    assert _history(published_company) == before
+    publish(
+        published_company.settings, published_company.state, PublishRequest(TODAY, backfill_from=TODAY), ignore_progress
+    )
+    assert _history(published_company) == before
+    assert not partial_day.exists()
 
 
-def test_a_second_publish_at_the_same_time_is_refused_and_harms_nothing(own: Company):
-    before = _history(own)
+def test_a_second_publish_at_the_same_time_is_refused(published_company: Company):
+    before = _history(published_company)
 
-    def meanwhile(*_: object) -> None:
+    def publish_again(*_: object) -> None:
         with pytest.raises(Busy, match="Another process is publishing into"):
-            publish(own.settings, own.state, Days(TODAY), silent)
+            publish(published_company.settings, published_company.state, PublishRequest(TODAY), ignore_progress)
 
-    publish(own.settings, own.state, Days(TODAY, first=TODAY), meanwhile)
-    assert _history(own) == before
+    publish(
+        published_company.settings, published_company.state, PublishRequest(TODAY, backfill_from=TODAY), publish_again
+    )
+    assert _history(published_company) == before
 
 
-def test_a_source_that_stopped_keeps_the_day_from_being_published(company: Company):
-    publish(company.settings, company.state, Days(BEFORE), silent)
-    rewrite(company.folder / "usage/07.parquet", _stops)
+def test_a_day_with_a_stopped_source_is_not_published(company: Company):
+    publish(company.settings, company.state, PublishRequest(BEFORE), ignore_progress)
+    rewrite_rows(company.folder / "usage/07.parquet", _drop_recent_usage)
     with pytest.raises(DataError, match=r"2023-08-01 is not published: usage: 0 rows in the last 7 days") as refusal:
-        publish(company.settings, company.state, Days(TODAY), silent)
+        publish(company.settings, company.state, PublishRequest(TODAY), ignore_progress)
     assert "--force --reason" in refusal.value.hint
-    place, as_of = published_edition(company.state)
+    history, as_of = published_history(company.state)
     assert as_of == BEFORE
-    assert TODAY not in complete_days(place)
+    assert TODAY not in complete_days(history)
 
 
-def test_a_forced_day_is_published_and_says_why(company: Company):
-    publish(company.settings, company.state, Days(BEFORE), silent)
-    rewrite(company.folder / "usage/07.parquet", _stops)
-    publish(company.settings, company.state, Days(TODAY, forced_because="summer holiday"), silent)
-    place, as_of = published_edition(company.state)
-    day = read_day(place, as_of)
+def test_a_forced_day_is_published_with_its_reason(company: Company):
+    publish(company.settings, company.state, PublishRequest(BEFORE), ignore_progress)
+    rewrite_rows(company.folder / "usage/07.parquet", _drop_recent_usage)
+    publish(company.settings, company.state, PublishRequest(TODAY, forced_because="summer holiday"), ignore_progress)
+    history, as_of = published_history(company.state)
+    day = read_day(history, as_of)
     assert (as_of, day.forced_because) == (TODAY, "summer holiday")
     assert day.faults[0].startswith("usage: 0 rows")
 
 
-def test_a_day_that_passes_is_not_called_forced(own: Company):
-    publish(own.settings, own.state, replace(Days(TODAY, first=TODAY), forced_because="to be sure"), silent)
-    place, as_of = published_edition(own.state)
-    assert read_day(place, as_of).forced_because == ""
+def test_a_day_without_faults_is_not_marked_as_forced(published_company: Company):
+    publish(
+        published_company.settings,
+        published_company.state,
+        replace(PublishRequest(TODAY, backfill_from=TODAY), forced_because="to be sure"),
+        ignore_progress,
+    )
+    history, as_of = published_history(published_company.state)
+    assert read_day(history, as_of).forced_because == ""
