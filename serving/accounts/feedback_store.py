@@ -1,12 +1,14 @@
-"""What people said: feedback on risks, marks on accounts, and what became of them. Rows are added, never changed."""
+"""Stores what people report: feedback on risks, marks on accounts, and outcomes. Rows are added, never changed."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sql
 
+from serving.ledger.database import without_nul
 from serving.ledger.ledger import Ledger
 from serving.ledger.schema import FEEDBACK, OUTCOMES
 from serving.schemas.requests import FeedbackRequest, OutcomeReport
@@ -14,84 +16,78 @@ from serving.schemas.requests import FeedbackRequest, OutcomeReport
 if TYPE_CHECKING:
     import pyarrow as pa
 
-NOTICE_COLUMNS = [
+NOTICE_COLUMNS = (
     ("account_id", "string"),
     ("notified_at", "timestamp[us]"),
     ("effective_at", "timestamp[us]"),
     ("reason", "string"),
     ("voluntary", "bool"),
     ("recorded_at", "timestamp[us]"),
-]
+)
 
 
 @dataclass(frozen=True)
 class FeedbackStore:
-    """What people said of accounts, in the ledger's database."""
+    """The feedback and outcomes in the ledger's database."""
 
     ledger: Ledger
 
-    def save_feedback(self, said: FeedbackRequest, at: datetime) -> int:
-        """Keep what was said of one risk; gives its number."""
-        row = {**_storable(said.model_dump()), "received_at": at}
+    def save_feedback(self, feedback: FeedbackRequest, at: datetime) -> int:
+        """Store the feedback on one risk; returns its id."""
         with self.ledger.engine.begin() as connection:
-            made = connection.execute(FEEDBACK.insert().values(row)).inserted_primary_key
-        assert made is not None
-        return int(made[0])
+            key = connection.execute(FEEDBACK.insert().values(_to_row(feedback, at))).inserted_primary_key
+        assert key is not None
+        return int(key[0])
 
     def save_outcomes(self, reports: Sequence[OutcomeReport], at: datetime) -> None:
-        """Keep what became of accounts, all of it or nothing."""
-        rows = [{**_storable(one.model_dump()), "received_at": at} for one in reports]
+        """Store outcomes, all of them or none."""
         with self.ledger.engine.begin() as connection:
-            connection.execute(OUTCOMES.insert(), rows)
+            connection.execute(OUTCOMES.insert(), [_to_row(report, at) for report in reports])
 
-    def active_marks(self, on: date, account_ids: Sequence[str] | None = None) -> dict[str, str]:
-        """The mark of each account (of these, or of all) that has one on this day; the last word counts."""
-        spoken = sql.or_(FEEDBACK.c.mark.is_not(None), FEEDBACK.c.unmark)
-        rows = sql.select(FEEDBACK.c.account_id, FEEDBACK.c.mark, FEEDBACK.c.mark_until, FEEDBACK.c.unmark)
+    def active_marks(self, day: date, account_ids: Sequence[str] | None = None) -> dict[str, str]:
+        """The mark of each account (of these, or of all) that has one on a day. The newest mark or unmark counts."""
+        changes = sql.select(FEEDBACK.c.account_id, FEEDBACK.c.mark, FEEDBACK.c.mark_until, FEEDBACK.c.unmark)
+        changes = changes.where(sql.or_(FEEDBACK.c.mark.is_not(None), FEEDBACK.c.unmark)).order_by(FEEDBACK.c.id)
         if account_ids is not None:
-            rows = rows.where(FEEDBACK.c.account_id.in_([one for one in account_ids if "\0" not in one]))
-        found: dict[str, str] = {}
+            changes = changes.where(FEEDBACK.c.account_id.in_([name for name in account_ids if "\0" not in name]))
+        marks: dict[str, str] = {}
         with self.ledger.engine.connect() as connection:
-            for account_id, mark, until, unmark in connection.execute(rows.where(spoken).order_by(FEEDBACK.c.id)):
-                found.pop(account_id, None)
-                if not unmark and (until is None or on < until):
-                    found[account_id] = mark
-        return found
+            for account_id, mark, until, unmark in connection.execute(changes):
+                marks.pop(account_id, None)
+                if not unmark and (until is None or day < until):
+                    marks[account_id] = mark
+        return marks
 
     def notice_table(self) -> "pa.Table":
-        """Who left as rows of the raw table `notices`, one per account and day, in the order of both."""
+        """Departures as rows of the raw table `notices`, one per account and day, sorted by both."""
         import pyarrow as pa
 
-        rows = sql.select(OUTCOMES).order_by(OUTCOMES.c.account_id, OUTCOMES.c.on, OUTCOMES.c.id)
+        query = sql.select(OUTCOMES).order_by(OUTCOMES.c.account_id, OUTCOMES.c.on, OUTCOMES.c.id)
         with self.ledger.engine.connect() as connection:
-            told = {(row["account_id"], row["on"]): row for row in connection.execute(rows).mappings()}
-        left = [_notice(row) for row in told.values() if row["outcome"] == "left"]
-        return pa.Table.from_pylist(
-            left, schema=pa.schema([pa.field(name, pa.type_for_alias(kind)) for name, kind in NOTICE_COLUMNS])
-        )
+            newest = {(row["account_id"], row["on"]): row for row in connection.execute(query).mappings()}
+        notices = [_to_notice(row) for row in newest.values() if row["outcome"] == "left"]
+        schema = pa.schema([pa.field(name, pa.type_for_alias(alias)) for name, alias in NOTICE_COLUMNS])
+        return pa.Table.from_pylist(notices, schema=schema)
 
 
 def count_outcomes(reports: Iterable[OutcomeReport]) -> dict[str, int]:
-    """How many of each kind."""
-    counted: dict[str, int] = {}
-    for one in reports:
-        counted[one.outcome] = counted.get(one.outcome, 0) + 1
-    return counted
+    """The number of reports of each outcome."""
+    return dict(Counter(report.outcome for report in reports))
 
 
-def _notice(row: Any) -> dict[str, Any]:
-    on = datetime.combine(row["on"], datetime.min.time())
-    # What was told after the fact was known to us from then on only: the cut in time must not see it earlier.
+def _to_row(report: FeedbackRequest | OutcomeReport, at: datetime) -> dict[str, object]:
+    values = {name: without_nul(value) for name, value in report.model_dump().items()}
+    return {**values, "received_at": at}
+
+
+def _to_notice(row: Mapping[Any, Any]) -> dict[str, object]:
+    left_on = datetime.combine(row["on"], datetime.min.time())
     return {
         "account_id": row["account_id"],
-        "notified_at": on,
-        "effective_at": on,
+        "notified_at": left_on,
+        "effective_at": left_on,
         "reason": row["reason"] or None,
         "voluntary": row["voluntary"],
-        "recorded_at": max(row["received_at"], on),
+        # A departure that was reported late was not known earlier: the point-in-time filter must not see it before.
+        "recorded_at": max(row["received_at"], left_on),
     }
-
-
-def _storable(values: dict[str, Any]) -> dict[str, Any]:
-    # Postgres refuses NUL in a text.
-    return {name: value.replace("\0", "") if isinstance(value, str) else value for name, value in values.items()}

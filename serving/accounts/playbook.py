@@ -1,12 +1,12 @@
-"""The playbook: what to do about a driver, and when an account is better left alone.
+"""The playbook: what to do about a driver, and when to leave an account alone.
 
-A play fits by family, band, segment, stage and the signal that leads the family; of those that fit, the one that names
-most is taken. Nobody is contacted without a reason: every play comes with why it is, or is not, suggested now.
+A play applies by family, band, segment, stage and the signal that leads the family. Of the plays that apply, the one
+with the most specific conditions is chosen. Each suggestion comes with the reason why it is suggested now, or is not.
 """
 
 import math
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ Sentence = Annotated[str, StringConstraints(min_length=10)]
 
 
 class Play(BaseModel):
-    """One play; what is left out of `bands`, `segments`, `stages` and `signals` fits always."""
+    """One play. Without `bands`, `segments`, `stages` and `signals` it always applies to its families."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,12 +41,12 @@ class Play(BaseModel):
     suppressed: str = ""
 
     @property
-    def always_fits(self) -> bool:
-        return not (self.bands or self.segments or self.stages or self.signals)
+    def has_no_conditions(self) -> bool:
+        return not any(self.conditions)
 
     @property
-    def named(self) -> tuple[bool, ...]:
-        """What it names, the most telling first."""
+    def conditions(self) -> tuple[bool, ...]:
+        """Which conditions it has, the most specific first."""
         return bool(self.signals), bool(self.stages), bool(self.segments), bool(self.bands)
 
 
@@ -58,133 +58,134 @@ class Playbook(BaseModel):
     play: Annotated[tuple[Play, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _names_each_once(self) -> "Playbook":
-        names = [one.name for one in self.play]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"the play '{twice[0]}' is there more than once")
+    def _has_unique_names(self) -> "Playbook":
+        names = [play.name for play in self.play]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"the play '{repeated[0]}' is defined more than once")
         return self
 
 
 @dataclass(frozen=True)
 class PlayContext:
-    """What a play is chosen by: a driver's family, the signal that leads it, and where the account stands."""
+    """What a play is chosen by: a driver's family, the signal that leads it, and facts about the account."""
 
     family: str
     signal: str
     band: Band
     segment: str | None
-    stage: Stage
+    stage: Stage | None
 
 
 @dataclass(frozen=True)
 class ContactLimits:
-    """When an account is left alone: touched within so many days, or marked by people."""
+    """When an account is left alone: contacted within so many days, or marked by people."""
 
     touched_within_days: int
-    marked: str | None = None
+    mark: str | None = None
 
 
 def read_playbook(path: Path) -> Playbook:
-    """The playbook in this file; raises ConfigError where it is missing or says something it cannot."""
+    """The playbook in a file; raises ConfigError if it is missing or not valid."""
     try:
         return Playbook(**tomllib.loads(path.read_text("utf-8")))
     except FileNotFoundError:
-        raise ConfigError(f"There is no playbook {path}.", "Set `playbook` to one, or leave it out.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise ConfigError(f"{path} is not valid TOML: {problem}.", "Mend that line.") from None
-    except ValidationError as problem:
-        raise ConfigError(
-            f"{path}: {describe_validation_error(problem)}.", "Compare with configs/playbook.toml."
-        ) from None
+        raise ConfigError(f"There is no playbook {path}.", "Correct `playbook`, or leave it out.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.", "Correct that line.") from None
+    except ValidationError as error:
+        message = f"{path}: {describe_validation_error(error)}."
+        raise ConfigError(message, "Compare with configs/playbook.toml.") from None
 
 
 def validate_playbook(
-    playbook: Playbook, path: Path, families: Iterable[str], signals: Iterable[str] | None = None
+    playbook: Playbook, path: Path, families: Iterable[str], signals: Collection[str] | None = None
 ) -> None:
-    """Raise ConfigError where a family has no play that always fits, or a play names a signal that nobody declares."""
-    without = [f for f in families if not any(f in one.families and one.always_fits for one in playbook.play)]
-    if without:
-        message = f"{path}: the family '{without[0]}' has no play that always fits."
+    """Raise ConfigError if a family has no play without conditions, or a play names an unknown signal."""
+    covered = {family for play in playbook.play if play.has_no_conditions for family in play.families}
+    uncovered = [family for family in families if family not in covered]
+    if uncovered:
+        message = f"{path}: the family '{uncovered[0]}' has no play without conditions."
         raise ConfigError(message, "Add a [[play]] that names no band, segment, stage or signal.")
-    known = None if signals is None else set(signals)
-    for one in playbook.play:
-        strange = [name for name in one.signals if known is not None and name not in known]
-        if strange:
-            message = f"{path}: the play '{one.name}' names '{strange[0]}', which is no signal."
+    for play in playbook.play:
+        unknown = [name for name in play.signals if signals is not None and name not in signals]
+        if unknown:
+            message = f"{path}: the play '{play.name}' names the unknown signal '{unknown[0]}'."
             raise ConfigError(message, "`oarlock signals` lists them.")
 
 
-def choose_play(playbook: Playbook, case: PlayContext) -> Play:
-    """The play that fits best; the first of equals. Raises ConfigError for a family without one."""
-    fitting = [one for one in playbook.play if _fits(one, case)]
-    if not fitting:
-        raise ConfigError(
-            f"The playbook has no play for the family '{case.family}'.", "Add one; see `oarlock validate`."
-        )
-    return max(fitting, key=lambda one: (sum(one.named), one.named))
+def choose_play(playbook: Playbook, context: PlayContext) -> Play:
+    """The most specific play that applies; the first if equal. Raises ConfigError for a family without one."""
+    plays = [play for play in playbook.play if _applies(play, context)]
+    if not plays:
+        message = f"The playbook has no play for the family '{context.family}'."
+        raise ConfigError(message, "Add one, and check it with `oarlock validate`.")
+    return max(plays, key=lambda play: (sum(play.conditions), play.conditions))
 
 
 def suggest_play(
-    playbook: Playbook, score: dict[str, Any], about: AccountDetails, restraint: ContactLimits
+    playbook: Playbook, score: dict[str, Any], account: AccountDetails, limits: ContactLimits
 ) -> SuggestedPlay | None:
-    """What to do about the family that raises a scored account's risk most; None where nothing raises it.
+    """What to do about the family that raises an account's risk most; None if none raises it.
 
-    `score` is an account of a reply with its drivers, seen from its `signals_as_of`.
+    `score` is the account's part of a response, with its drivers. Days are counted up to its `signals_as_of`.
     """
     if not score["drivers"]:
         return None
-    main = score["drivers"][0]
-    leading = max(main["signals"], key=lambda one: one["points"])
-    play = choose_play(
-        playbook, PlayContext(main["family"], leading["name"], score["band"], about.segment, about.stage)
-    )
-    seen_from = datetime.fromisoformat(score["signals_as_of"])
-    why_not, because = next(_reasons_not(play, score["band"], about, restraint, seen_from), (None, ""))
+    driver = score["drivers"][0]
+    signal = max(driver["signals"], key=lambda signal: signal["points"])["name"]
+    play = choose_play(playbook, PlayContext(driver["family"], signal, score["band"], account.segment, account.stage))
+    at = datetime.fromisoformat(score["signals_as_of"])
+    reasons = _suppressions(play, score["band"], account, limits, at)
+    suppressed_reason, rationale = next(reasons, (None, f"{driver['text']} adds {driver['points'] * 100:.1f} points"))
     return {
         "play": play.name,
-        "family": main["family"],
-        "does": play.action,
-        "who": play.assignee_role,
-        "suggested": why_not is None,
-        "why_not": why_not,
-        "because": because or f"{main['text']} adds {main['points'] * 100:.1f} points",
+        "family": driver["family"],
+        "action": play.action,
+        "assignee_role": play.assignee_role,
+        "suggested": suppressed_reason is None,
+        "suppressed_reason": suppressed_reason,
+        "rationale": rationale,
     }
 
 
-def _fits(one: Play, case: PlayContext) -> bool:
-    return (
-        case.family in one.families
-        and _names(one.bands, case.band)
-        and _names(one.stages, case.stage)
-        and _names(one.segments, case.segment)
-        and _names(one.signals, case.signal)
+def _applies(play: Play, context: PlayContext) -> bool:
+    conditions = (
+        (play.bands, context.band),
+        (play.stages, context.stage),
+        (play.segments, context.segment),
+        (play.signals, context.signal),
     )
+    return context.family in play.families and all(not allowed or value in allowed for allowed, value in conditions)
 
 
-def _names(wanted: Sequence[str], it: str | None) -> bool:
-    return not wanted or it in wanted
-
-
-def _reasons_not(
-    play: Play, band: str, about: AccountDetails, restraint: ContactLimits, seen_from: datetime
+def _suppressions(
+    play: Play, band: Band, account: AccountDetails, limits: ContactLimits, at: datetime
 ) -> Iterator[tuple[SuppressedReason, str]]:
-    """Every reason to leave an account alone, with its words; the most binding first."""
-    if restraint.marked == "do_not_chase":
-        yield "do_not_chase", "people marked this account as one not to chase"
+    """Every reason to leave an account alone, in words too; the strongest first."""
+    if limits.mark == "do_not_chase":
+        yield "do_not_chase", "somebody marked this account as do_not_chase"
     if play.suppressed:
         yield "suppressed", play.suppressed
     if band == "low":
-        yield "low_risk", "its risk is low: a contact would have no reason"
-    since_play = _days_since(about.play_at, seen_from)
-    if since_play < play.cooldown_days and about.held_out:
-        yield "held_out", f"held out of '{about.play}' {since_play:.0f} days ago, to learn what plays do"
-    elif since_play < play.cooldown_days and about.play == play.name:
-        yield "in_cooldown", f"'{play.name}' began {since_play:.0f} days ago and rests for {play.cooldown_days}"
-    since_touch = _days_since(about.touched_at, seen_from)
-    if since_touch < restraint.touched_within_days:
-        yield "already_touched", f"somebody was in touch {since_touch:.0f} days ago"
+        yield "low_risk", "its risk is low"
+    play_days = _days_between(account.play_at, at)
+    if play_days < play.cooldown_days and account.held_out:
+        yield "held_out", f"it was assigned to the holdout of '{account.play}' {_days_ago(play_days)}"
+    elif play_days < play.cooldown_days and account.play == play.name:
+        yield "in_cooldown", f"'{play.name}' started {_days_ago(play_days)}; its cooldown is {play.cooldown_days} days"
+    touch_days = _days_between(account.touched_at, at)
+    if touch_days < limits.touched_within_days:
+        yield "already_touched", f"it was contacted {_days_ago(touch_days)}"
 
 
-def _days_since(instant: datetime | None, until: datetime) -> float:
+def _days_between(instant: datetime | None, until: datetime) -> float:
     return math.inf if instant is None else max((until - instant) // timedelta(days=1), 0)
+
+
+def _days_ago(days: float) -> str:
+    """
+    >>> _days_ago(0), _days_ago(1), _days_ago(5)
+    ('today', 'yesterday', '5 days ago')
+    """
+    return {0: "today", 1: "yesterday"}.get(int(days), f"{days:.0f} days ago")

@@ -1,38 +1,37 @@
-"""The portfolio: every account's risk of one publication and model version as small arrays to filter, sort and page.
+"""The portfolio: every account's risk of one publication and model version, as arrays to filter, sort and page.
 
-Computed once per publication and version, in chunks, by one thread of the process whoever asks; until it is there the
-one before goes on answering. Names stay on disk in the facts table: a page looks up its own rows only.
+It is computed once per publication and version, in chunks, by one thread of the process. Until it is there, the
+previous one answers. Names stay on disk in the account table: a page looks up only its own rows.
 """
 
 import base64
 import binascii
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from configs.bands import BANDS
 from configs.errors import RequestError
 from configs.settings import BandSettings
-from features.store.account_table import FactsTable
+from features.store.account_table import AccountTable
 from serving.explanations.peer_percentiles import PeerPercentiles, compute_peers, sample_rows
 from serving.schemas.enums import Sort
 from serving.schemas.requests import AccountsQuery
 
-ROWS_A_CHUNK = 1_000
-Survey = Callable[[list[str]], tuple[np.ndarray, np.ndarray]]
-SORTS_LAST = np.inf  # where what is not known stands in any order
+ROWS_PER_CHUNK = 1_000
+SORTS_LAST = np.inf
+ScoreMatrix = Callable[[list[str]], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
 class PortfolioKey:
-    """What a portfolio is of: the publication, the version, its horizons, the main one's column, its inputs."""
+    """What a portfolio is of: a publication and a version, with its horizons, the main one's column, and its inputs."""
 
     publication: str
     version: int
@@ -44,19 +43,19 @@ class PortfolioKey:
 
 @dataclass(frozen=True)
 class CategoryColumn:
-    """A column of words as codes; -1 for none."""
+    """A column of categories as codes; -1 for missing."""
 
     categories: tuple[str, ...]
     codes: np.ndarray
 
-    def equals(self, word: str) -> np.ndarray:
-        code = self.categories.index(word) if word in self.categories else len(self.categories)
+    def equals(self, category: str) -> np.ndarray:
+        code = self.categories.index(category) if category in self.categories else len(self.categories)
         return self.codes == code
 
 
 @dataclass(frozen=True)
 class Portfolio:
-    """Every account at risk, by its place in the facts table; `risks` has the shape (accounts, horizons)."""
+    """Every account at risk, by its row in the account table; `risks` has the shape (accounts, horizons)."""
 
     key: PortfolioKey
     risks: np.ndarray
@@ -76,20 +75,20 @@ class Portfolio:
         return self.main_risks * self.mrr
 
     def percentile(self, segment: str | None, risk: float) -> float | None:
-        """How many of a hundred accounts of a segment have a lower risk, equals counted half; None without any."""
+        """The percentage of a segment's accounts with a lower risk, ties counted half; None if there are none."""
         peers = self.main_risks[self.segments.equals(segment)] if segment else self.main_risks
         peers = peers[~np.isnan(peers)]
         if not len(peers):
             return None
         return float(((peers < risk).sum() + (peers == risk).sum() / 2) / len(peers) * 100)
 
-    def matching_rows(self, asked: AccountsQuery) -> np.ndarray:
-        """The places of the accounts that fit the filters, in the order asked for."""
-        ordered = self._ordered(asked.sort)
-        return ordered[self._fits(asked)[ordered]]
+    def matching_rows(self, query: AccountsQuery) -> np.ndarray:
+        """The rows that match the filters, in the order of the query."""
+        rows = self._sorted_rows(query.sort)
+        return rows[self._matches(query)[rows]]
 
     def sort_keys(self, sort: Sort) -> np.ndarray:
-        """What accounts are ordered by, the smallest first; what is not known comes last."""
+        """The values to sort by, smallest first; missing values come last."""
         values = {"risk": -self.main_risks, "at_risk": -self.revenue_at_risk, "renewal": self.renewal_times}[sort]
         return np.where(np.isnan(values), SORTS_LAST, values)
 
@@ -97,133 +96,140 @@ class Portfolio:
     def _orders(self) -> dict[str, np.ndarray]:
         return {}
 
-    def _ordered(self, sort: Sort) -> np.ndarray:
+    def _sorted_rows(self, sort: Sort) -> np.ndarray:
         if sort not in self._orders:
             self._orders[sort] = np.lexsort((np.arange(len(self.mrr)), self.sort_keys(sort)))
         return self._orders[sort]
 
-    def _fits(self, asked: AccountsQuery) -> np.ndarray:
-        fits = ~np.isnan(self.main_risks)
-        if asked.segment is not None:
-            fits &= self.segments.equals(asked.segment)
-        if asked.owner is not None:
-            fits &= self.owners.equals(asked.owner)
-        if asked.band is not None:
-            fits &= self.bands == BANDS.index(asked.band)
-        if asked.renews_from is not None:
-            fits &= self.renewal_times >= _seconds(asked.renews_from)
-        if asked.renews_until is not None:
-            fits &= self.renewal_times < _seconds(asked.renews_until)
-        return fits
+    def _matches(self, query: AccountsQuery) -> np.ndarray:
+        matches = ~np.isnan(self.main_risks)
+        if query.segment is not None:
+            matches &= self.segments.equals(query.segment)
+        if query.owner is not None:
+            matches &= self.owners.equals(query.owner)
+        if query.band is not None:
+            matches &= self.bands == BANDS.index(query.band)
+        if query.renews_from is not None:
+            matches &= self.renewal_times >= _epoch_seconds(query.renews_from)
+        if query.renews_until is not None:
+            matches &= self.renewal_times < _epoch_seconds(query.renews_until)
+        return matches
 
 
-def portfolio_page(portfolio: Portfolio, asked: AccountsQuery) -> tuple[np.ndarray, int, str | None]:
-    """The places on the page asked for, how many accounts fit the filters, and the cursor of the next page.
+def portfolio_page(portfolio: Portfolio, query: AccountsQuery) -> tuple[np.ndarray, int, str | None]:
+    """The rows of a page, the number of accounts that match, and the cursor of the next page.
 
-    A cursor names the last account of the page before by what it was ordered by, so that it holds across a publish.
-    Raises RequestError for one that is none of ours.
+    A cursor holds the sort key of the last account on the page, so it stays valid across a publish. Raises RequestError
+    for an invalid cursor.
     """
-    places, keys = portfolio.matching_rows(asked), portfolio.sort_keys(asked.sort)
-    rest = places
-    if asked.cursor is not None:
-        key, place = decode_cursor(asked.cursor, asked.sort)
-        rest = places[(keys[places] > key) | ((keys[places] == key) & (places > place))]
-    shown = rest[: asked.limit]
-    more = len(rest) > len(shown)
-    return shown, len(places), encode_cursor(float(keys[shown[-1]]), int(shown[-1]), asked.sort) if more else None
+    matching, keys = portfolio.matching_rows(query), portfolio.sort_keys(query.sort)
+    rows = matching
+    if query.cursor is not None:
+        key, row = decode_cursor(query.cursor, query.sort)
+        rows = matching[(keys[matching] > key) | ((keys[matching] == key) & (matching > row))]
+    page = rows[: query.limit]
+    if len(rows) == len(page):
+        return page, len(matching), None
+    return page, len(matching), encode_cursor(float(keys[page[-1]]), int(page[-1]), query.sort)
 
 
-def compute_portfolio(of: PortfolioKey, facts: FactsTable, survey: Survey, cuts: BandSettings) -> Portfolio:
-    """The portfolio of every account that has facts; `survey` reads and scores a chunk of them.
+def compute_portfolio(
+    key: PortfolioKey, table: AccountTable, score_matrix_for: ScoreMatrix, thresholds: BandSettings
+) -> Portfolio:
+    """The portfolio of every account in the account table; `score_matrix_for` reads and scores a chunk of them.
 
-    It gives their risks within every horizon, NaN where there is none, and the model's matrix they came from.
+    It returns their risks within every horizon, NaN if there is none, and the matrix of the model's inputs.
     """
-    known = facts.columns("account_id", "mrr", "renews_at", "owner", "segment")
-    ids, segments = known["account_id"], known["segment"]
-    chosen = sample_rows(segments)
-    risks = np.full((len(ids), len(of.horizons)), np.nan)
-    sample = np.full((len(chosen), len(of.signal_names)), np.nan)
-    for start in range(0, len(ids), ROWS_A_CHUNK):
-        found, matrix = survey(ids[start : start + ROWS_A_CHUNK])
-        risks[start : start + len(found)] = found
-        within = (chosen >= start) & (chosen < start + ROWS_A_CHUNK)
-        sample[within] = matrix[chosen[within] - start]
+    columns = table.columns("account_id", "mrr", "renews_at", "owner", "segment")
+    ids, segments = columns["account_id"], columns["segment"]
+    sampled = sample_rows(segments)
+    risks = np.full((len(ids), len(key.horizons)), np.nan)
+    sample = np.full((len(sampled), len(key.signal_names)), np.nan)
+    for start in range(0, len(ids), ROWS_PER_CHUNK):
+        chunk_risks, matrix = score_matrix_for(ids[start : start + ROWS_PER_CHUNK])
+        risks[start : start + len(chunk_risks)] = chunk_risks
+        in_chunk = (sampled >= start) & (sampled < start + ROWS_PER_CHUNK)
+        sample[in_chunk] = matrix[sampled[in_chunk] - start]
     return Portfolio(
-        key=of,
+        key=key,
         risks=risks,
-        mrr=np.array([np.nan if one is None else one for one in known["mrr"]], dtype=float),
-        renewal_times=np.array([_stamp(one) for one in known["renews_at"]], dtype=float),
-        owners=_column(known["owner"]),
-        segments=_column(segments),
-        bands=np.searchsorted([cuts.watch, cuts.high, cuts.critical], risks[:, of.main_column], side="right"),
-        peers=compute_peers(sample, of.signal_names, [segments[place] for place in chosen]),
+        mrr=np.array([np.nan if mrr is None else mrr for mrr in columns["mrr"]], dtype=float),
+        renewal_times=np.array([_parse_epoch_seconds(text) for text in columns["renews_at"]], dtype=float),
+        owners=_encode_categories(columns["owner"]),
+        segments=_encode_categories(segments),
+        bands=np.searchsorted(
+            [thresholds.watch, thresholds.high, thresholds.critical], risks[:, key.main_column], side="right"
+        ),
+        peers=compute_peers(sample, key.signal_names, [segments[row] for row in sampled]),
     )
 
 
 class PortfolioCache:
-    """The portfolio of this process: computed by one thread at a time, the one before answering meanwhile."""
+    """The portfolio of this process. One thread computes it while the previous one answers."""
 
-    def __init__(self, wanted: Callable[[], Any], make: Callable[[], Portfolio]) -> None:
-        """`wanted` says of what the portfolio should be now, as something that can be compared; `make` computes it."""
-        self._wanted, self._make = wanted, make
-        self._there: tuple[Any, Portfolio] | None = None
-        self._coming: Future[Portfolio] | None = None
+    def __init__(self, current_key: Callable[[], Hashable], compute: Callable[[], Portfolio]) -> None:
+        """`current_key` says what the portfolio should be of now; `compute` computes it."""
+        self._current_key, self._compute = current_key, compute
+        self._cached: tuple[Hashable, Portfolio] | None = None
+        self._pending: Future[Portfolio] | None = None
         self._lock = threading.Lock()
 
     def current(self) -> "Portfolio | Future[Portfolio]":
-        """The newest portfolio there is, or the one that is being computed where there is none yet."""
-        wanted = self._wanted()
+        """The newest portfolio, or if there is none yet, the one that is being computed."""
+        key = self._current_key()
         with self._lock:
-            if self._coming is None and (self._there is None or self._there[0] != wanted):
-                self._coming = Future()
-                threading.Thread(target=self._run, args=(wanted, self._coming), name="portfolio", daemon=True).start()
-            if self._there is not None:
-                return self._there[1]
-            assert self._coming is not None
-            return self._coming
+            if self._pending is None and (self._cached is None or self._cached[0] != key):
+                self._pending = Future()
+                threading.Thread(target=self._run, args=(key, self._pending), name="portfolio", daemon=True).start()
+            if self._cached is not None:
+                return self._cached[1]
+            assert self._pending is not None
+            return self._pending
 
-    def _run(self, wanted: Any, coming: "Future[Portfolio]") -> None:
+    def _run(self, key: Hashable, pending: "Future[Portfolio]") -> None:
         try:
-            made = self._make()
-        except BaseException as problem:  # whoever waits is told; the next request tries again
+            portfolio = self._compute()
+        except BaseException as error:  # whoever waits gets the error; the next request tries again
             with self._lock:
-                self._coming = None
-            coming.set_exception(problem)
+                self._pending = None
+            pending.set_exception(error)
         else:
             with self._lock:
-                self._there, self._coming = (wanted, made), None
-            coming.set_result(made)
+                self._cached, self._pending = (key, portfolio), None
+            pending.set_result(portfolio)
 
 
-def _column(words: Sequence[str | None]) -> CategoryColumn:
-    distinct = sorted({one for one in words if one is not None})
-    code = {word: place for place, word in enumerate(distinct)}
-    return CategoryColumn(
-        tuple(distinct), np.array([-1 if one is None else code[one] for one in words], dtype=np.int32)
-    )
-
-
-def _stamp(text: str | None) -> float:
-    return np.nan if text is None else (datetime.fromisoformat(text) - datetime(1970, 1, 1)).total_seconds()
-
-
-def _seconds(day: date) -> float:
-    return (datetime(day.year, day.month, day.day) - datetime(1970, 1, 1)).total_seconds()
-
-
-def encode_cursor(key: float, place: int, sort: Sort) -> str:
-    """Where a page ended: at this place of an order, which is by this key."""
-    return base64.urlsafe_b64encode(json.dumps([key, place, sort]).encode()).decode()
+def encode_cursor(key: float, row: int, sort: Sort) -> str:
+    """A cursor for the rows after this one, in an order by `key`."""
+    return base64.urlsafe_b64encode(json.dumps([key, row, sort]).encode()).decode()
 
 
 def decode_cursor(text: str, sort: Sort) -> tuple[float, int]:
-    """The key and place in a cursor; raises RequestError for one that is none of ours or of another order."""
+    """The key and the row in a cursor; raises RequestError if it is invalid or of another order."""
+    hint = "Request the first page, without a cursor."
     try:
-        key, place, of = json.loads(base64.urlsafe_b64decode(text.encode()))
-        found = float(key), int(place)
+        key, row, cursor_sort = json.loads(base64.urlsafe_b64decode(text.encode()))
+        position = float(key), int(row)
     except (binascii.Error, ValueError, TypeError, UnicodeError):
-        raise RequestError("The cursor is none of ours.", "Begin without one.", code="cursor", status=422) from None
-    if of != sort:
-        message = f"The cursor is of a list sorted by {of}, not by {sort}."
-        raise RequestError(message, "Begin without one.", code="cursor", status=422)
-    return found
+        raise RequestError("The cursor is not valid.", hint, code="cursor", status=422) from None
+    if cursor_sort != sort:
+        message = f"The cursor is of a list sorted by {cursor_sort}, not by {sort}."
+        raise RequestError(message, hint, code="cursor", status=422)
+    return position
+
+
+def _encode_categories(values: Sequence[str | None]) -> CategoryColumn:
+    categories = sorted({value for value in values if value is not None})
+    codes = {category: code for code, category in enumerate(categories)}
+    return CategoryColumn(
+        tuple(categories), np.array([-1 if value is None else codes[value] for value in values], dtype=np.int32)
+    )
+
+
+def _parse_epoch_seconds(text: str | None) -> float:
+    return np.nan if text is None else _epoch_seconds(datetime.fromisoformat(text))
+
+
+def _epoch_seconds(day: date) -> float:
+    instant = day if isinstance(day, datetime) else datetime(day.year, day.month, day.day)
+    return (instant - datetime(1970, 1, 1)).total_seconds()

@@ -1,13 +1,13 @@
-"""The work list: whom to call first by what the call is worth, within what each owner can do, and who was left out.
+"""The work list: accounts ranked by what a call is worth, within what each owner can do.
 
-A call to an account that would leave keeps it with the odds of `evaluation.profit`; it is worth the months of revenue
-that are kept, less the offer, less the call. Ranking by that instead of by risk is expected maximum profit applied to
-one account (Verbraken, Verbeke & Baesens, 2013).
+A call keeps an account that would leave with the odds of `evaluation.profit`. It is worth the revenue of the months
+that are gained, less the cost of the offer and of the call. This is expected maximum profit applied to one account
+(Verbraken, Verbeke & Baesens, 2013).
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,57 +18,60 @@ from serving.schemas.enums import SuppressedReason
 
 @dataclass(frozen=True)
 class CallCandidate:
-    """An account that may be called: what that is worth, who would do it, and why it should not be, if so."""
+    """An account that may be called: what the call is worth, who would make it, and why not, if so."""
 
     account_id: str
     owner: str | None
     expected_value: float
-    why_not: SuppressedReason | None = None
-    because: str = ""
+    suppressed_reason: SuppressedReason | None = None
+    rationale: str = ""
     row: Any = None
 
 
 @dataclass(frozen=True)
 class WorkList:
-    """Whom to call, dearest first, and who was left out in the same order with the reason."""
+    """The accounts to call and the excluded ones with their reasons, both by what the call is worth."""
 
     calls: tuple[CallCandidate, ...]
     excluded: tuple[CallCandidate, ...]
 
     @property
     def reason_counts(self) -> dict[str, int]:
-        """How many were left out for each reason."""
-        return dict(Counter(one.why_not for one in self.excluded if one.why_not))
+        """The number of excluded accounts for each reason."""
+        return dict(Counter(account.suppressed_reason for account in self.excluded if account.suppressed_reason))
 
 
 def expected_values(risks: np.ndarray, mrr: np.ndarray, profit: ProfitSettings, months: float) -> np.ndarray:
-    """What calling each account is worth; an account whose revenue is not known is worth nothing more than it costs."""
-    saved = profit.alpha / (profit.alpha + profit.beta)
-    kept = np.nan_to_num(mrr) * months - profit.offer_cost
-    return risks * saved * kept - profit.contact_cost
+    """What calling each account is worth. If its revenue is unknown, the call only costs."""
+    save_rate = profit.alpha / (profit.alpha + profit.beta)
+    gain = np.nan_to_num(mrr) * months - profit.offer_cost
+    return risks * save_rate * gain - profit.contact_cost
 
 
-def select_calls(candidates: Iterable[CallCandidate], per_owner: int, most: int) -> WorkList:
-    """Take candidates, dearest first, until `most` are chosen; each owner gets at most `per_owner`.
+def select_calls(candidates: Iterable[CallCandidate], per_owner: int, limit: int) -> WorkList:
+    """Take candidates in their order until there are `limit` calls, with at most `per_owner` for each owner.
 
-    Candidates after the last one chosen are not looked at, so they may be made as they are needed.
+    Candidates after the last call are not read, so they may be made lazily.
     """
-    chosen: list[CallCandidate] = []
-    left_out: list[CallCandidate] = []
-    taken: dict[str | None, int] = defaultdict(int)
-    for one in candidates:
-        judged = one if one.why_not or taken[one.owner] < per_owner else _over_capacity(one, per_owner)
-        if judged.why_not:
-            left_out.append(judged)
-            continue
-        chosen.append(judged)
-        taken[one.owner] += 1
-        if len(chosen) == most:
-            break
-    return WorkList(tuple(chosen), tuple(left_out))
+    calls: list[CallCandidate] = []
+    excluded: list[CallCandidate] = []
+    calls_by_owner: dict[str | None, int] = defaultdict(int)
+    for candidate in candidates:
+        if candidate.suppressed_reason:
+            excluded.append(candidate)
+        elif calls_by_owner[candidate.owner] >= per_owner:
+            excluded.append(_over_capacity(candidate, per_owner))
+        else:
+            calls.append(candidate)
+            calls_by_owner[candidate.owner] += 1
+            if len(calls) == limit:
+                break
+    return WorkList(tuple(calls), tuple(excluded))
 
 
-def _over_capacity(one: CallCandidate, per_owner: int) -> CallCandidate:
-    calls = "1 call that is" if per_owner == 1 else f"{per_owner} calls that are"
-    because = f"{one.owner} has {calls} worth more" if one.owner else f"nobody owns it; {calls} worth more"
-    return CallCandidate(one.account_id, one.owner, one.expected_value, "over_capacity", because, one.row)
+def _over_capacity(candidate: CallCandidate, per_owner: int) -> CallCandidate:
+    count = "1 call" if per_owner == 1 else f"{per_owner} calls"
+    owner = candidate.owner or "accounts without an owner"
+    verb = "have" if candidate.owner is None else "has"
+    rationale = f"{owner} already {verb} {count} of higher value"
+    return replace(candidate, suppressed_reason="over_capacity", rationale=rationale)

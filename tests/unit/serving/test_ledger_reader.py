@@ -1,4 +1,4 @@
-"""The past: what was said on a day is read back as it was, and what people said about it is kept."""
+"""The ledger's reader: past risks are read back as they were served, with feedback and outcomes beside them."""
 
 from datetime import date, datetime
 
@@ -10,14 +10,10 @@ from serving.accounts.past_listing import past_accounts_page
 from serving.ledger.ledger import Ledger
 from serving.ledger.reader import LedgerReader, served_response
 from serving.schemas.requests import AccountsQuery, FeedbackRequest, OutcomeReport
+from tests.support.ledger_rows import score, source_at
 
 JUNE, JULY = datetime(2024, 6, 1), datetime(2024, 7, 1)
 NOW = datetime(2024, 7, 3, 12)
-
-
-def _score(account_id: str, as_of: datetime, risk: float) -> dict:
-    told = {"account_id": account_id, "risk": risk, "base": 0.03, "band": "low", "status": "scored", "drivers": []}
-    return {**told, "revenue": {"mrr": 100.0}, "signals_as_of": as_of.isoformat()}
 
 
 @pytest.fixture
@@ -25,93 +21,93 @@ def ledger(tmp_path) -> Ledger:
     return Ledger(tmp_path / "ledger.db")
 
 
-def _give(ledger: Ledger, given_at: datetime, version: int, *scores: dict) -> None:
-    of = {"given_at": given_at, "request_id": "r", "model": "m", "version": version}
-    ledger.append(scores, {**of, "label_hash": "l", "signal_set": "s"})
+def _append(ledger: Ledger, scored_at: datetime, version: int, as_of: datetime, **risks: float) -> None:
+    scores = [score(name, risk, signals_as_of=as_of.isoformat()) for name, risk in risks.items()]
+    ledger.append(scores, source_at(scored_at, version))
 
 
 def test_a_risk_is_read_back_as_it_was_served(ledger):
-    served = _score("a", JUNE, 0.1)
-    _give(ledger, JUNE, 3, served)
-    found = LedgerReader(ledger).latest(["a", "nobody"])
-    assert served_response(found["a"]) == {**served, "given_at": "2024-06-01T00:00:00", "version": 3}
-    assert set(found) == {"a"}
+    served = score("a", 0.1, signals_as_of=JUNE.isoformat())
+    ledger.append([served], source_at(JUNE, 3))
+    entries = LedgerReader(ledger).latest(["a", "nobody"])
+    assert entries.keys() == {"a"}
+    assert served_response(entries["a"]) == {**served, "scored_at": "2024-06-01T00:00:00", "version": 3}
 
 
-def test_a_past_day_is_answered_with_what_was_said_by_then(ledger):
-    _give(ledger, JUNE, 1, _score("a", JUNE, 0.1))
-    _give(ledger, JULY, 2, _score("a", JULY, 0.2))
-    _give(ledger, NOW, 3, _score("a", JUNE, 0.3))
-    past = LedgerReader(ledger)
-    assert [past.latest(["a"], day)["a"].risk for day in (date(2024, 6, 1), date(2024, 6, 30))] == [0.1, 0.1]
-    assert past.latest(["a"], date(2024, 7, 1))["a"].risk == 0.2
-    assert past.latest(["a"])["a"].risk == 0.2
-    assert past.latest(["a"], date(2024, 5, 31)) == {}
+def test_a_past_day_is_answered_with_what_was_served_by_then(ledger):
+    _append(ledger, JUNE, 1, JUNE, a=0.1)
+    _append(ledger, JULY, 2, JULY, a=0.2)
+    _append(ledger, NOW, 3, JUNE, a=0.3)
+    reader = LedgerReader(ledger)
+    for day, risk in ((date(2024, 6, 1), 0.1), (date(2024, 6, 30), 0.1), (date(2024, 7, 1), 0.2), (None, 0.2)):
+        assert reader.latest(["a"], day)["a"].risk == risk
+    assert reader.latest(["a"], date(2024, 5, 31)) == {}
 
 
 def test_a_day_that_was_only_scored_later_is_answered_with_that(ledger):
-    _give(ledger, NOW, 3, _score("a", JUNE, 0.3))
-    assert LedgerReader(ledger).latest(["a"], date(2024, 6, 1))["a"].given_at == NOW
+    _append(ledger, NOW, 3, JUNE, a=0.3)
+    assert LedgerReader(ledger).latest(["a"], date(2024, 6, 1))["a"].scored_at == NOW
 
 
-def test_the_list_of_a_past_day_is_what_was_served_by_its_end(ledger):
-    _give(ledger, JUNE, 1, *(_score(one, JUNE, risk) for one, risk in (("a", 0.1), ("b", 0.3), ("c", 0.2))))
-    _give(ledger, JULY, 2, _score("a", JULY, 0.9))
-    _give(ledger, NOW, 3, _score("b", JUNE, 0.8))
+def test_the_accounts_of_a_past_day_are_listed_as_served_by_its_end(ledger):
+    _append(ledger, JUNE, 1, JUNE, a=0.1, b=0.3, c=0.2)
+    _append(ledger, JULY, 2, JULY, a=0.9)
+    _append(ledger, NOW, 3, JUNE, b=0.8)
     first = past_accounts_page(ledger, date(2024, 6, 15), AccountsQuery(sort="risk", limit=2))
-    rest = past_accounts_page(ledger, date(2024, 6, 15), AccountsQuery(sort="risk", cursor=first.next_cursor))
-    assert [(one.account_id, one.risk) for one in [*first.risks, *rest.risks]] == [("b", 0.3), ("c", 0.2), ("a", 0.1)]
-    assert (first.as_of, first.version, first.total, rest.next_cursor) == (JUNE, 1, 3, None)
-    assert [one.risk for one in past_accounts_page(ledger, date(2024, 7, 2), AccountsQuery()).risks] == [0.9]
+    second = past_accounts_page(ledger, date(2024, 6, 15), AccountsQuery(sort="risk", cursor=first.next_cursor))
+    listed = [(entry.account_id, entry.risk) for entry in [*first.risks, *second.risks]]
+    assert listed == [("b", 0.3), ("c", 0.2), ("a", 0.1)]
+    assert (first.as_of, first.version, first.total, second.next_cursor) == (JUNE, 1, 3, None)
+    assert [entry.risk for entry in past_accounts_page(ledger, date(2024, 7, 2), AccountsQuery()).risks] == [0.9]
 
 
-def test_a_past_list_says_what_the_ledger_does_not_hold(ledger):
-    with pytest.raises(RequestError, match="No risk had been given by 2024-05-31"):
+def test_a_past_list_refuses_what_the_ledger_does_not_record(ledger):
+    with pytest.raises(RequestError, match="No risk had been served by 2024-05-31"):
         past_accounts_page(ledger, date(2024, 5, 31), AccountsQuery())
-    for asked in (AccountsQuery(owner="olga"), AccountsQuery(sort="renewal")):
-        with pytest.raises(RequestError, match="the ledger does not hold what it was then"):
-            past_accounts_page(ledger, date(2024, 6, 1), asked)
+    for query in (AccountsQuery(owner="olga"), AccountsQuery(sort="renewal")):
+        with pytest.raises(RequestError, match="the ledger does not record it"):
+            past_accounts_page(ledger, date(2024, 6, 1), query)
 
 
 def test_many_ids_are_read_at_once(ledger):
     ids = [f"{number}" for number in range(2_000)]
-    _give(ledger, JUNE, 1, *(_score(one, JUNE, 0.1) for one in ids))
-    assert set(LedgerReader(ledger).latest([*ids, "nul\0"])) == set(ids)
+    _append(ledger, JUNE, 1, JUNE, **dict.fromkeys(ids, 0.1))
+    assert LedgerReader(ledger).latest([*ids, "nul\0"]).keys() == set(ids)
 
 
-def test_a_history_is_paged_from_the_newest_on(ledger):
-    for number in range(5):
-        _give(ledger, JUNE, number, _score("a", JUNE, number / 10), _score("b", JUNE, 0.9))
-    past = LedgerReader(ledger)
-    first = past.history("a", 2)
-    rest = past.history("a", 9, first[-1].id)
-    assert [one.version for one in [*first, *rest]] == [4, 3, 2, 1, 0]
-    assert past.history("nobody", 9) == past.history("nul\0", 9) == []
+def test_a_history_is_paged_newest_first(ledger):
+    for version in range(5):
+        _append(ledger, JUNE, version, JUNE, a=version / 10, b=0.9)
+    reader = LedgerReader(ledger)
+    first = reader.history("a", 2)
+    second = reader.history("a", 9, first[-1].id)
+    assert [entry.version for entry in [*first, *second]] == [4, 3, 2, 1, 0]
+    assert reader.history("nobody", 9) == reader.history("nul\0", 9) == []
 
 
-def _feedback(account_id: str = "a", **more) -> FeedbackRequest:
-    return FeedbackRequest(account_id=account_id, verdict="right", **more)
+def _feedback(account_id: str = "a", **fields) -> FeedbackRequest:
+    return FeedbackRequest(account_id=account_id, verdict="right", **fields)
 
 
-def test_the_last_mark_holds_until_its_day(ledger):
-    said = FeedbackStore(ledger)
-    assert said.save_feedback(_feedback(mark="do_not_chase", mark_until=date(2024, 8, 1)), NOW) == 1
-    said.save_feedback(_feedback("b", mark="saved_watch"), NOW)
-    said.save_feedback(_feedback("b"), NOW)
-    assert said.active_marks(date(2024, 7, 31)) == {"a": "do_not_chase", "b": "saved_watch"}
-    assert said.active_marks(date(2024, 8, 1)) == {"b": "saved_watch"}
-    said.save_feedback(_feedback("b", unmark=True), NOW)
-    assert said.active_marks(date(2024, 8, 1)) == {}
+def test_the_newest_mark_holds_until_its_day(ledger):
+    store = FeedbackStore(ledger)
+    assert store.save_feedback(_feedback(mark="do_not_chase", mark_until=date(2024, 8, 1)), NOW) == 1
+    store.save_feedback(_feedback("b", mark="saved_watch"), NOW)
+    store.save_feedback(_feedback("b"), NOW)
+    assert store.active_marks(date(2024, 7, 31)) == {"a": "do_not_chase", "b": "saved_watch"}
+    assert store.active_marks(date(2024, 8, 1)) == {"b": "saved_watch"}
+    store.save_feedback(_feedback("b", unmark=True), NOW)
+    assert store.active_marks(date(2024, 8, 1)) == {}
 
 
-def _report(account_id: str, outcome, on: date = date(2024, 6, 30), **more) -> OutcomeReport:
-    return OutcomeReport(account_id=account_id, outcome=outcome, on=on, **more)
+def _report(account_id: str, outcome, **fields) -> OutcomeReport:
+    return OutcomeReport(account_id=account_id, outcome=outcome, on=date(2024, 6, 30), **fields)
 
 
-def test_who_left_becomes_a_notice_that_was_known_when_it_was_told(ledger):
-    said = FeedbackStore(ledger)
-    said.save_outcomes([_report("a", "left", reason="price", voluntary=True), _report("b", "stayed")], NOW)
-    assert said.notice_table().to_pylist() == [
+def test_a_departure_becomes_a_notice_that_is_known_from_its_report_on(ledger):
+    store = FeedbackStore(ledger)
+    store.save_outcomes([_report("a", "left", reason="price", voluntary=True), _report("b", "stayed")], NOW)
+    assert store.notice_table().to_pylist() == [
         {
             "account_id": "a",
             "notified_at": datetime(2024, 6, 30),
@@ -123,8 +119,8 @@ def test_who_left_becomes_a_notice_that_was_known_when_it_was_told(ledger):
     ]
 
 
-def test_told_again_the_later_outcome_counts(ledger):
-    said = FeedbackStore(ledger)
-    said.save_outcomes([_report("a", "left")], NOW)
-    said.save_outcomes([_report("a", "stayed")], NOW)
-    assert said.notice_table().to_pylist() == []
+def test_the_newest_report_of_an_outcome_counts(ledger):
+    store = FeedbackStore(ledger)
+    store.save_outcomes([_report("a", "left")], NOW)
+    store.save_outcomes([_report("a", "stayed")], NOW)
+    assert store.notice_table().to_pylist() == []

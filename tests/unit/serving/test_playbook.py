@@ -1,4 +1,4 @@
-"""The playbook: the play that fits best, why it is not suggested, and no family without one."""
+"""The playbook: the most specific play, the reason why it is not suggested, and no family without a play."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,13 +22,12 @@ from serving.accounts.playbook import (
 
 AS_OF = datetime(2024, 5, 15)
 SHIPPED = Settings.model_fields["playbook"].default
-CASE = PlayContext("support", "open_tickets", "high", "mid", "established")
+CONTEXT = PlayContext("support", "open_tickets", "high", "mid", "established")
 
 
-def _play(name: str, **more) -> Play:
-    return Play(
-        **{"name": name, "families": ("support",), "action": "Do what helps.", "assignee_role": "support", **more}
-    )
+def _play(name: str, **fields) -> Play:
+    required = {"name": name, "families": ("support",), "action": "Do what helps.", "assignee_role": "support"}
+    return Play(**required, **fields)
 
 
 def _score(band: str = "high", points: float = 0.1) -> dict:
@@ -41,29 +40,31 @@ def _score(band: str = "high", points: float = 0.1) -> dict:
 
 
 BOOK = Playbook(play=(_play("escalation_desk", cooldown_days=14),))
-FREE = ContactLimits(touched_within_days=7)
+LIMITS = ContactLimits(touched_within_days=7)
 
 
-def _why_not(about: AccountDetails, score: dict | None = None, restraint: ContactLimits = FREE, book: Playbook = BOOK):
-    found = suggest_play(book, score or _score(), about, restraint)
-    assert found is not None
-    assert found["suggested"] == (found["why_not"] is None)
-    assert found["because"]
-    return found["why_not"]
+def _suppressed_reason(
+    account: AccountDetails, score: dict | None = None, limits: ContactLimits = LIMITS, book: Playbook = BOOK
+):
+    suggestion = suggest_play(book, score or _score(), account, limits)
+    assert suggestion is not None
+    assert suggestion["suggested"] == (suggestion["suppressed_reason"] is None)
+    assert suggestion["rationale"]
+    return suggestion["suppressed_reason"]
 
 
-def test_the_shipped_playbook_has_a_play_for_every_family_and_names_only_signals_there_are():
-    validate_playbook(read_playbook(SHIPPED), SHIPPED, FAMILIES, [one.name for one in catalogue()])
+def test_the_shipped_playbook_covers_every_family_and_names_known_signals():
+    validate_playbook(read_playbook(SHIPPED), SHIPPED, FAMILIES, [signal.name for signal in catalogue()])
 
 
-def test_the_shipped_plays_lead_with_the_signals_of_their_family():
-    family_of = {one.name: one.family for one in catalogue()}
+def test_the_shipped_plays_name_signals_of_their_families():
+    family_of = {signal.name: signal.family for signal in catalogue()}
     for play in read_playbook(SHIPPED).play:
         assert {family_of[name] for name in play.signals} <= set(play.families), play.name
 
 
 @pytest.mark.parametrize(
-    ("more", "taken"),
+    ("conditions", "chosen"),
     [
         ([], "plain"),
         ([{"bands": ("high",)}], "other0"),
@@ -74,25 +75,25 @@ def test_the_shipped_plays_lead_with_the_signals_of_their_family():
         ([{"bands": ("high",)}, {"bands": ("high", "critical")}], "other0"),
     ],
 )
-def test_the_play_that_names_most_is_taken(more, taken):
-    plays = [_play("plain"), *(_play(f"other{n}", **one) for n, one in enumerate(more))]
-    assert choose_play(Playbook(play=tuple(plays)), CASE).name == taken
+def test_the_most_specific_play_is_chosen(conditions, chosen):
+    plays = [_play("plain"), *(_play(f"other{n}", **fields) for n, fields in enumerate(conditions))]
+    assert choose_play(Playbook(play=tuple(plays)), CONTEXT).name == chosen
 
 
-def test_a_family_without_a_play_that_always_fits_is_refused_by_name(tmp_path):
+def test_a_family_without_a_play_without_conditions_is_refused(tmp_path):
     book = Playbook(play=(_play("only_when_high", bands=("high",)),))
-    with pytest.raises(ConfigError, match="'support' has no play that always fits"):
+    with pytest.raises(ConfigError, match="'support' has no play without conditions"):
         validate_playbook(book, tmp_path / "p.toml", ["support"])
 
 
-def test_a_play_that_names_no_signal_of_ours_is_refused(tmp_path):
+def test_a_play_that_names_an_unknown_signal_is_refused(tmp_path):
     book = Playbook(play=(*BOOK.play, _play("odd", signals=("open_tickts",))))
-    with pytest.raises(ConfigError, match="'odd' names 'open_tickts'"):
+    with pytest.raises(ConfigError, match="'odd' names the unknown signal 'open_tickts'"):
         validate_playbook(book, tmp_path / "p.toml", ["support"], ["open_tickets"])
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("text", "message"),
     [
         ("[[play", "not valid TOML"),
         ("", "play: field required"),
@@ -110,31 +111,30 @@ def test_a_play_that_names_no_signal_of_ours_is_refused(tmp_path):
         ),
     ],
 )
-def test_a_playbook_that_cannot_be_understood_is_refused(tmp_path, text, why):
+def test_an_invalid_playbook_is_refused(tmp_path, text, message):
     (tmp_path / "p.toml").write_text(text)
-    with pytest.raises(ConfigError, match=why):
+    with pytest.raises(ConfigError, match=message):
         read_playbook(tmp_path / "p.toml")
 
 
 def test_a_suggestion_says_what_to_do_and_why():
-    found = suggest_play(BOOK, _score(), AccountDetails("a"), FREE)
-    assert found == {
+    assert suggest_play(BOOK, _score(), AccountDetails("a"), LIMITS) == {
         "play": "escalation_desk",
         "family": "support",
-        "does": "Do what helps.",
-        "who": "support",
+        "action": "Do what helps.",
+        "assignee_role": "support",
         "suggested": True,
-        "why_not": None,
-        "because": "support: open tickets: 7 adds 10.0 points",
+        "suppressed_reason": None,
+        "rationale": "support: open tickets: 7 adds 10.0 points",
     }
 
 
-def test_an_account_whose_risk_nothing_raises_has_no_play():
-    assert suggest_play(BOOK, {**_score(), "drivers": []}, AccountDetails("a"), FREE) is None
+def test_an_account_without_a_driver_has_no_play():
+    assert suggest_play(BOOK, {**_score(), "drivers": []}, AccountDetails("a"), LIMITS) is None
 
 
 @pytest.mark.parametrize(
-    ("days", "held_out", "play", "why_not"),
+    ("days", "held_out", "play", "reason"),
     [
         (13, False, "escalation_desk", "in_cooldown"),
         (14, False, "escalation_desk", None),
@@ -143,25 +143,26 @@ def test_an_account_whose_risk_nothing_raises_has_no_play():
         (14, True, "another", None),
     ],
 )
-def test_a_play_rests_for_its_cooldown(days, held_out, play, why_not):
-    about = AccountDetails("a", play=play, play_at=AS_OF - timedelta(days=days), held_out=held_out)
-    assert _why_not(about) == why_not
+def test_a_play_is_not_suggested_again_within_its_cooldown(days, held_out, play, reason):
+    account = AccountDetails("a", play=play, play_at=AS_OF - timedelta(days=days), held_out=held_out)
+    assert _suppressed_reason(account) == reason
 
 
-@pytest.mark.parametrize(("days", "why_not"), [(0, "already_touched"), (6.9, "already_touched"), (7, None)])
-def test_an_account_is_left_alone_after_a_touch(days, why_not):
-    assert _why_not(AccountDetails("a", touched_at=AS_OF - timedelta(days=days))) == why_not
+@pytest.mark.parametrize(("days", "reason"), [(0, "already_touched"), (6.9, "already_touched"), (7, None)])
+def test_an_account_that_was_contacted_recently_is_left_alone(days, reason):
+    assert _suppressed_reason(AccountDetails("a", touched_at=AS_OF - timedelta(days=days))) == reason
 
 
-def test_nobody_is_contacted_without_a_reason():
-    assert _why_not(AccountDetails("a"), _score(band="low")) == "low_risk"
+def test_an_account_at_low_risk_is_left_alone():
+    assert _suppressed_reason(AccountDetails("a"), _score(band="low")) == "low_risk"
 
 
-def test_people_have_the_last_word():
-    busy = AccountDetails("a", touched_at=AS_OF)
-    assert _why_not(busy, restraint=replace(FREE, marked="do_not_chase")) == "do_not_chase"
-    assert _why_not(AccountDetails("a"), restraint=replace(FREE, marked="saved_watch")) is None
+@pytest.mark.parametrize(("mark", "reason"), [("do_not_chase", "do_not_chase"), ("saved_watch", "already_touched")])
+def test_a_mark_comes_before_other_reasons(mark, reason):
+    account = AccountDetails("a", touched_at=AS_OF)
+    assert _suppressed_reason(account, limits=replace(LIMITS, mark=mark)) == reason
 
 
-def test_a_suppressed_play_says_so():
-    assert _why_not(AccountDetails("a"), book=Playbook(play=(_play("never", suppressed="no use"),))) == "suppressed"
+def test_a_suppressed_play_is_not_suggested():
+    book = Playbook(play=(_play("never", suppressed="no use"),))
+    assert _suppressed_reason(AccountDetails("a"), book=book) == "suppressed"

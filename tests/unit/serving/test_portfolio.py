@@ -1,4 +1,4 @@
-"""The portfolio: every account once, in order, whatever the page; one computation, whoever asks."""
+"""The portfolio: pages hold every account once and in order, and it is computed once for all requests."""
 
 import threading
 from concurrent.futures import Future
@@ -11,40 +11,40 @@ from hypothesis import strategies as st
 
 from configs.errors import RequestError
 from configs.settings import BandSettings
-from features.store.account_table import AccountFacts, FactsTable, write_facts
+from features.store.account_table import AccountDetails, AccountTable, write_account_table
 from serving.accounts.portfolio import Portfolio, PortfolioCache, PortfolioKey, compute_portfolio, portfolio_page
 from serving.schemas.requests import AccountsQuery
 
 AS_OF = datetime(2024, 5, 15)
-OF = PortfolioKey("w", 3, AS_OF, (30, 90), 1, ("events",))
-RISKS = {"a": 0.30, "b": 0.10, "c": 0.30, "d": 0.01, "gone": np.nan}
-FACTS = [
-    AccountFacts("a", owner="ada", segment="small", mrr=10.0, renews_at=datetime(2024, 7, 1)),
-    AccountFacts("b", owner="ben", segment="small", mrr=500.0, renews_at=datetime(2024, 6, 1)),
-    AccountFacts("c", owner="ada", segment="mid", mrr=None),
-    AccountFacts("d", owner=None, segment="mid", mrr=900.0, renews_at=datetime(2024, 9, 1)),
-    AccountFacts("gone", owner="ada", segment="mid", mrr=1.0),
+KEY = PortfolioKey("w", 3, AS_OF, (30, 90), 1, ("events",))
+RISKS = {"a": 0.30, "b": 0.10, "c": 0.30, "d": 0.01, "unscored": np.nan}
+ACCOUNTS = [
+    AccountDetails("a", owner="ada", segment="small", mrr=10.0, renews_at=datetime(2024, 7, 1)),
+    AccountDetails("b", owner="ben", segment="small", mrr=500.0, renews_at=datetime(2024, 6, 1)),
+    AccountDetails("c", owner="ada", segment="mid", mrr=None),
+    AccountDetails("d", owner=None, segment="mid", mrr=900.0, renews_at=datetime(2024, 9, 1)),
+    AccountDetails("unscored", owner="ada", segment="mid", mrr=1.0),
 ]
 
 
-def _survey(ids: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    risks = np.array([RISKS[one] for one in ids])
+def _score_matrix_for(ids: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    risks = np.array([RISKS[account_id] for account_id in ids])
     return np.column_stack([risks / 2, risks]), np.arange(len(ids), dtype=float)[:, None]
 
 
 @pytest.fixture(scope="module")
 def portfolio(tmp_path_factory) -> Portfolio:
-    file = tmp_path_factory.mktemp("facts") / "facts.db"
-    write_facts(file, AS_OF, FACTS)
-    return compute_portfolio(OF, FactsTable(file), _survey, BandSettings())
+    file = tmp_path_factory.mktemp("accounts") / "accounts.db"
+    write_account_table(file, AS_OF, ACCOUNTS)
+    return compute_portfolio(KEY, AccountTable(file), _score_matrix_for, BandSettings())
 
 
-def _ids(portfolio: Portfolio, **asked) -> list[str]:
-    return [FACTS[place].account_id for place in portfolio_page(portfolio, AccountsQuery(**asked))[0]]
+def _ids(portfolio: Portfolio, **query) -> list[str]:
+    return [ACCOUNTS[row].account_id for row in portfolio_page(portfolio, AccountsQuery(**query))[0]]
 
 
 @pytest.mark.parametrize(
-    ("asked", "ids"),
+    ("query", "ids"),
     [
         ({"sort": "risk"}, ["a", "c", "b", "d"]),
         ({}, ["b", "d", "a", "c"]),
@@ -56,35 +56,35 @@ def _ids(portfolio: Portfolio, **asked) -> list[str]:
         ({"owner": "nobody"}, []),
     ],
 )
-def test_it_filters_and_sorts(portfolio, asked, ids):
-    assert _ids(portfolio, **asked) == ids
+def test_accounts_are_filtered_and_sorted(portfolio, query, ids):
+    assert _ids(portfolio, **query) == ids
 
 
-def test_an_account_without_a_risk_is_in_no_list(portfolio):
-    assert "gone" not in _ids(portfolio, sort="risk")
+def test_an_account_without_a_risk_is_not_listed(portfolio):
+    assert "unscored" not in _ids(portfolio, sort="risk")
 
 
-def test_a_percentile_is_that_of_the_segment(portfolio):
+def test_a_percentile_is_within_the_segment(portfolio):
     assert portfolio.percentile("small", 0.30) == 75
     assert portfolio.percentile(None, 0.01) == 12.5
-    assert portfolio.percentile("unheard of", 0.3) is None
+    assert portfolio.percentile("unknown", 0.3) is None
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 5), st.sampled_from(["risk", "at_risk", "renewal"]))
 def test_the_pages_hold_every_account_once_and_in_order(portfolio, limit, sort):
-    cursor, found = None, []
+    cursor, rows = None, []
     while True:
-        shown, total, cursor = portfolio_page(portfolio, AccountsQuery(sort=sort, limit=limit, cursor=cursor))
-        found += shown.tolist()
+        page, total, cursor = portfolio_page(portfolio, AccountsQuery(sort=sort, limit=limit, cursor=cursor))
+        rows += page.tolist()
         if cursor is None:
             break
-    assert found == portfolio.places(AccountsQuery(sort=sort)).tolist()
-    assert len(found) == total == 4
+    assert rows == portfolio.matching_rows(AccountsQuery(sort=sort)).tolist()
+    assert len(rows) == total == 4
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "WzFd", "bnVsbA==", "Ωμ", "WyJhIiwgMSwgInJpc2siXQ==", "eyJhIjoxfQ=="])
-def test_a_cursor_that_is_none_of_ours_is_refused(portfolio, cursor):
+def test_an_invalid_cursor_is_refused(portfolio, cursor):
     with pytest.raises(RequestError, match="cursor"):
         portfolio_page(portfolio, AccountsQuery(sort="risk", cursor=cursor))
 
@@ -95,57 +95,57 @@ def test_a_cursor_of_another_order_is_refused(portfolio):
         portfolio_page(portfolio, AccountsQuery(sort="at_risk", cursor=cursor))
 
 
-class _Counted:
-    """Computes a portfolio when it is let, and counts how often it was asked to."""
+class _SlowComputation:
+    """Computes a portfolio once it may finish, and counts how often it was started."""
 
     def __init__(self, portfolio: Portfolio) -> None:
-        self.portfolio, self.of, self.made = portfolio, "first", 0
-        self.let = threading.Event()
+        self.portfolio, self.key, self.count = portfolio, "first", 0
+        self.may_finish = threading.Event()
 
-    def make(self) -> Portfolio:
-        self.made += 1
-        assert self.let.wait(10)
+    def compute(self) -> Portfolio:
+        self.count += 1
+        assert self.may_finish.wait(10)
         return self.portfolio
 
 
-def _awaited(coming: Portfolio | Future[Portfolio]) -> Portfolio:
-    assert isinstance(coming, Future)
-    return coming.result(10)
+def _wait_for(pending: Portfolio | Future[Portfolio]) -> Portfolio:
+    assert isinstance(pending, Future)
+    return pending.result(10)
 
 
-def test_it_is_computed_once_whoever_asks(portfolio):
-    counted = _Counted(portfolio)
-    portfolios = PortfolioCache(lambda: counted.of, counted.make)
-    coming = [portfolios.current() for _ in range(5)]
-    assert len({id(one) for one in coming}) == 1
-    counted.let.set()
-    assert _awaited(coming[0]) is portfolio
-    assert (portfolios.current(), counted.made) == (portfolio, 1)
+def test_it_is_computed_once_for_all_requests(portfolio):
+    slow = _SlowComputation(portfolio)
+    cache = PortfolioCache(lambda: slow.key, slow.compute)
+    pending = [cache.current() for _ in range(5)]
+    assert len({id(future) for future in pending}) == 1
+    slow.may_finish.set()
+    assert _wait_for(pending[0]) is portfolio
+    assert (cache.current(), slow.count) == (portfolio, 1)
 
 
-def test_after_a_publish_the_one_before_answers_until_the_new_one_is_there(portfolio):
-    counted = _Counted(portfolio)
-    counted.let.set()
-    portfolios = PortfolioCache(lambda: counted.of, counted.make)
-    assert _awaited(portfolios.current()) is portfolio
-    counted.let.clear()
-    counted.of = "second"
-    assert portfolios.current() is portfolio
-    assert portfolios.current() is portfolio
-    counted.let.set()
-    assert counted.made == 2
+def test_the_previous_portfolio_answers_until_the_new_one_is_computed(portfolio):
+    slow = _SlowComputation(portfolio)
+    slow.may_finish.set()
+    cache = PortfolioCache(lambda: slow.key, slow.compute)
+    assert _wait_for(cache.current()) is portfolio
+    slow.may_finish.clear()
+    slow.key = "second"
+    assert cache.current() is portfolio
+    assert cache.current() is portfolio
+    slow.may_finish.set()
+    assert slow.count == 2
 
 
-def test_a_computation_that_failed_is_told_and_tried_again(portfolio):
-    tries = iter([OSError("the store is gone"), portfolio])
+def test_a_failed_computation_is_reported_and_tried_again(portfolio):
+    results = iter([OSError("the store is down"), portfolio])
 
-    def make() -> Portfolio:
-        one = next(tries)
-        if isinstance(one, Exception):
-            raise one
-        return one
+    def compute() -> Portfolio:
+        result = next(results)
+        if isinstance(result, Exception):
+            raise result
+        return result
 
-    portfolios = PortfolioCache(lambda: "of", make)
-    with pytest.raises(OSError, match="gone"):
-        _awaited(portfolios.current())
-    assert _awaited(portfolios.current()) is portfolio
+    cache = PortfolioCache(lambda: "key", compute)
+    with pytest.raises(OSError, match="down"):
+        _wait_for(cache.current())
+    assert _wait_for(cache.current()) is portfolio

@@ -1,4 +1,4 @@
-"""The work list: the dearest calls first, no owner with more than can be done, nobody left out without a reason."""
+"""The work list: calls by value, no owner over capacity, and a reason for every excluded account."""
 
 import numpy as np
 import pytest
@@ -8,71 +8,80 @@ from hypothesis import strategies as st
 from configs.settings import ProfitSettings
 from serving.accounts.work_list_ranking import CallCandidate, expected_values, select_calls
 
-candidates = st.lists(
+candidate_lists = st.lists(
     st.builds(
         CallCandidate,
         account_id=st.uuids().map(str),
         owner=st.sampled_from(["ada", "ben", None]),
-        value=st.floats(0, 1000),
-        why_not=st.sampled_from([None, None, "in_cooldown"]),
+        expected_value=st.floats(0, 1000),
+        suppressed_reason=st.sampled_from([None, None, "in_cooldown"]),
     ),
     max_size=30,
-).map(lambda these: sorted(these, key=lambda one: -one.expected_value))
+).map(lambda candidates: sorted(candidates, key=lambda candidate: -candidate.expected_value))
 
 
-def _candidate(account_id: str, owner: str | None = "ada", value: float = 10.0) -> CallCandidate:
-    return CallCandidate(account_id, owner, value)
+def _candidate(account_id: str, owner: str | None = "ada") -> CallCandidate:
+    return CallCandidate(account_id, owner, 10.0)
 
 
-def test_a_call_is_worth_the_months_it_keeps_less_offer_and_call():
+def _ids(candidates: tuple[CallCandidate, ...]) -> list[str]:
+    return [candidate.account_id for candidate in candidates]
+
+
+def test_a_call_is_worth_the_revenue_it_keeps_less_its_costs():
     profit = ProfitSettings(offer_cost=100, contact_cost=5, alpha=6, beta=14)
-    found = expected_values(np.array([0.5, 0.5, 0.5]), np.array([100.0, 5.0, np.nan]), profit, months=12)
-    assert found.tolist() == pytest.approx([0.5 * 0.3 * 1100 - 5, 0.5 * 0.3 * -40 - 5, 0.5 * 0.3 * -100 - 5])
+    values = expected_values(np.array([0.5, 0.5, 0.5]), np.array([100.0, 5.0, np.nan]), profit, months=12)
+    assert values.tolist() == pytest.approx([0.5 * 0.3 * 1100 - 5, 0.5 * 0.3 * -40 - 5, 0.5 * 0.3 * -100 - 5])
 
 
-def test_a_large_account_at_small_risk_can_come_before_a_small_one_at_large_risk():
-    found = expected_values(np.array([0.1, 0.6]), np.array([5000.0, 50.0]), ProfitSettings(), months=12)
-    assert found[0] > found[1]
+def test_a_large_account_at_small_risk_can_rank_before_a_small_one_at_large_risk():
+    large, small = expected_values(np.array([0.1, 0.6]), np.array([5000.0, 50.0]), ProfitSettings(), months=12)
+    assert large > small
 
 
-def test_an_owner_gets_no_more_than_can_be_done_and_the_next_owner_is_asked():
-    found = select_calls([*(_candidate(one) for one in "abc"), _candidate("d", "ben")], per_owner=2, most=9)
-    assert [one.account_id for one in found.calls] == ["a", "b", "d"]
-    assert [(one.account_id, one.why_not) for one in found.excluded] == [("c", "over_capacity")]
-    assert "ada has 2 calls that are worth more" in found.excluded[0].because
-    (one,) = select_calls([_candidate("a"), _candidate("b")], per_owner=1, most=9).excluded
-    assert "ada has 1 call that is worth more" in one.because
+def test_an_owner_gets_calls_up_to_capacity_and_then_the_next_owner():
+    candidates = [*(_candidate(name) for name in "abc"), _candidate("d", "ben")]
+    work_list = select_calls(candidates, per_owner=2, limit=9)
+    assert _ids(work_list.calls) == ["a", "b", "d"]
+    (excluded,) = work_list.excluded
+    assert (excluded.account_id, excluded.suppressed_reason) == ("c", "over_capacity")
+    assert excluded.rationale == "ada already has 2 calls of higher value"
 
 
-def test_accounts_that_nobody_owns_share_one_capacity():
-    found = select_calls([_candidate("a", None), _candidate("b", None)], per_owner=1, most=9)
-    assert [one.account_id for one in found.calls] == ["a"]
+def test_accounts_without_an_owner_share_one_capacity():
+    work_list = select_calls([_candidate("a", None), _candidate("b", None)], per_owner=1, limit=9)
+    assert _ids(work_list.calls) == ["a"]
+    assert work_list.excluded[0].rationale == "accounts without an owner already have 1 call of higher value"
 
 
-def test_it_looks_at_no_more_candidates_than_it_needs():
-    def endless():
+def test_no_more_candidates_are_read_than_needed():
+    def candidates():
         yield _candidate("a")
-        raise AssertionError("nobody asked for a second one")
+        raise AssertionError("a second candidate was read")
 
-    assert len(select_calls(endless(), per_owner=5, most=1).calls) == 1
-
-
-@given(candidates, st.integers(1, 5), st.integers(1, 10))
-def test_everyone_looked_at_is_chosen_or_left_out_with_a_reason(these, per_owner, most):
-    found = select_calls(these, per_owner, most)
-    looked_at = {one.account_id for one in [*found.calls, *found.excluded]}
-    assert len(looked_at) == len(found.calls) + len(found.excluded)
-    assert all(one.why_not for one in found.excluded)
-    assert not any(one.why_not for one in found.calls)
-    assert sum(found.reason_counts.values()) == len(found.excluded)
-    assert len(found.calls) == most or len(looked_at) == len(these)
+    assert _ids(select_calls(candidates(), per_owner=5, limit=1).calls) == ["a"]
 
 
-@given(candidates, st.integers(1, 5), st.integers(1, 10))
-def test_nobody_left_out_for_capacity_is_worth_more_than_those_their_owner_calls(these, per_owner, most):
-    found = select_calls(these, per_owner, most)
+@given(candidate_lists, st.integers(1, 5), st.integers(1, 10))
+def test_every_candidate_is_called_or_excluded_with_a_reason(candidates, per_owner, limit):
+    work_list = select_calls(candidates, per_owner, limit)
+    calls, excluded = _ids(work_list.calls), _ids(work_list.excluded)
+    assert not set(calls) & set(excluded)
+    assert all(candidate.suppressed_reason for candidate in work_list.excluded)
+    assert not any(candidate.suppressed_reason for candidate in work_list.calls)
+    assert sum(work_list.reason_counts.values()) == len(excluded)
+    assert len(calls) == limit or len(calls) + len(excluded) == len(candidates)
+
+
+@given(candidate_lists, st.integers(1, 5), st.integers(1, 10))
+def test_accounts_over_capacity_are_worth_no_more_than_their_owners_calls(candidates, per_owner, limit):
+    work_list = select_calls(candidates, per_owner, limit)
     for owner in ("ada", "ben", None):
-        calls = [one.expected_value for one in found.calls if one.owner == owner]
-        full = [one.expected_value for one in found.excluded if one.owner == owner and one.why_not == "over_capacity"]
+        calls = [call.expected_value for call in work_list.calls if call.owner == owner]
+        over = [
+            candidate.expected_value
+            for candidate in work_list.excluded
+            if candidate.owner == owner and candidate.suppressed_reason == "over_capacity"
+        ]
         assert len(calls) <= per_owner
-        assert not full or (len(calls) == per_owner and max(full) <= min(calls))
+        assert not over or (len(calls) == per_owner and max(over) <= min(calls))
