@@ -28,9 +28,8 @@ from features.store.feast_store import (
     read_historical_signals,
     read_online_signals,
 )
-from features.store.history import HistoryVersion, complete_days, read_day
+from features.store.history import HistoryVersion, complete_days, published_history, read_day
 from features.store.online_reader import OnlineReader
-from features.store.publication import published_history
 from tests.support.growing_company import ACCOUNTS, TODAY, Company, create_company, rewrite_rows
 from tests.support.progress import ignore_progress
 from training.data.training_set import snapshots_on

@@ -27,7 +27,7 @@ def test_a_reproduced_run_ignores_the_current_settings(trained, version):
     assert result.snapshots > 1000
     before = trained.settings.training.num_iterations
     assert [str(difference) for difference in result.differences] == [
-        f"setting training.num_iterations: then {before}, now 10"
+        f"setting training.num_iterations: was {before}, is now 10"
     ]
 
 
@@ -39,14 +39,14 @@ def test_a_changed_raw_file_is_reported(trained, version, tmp_path):
     moved = trained.settings.data.model_copy(update={"folder": data})
     result = reproduce(trained.settings.model_copy(update={"data": moved}), trained.state, version, ignore_progress)
     assert not result.is_same
-    assert [difference.name for difference in result.differences] == ["raw file event_type: event_type.parquet"]
+    assert [difference.name for difference in result.differences] == ["event_type: event_type.parquet"]
     assert result.failure
 
 
 @pytest.fixture
 def alter_provenance(trained, version) -> Iterator[Callable[..., int]]:
     """Change the stored provenance of version 1 until the test ends."""
-    file = open_registry(trained.state, trained.settings.name)._folder(version) / "provenance.json"
+    file = open_registry(trained.state, trained.settings.name)._model_folder(version) / "provenance.json"
     before = file.read_text()
     yield lambda **changes: file.write_text(json.dumps(json.loads(before) | changes))
     file.write_text(before)
@@ -55,8 +55,8 @@ def alter_provenance(trained, version) -> Iterator[Callable[..., int]]:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"parent": 7}, "made of version 7 without retraining"),
-        ({"settings": {"training": {"forests": 3}}}, "settings that are no longer known"),
+        ({"parent": 7}, "made from version 7 without retraining"),
+        ({"settings": {"training": {"forests": 3}}}, "settings that no longer exist"),
     ],
 )
 def test_a_run_that_cannot_be_reproduced_is_refused(trained, version, alter_provenance, changes, why):

@@ -8,7 +8,7 @@ import pytest
 from configs.settings import Settings, read_settings
 from configs.state_dir import StateDir, open_state_dir
 from features.store.feast_store import open_history_store, read_historical_signals
-from features.store.publication import published_history
+from features.store.history import published_history
 from tests.support.paths import ROOT
 from tests.support.trained_model import EXTRACT_END, TrainedModel
 from training.data.training_set import snapshots_on
@@ -30,12 +30,14 @@ def _registry(settings: Settings, state: StateDir) -> Registry:
 def _folders(registry: Registry) -> set[Path]:
     """The folders from which the registry reads artifacts and to which it writes new ones."""
     version, client = registry.newest(), registry.client
+    experiment = client.get_experiment_by_name(registry.name)
+    assert experiment is not None
     uris = (
-        client.get_experiment_by_name(registry.name).artifact_location,
+        experiment.artifact_location,
         client.get_run(version.run_id).info.artifact_uri,
         client.get_model_version_download_uri(registry.name, str(version.number)),
     )
-    return {Path(uri.removeprefix("file://").partition("/artifacts")[0]) for uri in uris}
+    return {Path(str(uri).removeprefix("file://").partition("/artifacts")[0]) for uri in uris}
 
 
 def test_the_registry_finds_its_files_after_a_move(moved, trained):

@@ -47,7 +47,7 @@ def test_a_weak_challenger_is_refused_forced_and_rolled_back(company_copy):
 
     code, output = oarlock(company_copy, "promote")
     assert code == 6
-    assert "it lost its duel against version 1" in " ".join(output.split())
+    assert "it is inferior to the champion, version 1" in " ".join(output.split())
     assert champion(company_copy) == 1
 
     assert oarlock(company_copy, "promote", "--force", "--reason", "a drill")[0] == 0

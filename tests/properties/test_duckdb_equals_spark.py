@@ -1,4 +1,4 @@
-"""Two engines, one declaration: every signal has the same value on DuckDB and on Spark."""
+"""Every signal has the same value on DuckDB and on Spark."""
 
 import importlib.util
 import math
@@ -12,10 +12,10 @@ import pytest
 
 from configs.errors import ConfigError, DataError
 from configs.settings import DataSettings, EngineSettings
-from features.compute.backends.connect import open_engine
-from features.compute.compute import Asked, carried, compute, prepare
-from features.ingestion.reader import clean, read_tables
-from features.ingestion.validation import check_tables
+from features.compute.backends.connect import open_backend
+from features.compute.compute import ComputeRequest, available_signals, compile_signals, compute_signals
+from features.ingestion.reader import cast_tables, read_tables
+from features.ingestion.validation import validate_tables
 from features.signals.registry import catalogue
 from features.tables.mapping import Dataset, read_dataset
 from tests.support.compiled_catalogue import with_inputs
@@ -46,34 +46,34 @@ from deals group by id, starts, signed
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """The whole company, written once."""
+    """The company with edge cases, written once."""
     return read_dataset(DataSettings(dataset=write_company(tmp_path_factory.mktemp("company"))))
 
 
 @pytest.fixture(scope="module")
 def on_duckdb(dataset: Dataset) -> Columns:
-    """Every signal of the whole company, from DuckDB."""
+    """Every signal of every account, computed by DuckDB."""
     return _signals(dataset, DUCKDB)
 
 
 def _signals(dataset: Dataset, settings: EngineSettings) -> Columns:
-    tables = clean(read_tables(open_engine(settings, dataset), dataset))
-    signals = carried(tables, catalogue(), dataset.mapped.people)
-    return compute(tables, signals, AS_OF).to_pyarrow().sort_by("account_id").to_pydict()
+    tables = cast_tables(read_tables(open_backend(settings, dataset), dataset))
+    signals = available_signals(tables, catalogue(), dataset.mapping.people)
+    return compute_signals(tables, signals, AS_OF).to_pyarrow().sort_by("account_id").to_pydict()
 
 
 def _subscriptions(dataset: Dataset, settings: EngineSettings) -> list[dict]:
-    table = clean(read_tables(open_engine(settings, dataset), dataset))["subscriptions"]
+    table = cast_tables(read_tables(open_backend(settings, dataset), dataset))["subscriptions"]
     return table.rows.select(*table.contract.columns).order_by("account_id").to_pyarrow().to_pylist()
 
 
-def _differ(one: object, other: object) -> bool:
-    if isinstance(one, float) and isinstance(other, float):
-        return not math.isclose(one, other, rel_tol=CLOSE, abs_tol=0.0)
-    return one != other
+def _differ(left: object, right: object) -> bool:
+    if isinstance(left, float) and isinstance(right, float):
+        return not math.isclose(left, right, rel_tol=CLOSE, abs_tol=0.0)
+    return left != right
 
 
-def _mapped(folder: Path) -> Dataset:
+def _write_mapped_dataset(folder: Path) -> Dataset:
     """A data set of one CSV and one Parquet file, its instants in nanoseconds, mapped in DuckDB's SQL."""
     (folder / "crm.csv").write_text("id,signed,country\n1,2023-01-02 03:04:05,NL\n2,2023-02-03 00:00:00,\n")
     instants = pa.array([1672898828123456789, None], pa.int64()).cast(pa.timestamp("ns"))
@@ -83,90 +83,92 @@ def _mapped(folder: Path) -> Dataset:
     return read_dataset(DataSettings(dataset=folder / "mapped.toml"))
 
 
-def test_the_company_keeps_to_the_contract(dataset: Dataset):
-    assert check_tables(dataset, read_tables(open_engine(DUCKDB, dataset), dataset)) == ()
+def test_the_company_obeys_the_contract(dataset: Dataset):
+    assert validate_tables(dataset, read_tables(open_backend(DUCKDB, dataset), dataset)) == ()
 
 
 def test_every_declared_signal_is_computed_for_every_account(on_duckdb: Columns):
-    assert list(on_duckdb) == ["account_id", *(one.name for one in catalogue())]
+    assert list(on_duckdb) == ["account_id", *(signal.name for signal in catalogue())]
     assert on_duckdb["account_id"] == sorted(ACCOUNTS)
 
 
-def test_every_signal_is_there_for_some_account(on_duckdb: Columns):
+def test_every_signal_has_a_value_for_some_account(on_duckdb: Columns):
     assert [name for name, values in on_duckdb.items() if all(value is None for value in values)] == []
 
 
 @pytest.mark.parametrize("settings", [DUCKDB, pytest.param(SPARK, marks=[pytest.mark.slow, needs_spark])])
-def test_signals_prepared_for_any_day_are_those_computed_of_that_day(dataset: Dataset, settings: EngineSettings):
-    engine = open_engine(settings, dataset)
-    tables = clean(read_tables(engine, dataset))
-    asked = tuple(one for one in catalogue() if one.family in {"adoption", "contract"} and "seats" not in one.name)
+def test_signals_compiled_for_days_equal_those_of_one_day(dataset: Dataset, settings: EngineSettings):
+    backend = open_backend(settings, dataset)
+    tables = cast_tables(read_tables(backend, dataset))
+    names = tuple(
+        signal for signal in catalogue() if signal.family in {"adoption", "contract"} and "seats" not in signal.name
+    )
     days = [AS_OF, AS_OF - timedelta(days=40)]
-    rows_on = prepare(engine, tables, Asked(with_inputs({one.name for one in asked}), days))
+    rows_on = compile_signals(backend, tables, ComputeRequest(with_inputs({signal.name for signal in names}), days))
     for as_of in days:
-        expected = compute(tables, with_inputs({one.name for one in asked}), as_of).to_pyarrow()
-        found = rows_on(as_of).sort_by("account_id").to_pydict()
+        expected = compute_signals(tables, with_inputs({signal.name for signal in names}), as_of).to_pyarrow()
+        actual = rows_on(as_of).sort_by("account_id").to_pydict()
         for name, values in expected.sort_by("account_id").to_pydict().items():
-            assert [pair for pair in zip(found[name], values, strict=True) if _differ(*pair)] == []
+            assert [pair for pair in zip(actual[name], values, strict=True) if _differ(*pair)] == []
 
 
-def test_an_instant_within_a_day_is_refused(dataset: Dataset):
-    engine = open_engine(DUCKDB, dataset)
-    tables = clean(read_tables(engine, dataset))
+def test_an_instant_that_is_not_midnight_is_refused(dataset: Dataset):
+    backend = open_backend(DUCKDB, dataset)
+    tables = cast_tables(read_tables(backend, dataset))
     noon = AS_OF + timedelta(hours=12)
     with pytest.raises(ValueError, match="no midnight"):
-        compute(tables, with_inputs({"mrr"}), noon)
+        compute_signals(tables, with_inputs({"mrr"}), noon)
     with pytest.raises(ValueError, match="no midnight"):
-        prepare(engine, tables, Asked(with_inputs({"mrr"}), [noon]))
+        compile_signals(backend, tables, ComputeRequest(with_inputs({"mrr"}), [noon]))
 
 
 @pytest.mark.slow
 @needs_spark
-def test_every_value_is_the_same_on_spark(dataset: Dataset, on_duckdb: Columns):
+def test_spark_gives_the_same_values(dataset: Dataset, on_duckdb: Columns):
     on_spark = _signals(dataset, SPARK)
     pairs = {name: list(zip(ACCOUNTS_IN_ORDER, on_duckdb[name], on_spark[name], strict=True)) for name in on_duckdb}
-    differences = {name: [three for three in found if _differ(*three[1:])] for name, found in pairs.items()}
-    assert {name: found for name, found in differences.items() if found} == {}
+    differences = {name: [row for row in values if _differ(*row[1:])] for name, values in pairs.items()}
+    assert {name: rows for name, rows in differences.items() if rows} == {}
 
 
 @pytest.mark.slow
 @needs_spark
-def test_the_checks_find_the_same_on_spark(dataset: Dataset):
-    assert check_tables(dataset, read_tables(open_engine(SPARK, dataset), dataset)) == ()
+def test_spark_gives_the_same_validation_result(dataset: Dataset):
+    assert validate_tables(dataset, read_tables(open_backend(SPARK, dataset), dataset)) == ()
 
 
 @pytest.mark.slow
 @needs_spark
-def test_a_mapping_written_for_duckdb_and_csv_and_nanoseconds_are_read_the_same_on_spark(tmp_path: Path):
-    dataset = _mapped(tmp_path)
+def test_spark_reads_the_same_mapped_tables(tmp_path: Path):
+    dataset = _write_mapped_dataset(tmp_path)
     first, second = _subscriptions(dataset, DUCKDB), _subscriptions(dataset, SPARK)
     assert first == second
     assert first[0]["started_at"].isoformat() == "2023-01-05T06:07:08.123456"
 
 
 @pytest.mark.skipif(HAS_SPARK, reason="pyspark is installed")
-def test_spark_is_refused_with_what_to_install_where_it_is_missing(dataset: Dataset):
+def test_without_pyspark_the_error_names_the_package(dataset: Dataset):
     with pytest.raises(ConfigError, match=r"pip install oarlock\[spark\]"):
-        open_engine(SPARK, dataset)
+        open_backend(SPARK, dataset)
 
 
 @pytest.mark.parametrize("settings", [DUCKDB, pytest.param(SPARK, marks=[pytest.mark.slow, needs_spark])])
-def test_a_file_that_is_no_table_is_refused_by_name(dataset: Dataset, settings: EngineSettings, tmp_path: Path):
+def test_a_file_that_is_not_a_table_is_refused_by_name(dataset: Dataset, settings: EngineSettings, tmp_path: Path):
     broken = tmp_path / "usage.parquet"
     broken.write_bytes(b"not a table")
     with pytest.raises(DataError, match=r"usage\.parquet cannot be read"):
-        open_engine(settings, dataset.model_copy(update={"files": {"usage": (broken,)}}))
+        open_backend(settings, dataset.model_copy(update={"files": {"usage": (broken,)}}))
 
 
 @pytest.mark.parametrize("settings", [DUCKDB, pytest.param(SPARK, marks=[pytest.mark.slow, needs_spark])])
-def test_a_select_that_fails_is_refused_by_the_name_of_its_table(dataset: Dataset, settings: EngineSettings):
-    mapped = dataset.mapped.model_copy(update={"tables": {"usage": "select nothing from nowhere"}})
+def test_a_failing_select_is_refused_by_its_table(dataset: Dataset, settings: EngineSettings):
+    mapped = dataset.mapping.model_copy(update={"tables": {"usage": "select nothing from nowhere"}})
     wrong = dataset.model_copy(update={"mapped": mapped})
     with pytest.raises(ConfigError, match="the select of 'usage' fails"):
-        read_tables(open_engine(settings, wrong), wrong)
+        read_tables(open_backend(settings, wrong), wrong)
 
 
 @pytest.mark.parametrize(("kind", "option"), [("duckdb", {"master": "local"}), ("spark", {"threads": 2})])
-def test_an_option_of_the_other_engine_is_refused(kind: str, option: dict):
+def test_an_option_of_the_other_backend_is_refused(kind: str, option: dict):
     with pytest.raises(ValueError, match="has no effect"):
         EngineSettings.model_validate({"kind": kind, **option})

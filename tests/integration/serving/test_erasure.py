@@ -43,7 +43,7 @@ def state(tmp_path) -> StateDir:
     return state
 
 
-def exported(file: Path, *account_ids: str) -> None:
+def write_sample_export(file: Path, *account_ids: str) -> None:
     from configs.settings import BandSettings
 
     model = {"version": 1, "horizon_days": 90}
@@ -51,9 +51,9 @@ def exported(file: Path, *account_ids: str) -> None:
     write_export(file, read_field_map(None), [rows])
 
 
-def test_an_account_is_gone_everywhere_and_the_others_are_not(state, tmp_path):
+def test_an_account_is_erased_everywhere_and_others_stay(state, tmp_path):
     engine = Ledger(state.ledger).engine
-    exported(tmp_path / "built.parquet", "a", "b")
+    write_sample_export(tmp_path / "built.parquet", "a", "b")
     for name in ("out.csv", "out.parquet"):
         parse_target(str(tmp_path / name)).write(tmp_path / "built.parquet", "account_id")
         record_export_target(engine, str(tmp_path / name), "account_id", DAY)
@@ -85,7 +85,7 @@ def test_an_account_is_gone_everywhere_and_the_others_are_not(state, tmp_path):
 
 
 @pytest.mark.parametrize("name", [REJECTED_RECORDS, "0815.corrupt"])
-def test_an_account_is_gone_from_what_the_database_never_took(state, name):
+def test_an_account_is_erased_from_rejected_records(state, name):
     state.write_ahead_log.mkdir()
     lines = [to_json(score("a")), to_json(score("b"))]
     (state.write_ahead_log / name).write_bytes(encode_record({"source": {}, "rows": []}, lines))
@@ -94,14 +94,14 @@ def test_an_account_is_gone_from_what_the_database_never_took(state, name):
     assert ('"a"' in content, '"b"' in content) == (False, True)
 
 
-def test_erasing_again_removes_nothing_and_keeps_the_counts(state):
+def test_erasing_twice_keeps_the_counts(state):
     engine = Ledger(state.ledger).engine
     first = erase_account(state, engine, "a", DAY)
     assert erase_account(state, engine, "a", DAY)["removed"] == first["removed"]
     assert first["complete"]
 
 
-def test_an_erasing_that_was_killed_goes_on_and_its_counts_add_up(state, monkeypatch):
+def test_an_interrupted_erasure_resumes_and_adds_up_counts(state, monkeypatch):
     engine = Ledger(state.ledger).engine
     with monkeypatch.context() as broken:
         broken.setattr("serving.security.erasure._remove_from_table", lambda *_: 1 / 0)

@@ -102,7 +102,7 @@ def test_old_risks_are_pruned(ledger):
     assert stored(ledger) == ["new"]
 
 
-def test_the_command_prunes_the_risks_of_the_configured_ledger(oarlock, company, postgres, monkeypatch):
+def test_the_command_prunes_the_configured_ledger(oarlock, company, postgres, monkeypatch):
     monkeypatch.setenv("OARLOCK_LEDGER__URL", postgres)
     ledger = Ledger(postgres)
     ledger.append([score("old")], source_at(DAY - timedelta(days=4_000)))
@@ -157,7 +157,7 @@ def test_every_recorded_risk_is_in_the_database_after_a_normal_stop(ledger, make
     assert (writer.backlog_bytes, writer.lag_seconds) == (0, 0.0)
 
 
-def test_a_response_that_the_database_could_not_take_in_time_is_recovered_later(make_writer, tmp_path):
+def test_a_response_not_stored_in_time_is_recovered_later(make_writer, tmp_path):
     ledger = Ledger(tmp_path / "ledger.db")
     _ = ledger.engine
     writer = make_writer(ledger)
@@ -173,7 +173,7 @@ def test_a_response_that_the_database_could_not_take_in_time_is_recovered_later(
     assert list((tmp_path / "wal").iterdir()) == []
 
 
-def test_a_locked_database_delays_responses_up_to_the_limit_and_then_refuses_them(make_writer, tmp_path):
+def test_a_locked_database_delays_then_refuses_responses(make_writer, tmp_path):
     ledger = Ledger(tmp_path / "ledger.db")
     _ = ledger.engine
     writer = make_writer(ledger, max_backlog_bytes=2_000, backpressure_timeout_seconds=2.5)
@@ -201,7 +201,7 @@ def test_a_part_of_a_segment_is_stored_once_whoever_writes_it(ledger):
     assert (ledger.count(), ledger.stored_bytes("segment")) == (2, 20)
 
 
-def test_a_record_that_the_database_never_accepts_does_not_block_the_others(make_writer, tmp_path, caplog):
+def test_a_rejected_record_does_not_block_the_others(make_writer, tmp_path, caplog):
     ledger = Ledger(tmp_path / "ledger.db")
     writer = make_writer(ledger)
     writer.append([score("before")], SOURCE)
@@ -275,7 +275,7 @@ APPEND_UNTIL_KILLED = """
 
 
 @pytest.mark.parametrize("acknowledged", [1, 300, 3_000])
-def test_a_process_killed_at_any_moment_loses_nothing_it_acknowledged(tmp_path, acknowledged):
+def test_a_killed_process_loses_no_acknowledged_risk(tmp_path, acknowledged):
     file, folder = tmp_path / "ledger.db", tmp_path / "wal"
     command = [sys.executable, "-c", textwrap.dedent(APPEND_UNTIL_KILLED), str(file), str(folder)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
@@ -291,7 +291,7 @@ def test_a_process_killed_at_any_moment_loses_nothing_it_acknowledged(tmp_path, 
     assert list(folder.glob("*.jsonl")) == []
 
 
-def test_the_log_of_a_growing_process_is_left_alone(make_writer, tmp_path):
+def test_the_log_of_a_running_process_is_not_touched(make_writer, tmp_path):
     ledger = Ledger(tmp_path / "ledger.db")
     writer = make_writer(ledger)
     writer.append([score("a")], SOURCE)

@@ -20,7 +20,7 @@ from serving.scoring.champion_pointer import (
 from serving.scoring.model_bundle import ARRAYS_FILE, DOCUMENT_FILE, ModelBundle, load_bundle, make_bundle, save_bundle
 from serving.scoring.scorer import Scorer
 from serving.treeshap.kernel import Kernel
-from serving.treeshap.lightgbm_parser import NotExact, read_trees
+from serving.treeshap.lightgbm_parser import UnsupportedBooster, read_trees
 from tests.support.trained_model import EXTRACT_END
 from training.model.churn_model import ChurnModel
 from training.registry.mlflow_registry import open_registry
@@ -69,7 +69,7 @@ def test_an_unsupported_booster_falls_back_to_lightgbm(model, trained, tmp_path)
     save_bundle(fallback, tmp_path)
     loaded = load_bundle(tmp_path, kernel)
     assert np.abs(loaded.contributions(exact.smoke_matrix) - exact.contributions(exact.smoke_matrix)).max() < EXACT
-    with pytest.raises(NotExact, match="averages"):
+    with pytest.raises(UnsupportedBooster, match="averages"):
         read_trees(forest.booster_text)
 
 

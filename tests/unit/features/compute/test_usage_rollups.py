@@ -8,19 +8,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.settings import DataSettings, EngineSettings
-from features.compute.backends.base import Engine
-from features.compute.backends.connect import open_engine
-from features.compute.compute import Asked, carried, compute, prepare
+from features.compute.backends.base import Backend
+from features.compute.backends.connect import open_backend
+from features.compute.compute import ComputeRequest, available_signals, compile_signals, compute_signals
 from features.compute.usage_rollups import keep_usage
-from features.ingestion.reader import clean, read_tables
+from features.ingestion.reader import cast_tables, read_tables
 from features.signals.base import Signal
-from features.signals.registry import catalogue, source_of
+from features.signals.registry import catalogue, source_table
 from features.tables.contract import CONTRACT
-from features.tables.derived import BY_DAY, OF_STRETCHES
+from features.tables.derived import PERIOD_TABLES, USAGE_BY_DAY
 from features.tables.mapping import read_dataset
 from features.tables.raw_table import IBIS_TYPES, RawTable
-from tests.properties.test_signals import differences
-from tests.support.random_companies import AS_OF, company
+from tests.support.random_companies import AS_OF, random_company
+from tests.support.value_differences import find_differences
 
 MONTHS = [datetime(2024, month, 1) for month in range(1, 8)]
 WEEKS = [AS_OF - timedelta(weeks=number) for number in reversed(range(6))]
@@ -30,9 +30,9 @@ UNTOLD = {"all": (), "unnamed": ("user_id",), "unrecorded": ("recorded_at",), "n
 ARROW_TYPES = {"string": pa.string(), "float64": pa.float64(), "timestamp": pa.timestamp("us"), "boolean": pa.bool_()}
 
 
-def _opened(folder: Path, untold: tuple[str, ...]) -> tuple[Engine, dict[str, RawTable], tuple[Signal, ...]]:
+def _opened(folder: Path, untold: tuple[str, ...]) -> tuple[Backend, dict[str, RawTable], tuple[Signal, ...]]:
     """A company whose usage lacks these columns, and the signals made of what is left of it."""
-    for name, rows in company(10, accounts=25).items():
+    for name, rows in random_company(10, accounts=25).items():
         columns = {one: ARROW_TYPES[IBIS_TYPES[what.type]] for one, what in CONTRACT[name].columns.items()}
         kept = [(one, kind) for one, kind in columns.items() if name != "usage" or one not in untold]
         pq.write_table(pa.Table.from_pylist(rows, pa.schema(kept)), folder / f"{name}.parquet")
@@ -40,10 +40,10 @@ def _opened(folder: Path, untold: tuple[str, ...]) -> tuple[Engine, dict[str, Ra
     sources = "\n".join(f'{name} = "{name}.parquet"' for name in CONTRACT)
     (folder / "company.toml").write_text(f'name = "company"\npeople = "{people}"\n[sources]\n{sources}\n')
     dataset = read_dataset(DataSettings(dataset=folder / "company.toml"))
-    engine = open_engine(EngineSettings(threads=1), dataset)
-    tables = clean(read_tables(engine, dataset))
-    of_usage = tuple(one for one in catalogue() if source_of(one.inputs[0]) == "usage")
-    return engine, tables, carried(tables, of_usage, dataset.mapped.people)
+    engine = open_backend(EngineSettings(threads=1), dataset)
+    tables = cast_tables(read_tables(engine, dataset))
+    of_usage = tuple(one for one in catalogue() if source_table(one.inputs[0]) == "usage")
+    return engine, tables, available_signals(tables, of_usage, dataset.mapping.people)
 
 
 def _values(rows: pa.Table) -> dict[str, dict]:
@@ -54,11 +54,11 @@ def _values(rows: pa.Table) -> dict[str, dict]:
 @pytest.mark.parametrize("untold", UNTOLD.values(), ids=UNTOLD)
 def test_days_that_share_what_was_read_have_the_signals_of_each_alone(tmp_path: Path, untold: tuple[str, ...], days):
     engine, tables, signals = _opened(tmp_path, untold)
-    rows_on = prepare(engine, tables, Asked(signals, days))
+    rows_on = compile_signals(engine, tables, ComputeRequest(signals, days))
     for as_of in days:
-        alone = _values(compute(tables, signals, as_of).to_pyarrow())
+        alone = _values(compute_signals(tables, signals, as_of).to_pyarrow())
         assert len(alone) > 3
-        assert differences(_values(rows_on(as_of)), alone) == []
+        assert find_differences(_values(rows_on(as_of)), alone) == []
 
 
 def _kept(folder: Path, days: list[datetime], windows: set[int | None]) -> set[str]:
@@ -68,7 +68,7 @@ def _kept(folder: Path, days: list[datetime], windows: set[int | None]) -> set[s
 
 
 def test_it_keeps_what_several_days_read(tmp_path: Path):
-    assert _kept(tmp_path, MONTHS, {182}) == {BY_DAY.name, *OF_STRETCHES}
+    assert _kept(tmp_path, MONTHS, {182}) == {USAGE_BY_DAY.name, *PERIOD_TABLES}
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_it_keeps_nothing_that_is_read_once(tmp_path: Path, days: list[datetime]
 def test_it_holds_only_what_the_day_at_hand_looks_back_on(tmp_path: Path):
     engine, tables, _ = _opened(tmp_path, ())
     kept, hold = keep_usage(engine, tables, {"usage_days": 56}, MONTHS)
-    rows = kept[BY_DAY.name].rows
+    rows = kept[USAGE_BY_DAY.name].rows
     for as_of in MONTHS:
         hold(as_of)
         # What is let go is a month at a time.

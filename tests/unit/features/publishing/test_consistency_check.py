@@ -1,4 +1,4 @@
-"""Parity: the online store answers what the history holds, and a difference is found and named."""
+"""The consistency check: the online store has the values of the history, and each difference is reported."""
 
 from datetime import UTC
 from pathlib import Path
@@ -7,58 +7,59 @@ import pandas as pd
 import pytest
 
 from configs.errors import DataError, NotReady
-from features.publishing.consistency_check import compare_stores, refuse_differences
-from features.publishing.pipeline import Days, publish
+from features.publishing.consistency_check import compare_stores, raise_for_differences
+from features.publishing.pipeline import PublishRequest, publish
 from features.store.feast_store import open_store
-from features.store.publication import published_edition
-from tests.support.growing_company import ACCOUNTS, TODAY, Company, found, silent
+from features.store.history import published_history
+from tests.support.growing_company import ACCOUNTS, TODAY, Company, create_company
+from tests.support.progress import ignore_progress
 
 
 @pytest.fixture
 def published(tmp_path: Path) -> Company:
-    """The living company, published."""
-    company = found(tmp_path / "living")
-    publish(company.settings, company.state, Days(TODAY), silent)
+    """The growing company, published."""
+    company = create_company(tmp_path / "growing")
+    publish(company.settings, company.state, PublishRequest(TODAY), ignore_progress)
     return company
 
 
-def test_two_stores_filled_by_one_publish_agree(published: Company):
-    parity = compare_stores(published.settings, published.state, most_accounts=1_000)
-    assert (parity.accounts, parity.differences) == (len(ACCOUNTS), ())
-    refuse_differences(parity)
+def test_both_stores_of_a_publish_agree(published: Company):
+    report = compare_stores(published.settings, published.state, max_accounts=1_000)
+    assert (report.accounts, report.differences) == (len(ACCOUNTS), ())
+    raise_for_differences(report)
 
 
 def test_a_sample_is_spread_over_all_accounts(published: Company):
-    assert compare_stores(published.settings, published.state, most_accounts=10).accounts == 10
+    assert compare_stores(published.settings, published.state, max_accounts=10).accounts == 10
 
 
-def _plant(published: Company) -> list[str]:
-    """Put other billing signals of one account online, with an older stamp; gives the signals' names."""
-    place, as_of = published_edition(published.state)
-    names = [one.name for one in place.families["billing"]]
-    planted = {"account_id": [ACCOUNTS[7]], "event_timestamp": [as_of.replace(tzinfo=UTC) - pd.Timedelta(days=2)]}
-    rows = pd.DataFrame({**planted, **{name: [123.0] for name in names}})
+def _write_wrong_values(published: Company) -> list[str]:
+    """Write wrong billing signals of one account with an older timestamp to the online store; gives their names."""
+    history, as_of = published_history(published.state)
+    names = [signal.name for signal in history.families["billing"]]
+    key = {"account_id": [ACCOUNTS[7]], "event_timestamp": [as_of.replace(tzinfo=UTC) - pd.Timedelta(days=2)]}
+    rows = pd.DataFrame({**key, **{name: [123.0] for name in names}})
     open_store(published.state, published.settings.name).write_to_online_store("billing", rows)
     return names
 
 
-def test_a_value_and_a_stamp_that_differ_online_are_found_and_named(published: Company):
-    names = _plant(published)
-    parity = compare_stores(published.settings, published.state, most_accounts=1_000)
-    assert {(one.account_id, one.signal) for one in parity.differences} == {
+def test_a_wrong_value_and_timestamp_are_reported(published: Company):
+    names = _write_wrong_values(published)
+    report = compare_stores(published.settings, published.state, max_accounts=1_000)
+    assert {(difference.account_id, difference.signal) for difference in report.differences} == {
         (ACCOUNTS[7], name) for name in [*names, "as_of"]
     }
     with pytest.raises(DataError, match=f"of account {ACCOUNTS[7]} is 123.0 online and .* in the history"):
-        refuse_differences(parity)
+        raise_for_differences(report)
 
 
-def test_computing_the_day_again_mends_what_differs(published: Company):
-    _plant(published)
-    publish(published.settings, published.state, Days(TODAY, first=TODAY), silent)
-    assert compare_stores(published.settings, published.state, most_accounts=1_000).differences == ()
+def test_a_backfill_repairs_differences(published: Company):
+    _write_wrong_values(published)
+    publish(published.settings, published.state, PublishRequest(TODAY, backfill_from=TODAY), ignore_progress)
+    assert compare_stores(published.settings, published.state, max_accounts=1_000).differences == ()
 
 
-def test_nothing_published_is_nothing_to_compare(tmp_path: Path):
-    company = found(tmp_path / "living")
+def test_before_any_publish_it_is_not_ready(tmp_path: Path):
+    company = create_company(tmp_path / "growing")
     with pytest.raises(NotReady):
-        compare_stores(company.settings, company.state, most_accounts=10)
+        compare_stores(company.settings, company.state, max_accounts=10)

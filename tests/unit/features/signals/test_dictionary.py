@@ -4,38 +4,40 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from features.reports.dictionary import as_html, as_markdown, entries
+from features.reports.dictionary import dictionary_entries, render_html, render_markdown
 from features.signals.registry import FAMILIES, catalogue
 
-NAMES = [one.name for one in catalogue()]
+NAMES = [signal.name for signal in catalogue()]
 
 
 def _entry(name: str, coverage: dict[str, float] | None = None):
-    listed = entries(catalogue(), coverage)
-    return next(one for members in listed.values() for one in members if one.name == name)
+    listed = dictionary_entries(catalogue(), coverage)
+    return next(entry for members in listed.values() for entry in members if entry.name == name)
 
 
 def test_has_every_signal_once_under_its_family():
-    listed = entries(catalogue())
+    listed = dictionary_entries(catalogue())
     assert list(listed) == list(FAMILIES)
-    assert sorted(one.name for members in listed.values() for one in members) == sorted(NAMES)
+    assert sorted(entry.name for members in listed.values() for entry in members) == sorted(NAMES)
 
 
 def test_puts_short_windows_before_long_ones():
-    names = [one.name for one in entries(catalogue())["adoption"] if one.name.startswith("events_trend")]
+    names = [
+        entry.name for entry in dictionary_entries(catalogue())["adoption"] if entry.name.startswith("events_trend")
+    ]
     assert names == ["events_trend_7d", "events_trend_28d", "events_trend_91d"]
 
 
-def test_names_the_raw_tables_behind_derived_tables_and_other_signals():
+def test_lists_the_raw_tables_of_a_signal():
     assert _entry("unused_seat_mrr_28d").tables == ("subscriptions", "usage")
     assert _entry("last_nps").tables == ("surveys",)
 
 
-def test_says_how_far_back_a_comparison_of_windows_looks():
+def test_says_how_far_back_a_trend_looks():
     assert _entry("events_trend_28d").looks_back == "56 days"
 
 
-def test_says_how_many_snapshots_have_a_value_where_that_is_known():
+def test_shows_the_coverage_if_it_is_known():
     assert _entry("mrr", {"mrr": 0.984}).coverage == "98%"
 
 
@@ -44,33 +46,35 @@ def test_says_the_direction_in_words():
 
 
 def test_leaves_out_families_without_signals():
-    assert list(entries([one for one in catalogue() if one.family == "fit"])) == ["fit"]
+    assert list(dictionary_entries([signal for signal in catalogue() if signal.family == "fit"])) == ["fit"]
 
 
 def test_writes_a_markdown_row_per_signal():
-    rows = re.findall(r"^\| `(\w+)` \|", as_markdown(catalogue()), flags=re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \|", render_markdown(catalogue()), flags=re.MULTILINE)
     assert sorted(rows) == sorted(NAMES)
 
 
-def test_writes_a_column_of_coverage_only_where_it_is_known():
-    assert "Coverage" not in as_markdown(catalogue())
-    assert "| 98% |" in as_markdown(catalogue(), {"mrr": 0.984})
+def test_writes_a_coverage_column_only_if_it_is_known():
+    assert "Coverage" not in render_markdown(catalogue())
+    assert "| 98% |" in render_markdown(catalogue(), {"mrr": 0.984})
 
 
-def test_writes_a_page_with_a_place_to_link_to_for_every_signal():
-    assert sorted(re.findall(r'<tr id="(\w+)"', as_html(catalogue()))) == sorted(NAMES)
+def test_writes_a_page_with_an_anchor_per_signal():
+    assert sorted(re.findall(r'<tr id="(\w+)"', render_html(catalogue()))) == sorted(NAMES)
 
 
-def test_writes_a_page_that_loads_nothing_from_elsewhere():
-    page = as_html(catalogue())
+def test_writes_a_page_without_external_resources():
+    page = render_html(catalogue())
     assert not re.search(r"https?://|src=|@import|<link", page)
 
 
-def test_escapes_what_a_sentence_says():
+def test_escapes_html_in_sentences():
     odd = replace(catalogue()[0], sentence="Less than <5 & more.")
-    assert "Less than &lt;5 &amp; more." in as_html([odd])
+    assert "Less than &lt;5 &amp; more." in render_html([odd])
 
 
-def test_the_shipped_dictionary_is_that_of_the_catalogue():
+def test_the_shipped_dictionary_is_up_to_date():
     shipped = Path(__file__).parents[4] / "features/SIGNALS.md"
-    assert shipped.read_text("utf-8") == as_markdown(catalogue()), "run: oarlock signals --markdown features/SIGNALS.md"
+    assert shipped.read_text("utf-8") == render_markdown(catalogue()), (
+        "run: oarlock signals --markdown features/SIGNALS.md"
+    )

@@ -9,32 +9,32 @@ from features.tables.derived import DERIVED
 
 
 def test_has_signals_of_every_family():
-    assert set(Counter(one.family for one in catalogue())) == set(FAMILIES)
+    assert set(Counter(signal.family for signal in catalogue())) == set(FAMILIES)
 
 
-def test_names_no_two_signals_alike():
-    assert [name for name, times in Counter(one.name for one in catalogue()).items() if times > 1] == []
+def test_gives_every_signal_its_own_name():
+    assert [name for name, count in Counter(signal.name for signal in catalogue()).items() if count > 1] == []
 
 
-def test_says_one_sentence_about_each():
-    assert [one.name for one in catalogue() if not re.fullmatch(r"[A-Z0-9][^{}\n]*\.", one.sentence)] == []
+def test_describes_each_signal_in_one_sentence():
+    assert [signal.name for signal in catalogue() if not re.fullmatch(r"[A-Z0-9][^{}\n]*\.", signal.sentence)] == []
 
 
 def test_gives_every_number_a_unit():
-    assert [one.name for one in catalogue() if one.kind == "number" and not one.unit] == []
+    assert [signal.name for signal in catalogue() if signal.kind == "number" and not signal.unit] == []
 
 
-def test_leaves_the_direction_of_usage_tickets_and_survey_scores_to_be_learned():
+def test_declares_no_direction_for_usage_tickets_and_surveys():
     open_families = {"adoption", "value", "support", "sentiment"}
-    assert [one.name for one in catalogue() if one.direction and one.family in open_families] == []
+    assert [signal.name for signal in catalogue() if signal.direction and signal.family in open_families] == []
 
 
-def test_takes_plays_for_treatments_not_for_signals():
-    assert [one.name for one in catalogue() if "plays" in one.inputs] == []
+def test_computes_no_signal_from_plays():
+    assert [signal.name for signal in catalogue() if "plays" in signal.inputs] == []
 
 
-def test_names_no_signal_like_a_table():
-    assert {one.name for one in catalogue()}.isdisjoint(CONTRACT.keys() | DERIVED.keys())
+def test_gives_no_signal_the_name_of_a_table():
+    assert {signal.name for signal in catalogue()}.isdisjoint(CONTRACT.keys() | DERIVED.keys())
 
 
 def test_derives_a_label_from_the_name_and_the_window():
@@ -44,15 +44,15 @@ def test_derives_a_label_from_the_name_and_the_window():
     assert labels["mrr"] == "MRR"
 
 
-def test_takes_a_label_written_by_hand():
+def test_uses_a_label_written_by_hand():
     labels = {signal.name: signal.label for signal in catalogue()}
     assert labels["how_to_ticket_share_182d"] == "share of how-to questions, last 182 days"
     assert labels["days_since_event_182d"] == "days since last use"
 
 
-def test_gives_no_two_signals_the_same_label():
+def test_gives_every_signal_its_own_label():
     assert [label for label, count in Counter(signal.label for signal in catalogue()).items() if count > 1] == []
 
 
-def test_leaves_room_for_the_value_in_every_text():
+def test_has_one_placeholder_for_the_value_in_every_text():
     assert [signal.name for signal in catalogue() if signal.text and signal.text.count("{value}") != 1] == []

@@ -18,7 +18,7 @@ from features.simulator.model.parameters import Company, Policy, Shift
 from features.simulator.model.population import Scenario, draw_population
 from features.simulator.model.trajectories import Trajectories, simulate_trajectories
 from features.simulator.writer import write_company
-from features.tables.contract import CONTRACT, Table
+from features.tables.contract import CONTRACT, TableContract
 
 SMALL = Company(accounts=150, months=6, futures=2)
 TWO_SHARDS = Company(accounts=1_040, months=2, futures=2)
@@ -148,7 +148,7 @@ def test_impossible_company_is_refused_in_one_sentence(make, message):
 
 
 @pytest.mark.parametrize("table", CONTRACT.values(), ids=CONTRACT)
-def test_table_obeys_the_contract(company, table: Table):
+def test_table_obeys_the_contract(company, table: TableContract):
     source = rows(company, table.name)
     types = {name: kind for name, kind, *_ in duckdb.sql(f"describe from {source}").fetchall()}
     assert types == {name: DUCKDB_TYPES[table.columns[name].type] for name in types}
@@ -163,7 +163,7 @@ def test_table_obeys_the_contract(company, table: Table):
 
 
 @pytest.mark.parametrize("table", CONTRACT.values(), ids=CONTRACT)
-def test_nothing_is_dated_after_the_end(company, table: Table):
+def test_nothing_is_dated_after_the_end(company, table: TableContract):
     present = {name for name, *_ in duckdb.sql(f"describe from {rows(company, table.name)}").fetchall()}
     facts = [name for name in present - PLANNED if table.columns[name].type == "instant"]
     latest = ", ".join(f'max("{name}")' for name in facts)

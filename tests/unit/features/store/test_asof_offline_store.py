@@ -1,4 +1,4 @@
-"""The as-of join: what Feast's own join in time answers, without joining a snapshot with all its past."""
+"""The as-of offline store gives the values of Feast's point-in-time join without reading all earlier rows."""
 
 from datetime import datetime, timedelta
 
@@ -6,30 +6,31 @@ import pandas as pd
 import pytest
 from feast import FeatureStore, RepoConfig
 
-from features.publishing.pipeline import Days, publish
-from features.store.feast_store import open_store, read_history
-from tests.support.growing_company import ACCOUNTS, TODAY, Company, found, silent
+from features.publishing.pipeline import PublishRequest, publish
+from features.store.feast_store import open_store, read_historical_signals
+from tests.support.growing_company import ACCOUNTS, TODAY, Company, create_company
+from tests.support.progress import ignore_progress
 
-FIRST = datetime(2023, 5, 1)
+FIRST_DAY = datetime(2023, 5, 1)
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Company:
-    """The living company, published."""
-    company = found(tmp_path_factory.mktemp("asof") / "living")
-    publish(company.settings, company.state, Days(TODAY), silent)
+    """The growing company, published."""
+    company = create_company(tmp_path_factory.mktemp("asof") / "growing")
+    publish(company.settings, company.state, PublishRequest(TODAY), ignore_progress)
     return company
 
 
-def _asked(*pairs: tuple[str, datetime]) -> pd.DataFrame:
+def _snapshot_keys(*pairs: tuple[str, datetime]) -> pd.DataFrame:
     return pd.DataFrame(pairs, columns=["account_id", "as_of"]).astype({"as_of": "datetime64[us]"})
 
 
-def _read(company: Company, asked: pd.DataFrame) -> pd.DataFrame:
-    return read_history(open_store(company.state, company.settings.name), asked)
+def _read(company: Company, keys: pd.DataFrame) -> pd.DataFrame:
+    return read_historical_signals(open_store(company.state, company.settings.name), keys)
 
 
-def _feasts_own(company: Company) -> FeatureStore:
+def _feast_store(company: Company) -> FeatureStore:
     """The same registry and history, with the offline store that Feast brings."""
     return FeatureStore(
         config=RepoConfig(
@@ -43,14 +44,20 @@ def _feasts_own(company: Company) -> FeatureStore:
     )
 
 
-def test_it_answers_what_feasts_own_join_answers(published: Company):
-    days = [FIRST - timedelta(days=1), FIRST, FIRST + timedelta(days=17), TODAY, TODAY + timedelta(days=400)]
-    asked = _asked(*((account, day) for day in days for account in ["nobody", *ACCOUNTS[::-7]]))
-    pd.testing.assert_frame_equal(_read(published, asked), read_history(_feasts_own(published), asked))
+def test_it_agrees_with_feasts_own_join(published: Company):
+    days = [
+        FIRST_DAY - timedelta(days=1),
+        FIRST_DAY,
+        FIRST_DAY + timedelta(days=17),
+        TODAY,
+        TODAY + timedelta(days=400),
+    ]
+    keys = _snapshot_keys(*((account, day) for day in days for account in ["nobody", *ACCOUNTS[::-7]]))
+    pd.testing.assert_frame_equal(_read(published, keys), read_historical_signals(_feast_store(published), keys))
 
 
-class Lossy:
-    """A store whose join loses the snapshot at one place, as joins of Feast were seen to do."""
+class LossyStore:
+    """A store whose join loses the snapshot at index `lost`, as Feast's joins sometimes do."""
 
     def __init__(self, store: FeatureStore, lost: int) -> None:
         self.store, self.lost = store, lost
@@ -62,21 +69,21 @@ class Lossy:
         return self.store.get_historical_features(entity_df=entity_df.drop(index=self.lost), features=features)
 
 
-def test_a_snapshot_that_a_join_loses_comes_back_empty_and_moves_no_other(published: Company):
-    asked = _asked(*((account, TODAY) for account in ACCOUNTS[:4]))
-    whole = _read(published, asked)
-    rows = read_history(Lossy(open_store(published.state, published.settings.name), 1), asked)  # type: ignore[arg-type]
+def test_a_snapshot_lost_by_a_join_comes_back_empty(published: Company):
+    keys = _snapshot_keys(*((account, TODAY) for account in ACCOUNTS[:4]))
+    expected = _read(published, keys)
+    rows = read_historical_signals(LossyStore(open_store(published.state, published.settings.name), 1), keys)  # type: ignore[arg-type]
     assert rows.drop(columns=["account_id", "as_of"]).iloc[1].isna().all()
-    pd.testing.assert_frame_equal(rows.drop(index=1), whole.drop(index=1), check_dtype=False)
+    pd.testing.assert_frame_equal(rows.drop(index=1), expected.drop(index=1), check_dtype=False)
 
 
-def test_it_answers_in_the_order_asked_a_snapshot_asked_twice_twice(published: Company):
-    asked = _asked((ACCOUNTS[3], TODAY), (ACCOUNTS[1], FIRST), (ACCOUNTS[3], TODAY))
-    rows = _read(published, asked)
-    pd.testing.assert_frame_equal(rows[["account_id", "as_of"]], asked)
+def test_it_keeps_the_order_and_repeated_snapshots(published: Company):
+    keys = _snapshot_keys((ACCOUNTS[3], TODAY), (ACCOUNTS[1], FIRST_DAY), (ACCOUNTS[3], TODAY))
+    rows = _read(published, keys)
+    pd.testing.assert_frame_equal(rows[["account_id", "as_of"]], keys)
     assert rows.events_28d.notna().all()
 
 
-def test_it_knows_nothing_before_the_first_day(published: Company):
-    rows = _read(published, _asked((ACCOUNTS[0], FIRST - timedelta(days=1))))
+def test_it_has_no_values_before_the_first_day(published: Company):
+    rows = _read(published, _snapshot_keys((ACCOUNTS[0], FIRST_DAY - timedelta(days=1))))
     assert rows.drop(columns=["account_id", "as_of"]).isna().all(axis=None)

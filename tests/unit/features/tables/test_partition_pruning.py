@@ -1,4 +1,4 @@
-"""Pruning: a day reads only the part of the history that its longest window needs."""
+"""Partition pruning: a day reads only the part of the usage that its longest window needs."""
 
 import json
 from datetime import datetime, timedelta
@@ -10,15 +10,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.settings import DataSettings, EngineSettings
-from features.compute.backends.base import Engine
-from features.compute.backends.connect import open_engine
-from features.compute.compute import carried, compute
-from features.ingestion.reader import clean, read_tables
+from features.compute.backends.base import Backend
+from features.compute.backends.connect import open_backend
+from features.compute.compute import available_signals, compute_signals
+from features.ingestion.reader import cast_tables, read_tables
 from features.signals.registry import catalogue
 from features.tables.mapping import read_dataset
 
-BEGINS, AS_OF = datetime(2020, 1, 1), datetime(2023, 1, 1)
-DAYS = (AS_OF - BEGINS).days
+START, AS_OF = datetime(2020, 1, 1), datetime(2023, 1, 1)
+DAYS = (AS_OF - START).days
 EVENTS_A_DAY = 200
 MAPPING = """
 name = "long"
@@ -33,20 +33,22 @@ def _write(folder: Path, stored_as: pa.DataType) -> None:
     """Three years of usage, a file a year and a row group a month, its instants stored as this type."""
     (folder / "usage").mkdir()
     (folder / "long.toml").write_text(MAPPING)
-    begins = pa.array([BEGINS], pa.timestamp("us"))
+    begins = pa.array([START], pa.timestamp("us"))
     pq.write_table(pa.table({"account_id": ["a"], "created_at": begins}), folder / "accounts.parquet")
     subscription = {"account_id": ["a"], "subscription_id": ["s"], "mrr": [1.0], "started_at": begins}
     pq.write_table(pa.table(subscription), folder / "subscriptions.parquet")
     step = timedelta(days=1) / EVENTS_A_DAY
     for year in range(3):
         days = [number for number in range(DAYS * EVENTS_A_DAY) if number // (DAYS * EVENTS_A_DAY // 3 + 1) == year]
-        instants = pa.array([BEGINS + step * number for number in days], pa.timestamp("us")).cast(stored_as)
+        instants = pa.array([START + step * number for number in days], pa.timestamp("us")).cast(stored_as)
         usage = {"account_id": ["a"] * len(days), "occurred_at": instants, "event": [str(n) for n in days]}
         pq.write_table(pa.table(usage), folder / f"usage/{year}.parquet", row_group_size=30 * EVENTS_A_DAY)
 
 
-def _bytes_read(engine: Engine, rows: ibis.Table) -> int:
-    (plan,) = engine.backend.raw_sql(f"explain (analyze, format json) {ibis.to_sql(rows, dialect='duckdb')}").fetchall()
+def _bytes_read(backend: Backend, rows: ibis.Table) -> int:
+    (plan,) = backend.connection.raw_sql(
+        f"explain (analyze, format json) {ibis.to_sql(rows, dialect='duckdb')}"
+    ).fetchall()
     return json.loads(plan[1])["total_bytes_read"]
 
 
@@ -55,16 +57,16 @@ def _bytes_read(engine: Engine, rows: ibis.Table) -> int:
     [pa.timestamp("us"), pa.timestamp("ms"), pa.timestamp("us", tz="UTC"), pa.timestamp("ns")],
     ids=str,
 )
-def test_a_day_of_a_short_window_reads_a_fraction_of_the_usage_however_its_instants_are_stored(
-    tmp_path: Path, stored_as: pa.DataType
-):
+def test_a_short_window_reads_a_fraction_of_the_usage(tmp_path: Path, stored_as: pa.DataType):
     _write(tmp_path, stored_as)
     dataset = read_dataset(DataSettings(dataset=tmp_path / "long.toml"))
-    engine = open_engine(EngineSettings(threads=1), dataset)
-    engine.backend.raw_sql("set enable_external_file_cache = false")
-    tables = clean(read_tables(engine, dataset))
-    signals = carried(tables, catalogue(), "named")
-    month = tuple(one for one in signals if one.inputs[0] == "usage_days" and one.days in {7, 28})
-    of_all = sum(file.stat().st_size for file in dataset.files["usage"])
-    assert month
-    assert 0 < _bytes_read(engine, compute(tables, month, AS_OF)) < of_all / 100
+    backend = open_backend(EngineSettings(threads=1), dataset)
+    backend.connection.raw_sql("set enable_external_file_cache = false")
+    tables = cast_tables(read_tables(backend, dataset))
+    signals = available_signals(tables, catalogue(), "named")
+    signals_of_a_month = tuple(
+        signal for signal in signals if signal.inputs[0] == "usage_days" and signal.days in {7, 28}
+    )
+    total_bytes = sum(file.stat().st_size for file in dataset.files["usage"])
+    assert signals_of_a_month
+    assert 0 < _bytes_read(backend, compute_signals(tables, signals_of_a_month, AS_OF)) < total_bytes / 100
