@@ -1,5 +1,8 @@
 """Baselines: simple rules and models that a churn model must beat to be worth having."""
 
+# pyright: reportMissingTypeStubs=false, reportUnknownVariableType=false
+# (scikit-learn publishes no types)
+
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -126,14 +129,13 @@ def fit_baselines_out_of_fold(
 ) -> tuple[Baseline, ...]:
     """The baselines of each account, fitted on the accounts in other folds: those of `predict_out_of_fold`."""
     folds = assign_folds(rows)
-    parts = {
-        fold: fit_baselines(rows[folds != fold], rows[folds == fold], inputs, weights) for fold in np.unique(folds)
-    }
+    masks: list[np.ndarray] = [folds == fold for fold in np.unique(folds)]
+    parts = [fit_baselines(rows[~mask], rows[mask], inputs, weights) for mask in masks]
     baselines: list[Baseline] = []
-    for index, baseline in enumerate(next(iter(parts.values()))):
+    for index, baseline in enumerate(parts[0]):
         risks = np.empty(len(rows))
-        for fold, part in parts.items():
-            risks[folds == fold] = part[index].risks
+        for mask, part in zip(masks, parts, strict=True):
+            risks[mask] = part[index].risks
         baselines.append(replace(baseline, risks=risks))
     return tuple(baselines)
 
@@ -161,4 +163,5 @@ def _assign_groups(values: pd.Series, signal: ModelInput, edges: np.ndarray) -> 
     if signal.kind == "category":
         codes = pd.Categorical(values.astype("string"), categories=list(signal.categories)).codes.astype(int)
         return np.where(is_missing, 0, np.where(codes < 0, len(signal.categories), codes) + 1)
-    return np.where(is_missing, 0, np.searchsorted(edges, values.to_numpy(dtype="float64", na_value=np.nan)) + 1)
+    numbers: np.ndarray = values.to_numpy(dtype="float64", na_value=np.nan)
+    return np.where(is_missing, 0, np.searchsorted(edges, numbers) + 1)

@@ -68,8 +68,9 @@ def _refit_contributions(
     # Fewer accounts flip more often, so a lead that holds among a sample of them holds among all.
     train = sample_accounts(train, settings.stability.max_snapshots)
     draws = bootstrap_weights(train[ACCOUNT_ID].to_numpy(dtype="str"), settings.stability.refits)
-    for number, counts in enumerate(np.concatenate(list(draws))):
-        resampled = train.iloc[np.repeat(np.arange(len(train)), counts.astype(int))]
+    counts = np.concatenate(list(draws)).astype(int)
+    for number in range(len(counts)):
+        resampled = train.iloc[np.repeat(np.arange(len(train)), counts[number])]
         reseeded = training.model_copy(update={"seed": training.seed + 1 + number})
         yield refit(resampled, model.inputs, reseeded, like=like).predict_contributions(matrix)[0]
 

@@ -22,7 +22,7 @@ def _expected_profit(churned: np.ndarray, total: np.ndarray, profit: ProfitSetti
     caught, called = _optimal_cuts(churned, total)
     # Calling the accounts between two cuts pays from the acceptance rate at which their profit is no longer negative.
     thresholds = _break_even_acceptance(np.diff(caught), np.diff(called), profit)
-    edges = np.r_[0.0, np.clip(thresholds, 0.0, 1.0), 1.0]
+    edges: np.ndarray = np.r_[0.0, np.clip(thresholds, 0.0, 1.0), 1.0]
     probability = np.diff(beta.cdf(edges, profit.alpha, profit.beta))
     mean = profit.alpha / (profit.alpha + profit.beta)
     accepted = mean * np.diff(beta.cdf(edges, profit.alpha + 1, profit.beta))

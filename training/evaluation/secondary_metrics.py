@@ -69,11 +69,10 @@ def _evaluate_known(
 ) -> Scorecard | None:
     """The scorecard of the snapshots with a known label (not NaN); None if these have only one outcome."""
     is_known = ~np.isnan(labels)
-    known = labels[is_known]
-    if not 0 < known.sum() < len(known):
+    data = EvaluationData(labels, fold.test[ACCOUNT_ID].to_numpy(dtype="str")).subset(is_known)
+    if not 0 < data.churned.sum() < len(data.churned):
         return None
-    account_ids = fold.test[ACCOUNT_ID].to_numpy(dtype="str")[is_known]
-    return evaluate_risks(EvaluationData(known, account_ids), risks[is_known], settings)
+    return evaluate_risks(data, risks[is_known], settings)
 
 
 def _select_metrics(scorecard: Scorecard, names: tuple[str, ...]) -> dict[str, float]:

@@ -75,9 +75,8 @@ def fit_logistic_curve(margins: np.ndarray, churned: np.ndarray) -> tuple[float,
     """Slope and intercept of the maximum-likelihood logistic curve that never falls (Platt, 1999)."""
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        log_odds = parameters[0] * margins + parameters[1]
-        rates: np.ndarray = expit(log_odds)
-        residuals = (rates - churned) / len(churned)
+        log_odds: np.ndarray = parameters[0] * margins + parameters[1]
+        residuals = (expit(log_odds) - churned) / len(churned)
         return log_loss_of_log_odds(log_odds, churned), np.array([residuals @ margins, residuals.sum()])
 
     start = np.array([1.0, 0.0])

@@ -88,8 +88,8 @@ def test_horizons_that_reach_into_the_next_group_are_refused(data):
 @pytest.mark.parametrize(("horizon_days", "rows"), [(150, ["(10 rows)"]), (60, [])])
 def test_a_long_horizon_that_reaches_into_the_test_is_refused(data, horizon_days, rows):
     long = LongHorizon(horizon_days, fit=(), calibration=(DAYS[1],))
-    found = faults(replace(data, split=replace(data.split, long_horizons=(long,))))
-    assert [fault[-9:] for fault in found] == rows
+    messages = faults(replace(data, split=replace(data.split, long_horizons=(long,))))
+    assert [message[-9:] for message in messages] == rows
 
 
 def test_the_error_names_every_fault(data):

@@ -120,3 +120,11 @@ def test_the_expected_maximum_profit_equals_a_search_over_every_cut():
 def test_there_is_no_profit_if_no_account_is_worth_its_offer():
     costly = ProfitSettings(lifetime_value=10, offer_cost=10, contact_cost=1)
     assert expected_maximum_profit(count_by_risk(*tied_risks()), costly)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("risks", "groups", "error"), [(np.full(100, 0.3), 1, 0.2), (np.repeat([0.25, 0.75], 50), 2, 0.25)]
+)
+def test_the_calibration_error_is_the_mean_distance_of_risk_and_churn_rate(risks, groups, error):
+    churned = np.tile([1.0, 0.0], 50)
+    assert metrics.calibration_error(count_by_risk(churned, risks), groups=groups)[0] == pytest.approx(error)

@@ -4,7 +4,12 @@ import numpy as np
 
 from configs.settings import EvaluationSettings
 from tests.support.training_rows import snapshots
-from training.evaluation.paired_difference import evaluate_segments, log_loss_difference
+from training.evaluation.paired_difference import (
+    PairedRisks,
+    compare_risks,
+    evaluate_segments,
+    log_loss_difference,
+)
 from training.evaluation.scorecard import EvaluationData
 
 SETTINGS = EvaluationSettings()
@@ -30,3 +35,10 @@ def test_a_segment_with_one_outcome_only_has_no_scorecard():
     segments[:500], segments[-1] = "mixed", None
     scorecards = evaluate_segments(EvaluationData(CHURNED), BASE_RATE, segments, SETTINGS)
     assert {name: scorecard.snapshots for name, scorecard in scorecards.items()} == {"mixed": 500}
+
+
+def test_the_same_risks_differ_in_no_metric():
+    data = EvaluationData(CHURNED, revenue=np.ones(len(CHURNED)))
+    metrics = compare_risks(PairedRisks(data, BASE_RATE, BASE_RATE), EvaluationSettings(bootstrap_samples=20))
+    assert set(metrics) == {"log_loss", "auc", "average_precision", "revenue_at_capacity", "calibration_error"}
+    assert {(metric.difference.low, metric.difference.high) for metric in metrics.values()} == {(0.0, 0.0)}

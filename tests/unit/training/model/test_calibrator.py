@@ -135,7 +135,7 @@ def test_a_segment_with_few_labels_gets_no_offset():
     sample, _ = simulate(n=3000)
     intervals, _ = split_into_intervals({90: sample}, MAIN_ONLY)
     is_rare = np.arange(3000) < 60
-    with_rare = [replace(one, segments=np.where(is_rare, "rare", one.segments)) for one in intervals]
+    with_rare = [replace(part, segments=np.where(is_rare, "rare", part.segments)) for part in intervals]
     fitted = fit_calibrator(with_rare, PRIOR, DRIFT_SD)
     assert sorted(fitted.offsets) == ["large", "small"]
     assert fitted.segment_offsets(["rare", None, "unknown"]).tolist() == [0, 0, 0]
@@ -174,7 +174,7 @@ def test_a_slope_is_shrunk_more_if_fewer_accounts_support_it():
     margins, churned = (np.repeat(values, 10) for values in (distinct, generator.random(100) < expit(distinct)))
     account_ids = np.arange(1_000), np.arange(1_000) // 10
     intervals = [interval(margins, churned.astype(float), account_ids=ids) for ids in account_ids]
-    many, few = (fit_calibrator([one], PRIOR, DRIFT_SD).slopes[0] for one in intervals)
+    many, few = (fit_calibrator([part], PRIOR, DRIFT_SD).slopes[0] for part in intervals)
     assert 0.5 < few < many < fit_logistic_curve(margins, churned.astype(float))[0]
 
 
@@ -199,7 +199,7 @@ def test_accounts_with_three_snapshots_weigh_as_much_as_with_one():
     sample, _ = simulate(n=1_500)
     (once,), _ = split_into_intervals({90: sample}, MAIN_ONLY)
     thrice = repeat(once, np.tile(np.arange(1_500), 3))
-    first, second = (fit_calibrator([one], PRIOR, DRIFT_SD) for one in (once, thrice))
+    first, second = (fit_calibrator([part], PRIOR, DRIFT_SD) for part in (once, thrice))
     assert second.offsets == pytest.approx(first.offsets, abs=1e-4)
     assert second.slopes + second.intercepts == pytest.approx(first.slopes + first.intercepts, abs=1e-4)
 
@@ -209,7 +209,7 @@ def test_churned_accounts_do_not_weigh_more_for_having_fewer_snapshots():
     (once,), _ = split_into_intervals({90: sample}, MAIN_ONLY)
     uneven = repeat(once, np.repeat(np.arange(3_000), np.where(once.churned == 1, 1, 3)))
     unrelated = replace(uneven, account_ids=np.arange(len(uneven.churned)).astype(str))
-    first, second = (fit_calibrator([one], SegmentPrior(50, sd=100.0), DRIFT_SD) for one in (uneven, unrelated))
+    first, second = (fit_calibrator([part], SegmentPrior(50, sd=100.0), DRIFT_SD) for part in (uneven, unrelated))
     assert first.offsets == pytest.approx(second.offsets, abs=0.01)
 
 
