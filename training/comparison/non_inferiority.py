@@ -1,29 +1,26 @@
-"""Duel: whether a challenger's risks may take the place of the champion's, judged on the very same snapshots.
+"""Non-inferiority: whether a challenger's risks are good enough to replace the champion's, on the same snapshots.
 
-A challenger must be shown to be no worse, and the burden is on it: the whole paired interval of what it loses must lie
-within a margin (Schuirmann, 1987; as every question must be passed, none needs a correction for many questions: Berger,
-1982). It wins where its log loss is smaller for sure.
+The challenger has to show it: the whole paired interval of each loss must lie within a margin (Schuirmann, 1987). Every
+criterion must be met, so none needs a correction for multiple testing (Berger, 1982). A challenger is superior if its
+log loss is significantly lower.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from configs.settings import ComparisonSettings, EvaluationSettings
-from training.evaluation import metrics
-from training.evaluation.paired_difference import Bout, Compared, _figures, compare
-from training.evaluation.scorecard import Interval, rate_interval
-
-Verdict = Literal["wins", "not worse", "loses", "cannot be compared"]
-NOBODY = ""
+from training.evaluation.metrics import log_loss
+from training.evaluation.paired_difference import PairedMetric, PairedRisks, compare_metrics, compare_risks
+from training.evaluation.scorecard import Interval, wilson_interval
+from training.registry.comparison_record import Verdict
 
 
 @dataclass(frozen=True)
-class Flips:
-    """The accounts worth a call on a day, and how many of them would be explained by another main family."""
+class ExplanationFlips:
+    """The riskiest accounts of a day, and how many of them get another main family from the challenger."""
 
     as_of: str
     accounts: int
@@ -31,121 +28,122 @@ class Flips:
 
     @property
     def share(self) -> Interval:
-        return rate_interval(self.flipped, self.accounts)
+        return wilson_interval(self.flipped, self.accounts)
 
 
 @dataclass(frozen=True)
-class Part:
-    """The log loss of both within one segment; not `judged` where too few churned to tell."""
+class SegmentComparison:
+    """The log loss of both within one segment; not `tested` if too few accounts churned."""
 
     snapshots: int
     churned: int
-    judged: bool
-    log_loss: Compared
+    tested: bool
+    log_loss: PairedMetric
 
 
 @dataclass(frozen=True)
-class Duel:
-    """A verdict with its reasons in sentences, and the figures that it rests on."""
+class ComparisonResult:
+    """A verdict, its reasons in sentences, and the metrics behind it."""
 
     verdict: Verdict
     reasons: tuple[str, ...]
     snapshots: int = 0
     churned: int = 0
-    figures: dict[str, Compared] | None = None
-    segments: dict[str, Part] | None = None
-    flips: Flips | None = None
+    metrics: Mapping[str, PairedMetric] | None = None
+    segments: Mapping[str, SegmentComparison] | None = None
+    explanation_flips: ExplanationFlips | None = None
 
-    def document(self) -> dict[str, Any]:
-        """The duel as JSON keeps it."""
+    def to_json(self) -> dict[str, Any]:
+        """The result as a JSON object."""
         return asdict(self)
 
 
-def fight(bout: Bout, flips: Flips | None, evaluation: EvaluationSettings, margins: ComparisonSettings) -> Duel:
-    """The duel over these snapshots; `flips` None where no day's explanations could be compared."""
-    figures, segments = compare(bout, evaluation), _by_segment(bout, evaluation, margins)
+def assess_non_inferiority(
+    risks: PairedRisks,
+    flips: ExplanationFlips | None,
+    *,
+    evaluation: EvaluationSettings,
+    margins: ComparisonSettings,
+) -> ComparisonResult:
+    """Compare the risks of both on these snapshots; `flips` is None if no day's explanations were compared."""
+    metrics, segments = compare_risks(risks, evaluation), _compare_segments(risks, evaluation, margins)
     faults = (
-        *_loses_truth(figures["log_loss"], margins.log_loss_margin),
-        *_loses_calibration(figures["calibration_error"], margins.calibration_margin),
-        *(
-            fault
-            for name, one in segments.items()
-            for fault in _loses_segment(name, one, margins.segment_log_loss_margin)
-        ),
-        *_flips_too_much(flips, margins.max_flip_share),
+        *_log_loss_faults(metrics["log_loss"], margins.log_loss_margin),
+        *_calibration_faults(metrics["calibration_error"], margins.calibration_margin),
+        *(fault for name in segments for fault in _segment_faults(name, segments[name], margins)),
+        *_flip_faults(flips, margins.max_flip_share),
     )
-    wins = figures["log_loss"].difference.high < 0
-    verdict: Verdict = "loses" if faults else "wins" if wins else "not worse"
-    reasons = faults or (_what_it_gains(figures, wins),)
-    of = bout.cases
-    return Duel(verdict, reasons, len(of.churned), int(of.churned.sum()), figures, segments, flips)
+    is_superior = metrics["log_loss"].difference.high < 0
+    return ComparisonResult(
+        verdict="inferior" if faults else "superior" if is_superior else "non_inferior",
+        reasons=faults or (_describe_log_loss(metrics["log_loss"], is_superior),),
+        snapshots=len(risks.data.churned),
+        churned=int(risks.data.churned.sum()),
+        metrics=metrics,
+        segments=segments,
+        explanation_flips=flips,
+    )
 
 
-def incomparable(why: str) -> Duel:
-    """The verdict on two models that no snapshot can tell apart, and why."""
-    return Duel("cannot be compared", (why,))
+def not_comparable(reason: str) -> ComparisonResult:
+    """The result for two models that no snapshot can compare."""
+    return ComparisonResult("not_comparable", (reason,))
 
 
-def main_families(shares: np.ndarray, families: list[str]) -> list[str]:
-    """The family that raises each row's margin most, from the shares of its signals; nobody's where none raises it."""
-    names = list(dict.fromkeys(families))
-    belongs = np.array([[family == name for name in names] for family in families], dtype="float64")
-    raised = shares @ belongs
-    return [names[best] if row[best] > 0 else NOBODY for row, best in zip(raised, raised.argmax(axis=1), strict=True)]
-
-
-def _by_segment(bout: Bout, evaluation: EvaluationSettings, margins: ComparisonSettings) -> dict[str, Part]:
+def _compare_segments(
+    risks: PairedRisks, evaluation: EvaluationSettings, margins: ComparisonSettings
+) -> dict[str, SegmentComparison]:
     """The log loss within each segment."""
-    segments, of = bout.segments, bout.cases
-    if segments is None:
+    if risks.segments is None:
         return {}
-    found = {}
-    for segment in sorted({str(one) for one in segments[pd.notna(segments)]}):
-        mine = segments == segment
-        part = Bout(of.part(mine), bout.challenger[mine], bout.champion[mine])
-        churned = int(part.cases.churned.sum())
-        compared = _figures(part, {"log_loss": metrics.log_loss}, evaluation)["log_loss"]
-        found[segment] = Part(int(mine.sum()), churned, churned >= margins.min_churned, compared)
-    return found
+    names = sorted({str(name) for name in risks.segments[pd.notna(risks.segments)]})
+    return {name: _compare_segment(risks.subset(risks.segments == name), evaluation, margins) for name in names}
 
 
-def _loses_truth(one: Compared, share: float) -> Iterator[str]:
-    margin = share * one.champion
-    if one.difference.low > 0:
-        yield f"its log loss is worse for sure, by {_span(one)}"
-    elif one.difference.high > margin:
-        yield f"its log loss may be worse by {one.difference.high:.4f}, and {margin:.4f} is the most allowed"
+def _compare_segment(
+    risks: PairedRisks, evaluation: EvaluationSettings, margins: ComparisonSettings
+) -> SegmentComparison:
+    churned = int(risks.data.churned.sum())
+    compared = compare_metrics(risks, {"log_loss": log_loss}, evaluation)["log_loss"]
+    return SegmentComparison(len(risks.challenger), churned, churned >= margins.min_churned, compared)
 
 
-def _loses_calibration(one: Compared, margin: float) -> Iterator[str]:
-    if one.difference.high > margin:
-        most = f"{margin:.4f} is the most allowed"
-        yield f"its risks may lie farther from the churn rate by {one.difference.high:.4f}, and {most}"
+def _log_loss_faults(log_loss: PairedMetric, relative_margin: float) -> Iterator[str]:
+    if log_loss.difference.low > 0:
+        yield f"its log loss is significantly higher, by {_format_difference(log_loss)}"
+    else:
+        yield from _margin_fault("its log loss", log_loss, relative_margin * log_loss.champion)
 
 
-def _loses_segment(name: str, one: Part, share: float) -> Iterator[str]:
-    margin = share * one.log_loss.champion
-    if one.judged and one.log_loss.difference.high > margin:
-        yield (
-            f"in the segment '{name}' ({one.snapshots} snapshots, {one.churned} churned) its log loss may be worse by"
-            f" {one.log_loss.difference.high:.4f}, and {margin:.4f} is the most allowed"
-        )
+def _calibration_faults(error: PairedMetric, margin: float) -> Iterator[str]:
+    yield from _margin_fault("its calibration error", error, margin)
 
 
-def _flips_too_much(flips: Flips | None, budget: float) -> Iterator[str]:
-    if flips and flips.share.value > budget:
-        yield (
-            f"{flips.flipped} of the {flips.accounts} accounts worth a call on {flips.as_of} would be explained by"
-            f" another main family, and {budget:.0%} is the most allowed"
-        )
+def _segment_faults(name: str, segment: SegmentComparison, margins: ComparisonSettings) -> Iterator[str]:
+    if segment.tested:
+        counts = f"{segment.snapshots} snapshots, {segment.churned} churned"
+        margin = margins.segment_log_loss_margin * segment.log_loss.champion
+        yield from _margin_fault(f"in the segment '{name}' ({counts}) its log loss", segment.log_loss, margin)
 
 
-def _what_it_gains(figures: dict[str, Compared], wins: bool) -> str:
-    told = _span(figures["log_loss"])
-    if wins:
-        return f"its log loss is smaller for sure, by {told}"
-    return f"its log loss differs by {told}, within the margin"
+def _margin_fault(subject: str, metric: PairedMetric, margin: float) -> Iterator[str]:
+    if metric.difference.high > margin:
+        yield f"{subject} may be {metric.difference.high:.4f} higher; the allowed margin is {margin:.4f}"
 
 
-def _span(one: Compared) -> str:
-    return f"{one.difference.value:+.4f} [{one.difference.low:+.4f}, {one.difference.high:+.4f}]"
+def _flip_faults(flips: ExplanationFlips | None, max_share: float) -> Iterator[str]:
+    if flips and flips.share.value > max_share:
+        accounts = f"{flips.flipped} of the {flips.accounts} riskiest accounts on {flips.as_of}"
+        yield f"{accounts} would get another main family; at most {max_share:.0%} may"
+
+
+def _describe_log_loss(log_loss: PairedMetric, is_superior: bool) -> str:
+    difference = _format_difference(log_loss)
+    if is_superior:
+        return f"its log loss is significantly lower, by {difference}"
+    return f"its log loss differs by {difference}, which is within the margin"
+
+
+def _format_difference(metric: PairedMetric) -> str:
+    difference = metric.difference
+    return f"{difference.value:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]"

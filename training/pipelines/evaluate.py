@@ -1,129 +1,162 @@
-"""Proof: everything a model is judged by, gathered into the evaluation document that is kept with it."""
+"""Evaluation of a model: everything that it is judged by, in one record."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from configs.settings import Settings
-from training.data.time_splits import Split
-from training.data.training_set import Panel
-from training.evaluation.backtest import Origin, cases, earlier_origins, judge, on, risks_of, rivals, unseen_accounts
-from training.evaluation.contraction_metrics import judged_contraction
-from training.evaluation.horizon_metrics import judged_horizons
-from training.evaluation.leakage import by_lead, judge_leakage, shuffled_answers, signals_alone, strongest_alone
-from training.evaluation.monotonicity import swept
-from training.evaluation.paired_difference import by_segment, compared
-from training.evaluation.scorecard import Evaluation, evaluate
-from training.labels.departures import supported_horizons
+from configs.settings import EvaluationSettings, LabelSettings
+from features.tables.contract import ACCOUNT_ID
+from training.evaluation.backtest import (
+    BacktestFold,
+    evaluate_earlier_folds,
+    evaluate_fold,
+    evaluate_unseen_accounts,
+    evaluation_data,
+    pooled_baselines,
+    pooled_data,
+    pooled_risks,
+    rows_on,
+    segment_column,
+)
+from training.evaluation.baselines import Baseline
+from training.evaluation.driver_stability import DriverStability
+from training.evaluation.leakage import (
+    LeadData,
+    LeakageReport,
+    auc_by_lead,
+    fit_on_shuffled_labels,
+    report_leakage,
+    single_signal_aucs,
+    strongest_signal_risks,
+)
+from training.evaluation.monotonicity import check_monotonicity
+from training.evaluation.paired_difference import compare_with_baselines, evaluate_segments
+from training.evaluation.scorecard import EvaluationData, Scorecard, evaluate_risks
+from training.evaluation.secondary_metrics import evaluate_contraction, evaluate_horizons
+from training.labels.definition import CHURNED, supported_horizons
 from training.model.churn_model import ChurnModel, encode
-from training.model.fit import Recipe
+from training.pipelines.training_inputs import TrainingInputs
+from training.registry.evaluation_record import (
+    BacktestRecord,
+    CalibrationBin,
+    EvaluationRecord,
+    FoldMetrics,
+    HorizonRecord,
+    Metrics,
+)
 
-SEGMENT = "segment"
-SPREAD = ("auc", "average_precision", "lift_at_10", "log_loss", "brier")
-Document = dict[str, Any]
+RANGE_METRICS = ("auc", "average_precision", "lift_at_10", "log_loss", "brier")
 
 
 @dataclass(frozen=True)
-class Proof:
-    """The evaluation on the newest test days, the whole document with it, and the origins that it rests on."""
+class ModelEvaluation:
+    """The record of an evaluation, and the folds that it rests on, newest first."""
 
-    judged: Evaluation
-    document: Document
-    origins: tuple[Origin, ...]
+    record: EvaluationRecord
+    folds: tuple[BacktestFold, ...]
 
 
-def prove(model: ChurnModel, panel: Panel, splits: list[Split], settings: Settings) -> Proof:
-    """Judge a model on its test days, its like on earlier ones, against its baselines and for leaks.
-
-    `splits` are the origins, newest first; the model is that of the first.
-    """
-    horizons, _ = supported_horizons(settings.label)
-    recipe = Recipe(panel.place.signals, settings.training, dict(model.label), dict(model.identity), horizons)
-    known = on(panel.rows, splits[0].known)
-    newest = judge(model, panel.rows, splits[0], settings)
-    earlier, skipped = earlier_origins(panel.rows, splits, recipe, settings)
-    origins = [newest, *earlier]
-    judged = evaluate(cases([newest]), newest.risks, settings.evaluation)
-    aucs = signals_alone(known, newest.test, model.inputs)
-    unseen = unseen_accounts(panel.rows, splits[0], recipe, settings)
-    document = {
-        **_newest(newest, judged, settings),
-        "horizons": {
-            "judged": judged_horizons(origins, settings.evaluation),
-            "left_out": _left_out(model, settings),
-            "own_calibration": dict(model.calibrator.offsets),
-        },
-        "second_label": judged_contraction(origins, settings.evaluation),
-        "directions": [asdict(one) for one in swept(model, encode(newest.test, model.inputs))],
-        "comparisons": _comparisons(origins, settings),
-        "rolling": _rolling(origins, settings) | {"skipped": skipped},
-        "unseen_accounts": unseen.figures() if unseen else None,
-        "segments": _segments(origins, settings),
-        "leakage": asdict(
-            judge_leakage(
-                aucs,
-                shuffled_answers(panel.rows, splits[0], recipe),
-                by_lead(
-                    newest.test,
-                    newest.risks,
-                    _days_left(panel, newest, settings),
-                    settings.leakage.lead_days,
-                    alone=strongest_alone(known, newest.test, model.inputs, aucs),
-                ),
-                settings.leakage,
-            )
+def evaluate_model(model: ChurnModel, stability: DriverStability, inputs: TrainingInputs) -> ModelEvaluation:
+    """Evaluate a model on its test days and, fitted again, on earlier ones, against its baselines and for leaks."""
+    rows, split, settings = inputs.training_set.rows, inputs.splits[0], inputs.settings
+    newest = evaluate_fold(model, rows, split, settings)
+    earlier, skipped = evaluate_earlier_folds(rows, inputs.splits, inputs.fit_config, settings)
+    folds = (newest, *earlier)
+    data, risks = pooled_data(folds), pooled_risks(folds)
+    scorecard = evaluate_risks(pooled_data([newest]), newest.risks, settings.evaluation)
+    unseen = evaluate_unseen_accounts(rows, split, inputs.fit_config, settings)
+    record = EvaluationRecord(
+        identity=model.identity,
+        label=model.label,
+        signal_count=len(model.inputs),
+        tree_count=model.booster.num_trees(),
+        has_linear_model=model.linear_model is not None,
+        excluded_snapshots=inputs.training_set.excluded,
+        split={group: tuple(f"{day:%Y-%m-%d}" for day in days) for group, days in split.groups.items()},
+        metrics=scorecard.metrics(),
+        calibration=calibration_bins(scorecard),
+        is_calibrated=scorecard.is_calibrated,
+        baselines=evaluate_baselines(pooled_data([newest]), newest.baselines, settings.evaluation),
+        baseline_comparisons=compare_with_baselines(data, risks, pooled_baselines(folds), settings.evaluation),
+        backtest=_summarize_backtest(folds, skipped, settings.evaluation),
+        horizons=HorizonRecord(
+            evaluate_horizons(folds, settings.evaluation),
+            _unavailable_horizons(model, settings.label),
+            model.calibrator.offsets,
         ),
-        "capacity": settings.evaluation.capacity,
-        "beaten_at": settings.evaluation.confidence,
-    }
-    return Proof(judged, document, tuple(origins))
+        contraction=evaluate_contraction(folds, settings.evaluation),
+        monotonicity=check_monotonicity(model, encode(newest.test, model.inputs)),
+        unseen_accounts=unseen.metrics() if unseen else None,
+        segments=evaluate_by_segment(pd.concat([fold.test for fold in folds]), risks, settings.evaluation),
+        leakage=_check_leakage(model, newest, inputs),
+        stability=stability,
+        capacity=settings.evaluation.capacity,
+        confidence=settings.evaluation.confidence,
+    )
+    return ModelEvaluation(record, folds)
 
 
-def _newest(newest: Origin, judged: Evaluation, settings: Settings) -> Document:
-    of = cases([newest])
-    return {
-        "figures": judged.figures(),
-        "calibration": judged.calibration.to_dict("records"),
-        "is_calibrated": judged.is_calibrated,
-        "baselines": {one.name: evaluate(of, one.risks, settings.evaluation).figures() for one in newest.baselines},
-        "split": {group: [f"{day:%Y-%m-%d}" for day in days] for group, days in newest.split.groups.items()},
-    }
+def calibration_bins(scorecard: Scorecard) -> tuple[CalibrationBin, ...]:
+    """The calibration table of a scorecard, row by row."""
+    return tuple(CalibrationBin(*row) for row in scorecard.calibration.itertuples(index=False, name=None))
 
 
-def _left_out(model: ChurnModel, settings: Settings) -> dict[str, str]:
-    """Why a horizon that was asked for is not given."""
-    _, unanswered = supported_horizons(settings.label)
-    return {**{str(days): why for days, why in unanswered.items()}, **model.left_out}
+def evaluate_baselines(
+    data: EvaluationData, baselines: Sequence[Baseline], settings: EvaluationSettings
+) -> dict[str, Metrics]:
+    """The metrics of each baseline, by its name."""
+    return {baseline.name: evaluate_risks(data, baseline.risks, settings).metrics() for baseline in baselines}
 
 
-def _comparisons(origins: list[Origin], settings: Settings) -> Document:
-    return compared(cases(origins), risks_of(origins), rivals(origins), settings.evaluation)
-
-
-def _rolling(origins: list[Origin], settings: Settings) -> Document:
-    pooled = evaluate(cases(origins), risks_of(origins), settings.evaluation)
-    each = [evaluate(cases([one]), one.risks, settings.evaluation).figures() for one in origins]
-    days = [[f"{day:%Y-%m-%d}" for day in one.split.test] for one in origins]
-    return {
-        "pooled": pooled.figures(),
-        "origins": [{"test": test, **figures} for test, figures in zip(days, each, strict=True)],
-        "spread": {name: [min(one[name] for one in each), max(one[name] for one in each)] for name in SPREAD},
-    }
-
-
-def _segments(origins: list[Origin], settings: Settings) -> Document:
-    test = pd.concat([one.test for one in origins], ignore_index=True)
-    if SEGMENT not in test:
+def evaluate_by_segment(rows: pd.DataFrame, risks: np.ndarray, settings: EvaluationSettings) -> dict[str, Metrics]:
+    """The metrics of each segment in which some accounts churned and some stayed."""
+    segments = segment_column(rows)
+    if segments is None:
         return {}
-    segments = test[SEGMENT].to_numpy(dtype=object)
-    found = by_segment(cases(origins), risks_of(origins), segments, settings.evaluation)
-    return {segment: one.figures() for segment, one in found.items()}
+    scorecards = evaluate_segments(evaluation_data(rows), risks, segments, settings)
+    return {segment: scorecard.metrics() for segment, scorecard in scorecards.items()}
 
 
-def _days_left(panel: Panel, newest: Origin, settings: Settings) -> np.ndarray:
-    """Days from the beginning of the horizon until each test account leaves, NaN where it never does."""
-    left_at = panel.facts.subset(panel.rows.as_of.isin(newest.split.test)).left_at
-    begins = newest.test.as_of + pd.Timedelta(days=settings.label.lead_days)
-    return ((left_at - begins) / pd.Timedelta(days=1)).to_numpy(dtype="float64", na_value=np.nan)
+def _summarize_backtest(
+    folds: Sequence[BacktestFold], skipped: Mapping[str, str], settings: EvaluationSettings
+) -> BacktestRecord:
+    pooled = evaluate_risks(pooled_data(folds), pooled_risks(folds), settings).metrics()
+    each = [evaluate_risks(pooled_data([fold]), fold.risks, settings).metrics() for fold in folds]
+    days = [tuple(f"{day:%Y-%m-%d}" for day in fold.split.test) for fold in folds]
+    return BacktestRecord(
+        pooled=pooled,
+        folds=tuple(FoldMetrics(test_days, metrics) for test_days, metrics in zip(days, each, strict=True)),
+        fold_range={name: (min(m[name] for m in each), max(m[name] for m in each)) for name in RANGE_METRICS},
+        skipped=skipped,
+    )
+
+
+def _unavailable_horizons(model: ChurnModel, label: LabelSettings) -> dict[str, str]:
+    """Why the model has no risk for a horizon of the settings, by its days."""
+    _, unsupported = supported_horizons(label)
+    return {**{str(days): reason for days, reason in unsupported.items()}, **model.unavailable_horizons}
+
+
+def _check_leakage(model: ChurnModel, newest: BacktestFold, inputs: TrainingInputs) -> LeakageReport:
+    rows, settings = inputs.training_set.rows, inputs.settings.leakage
+    train, test = rows_on(rows, newest.split.train), newest.test
+    aucs = single_signal_aucs(train, test, model.inputs)
+    leads = LeadData(
+        test[ACCOUNT_ID].to_numpy(dtype="str"),
+        test[CHURNED].to_numpy(),
+        _days_left(newest, inputs),
+        newest.risks,
+        strongest_signal_risks(train, test, model.inputs, aucs),
+    )
+    shuffled = fit_on_shuffled_labels(rows, newest.split, inputs.fit_config)
+    return report_leakage(aucs, shuffled, auc_by_lead(leads, settings.lead_days), settings)
+
+
+def _days_left(newest: BacktestFold, inputs: TrainingInputs) -> np.ndarray:
+    """Days from the start of the horizon until each test account leaves; NaN if it never does."""
+    training_set = inputs.training_set
+    left_at = training_set.context.subset(training_set.rows.as_of.isin(newest.split.test)).left_at
+    start = newest.test.as_of + pd.Timedelta(days=inputs.settings.label.lead_days)
+    return ((left_at - start) / pd.Timedelta(days=1)).to_numpy(dtype="float64", na_value=np.nan)

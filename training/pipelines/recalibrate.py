@@ -1,147 +1,90 @@
-"""Released: a version made of another without retraining, judged, registered with its parent's name, and held."""
+"""Recalibration: a version with its parent's trees and a calibrator that is fitted on the newest labels."""
 
-import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
-from pydantic import ValidationError
 
-from configs.errors import ConfigError, NotReady
-from configs.settings import BandSettings, Settings, describe
-from configs.state_dir import State
-from features.store.feast_store import open_history, read_history
-from features.store.publication import published_edition
-from training.comparison.compare_versions import Ring, hold_duel, open_ring
-from training.data.training_set import CHURNED, build_panel, snapshots_of
-from training.evaluation.backtest import REVENUE, on
-from training.evaluation.baselines import baselines_out_of_fold
-from training.evaluation.paired_difference import by_segment, compared
-from training.evaluation.scorecard import Cases, evaluate
-from training.model.churn_model import SEGMENT, ChurnModel, encode
-from training.model.recalibration import KEY, bands_by_calls, out_of_fold, recalibrated, unlearned_days
-from training.registry.mlflow_registry import Registry, Run, open_registry
-from training.registry.promotion import champion_of
-from training.registry.provenance import Provenance, as_logged
+from configs.progress import Progress
+from configs.settings import Settings
+from configs.state_dir import StateDir
+from training.comparison.candidate import ComparisonContext, build_comparison_context
+from training.comparison.compare_versions import compare_and_record
+from training.data.training_set import TrainingSet, build_training_set
+from training.evaluation.backtest import evaluation_data, rows_on
+from training.evaluation.baselines import fit_baselines_out_of_fold
+from training.evaluation.paired_difference import compare_with_baselines
+from training.evaluation.scorecard import evaluate_risks
+from training.model.recalibration import days_after_training, predict_out_of_fold, recalibrate_model
+from training.pipelines.derived_version import StoredVersion, load_parent, register_derived
+from training.pipelines.evaluate import calibration_bins, evaluate_baselines, evaluate_by_segment
+from training.registry.comparison_record import ComparisonRecord
+from training.registry.evaluation_record import EvaluationRecord
+from training.registry.mlflow_registry import Registry, open_registry
+from training.registry.provenance import restore_label_settings, restore_training_settings
 from training.registry.version import Version
-from training.reports.model_card_html import write_cards
-
-Progress = Callable[[str, int, int], None]
 
 
 def recalibrate(
-    settings: Settings, state: State, parent: Version, known_until: datetime, progress: Progress
-) -> tuple[Version, dict[str, Any] | None]:
-    """A new version: the parent's trees, calibrated on the newest mature days; with its duel against the champion.
+    settings: Settings, state: StateDir, parent: Version, known_until: datetime, progress: Progress
+) -> tuple[Version, ComparisonRecord | None]:
+    """Register the parent's trees with a calibrator fitted on the newest mature days; compare it with the champion.
 
-    Raises NothingToLearn where too little is known since the trees were grown.
+    Raises NothingToLearn if too few labels became known since the trees were trained.
     """
     registry = open_registry(state, settings.name)
-    model, said, made_from = _parent(registry, parent)
-    logged = as_logged(settings, made_from)
-    asked = settings.model_copy(update={"label": logged.label, "snapshots": logged.snapshots})
-    progress("joining the panel", 0, 3)
-    panel = build_panel(asked, state, known_until)
-    known = [datetime.fromisoformat(day) for day in said["split"]["known"]]
-    days = unlearned_days(known, panel.days, asked.label)[-logged.training.calibration_snapshots :]
-    rows = on(panel.rows, tuple(days))
+    stored = load_parent(registry, parent)
+    settings = restore_label_settings(settings, stored.provenance)
+    progress("building the training set", 0, 3)
+    training_set = build_training_set(settings, state, known_until)
     progress("calibrating", 1, 3)
-    made = recalibrated(model, rows, logged.training.min_churned)
-    names = tuple(f"{day:%Y-%m-%d}" for day in days)
-    told = f"recalibrated from {parent.number}"
-    run = _run(
-        made,
-        said | _judged(made, rows, names, asked),
-        replace(made_from, parent=parent.number, calibrated_on=names),
-        told,
+    derived = _recalibrate(stored, training_set, parent, settings)
+    version = register_derived(registry, derived, f"recalibrated from {parent.number}")
+    progress("comparing with the champion", 2, 3)
+    context = build_comparison_context(training_set, settings, state)
+    return version, _compare_with_champion(registry, version, context, progress)
+
+
+def _recalibrate(
+    stored: StoredVersion, training_set: TrainingSet, parent: Version, settings: Settings
+) -> StoredVersion:
+    training = restore_training_settings(stored.provenance)
+    trained = [datetime.fromisoformat(day) for day in stored.evaluation.split["train"]]
+    days = days_after_training(trained, training_set.days, settings.label)[-training.calibration_snapshots :]
+    rows = rows_on(training_set.rows, tuple(days))
+    derived = replace(stored, model=recalibrate_model(stored.model, rows, training.min_churned))
+    calibrated_on = tuple(f"{day:%Y-%m-%d}" for day in days)
+    return replace(
+        derived,
+        evaluation=replace(_evaluate_again(derived, rows, settings), recalibrated_on=calibrated_on),
+        provenance=replace(stored.provenance, parent=parent.number, calibrated_on=calibrated_on),
     )
-    version = _log(registry, run)
-    progress("duel", 2, 3)
-    return version, _against_champion(registry, version, open_ring(panel, asked, state), progress)
 
 
-def reband(settings: Settings, state: State, parent: Version, bands: BandSettings) -> Version:
-    """A new version: the parent with bands of its own; every risk stays as it is."""
-    registry = open_registry(state, settings.name)
-    model, said, made_from = _parent(registry, parent)
-    made = replace(model, bands=bands.model_dump())
-    return _log(registry, _run(made, said, replace(made_from, parent=parent.number), f"bands of {parent.number}"))
+def _evaluate_again(derived: StoredVersion, rows: pd.DataFrame, settings: Settings) -> EvaluationRecord:
+    """The evaluation with what a calibrator changes, on accounts that it was not fitted on.
 
-
-def bands_of(
-    settings: Settings,
-    state: State,
-    parent: Version,
-    asked: tuple[tuple[float, float, float] | None, tuple[int, int, int] | None],
-) -> BandSettings:
-    """The bands asked for, by cuts of the risk or by how many accounts of the newest day shall reach each.
-
-    Raises ConfigError where they do not rise.
+    The baselines are fitted on the same other accounts, so that they know the level of these days too.
     """
-    cuts, calls = asked
-    try:
-        if calls:
-            place, as_of = published_edition(state)
-            newest = read_history(open_history(state, place, settings.name), snapshots_of(place, [as_of]))
-            model = open_registry(state, settings.name).load(parent)
-            return BandSettings(**bands_by_calls(model.risks(encode(newest, model.inputs)), calls))
-        return BandSettings(**dict(zip(("watch", "high", "critical"), cuts or (), strict=True)))
-    except ValueError as problem:  # pydantic's is one too
-        why = describe(problem) if isinstance(problem, ValidationError) else str(problem)
-        raise ConfigError(f"These are no bands: {why}.", "Say them from watch to critical.") from None
+    model, data = derived.model, evaluation_data(rows)
+    risks = predict_out_of_fold(model, rows)
+    scorecard = evaluate_risks(data, risks, settings.evaluation)
+    baselines = fit_baselines_out_of_fold(rows, model.inputs, settings.health_score.weights)
+    return replace(
+        derived.evaluation,
+        metrics=scorecard.metrics(),
+        calibration=calibration_bins(scorecard),
+        is_calibrated=scorecard.is_calibrated,
+        baselines=evaluate_baselines(data, baselines, settings.evaluation),
+        baseline_comparisons=compare_with_baselines(data, risks, baselines, settings.evaluation),
+        segments=evaluate_by_segment(rows, risks, settings.evaluation),
+    )
 
 
-def _parent(registry: Registry, parent: Version) -> tuple[ChurnModel, dict[str, Any], Provenance]:
-    made_from = registry.provenance(parent)
-    if made_from is None:
-        raise NotReady(f"Version {parent.number} was made before runs kept what they were made from.", "Train again.")
-    return registry.load(parent), registry.evaluation(parent), made_from
-
-
-def _judged(model: ChurnModel, rows: pd.DataFrame, days: tuple[str, ...], settings: Settings) -> dict[str, Any]:
-    """What is said anew of a recalibrated model, on accounts that its calibration was not fitted on.
-
-    Its baselines are learned on the same other accounts, so that they know the level of those days too.
-    """
-    revenue = rows[REVENUE].to_numpy(dtype="float64") if REVENUE in rows else None
-    of = Cases(rows[CHURNED].to_numpy(), rows[KEY].to_numpy(dtype="str"), revenue, rows.as_of.to_numpy())
-    risks = out_of_fold(model, rows)
-    judged = evaluate(of, risks, settings.evaluation)
-    simple = baselines_out_of_fold(rows, model.inputs, settings.health_score.weights)
-    segments = rows[SEGMENT].to_numpy(dtype=object) if SEGMENT in rows else np.array([])
-    return {
-        "figures": judged.figures(),
-        "calibration": judged.calibration.to_dict("records"),
-        "is_calibrated": judged.is_calibrated,
-        "recalibrated_on": list(days),
-        "baselines": {one.name: evaluate(of, one.risks, settings.evaluation).figures() for one in simple},
-        "comparisons": compared(of, risks, simple, settings.evaluation),
-        "segments": {k: v.figures() for k, v in by_segment(of, risks, segments, settings.evaluation).items()},
-    }
-
-
-def _run(model: ChurnModel, said: dict[str, Any], made_from: Provenance, made: str) -> Run:
-    figures = {name: value for name, value in said["figures"].items() if isinstance(value, int | float)}
-    identity = f"{made} {model.calibrator} {dict(model.bands)}"
-    return Run(model, said, made_from, figures, {"made": made, **model.identity}, identity, Path())
-
-
-def _log(registry: Registry, run: Run) -> Version:
-    """Register it, or find the one that is the same already."""
-    found = registry.find(run.identity)
-    if found:
-        return found
-    with tempfile.TemporaryDirectory() as folder:
-        write_cards(run.evaluation, Path(folder))
-        return registry.log(replace(run, pictures=Path(folder)))
-
-
-def _against_champion(registry: Registry, version: Version, ring: Ring, progress: Progress) -> dict[str, Any] | None:
-    champion = champion_of(registry)
+def _compare_with_champion(
+    registry: Registry, version: Version, context: ComparisonContext, progress: Progress
+) -> ComparisonRecord | None:
+    champion = registry.find_champion()
     if champion is None or champion.number == version.number:
         return None
-    return hold_duel(registry, (version, champion), ring, progress)
+    return compare_and_record(registry, (version, champion), context, progress)

@@ -1,110 +1,130 @@
-"""Reproduction: a version made again from what its run holds, and held against it to the last byte."""
+"""Reproduction: a version is trained again from its stored settings, and compared with the original byte by byte."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
+import pandas as pd
 from pydantic import ValidationError
 
 from configs.errors import DataError, NothingToLearn, NotReady
+from configs.progress import Progress
 from configs.settings import Settings
-from configs.state_dir import State
+from configs.state_dir import StateDir
 from features.signals.registry import catalogue
 from features.tables.mapping import read_dataset
-from training.data.training_set import build_panel
-from training.evaluation.backtest import fit_on, on, origin_splits
-from training.labels.departures import supported_horizons
+from training.data.training_set import build_training_set
+from training.evaluation.backtest import backtest_splits, fit_split, rows_on
+from training.labels.definition import supported_horizons
 from training.model.churn_model import ChurnModel, encode
-from training.model.fit import Recipe
+from training.model.fit import FitConfig
 from training.registry.mlflow_registry import Registry, open_registry
 from training.registry.provenance import (
-    Difference,
     Provenance,
-    as_logged,
-    differences,
-    files_of,
-    machine,
-    sections_of,
-    signals_of,
+    ProvenanceDifference,
+    compare_provenance,
+    describe_environment,
+    hash_files,
+    hash_signals,
+    model_settings,
+    restore_settings,
 )
 from training.registry.version import Version
 
-Progress = Callable[[str, int, int], None]
 STEPS = 3
 
 
 @dataclass(frozen=True)
-class Reproduced:
-    """Whether booster and risks came out the same to the byte, the line as part of the booster, and what has changed.
+class ReproductionResult:
+    """Whether booster and risks came out the same to the byte, and what has changed since.
 
-    `could_not` says why the run could not be made again at all, where it could not.
+    The linear model counts as part of the booster. `failure` says why the version could not be trained again.
     """
 
-    number: int
+    version: int
     same_booster: bool
     same_risks: bool
     snapshots: int
-    changed: tuple[Difference, ...]
-    could_not: str = ""
+    differences: tuple[ProvenanceDifference, ...]
+    failure: str = ""
 
     @property
     def is_same(self) -> bool:
         return self.same_booster and self.same_risks
 
 
-def reproduce(settings: Settings, state: State, version: Version, progress: Progress) -> Reproduced:
-    """Make a version again with the settings and on the days that its run holds.
+def reproduce(settings: Settings, state: StateDir, version: Version, progress: Progress) -> ReproductionResult:
+    """Train a version again with its stored settings and on its days.
 
-    Raises NotReady where the run does not hold what it was made from, or was not made by training.
+    Raises NotReady if its provenance was not stored, or if it was not made by training.
     """
     registry = open_registry(state, settings.name)
-    made_from, logged = _held(registry, settings, version)
-    progress("what has changed", 0, STEPS)
-    changed = differences(made_from, _now(settings, made_from))
-    progress("making it again", 1, STEPS)
+    provenance = _trained_provenance(registry, version)
+    stored_settings = _restore(settings, provenance, version)
+    progress("comparing the provenance", 0, STEPS)
+    differences = compare_provenance(provenance, _present_provenance(settings, provenance))
+    progress("training it again", 1, STEPS)
     try:
-        same = _same(registry.load(version), made_from, logged, state)
-    except (NotReady, DataError, NothingToLearn) as problem:
-        return Reproduced(version.number, False, False, 0, changed, problem.message)
+        same = _train_again(registry.load_model(version), provenance, stored_settings, state)
+    except (NotReady, DataError, NothingToLearn) as error:
+        return ReproductionResult(version.number, False, False, 0, differences, error.message)
     progress("done", STEPS, STEPS)
-    return Reproduced(version.number, *same, changed)
+    return ReproductionResult(version.number, *same, differences)
 
 
-def _held(registry: Registry, settings: Settings, version: Version) -> tuple[Provenance, Settings]:
-    made_from = registry.provenance(version)
-    if made_from is None:
-        raise NotReady(f"Version {version.number} was made before runs kept what they were made from.", "Train again.")
-    if made_from.parent is not None:
+def _trained_provenance(registry: Registry, version: Version) -> Provenance:
+    provenance = registry.provenance(version)
+    if provenance is None:
+        raise NotReady(f"Version {version.number} has no stored provenance.", "Run `oarlock train`.")
+    if provenance.parent is not None:
         raise NotReady(
-            f"Version {version.number} was made of version {made_from.parent} without retraining.",
-            f"Run `oarlock reproduce {made_from.parent}`.",
+            f"Version {version.number} was made from version {provenance.parent} without retraining.",
+            f"Run `oarlock reproduce {provenance.parent}`.",
         )
+    return provenance
+
+
+def _restore(settings: Settings, provenance: Provenance, version: Version) -> Settings:
     try:
-        return made_from, as_logged(settings, made_from)
+        return restore_settings(settings, provenance)
     except ValidationError:
-        message = f"Version {version.number} was trained with settings that are no longer known."
-        raise NotReady(message, "Check out the code that it was made by.") from None
+        message = f"Version {version.number} was trained with settings that no longer exist."
+        raise NotReady(message, "Check out the release that trained it.") from None
 
 
-def _now(settings: Settings, then: Provenance) -> Provenance:
-    """What the same run would be made from now."""
-    declared = tuple(one for one in catalogue() if one.name in then.signals)
-    files = files_of(read_dataset(settings.data))
-    return Provenance(sections_of(settings), then.days, then.known_until, files, signals_of(declared), machine())
+def _present_provenance(settings: Settings, stored: Provenance) -> Provenance:
+    """What the same training would use now."""
+    signals = tuple(signal for signal in catalogue() if signal.name in stored.signals)
+    return Provenance(
+        settings=model_settings(settings),
+        days=stored.days,
+        known_until=stored.known_until,
+        files=hash_files(read_dataset(settings.data)),
+        signals=hash_signals(signals),
+        environment=describe_environment(),
+    )
 
 
-def _same(then: ChurnModel, made_from: Provenance, logged: Settings, state: State) -> tuple[bool, bool, int]:
-    """Whether the booster and the risks on the test days are the same, and on how many snapshots."""
-    panel = build_panel(logged, state, datetime.fromisoformat(made_from.known_until))
-    rows = panel.rows[panel.rows.as_of.dt.strftime("%Y-%m-%d").isin(made_from.days)].reset_index(drop=True)
-    days = [day.to_pydatetime() for day in sorted(rows.as_of.unique())]
-    missing = sorted(set(made_from.days) - {f"{day:%Y-%m-%d}" for day in days})
+def _train_again(
+    model: ChurnModel, provenance: Provenance, settings: Settings, state: StateDir
+) -> tuple[bool, bool, int]:
+    """Whether the booster and the risks on the test days are the same, and the number of snapshots."""
+    training_set = build_training_set(settings, state, datetime.fromisoformat(provenance.known_until))
+    rows = _rows_of_days(training_set.rows, provenance.days)
+    split = backtest_splits([day.to_pydatetime() for day in sorted(rows.as_of.unique())], settings)[0]
+    signals = tuple(signal for signal in training_set.history.signals if signal.name in set(model.signal_names))
+    horizons, _ = supported_horizons(settings.label)
+    again = fit_split(rows, split, FitConfig(signals, settings.training, model.label, model.identity, horizons))
+    test = rows_on(rows, split.test)
+    before, after = (side.predict_risks_by_horizon(encode(test, side.inputs)) for side in (model, again))
+    return again.has_same_margins_as(model), np.array_equal(before, after), len(test)
+
+
+def _rows_of_days(rows: pd.DataFrame, days: tuple[str, ...]) -> pd.DataFrame:
+    """The snapshots of these days; raises NotReady if the history no longer has one of them."""
+    names: pd.Series[str] = rows.as_of.dt.strftime("%Y-%m-%d")
+    missing = sorted(set(days) - set(names))
     if missing:
-        raise NotReady(f"The history no longer has {missing[0]}, one of {len(missing)} days that are missing.")
-    split = origin_splits(days, logged)[0]
-    signals = tuple(one for one in panel.place.signals if one.name in set(then.names))
-    recipe = Recipe(signals, logged.training, dict(then.label), dict(then.identity), supported_horizons(logged.label)[0])
-    again, test = fit_on(rows, split, recipe), on(rows, split.test)
-    before, after = (one.risks_within(encode(test, one.inputs)) for one in (then, again))
-    return again.is_alike(then), np.array_equal(before, after), len(test)
+        message = f"The history no longer has {missing[0]}; {len(missing)} of its days are missing."
+        raise NotReady(message, "Publish these days again, with the raw files of that time.")
+    return rows[names.isin(days)].reset_index(drop=True)

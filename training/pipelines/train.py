@@ -1,43 +1,30 @@
-"""Training: from the published history to a registered, evaluated model that was held against the champion.
+"""Training: from the published history to a registered, evaluated model that is compared with the champion.
 
 The same inputs are never trained on twice.
 """
 
-import hashlib
 import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from configs.progress import Progress
 from configs.settings import Settings
 from configs.state_dir import StateDir
-from features.compute.fingerprints import signal_set
-from features.tables.mapping import read_dataset
-from training.comparison.compare_versions import ComparisonContext, build_comparison_context, compare_and_record
-from training.data.label_checks import LabelledSplit, check_labels, raise_for_faults
-from training.data.time_splits import TimeSplit
-from training.data.training_set import TrainingSet, build_training_set
-from training.evaluation.ablation import run_ablations
-from training.evaluation.backtest import backtest_splits, fit_split, rows_on
+from training.comparison.candidate import ComparisonContext, build_comparison_context
+from training.comparison.compare_versions import compare_and_record
+from training.evaluation.ablation import AblationResult, run_ablations
+from training.evaluation.backtest import BacktestFold, fit_split, rows_on
 from training.evaluation.driver_stability import measure_stability
-from training.labels.departures import describe_label, label_hash, supported_horizons
 from training.model.churn_model import ChurnModel
-from training.model.fit import FitConfig
 from training.pipelines.evaluate import ModelEvaluation, evaluate_model
+from training.pipelines.training_inputs import TrainingInputs, build_provenance, read_training_inputs
 from training.pipelines.tuning import SearchBudget, TrialStorage, TuningResult, prepare_search
-from training.registry.mlflow_registry import Registry, TrainingRun, open_registry
-from training.registry.promotion import current_champion
-from training.registry.provenance import (
-    Provenance,
-    code_hash,
-    files_of,
-    libraries_hash,
-    machine,
-    sections_of,
-    signals_of,
-)
+from training.registry.comparison_record import ComparisonRecord
+from training.registry.evaluation_record import EvaluationRecord
+from training.registry.mlflow_registry import Registry, open_registry
+from training.registry.provenance import describe_environment
+from training.registry.training_run import TrainingRun
 from training.registry.version import Version
 from training.reports.model_card_html import write_model_cards
 from training.reports.plots import PlotSubject, draw_plots
@@ -47,11 +34,11 @@ STEPS = 8
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A version, what was said of it, its duel against the champion if there is one, and whether it was there."""
+    """A version with its evaluation, its comparison with another champion, and whether it existed before."""
 
     version: Version
-    evaluation: dict[str, Any]
-    comparison: dict[str, Any] | None
+    evaluation: EvaluationRecord
+    comparison: ComparisonRecord | None
     reused: bool
 
 
@@ -63,143 +50,90 @@ def train(
     *,
     budget: SearchBudget | None = None,
 ) -> TrainingResult:
-    """Fit, evaluate and register a model on every snapshot mature by `known_until`, or find the one already made.
+    """Fit, evaluate and register a model on every snapshot mature by `known_until`, or find the one trained before.
 
-    With a budget, settings of the trees are searched first, and those found count. Raises NothingToLearn where the
-    history holds no answer to learn from, LabelsRefused where it would teach wrongly.
+    With a budget, training settings are searched first. Raises NothingToLearn if the history has too few labels,
+    LabelsRefused if a model would learn something else from them.
     """
-    progress("joining the panel", 0, STEPS)
-    panel = build_training_set(settings, state, known_until)
-    splits = backtest_splits(panel.days, settings)
-    raise_for_faults(
-        check_labels(
-            LabelledSplit(panel.rows, panel.context, splits[0], panel.history.signals), settings.label, known_until
-        )
-    )
-    found_settings = _search(settings, state, panel, splits, budget) if budget else None
-    settings = _with(settings, found_settings)
-    identity = model_identity(settings, panel)
+    progress("building the training set", 0, STEPS)
+    inputs = read_training_inputs(settings, state, known_until)
+    tuned = _tune(inputs, state, budget) if budget else None
+    inputs = inputs.with_training_settings(tuned.training) if tuned else inputs
     registry = open_registry(state, settings.name)
+    context = build_comparison_context(inputs.training_set, inputs.settings, state)
     progress("looking for the same model", 1, STEPS)
-    found = registry.find_by_identity(_hash(identity))
-    ring = build_comparison_context(panel, settings, state)
-    if found:
-        duel = _duel(registry, found, ring, progress)
+    version = registry.find_by_identity(inputs.identity_hash)
+    if version:
+        comparison = _compare_with_champion(registry, version, context, progress)
         progress("found", STEPS, STEPS)
-        return TrainingResult(found, registry.evaluation(found), duel, reused=True)
-    progress("growing trees", 2, STEPS)
-    recipe = FitConfig(
-        panel.history.signals,
-        settings.training,
-        describe_label(settings.label),
-        identity,
-        supported_horizons(settings.label)[0],
-    )
-    model = fit_split(panel.rows, splits[0], recipe)
-    progress("making the model again to see which main reasons stay", 3, STEPS)
-    known, test = rows_on(panel.rows, splits[0].train), rows_on(panel.rows, splits[0].test)
-    stability = measure_stability(model, known, test, settings)
-    model = replace(model, main_reason_min_lead=stability.min_lead)
-    progress("judging on past days, against baselines and for leaks", 4, STEPS)
-    proof = evaluate_model(model, panel, splits, settings)
-    said = _said(model, panel, proof) | {"stability": asdict(stability), "search": _told(found_settings)}
-    said["ablation"] = _ablated(PlotSubject(model, proof.folds[0], said), panel, settings, progress)
+        return TrainingResult(version, registry.evaluation(version), comparison, reused=True)
+    model, evaluation = _fit_and_evaluate(inputs, progress)
+    record = replace(evaluation.record, tuning=tuned.to_record() if tuned else None)
     progress("logging to MLflow", 6, STEPS)
-    parameters = {**settings.training.model_dump(), **recipe.label, **identity, **machine()}
-    made_from = provenance_of(settings, panel, known_until)
-    run = TrainingRun(model, said, made_from, proof.scorecard.metrics(), parameters, _hash(identity), Path())
-    version = _logged(registry, run, PlotSubject(model, proof.folds[0], said))
-    performed = {version.number: {one.split.test: one for one in proof.folds}}
-    duel = _duel(registry, version, replace(ring, performed=performed), progress)
+    version = _register(registry, inputs, PlotSubject(model, evaluation.folds[0], record))
+    folds = {version.number: {fold.split.test: fold for fold in evaluation.folds}}
+    comparison = _compare_with_champion(registry, version, replace(context, backtests=folds), progress)
     progress("registered", STEPS, STEPS)
-    return TrainingResult(version, said, duel, reused=False)
+    return TrainingResult(version, record, comparison, reused=False)
 
 
-def _ablated(subject: PlotSubject, panel: TrainingSet, settings: Settings, progress: Progress) -> list[dict[str, Any]]:
-    found = []
-    for one in run_ablations(subject.model, panel, subject.newest_fold, settings):
-        progress(f"judged {one.name}", 5, STEPS)
-        found.append(asdict(one))
-    return found
+def _tune(inputs: TrainingInputs, state: StateDir, budget: SearchBudget) -> TuningResult:
+    storage = TrialStorage(state.folder / "search.db", inputs.identity_hash)
+    config = replace(inputs.fit_config, identity={}, horizons=())
+    return prepare_search(inputs.training_set.rows, inputs.splits, config, inputs.settings).run(budget, storage)
 
 
-def _logged(registry: Registry, run: TrainingRun, subject: PlotSubject) -> Version:
-    """Draw the pictures, write the cards, and register the run with them."""
+def _fit_and_evaluate(inputs: TrainingInputs, progress: Progress) -> tuple[ChurnModel, ModelEvaluation]:
+    rows, split = inputs.training_set.rows, inputs.splits[0]
+    progress("growing trees", 2, STEPS)
+    model = fit_split(rows, split, inputs.fit_config)
+    progress("refitting to see which main reasons are stable", 3, STEPS)
+    stability = measure_stability(model, rows_on(rows, split.train), rows_on(rows, split.test), inputs.settings)
+    model = replace(model, main_reason_min_lead=stability.min_lead)
+    progress("evaluating on past days, against baselines and for leaks", 4, STEPS)
+    evaluation = evaluate_model(model, stability, inputs)
+    ablation = _run_ablations(model, evaluation.folds[0], inputs, progress)
+    return model, replace(evaluation, record=replace(evaluation.record, ablation=ablation))
+
+
+def _run_ablations(
+    model: ChurnModel, newest: BacktestFold, inputs: TrainingInputs, progress: Progress
+) -> tuple[AblationResult, ...]:
+    results: list[AblationResult] = []
+    for result in run_ablations(model, inputs.training_set, newest, inputs.settings):
+        progress(f"evaluated {result.name}", 5, STEPS)
+        results.append(result)
+    return tuple(results)
+
+
+def _register(registry: Registry, inputs: TrainingInputs, subject: PlotSubject) -> Version:
+    """Draw the plots, write the model cards, and register the model with them."""
+    settings, record = inputs.settings, subject.evaluation
+    parameters = {**settings.training.model_dump(), **record.label, **inputs.identity, **describe_environment()}
     with tempfile.TemporaryDirectory() as folder:
         draw_plots(subject, Path(folder))
-        write_model_cards(run.evaluation, Path(folder))
-        return registry.log_run(replace(run, report_folder=Path(folder)))
+        write_model_cards(record, Path(folder))
+        run = TrainingRun(
+            model=subject.model,
+            evaluation=record,
+            provenance=build_provenance(settings, inputs.training_set, inputs.known_until),
+            metrics=record.metrics,
+            parameters=parameters,
+            identity=inputs.identity_hash,
+            report_folder=Path(folder),
+        )
+        return registry.log_run(run)
 
 
-def provenance_of(settings: Settings, panel: TrainingSet, known_until: datetime) -> Provenance:
-    """What a model of this panel is made from."""
-    return Provenance(
-        settings=sections_of(settings),
-        days=tuple(f"{day:%Y-%m-%d}" for day in panel.days),
-        known_until=known_until.isoformat(),
-        files=files_of(read_dataset(settings.data)),
-        signals=signals_of(panel.history.signals),
-        machine=machine(),
-    )
-
-
-def _duel(registry: Registry, version: Version, ring: ComparisonContext, progress: Progress) -> dict[str, Any] | None:
-    """The version's duel against the champion, held now where it has not been; None without another champion."""
-    champion = current_champion(registry)
+def _compare_with_champion(
+    registry: Registry, version: Version, context: ComparisonContext, progress: Progress
+) -> ComparisonRecord | None:
+    """The version's comparison with the champion, made now if there is none; None without another champion."""
+    champion = registry.find_champion()
     if champion is None or champion.number == version.number:
         return None
-    progress(f"duel against version {champion.number}", 7, STEPS)
-    said = registry.last_comparison(version)
-    if said and said["against"] == champion.number:
+    progress(f"comparing with version {champion.number}", 7, STEPS)
+    last = registry.last_comparison(version)
+    if last and last["compared_with"] == champion.number:
         return registry.load_comparison(version, champion.number)
-    return compare_and_record(registry, (version, champion), ring, progress)
-
-
-def _search(
-    settings: Settings, state: StateDir, panel: TrainingSet, splits: list[TimeSplit], budget: SearchBudget
-) -> TuningResult:
-    notebook = TrialStorage(state.folder / "search.db", _hash(model_identity(settings, panel)))
-    recipe = FitConfig(panel.history.signals, settings.training, describe_label(settings.label), {})
-    return prepare_search(panel.rows, splits, recipe, settings).run(budget, notebook)
-
-
-def _with(settings: Settings, found: TuningResult | None) -> Settings:
-    return settings.model_copy(update={"training": found.training}) if found else settings
-
-
-def _told(found: TuningResult | None) -> dict[str, Any] | None:
-    return found.document() if found else None
-
-
-def _said(model: ChurnModel, panel: TrainingSet, proof: ModelEvaluation) -> dict[str, Any]:
-    """All that is said of a model when it is trained, as JSON keeps it."""
-    return {
-        **proof.document,
-        "identity": dict(model.identity),
-        "label": dict(model.label),
-        "signals": len(model.inputs),
-        "trees": model.booster.num_trees(),
-        "line": model.linear_model is not None,
-        "dropped": panel.excluded,
-    }
-
-
-def model_identity(settings: Settings, panel: TrainingSet) -> dict[str, str]:
-    """Hashes of all that decides which model is trained; with equal ones it is not trained again."""
-    return {
-        "data": panel.data_hash,
-        "signal_set": signal_set(panel.history.signals),
-        "directions": _hash({signal.name: (signal.direction, signal.actionable) for signal in panel.history.signals}),
-        "label": label_hash(settings.label),
-        "horizons": _hash({"days": supported_horizons(settings.label)[0]}),
-        "training": _hash(settings.training.model_dump()),
-        "evaluation": _hash(settings.model_dump(include={"evaluation", "stability", "health_score", "leakage"})),
-        "snapshots": _hash({"days": sorted(map(str, panel.rows.as_of.unique()))}),
-        "code": code_hash(),
-        "libraries": libraries_hash(),
-        "oarlock": machine()["oarlock"],
-    }
-
-
-def _hash(content: dict[str, Any]) -> str:
-    return hashlib.sha256(repr(sorted(content.items())).encode()).hexdigest()[:12]
+    return compare_and_record(registry, (version, champion), context, progress)

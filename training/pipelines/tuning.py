@@ -1,37 +1,35 @@
-"""Search: settings of the trees that are truer on past days, found by Optuna within a bound of trials or of time.
+"""Tuning: Optuna searches for training settings with a lower log loss on past days, within a budget.
 
-A trial is judged as a model is: fitted on several past days as it would have been made then, by the log loss of its
-risks afterwards. Those days lie inside what is known before the first of the days that the model, its baselines and its
-duels are judged on, where the history is long enough for that, and always before the newest: what is found there owes
-nothing to the tests it has not seen, which are named. Every trial is kept in a file, so a search that was stopped goes
-on where it was; the sampler of a trial is seeded by its number, so it goes on the same way.
+A trial is evaluated as a model is: fitted on several past days as it would have been then, and scored by the log loss
+of its risks afterwards. These days end before the first test day that the model, its baselines and its comparisons are
+evaluated on, if the history is long enough, and always before the newest: the test days that the search has not seen
+are reported. Every trial is stored in a file, so a search that was stopped continues where it was; the sampler of a
+trial is seeded by its number, so the result is the same.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import optuna
 import pandas as pd
 
 from configs.errors import NothingToLearn
+from configs.progress import Progress
 from configs.settings import Settings, TrainingSettings
-from training.data.time_splits import Split
-from training.data.training_set import CHURNED
-from training.evaluation.backtest import fit_on, on, origin_splits, refuse_one_answer
+from training.data.time_splits import TimeSplit
+from training.evaluation.backtest import backtest_splits, fit_split, require_both_outcomes, rows_on
 from training.evaluation.paired_difference import mean_log_loss
+from training.labels.definition import CHURNED
 from training.model.churn_model import encode
-from training.model.fit import Recipe, refuse_one_sided
-
-Progress = Callable[[str, int, int], None]
-TOO_FEW = "The days before the test are too few to search on."
+from training.model.fit import FitConfig, require_enough_churned
+from training.registry.evaluation_record import TuningRecord
 
 
 @dataclass(frozen=True)
-class Budget:
-    """How long a search goes on: so many trials in all, those of an earlier search counted, and until time is over."""
+class SearchBudget:
+    """When a search ends: after so many trials, including those of an earlier search, or when the time is over."""
 
     trials: int
     is_over: Callable[[], bool]
@@ -39,104 +37,109 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Notebook:
-    """Where the trials of one search are kept; the name stands for everything they depend on."""
+class TrialStorage:
+    """The file with the trials of a search; the name identifies everything that their results depend on."""
 
     file: Path
     name: str
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a search found: settings, after how many trials, and the log loss of these and of those that were given.
-
-    `unseen` are the test days of the origins that it has not seen.
-    """
+class TuningResult:
+    """The best settings, their log loss and that of the initial settings, and the test days the search has not seen."""
 
     training: TrainingSettings
     trials: int
     log_loss: float
-    log_loss_before: float
-    unseen: tuple[str, ...]
+    initial_log_loss: float
+    unseen_test_days: tuple[str, ...]
 
-    def document(self) -> dict[str, Any]:
-        """What the evaluation says of it."""
-        told = {"trials": self.trials, "log_loss": self.log_loss, "log_loss_before": self.log_loss_before}
-        return {**told, "unseen": list(self.unseen), "training": self.training.model_dump(mode="json")}
+    def to_record(self) -> TuningRecord:
+        """The result as it is stored in an evaluation."""
+        return TuningRecord(
+            trials=self.trials,
+            log_loss=self.log_loss,
+            initial_log_loss=self.initial_log_loss,
+            unseen_test_days=self.unseen_test_days,
+            training=self.training.model_dump(mode="json"),
+        )
 
 
 @dataclass(frozen=True)
-class Search:
-    """What trials are fitted and judged on, and the test days of origins that none of it reaches."""
+class HyperparameterSearch:
+    """What trials are fitted and evaluated on, and the test days of the backtest that it does not reach."""
 
     rows: pd.DataFrame
-    splits: tuple[Split, ...]
-    recipe: Recipe
-    unseen: tuple[str, ...]
+    splits: tuple[TimeSplit, ...]
+    fit_config: FitConfig
+    unseen_test_days: tuple[str, ...]
 
-    def run(self, budget: Budget, notebook: Notebook) -> Found:
-        """Try settings until the budget is spent; the first trial is the recipe's own settings, so none is worse."""
-        study = _open(notebook)
-        given = self.recipe.training
-        while not (done := _finished(study)) or (len(done) < budget.trials and not budget.is_over()):
-            budget.progress(f"searching, trial {len(done) + 1}", len(done), max(budget.trials, len(done) + 1))
-            study.sampler = optuna.samplers.TPESampler(seed=given.seed + len(done))
+    def run(self, budget: SearchBudget, storage: TrialStorage) -> TuningResult:
+        """Run trials until the budget is spent; the first trial is the initial settings, so the result is no worse."""
+        study, initial = _open_study(storage), self.fit_config.training
+        while not (trials := _finished(study)) or (len(trials) < budget.trials and not budget.is_over()):
+            number = len(trials)
+            budget.progress(f"tuning, trial {number + 1}", number, max(budget.trials, number + 1))
+            study.sampler = optuna.samplers.TPESampler(seed=initial.seed + number)
             trial = study.ask()
-            tried = _suggested(trial, given) if done else given
-            trial.set_user_attr("training", tried.model_dump(mode="json"))
-            study.tell(trial, self.loss(tried))
-        best, first = min(done, key=_value), done[0]
+            training = _suggest_settings(trial, initial) if trials else initial
+            trial.set_user_attr("training", training.model_dump(mode="json"))
+            study.tell(trial, self.loss(training))
+        best = min(trials, key=_value)
         training = TrainingSettings(**best.user_attrs["training"])
-        return Found(training, len(done), _value(best), _value(first), self.unseen)
+        return TuningResult(training, len(trials), _value(best), _value(trials[0]), self.unseen_test_days)
 
     def loss(self, training: TrainingSettings) -> float:
         """The log loss over all past days of models fitted with these settings."""
-        recipe = Recipe(self.recipe.signals, training, self.recipe.label, self.recipe.identity)
-        told = [self._told(split, recipe) for split in self.splits]
-        churned, risks = (np.concatenate(part) for part in zip(*told, strict=True))
+        config = replace(self.fit_config, training=training)
+        tested = [self._predict(split, config) for split in self.splits]
+        churned, risks = (np.concatenate(part) for part in zip(*tested, strict=True))
         return mean_log_loss(churned, risks)
 
-    def _told(self, split: Split, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
-        test, model = on(self.rows, split.test), fit_on(self.rows, split, recipe)
-        return test[CHURNED].to_numpy(), model.risks(encode(test, model.inputs))
+    def _predict(self, split: TimeSplit, config: FitConfig) -> tuple[np.ndarray, np.ndarray]:
+        """The labels and the risks of the test snapshots."""
+        test, model = rows_on(self.rows, split.test), fit_split(self.rows, split, config)
+        return test[CHURNED].to_numpy(), model.predict_risks(encode(test, model.inputs))
 
 
-def open_search(rows: pd.DataFrame, judged_on: Sequence[Split], recipe: Recipe, settings: Settings) -> Search:
-    """A search over what was known before the tests of the origins, newest first, that a model is judged on.
+def prepare_search(
+    rows: pd.DataFrame, backtest: Sequence[TimeSplit], config: FitConfig, settings: Settings
+) -> HyperparameterSearch:
+    """A search on what was known before the test days of a backtest (newest first).
 
-    It ends before the first of them that leaves a past day to judge a trial on; a search says which tests it has not
-    seen. Raises NothingToLearn where none leaves any.
+    It ends before the oldest test day that leaves a past day to evaluate a trial on. Raises NothingToLearn if none
+    does.
     """
-    why = "On none of them enough churned and stayed."
-    for place in reversed(range(len(judged_on))):
+    reason = "On none of them enough accounts churned and stayed."
+    for index in reversed(range(len(backtest))):
         try:
-            splits = origin_splits(list(judged_on[place].known), settings)
-        except NothingToLearn as problem:
-            why = problem.message
+            splits = backtest_splits(list(backtest[index].train), settings)
+        except NothingToLearn as error:
+            reason = error.message
             continue
-        splits = tuple(one for one in splits if _can_judge(rows, one, recipe.training))
+        splits = tuple(split for split in splits if _can_evaluate(rows, split, config.training))
         if splits:
-            unseen = tuple(f"{one.test[-1]:%Y-%m-%d}" for one in judged_on[: place + 1])
-            return Search(rows, splits, recipe, unseen)
-    raise NothingToLearn(f"{TOO_FEW} {why}", "Train without --search.")
+            unseen = tuple(f"{split.test[-1]:%Y-%m-%d}" for split in backtest[: index + 1])
+            return HyperparameterSearch(rows, splits, config, unseen)
+    raise NothingToLearn(f"There are too few days before the test days to tune on. {reason}", "Train without --tune.")
 
 
-def _can_judge(rows: pd.DataFrame, split: Split, training: TrainingSettings) -> bool:
-    """Whether a model can be made and judged there."""
+def _can_evaluate(rows: pd.DataFrame, split: TimeSplit, training: TrainingSettings) -> bool:
+    """Whether a model can be fitted and evaluated on the split."""
     try:
-        for days in (split.early, split.calibration):
-            refuse_one_sided(on(rows, days), training)
-        refuse_one_answer(on(rows, split.test))
+        for days in (split.fit, split.calibration):
+            require_enough_churned(rows_on(rows, days), training)
+        require_both_outcomes(rows_on(rows, split.test))
     except NothingToLearn:
         return False
     return True
 
 
-def _open(notebook: Notebook) -> optuna.Study:
+def _open_study(storage: TrialStorage) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    notebook.file.parent.mkdir(parents=True, exist_ok=True)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{notebook.file}")
-    study = optuna.create_study(storage=storage, study_name=notebook.name, load_if_exists=True)
+    storage.file.parent.mkdir(parents=True, exist_ok=True)
+    database = optuna.storages.RDBStorage(f"sqlite:///{storage.file}")
+    study = optuna.create_study(storage=database, study_name=storage.name, load_if_exists=True)
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
         # It belongs to a search that was stopped.
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
@@ -152,9 +155,9 @@ def _value(trial: optuna.trial.FrozenTrial) -> float:
     return trial.value
 
 
-def _suggested(trial: optuna.Trial, given: TrainingSettings) -> TrainingSettings:
-    """Small trees, much held back: where few churned that decides how true a risk is. Their number is found growing."""
-    tried = {
+def _suggest_settings(trial: optuna.Trial, initial: TrainingSettings) -> TrainingSettings:
+    """Small, strongly regularised trees, because few accounts churn; their number is found by early stopping."""
+    suggested = {
         "num_leaves": trial.suggest_int("num_leaves", 3, 16, log=True),
         "learning_rate": trial.suggest_float("learning_rate", 0.015, 0.1, log=True),
         "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 5, 200, log=True),
@@ -163,4 +166,4 @@ def _suggested(trial: optuna.Trial, given: TrainingSettings) -> TrainingSettings
         "lambda_l2": trial.suggest_float("lambda_l2", 0.1, 30.0, log=True),
         "path_smooth": trial.suggest_float("path_smooth", 0.0, 30.0),
     }
-    return given.model_copy(update=tried)
+    return initial.model_copy(update=suggested)

@@ -1,8 +1,11 @@
-"""The registry: MLflow's runs, versions and aliases; the alias `champion` alone says which model answers.
+"""The registry: MLflow's runs, versions and aliases; the alias `champion` alone decides which version is served.
 
-What happens to a version after its training is kept in tags beside it: its last duel on the version, and who became
-champion when and why on the registered model, one tag an event, so that the past is only ever added to.
+What happens to a version after its training is stored in tags: its last comparison on the version itself, and each
+change of the champion on the registered model, one tag per event, so that the history is only ever added to.
 """
+
+# MLflow's signatures are typed in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 import contextlib
 import io
@@ -11,247 +14,257 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal, cast
 
-from configs.errors import NoChampion, NotReady
-from configs.files import read_json, write_json
-from configs.state_dir import State
-from training.model.churn_model import ChurnModel, load_model, save_model
+from pydantic import ValidationError
+
+from configs.errors import NoChampion, NotReady, OarlockError
+from configs.files import read_json
+from configs.state_dir import StateDir
+from training.model.churn_model import ChurnModel, load_model
+from training.registry.comparison_record import ComparisonRecord, LastComparison
 from training.registry.provenance import Provenance, read_provenance
-from training.registry.relocation import ARTIFACTS, follow_move
+from training.registry.relocation import ARTIFACTS, relocate_artifacts
+from training.registry.training_run import EVALUATION_FILE, PROVENANCE_FILE, TrainingRun, log_model
 from training.registry.version import CHAMPION, Version
 
-EVALUATION_FILE, PROVENANCE_FILE = "evaluation.json", "provenance.json"
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+    from training.registry.evaluation_record import EvaluationRecord
+
 TAG = "oarlock."
-IDENTITY_TAG, DUEL_TAG, EVENT_TAG = f"{TAG}identity", f"{TAG}duel", f"{TAG}champion."
-# MLflow keeps 5,000 characters a tag.
-MOST_SAID = 4_000
+IDENTITY_TAG, COMPARISON_TAG, EVENT_TAG = f"{TAG}identity", f"{TAG}comparison", f"{TAG}champion."
+MAX_TAG_LENGTH = 4_000  # MLflow stores 5,000 characters per tag
+
+ChampionAction = Literal["promoted", "forced", "rolled back"]
 
 
 @dataclass(frozen=True)
-class Run:
-    """All that is logged of one training: the model, what was said of it, and files for people to look at."""
-
-    model: ChurnModel
-    evaluation: dict[str, Any]
-    provenance: Provenance
-    metrics: Mapping[str, float]
-    parameters: Mapping[str, Any]
-    identity: str
-    pictures: Path
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What is kept of a version beside its model: when it was registered, its figures, and the duel it last fought."""
+class VersionRecord:
+    """What is stored of a version beside its model: when it was registered, its metrics, and its last comparison."""
 
     version: Version
     registered_at: datetime
-    figures: Mapping[str, float]
+    metrics: Mapping[str, float]
     parameters: Mapping[str, str]
-    duel: Mapping[str, Any] | None
+    comparison: LastComparison | None
 
 
 @dataclass(frozen=True)
-class Event:
-    """One change of the champion: which version took the place, when, how (promoted, forced, rolled back) and why."""
+class ChampionEvent:
+    """One change of the champion: the new champion, when, how and why."""
 
-    number: int
+    version: int
     at: str
-    how: str
-    why: str
+    action: ChampionAction
+    reason: str
 
 
 @dataclass(frozen=True)
 class Registry:
-    """The registry of one state folder (MLflow on SQLite, everything under the folder)."""
+    """The registry of one state folder: MLflow on SQLite, with every file below the folder."""
 
     folder: Path
     name: str
 
     @cached_property
-    def client(self) -> Any:
+    def client(self) -> "MlflowClient":
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         import mlflow
 
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         self.folder.mkdir(parents=True, exist_ok=True)
         database = self.folder / "mlflow.db"
-        follow_move(database, self.name)
+        relocate_artifacts(database, self.name)
         mlflow.set_tracking_uri(f"sqlite:///{database}")
         return mlflow.MlflowClient()
 
     @property
-    def problems(self) -> type[Exception]:
-        """What a registry that cannot be reached raises."""
+    def error_type(self) -> type[Exception]:
+        """What is raised if the registry cannot be reached."""
         from mlflow.exceptions import MlflowException
 
         return MlflowException
 
-    def find(self, identity: str) -> Version | None:
-        """The newest version made from exactly this data, signal set, label, settings and code, if there is one."""
-        for one in self.versions():
-            if self.client.get_model_version(self.name, str(one.number)).tags.get(IDENTITY_TAG) == identity:
-                return one
-        return None
-
     def versions(self) -> list[Version]:
         """Every version, newest first."""
-        found = self.client.search_model_versions(f"name = '{self.name}'")
-        aliases = self._aliases() if found else {}
-        return sorted((_version(one, aliases) for one in found), key=lambda one: -one.number)
+        versions = self.client.search_model_versions(f"name = '{self.name}'")
+        aliases = self._aliases() if versions else {}
+        return sorted((_version(version, aliases) for version in versions), key=lambda version: -version.number)
 
-    def log(self, run: Run) -> Version:
+    def version_records(self) -> list[VersionRecord]:
+        """What is stored of every version, newest first."""
+        return [self._version_record(version) for version in self.versions()]
+
+    def get(self, number: int) -> Version:
+        """The version of this number; raises NotReady if there is none."""
+        missing = NotReady(f"There is no version {number} of {self.name}.", "Run `oarlock models list` to see them.")
+        return self._first(lambda version: version.number == number, missing)
+
+    def newest(self) -> Version:
+        """The version that was trained last; raises NotReady if there is none."""
+        return self._first(lambda _: True, NotReady("No model has been trained yet.", "Run `oarlock train`."))
+
+    def champion(self) -> Version:
+        """The version that is served; raises NoChampion if none was promoted."""
+        missing = NoChampion("No model has been promoted yet.", "Run `oarlock train`, then `oarlock promote`.")
+        return self._first(lambda version: version.alias == CHAMPION, missing)
+
+    def find_champion(self) -> Version | None:
+        """The version that is served; None if none was promoted."""
+        return next((version for version in self.versions() if version.alias == CHAMPION), None)
+
+    def version_of_run(self, run_id: str) -> Version:
+        """The version that a run registered; raises NotReady if it registered none."""
+        message = f"The run {run_id} registered no version of {self.name}."
+        missing = NotReady(message, "Run `oarlock models list` to see the versions.")
+        return self._first(lambda version: version.run_id == run_id, missing)
+
+    def find_by_identity(self, identity: str) -> Version | None:
+        """The newest version from exactly this data, signal set, label, settings and code, if there is one."""
+        for version in self.versions():
+            if self._model_version(version).tags.get(IDENTITY_TAG) == identity:
+                return version
+        return None
+
+    def log_run(self, run: TrainingRun) -> Version:
         """Log a run and register its model; the version appears last, so a run that was stopped leaves none."""
         import mlflow
 
-        self._experiment()
-        # MLflow says on standard error what it registered; only the front door speaks.
+        self._select_experiment()
+        # MLflow prints to standard error what it registered; only commands print.
         silence = contextlib.redirect_stderr(io.StringIO())
         with mlflow.start_run(), tempfile.TemporaryDirectory() as scratch, silence:
             mlflow.log_params(dict(run.parameters))
             mlflow.log_metrics(dict(run.metrics))
-            mlflow.log_artifacts(str(run.pictures))
-            logged = _log_model(run, Path(scratch))
-            made = mlflow.register_model(logged.model_uri, self.name, tags={IDENTITY_TAG: run.identity})
-        return _version(made, {})
+            mlflow.log_artifacts(str(run.report_folder))
+            logged = log_model(run, Path(scratch))
+            registered = mlflow.register_model(logged.model_uri, self.name, tags={IDENTITY_TAG: run.identity})
+        return _version(registered, {})
 
-    def crown(self, event: Event) -> Version:
-        """Make a version the champion, and add to the past how it came to be."""
-        self.client.set_registered_model_alias(self.name, CHAMPION, str(event.number))
-        place = f"{EVENT_TAG}{len(self.past()):06d}"
-        kept = Event(event.number, event.at, event.how, event.why[:MOST_SAID])
-        self.client.set_registered_model_tag(self.name, place, json.dumps(asdict(kept)))
-        return self.get(event.number)
+    def set_champion(self, event: ChampionEvent) -> Version:
+        """Make a version the champion, and add the event to the history."""
+        self.client.set_registered_model_alias(self.name, CHAMPION, str(event.version))
+        key = f"{EVENT_TAG}{len(self.champion_history()):06d}"
+        content = asdict(event) | {"reason": event.reason[:MAX_TAG_LENGTH]}
+        self.client.set_registered_model_tag(self.name, key, json.dumps(content))
+        return self.get(event.version)
 
-    def past(self) -> list[Event]:
+    def champion_history(self) -> list[ChampionEvent]:
         """Every change of the champion, oldest first."""
-        tags = self.client.get_registered_model(self.name).tags
-        return [Event(**json.loads(tags[key])) for key in sorted(tags) if key.startswith(EVENT_TAG)]
+        tags: dict[str, str] = self.client.get_registered_model(self.name).tags
+        return [ChampionEvent(**json.loads(tags[key])) for key in sorted(tags) if key.startswith(EVENT_TAG)]
 
-    def keep_duel(self, version: Version, champion: Version, document: Mapping[str, Any]) -> None:
-        """Keep a duel with the challenger's run, and its verdict on the challenger."""
-        self.client.log_dict(version.run_id, dict(document), _duel_file(champion.number))
-        reasons = "; ".join(document["reasons"])[:MOST_SAID]
-        said = {"against": champion.number, "verdict": document["verdict"], "why": reasons}
-        self.client.set_model_version_tag(self.name, str(version.number), DUEL_TAG, json.dumps(said))
+    def save_comparison(self, challenger: Version, champion: Version, record: ComparisonRecord) -> None:
+        """Store a comparison with the challenger's run, and its verdict on the challenger."""
+        self.client.log_dict(challenger.run_id, dict(record), _comparison_file(champion.number))
+        last = LastComparison(
+            compared_with=champion.number,
+            verdict=record["verdict"],
+            reason="; ".join(record["reasons"])[:MAX_TAG_LENGTH],
+        )
+        self.client.set_model_version_tag(self.name, str(challenger.number), COMPARISON_TAG, json.dumps(last))
 
-    def duel(self, version: Version) -> dict[str, Any] | None:
-        """The verdict of the last duel of a version (against, verdict, why); None where it fought none."""
-        said = self.client.get_model_version(self.name, str(version.number)).tags.get(DUEL_TAG)
-        return json.loads(said) if said else None
+    def last_comparison(self, version: Version) -> LastComparison | None:
+        """The verdict of the last comparison of a version; None if it was never compared."""
+        return _last_comparison(self._model_version(version))
 
-    def duel_document(self, version: Version, champion: int) -> dict[str, Any]:
-        """The whole of a duel that was kept; raises NotReady where there is none."""
+    def load_comparison(self, version: Version, champion: int) -> ComparisonRecord:
+        """The full record of a comparison; raises NotReady if there is none."""
         from mlflow.artifacts import load_dict
-        from mlflow.exceptions import MlflowException
 
         _ = self.client  # it points MLflow at this folder
         try:
-            return load_dict(f"runs:/{version.run_id}/{_duel_file(champion)}")
-        except MlflowException:
-            hint = f"Run `oarlock duel {version.number} --against {champion}`."
-            raise NotReady(f"Version {version.number} was never held against version {champion}.", hint) from None
+            return cast(ComparisonRecord, load_dict(f"runs:/{version.run_id}/{_comparison_file(champion)}"))
+        except self.error_type:
+            message = f"Version {version.number} was never compared with version {champion}."
+            raise NotReady(message, f"Run `oarlock compare {version.number} --with {champion}`.") from None
+
+    def load_model(self, version: Version) -> ChurnModel:
+        """The model of a version; raises NotReady if it is stored in a format that is no longer read."""
+        try:
+            return load_model(self._model_folder(version))
+        except (KeyError, TypeError):
+            raise _unreadable(version) from None
+
+    def evaluation(self, version: Version) -> "EvaluationRecord":
+        """The evaluation of a version; raises NotReady without one, or if its format is no longer read."""
+        from training.registry.evaluation_record import read_evaluation
+
+        try:
+            return read_evaluation(read_json(self._model_folder(version) / EVALUATION_FILE))
+        except (FileNotFoundError, ValidationError):
+            raise _unreadable(version) from None
+
+    def provenance(self, version: Version) -> Provenance | None:
+        """What a version was trained from; None if that was not stored.
+
+        Raises NotReady if it is stored in a format that is no longer read.
+        """
+        file = self._model_folder(version) / PROVENANCE_FILE
+        try:
+            return read_provenance(read_json(file)) if file.exists() else None
+        except ValidationError:
+            raise _unreadable(version) from None
 
     @contextlib.contextmanager
-    def pictures(self, version: Version) -> Iterator[Path]:
-        """A folder with what was drawn and written for people when a version was made, until the block ends."""
+    def download_report(self, version: Version) -> Generator[Path, None, None]:
+        """A temporary folder with the model card and the plots of a version, until the block ends."""
         from mlflow.artifacts import download_artifacts
 
         _ = self.client  # it points MLflow at this folder
         with tempfile.TemporaryDirectory() as scratch:
             yield Path(download_artifacts(f"runs:/{version.run_id}/", dst_path=scratch))
 
-    def entries(self) -> list[Entry]:
-        """What is kept of every version, newest first."""
-        return [self._entry(version) for version in self.versions()]
-
-    def get(self, number: int) -> Version:
-        """The version of this number; raises NotReady where there is none."""
-        for one in self.versions():
-            if one.number == number:
-                return one
-        raise NotReady(f"There is no version {number} of {self.name}.", "`oarlock train` makes one.")
-
-    def newest(self) -> Version:
-        """The version trained last; raises NotReady where none was."""
-        for one in self.versions():
-            return one
-        raise NotReady("No model has been trained yet.", "Run `oarlock train`.")
-
-    def champion(self) -> Version:
-        """The version that answers now; raises NoChampion where none was promoted."""
-        for one in self.versions():
-            if one.alias == CHAMPION:
-                return one
-        raise NoChampion("No model has been promoted yet.", "Run `oarlock train`, then `oarlock promote`.")
-
-    def load(self, version: Version) -> ChurnModel:
-        """The model of a version; raises NotReady for one that was written in a form that is no longer read."""
-        try:
-            return load_model(self._folder(version))
-        except (KeyError, TypeError):
-            message = f"Version {version.number} was written in a form that is no longer read."
-            raise NotReady(message, "Train again, or check out the code that it was made by.") from None
-
-    def evaluation(self, version: Version) -> dict[str, Any]:
-        """What was said of a version when it was trained."""
-        return read_json(self._folder(version) / EVALUATION_FILE)
-
-    def attach(self, version: Version, name: str, folder: Path) -> None:
-        """Store a folder's files beside the version's own, under a name that is the version's alone."""
+    def upload_artifact(self, version: Version, name: str, folder: Path) -> None:
+        """Store the files of a folder with a version, under a name."""
         self.client.log_artifacts(version.run_id, str(folder), f"{name}/{version.number}")
 
-    def fetch(self, version: Version, name: str, into: Path) -> bool:
-        """Copy what `attach` stored into a new folder; False where nothing was."""
+    def download_artifact(self, version: Version, name: str, target: Path) -> bool:
+        """Copy what `upload_artifact` stored into a new folder; False if nothing was stored."""
         from mlflow.artifacts import download_artifacts
 
         path = f"{name}/{version.number}"
         if not self.client.list_artifacts(version.run_id, path):
             return False
         with tempfile.TemporaryDirectory() as scratch:
-            shutil.copytree(download_artifacts(run_id=version.run_id, artifact_path=path, dst_path=scratch), into)
+            shutil.copytree(download_artifacts(run_id=version.run_id, artifact_path=path, dst_path=scratch), target)
         return True
 
-    def provenance(self, version: Version) -> Provenance | None:
-        """What a version was made from; None where that was not kept yet when it was made."""
-        file = self._folder(version) / PROVENANCE_FILE
-        return read_provenance(read_json(file)) if file.exists() else None
+    def _first(self, is_match: Callable[[Version], bool], missing: OarlockError) -> Version:
+        version = next(filter(is_match, self.versions()), None)
+        if version is None:
+            raise missing
+        return version
 
-    def of_run(self, run_id: str) -> Version:
-        """The version that a run made; raises NotReady where it made none."""
-        for one in self.versions():
-            if one.run_id == run_id:
-                return one
-        raise NotReady(f"The run {run_id} made no version of {self.name}.", "`oarlock models` shows those there are.")
+    def _version_record(self, version: Version) -> VersionRecord:
+        stored, run = self._model_version(version), self.client.get_run(version.run_id).data
+        at = datetime.fromtimestamp(stored.creation_timestamp / 1000, UTC).replace(tzinfo=None)
+        return VersionRecord(version, at, run.metrics, run.params, _last_comparison(stored))
 
-    def _entry(self, version: Version) -> Entry:
-        found = self.client.get_model_version(self.name, str(version.number))
-        run = self.client.get_run(version.run_id).data
-        at = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC).replace(tzinfo=None)
-        duel = found.tags.get(DUEL_TAG)
-        return Entry(version, at, run.metrics, run.params, json.loads(duel) if duel else None)
+    def _model_version(self, version: Version) -> "ModelVersion":
+        return self.client.get_model_version(self.name, str(version.number))
 
-    def _folder(self, version: Version) -> Path:
+    def _model_folder(self, version: Version) -> Path:
         from mlflow.artifacts import download_artifacts
 
         _ = self.client  # it points MLflow at this folder
-        found = download_artifacts(f"models:/{version.name}/{version.number}")
-        return Path(found) / "artifacts" / "model"
+        return Path(download_artifacts(f"models:/{version.name}/{version.number}")) / "artifacts" / "model"
 
     def _aliases(self) -> dict[str, str]:
-        """The alias of each version that has one; that of the champion where it has several."""
-        # A search answers with empty aliases (mlflow#16734), the registered model does not.
-        found = self.client.get_registered_model(self.name).aliases
-        return {str(found[alias]): alias for alias in sorted(found, key=lambda alias: alias == CHAMPION)}
+        """The alias of each version that has one; `champion` if it has several."""
+        # A search returns empty aliases (mlflow#16734), the registered model does not.
+        versions: dict[str, int] = self.client.get_registered_model(self.name).aliases
+        return {str(versions[alias]): alias for alias in sorted(versions, key=lambda alias: alias == CHAMPION)}
 
-    def _experiment(self) -> None:
+    def _select_experiment(self) -> None:
         import mlflow
 
         if self.client.get_experiment_by_name(self.name) is None:
@@ -259,41 +272,25 @@ class Registry:
         mlflow.set_experiment(self.name)
 
 
-def open_registry(state: State, name: str) -> Registry:
-    """The registry of this state; nothing is read before it is asked something."""
+def open_registry(state: StateDir, name: str) -> Registry:
+    """The registry of this state folder; nothing is read yet."""
     return Registry(state.mlflow, name)
 
 
-def _log_model(run: Run, scratch: Path) -> Any:
-    import mlflow
-
-    folder = scratch / "model"
-    folder.mkdir()
-    save_model(run.model, folder)
-    write_json(folder / EVALUATION_FILE, run.evaluation)
-    write_json(folder / PROVENANCE_FILE, run.provenance.document())
-    return mlflow.pyfunc.log_model(
-        name="model",
-        python_model=str(Path(__file__).with_name("pyfunc.py")),
-        artifacts={"model": str(folder)},
-        signature=_signature(run.model),
-        pip_requirements=[f"oarlock=={installed_version('oarlock')}"],
-    )
+def _unreadable(version: Version) -> NotReady:
+    message = f"Version {version.number} is stored in a format that this release cannot read."
+    return NotReady(message, "Run `oarlock train`, or use the release that trained it.")
 
 
-def _signature(model: ChurnModel) -> Any:
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
-
-    kinds = {"number": "double", "category": "string"}
-    # Written by hand: an inferred one would call every signal required that happened to have no gaps.
-    inputs = Schema([ColSpec(kinds[one.kind], one.name, required=False) for one in model.inputs])
-    return ModelSignature(inputs=inputs, outputs=Schema([ColSpec("double", "risk")]))
+def _comparison_file(champion: int) -> str:
+    return f"comparisons/with_{champion}.json"
 
 
-def _duel_file(champion: int) -> str:
-    return f"duels/against_{champion}.json"
+def _last_comparison(stored: "ModelVersion") -> LastComparison | None:
+    content = stored.tags.get(COMPARISON_TAG)
+    return json.loads(content) if content else None
 
 
-def _version(found: Any, aliases: Mapping[str, str]) -> Version:
-    return Version(found.name, int(found.version), found.run_id, aliases.get(str(found.version)))
+def _version(stored: "ModelVersion", aliases: Mapping[str, str]) -> Version:
+    run_id = stored.run_id or ""
+    return Version(stored.name, int(stored.version), run_id, aliases.get(str(stored.version)))

@@ -1,83 +1,91 @@
-"""Promotion: which version answers from now on, on what record, and the way back."""
+"""Promotion: whether a version may become the champion, and which one a rollback restores."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from configs.errors import NotReady, PromotionRefused
-from training.registry.mlflow_registry import Event, Registry
-from training.registry.promotion_rules import why_not_champion, why_refused
-from training.registry.version import CHAMPION, Version
+from training.registry.comparison_record import LastComparison
+from training.registry.mlflow_registry import ChampionAction, ChampionEvent, Registry
+from training.registry.promotion_rules import comparison_refusal_reason, refusal_reason
+from training.registry.version import Version
 
-PROMOTED, FORCED, ROLLED_BACK = "promoted", "forced", "rolled back"
+PROMOTED: ChampionAction = "promoted"
+FORCED: ChampionAction = "forced"
+ROLLED_BACK: ChampionAction = "rolled back"
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a person decided: when, why, and whether against what the record says."""
+    """What a person decided: when, why, and whether to overrule a refusal."""
 
     at: datetime
     reason: str = ""
     is_forced: bool = False
 
 
-def promote(registry: Registry, version: Version, decision: Decision) -> Version:
-    """Make the version champion.
+def approve_promotion(registry: Registry, version: Version, decision: Decision) -> ChampionEvent | None:
+    """The event that makes a version the champion; None if it is the champion already.
 
-    Raises PromotionRefused for one without skill, with a leak, or that was not shown in a duel to be no worse than the
-    champion, unless the decision is forced; how and why is kept either way.
+    Raises PromotionRefused for a version without skill, with a leak, or that no comparison showed to be as good as the
+    champion, unless the decision is forced.
     """
-    champion = champion_of(registry)
+    champion = registry.find_champion()
     if champion and champion.number == version.number:
-        return champion
-    why = why_refused(registry.evaluation(version))
-    if champion:
-        why = "; ".join(filter(None, (why, why_not_champion(registry.duel(version), champion.number))))
-    if why and not decision.is_forced:
-        raise PromotionRefused(f"Version {version.number} is not promoted: {why}.", "Overrule with --force --reason.")
-    how = FORCED if why else PROMOTED
-    overruled = f"{decision.reason} (overruled: {why})" if why else decision.reason
-    earned = _earned(registry.duel(version) if champion else None)
-    return registry.crown(Event(version.number, decision.at.isoformat(), how, overruled or earned))
+        return None
+    comparison = registry.last_comparison(version) if champion else None
+    refusal = _refusal(registry, version, comparison, champion)
+    if refusal and not decision.is_forced:
+        message = f"Version {version.number} is not promoted: {refusal}."
+        raise PromotionRefused(message, "Overrule this with --force --reason.")
+    if refusal:
+        reason = f"{decision.reason} (overruled: {refusal})"
+        return ChampionEvent(version.number, decision.at.isoformat(), FORCED, reason)
+    reason = decision.reason or _merit(comparison)
+    return ChampionEvent(version.number, decision.at.isoformat(), PROMOTED, reason)
 
 
-def rollback(registry: Registry, decision: Decision) -> tuple[Version, Version]:
-    """Give the place back to the version that was champion before this one came; gives both, the former first.
+def plan_rollback(registry: Registry, decision: Decision) -> ChampionEvent:
+    """The event that restores the previous champion; each rollback undoes one promotion.
 
-    Another rollback goes one further back: what was rolled back from is not returned to but by a promotion. Raises
-    NotReady where there was none before.
+    A version that was rolled back becomes champion again only by a promotion. Raises NotReady if there was no champion
+    before.
     """
     champion = registry.champion()
-    before = reigns(registry.past(), champion.number)[:-1]
-    if not before:
-        raise NotReady(f"No version was champion before version {champion.number}.", "There is none to roll back to.")
-    event = Event(before[-1], decision.at.isoformat(), ROLLED_BACK, decision.reason or f"from {champion.number}")
-    return champion, registry.crown(event)
+    previous = champion_stack(registry.champion_history(), champion.number)[:-1]
+    if not previous:
+        message = f"No version was champion before version {champion.number}."
+        raise NotReady(message, "There is nothing to roll back to.")
+    reason = decision.reason or f"from version {champion.number}"
+    return ChampionEvent(previous[-1], decision.at.isoformat(), ROLLED_BACK, reason)
 
 
-def reigns(past: list[Event], champion: int) -> list[int]:
-    """The versions whose reign was not rolled back, oldest first; the last is the champion.
+def champion_stack(history: Sequence[ChampionEvent], champion: int) -> list[int]:
+    """The champions that were not rolled back, oldest first; the last is the present one.
 
-    The alias is the truth: where it was moved elsewhere, back by one is a rollback and anything else a promotion.
+    The alias decides: if another tool moved it back by one, that is a rollback, and anything else a promotion.
     """
-    found: list[int] = []
-    for event in past:
-        if event.how == ROLLED_BACK and event.number in found:
-            found = found[: len(found) - found[::-1].index(event.number)]
-        elif found[-1:] != [event.number]:
-            found.append(event.number)
-    if found[-2:-1] == [champion]:
-        return found[:-1]
-    return found if found[-1:] == [champion] else [*found, champion]
+    stack: list[int] = []
+    for event in history:
+        if event.action == ROLLED_BACK and event.version in stack:
+            stack = stack[: len(stack) - stack[::-1].index(event.version)]
+        elif stack[-1:] != [event.version]:
+            stack.append(event.version)
+    if stack[-2:-1] == [champion]:
+        return stack[:-1]
+    return stack if stack[-1:] == [champion] else [*stack, champion]
 
 
-def champion_of(registry: Registry) -> Version | None:
-    """The version that answers now; None where none was promoted."""
-    return next((one for one in registry.versions() if one.alias == CHAMPION), None)
+def _refusal(registry: Registry, version: Version, comparison: LastComparison | None, champion: Version | None) -> str:
+    """Every reason against a promotion in one clause; empty if there is none."""
+    reasons = [refusal_reason(registry.evaluation(version))]
+    if champion:
+        reasons.append(comparison_refusal_reason(comparison, champion.number))
+    return "; ".join(filter(None, reasons))
 
 
-def _earned(duel: dict | None) -> str:
-    return f"it {_did(duel)} version {duel['against']}: {duel['why']}" if duel else "it beat its baselines"
-
-
-def _did(duel: dict) -> str:
-    return "won its duel against" if duel["verdict"] == "wins" else "was not worse in its duel against"
+def _merit(comparison: LastComparison | None) -> str:
+    if comparison is None:
+        return "it beat its baselines"
+    verdict = comparison["verdict"].replace("_", "-")
+    return f"{verdict} to version {comparison['compared_with']}: {comparison['reason']}"

@@ -1,56 +1,59 @@
-"""Verdict: why a model, by what was said of it when it was trained, must not become champion."""
+"""Promotion rules: why a version may not become champion, from its evaluation and its last comparison."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-from training.evaluation.monotonicity import Direction, broken_directions
+from training.evaluation.monotonicity import describe_violations
+from training.evaluation.paired_difference import BaselineComparison
+from training.registry.comparison_record import LastComparison
+from training.registry.evaluation_record import EvaluationRecord, Metrics
 
-NO_BETTER = "it is no better than the base rate: "
+NO_SKILL = "it is no better than the base rate: "
 
 
-def no_skill(evaluation: dict[str, Any]) -> str:
-    """Why the model cannot be told from a rule that anyone has without it, or loses to one; empty where neither is so.
+def refusal_reason(evaluation: EvaluationRecord) -> str:
+    """Every reason against a promotion in one clause; empty if there is none."""
+    return "; ".join(
+        (
+            *skill_faults(evaluation.metrics, evaluation.baseline_comparisons),
+            *evaluation.leakage.alarms,
+            *describe_violations(evaluation.monotonicity),
+        )
+    )
 
-    The health score and the logistic regression are models too: to be as true as they are is no reason against it.
+
+def skill_faults(metrics: Metrics, comparisons: Mapping[str, BaselineComparison]) -> list[str]:
+    """Why a model has no skill, each in one clause.
+
+    The health score and the logistic regression are models too: the model need not beat them, but may not lose.
     """
-    figures = evaluation["figures"]
-    found = []
-    if "auc_low" not in figures:
-        found.append("its AUC cannot be told")
-    elif figures["auc_low"] <= 0.5:
-        auc = f"its AUC of {figures['auc']:.3f} cannot be told from 0.5 (95 % from {figures['auc_low']:.3f})"
-        found.append(f"{NO_BETTER}{auc}")
-    found += [
-        f"{NO_BETTER if 'base rate' in name else ''}its log loss cannot be told from that of {name}: it is"
-        f" {gained['value']:+.4f}"
-        f" [{gained['low']:+.4f}, {gained['high']:+.4f}] apart, and must lie below 0"
-        for name, gained in evaluation["comparisons"].items()
-        if gained["must_be_beaten"] and gained["high"] >= 0
-    ]
-    found += [
-        f"{name} is truer: the model's log loss is {gained['value']:+.4f} [{gained['low']:+.4f}, {gained['high']:+.4f}]"
-        " away from it"
-        for name, gained in evaluation["comparisons"].items()
-        if not gained["must_be_beaten"] and gained["low"] > 0
-    ]
-    return "; ".join(found)
+    return [*_auc_faults(metrics), *_baseline_faults(comparisons)]
 
 
-def why_refused(evaluation: dict[str, Any]) -> str:
-    """Every reason against a promotion in one clause; empty where there is none."""
-    if "comparisons" not in evaluation:
-        return "it was trained before models were compared with their baselines; train again"
-    directions = tuple(Direction(**one) for one in evaluation.get("directions", ()))
-    reasons = (no_skill(evaluation), *evaluation["leakage"]["alarms"], *broken_directions(directions))
-    return "; ".join(reason for reason in reasons if reason)
-
-
-def why_not_champion(duel: Mapping[str, Any] | None, champion: int) -> str:
-    """Why the record of its last duel does not give a version the champion's place; empty where it does."""
-    if duel is None or duel["against"] != champion:
-        return f"it was never held against the champion, version {champion}: run `oarlock duel`"
-    if duel["verdict"] == "loses":
-        return f"it lost its duel against version {champion}: {duel['why']}"
-    if duel["verdict"] == "cannot be compared":
-        return f"it cannot be compared with the champion, version {champion}: {duel['why']}"
+def comparison_refusal_reason(comparison: LastComparison | None, champion: int) -> str:
+    """Why a version may not replace the champion after its last comparison, in one clause; empty if it may."""
+    if comparison is None or comparison["compared_with"] != champion:
+        return f"it was never compared with the champion, version {champion}: run `oarlock compare`"
+    if comparison["verdict"] == "inferior":
+        return f"it is inferior to the champion, version {champion}: {comparison['reason']}"
+    if comparison["verdict"] == "not_comparable":
+        return f"it cannot be compared with the champion, version {champion}: {comparison['reason']}"
     return ""
+
+
+def _auc_faults(metrics: Metrics) -> Iterator[str]:
+    if "auc_low" not in metrics:
+        yield "its AUC is undefined"
+    elif metrics["auc_low"] <= 0.5:
+        interval = f"95 % interval from {metrics['auc_low']:.3f}"
+        yield f"{NO_SKILL}its AUC of {metrics['auc']:.3f} is not significantly above 0.5 ({interval})"
+
+
+def _baseline_faults(comparisons: Mapping[str, BaselineComparison]) -> Iterator[str]:
+    for name, comparison in comparisons.items():
+        difference = comparison.difference
+        interval = f"{difference.value:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]"
+        if comparison.must_be_beaten and difference.high >= 0:
+            prefix = NO_SKILL if "base rate" in name else ""
+            yield f"{prefix}its log loss is not significantly below that of {name}: the difference is {interval}"
+        elif not comparison.must_be_beaten and difference.low > 0:
+            yield f"{name} has a significantly lower log loss: the model's is {interval} higher"

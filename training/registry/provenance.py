@@ -1,4 +1,4 @@
-"""Provenance: all that a run was made from, kept with its model, so that it can be made again or say what changed."""
+"""Provenance: everything a model was trained from, stored with it, so that it can be trained again and compared."""
 
 import hashlib
 import platform
@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, JsonValue, TypeAdapter
 
 from configs.settings import Settings, TrainingSettings
 from features.compute.fingerprints import fingerprint
@@ -15,153 +17,164 @@ from features.signals.base import Signal
 from features.tables.mapping import Dataset
 from training.registry.code_hash import hash_code
 
-HOUSE = Path(__file__).parents[2]
-ROOMS_BEFORE = ("configs", "features", "training")
-# The sections that bear on a model or on what is said of it; the others say where data is and how risks are served.
+PROJECT_ROOT = Path(__file__).parents[2]
+CODE_FOLDERS = ("configs", "features", "training")
+# The sections that influence a model or its evaluation; the others say where data is and how risks are served.
 SECTIONS = ("snapshots", "label", "training", "evaluation", "stability", "health_score", "leakage")
-# What the trees and the calibrator are computed with: another version of one of these may give other bytes.
+# The libraries that compute trees and calibrator: another version of one of these may give other bytes.
 LIBRARIES = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy")
-# Of settings that came later, what a run did that did not know them.
-UNKNOWN_ONCE = {"linear_prior_sd": 0.0}
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a run was made from.
+    """What a model was trained from.
 
-    `settings` are the sections as they were, `days` the as_of of its snapshots, `files` a hash per raw file, `signals`
-    a hash per signal, `machine` the versions of what computed it. `parent` names the version that a release without
-    retraining was made of, `calibrated_on` the days that its calibration was fitted on anew.
+    `settings` are the sections that influence a model, `days` the as_of days of its snapshots, `files` and `signals`
+    one hash each, `environment` the versions it was computed with. `parent` is the version that it was made from
+    without retraining, `calibrated_on` the days that its calibrator was then fitted on.
     """
 
-    settings: Mapping[str, Any]
+    settings: Mapping[str, dict[str, JsonValue]]
     days: tuple[str, ...]
     known_until: str
     files: Mapping[str, str]
     signals: Mapping[str, str]
-    machine: Mapping[str, str]
+    environment: Mapping[str, str]
     parent: int | None = None
     calibrated_on: tuple[str, ...] = ()
 
-    def document(self) -> dict[str, Any]:
-        """The provenance as JSON keeps it."""
+    def to_json(self) -> dict[str, Any]:
+        """The provenance as a JSON object."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
-class Difference:
-    """One thing that is not as it was when the run was made."""
+class ProvenanceDifference:
+    """One part of the provenance that has changed since."""
 
-    what: str
-    then: str
-    now: str
+    kind: Literal["raw file", "signal", "environment", "setting"]
+    name: str
+    before: str
+    after: str
 
     def __str__(self) -> str:
-        return f"{self.what}: then {self.then}, now {self.now}"
+        return f"{self.kind} {self.name}: was {self.before}, is now {self.after}"
 
 
-def read_provenance(document: Mapping[str, Any]) -> Provenance:
-    """The provenance that `document` gave."""
-    lists = {name: tuple(document.get(name, ())) for name in ("days", "calibrated_on")}
-    return Provenance(**{**document, **lists})
+def read_provenance(document: object) -> Provenance:
+    """The provenance in a JSON object; raises pydantic's ValidationError if it has another form."""
+    return TypeAdapter(Provenance).validate_python(document)
 
 
-def as_logged(settings: Settings, provenance: Provenance) -> Settings:
-    """The settings with every section that bears on a model as the run had it, or at its defaults where it had none.
+def restore_settings(settings: Settings, provenance: Provenance) -> Settings:
+    """The settings with every section that influences a model as it was, or at its defaults if it was not stored.
 
-    Raises pydantic's ValidationError for a setting that is no longer known.
+    Raises pydantic's ValidationError for a setting that no longer exists.
     """
-    sections = {name: getattr(settings, name) for name in SECTIONS}
-    had = {name: type(now).model_validate(provenance.settings.get(name, {})) for name, now in sections.items()}
-    if "training" in provenance.settings:
-        had["training"] = as_trained(provenance.settings["training"])
-    return settings.model_copy(update=had)
+    sections: dict[str, type[BaseModel]] = {name: type(getattr(settings, name)) for name in SECTIONS}
+    stored = {name: section.model_validate(provenance.settings.get(name, {})) for name, section in sections.items()}
+    return settings.model_copy(update=stored)
 
 
-def as_trained(logged: Mapping[str, Any]) -> TrainingSettings:
-    """The training settings that a run logged; what it did not know was not there, whatever the default is now."""
-    return TrainingSettings.model_validate({**UNKNOWN_ONCE, **logged})
+def restore_label_settings(settings: Settings, provenance: Provenance | None) -> Settings:
+    """The settings with the label and the snapshots as they were; unchanged without a provenance."""
+    if provenance is None:
+        return settings
+    stored = restore_settings(settings, provenance)
+    return settings.model_copy(update={"label": stored.label, "snapshots": stored.snapshots})
 
 
-def sections_of(settings: Settings) -> dict[str, Any]:
-    """The sections that bear on a model, as JSON keeps them."""
+def restore_training_settings(provenance: Provenance) -> TrainingSettings:
+    """The training settings as they were; raises pydantic's ValidationError for a setting that no longer exists."""
+    return TrainingSettings.model_validate(provenance.settings["training"])
+
+
+def model_settings(settings: Settings) -> dict[str, dict[str, JsonValue]]:
+    """The sections that influence a model, as JSON objects."""
     return settings.model_dump(mode="json", include=set(SECTIONS))
 
 
-def files_of(dataset: Dataset) -> dict[str, str]:
+def hash_files(dataset: Dataset) -> dict[str, str]:
     """A hash of each raw file and of the mapping, by name."""
-    named = {f"{source}: {file.name}": file for source, files in dataset.files.items() for file in files}
-    return {
-        name: _file_hash(file) for name, file in {**named, f"mapping: {dataset.mapping.name}": dataset.mapping}.items()
-    }
+    files = {f"{source}: {file.name}": file for source, paths in dataset.files.items() for file in paths}
+    files[f"mapping: {dataset.mapping_file.name}"] = dataset.mapping_file
+    return {name: _hash_file(file) for name, file in files.items()}
 
 
-def signals_of(signals: tuple[Signal, ...]) -> dict[str, str]:
-    """The hash of what each signal computes."""
-    return {one.name: fingerprint(one) for one in signals}
+def hash_signals(signals: tuple[Signal, ...]) -> dict[str, str]:
+    """A hash of what each signal computes, by name."""
+    return {signal.name: fingerprint(signal) for signal in signals}
 
 
 @cache
 def code_hash() -> str:
-    """A hash of the code that turns raw tables into a model, see `code_hash`.
+    """A hash of the code that turns raw tables into a model.
 
     It is part of a model's identity, because training is ordinary Python: a changed step has no other trace. What the
     hash leaves out (comments, layout, docstrings, names of local variables, modules) changes no model.
     """
-    return hash_code(HOUSE, ROOMS_BEFORE)
+    return hash_code(PROJECT_ROOT, CODE_FOLDERS)
 
 
 @cache
-def machine() -> dict[str, str]:
-    """The versions of Python, of what computes a model and of everything installed, and what processor it runs on."""
-    installed = {one.metadata["Name"].lower(): one.version for one in distributions() if one.metadata["Name"]}
-    named = {name: installed.get(name, "not installed") for name in ("oarlock", *LIBRARIES)}
+def describe_environment() -> dict[str, str]:
+    """The processor, and the versions of Python, of our code, of its libraries and of everything installed."""
+    installed = _installed_versions()
     return {
         "python": platform.python_version(),
         "processor": platform.machine(),
-        **named,
+        **{name: installed.get(name, "not installed") for name in ("oarlock", *LIBRARIES)},
         "code": code_hash(),
-        "lock": _lock_hash(installed),
+        "lock": _hash_lock(installed),
     }
 
 
 def libraries_hash() -> str:
-    """A hash of the versions of what computes a model."""
-    versions = " ".join(f"{name}={machine()[name]}" for name in ("python", *LIBRARIES))
+    """A hash of the versions of Python and of the libraries that compute a model."""
+    versions = " ".join(f"{name}={describe_environment()[name]}" for name in ("python", *LIBRARIES))
     return hashlib.sha256(versions.encode()).hexdigest()[:12]
 
 
-def differences(then: Provenance, now: Provenance) -> tuple[Difference, ...]:
-    """What has changed between two runs' provenance, each by name."""
+def compare_provenance(before: Provenance, after: Provenance) -> tuple[ProvenanceDifference, ...]:
+    """What has changed between two provenances."""
     return (
-        *_changed("raw file ", then.files, now.files),
-        *_changed("signal ", then.signals, now.signals),
-        *_changed("", then.machine, now.machine),
-        *_changed("setting ", _flat(then.settings), _flat(now.settings)),
+        *_changes("raw file", before.files, after.files),
+        *_changes("signal", before.signals, after.signals),
+        *_changes("environment", before.environment, after.environment),
+        *_changes("setting", _flatten(before.settings), _flatten(after.settings)),
     )
 
 
-def _changed(what: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Difference]:
-    for name in sorted(then.keys() | now.keys()):
-        before, after = (str(side.get(name, "not there")) for side in (then, now))
-        if before != after:
-            yield Difference(f"{what}{name}", before, after)
+def _changes(
+    kind: Literal["raw file", "signal", "environment", "setting"],
+    before: Mapping[str, object],
+    after: Mapping[str, object],
+) -> Iterator[ProvenanceDifference]:
+    for name in sorted(before.keys() | after.keys()):
+        old, new = (str(side.get(name, "missing")) for side in (before, after))
+        if old != new:
+            yield ProvenanceDifference(kind, name, old, new)
 
 
-def _flat(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _flatten(settings: Mapping[str, JsonValue], prefix: str = "") -> dict[str, JsonValue]:
+    flat: dict[str, JsonValue] = {}
     for name, value in settings.items():
-        found |= _flat(value, f"{above}{name}.") if isinstance(value, Mapping) else {f"{above}{name}": value}
-    return found
+        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
 
 
-def _file_hash(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()[:12]
+def _installed_versions() -> dict[str, str]:
+    packages = ((package.metadata["Name"], package.version) for package in distributions())
+    return {name.lower(): version for name, version in packages if name}
 
 
-def _lock_hash(installed: Mapping[str, str]) -> str:
-    """A hash of the lock that the code came with; of everything installed where it came without one."""
-    lock = HOUSE / "requirements.lock"
-    listed = "\n".join(f"{name}=={version}" for name, version in sorted(installed.items()))
-    return hashlib.sha256(lock.read_bytes() if lock.exists() else listed.encode()).hexdigest()[:12]
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
+def _hash_lock(installed: Mapping[str, str]) -> str:
+    """A hash of the lock file that the code came with; without one, of everything installed."""
+    lock = PROJECT_ROOT / "requirements.lock"
+    versions = "\n".join(f"{name}=={version}" for name, version in sorted(installed.items()))
+    return hashlib.sha256(lock.read_bytes() if lock.exists() else versions.encode()).hexdigest()[:12]

@@ -1,7 +1,10 @@
 """The model as MLflow's generic Python model, for batch use and other tools: a table of signals in, risks out.
 
-MLflow runs this file when it loads a version: the one place where importing acts, because that is its convention.
+MLflow runs this file when it loads a version, so here alone importing has an effect.
 """
+
+# MLflow's signatures are typed in part only.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from pathlib import Path
 
@@ -13,14 +16,15 @@ from training.model.churn_model import encode, load_model
 
 
 class RiskModel(PythonModel):
-    """A risk per row, from the booster text and JSON beside it; nothing is unpickled."""
+    """One risk per row, from the booster's text and a JSON document; nothing is unpickled."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        self.model = load_model(Path(context.artifacts["model"]))
+        artifacts: dict[str, str] = context.artifacts
+        self.model = load_model(Path(artifacts["model"]))
 
-    def predict(self, context: object, model_input: pd.DataFrame, params: dict | None = None):  # type: ignore[override]
+    def predict(self, context: object, model_input: pd.DataFrame, params: object = None):  # type: ignore[override]
         del context, params
-        return pd.DataFrame({"risk": self.model.risks(encode(model_input, self.model.inputs))})
+        return pd.DataFrame({"risk": self.model.predict_risks(encode(model_input, self.model.inputs))})
 
 
 set_model(RiskModel())

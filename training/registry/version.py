@@ -1,4 +1,4 @@
-"""A registered model version, by name and number, and the alias of the champion."""
+"""A registered model version, and the alias of the champion."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ CHAMPION = "champion"
 
 @dataclass(frozen=True)
 class Version:
-    """One registered model: its number, its run, and the alias it holds."""
+    """One registered model: the name of the model, the number of the version, its run, and its alias."""
 
     name: str
     number: int

@@ -1,55 +1,56 @@
-"""The roster: every version with its alias, age, key figures, last duel, and how it came to be champion."""
+"""The version list: every version with its alias, age, metrics, last comparison, and changes of the champion."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from training.registry.mlflow_registry import Entry, Event, Registry
+from training.registry.comparison_record import LastComparison
+from training.registry.mlflow_registry import ChampionEvent, Registry, VersionRecord
 
-FIGURES = ("auc", "log_loss")
+LISTED_METRICS = ("auc", "log_loss")
 
 
 @dataclass(frozen=True)
-class Line:
-    """One version as people compare it; a figure is (value, low, high), None where it could not be told."""
+class VersionSummary:
+    """One version; each metric is (value, low, high), or None if it could not be computed."""
 
     number: int
     alias: str | None
     registered_at: str
     age_days: int
-    made: str
+    origin: str
     snapshots: int
     churned: int
-    figures: dict[str, tuple[float, float, float] | None]
-    duel: dict[str, Any] | None
-    reigns: tuple[Event, ...]
+    metrics: dict[str, tuple[float, float, float] | None]
+    comparison: LastComparison | None
+    champion_events: tuple[ChampionEvent, ...]
 
 
-def roster(registry: Registry, today: datetime) -> list[Line]:
+def list_versions(registry: Registry, today: datetime) -> list[VersionSummary]:
     """Every version, newest first."""
-    entries = registry.entries()
-    past = registry.past() if entries else []
-    return [_line(one, past, today) for one in entries]
+    records = registry.version_records()
+    events = registry.champion_history() if records else []
+    return [_summarize(record, events, today) for record in records]
 
 
-def _line(entry: Entry, past: list[Event], today: datetime) -> Line:
-    number, figures = entry.version.number, entry.figures
-    return Line(
+def _summarize(record: VersionRecord, events: Sequence[ChampionEvent], today: datetime) -> VersionSummary:
+    number = record.version.number
+    return VersionSummary(
         number=number,
-        alias=entry.version.alias,
-        registered_at=f"{entry.registered_at:%Y-%m-%dT%H:%M:%S}",
-        age_days=(today - entry.registered_at).days,
-        made=entry.parameters.get("made", "trained"),
-        snapshots=int(figures["snapshots"]),
-        churned=int(figures["churned"]),
-        figures={name: _interval(figures, name) for name in FIGURES},
-        duel=dict(entry.duel) if entry.duel else None,
-        reigns=tuple(event for event in past if event.number == number),
+        alias=record.version.alias,
+        registered_at=f"{record.registered_at:%Y-%m-%dT%H:%M:%S}",
+        age_days=(today - record.registered_at).days,
+        origin=record.parameters.get("origin", "trained"),
+        snapshots=int(record.metrics["snapshots"]),
+        churned=int(record.metrics["churned"]),
+        metrics={name: _interval(record.metrics, name) for name in LISTED_METRICS},
+        comparison=record.comparison,
+        champion_events=tuple(event for event in events if event.version == number),
     )
 
 
-def _interval(figures: Any, name: str) -> tuple[float, float, float] | None:
+def _interval(metrics: Mapping[str, float], name: str) -> tuple[float, float, float] | None:
     keys = (name, f"{name}_low", f"{name}_high")
-    if any(key not in figures for key in keys):
+    if any(key not in metrics for key in keys):
         return None
-    return figures[keys[0]], figures[keys[1]], figures[keys[2]]
+    return metrics[keys[0]], metrics[keys[1]], metrics[keys[2]]

@@ -1,4 +1,4 @@
-"""The model card as one HTML page that needs nothing else, for people who do not build models."""
+"""The model card as one self-contained HTML page, for people who do not build models."""
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -7,90 +7,103 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from training.registry.promotion_rules import why_refused
-from training.reports.model_card import FIGURES, NAMES, model_card
+from training.registry.comparison_record import VERDICT_SENTENCES, LastComparison
+from training.registry.evaluation_record import EvaluationRecord, Metrics
+from training.registry.promotion_rules import refusal_reason
+from training.reports.model_card import METRICS, SPLIT_NAMES, model_card
+from training.reports.model_card_sections import METRIC_NAMES
 
 TEMPLATE = Path(__file__).with_name("model_card.html.jinja")
 FEW_CHURNED = 100
-ASKS = {
+EVENT_PHRASES = {
     "contract": "end its last subscription",
     "event": "give notice",
     "inactivity": "stop using the product",
-    "contraction": "shrink what it pays",
+    "contraction": "reduce its spending",
 }
-# What each picture says, in the order in which people ask.
+# What each plot shows, in the order in which readers ask.
 CAPTIONS = {
-    "calibration": "Accounts in ten groups by risk. Where a point lies on the line, as many left as the risks said.",
-    "revenue": "How much of the recurring revenue that leaves is held by the accounts that are called.",
-    "gain": "Calling the riskiest first reaches those who leave sooner than calling in any order.",
-    "origins": "The model made again as of earlier days: how much the figures of a single day are worth.",
-    "beeswarm": "Every dot is an account; right of the middle the signal raises its risk, left of it lowers it.",
-    "families": "Which families of signals move the risks, up or down.",
-    "ablation": "Fitted again without each family: right of the line the model is less true without it.",
-    "precision_recall": "The more of those who leave are to be reached, the more are called who would have stayed.",
+    "calibration": "Accounts in ten groups by risk. For points on the line, as many accounts churned as predicted.",
+    "revenue": "How much of the lost revenue belongs to the accounts that are called.",
+    "gain": "Calling the riskiest accounts first reaches more churning accounts than calling in random order.",
+    "backtest": "The model as it would have been on earlier days. The spread shows how much a single day can tell.",
+    "beeswarm": "Each dot is an account. Right of the centre the signal raises its risk, left of it lowers it.",
+    "families": "Which families of signals move the risks most, up or down.",
+    "ablation": "Fitted again without each family. Right of the line the model is worse without it.",
+    "precision_recall": "To reach more churning accounts, more accounts have to be called that would have stayed.",
 }
-WIDE = frozenset({"gain", "origins"})
+WIDE = frozenset({"gain", "backtest"})
 
 
-def card_page(evaluation: Mapping[str, Any], pictures: Mapping[str, bytes], duel: Mapping[str, Any] | None) -> str:
-    """The page of a model from what was said of it, its pictures (PNG by name) and its last duel."""
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    page.filters |= {"interval": _interval, "percent": _percent, "number": _number}
+def render_card_page(
+    evaluation: EvaluationRecord, plots: Mapping[str, bytes], comparison: LastComparison | None
+) -> str:
+    """The page of a model, from its evaluation, its plots (PNG by name) and its last comparison."""
+    page: Any = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    page.filters |= {"interval": _format_interval, "percent": _format_percent, "number": _format_number}
     return page.from_string(TEMPLATE.read_text("utf-8")).render(
-        said=evaluation,
-        figures=evaluation["figures"],
-        label=evaluation["label"],
-        asks=ASKS[evaluation["label"]["mode"]],
-        refusal=why_refused(dict(evaluation)),
-        pooled=evaluation["rolling"]["pooled"],
-        compared={name: NAMES[name] for name in FIGURES},
-        weak=list(weaknesses(evaluation)),
-        pictures={name: b64encode(content).decode() for name, content in pictures.items()},
+        evaluation=evaluation,
+        event=EVENT_PHRASES[str(evaluation.label["mode"])],
+        refusal=refusal_reason(evaluation),
+        weaknesses=list(list_weaknesses(evaluation)),
+        metric_names={name: METRIC_NAMES[name] for name in METRICS},
+        split_names=SPLIT_NAMES,
+        plots={name: b64encode(content).decode() for name, content in plots.items()},
         captions=CAPTIONS,
         wide=WIDE,
-        duel=duel,
+        comparison=comparison,
+        verdicts=VERDICT_SENTENCES,
     )
 
 
-def write_cards(evaluation: dict[str, Any], folder: Path) -> None:
-    """Write model_card.md and model_card.html beside the pictures in the folder."""
+def write_model_cards(evaluation: EvaluationRecord, folder: Path) -> None:
+    """Write model_card.md and model_card.html beside the plots in the folder."""
     (folder / "model_card.md").write_text(model_card(evaluation), "utf-8")
-    page = card_page(evaluation, read_pictures(folder), None)
+    page = render_card_page(evaluation, read_plots(folder), None)
     (folder / "model_card.html").write_text(page, "utf-8")
 
 
-def read_pictures(folder: Path) -> dict[str, bytes]:
-    """The pictures in a folder, by name."""
+def read_plots(folder: Path) -> dict[str, bytes]:
+    """The plots in a folder, by name."""
     return {file.stem: file.read_bytes() for file in sorted(folder.glob("*.png"))}
 
 
-def weaknesses(evaluation: Mapping[str, Any]) -> Iterator[str]:
-    """Where the model is weak, in sentences."""
-    figures = evaluation["figures"]
-    if figures["churned"] < FEW_CHURNED:
-        yield f"Only {figures['churned']:.0f} accounts churned on the newest test days, so every figure is uncertain."
-    if not evaluation["is_calibrated"]:
-        bounds = f"{_percent(figures['rate_low'])} to {_percent(figures['rate_high'])}"
-        yield f"The mean risk of {_percent(figures['mean_risk'])} lies outside what happened ({bounds})."
-    for name, one in evaluation["segments"].items():
-        n = f"{one['churned']:.0f} of {one['snapshots']:.0f} churned"
-        if one.get("auc_low", 0.5) <= 0.5:
-            yield f"In the segment '{name}' ({n}) it cannot be shown to tell leavers from stayers."
-        if not one["rate_low"] <= one["mean_risk"] <= one["rate_high"]:
-            yield f"In the segment '{name}' ({n}) its mean risk of {_percent(one['mean_risk'])} is off."
-    for day, why in evaluation["rolling"]["skipped"].items():
-        yield f"It could not be made as of {day}: {why}"
+def list_weaknesses(evaluation: EvaluationRecord) -> Iterator[str]:
+    """What a reader has to be careful about, in sentences."""
+    metrics = evaluation.metrics
+    if metrics["churned"] < FEW_CHURNED:
+        yield f"Only {metrics['churned']} accounts churned on the newest test days, so every metric is uncertain."
+    if not evaluation.is_calibrated:
+        mean, interval = _format_percent(metrics["mean_risk"]), _rate_interval(metrics)
+        yield f"The mean risk of {mean} lies outside the interval of the churn rate ({interval})."
+    for name, segment in evaluation.segments.items():
+        yield from _segment_weaknesses(name, segment)
+    for day, reason in evaluation.backtest.skipped.items():
+        yield f"It could not be fitted as of {day}: {reason}"
 
 
-def _interval(figures: Mapping[str, float], name: str) -> str:
-    if name not in figures:
-        return "not told"
-    return f"{figures[name]:.3f} ({figures[f'{name}_low']:.3f} to {figures[f'{name}_high']:.3f})"
+def _segment_weaknesses(name: str, metrics: Metrics) -> Iterator[str]:
+    segment = f"In the segment '{name}' ({metrics['churned']} of {metrics['snapshots']} churned)"
+    if metrics.get("auc_low", 0.5) <= 0.5:
+        yield f"{segment} it does not rank significantly better than chance."
+    if not metrics["rate_low"] <= metrics["mean_risk"] <= metrics["rate_high"]:
+        mean, interval = _format_percent(metrics["mean_risk"]), _rate_interval(metrics)
+        yield f"{segment} the mean risk of {mean} lies outside the interval of the churn rate ({interval})."
 
 
-def _percent(share: float) -> str:
+def _rate_interval(metrics: Metrics) -> str:
+    return f"{_format_percent(metrics['rate_low'])} to {_format_percent(metrics['rate_high'])}"
+
+
+def _format_interval(metrics: Metrics, name: str) -> str:
+    if name not in metrics:
+        return "undefined"
+    return f"{metrics[name]:.3f} ({metrics[f'{name}_low']:.3f} to {metrics[f'{name}_high']:.3f})"
+
+
+def _format_percent(share: float) -> str:
     return f"{share * 100:.1f} %"
 
 
-def _number(value: float) -> str:
+def _format_number(value: float) -> str:
     return f"{value:,.0f}"

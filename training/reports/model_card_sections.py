@@ -1,71 +1,178 @@
-"""What the card says of a model's reach: its horizons, its segments' own calibration, directions, main reasons."""
+"""Sections of the model card: backtest, horizons, segments, main reasons, leaks and more, as lines of Markdown."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
-HEADER = ("| horizon | test day | snapshots | churned | mean risk | churn rate | AUC | log loss |", "|---" * 8 + "|")
+from training.evaluation.ablation import AblationResult
+from training.evaluation.driver_stability import DriverStability
+from training.evaluation.leakage import LeakageReport
+from training.evaluation.scorecard import Interval
+from training.evaluation.secondary_metrics import HorizonMetrics
+from training.registry.evaluation_record import BacktestRecord, EvaluationRecord, Metrics
+
+METRIC_NAMES = {
+    "auc": "AUC",
+    "average_precision": "average precision",
+    "lift_at_10": "lift at 10 %",
+    "brier": "Brier score",
+    "log_loss": "log loss",
+    "lift_at_1": "lift at 1 %",
+    "lift_at_5": "lift at 5 %",
+    "precision_at_capacity": "churn rate within capacity",
+    "revenue_at_capacity": "share of lost revenue within capacity",
+    "expected_profit": "expected maximum profit per account",
+    "reliability": "reliability (part of Brier, 0 is best)",
+    "resolution": "resolution (part of Brier, higher is better)",
+    "uncertainty": "uncertainty (part of Brier, set by the data)",
+    "calibration_slope": "calibration slope (1 is best)",
+    "calibration_intercept": "calibration intercept (0 is best)",
+}
 
 
-def reach_lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
-    """The lines on horizons, segments and directions; none for a model from before they were judged."""
-    if "horizons" not in evaluation:
-        return
-    horizons = evaluation["horizons"]
-    yield from ("", "## Horizons", "", "Each on the newest test day whose answers are known for it.", "", *HEADER)
-    yield from (_horizon_line(days, one) for days, one in horizons["judged"].items() if one)
-    unknown = [days for days, one in horizons["judged"].items() if not one]
+def format_interval(metrics: Metrics, name: str) -> str:
+    """A metric with its interval."""
+    return f"{metrics[name]:.4f} [{metrics[f'{name}_low']:.4f}, {metrics[f'{name}_high']:.4f}]"
+
+
+def format_difference(difference: Interval) -> str:
+    """A difference, with its sign, and its interval."""
+    return f"{difference.value:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]"
+
+
+def horizon_lines(evaluation: EvaluationRecord) -> Iterator[str]:
+    """The metrics of each horizon, segments with their own calibration, and monotone signals."""
+    horizons, checks = evaluation.horizons, evaluation.monotonicity
+    yield from ("", "## Horizons", "", "Each on the newest test day that has labels for it.", "")
+    yield from (
+        "| horizon | test day | snapshots | churned | mean risk | churn rate | AUC | log loss |",
+        "|---" * 8 + "|",
+    )
+    yield from (_horizon_row(days, horizon) for days, horizon in horizons.metrics.items() if horizon)
     yield ""
-    yield from (f"- {days} days: given, but no test day's answers are known yet" for days in unknown)
-    yield from (f"- {days} days: left out, {why}" for days, why in horizons["left_out"].items())
-    own = ", ".join(f"{name} {offset:+.2f}" for name, offset in horizons["own_calibration"].items())
-    yield f"- segments with a calibration of their own (shift of the log-odds): {own or 'none'}"
-    swept = evaluation["directions"]
-    kept = [one["name"] for one in swept if not one["broken"]]
-    yield f"- declared directions that hold over their range: {len(kept)} of {len(swept)}"
+    yield from (
+        f"- {days} days: no test day has labels yet" for days, horizon in horizons.metrics.items() if not horizon
+    )
+    yield from (f"- {days} days: unavailable, {reason}" for days, reason in horizons.unavailable.items())
+    offsets = ", ".join(f"{segment} {offset:+.2f}" for segment, offset in horizons.segment_offsets.items())
+    yield f"- segments with their own calibration (shift of the log-odds): {offsets or 'none'}"
+    yield f"- signals that keep their declared direction: {sum(not c.violated for c in checks)} of {len(checks)}"
 
 
-def stability_lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
-    """The lines on how far main reasons can be trusted; none for a model from before that was measured."""
-    if "stability" not in evaluation:
-        return
-    one = evaluation["stability"]
+def stability_lines(stability: DriverStability) -> Iterator[str]:
+    """How far main reasons can be trusted."""
     yield from ("", "## Main reasons", "")
-    yield f"The model was made again {one['refits']} times on resampled accounts; {one['snapshots']} snapshots."
-    yield f"- the family that raises a risk most was another one in {one['flipped']:.0%}"
-    if one["lead"] is None:
-        yield f"- no lead over the second family is enough for it to stay in {one['stays']:.0%}: none is called main"
+    yield f"The model was fitted again {stability.refits} times on resampled accounts; {stability.snapshots} snapshots."
+    yield f"- the family that raises a risk most changed in {stability.flip_share:.0%}"
+    if stability.min_lead is None or stability.clear_flip_share is None:
+        yield f"- no lead keeps it the same in {stability.min_agreement:.0%} of the refits, so no main reason is given"
     else:
-        yield f"- from a lead of {one['lead']:.3f} log-odds on it is the main reason: {one['clear']:.0%} of snapshots"
-        yield f"- of those it was another one in {one['flipped_when_clear']:.0%}"
+        lead = f"{stability.min_lead:.3f} log-odds"
+        yield f"- it is given as main reason from a lead of {lead}: in {stability.clear_share:.0%} of snapshots"
+        yield f"- in {stability.clear_flip_share:.0%} of these it changed"
 
 
-def second_lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
-    """The lines on the second label; none where the data do not tell it."""
-    for name, one in evaluation.get("second_label", {}).items():
-        if name == "contracted":
-            yield from ("", "## Contraction", "", "How far the risk of leaving warns of accounts that shrink.", "")
-        if one is None:
-            yield f"- {name}: nobody, or everybody"
-            continue
-        rate, auc = (f"{one[k]:.4f} [{one[f'{k}_low']:.4f}, {one[f'{k}_high']:.4f}]" for k in ("rate", "auc"))
-        yield f"- {name}: {one['events']} of {one['snapshots']}, rate {rate}, AUC of the risk {auc}"
+def contraction_lines(contraction: Mapping[str, Metrics | None]) -> Iterator[str]:
+    """How well the risks also rank accounts that contract; none if the data has no contraction."""
+    if contraction:
+        yield from (
+            "",
+            "## Contraction",
+            "",
+            "How well the risk of churn also ranks accounts that reduce spending.",
+            "",
+        )
+    for name, metrics in contraction.items():
+        if metrics is None:
+            yield f"- {name}: no account, or every account"
+        else:
+            counts = f"{metrics['churned']} of {metrics['snapshots']}"
+            auc = format_interval(metrics, "auc")
+            yield f"- {name}: {counts}, rate {format_interval(metrics, 'rate')}, AUC of the risk {auc}"
 
 
-def search_lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
-    """What a search for settings found, as lines to put into the settings file; none where there was no search."""
-    found = evaluation.get("search")
-    if not found:
+def tuning_lines(evaluation: EvaluationRecord) -> Iterator[str]:
+    """The settings that a search found, as lines for the settings file; none without a search."""
+    tuning = evaluation.tuning
+    if tuning is None:
         return
-    yield from ("", "## Search", "")
-    yield f"Of {found['trials']} settings tried on days before the test these were the truest: log loss"
-    yield f"{found['log_loss']:.5f}, against {found['log_loss_before']:.5f} of those given."
-    unseen = found.get("unseen", ())
-    if len(unseen) < len(evaluation["rolling"]["origins"]):
-        yield f"It has not seen the tests of {', '.join(unseen) or 'any origin'}; those of older origins flatter it."
-    yield from ("", "```", "[training]", *(f"{name} = {value}" for name, value in found["training"].items()), "```")
+    yield from ("", "## Tuning", "")
+    yield f"The best of {tuning.trials} trials on days before the test: log loss {tuning.log_loss:.5f}, compared with"
+    yield f"{tuning.initial_log_loss:.5f} of the initial settings."
+    if len(tuning.unseen_test_days) < len(evaluation.backtest.folds):
+        unseen = ", ".join(tuning.unseen_test_days) or "no fold"
+        yield f"The search has not seen the test days of {unseen}; the metrics of older folds are too optimistic."
+    yield from ("", "```", "[training]", *(f"{name} = {value}" for name, value in tuning.training.items()), "```")
 
 
-def _horizon_line(days: str, one: Mapping[str, Any]) -> str:
-    intervals = (f"{one[k]:.4f} [{one[f'{k}_low']:.4f}, {one[f'{k}_high']:.4f}]" for k in ("rate", "auc", "log_loss"))
-    counted = f"| {days} days | {one['test'][-1]} | {one['snapshots']} | {one['churned']} | {one['mean_risk']:.4f} |"
-    return f"{counted} {' | '.join(intervals)} |"
+def backtest_lines(evaluation: EvaluationRecord) -> Iterator[str]:
+    """The metrics over all folds, with the lowest and the highest fold."""
+    backtest = evaluation.backtest
+    days = sorted(fold.test_days[-1] for fold in backtest.folds)
+    yield from ("", f"## Backtest: {len(days)} folds ({', '.join(days)})", "")
+    pooled = backtest.pooled
+    yield f"{pooled['snapshots']} snapshots, {pooled['churned']} churned; 95 % intervals by bootstrap of accounts."
+    yield f"Capacity is {evaluation.capacity} accounts a day."
+    yield from (f"- skipped {day}: {reason}" for day, reason in backtest.skipped.items())
+    yield from ("", "| | all folds | lowest and highest fold |", "|---|---|---|")
+    yield from (_backtest_row(name, backtest) for name in METRIC_NAMES if name in pooled)
+    if evaluation.unseen_accounts:
+        yield from (
+            "",
+            f"On accounts that the fit has not seen: AUC {format_interval(evaluation.unseen_accounts, 'auc')}.",
+        )
+
+
+def baseline_lines(evaluation: EvaluationRecord) -> Iterator[str]:
+    """The log loss compared with that of each baseline."""
+    yield from ("", "## Log loss minus that of each baseline (below 0: the model is better)", "")
+    yield f"Paired on the same snapshots; {evaluation.confidence:.0%} intervals by bootstrap of accounts."
+    yield from ("", "| baseline | difference | must be beaten |", "|---|---|---|")
+    for name, comparison in evaluation.baseline_comparisons.items():
+        rule = "yes" if comparison.must_be_beaten else "no, but must not be better"
+        yield f"| {name} | {format_difference(comparison.difference)} | {rule} |"
+
+
+def segment_lines(segments: Mapping[str, Metrics]) -> Iterator[str]:
+    """The metrics of each segment; none without segments."""
+    if segments:
+        yield from ("", "## By segment, all folds", "")
+        yield from ("| segment | snapshots | churned | mean risk | churn rate | AUC | log loss |", "|---" * 7 + "|")
+    for name, metrics in segments.items():
+        cells = " | ".join(format_interval(metrics, metric) for metric in ("rate", "auc", "log_loss"))
+        yield f"| {name} | {metrics['snapshots']} | {metrics['churned']} | {metrics['mean_risk']:.4f} | {cells} |"
+
+
+def ablation_lines(ablation: Sequence[AblationResult]) -> Iterator[str]:
+    """What is lost without each family of signals; none if that was not measured."""
+    if ablation:
+        yield from ("", "## Without a family of signals (log loss above 0: the model is worse without it)", "")
+        yield from ("| | signals | change in log loss | change in AUC |", "|---|---|---|---|")
+    for result in ablation:
+        cells = " | ".join(format_difference(result.metrics[name].difference) for name in ("log_loss", "auc"))
+        yield f"| {result.name} | {result.signal_count} | {cells} |"
+
+
+def leakage_lines(leakage: LeakageReport) -> Iterator[str]:
+    """The alarms, and the AUCs behind them."""
+    shuffled = leakage.shuffled_labels
+    bounds = f"[{shuffled.low:.3f}, {shuffled.high:.3f}]"
+    ranked = sorted(leakage.signal_aucs.items(), key=lambda item: -item[1])
+    leads = ", ".join(f"{lead.lead_days} days {lead.auc:.3f}" for lead in leakage.leads)
+    yield from ("", "## Leaks", "")
+    yield from (f"- **alarm: {alarm}**" for alarm in leakage.alarms)
+    yield f"- AUC of the strongest single signals: {', '.join(f'{name} {auc:.3f}' for name, auc in ranked)}"
+    yield f"- AUC of a model fitted on shuffled labels: {shuffled.auc:.3f}, chance {bounds}"
+    yield f"- AUC without accounts that leave before: {leads or 'this label has no day of leaving'}"
+
+
+def _horizon_row(days: str, horizon: HorizonMetrics) -> str:
+    metrics = horizon.metrics
+    cells = " | ".join(format_interval(metrics, name) for name in ("rate", "auc", "log_loss"))
+    counts = f"{metrics['snapshots']} | {metrics['churned']} | {metrics['mean_risk']:.4f}"
+    return f"| {days} days | {horizon.test_days[-1]} | {counts} | {cells} |"
+
+
+def _backtest_row(name: str, backtest: BacktestRecord) -> str:
+    values = [fold.metrics.get(name, float("nan")) for fold in backtest.folds]
+    return (
+        f"| {METRIC_NAMES[name]} | {format_interval(backtest.pooled, name)} | {min(values):.4f} to {max(values):.4f} |"
+    )

@@ -1,106 +1,86 @@
-"""Duel: a better challenger wins, an equal one is not worse, and every way to lose has a planted fault."""
+"""Non-inferiority: each verdict, and each criterion with a planted fault that breaks it."""
 
 import numpy as np
 import pytest
 from scipy.special import expit, logit
 
 from configs.settings import ComparisonSettings, EvaluationSettings
-from training.comparison.non_inferiority import Duel, Flips, fight, incomparable, main_families
-from training.evaluation.metrics import calibration_error, tally
-from training.evaluation.paired_difference import Bout, compare
-from training.evaluation.scorecard import Cases
+from training.comparison.non_inferiority import ComparisonResult, ExplanationFlips, assess_non_inferiority
+from training.evaluation.paired_difference import PairedRisks
+from training.evaluation.scorecard import EvaluationData
 
 N = 6_000
 GENERATOR = np.random.default_rng(0)
 TRUTH = GENERATOR.beta(1, 6, N)
 CHURNED = (GENERATOR.random(N) < TRUTH).astype(float)
-CASES = Cases(CHURNED, np.arange(N) // 2, GENERATOR.exponential(100, N), as_of=np.arange(N) % 2)
+DATA = EvaluationData(CHURNED, np.arange(N) // 2, GENERATOR.exponential(100, N), as_of=np.arange(N) % 2)
 NOISE = GENERATOR.normal(0, 1, N)
-SETTINGS, MARGINS = EvaluationSettings(bootstrap_samples=100), ComparisonSettings()
 
 
 def noisy(amount: float) -> np.ndarray:
-    """True risks blurred by noise."""
+    """True risks with noise."""
     return expit(logit(TRUTH) + amount * NOISE)
 
 
-def held(challenger: np.ndarray, champion: np.ndarray, segments: np.ndarray | None = None) -> Duel:
-    return fight(Bout(CASES, challenger, champion, segments), None, SETTINGS, MARGINS)
+def assess(
+    risks: PairedRisks, flips: ExplanationFlips | None = None, margins: ComparisonSettings | None = None
+) -> ComparisonResult:
+    evaluation = EvaluationSettings(bootstrap_samples=100)
+    return assess_non_inferiority(risks, flips, evaluation=evaluation, margins=margins or ComparisonSettings())
 
 
-def test_truer_risks_win():
-    duel = held(TRUTH, noisy(0.8))
-    assert duel.verdict == "wins"
-    assert "its log loss is smaller for sure" in duel.reasons[0]
+def test_better_risks_are_superior():
+    result = assess(PairedRisks(DATA, TRUTH, noisy(0.8)))
+    assert result.verdict == "superior"
+    assert "its log loss is significantly lower" in result.reasons[0]
 
 
-def test_the_same_risks_are_not_worse():
-    duel = held(TRUTH, TRUTH)
-    assert (duel.verdict, duel.snapshots, duel.churned) == ("not worse", N, int(CHURNED.sum()))
+def test_the_same_risks_are_non_inferior():
+    result = assess(PairedRisks(DATA, TRUTH, TRUTH))
+    assert (result.verdict, result.snapshots, result.churned) == ("non_inferior", N, int(CHURNED.sum()))
+    assert "which is within the margin" in result.reasons[0]
 
 
-def test_a_challenger_that_is_worse_for_sure_loses():
-    duel = held(noisy(0.8), TRUTH)
-    assert duel.verdict == "loses"
-    assert "its log loss is worse for sure" in duel.reasons[0]
+def test_a_significantly_higher_log_loss_is_inferior():
+    result = assess(PairedRisks(DATA, noisy(0.8), TRUTH))
+    assert result.verdict == "inferior"
+    assert "its log loss is significantly higher" in result.reasons[0]
 
 
-def test_a_challenger_that_may_be_worse_loses_too():
+def test_a_log_loss_that_may_be_higher_than_the_margin_is_inferior():
     few = np.arange(N) < 150
-    bout = Bout(Cases(CHURNED[few]), noisy(0.6)[few], expit(logit(TRUTH) - 0.6 * NOISE)[few])
-    duel = fight(bout, None, SETTINGS, MARGINS)
-    assert duel.figures and duel.figures["log_loss"].difference.low < 0
-    assert duel.verdict == "loses"
-    assert "its log loss may be worse by" in duel.reasons[0]
+    data = EvaluationData(CHURNED[few])
+    result = assess(PairedRisks(data, noisy(0.6)[few], expit(logit(TRUTH) - 0.6 * NOISE)[few]))
+    assert result.metrics and result.metrics["log_loss"].difference.low < 0
+    assert result.verdict == "inferior"
+    assert result.reasons[0].startswith("its log loss may be ")
 
 
-def test_a_challenger_out_of_calibration_loses():
-    bout = Bout(CASES, np.clip(TRUTH + 0.03, 0, 1), TRUTH)
-    duel = fight(bout, None, SETTINGS, MARGINS.model_copy(update={"margin": 1.0}))
-    assert any("may lie farther from the churn rate" in reason for reason in duel.reasons)
+def test_a_higher_calibration_error_is_inferior():
+    margins = ComparisonSettings(log_loss_margin=1.0)
+    result = assess(PairedRisks(DATA, np.clip(TRUTH + 0.03, 0, 1), TRUTH), margins=margins)
+    assert any(reason.startswith("its calibration error may be ") for reason in result.reasons)
 
 
-def test_a_challenger_that_gives_up_a_segment_loses_by_its_name():
+def test_a_worse_segment_is_inferior_and_named():
     segments = np.where(np.arange(N) < 1500, "small", "large").astype(object)
-    spoiled = np.where(segments == "small", 0.5 * TRUTH + 0.2, TRUTH)
-    duel = held(spoiled, np.where(segments == "small", TRUTH, noisy(1.5)), segments)
-    assert duel.verdict == "loses"
-    assert any(reason.startswith("in the segment 'small' (1500 snapshots") for reason in duel.reasons)
-    assert not any("'large'" in reason for reason in duel.reasons)
+    challenger = np.where(segments == "small", 0.5 * TRUTH + 0.2, TRUTH)
+    champion = np.where(segments == "small", TRUTH, noisy(1.5))
+    result = assess(PairedRisks(DATA, challenger, champion, segments))
+    assert result.verdict == "inferior"
+    assert any(reason.startswith("in the segment 'small' (1500 snapshots") for reason in result.reasons)
+    assert not any("'large'" in reason for reason in result.reasons)
 
 
-def test_a_segment_with_hardly_any_churn_is_shown_but_not_judged():
-    segments = np.where(np.arange(N) < 60, "tiny", "rest").astype(object)
-    duel = held(np.where(segments == "tiny", 0.9, TRUTH), TRUTH, segments)
-    assert duel.segments and not duel.segments["tiny"].judged
-    assert not any("'tiny'" in reason for reason in duel.reasons)
+def test_a_segment_with_few_churned_accounts_is_shown_but_not_tested():
+    segments = np.where(np.arange(N) < 60, "tiny", "other").astype(object)
+    result = assess(PairedRisks(DATA, np.where(segments == "tiny", 0.9, TRUTH), TRUTH, segments))
+    assert result.segments and not result.segments["tiny"].tested
+    assert not any("'tiny'" in reason for reason in result.reasons)
 
 
-@pytest.mark.parametrize(("flipped", "loses"), [(20, False), (80, True)])
-def test_explanations_may_flip_within_a_budget_only(flipped, loses):
-    flips = Flips("2023-07-01", accounts=100, flipped=flipped)
-    duel = fight(Bout(CASES, TRUTH, noisy(0.8)), flips, SETTINGS, MARGINS)
-    assert (duel.verdict == "loses") == loses
-    assert any("80 of the 100 accounts worth a call on 2023-07-01" in reason for reason in duel.reasons) == loses
-
-
-def test_what_cannot_be_compared_says_why():
-    assert incomparable("they answer different questions").reasons == ("they answer different questions",)
-
-
-def test_differences_are_paired_so_that_equal_noise_cancels():
-    found = compare(Bout(CASES, TRUTH, TRUTH), SETTINGS)
-    assert {(one.difference.low, one.difference.high) for one in found.values()} == {(0.0, 0.0)}
-    assert set(found) == {"log_loss", "auc", "average_precision", "revenue_at_capacity", "calibration_error"}
-
-
-def test_the_main_family_raises_the_risk_most():
-    shares = np.array([[0.5, 0.4, -0.2], [-0.1, -0.2, -0.3], [0.3, 0.1, 0.5]])
-    assert main_families(shares, ["usage", "usage", "billing"]) == ["usage", "", "billing"]
-
-
-def test_the_calibration_error_is_the_mean_distance_of_risk_and_rate():
-    churned = np.tile([1.0, 0.0], 50)
-    assert calibration_error(tally(churned, np.full(100, 0.3)), groups=1)[0] == pytest.approx(0.2)
-    by_risk = np.where(np.arange(100) < 50, 0.25, 0.75)
-    assert calibration_error(tally(churned, by_risk), groups=2)[0] == pytest.approx(0.25)
+@pytest.mark.parametrize(("flipped", "is_inferior"), [(20, False), (80, True)])
+def test_only_so_many_explanations_may_flip(flipped, is_inferior):
+    result = assess(PairedRisks(DATA, TRUTH, noisy(0.8)), ExplanationFlips("2023-07-01", accounts=100, flipped=flipped))
+    assert (result.verdict == "inferior") == is_inferior
+    assert any("80 of the 100 riskiest accounts on 2023-07-01" in reason for reason in result.reasons) == is_inferior

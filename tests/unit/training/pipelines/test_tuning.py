@@ -1,16 +1,19 @@
-"""Search: it never ends with worse than it was given, never sees the test, and goes on where it was stopped."""
+"""Tuning: the result is no worse than the initial settings, never depends on the test, and can be continued."""
+
+import itertools
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from configs.errors import NothingToLearn
-from tests.unit.training.evaluation.test_backtest import DAYS, RECIPE, SETTINGS
-from tests.unit.training.model.test_fit import snapshots
-from training.evaluation.backtest import origin_splits
-from training.pipelines.tuning import Budget, Notebook, open_search
+from tests.support.backtest_rows import DAYS, FIT_CONFIG, SETTINGS
+from tests.support.progress import ignore_progress
+from tests.support.training_rows import snapshots
+from training.evaluation.backtest import backtest_splits
+from training.pipelines.tuning import HyperparameterSearch, SearchBudget, TrialStorage, prepare_search
 
-ORIGINS = origin_splits(DAYS, SETTINGS)
+BACKTEST = backtest_splits(DAYS, SETTINGS)
 
 
 @pytest.fixture(scope="module")
@@ -18,49 +21,55 @@ def rows() -> pd.DataFrame:
     return pd.concat([snapshots(0.3, n=300, seed=n).assign(as_of=day) for n, day in enumerate(DAYS)], ignore_index=True)
 
 
-def budget(trials: int, stops_after: int | None = None) -> Budget:
-    asked = iter(range(1000))
-    return Budget(trials, lambda: stops_after is not None and next(asked) >= stops_after, lambda *_: None)
+def search_on(rows: pd.DataFrame) -> HyperparameterSearch:
+    return prepare_search(rows, BACKTEST, FIT_CONFIG, SETTINGS)
 
 
-def test_what_is_found_is_no_worse_than_what_was_given(rows, tmp_path):
-    found = open_search(rows, ORIGINS, RECIPE, SETTINGS).run(budget(3), Notebook(tmp_path / "search.db", "a"))
-    assert found.trials == 3
-    assert found.log_loss <= found.log_loss_before
-    assert found.training.num_iterations == RECIPE.training.num_iterations
+def budget(trials: int, max_trials: int = 1000) -> SearchBudget:
+    count = itertools.count()
+    return SearchBudget(trials, lambda: next(count) >= max_trials, ignore_progress)
 
 
-def test_a_search_that_was_stopped_goes_on_and_ends_where_it_would_have(rows, tmp_path):
-    search = open_search(rows, ORIGINS, RECIPE, SETTINGS)
-    stopped = search.run(budget(4, stops_after=1), Notebook(tmp_path / "stopped.db", "a"))
+def test_the_result_is_no_worse_than_the_initial_settings(rows, tmp_path):
+    result = search_on(rows).run(budget(3), TrialStorage(tmp_path / "search.db", "a"))
+    assert result.trials == 3
+    assert result.log_loss <= result.initial_log_loss
+    assert result.training.num_iterations == FIT_CONFIG.training.num_iterations
+
+
+def test_a_stopped_search_continues_to_the_same_result(rows, tmp_path):
+    search = search_on(rows)
+    stopped = search.run(budget(4, max_trials=1), TrialStorage(tmp_path / "stopped.db", "a"))
     assert stopped.trials == 2
-    resumed = search.run(budget(4), Notebook(tmp_path / "stopped.db", "a"))
-    assert resumed == search.run(budget(4), Notebook(tmp_path / "whole.db", "a"))
+    continued = search.run(budget(4), TrialStorage(tmp_path / "stopped.db", "a"))
+    assert continued == search.run(budget(4), TrialStorage(tmp_path / "complete.db", "a"))
 
 
-def test_no_trial_sees_a_day_that_the_model_is_judged_on(rows):
-    first = ORIGINS[-1].test[0]
-    told_later = rows.assign(churned=np.where(rows.as_of >= first, 1 - rows.churned, rows.churned))
-    losses = {open_search(one, ORIGINS, RECIPE, SETTINGS).loss(RECIPE.training) for one in (rows, told_later)}
-    assert len(losses) == 1
+def test_no_trial_sees_the_labels_of_a_test_day(rows):
+    is_test = rows.as_of >= BACKTEST[-1].test[0]
+    flipped = rows.assign(churned=np.where(is_test, 1 - rows.churned, rows.churned))
+    assert search_on(rows).loss(FIT_CONFIG.training) == search_on(flipped).loss(FIT_CONFIG.training)
 
 
-def test_a_short_history_is_searched_before_the_newest_tests_and_says_which_it_has_not_seen(rows):
-    assert len(open_search(rows, ORIGINS, RECIPE, SETTINGS).unseen) == len(ORIGINS) == 3
-    short = origin_splits(DAYS[:9], SETTINGS)
-    search = open_search(rows, short, RECIPE, SETTINGS)
-    assert 0 < len(search.unseen) < len(short)
-    first = next(one for one in short if f"{one.test[-1]:%Y-%m-%d}" == search.unseen[-1]).test[0]
-    assert all(max(one.test) < first for one in search.splits)
+def test_a_long_history_is_searched_before_every_test_day(rows):
+    assert len(search_on(rows).unseen_test_days) == len(BACKTEST) == 3
 
 
-def test_past_days_that_nothing_can_be_learned_for_are_left_out(rows):
+def test_a_short_history_is_searched_before_the_newest_test_days_only(rows):
+    short = backtest_splits(DAYS[:9], SETTINGS)
+    search = prepare_search(rows, short, FIT_CONFIG, SETTINGS)
+    assert 0 < len(search.unseen_test_days) < len(short)
+    oldest_unseen = next(split for split in short if f"{split.test[-1]:%Y-%m-%d}" == search.unseen_test_days[-1])
+    assert all(max(split.test) < oldest_unseen.test[0] for split in search.splits)
+
+
+def test_past_days_with_too_few_churned_accounts_are_left_out(rows):
     quiet = rows.assign(churned=rows.churned.where(rows.as_of > DAYS[2], 0.0))
-    search = open_search(quiet, ORIGINS, RECIPE, SETTINGS)
-    assert 0 < len(search.splits) < len(open_search(rows, ORIGINS, RECIPE, SETTINGS).splits)
-    assert search.loss(RECIPE.training) > 0
+    search = search_on(quiet)
+    assert 0 < len(search.splits) < len(search_on(rows).splits)
+    assert search.loss(FIT_CONFIG.training) > 0
 
 
-def test_a_history_too_short_to_search_on_is_refused(rows):
-    with pytest.raises(NothingToLearn, match="too few to search on"):
-        open_search(rows, origin_splits(DAYS[:6], SETTINGS), RECIPE, SETTINGS)
+def test_a_history_that_is_too_short_is_refused(rows):
+    with pytest.raises(NothingToLearn, match="too few days before the test days to tune on"):
+        prepare_search(rows, backtest_splits(DAYS[:6], SETTINGS), FIT_CONFIG, SETTINGS)

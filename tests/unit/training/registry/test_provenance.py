@@ -1,4 +1,4 @@
-"""Provenance: a run says what it was made from, and what of that has changed since, by name."""
+"""Provenance: what a version was trained from, and what of that has changed since."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,71 +7,75 @@ import pytest
 from pydantic import ValidationError
 
 from configs.settings import DataSettings, Settings, TrainingSettings
-from features.tables.mapping import Dataset, Mapped
+from features.tables.mapping import Dataset, DatasetMapping
 from training.registry.provenance import (
     Provenance,
-    as_logged,
-    differences,
-    files_of,
-    machine,
+    compare_provenance,
+    describe_environment,
+    hash_files,
+    model_settings,
     read_provenance,
-    sections_of,
+    restore_settings,
 )
 
 SETTINGS = Settings(name="acme", data=DataSettings(dataset=Path("acme.toml")))
-FILES, SIGNALS, MACHINE = {"usage: a.parquet": "1"}, {"events": "2"}, {"numpy": "2.4"}
-THEN = Provenance(sections_of(SETTINGS), ("2023-01-01",), "2023-07-01", FILES, SIGNALS, MACHINE)
+FEW_TREES = SETTINGS.model_copy(update={"training": TrainingSettings(num_iterations=10)})
+STORED = Provenance(
+    settings=model_settings(SETTINGS),
+    days=("2023-01-01",),
+    known_until="2023-07-01",
+    files={"usage: a.parquet": "1"},
+    signals={"events": "2"},
+    environment={"numpy": "2.4"},
+)
 
 
-def told(**now: object) -> list[str]:
-    return [str(one) for one in differences(THEN, replace(THEN, **now))]
-
-
-def test_nothing_has_changed_where_nothing_did():
-    assert told() == []
+def test_the_same_provenance_has_no_differences():
+    assert compare_provenance(STORED, replace(STORED)) == ()
 
 
 @pytest.mark.parametrize(
-    ("now", "sentence"),
+    ("change", "sentence"),
     [
-        ({"files": {"usage: a.parquet": "9"}}, "raw file usage: a.parquet: then 1, now 9"),
-        ({"files": {}}, "raw file usage: a.parquet: then 1, now not there"),
-        ({"signals": {"events": "3"}}, "signal events: then 2, now 3"),
-        ({"machine": {"numpy": "2.5"}}, "numpy: then 2.4, now 2.5"),
+        ({"files": {"usage: a.parquet": "9"}}, "raw file usage: a.parquet: was 1, is now 9"),
+        ({"files": {}}, "raw file usage: a.parquet: was 1, is now missing"),
+        ({"signals": {"events": "3"}}, "signal events: was 2, is now 3"),
+        ({"environment": {"numpy": "2.5"}}, "environment numpy: was 2.4, is now 2.5"),
+        (
+            {"settings": model_settings(FEW_TREES)},
+            f"setting training.num_iterations: was {SETTINGS.training.num_iterations}, is now 10",
+        ),
     ],
 )
-def test_what_changed_is_named(now, sentence):
-    assert told(**now) == [sentence]
+def test_a_change_is_named(change, sentence):
+    assert [str(difference) for difference in compare_provenance(STORED, replace(STORED, **change))] == [sentence]
 
 
-def test_a_changed_setting_is_named():
-    changed = SETTINGS.model_copy(update={"training": TrainingSettings(num_iterations=10)})
-    assert told(settings=sections_of(changed)) == [
-        f"setting training.num_iterations: then {SETTINGS.training.num_iterations}, now 10"
-    ]
+def test_settings_are_restored():
+    assert restore_settings(FEW_TREES, STORED).training == SETTINGS.training
 
 
-def test_a_run_gets_its_settings_back():
-    changed = SETTINGS.model_copy(update={"training": TrainingSettings(num_iterations=10)})
-    assert as_logged(changed, THEN).training == SETTINGS.training
+def test_a_setting_that_no_longer_exists_is_an_error():
     with pytest.raises(ValidationError):
-        as_logged(SETTINGS, replace(THEN, settings={**THEN.settings, "training": {"forests": 3}}))
+        restore_settings(SETTINGS, replace(STORED, settings={"training": {"forests": 3}}))
 
 
-def test_a_provenance_that_was_written_is_read_back():
-    assert read_provenance(THEN.document()) == THEN
+def test_a_stored_provenance_is_read_back():
+    assert read_provenance(STORED.to_json()) == STORED
 
 
-def test_every_raw_file_and_the_mapping_have_a_hash_of_their_own(tmp_path):
-    mapping, raw = tmp_path / "acme.toml", tmp_path / "usage.csv"
-    mapping.write_text("a")
+def test_raw_files_and_mapping_have_one_hash_each(tmp_path):
+    mapping_file, raw = tmp_path / "acme.toml", tmp_path / "usage.csv"
+    mapping_file.write_text("a")
     raw.write_text("b")
-    dataset = Dataset(mapping=mapping, mapped=Mapped(name="acme", sources={"usage": "*.csv"}), files={"usage": (raw,)})
-    before = files_of(dataset)
+    mapping = DatasetMapping(name="acme", sources={"usage": "*.csv"})
+    dataset = Dataset(mapping_file=mapping_file, mapping=mapping, files={"usage": (raw,)})
+    before = hash_files(dataset)
     assert set(before) == {"usage: usage.csv", "mapping: acme.toml"}
     raw.write_text("c")
-    assert {name for name, value in files_of(dataset).items() if value != before[name]} == {"usage: usage.csv"}
+    after = hash_files(dataset)
+    assert {name for name in after if after[name] != before[name]} == {"usage: usage.csv"}
 
 
-def test_the_machine_says_what_computes_a_model():
-    assert {"python", "oarlock", "lightgbm", "numpy", "code", "lock"} <= machine().keys()
+def test_the_environment_names_what_computes_a_model():
+    assert {"python", "oarlock", "lightgbm", "numpy", "code", "lock"} <= describe_environment().keys()

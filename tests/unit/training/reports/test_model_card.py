@@ -1,79 +1,86 @@
-"""The model card: one page that needs nothing else, names what is weak, and cannot be misread as a promise."""
+"""The model card: one self-contained page that names weaknesses and refusals."""
+
+from dataclasses import replace
 
 import pytest
 
-from training.evaluation.ablation import USAGE_ONLY, parts
+from training.evaluation.ablation import USAGE_ONLY
+from training.registry.comparison_record import LastComparison
+from training.registry.evaluation_record import EvaluationRecord, HorizonRecord
 from training.registry.mlflow_registry import open_registry
 from training.reports.model_card import model_card
-from training.reports.model_card_html import card_page, read_pictures, weaknesses
+from training.reports.model_card_html import list_weaknesses, read_plots, render_card_page
+from training.reports.model_card_sections import contraction_lines, horizon_lines
+from training.reports.plots import PLOTS
 
 
 @pytest.fixture
-def said(trained) -> dict:
+def evaluation(trained) -> EvaluationRecord:
     registry = open_registry(trained.state, trained.settings.name)
     return registry.evaluation(registry.get(1))
 
 
 @pytest.fixture
-def pictures(trained) -> dict[str, bytes]:
+def plots(trained) -> dict[str, bytes]:
     registry = open_registry(trained.state, trained.settings.name)
-    with registry.pictures(registry.get(1)) as folder:
-        return read_pictures(folder)
+    with registry.download_report(registry.get(1)) as folder:
+        return read_plots(folder)
 
 
-def test_a_run_holds_every_picture_and_the_card(trained, pictures):
+def test_a_run_holds_every_plot(plots):
+    assert plots.keys() == PLOTS.keys()
+    assert all(content.startswith(b"\x89PNG") for content in plots.values())
+
+
+def test_a_run_holds_both_cards(trained):
     registry = open_registry(trained.state, trained.settings.name)
-    drawn = {"calibration", "gain", "precision_recall", "revenue", "beeswarm", "families", "origins", "ablation"}
-    assert pictures.keys() == drawn
-    assert all(content.startswith(b"\x89PNG") for content in pictures.values())
-    with registry.pictures(registry.get(1)) as folder:
+    with registry.download_report(registry.get(1)) as folder:
         assert (folder / "model_card.md").read_text().startswith("# Model card")
         assert (folder / "model_card.html").read_text().startswith("<!doctype html>")
     assert not folder.exists()
 
 
-def test_the_page_holds_its_pictures_and_asks_for_nothing_from_elsewhere(said, pictures):
-    page = card_page(said, pictures, None)
-    assert page.count("data:image/png;base64,") == len(pictures)
-    assert not [word for word in ("http://", "https://", "<script", "<link") if word in page]
+def test_the_page_contains_its_plots_and_loads_nothing(evaluation, plots):
+    page = render_card_page(evaluation, plots, None)
+    assert page.count("data:image/png;base64,") == len(plots)
+    assert not [text for text in ("http://", "https://", "<script", "<link") if text in page]
     assert "Nothing here is causal" in page
 
 
-def test_the_page_says_that_a_model_is_refused_and_what_its_duel_said(said):
-    refused = said | {"leakage": said["leakage"] | {"alarms": ["the signal 'x' <alone> knows"]}}
-    page = card_page(refused, {}, {"against": 3, "verdict": "loses", "why": "it is worse"})
+def test_the_page_shows_a_refusal_and_the_last_comparison(evaluation):
+    leakage = replace(evaluation.leakage, alarms=("the signal 'x' <alone> knows",))
+    comparison = LastComparison(compared_with=3, verdict="not_comparable", reason="they predict different labels")
+    page = render_card_page(replace(evaluation, leakage=leakage), {}, comparison)
     assert "Not to be promoted." in page
     assert "the signal &#39;x&#39; &lt;alone&gt; knows" in page
-    assert "Against version 3: loses." in page
+    assert "Compared with version 3: not comparable" in page
+    assert "They predict different labels." in page
 
 
-def test_a_weak_segment_is_named(said):
+def test_a_weak_segment_is_named(evaluation):
     weak = {"auc_low": 0.4, "rate_low": 0.1, "rate_high": 0.2, "mean_risk": 0.5, "churned": 5, "snapshots": 50}
-    told = list(weaknesses(said | {"segments": {"tiny": weak}}))
-    assert "In the segment 'tiny' (5 of 50 churned) it cannot be shown to tell leavers from stayers." in told
-    assert "In the segment 'tiny' (5 of 50 churned) its mean risk of 50.0 % is off." in told
+    sentences = list(list_weaknesses(replace(evaluation, segments={"tiny": weak})))
+    assert "In the segment 'tiny' (5 of 50 churned) it does not rank significantly better than chance." in sentences
 
 
-def test_every_family_is_left_out_once_and_usage_is_left_alone(said):
-    names = [one["name"] for one in said["ablation"]]
-    assert names == [
-        "without adoption",
-        "without billing",
-        "without contract",
-        "without fit",
-        "without value",
-        USAGE_ONLY,
-    ]
-    without = next(one for one in said["ablation"] if one["name"] == "without contract")
-    assert without["figures"]["log_loss"]["difference"]["low"] > 0
-    assert "without contract" in model_card(said)
+def test_the_card_shows_what_is_lost_without_a_family(evaluation):
+    losses = {result.name: result.metrics["log_loss"].difference for result in evaluation.ablation}
+    assert USAGE_ONLY in losses
+    assert losses["without contract"].low > 0
+    assert "without contract" in model_card(evaluation)
 
 
-def test_usage_alone_reads_no_other_table():
-    from features.reports.dictionary import tables_of
-    from features.signals.registry import catalogue
+def test_a_horizon_without_labels_is_listed(evaluation):
+    horizons = HorizonRecord({"180": None}, unavailable={"30": "too few"}, segment_offsets={"small": 0.1})
+    lines = list(horizon_lines(replace(evaluation, horizons=horizons)))
+    assert "- 180 days: no test day has labels yet" in lines
+    assert "- 30 days: unavailable, too few" in lines
+    assert "- segments with their own calibration (shift of the log-odds): small +0.10" in lines
 
-    signals = catalogue()
-    ((_, names),) = [part for part in parts(signals) if part[0] == USAGE_ONLY]
-    tables = tables_of(signals)
-    assert names and all(tables[name] == ("usage",) for name in names)
+
+def test_contraction_is_listed_with_its_counts():
+    metrics = {"snapshots": 4, "churned": 1}
+    metrics |= {f"{name}{end}": 0.25 for name in ("rate", "auc") for end in ("", "_low", "_high")}
+    lines = list(contraction_lines({"contracted": metrics, "churned or contracted": None}))
+    assert "- contracted: 1 of 4, rate 0.2500 [0.2500, 0.2500], AUC of the risk 0.2500 [0.2500, 0.2500]" in lines
+    assert "- churned or contracted: no account, or every account" in lines

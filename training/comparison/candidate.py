@@ -1,0 +1,64 @@
+"""Candidates: the two versions of a comparison, and the snapshots on which they are compared."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from configs.settings import Settings
+from configs.state_dir import StateDir
+from features.store.feast_store import open_history_store, read_historical_signals
+from features.store.history import complete_days
+from training.data.time_splits import Days
+from training.data.training_set import TrainingSet, snapshots_on
+from training.evaluation.backtest import BacktestFold, rows_on
+from training.model.churn_model import ChurnModel
+from training.registry.mlflow_registry import Registry
+from training.registry.provenance import Provenance
+from training.registry.version import Version
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One side of a comparison: the number of its version, its model, and its provenance (None if none was stored)."""
+
+    version: int
+    model: ChurnModel
+    provenance: Provenance | None
+
+    @property
+    def recalibration_days(self) -> tuple[str, ...]:
+        """The days its calibrator was fitted on again; none if it was fitted together with its trees."""
+        return self.provenance.calibrated_on if self.provenance else ()
+
+
+@dataclass(frozen=True)
+class ComparisonContext:
+    """The snapshots of a comparison, and those of the newest published day, whose explanations are compared.
+
+    `backtests` holds, by version, the folds that were evaluated already.
+    """
+
+    training_set: TrainingSet
+    settings: Settings
+    newest_rows: pd.DataFrame
+    backtests: Mapping[int, Mapping[Days, BacktestFold]] = field(default_factory=dict[int, Mapping[Days, BacktestFold]])
+
+    def recalibration_rows(self, candidate: Candidate) -> pd.DataFrame:
+        """The snapshots that a candidate's calibrator was fitted on again."""
+        days = (day for day in self.training_set.days if f"{day:%Y-%m-%d}" in candidate.recalibration_days)
+        return rows_on(self.training_set.rows, tuple(days))
+
+
+def build_comparison_context(training_set: TrainingSet, settings: Settings, state: StateDir) -> ComparisonContext:
+    """The context of comparisons on this training set."""
+    history = training_set.history
+    newest = snapshots_on(history, complete_days(history)[-1:])
+    return ComparisonContext(
+        training_set, settings, read_historical_signals(open_history_store(state, history, settings.name), newest)
+    )
+
+
+def load_candidate(registry: Registry, version: Version) -> Candidate:
+    """A version as a candidate; raises NotReady if its files can no longer be read."""
+    return Candidate(version.number, registry.load_model(version), registry.provenance(version))
