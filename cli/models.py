@@ -72,7 +72,7 @@ def model_card(context: CliContext, version: int | None, html: Path | None) -> N
     if html:
         _write_card_page(context, chosen.number, html)
     if context.as_json:
-        print_json(registry.evaluation(chosen))
+        print_json(registry.evaluation(chosen).to_json())
     elif not html:
         print_markdown(context, render_card(registry.evaluation(chosen)))
 
@@ -144,14 +144,18 @@ def set_bands(
     \b
     Example: oarlock set-bands --sizes 400 150 50
     """
-    from training.pipelines.recalibrate import parse_bands
-    from training.pipelines.recalibrate import set_bands as register_with_bands
+    from training.pipelines.set_bands import bands_from_sizes, bands_from_thresholds
+    from training.pipelines.set_bands import set_bands as register_with_bands
 
     if bool(thresholds) == bool(sizes):
         raise click.UsageError("Pass either --thresholds or --sizes.")
     registry = context.registry
     parent = registry.champion() if version is None else registry.get(version)
-    bands = parse_bands(context.settings, context.state, parent, (thresholds, sizes))
+    if thresholds:
+        bands = bands_from_thresholds(thresholds)
+    else:
+        assert sizes is not None
+        bands = bands_from_sizes(context.settings, context.state, parent, sizes)
     registered = register_with_bands(context.settings, context.state, parent, bands)
     limits = ", ".join(f"{band} from {threshold:.2%}" for band, threshold in bands.model_dump().items())
     context.echo(f"Version {registered.number} has the risks of version {parent.number} and these bands: {limits}.")

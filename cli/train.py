@@ -46,7 +46,7 @@ def train(context: CliContext, tune: bool, trials: int | None, timeout: float | 
         result = train_model(context.settings, context.state, context.known_until, progress, budget=budget)
     if context.as_json:
         identity = {"version": asdict(result.version), "reused": result.reused, "comparison": result.comparison}
-        print_json(identity | result.evaluation)
+        print_json(identity | result.evaluation.to_json())
         return
     print_markdown(context, model_card(result.evaluation))
     if result.comparison:

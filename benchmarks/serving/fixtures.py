@@ -14,16 +14,18 @@ import pyarrow.parquet as pq
 from configs.settings import Settings, read_settings
 from configs.state_dir import StateDir, open_state_dir
 from features.compute.fingerprints import signal_set
-from features.publishing.pipeline import Days, publish
-from features.store.history import KEY
-from features.store.publication import edition_folder, published_as_of
+from features.publishing.pipeline import PublishRequest, publish
+from features.store.publication import published_as_of, published_history_folder
+from features.tables.contract import ACCOUNT_ID
 from features.tables.mapping import read_dataset
 from serving.scoring.champion_pointer import sync_champion
 from training.data.training_set import TrainingSet, build_training_set
+from training.labels.definition import describe_label
 from training.model.churn_model import ChurnModel
-from training.model.fit import FitConfig, fit_churn_model
-from training.pipelines.train import provenance_of
-from training.registry.mlflow_registry import ChampionEvent, Registry, TrainingRun, open_registry
+from training.model.fit import FitConfig, FitRows, fit_churn_model
+from training.pipelines.training_inputs import build_provenance
+from training.registry.mlflow_registry import ChampionEvent, Registry, open_registry
+from training.registry.training_run import TrainingRun
 from training.registry.version import Version
 
 CONFIG = Path(__file__).parents[2] / "configs/oarlock.toml"
@@ -52,7 +54,7 @@ def published(company: Path, folder: Path, served: Path) -> Path:
     settings, source = read_settings(config), open_state_dir(read_settings(served))
     state, ends = open_state_dir(settings), read_dataset(settings.data).observed_until
     assert ends is not None
-    publish(settings, state, Days(ends), lambda step, *_: print(step, flush=True))
+    publish(settings, state, PublishRequest(ends), lambda step, *_: print(step, flush=True))
     shutil.copytree(source.bundles, state.bundles, dirs_exist_ok=True)
     for name in ("champion", "models"):
         shutil.copy(getattr(source, name), getattr(state, name))
@@ -61,8 +63,8 @@ def published(company: Path, folder: Path, served: Path) -> Path:
 
 def accounts(state: StateDir) -> list[str]:
     """The accounts that are online, in the order of their ids."""
-    day = edition_folder(state) / "days" / f"{published_as_of(state):%Y-%m-%d}"
-    return pq.read_table(next(day.resolve().glob("*.parquet")), columns=[KEY])[KEY].to_pylist()
+    day = published_history_folder(state) / "days" / f"{published_as_of(state):%Y-%m-%d}"
+    return pq.read_table(next(day.resolve().glob("*.parquet")), columns=[ACCOUNT_ID])[ACCOUNT_ID].to_pylist()
 
 
 def _config(company: Path, folder: Path, warmup_days: int) -> Path:
@@ -78,7 +80,7 @@ def _config(company: Path, folder: Path, warmup_days: int) -> Path:
 def _make(settings: Settings, state: StateDir, registry: Registry) -> None:
     ends = read_dataset(settings.data).observed_until
     assert ends is not None
-    publish(settings, state, Days(ends), lambda step, *_: print(step, flush=True))
+    publish(settings, state, PublishRequest(ends), lambda step, *_: print(step, flush=True))
     panel = build_training_set(settings, state, ends)
     for seed in (7, 8):
         model = _model(settings, panel, seed)
@@ -93,18 +95,15 @@ def _model(settings: Settings, panel: TrainingSet, seed: int) -> ChurnModel:
     late = rows[rows.as_of == days[-1]].reset_index(drop=True)
     identity = {"signal_set": signal_set(panel.history.signals), "label": "benchmark", "seed": str(seed)}
     training = settings.training.model_copy(update={"seed": seed})
-    label = settings.label.model_dump() | {"horizon_days": settings.label.horizon_days}
-    return fit_churn_model(
-        early, late, rows.reset_index(drop=True), FitConfig(panel.history.signals, training, label, identity)
-    )
+    config = FitConfig(panel.history.signals, training, describe_label(settings.label), identity)
+    return fit_churn_model(FitRows(early, late, rows.reset_index(drop=True)), config)
 
 
 def _register(settings: Settings, panel: TrainingSet, registry: Registry, model: ChurnModel) -> Version:
     ends = datetime.max
     with tempfile.TemporaryDirectory() as pictures:
-        made_from = provenance_of(settings, panel, ends)
-        report = {"skill": {}, "split": {"train": [], "calibration": []}}
-        run = TrainingRun(model, report, made_from, {}, {}, str(model.identity), Path(pictures))
+        made_from = build_provenance(settings, panel, ends)
+        run = TrainingRun(model, None, made_from, {}, {}, str(model.identity), Path(pictures))
         version = registry.log_run(run)
     if version.number == 1:
         registry.set_champion(ChampionEvent(1, ends.isoformat(), "promoted", "a benchmark"))

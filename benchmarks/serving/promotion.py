@@ -28,7 +28,7 @@ from configs.files import read_json, write_json
 from configs.settings import read_settings
 from configs.state_dir import StateDir, open_state_dir
 from features.store.online_reader import OnlineReader
-from serving.scoring.champion_pointer import ARTIFACT, bundle_folder, prepare_bundle
+from serving.scoring.champion_pointer import ARTIFACT, build_bundle, bundle_folder
 from serving.scoring.model_bundle import DOCUMENT_FILE, load_bundle
 from serving.scoring.scores import score_values
 from serving.treeshap.kernel import Kernel
@@ -77,11 +77,11 @@ def _steps(state: StateDir, registry: Registry, bad: int) -> list[Callable[[], N
 def _bad_version(state: StateDir, registry: Registry) -> int:
     """A registered version whose stored bundle is not that of its model."""
     folder = state.folder / "broken"
-    shutil.copytree(prepare_bundle(state, registry, registry.get(2)), folder, dirs_exist_ok=True)
+    shutil.copytree(build_bundle(state, registry, registry.get(2)), folder, dirs_exist_ok=True)
     _break(folder)
     second = registry.client.get_model_version(registry.name, "2")
-    number = int(registry.client.create_model_version(registry.name, second.source, second.run_id).version)
-    registry.attach(registry.get(number), ARTIFACT, folder)
+    number = int(registry.client.create_model_version(registry.name, str(second.source), second.run_id).version)
+    registry.upload_artifact(registry.get(number), ARTIFACT, folder)
     return number
 
 

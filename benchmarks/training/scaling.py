@@ -82,7 +82,7 @@ def _train(settings: Settings, threads: int) -> Cost:
     ends = read_dataset(settings.data).observed_until
     assert ends is not None
     trained = train(settings, open_state_dir(settings), ends, lambda step, *_: marks.append((step, clock.read())))
-    return Cost(_snapshots(settings), trained.evaluation["signals"], _steps(marks), _peak_gigabytes())
+    return Cost(_snapshots(settings), trained.evaluation.signal_count, _steps(marks), _peak_gigabytes())
 
 
 class Clock:
@@ -104,11 +104,11 @@ def _snapshots(settings: Settings) -> int:
     """How many snapshots training could read: those of every complete day that is mature."""
     from features.publishing.pipeline import open_dataset
     from features.store.history import accounts_on, complete_days
-    from training.labels.departures import matures_at
+    from training.labels.definition import matures_at
 
     dataset = read_dataset(settings.data)
     assert dataset.observed_until is not None
-    history = open_dataset(settings, open_state_dir(settings)).place
+    history = open_dataset(settings, open_state_dir(settings)).history
     mature = [day for day in complete_days(history) if matures_at(day, settings.label) <= dataset.observed_until]
     return sum(len(accounts_on(history, day)) for day in mature)
 

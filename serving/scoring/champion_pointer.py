@@ -1,12 +1,11 @@
-"""Promotion as the service sees it: MLflow's alias turned into a bundle under the state folder and a pointer to it.
+"""The champion as the service sees it: a bundle in the state folder for MLflow's alias, and a pointer to it.
 
-    champion/<version>-<format>/    the version's bundle, as it is stored with the version in MLflow
-    champion.json                   which of them answers; workers look at nothing else
-    models.json                     every registered version, for whoever asks the service
+    champion/<version>-<format>/    the version's bundle, which is also stored with the version in MLflow
+    champion.json                   the pointer: which bundle is served; workers read nothing else
+    models.json                     every registered version, for the API
 
-The alias is the truth. `follow` brings the pointer in line with it: after `oarlock promote`, and again and again beside
-`oarlock serve`, so that an alias moved elsewhere is taken up too. A version that is refused leaves the pointer where it
-is, with a note that says why.
+The alias decides. `make_champion` moves alias and pointer together; `sync_champion` runs beside `oarlock serve` and
+updates the pointer if another tool moved the alias. If a bundle is refused, the pointer stays and says why.
 """
 
 import logging
@@ -17,10 +16,10 @@ from typing import Any
 
 from configs.errors import NoChampion, OarlockError
 from configs.files import read_json, write_json
-from configs.state_dir import State
+from configs.state_dir import StateDir
 from serving.scoring.model_bundle import FORMAT, load_bundle, make_bundle, save_bundle
 from serving.treeshap.kernel import Kernel
-from training.registry.mlflow_registry import Registry
+from training.registry.mlflow_registry import ChampionEvent, Registry
 from training.registry.version import Version
 
 LOG = logging.getLogger("oarlock.promotion")
@@ -29,90 +28,112 @@ ARTIFACT = f"bundle-{FORMAT}"
 
 @dataclass(frozen=True)
 class ChampionPointer:
-    """Which version answers, where its bundle is, and which version was refused since, and why."""
+    """The served version, the folder of its bundle, and a version that was refused since, with the reason."""
 
     version: Version
     folder: Path
     refused: dict[str, Any] | None
 
 
-def read_pointer(state: State) -> ChampionPointer:
-    """What the pointer says; raises NoChampion where there is none."""
+def read_pointer(state: StateDir) -> ChampionPointer:
+    """The pointer; raises NoChampion if there is none."""
     try:
-        note = read_json(state.champion)
+        content = read_json(state.champion_pointer)
     except FileNotFoundError:
         raise NoChampion("No model has been promoted yet.", "Run `oarlock train`, then `oarlock promote`.") from None
-    return ChampionPointer(Version(**note["version"]), state.bundles / note["folder"], note.get("refused"))
+    return ChampionPointer(Version(**content["version"]), state.bundles / content["folder"], content.get("refused"))
 
 
-def bundle_folder(state: State, number: int) -> Path:
-    """Where the bundle of a version is."""
+def bundle_folder(state: StateDir, number: int) -> Path:
+    """The folder of a version's bundle."""
     return state.bundles / f"{number}-{FORMAT}"
 
 
-def sync_champion(state: State, registry: Registry) -> Version | None:
-    """Bring the pointer in line with the alias; the version it points at now, None where no model is promoted.
+def make_champion(state: StateDir, registry: Registry, event: ChampionEvent) -> Version:
+    """Build and verify the bundle of a version, make it the champion, and point to it.
 
-    Raises PromotionRefused for a version whose bundle is not that of its booster; the pointer stays.
+    Raises PromotionRefused for a bundle that does not give the risks of its model; the champion stays as it is.
     """
+    folder = build_bundle(state, registry, registry.get(event.version))
+    version = registry.set_champion(event)
     _write_version_list(state, registry)
-    try:
-        version = registry.champion()
-    except NoChampion:
-        state.champion.unlink(missing_ok=True)
-        return None
-    try:
-        pointer = read_pointer(state)
-    except NoChampion:
-        pointer = None
-    if pointer and pointer.version == version and pointer.folder == bundle_folder(state, version.number):
-        return version
-    try:
-        folder = prepare_bundle(state, registry, version)
-    except OarlockError as problem:
-        _record_rejection(state, version, problem)
-        raise
-    write_json(state.champion, {"version": vars(version), "folder": folder.name})
+    _write_pointer(state, version, folder)
     return version
 
 
-def rebuild_outdated_bundle(state: State, registry: Registry) -> None:
-    """Make the champion's bundle anew where another version of Oarlock made it; raises NoChampion for none."""
+def sync_champion(state: StateDir, registry: Registry) -> Version | None:
+    """Make the pointer name the version of the alias; returns that version, None if there is no champion.
+
+    Raises PromotionRefused for a bundle that does not give the risks of its model; the pointer stays as it is.
+    """
+    _write_version_list(state, registry)
+    version = registry.find_champion()
+    if version is None:
+        state.champion_pointer.unlink(missing_ok=True)
+    elif not _points_to(state, version):
+        try:
+            _write_pointer(state, version, build_bundle(state, registry, version))
+        except OarlockError as error:
+            _record_refusal(state, version, error)
+            raise
+    return version
+
+
+def rebuild_outdated_bundle(state: StateDir, registry: Registry) -> None:
+    """Build the champion's bundle again if another release built it; raises NoChampion if there is none."""
     pointer = read_pointer(state)
     if pointer.folder != bundle_folder(state, pointer.version.number):
         sync_champion(state, registry)
 
 
-def prepare_bundle(state: State, registry: Registry, version: Version) -> Path:
-    """The folder of a version's bundle: the one there, the one stored in MLflow, or one made now and stored there.
+def build_bundle(state: StateDir, registry: Registry, version: Version) -> Path:
+    """The folder of a version's bundle, verified: an existing one, a copy from MLflow, or one that is built now.
 
-    Raises PromotionRefused where it does not give the risks that it must.
+    A new bundle is verified before it gets its name, so a process that is killed leaves no unverified one. Raises
+    PromotionRefused for a bundle that does not give the risks of its model.
     """
-    folder, kernel = bundle_folder(state, version.number), Kernel(state.compiled)
-    if not folder.exists():
-        state.bundles.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=state.bundles, prefix=".") as scratch:
-            made = Path(scratch) / "bundle"
-            if not registry.fetch(version, ARTIFACT, made):
-                save_bundle(make_bundle(registry.load(version), kernel), made)
-                registry.attach(version, ARTIFACT, made)
-            load_bundle(made, kernel)
-            made.replace(folder)
-    load_bundle(folder, kernel)
+    folder, kernel = bundle_folder(state, version.number), Kernel(state.compiled_kernels)
+    state.bundles.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=state.bundles, prefix=".") as scratch:
+        files = folder if folder.exists() else _bundle_files(registry, version, kernel, Path(scratch) / "bundle")
+        load_bundle(files, kernel)
+        if files != folder:
+            files.replace(folder)
     return folder
 
 
-def _write_version_list(state: State, registry: Registry) -> None:
-    versions = registry.versions()
-    known = read_json(state.models)["models"] if state.models.exists() else []
-    said = {one["version"]: one for one in known}
-    told = [{**(said.get(one.number) or _describe_version(registry, one)), "alias": one.alias} for one in versions]
-    if told != known:
-        write_json(state.models, {"name": registry.name, "models": told})
+def _bundle_files(registry: Registry, version: Version, kernel: Kernel, target: Path) -> Path:
+    if not registry.download_artifact(version, ARTIFACT, target):
+        save_bundle(make_bundle(registry.load_model(version), kernel), target)
+        registry.upload_artifact(version, ARTIFACT, target)
+    return target
+
+
+def _points_to(state: StateDir, version: Version) -> bool:
+    try:
+        pointer = read_pointer(state)
+    except NoChampion:
+        return False
+    return pointer.version == version and pointer.folder == bundle_folder(state, version.number)
+
+
+def _write_pointer(state: StateDir, version: Version, folder: Path) -> None:
+    write_json(state.champion_pointer, {"version": vars(version), "folder": folder.name})
+
+
+def _write_version_list(state: StateDir, registry: Registry) -> None:
+    listed = read_json(state.models)["models"] if state.models.exists() else []
+    described = {model["version"]: model for model in listed}
+    models = [
+        {**(described.get(version.number) or _describe_version(registry, version)), "alias": version.alias}
+        for version in registry.versions()
+    ]
+    if models != listed:
+        write_json(state.models, {"name": registry.name, "models": models})
 
 
 def _describe_version(registry: Registry, version: Version) -> dict[str, Any]:
-    model = registry.load(version)
+    model = registry.load_model(version)
     return {
         "version": version.number,
         "horizons": list(model.calibrator.horizons),
@@ -121,8 +142,8 @@ def _describe_version(registry: Registry, version: Version) -> dict[str, Any]:
     }
 
 
-def _record_rejection(state: State, version: Version, problem: OarlockError) -> None:
-    LOG.error("version %s is refused, the one before stays: %s", version.number, problem)
-    if state.champion.exists():
-        refused = {"version": version.number, "reason": problem.message}
-        write_json(state.champion, {**read_json(state.champion), "refused": refused})
+def _record_refusal(state: StateDir, version: Version, error: OarlockError) -> None:
+    LOG.error("version %s is refused, the champion stays: %s", version.number, error)
+    if state.champion_pointer.exists():
+        refused = {"version": version.number, "reason": error.message}
+        write_json(state.champion_pointer, {**read_json(state.champion_pointer), "refused": refused})
