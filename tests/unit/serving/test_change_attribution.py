@@ -1,4 +1,4 @@
-"""Why a risk moved: the parts always sum to the change, and each is blamed for nothing that it did not do."""
+"""Attribution of a change of risk: the parts sum to the change, and a part that did not change is zero."""
 
 from dataclasses import replace
 
@@ -41,85 +41,90 @@ def sides(draw) -> ChangeInputs:
     )
 
 
-def _same_model(one: ChangeInputs) -> ChangeInputs:
+def _with_one_model(inputs: ChangeInputs) -> ChangeInputs:
     return replace(
-        one,
-        shares=[one.shares[0], one.shares[0]],
-        base_margins=[one.base_margins[0]] * 2,
-        calibrators=[one.calibrators[0]] * 2,
+        inputs,
+        shares=[inputs.shares[0], inputs.shares[0]],
+        base_margins=[inputs.base_margins[0]] * 2,
+        calibrators=[inputs.calibrators[0]] * 2,
     )
 
 
-def _sum(found: RiskChange) -> np.ndarray:
-    return found.signals.sum(axis=1) + found.base + found.trees + found.calibration
+def _sum(change: RiskChange) -> np.ndarray:
+    return change.signals.sum(axis=1) + change.base + change.trees + change.calibration
 
 
 @settings(max_examples=100, deadline=None)
 @given(sides())
-def test_the_parts_sum_to_the_change(one):
-    found = attribute_change(one)
-    assert np.abs(found.after - found.before - _sum(found)).max() < EXACT
+def test_the_parts_sum_to_the_change(inputs):
+    change = attribute_change(inputs)
+    assert np.abs(change.after - change.before - _sum(change)).max() < EXACT
 
 
 @settings(max_examples=50, deadline=None)
 @given(sides())
-def test_with_one_model_it_is_the_difference_of_the_points_served(one):
-    one = _same_model(one)
-    found, calibrator = attribute_change(one), one.calibrators[0]
-    column = calibrator.horizon_index(one.horizon_days)
+def test_with_one_model_it_is_the_difference_of_points(inputs):
+    inputs = _with_one_model(inputs)
+    change, calibrator = attribute_change(inputs), inputs.calibrators[0]
+    column = calibrator.horizon_index(inputs.horizon_days)
 
-    def served(side: int) -> np.ndarray:
-        these, offsets = one.shares[0][side], calibrator.segment_offsets(one.segments[side])
-        return these * calibrator.points_per_margin(one.base_margins[0], these.sum(axis=1), offsets)[:, [column]]
+    def points_of_side(side: int) -> np.ndarray:
+        side_shares, offsets = inputs.shares[0][side], calibrator.segment_offsets(inputs.segments[side])
+        return (
+            side_shares
+            * calibrator.points_per_margin(inputs.base_margins[0], side_shares.sum(axis=1), offsets)[:, [column]]
+        )
 
-    assert np.abs(found.signals - (served(1) - served(0))).max() < EXACT
-    assert np.abs(found.trees).max() < EXACT
-    assert np.abs(found.calibration).max() < EXACT
-
-
-@settings(max_examples=50, deadline=None)
-@given(sides())
-def test_signals_that_stayed_are_blamed_for_nothing(one):
-    still = replace(one, shares=[[these[0]] * 2 for these in one.shares], segments=[one.segments[0]] * 2)
-    found = attribute_change(still)
-    assert np.abs(found.signals).max() < EXACT
-    assert np.abs(found.base).max() < EXACT
+    assert np.abs(change.signals - (points_of_side(1) - points_of_side(0))).max() < EXACT
+    assert np.abs(change.trees).max() < EXACT
+    assert np.abs(change.calibration).max() < EXACT
 
 
 @settings(max_examples=50, deadline=None)
 @given(sides())
-def test_a_new_calibration_alone_is_blamed_alone(one):
-    alone = replace(_same_model(one), calibrators=one.calibrators)
-    alone = replace(alone, shares=[[alone.shares[0][0]] * 2] * 2, segments=[one.segments[0]] * 2)
-    found = attribute_change(alone)
-    assert np.abs(found.calibration - (found.after - found.before)).max() < EXACT
-    assert np.abs(found.trees).max() < EXACT
-
-
-@settings(max_examples=50, deadline=None)
-@given(sides())
-def test_the_way_back_is_the_same_change_with_the_sign_turned(one):
-    back = ChangeInputs(
-        shares=[these[::-1] for these in one.shares[::-1]],
-        base_margins=one.base_margins[::-1],
-        calibrators=one.calibrators[::-1],
-        segments=one.segments[::-1],
-        horizon_days=one.horizon_days,
+def test_unchanged_signals_have_no_part_in_the_change(inputs):
+    unchanged = replace(
+        inputs, shares=[[side_shares[0]] * 2 for side_shares in inputs.shares], segments=[inputs.segments[0]] * 2
     )
-    there, again = attribute_change(one), attribute_change(back)
+    change = attribute_change(unchanged)
+    assert np.abs(change.signals).max() < EXACT
+    assert np.abs(change.base).max() < EXACT
+
+
+@settings(max_examples=50, deadline=None)
+@given(sides())
+def test_a_new_calibration_alone_is_the_whole_change(inputs):
+    changed = replace(_with_one_model(inputs), calibrators=inputs.calibrators)
+    changed = replace(changed, shares=[[changed.shares[0][0]] * 2] * 2, segments=[inputs.segments[0]] * 2)
+    change = attribute_change(changed)
+    assert np.abs(change.calibration - (change.after - change.before)).max() < EXACT
+    assert np.abs(change.trees).max() < EXACT
+
+
+@settings(max_examples=50, deadline=None)
+@given(sides())
+def test_the_reverse_change_has_the_opposite_sign(inputs):
+    reverse = ChangeInputs(
+        shares=[side_shares[::-1] for side_shares in inputs.shares[::-1]],
+        base_margins=inputs.base_margins[::-1],
+        calibrators=inputs.calibrators[::-1],
+        segments=inputs.segments[::-1],
+        horizon_days=inputs.horizon_days,
+    )
+    forward, backward = attribute_change(inputs), attribute_change(reverse)
     for part in ("signals", "base", "trees", "calibration"):
-        assert np.abs(getattr(there, part) + getattr(again, part)).max() < EXACT
+        assert np.abs(getattr(forward, part) + getattr(backward, part)).max() < EXACT
 
 
-def test_a_segment_that_changed_moves_the_base_and_says_so():
+def test_a_changed_segment_moves_the_base():
     calibrator = Calibrator((90,), (1.0,), (-2.0,), {"small": 0.5})
     nothing = np.zeros((1, 2))
-    found = attribute_change(ChangeInputs([[nothing] * 2] * 2, [0.0] * 2, [calibrator] * 2, [["mid"], ["small"]], 90))
-    assert found.base[0] == pytest.approx(1 / (1 + np.exp(1.5)) - 1 / (1 + np.exp(2.0)), abs=EXACT)
-    assert found.signals.sum() == 0
+    change = attribute_change(ChangeInputs([[nothing] * 2] * 2, [0.0] * 2, [calibrator] * 2, [["mid"], ["small"]], 90))
+    assert change.base[0] == pytest.approx(1 / (1 + np.exp(1.5)) - 1 / (1 + np.exp(2.0)), abs=EXACT)
+    assert change.signals.sum() == 0
 
 
-def test_a_horizon_that_a_model_never_learned_is_refused():
+def test_an_unknown_horizon_is_refused():
     calibrator = Calibrator((90,), (1.0,), (-2.0,))
     nothing = np.zeros((1, 2))
     with pytest.raises(ValueError, match="not in tuple"):

@@ -1,4 +1,4 @@
-"""JSON written once: what a reply sends is what the ledger keeps, whatever an id holds."""
+"""Serialization: a response contains the same JSON text as the ledger, for any account id."""
 
 import json
 
@@ -8,34 +8,34 @@ import pytest
 from serving.ledger.ledger import Ledger
 from serving.schemas.serialization import PreserializedScore, to_json
 from serving.scoring.scorer import Scorer
-from tests.conftest import EXTRACT_ENDS
+from tests.support.trained_model import EXTRACT_END
 
 
-def test_a_part_that_was_written_is_copied_and_not_written_again():
+def test_a_preserialized_score_is_copied():
     part = PreserializedScore({"risk": 0.25})
     part["risk"] = 0.5
     assert to_json({"scores": [part]}) == b'{"scores":[{"risk":0.25}]}'
 
 
-def test_it_reads_back_as_it_was():
+def test_json_is_read_back_unchanged():
     content = {"ü": [1, 0.1, None, True, "\u2028\"'\\\n"], "numbers": np.arange(2), "one": np.float64(0.1)}
     assert json.loads(to_json(content)) == {**content, "numbers": [0, 1], "one": 0.1}
 
 
-def test_an_id_that_has_no_place_in_utf_8_is_given_back_as_it_came():
+def test_an_id_that_is_not_valid_utf_8_is_returned_unchanged():
     content = {"not_scored": [{"account_id": "\ud800"}], "scores": [PreserializedScore({"risk": 0.25})]}
     assert json.loads(to_json(content).decode("utf-8", "surrogatepass")) == content
 
 
-def test_what_is_no_json_is_refused():
+def test_a_value_that_is_not_json_is_refused():
     with pytest.raises(TypeError):
         to_json({"what": object()})
 
 
-def test_the_ledger_keeps_the_very_text_of_the_reply(trained, tmp_path):
-    engine = Scorer(trained.settings, trained.state, lambda: EXTRACT_ENDS)
-    engine.ledger = Ledger(tmp_path / "ledger.db")
-    reply = engine.score(["1096"], 3)
-    with engine.ledger.engine.connect() as connection:
-        (kept,) = connection.exec_driver_sql("select served from risks").scalars()
-    assert kept.encode() in to_json(reply)
+def test_the_ledger_stores_the_text_of_the_response(trained, tmp_path):
+    scorer = Scorer(trained.settings, trained.state, lambda: EXTRACT_END)
+    scorer.ledger = Ledger(tmp_path / "ledger.db")
+    response = scorer.score(["1096"], 3)
+    with scorer.ledger.engine.connect() as connection:
+        (stored,) = connection.exec_driver_sql("select served from risks").scalars()
+    assert stored.encode() in to_json(response)
