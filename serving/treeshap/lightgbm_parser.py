@@ -1,96 +1,90 @@
-"""Trees: a LightGBM booster's text as flat arrays for the driver kernel; LightGBM itself is not needed.
+"""Reads a LightGBM booster's text into flat arrays for the driver kernel; LightGBM itself is not needed.
 
-Every tree's nodes stand in preorder, one tree after the other. A node other than a root stands for the edge that leads
-to it as well. What a row's drivers need of the training rows is a node's `cover`: for the signal asked at its edge, the
-product over the edges from the root to here that ask it of the share of training rows that follow them.
+The nodes of every tree are in preorder, one tree after the other. A node other than a root also stands for the edge
+that leads to it. Its `cover` is what drivers need of the training rows: of the edges from the root to the node that
+split on the signal of its edge, the product of the shares of training rows that follow them.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-MOST_POINTS = 16  # integrates paths of twice as many distinct signals exactly: deeper than any tree worth training
-LANES = 8  # rows, or quadrature points of a row alone, that the processor takes together
+MAX_POINTS = 16  # integrates paths of twice as many signals exactly: deeper than any tree worth training
 LEAF = -1
-NONE, ZERO = 0, 1  # LightGBM's missing types; the third, 2, is NaN
+MISSING_NONE, MISSING_ZERO = 0, 1  # LightGBM's missing types; the third, 2, is NaN
 AT_MOST, NOT_ABOVE, ZERO_IS_LEFT, ZERO_IS_RIGHT, IN_SET = range(5)
-WORD = 32  # bits in a word of a set of categories
-KINDS = {
-    "starts": "int64",
-    "degrees": "int64",
-    "signal": "int32",
-    "rule": "int32",
+WORD_BITS = 32
+ARRAY_TYPES = {
+    "tree_starts": "int64",
+    "point_counts": "int64",
+    "split_signal": "int32",
+    "split_rule": "int32",
     "threshold": "float64",
-    "sets": "int32",
-    "bits": "uint32",
-    "asked": "int32",
-    "right": "int32",
-    "earlier": "int32",
+    "category_sets": "int32",
+    "category_bits": "uint32",
+    "edge_signal": "int32",
+    "right_child": "int32",
+    "ancestor": "int32",
     "cover": "float64",
-    "value": "float64",
-    "expected": "float64",
-    "order": "int32",
+    "leaf_value": "float64",
+    "expected_margin": "float64",
+    "splits_first": "int32",
 }
 
 
-class NotExact(ValueError):
-    """The kernel's drivers would not be those of LightGBM for this booster; says why."""
+class UnsupportedBooster(ValueError):
+    """The kernel's drivers would not equal LightGBM's for this booster; the message says why."""
 
 
 class Trees(NamedTuple):
-    """The trees of one booster; a tuple, because that is what numba takes apart.
+    """The trees of one booster; a tuple, because numba takes tuples apart.
 
-    Per tree: `starts`, its first node, closed by the number of nodes; `degrees`, how many quadrature points it needs.
-    Per node, with indices that count from its tree's root: `signal` asked here (LEAF for none), `rule` and `threshold`
-    that send a row left, `sets` (first word, words) of `bits` for a category, `asked`, the signal of the edge to it,
-    `right`, its right child (the left one is the next node), `earlier`, the last node above whose edge asked the same
-    signal as this one's (0 for none), `cover`, and `value` of a leaf. `expected` (1,) is the mean margin over the
-    training rows. `order` holds a tree's nodes once more, its splits and then its leaves: a loop over either asks none
-    which it is.
+    Per tree: `tree_starts`, its first node, closed by the number of nodes; `point_counts`, the quadrature points it
+    needs. Per node, with indices that count from the root of its tree: `split_signal` (LEAF for none), `split_rule` and
+    `threshold`, which send a row left; `category_sets`, the first word and the number of words of `category_bits`;
+    `edge_signal`, the signal of the edge to it; `right_child` (the left child is the next node); `ancestor`, the last
+    node above whose edge has the same signal (0 for none); `cover`; and `leaf_value`. `expected_margin` (1,) is the
+    mean margin of the training rows. `splits_first` lists the nodes of a tree once more, splits first, then leaves.
     """
 
-    starts: np.ndarray
-    degrees: np.ndarray
-    signal: np.ndarray
-    rule: np.ndarray
+    tree_starts: np.ndarray
+    point_counts: np.ndarray
+    split_signal: np.ndarray
+    split_rule: np.ndarray
     threshold: np.ndarray
-    sets: np.ndarray
-    bits: np.ndarray
-    asked: np.ndarray
-    right: np.ndarray
-    earlier: np.ndarray
+    category_sets: np.ndarray
+    category_bits: np.ndarray
+    edge_signal: np.ndarray
+    right_child: np.ndarray
+    ancestor: np.ndarray
     cover: np.ndarray
-    value: np.ndarray
-    expected: np.ndarray
-    order: np.ndarray
-
-
-def room_of(most: int) -> int:
-    """How many numbers of room a walk needs where the largest tree has so many nodes."""
-    return MOST_POINTS + most * (MOST_POINTS * (4 + LANES) + 2 + 2 * LANES)
+    leaf_value: np.ndarray
+    expected_margin: np.ndarray
+    splits_first: np.ndarray
 
 
 def read_trees(booster_text: str) -> Trees:
-    """The trees of a booster, from the text that LightGBM saves; raises NotExact for one that the kernel is not for."""
-    header, *parts = booster_text.split("\nTree=")
-    _refuse(header.splitlines())
-    trees: list[_Tree] = []
-    for part in parts:
-        words = sum(len(tree.bits) for tree in trees[-1:]) + (trees[-1].first_word if trees else 0)
-        trees.append(_Tree(_entries(part.split("\n\n")[0]), words))
-    return _joined(trees)
+    """The trees in the text that LightGBM saves; raises UnsupportedBooster if the kernel is not for them."""
+    header, *sections = booster_text.split("\nTree=")
+    _check_header(header.splitlines())
+    trees: list[_TreeText] = []
+    first_word = 0
+    for section in sections:
+        trees.append(_TreeText(_parse_entries(section.split("\n\n")[0]), first_word))
+        first_word += len(trees[-1].category_bits)
+    return _concatenate(trees)
 
 
-def _refuse(header: Sequence[str]) -> None:
-    if "average_output" in header:
-        raise NotExact("a random forest averages its trees")
-    if "num_tree_per_iteration=1" not in header:
-        raise NotExact("it has a margin per class")
+def _check_header(lines: Sequence[str]) -> None:
+    if "average_output" in lines:
+        raise UnsupportedBooster("a random forest averages its trees")
+    if "num_tree_per_iteration=1" not in lines:
+        raise UnsupportedBooster("it has a margin per class")
 
 
-def _entries(text: str) -> dict[str, str]:
+def _parse_entries(text: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
@@ -98,105 +92,105 @@ def _entries(text: str) -> dict[str, str]:
 class _Node:
     """One node while its tree is laid out."""
 
-    signal: int = LEAF
-    rule: int = AT_MOST
+    split_signal: int = LEAF
+    split_rule: int = AT_MOST
     threshold: float = 0.0
-    sets: tuple[int, int] = (0, 0)
-    asked: int = 0
-    right: int = 0
-    earlier: int = 0
+    category_sets: tuple[int, int] = (0, 0)
+    edge_signal: int = 0
+    right_child: int = 0
+    ancestor: int = 0
     cover: float = 1.0
-    value: float = 0.0
+    leaf_value: float = 0.0
 
 
-class _Tree:
+class _TreeText:
     """One tree as LightGBM writes it: splits count from 0, leaves are their bitwise complement."""
 
     def __init__(self, entries: Mapping[str, str], first_word: int) -> None:
         if entries.get("is_linear", "0") != "0":
-            raise NotExact("a leaf holds a linear model")
+            raise UnsupportedBooster("a leaf holds a linear model")
+        self.entries, self.first_word = entries, first_word
+        self.leaf_count = int(entries["num_leaves"])
+        self.split_features, self.decision_types = self._ints("split_feature"), self._ints("decision_type")
+        self.left_children, self.right_children = self._ints("left_child"), self._ints("right_child")
+        self.leaf_rows, self.split_rows = self._ints("leaf_count"), self._ints("internal_count")
+        self.category_boundaries, self.category_bits = self._ints("cat_boundaries"), self._ints("cat_threshold")
+        self.thresholds, self.leaf_values = self._floats("threshold"), self._floats("leaf_value")
 
-        def numbers(name: str, kind: type) -> list:
-            return [kind(one) for one in entries.get(name, "").split()]
-
-        self.first_word = first_word
-        self.leaves = int(entries["num_leaves"])
-        self.signals, self.thresholds = numbers("split_feature", int), numbers("threshold", float)
-        self.decisions = numbers("decision_type", int)
-        self.left, self.right = numbers("left_child", int), numbers("right_child", int)
-        self.values, self.leaf_rows = numbers("leaf_value", float), numbers("leaf_count", int)
-        self.split_rows = numbers("internal_count", int)
-        self.boundaries, self.bits = numbers("cat_boundaries", int), numbers("cat_threshold", int)
-
-    def expected(self) -> float:
-        """The mean of the leaves over the training rows, summed in the order in which LightGBM sums it."""
-        if self.leaves == 1:
-            return self.values[0]
+    def expected_margin(self) -> float:
+        """The mean of the leaves over the training rows, summed in LightGBM's order."""
+        if self.leaf_count == 1:
+            return self.leaf_values[0]
         shares = (rows / self.split_rows[0] for rows in self.leaf_rows)
-        return sum(share * value for share, value in zip(shares, self.values, strict=True))
+        return sum(share * value for share, value in zip(shares, self.leaf_values, strict=True))
 
-    def nodes(self) -> tuple[list[_Node], int]:
-        """The nodes in preorder, and the most distinct signals on one path."""
-        laid: list[_Node] = []
-        deepest = self._lay(laid, 0 if self.leaves > 1 else ~0, _Node(), {})
-        return laid, deepest
+    def layout(self) -> tuple[list[_Node], int]:
+        """The nodes in preorder, and the largest number of distinct signals on a path."""
+        nodes: list[_Node] = []
+        max_signals = self._lay_out(nodes, 0 if self.leaf_count > 1 else ~0, _Node(), {})
+        return nodes, max_signals
 
-    def _lay(self, laid: list[_Node], at: int, node: _Node, seen: dict[int, int]) -> int:
-        """Lay out the subtree at `at`; `seen` holds the last node whose edge asked each signal of the path."""
-        laid.append(node)
-        if at < 0:
-            node.value = self.values[~at]
-            return len(seen)
-        node.signal, node.threshold = self.signals[at], self.thresholds[at]
-        node.rule, node.sets = self._rule(at)
-        deepest = 0
-        for child in (self.left[at], self.right[at]):
-            node.right = len(laid)  # after the loop, where the right child went
-            earlier = seen.get(node.signal, 0)
-            share = self._rows(child) / self._rows(at) * (laid[earlier].cover if earlier else 1.0)
-            edge = _Node(asked=node.signal, earlier=earlier, cover=share)
-            deepest = max(deepest, self._lay(laid, child, edge, {**seen, node.signal: len(laid)}))
-        return deepest
+    def _lay_out(self, nodes: list[_Node], index: int, node: _Node, last_nodes: dict[int, int]) -> int:
+        """Lay out the subtree at `index`; `last_nodes` holds the last node of the path for each signal of its edges."""
+        nodes.append(node)
+        if index < 0:
+            node.leaf_value = self.leaf_values[~index]
+            return len(last_nodes)
+        node.split_signal, node.threshold = self.split_features[index], self.thresholds[index]
+        node.split_rule, node.category_sets = self._rule(index)
+        max_signals = 0
+        for child in (self.left_children[index], self.right_children[index]):
+            node.right_child = len(nodes)  # after the loop, the index of the right child
+            ancestor = last_nodes.get(node.split_signal, 0)
+            cover = self._rows(child) / self._rows(index) * (nodes[ancestor].cover if ancestor else 1.0)
+            edge = _Node(edge_signal=node.split_signal, ancestor=ancestor, cover=cover)
+            path = {**last_nodes, node.split_signal: len(nodes)}
+            max_signals = max(max_signals, self._lay_out(nodes, child, edge, path))
+        return max_signals
 
-    def _rows(self, at: int) -> int:
-        rows = self.split_rows[at] if at >= 0 else self.leaf_rows[~at]
-        if at >= 0 and rows == 0:
-            raise NotExact("a split was seen by no training row")
+    def _rows(self, index: int) -> int:
+        rows = self.split_rows[index] if index >= 0 else self.leaf_rows[~index]
+        if index >= 0 and rows == 0:
+            raise UnsupportedBooster("no training row reached a split")
         return rows
 
-    def _rule(self, at: int) -> tuple[int, tuple[int, int]]:
-        """What sends a row left, so that one comparison settles missing values too: `x <= t` is false of NaN."""
-        decision = self.decisions[at]
-        if decision & 1:
-            first, end = self.boundaries[int(self.thresholds[at]) :][:2]
+    def _rule(self, index: int) -> tuple[int, tuple[int, int]]:
+        """What sends a row left. One comparison decides missing values too: `x <= t` is false for NaN."""
+        decision_type = self.decision_types[index]
+        if decision_type & 1:
+            first, end = self.category_boundaries[int(self.thresholds[index]) :][:2]
             return IN_SET, (self.first_word + first, end - first)
-        missing, default_left = decision >> 2 & 3, bool(decision & 2)
-        if missing == ZERO:
-            return (ZERO_IS_LEFT if default_left else ZERO_IS_RIGHT), (0, 0)
-        # Where missing values are none of their own, LightGBM takes them for 0.
-        nan_is_left = self.thresholds[at] >= 0 if missing == NONE else default_left
-        return (NOT_ABOVE if nan_is_left else AT_MOST), (0, 0)
+        missing_type, is_default_left = decision_type >> 2 & 3, bool(decision_type & 2)
+        if missing_type == MISSING_ZERO:
+            return (ZERO_IS_LEFT if is_default_left else ZERO_IS_RIGHT), (0, 0)
+        # If missing values have no direction of their own, LightGBM replaces them with 0.
+        is_nan_left = self.thresholds[index] >= 0 if missing_type == MISSING_NONE else is_default_left
+        return (NOT_ABOVE if is_nan_left else AT_MOST), (0, 0)
+
+    def _ints(self, name: str) -> list[int]:
+        return [int(text) for text in self.entries.get(name, "").split()]
+
+    def _floats(self, name: str) -> list[float]:
+        return [float(text) for text in self.entries.get(name, "").split()]
 
 
-def _joined(trees: list["_Tree"]) -> Trees:
-    laid = [tree.nodes() for tree in trees]
-    nodes = [node for part, _ in laid for node in part]
-    degrees = [max(1, -(-deepest // 2)) for _, deepest in laid]
-    if max(degrees, default=1) > MOST_POINTS:
-        raise NotExact(f"a path asks more than {2 * MOST_POINTS} signals")
-
+def _concatenate(trees: Sequence[_TreeText]) -> Trees:
+    layouts = [tree.layout() for tree in trees]
+    nodes = [node for tree_nodes, _ in layouts for node in tree_nodes]
+    point_counts = [max(1, -(-max_signals // 2)) for _, max_signals in layouts]
+    if max(point_counts, default=1) > MAX_POINTS:
+        raise UnsupportedBooster(f"a path has more than {2 * MAX_POINTS} signals")
     columns = {name: [getattr(node, name) for node in nodes] for name in _Node.__dataclass_fields__}
-    found: dict[str, Any] = {
-        **columns,
-        "starts": np.cumsum([0] + [len(part) for part, _ in laid]),
-        "degrees": degrees,
-        "sets": np.array(columns["sets"]).reshape(-1, 2),
-        "bits": [word for tree in trees for word in tree.bits],
-        "expected": [sum(tree.expected() for tree in trees)],
-        "order": [node for part, _ in laid for node in _splits_first(part)],
+    arrays = columns | {
+        "tree_starts": np.cumsum([0] + [len(tree_nodes) for tree_nodes, _ in layouts]),
+        "point_counts": point_counts,
+        "category_sets": np.array(columns["category_sets"]).reshape(-1, 2),
+        "category_bits": [bits for tree in trees for bits in tree.category_bits],
+        "expected_margin": [sum(tree.expected_margin() for tree in trees)],
+        "splits_first": [index for tree_nodes, _ in layouts for index in _splits_first(tree_nodes)],
     }
-    return Trees(**{name: np.ascontiguousarray(found[name], dtype=kind) for name, kind in KINDS.items()})
+    return Trees(**{name: np.ascontiguousarray(arrays[name], dtype=dtype) for name, dtype in ARRAY_TYPES.items()})
 
 
 def _splits_first(nodes: Sequence[_Node]) -> list[int]:
-    return sorted(range(len(nodes)), key=lambda node: nodes[node].signal == LEAF)
+    return sorted(range(len(nodes)), key=lambda index: nodes[index].split_signal == LEAF)

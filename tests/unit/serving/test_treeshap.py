@@ -84,7 +84,7 @@ def test_the_shares_equal_lightgbms(kernel, parameters):
     assert _max_difference(kernel, booster, _matrix(1, seed=2)) < EXACT
 
 
-def test_deep_paths_stay_exact_where_lightgbms_contributions_drift(kernel):
+def test_contributions_are_exact_on_deep_paths(kernel):
     generator = np.random.default_rng(3)
     matrix = generator.normal(size=(2000, 24))
     churned = (np.abs(matrix).max(axis=1) > 2.2).astype(float)
@@ -139,7 +139,7 @@ EDGE_VALUES = [np.nan, *SMALL_VALUES, *(-value for value in SMALL_VALUES), np.in
 
 @pytest.mark.parametrize("value", EDGE_VALUES)
 @pytest.mark.parametrize("parameters", [{}, {"use_missing": False}, {"zero_as_missing": True}], ids=str)
-def test_edge_values_go_where_lightgbm_sends_them(kernel, value, parameters):
+def test_edge_values_take_the_same_path_as_in_lightgbm(kernel, value, parameters):
     booster = _booster(_matrix(), trees=5, **parameters)
     assert _max_difference(kernel, booster, np.full((2, SIGNALS), value)) < EXACT
 
@@ -179,7 +179,7 @@ def test_a_linker_that_fails_leaves_no_file(tmp_path):
 
 
 @needs_linker
-def test_a_library_is_linked_into_a_folder_that_does_not_exist_yet(tmp_path):
+def test_a_library_is_linked_into_a_new_folder(tmp_path):
     library = tmp_path / "new/walk.so"
     assert link(parse_assembly(EMPTY_FUNCTION), "ld", library)
     assert list(library.parent.iterdir()) == [library]
