@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def company(tmp_path: Path) -> Callable[..., Path]:
+def make_company(tmp_path: Path) -> Callable[..., Path]:
     """Write a company's tables and a settings file for it; gives the path of the settings file."""
 
     def write(extra: str = "", observed_until: str = "2024-01-01", **tables: Rows) -> Path:

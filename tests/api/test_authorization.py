@@ -324,8 +324,8 @@ def test_redact_keeps_text_without_secrets():
     assert redact(text) == text
 
 
-def test_keys_are_created_listed_revoked_and_audited(oarlock, company):
-    config = company(accounts=[{"account_id": "a"}])
+def test_keys_are_created_listed_revoked_and_audited(oarlock, make_company):
+    config = make_company(accounts=[{"account_id": "a"}])
     created = json.loads(
         oarlock(
             "keys", "create", "--name", "crm", "--scope", "score,read", "--expires", "90d", "--json", config=config
@@ -342,6 +342,6 @@ def test_keys_are_created_listed_revoked_and_audited(oarlock, company):
     assert {event["subject"] for event in events} == {created["id"]}
 
 
-def test_serve_on_a_public_host_without_a_key_exits_with_2(oarlock, company):
-    exit_code, line = oarlock("serve", "--host", "0.0.0.0", config=company(accounts=[{"account_id": "a"}])).failure
+def test_serve_on_a_public_host_without_a_key_exits_with_2(oarlock, make_company):
+    exit_code, line = oarlock("serve", "--host", "0.0.0.0", config=make_company(accounts=[{"account_id": "a"}])).failure
     assert (exit_code, "there is no key yet" in line) == (2, True)

@@ -233,7 +233,7 @@ def test_the_work_list_ranks_calls_and_explains_exclusions(api_client):
     assert len(values) == 3
     assert values == sorted(values, reverse=True)
     assert all(call["play"]["suggested"] for call in work_list["calls"])
-    assert {account["why_not"] for account in work_list["left_out"]} >= {"over_capacity"}
+    assert {account["suppressed_reason"] for account in work_list["excluded"]} >= {"over_capacity"}
 
 
 def test_a_marked_account_is_not_on_the_work_list(api_client):
@@ -241,8 +241,8 @@ def test_a_marked_account_is_not_on_the_work_list(api_client):
     api_client.post("/feedback", account_id=first, verdict="already_known", mark="do_not_chase")
     again = api_client.get("/worklist", limit=1)
     assert again["calls"][0]["account_id"] != first
-    assert again["left_out"][0]["why_not"] == "do_not_chase"
-    assert api_client.get(f"/accounts/{first}/risk")["play"]["why_not"] == "do_not_chase"
+    assert again["excluded"][0]["suppressed_reason"] == "do_not_chase"
+    assert api_client.get(f"/accounts/{first}/risk")["play"]["suppressed_reason"] == "do_not_chase"
     api_client.post("/feedback", account_id=first, verdict="right", unmark=True)
 
 

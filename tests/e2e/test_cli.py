@@ -63,38 +63,38 @@ def test_a_config_that_is_a_folder_exits_with_2(oarlock, tmp_path):
     )
 
 
-def test_invalid_data_exits_with_3(oarlock, company):
-    config = company(accounts=[account("a")], subscriptions=[subscription("b", START)])
+def test_invalid_data_exits_with_3(oarlock, make_company):
+    config = make_company(accounts=[account("a")], subscriptions=[subscription("b", START)])
     code, line = oarlock("validate", config=config).failure
     assert code == 3
     assert line.startswith("oarlock: subscriptions (subscriptions.parquet): account_id is not in accounts in 1 row")
 
 
-def test_training_before_publishing_exits_with_5(oarlock, company):
-    code, line = oarlock("train", config=company(**accounts(10, 2))).failure
+def test_training_before_publishing_exits_with_5(oarlock, make_company):
+    code, line = oarlock("train", config=make_company(**accounts(10, 2))).failure
     assert (code, "Run `oarlock publish`" in line) == (5, True)
 
 
 @pytest.mark.parametrize(("churned", "reason"), [(0, "only 0 churned"), (1, "only 1 churned")])
-def test_training_without_enough_churn_exits_with_4(oarlock, company, churned, reason):
-    config = company(SHORT_LABEL, **accounts(60, churned))
+def test_training_without_enough_churn_exits_with_4(oarlock, make_company, churned, reason):
+    config = make_company(SHORT_LABEL, **accounts(60, churned))
     assert oarlock("publish", config=config).code == 0
     code, line = oarlock("train", config=config).failure
     assert (code, reason in line, "nothing to learn" in line) == (4, True, True)
 
 
 @pytest.mark.parametrize("option", [("--trials", "3"), ("--timeout", "1")])
-def test_a_search_budget_without_tune_exits_with_2(oarlock, company, option):
-    result = oarlock("train", *option, config=company(**accounts(10, 2)))
+def test_a_search_budget_without_tune_exits_with_2(oarlock, make_company, option):
+    result = oarlock("train", *option, config=make_company(**accounts(10, 2)))
     assert (result.code, "--trials and --timeout need --tune." in result.err) == (2, True)
 
 
-def test_promoting_without_a_model_exits_with_5(oarlock, company):
-    assert oarlock("promote", config=company(**accounts(10, 2))).failure[0] == 5
+def test_promoting_without_a_model_exits_with_5(oarlock, make_company):
+    assert oarlock("promote", config=make_company(**accounts(10, 2))).failure[0] == 5
 
 
-def test_scoring_before_any_promotion_exits_with_5(oarlock, company):
-    code, line = oarlock("score", "--all", config=company(**accounts(10, 2))).failure
+def test_scoring_before_any_promotion_exits_with_5(oarlock, make_company):
+    code, line = oarlock("score", "--all", config=make_company(**accounts(10, 2))).failure
     assert (code, "No model has been promoted yet" in line) == (5, True)
 
 
@@ -173,7 +173,7 @@ def test_a_table_in_a_pipe_is_never_wrapped_and_takes_no_markup(capsys):
     assert rows[0].index("9.4%") == rows[1].index("10.2%") + 1
 
 
-def test_promoting_the_champion_again_changes_and_records_nothing(oarlock, trained):
+def test_promoting_the_champion_again_changes_nothing(oarlock, trained):
     before = oarlock("audit", "--json", config=trained.config).out
     result = oarlock("promote", "1", config=trained.config)
     assert (result.code, "is already the champion" in result.out) == (0, True)

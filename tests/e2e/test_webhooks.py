@@ -1,4 +1,4 @@
-"""Webhooks: from the ledger to a real receiver, signed, retried, dead at last, and replayed."""
+"""Webhooks: from the ledger to a real receiver, signed, retried, given up in the end, and replayed."""
 
 import json
 import threading
@@ -107,7 +107,7 @@ def test_a_failing_delivery_is_retried_then_dead_then_replayed(ledger, receiver)
     assert send_due_deliveries(ledger.engine, company.webhooks, lambda: at) == {"sent": 1}
 
 
-def test_an_endpoint_that_is_gone_gets_no_second_attempt(ledger, receiver):
+def test_an_endpoint_that_answers_410_gets_no_retry(ledger, receiver):
     company, receiver.status = settings(receiver), 410
     append_days(ledger, {"a": 0.01}, {"a": 0.25})
     enqueue_risk_events(ledger.engine, company, {}, DAY)

@@ -1,4 +1,4 @@
-"""Outside data: real and made-up companies that are not shipped, from raw files to the verdict on their model."""
+"""External data sets, which are not shipped: from raw files to the evaluation of a model."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Fingerprints: what is computed changes them; a reformat, a comment, a renamed local or a moved module does not."""
+"""Fingerprints: what is computed changes them; formatting, comments, renamed locals and moved modules do not."""
 
 import ast
 import importlib.util

@@ -38,8 +38,8 @@ def _at_risk(*rows: dict) -> list[str]:
     return sorted(select_snapshots(_subscriptions(*rows), AS_OF).to_pyarrow()["account_id"].to_pylist())
 
 
-def _row(started_at: datetime, ended_at: datetime | None = None, **more: object) -> dict:
-    return {"account_id": "a", "started_at": started_at, "ended_at": ended_at, **more}
+def _row(started_at: datetime, ended_at: datetime | None = None, **columns: object) -> dict:
+    return {"account_id": "a", "started_at": started_at, "ended_at": ended_at, **columns}
 
 
 SECOND = timedelta(seconds=1)

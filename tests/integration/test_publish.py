@@ -87,7 +87,7 @@ def _publish_until_step(company: Company, step: int) -> None:
     """Publish and stop after this number of progress steps."""
     steps: list[str] = []
 
-    def stop_after_step(name: str, done: int, of: int) -> None:  # noqa: ARG001 - a progress takes three
+    def stop_after_step(name: str, done: int, total: int) -> None:  # noqa: ARG001 - a progress takes three
         steps.append(name)
         if len(steps) > step:
             raise PublishStopped

@@ -53,15 +53,15 @@ def alter_provenance(trained, version) -> Iterator[Callable[..., int]]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "why"),
+    ("changes", "message"),
     [
         ({"parent": 7}, "made from version 7 without retraining"),
         ({"settings": {"training": {"forests": 3}}}, "settings that no longer exist"),
     ],
 )
-def test_a_run_that_cannot_be_reproduced_is_refused(trained, version, alter_provenance, changes, why):
+def test_a_run_that_cannot_be_reproduced_is_refused(trained, version, alter_provenance, changes, message):
     alter_provenance(**changes)
-    with pytest.raises(NotReady, match=why):
+    with pytest.raises(NotReady, match=message):
         reproduce(trained.settings, trained.state, version, ignore_progress)
 
 

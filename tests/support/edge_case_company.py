@@ -75,10 +75,14 @@ def _subscriptions() -> Rows:
     ]
 
 
-def _subscription(account_id: str, days: float, **more: object) -> dict:
-    row = {"account_id": account_id, "subscription_id": f"{account_id}-{days}-{more.get('plan', 'base')}", "mrr": 99.5}
+def _subscription(account_id: str, days: float, **columns: object) -> dict:
+    row = {
+        "account_id": account_id,
+        "subscription_id": f"{account_id}-{days}-{columns.get('plan', 'base')}",
+        "mrr": 99.5,
+    }
     terms = {"plan": "base", "seats": 3.0, "term_months": 12.0, "auto_renew": days % 80 == 0, "discount": 0.05}
-    return {**row, **terms, "started_at": _days_ago(days), "renews_at": _days_ago(days - 365), **more}
+    return {**row, **terms, "started_at": _days_ago(days), "renews_at": _days_ago(days - 365), **columns}
 
 
 def _usage(generator: random.Random) -> Rows:
@@ -116,12 +120,12 @@ def _table_rows(name: str, generator: random.Random) -> Rows:
     """Rows of one table over a year: some at the edges of windows, some with the required columns only."""
     days = [*(generator.random() * 360 for _ in range(12)), *WINDOWS, 0.0]
     full = [_event_row(name, account_id, day, generator) for account_id in ACTIVE[:4] for day in days]
-    bare = [_required_values(name, row, number) for number, row in enumerate(full[::9])]
-    lone = _event_row(name, "lone", 5, generator) | _key_values(name, 10_000)
-    late = {**_event_row(name, "late", 3, generator), **_key_values(name, 10_005), "recorded_at": AS_OF}
+    required_rows = [_required_values(name, row, number) for number, row in enumerate(full[::9])]
+    lone_row = _event_row(name, "lone", 5, generator) | _key_values(name, 10_000)
+    late_row = {**_event_row(name, "late", 3, generator), **_key_values(name, 10_005), "recorded_at": AS_OF}
     effective = {"effective_at": _days_ago(-10)} if name == "notices" else {}
-    lone |= effective
-    return [*({**row, **_key_values(name, 100 + n)} for n, row in enumerate(full)), *bare, lone, late]
+    lone_row |= effective
+    return [*({**row, **_key_values(name, 100 + n)} for n, row in enumerate(full)), *required_rows, lone_row, late_row]
 
 
 def _required_values(name: str, row: dict, number: int) -> dict:

@@ -1,5 +1,5 @@
 """A progress callback for tests."""
 
 
-def ignore_progress(step: str, done: int, of: int) -> None:
+def ignore_progress(step: str, done: int, total: int) -> None:
     """Do nothing with the progress."""

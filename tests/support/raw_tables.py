@@ -24,12 +24,12 @@ def raw_tables(**tables: Rows) -> dict[str, RawTable]:
     return cast_tables(raw)
 
 
-def subscription(account_id: str, started_at: datetime, ended_at: datetime | None = None, **more: object) -> dict:
+def subscription(account_id: str, started_at: datetime, ended_at: datetime | None = None, **columns: object) -> dict:
     """A row of `subscriptions` at 100 per month."""
     row = {"account_id": account_id, "subscription_id": f"{account_id}-{started_at:%Y%m%d}", "mrr": 100.0}
-    return {**row, "started_at": started_at, "ended_at": ended_at, **more}
+    return {**row, "started_at": started_at, "ended_at": ended_at, **columns}
 
 
-def account(account_id: str, created_at: datetime = datetime(2023, 1, 1), **more: object) -> dict:
+def account(account_id: str, created_at: datetime = datetime(2023, 1, 1), **columns: object) -> dict:
     """A row of `accounts`."""
-    return {"account_id": account_id, "created_at": created_at, **more}
+    return {"account_id": account_id, "created_at": created_at, **columns}

@@ -41,9 +41,9 @@ class Snapshot:
     def __getitem__(self, table: str) -> Iterator[Row]:
         """The account's rows of a table as they were known just before `as_of`."""
         for row in self.company[table]:
-            late = row["recorded_at"] is not None and row["recorded_at"] >= self.as_of
-            ahead = table in EVENT_TIMES and row[EVENT_TIMES[table]] >= self.as_of
-            if row["account_id"] == self.account and not late and not ahead:
+            is_recorded_later = row["recorded_at"] is not None and row["recorded_at"] >= self.as_of
+            is_later = table in EVENT_TIMES and row[EVENT_TIMES[table]] >= self.as_of
+            if row["account_id"] == self.account and not is_recorded_later and not is_later:
                 yield {name: self._visible_value(table, row, name) for name in row}
 
     def _visible_value(self, table: str, row: Row, name: str) -> Any:
@@ -139,12 +139,12 @@ def ticket_backlog_growth_28d(snapshot: Snapshot) -> float:
 
 
 def contacts_left_share_182d(snapshot: Snapshot) -> float | None:
-    total = left = 0
+    total = left_contacts = 0
     for row in snapshot["contacts"]:
         if snapshot.age(row["joined_at"]) > 182 and (row["left_at"] is None or snapshot.within(row["left_at"], 182)):
             total += 1
-            left += row["left_at"] is not None
-    return left / total if total else None
+            left_contacts += row["left_at"] is not None
+    return left_contacts / total if total else None
 
 
 def last_nps(snapshot: Snapshot) -> float | None:
@@ -156,12 +156,12 @@ def last_nps(snapshot: Snapshot) -> float | None:
 
 
 def late_payment_share_364d(snapshot: Snapshot) -> float | None:
-    due = late = 0
+    due_invoices = late_invoices = 0
     for row in snapshot["invoices"]:
         if row["due_at"] is not None and 1 < snapshot.age(row["due_at"]) <= 364:
-            due += 1
-            late += row["paid_at"] is None or row["paid_at"] > row["due_at"] + timedelta(days=1)
-    return late / due if due else None
+            due_invoices += 1
+            late_invoices += row["paid_at"] is None or row["paid_at"] > row["due_at"] + timedelta(days=1)
+    return late_invoices / due_invoices if due_invoices else None
 
 
 def consecutive_unanswered_touches(snapshot: Snapshot) -> float:
@@ -190,8 +190,8 @@ def onboarding_stalled_days(snapshot: Snapshot) -> float | None:
     if not overdue:
         return 0
     started = [row["created_at"] for row in snapshot["accounts"]]
-    last = max(reached) if reached else max(started, default=None)
-    return None if last is None else snapshot.age(last)
+    last_instant = max(reached) if reached else max(started, default=None)
+    return None if last_instant is None else snapshot.age(last_instant)
 
 
 REFERENCE: dict[str, Callable[[Snapshot], float | None]] = {

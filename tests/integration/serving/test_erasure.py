@@ -1,4 +1,4 @@
-"""Erasing: an account is gone from every place, others are untouched, and the certificate counts what was removed."""
+"""Erasure: an account is removed everywhere, others stay, and the certificate counts what was removed."""
 
 import json
 import sqlite3

@@ -53,7 +53,7 @@ def test_the_shipped_mappings_are_valid(name):
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("text", "message"),
     [
         ('[fields]\nid = "account_id"\nx = "churniness"', "'churniness' is not a field"),
         ('[fields]\nx = "risk"', "exactly one field must be 'account_id'"),
@@ -61,10 +61,10 @@ def test_the_shipped_mappings_are_valid(name):
         ("[fields", "cannot be read"),
     ],
 )
-def test_an_invalid_mapping_is_refused(tmp_path, text, why):
+def test_an_invalid_mapping_is_refused(tmp_path, text, message):
     file = tmp_path / "m.toml"
     file.write_text(text)
-    with pytest.raises(ConfigError, match=why):
+    with pytest.raises(ConfigError, match=message):
         read_field_map(file)
 
 

@@ -80,7 +80,7 @@ def test_a_risk_is_read_as_it_was_added(ledger):
     assert (risks.mrr.iloc[0], risks.as_of.iloc[0]) == (100.0, DAY)
 
 
-def test_several_processes_may_open_it_for_the_first_time_at_once(ledger):
+def test_several_processes_may_create_the_database_at_once(ledger):
     failures = []
 
     def open_and_append() -> None:
@@ -102,13 +102,15 @@ def test_old_risks_are_pruned(ledger):
     assert stored(ledger) == ["new"]
 
 
-def test_the_command_prunes_the_configured_ledger(oarlock, company, postgres, monkeypatch):
+def test_the_command_prunes_the_configured_ledger(oarlock, make_company, postgres, monkeypatch):
     monkeypatch.setenv("OARLOCK_LEDGER__URL", postgres)
     ledger = Ledger(postgres)
     ledger.append([score("old")], source_at(DAY - timedelta(days=4_000)))
     ledger.append([score("new")], source_at(datetime(2999, 1, 1)))
-    ended = oarlock("ledger", "prune", "--keep-days", "3650", "--json", config=company(accounts=[{"account_id": "a"}]))
-    assert list(json.loads(ended.out).values()) == [1, 1]
+    result = oarlock(
+        "ledger", "prune", "--keep-days", "3650", "--json", config=make_company(accounts=[{"account_id": "a"}])
+    )
+    assert list(json.loads(result.out).values()) == [1, 1]
     assert stored(ledger) == ["new"]
 
 
@@ -146,7 +148,7 @@ def test_a_database_that_is_down_is_not_ready():
         open_database("postgresql://nobody@127.0.0.1:1/none")
 
 
-def test_every_recorded_risk_is_in_the_database_after_a_normal_stop(ledger, make_writer, tmp_path):
+def test_a_normal_stop_stores_every_recorded_risk(ledger, make_writer, tmp_path):
     writer = make_writer(ledger)
     writer.start()
     for n in range(50):
@@ -191,7 +193,7 @@ def test_a_locked_database_delays_then_refuses_responses(make_writer, tmp_path):
     assert stored(ledger) == [*(f"a{n}" for n in range(accepted)), "later"]
 
 
-def test_a_part_of_a_segment_is_stored_once_whoever_writes_it(ledger):
+def test_a_part_of_a_segment_is_stored_once_by_any_process(ledger):
     rows = [row_from_score(score("a"), SOURCE)]
     ledger.add(rows, Checkpoint("segment", 0, 10, DAY))
     ledger.add(rows, Checkpoint("segment", 10, 20, DAY))
@@ -227,7 +229,7 @@ def test_a_torn_record_was_never_acknowledged_and_is_skipped(make_writer, tmp_pa
     assert stored(ledger) == ["complete"]
 
 
-def test_a_corrupt_segment_is_kept_aside_and_blocks_no_other(make_writer, tmp_path, caplog):
+def test_a_corrupt_segment_is_set_aside_and_blocks_no_other(make_writer, tmp_path, caplog):
     ledger, folder = Ledger(tmp_path / "ledger.db"), tmp_path / "wal"
     writer = make_writer(ledger)
     for name in ("complete", "lost", "behind the hole"):

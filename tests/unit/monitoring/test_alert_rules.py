@@ -65,7 +65,7 @@ def test_a_new_driver_is_reported_once_while_it_swings():
     assert reported(days) == ["1 driver_entered support"]
 
 
-def test_a_renewal_at_risk_is_reported_once_and_a_safe_one_is_not():
+def test_only_a_renewal_at_risk_is_reported_and_only_once():
     renews_at = START + timedelta(days=61)
     days = [Observation(START + timedelta(days=n), 0.15, {}, renews_at) for n in range(30)]
     assert reported(days) == ["1 renewal_near 2024-03-02"]

@@ -118,14 +118,14 @@ def test_the_reverse_change_has_the_opposite_sign(inputs):
 
 def test_a_changed_segment_moves_the_base():
     calibrator = Calibrator((90,), (1.0,), (-2.0,), {"small": 0.5})
-    nothing = np.zeros((1, 2))
-    change = attribute_change(ChangeInputs([[nothing] * 2] * 2, [0.0] * 2, [calibrator] * 2, [["mid"], ["small"]], 90))
+    zeros = np.zeros((1, 2))
+    change = attribute_change(ChangeInputs([[zeros] * 2] * 2, [0.0] * 2, [calibrator] * 2, [["mid"], ["small"]], 90))
     assert change.base[0] == pytest.approx(1 / (1 + np.exp(1.5)) - 1 / (1 + np.exp(2.0)), abs=EXACT)
     assert change.signals.sum() == 0
 
 
 def test_an_unknown_horizon_is_refused():
     calibrator = Calibrator((90,), (1.0,), (-2.0,))
-    nothing = np.zeros((1, 2))
+    zeros = np.zeros((1, 2))
     with pytest.raises(ValueError, match="not in tuple"):
-        attribute_change(ChangeInputs([[nothing] * 2] * 2, [0.0] * 2, [calibrator] * 2, [[None]] * 2, 30))
+        attribute_change(ChangeInputs([[zeros] * 2] * 2, [0.0] * 2, [calibrator] * 2, [[None]] * 2, 30))

@@ -77,7 +77,7 @@ def test_changes_are_encoded_by_column():
 
 
 @pytest.mark.parametrize(
-    ("change", "why"),
+    ("change", "message"),
     [
         ({"tenure": 10}, "nothing that anyone could change"),
         ({"evnts": 10}, "no signal of this model"),
@@ -89,8 +89,8 @@ def test_changes_are_encoded_by_column():
         ({"plan": 1.0}, "is never 1.0"),
     ],
 )
-def test_implausible_changes_are_refused(change, why):
-    with pytest.raises(RequestError, match=why) as refusal:
+def test_implausible_changes_are_refused(change, message):
+    with pytest.raises(RequestError, match=message) as refusal:
         encode_changes(change, _case())
     assert refusal.value.status == 422
 

@@ -1,4 +1,4 @@
-"""The ledger's reader: past risks are read back as they were served, with feedback and outcomes beside them."""
+"""The ledger's reader: past risks are read back as they were served, as are feedback and outcomes."""
 
 from datetime import date, datetime
 
@@ -49,7 +49,7 @@ def test_a_day_that_was_only_scored_later_is_answered_with_that(ledger):
     assert LedgerReader(ledger).latest(["a"], date(2024, 6, 1))["a"].scored_at == NOW
 
 
-def test_the_accounts_of_a_past_day_are_listed_as_served_by_its_end(ledger):
+def test_a_past_listing_has_the_risks_served_by_that_day(ledger):
     _append(ledger, JUNE, 1, JUNE, a=0.1, b=0.3, c=0.2)
     _append(ledger, JULY, 2, JULY, a=0.9)
     _append(ledger, NOW, 3, JUNE, b=0.8)
@@ -104,7 +104,7 @@ def _report(account_id: str, outcome, **fields) -> OutcomeReport:
     return OutcomeReport(account_id=account_id, outcome=outcome, on=date(2024, 6, 30), **fields)
 
 
-def test_a_departure_becomes_a_notice_that_is_known_from_its_report_on(ledger):
+def test_a_reported_departure_becomes_a_notice(ledger):
     store = FeedbackStore(ledger)
     store.save_outcomes([_report("a", "left", reason="price", voluntary=True), _report("b", "stayed")], NOW)
     assert store.notice_table().to_pylist() == [

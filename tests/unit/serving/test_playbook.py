@@ -53,7 +53,7 @@ def _suppressed_reason(
     return suggestion["suppressed_reason"]
 
 
-def test_the_shipped_playbook_covers_every_family_and_names_known_signals():
+def test_the_shipped_playbook_is_valid():
     validate_playbook(read_playbook(SHIPPED), SHIPPED, FAMILIES, [signal.name for signal in catalogue()])
 
 
@@ -117,7 +117,7 @@ def test_an_invalid_playbook_is_refused(tmp_path, text, message):
         read_playbook(tmp_path / "p.toml")
 
 
-def test_a_suggestion_says_what_to_do_and_why():
+def test_a_suggestion_has_an_action_and_a_rationale():
     assert suggest_play(BOOK, _score(), AccountDetails("a"), LIMITS) == {
         "play": "escalation_desk",
         "family": "support",
@@ -149,11 +149,11 @@ def test_a_play_is_not_suggested_again_within_its_cooldown(days, held_out, play,
 
 
 @pytest.mark.parametrize(("days", "reason"), [(0, "already_touched"), (6.9, "already_touched"), (7, None)])
-def test_an_account_that_was_contacted_recently_is_left_alone(days, reason):
+def test_a_recently_contacted_account_gets_no_suggestion(days, reason):
     assert _suppressed_reason(AccountDetails("a", touched_at=AS_OF - timedelta(days=days))) == reason
 
 
-def test_an_account_at_low_risk_is_left_alone():
+def test_an_account_at_low_risk_gets_no_suggestion():
     assert _suppressed_reason(AccountDetails("a"), _score(band="low")) == "low_risk"
 
 

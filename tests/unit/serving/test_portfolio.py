@@ -123,7 +123,7 @@ def test_it_is_computed_once_for_all_requests(portfolio):
     assert (cache.current(), slow.count) == (portfolio, 1)
 
 
-def test_the_previous_portfolio_answers_until_the_new_one_is_computed(portfolio):
+def test_the_previous_portfolio_is_used_until_the_new_is_ready(portfolio):
     slow = _SlowComputation(portfolio)
     slow.may_finish.set()
     cache = PortfolioCache(lambda: slow.key, slow.compute)

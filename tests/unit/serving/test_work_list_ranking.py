@@ -34,12 +34,12 @@ def test_a_call_is_worth_the_revenue_it_keeps_less_its_costs():
     assert values.tolist() == pytest.approx([0.5 * 0.3 * 1100 - 5, 0.5 * 0.3 * -40 - 5, 0.5 * 0.3 * -100 - 5])
 
 
-def test_a_large_account_at_small_risk_can_rank_before_a_small_one_at_large_risk():
+def test_a_large_account_at_low_risk_may_rank_first():
     large, small = expected_values(np.array([0.1, 0.6]), np.array([5000.0, 50.0]), ProfitSettings(), months=12)
     assert large > small
 
 
-def test_an_owner_gets_calls_up_to_capacity_and_then_the_next_owner():
+def test_calls_over_an_owners_capacity_are_excluded():
     candidates = [*(_candidate(name) for name in "abc"), _candidate("d", "ben")]
     work_list = select_calls(candidates, per_owner=2, limit=9)
     assert _ids(work_list.calls) == ["a", "b", "d"]
@@ -74,7 +74,7 @@ def test_every_candidate_is_called_or_excluded_with_a_reason(candidates, per_own
 
 
 @given(candidate_lists, st.integers(1, 5), st.integers(1, 10))
-def test_accounts_over_capacity_are_worth_no_more_than_their_owners_calls(candidates, per_owner, limit):
+def test_excluded_accounts_are_worth_less_than_the_calls(candidates, per_owner, limit):
     work_list = select_calls(candidates, per_owner, limit)
     for owner in ("ada", "ben", None):
         calls = [call.expected_value for call in work_list.calls if call.owner == owner]

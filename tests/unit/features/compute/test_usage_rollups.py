@@ -26,24 +26,35 @@ MONTHS = [datetime(2024, month, 1) for month in range(1, 8)]
 WEEKS = [AS_OF - timedelta(weeks=number) for number in reversed(range(6))]
 DAYS = [AS_OF - timedelta(days=number) for number in reversed(range(5))]
 # What a source may not tell: who it was, when it was recorded.
-UNTOLD = {"all": (), "unnamed": ("user_id",), "unrecorded": ("recorded_at",), "neither": ("user_id", "recorded_at")}
+MISSING_COLUMNS = {
+    "all": (),
+    "unnamed": ("user_id",),
+    "unrecorded": ("recorded_at",),
+    "neither": ("user_id", "recorded_at"),
+}
 ARROW_TYPES = {"string": pa.string(), "float64": pa.float64(), "timestamp": pa.timestamp("us"), "boolean": pa.bool_()}
 
 
-def _opened(folder: Path, untold: tuple[str, ...]) -> tuple[Backend, dict[str, RawTable], tuple[Signal, ...]]:
+def _open_company(folder: Path, missing: tuple[str, ...]) -> tuple[Backend, dict[str, RawTable], tuple[Signal, ...]]:
     """A company whose usage lacks these columns, and the signals made of what is left of it."""
     for name, rows in random_company(10, accounts=25).items():
-        columns = {one: ARROW_TYPES[IBIS_TYPES[what.type]] for one, what in CONTRACT[name].columns.items()}
-        kept = [(one, kind) for one, kind in columns.items() if name != "usage" or one not in untold]
-        pq.write_table(pa.Table.from_pylist(rows, pa.schema(kept)), folder / f"{name}.parquet")
-    people = "counted" if "user_id" in untold else "named"
+        columns = {
+            column_name: ARROW_TYPES[IBIS_TYPES[column.type]] for column_name, column in CONTRACT[name].columns.items()
+        }
+        fields = [
+            (column_name, kind)
+            for column_name, kind in columns.items()
+            if name != "usage" or column_name not in missing
+        ]
+        pq.write_table(pa.Table.from_pylist(rows, pa.schema(fields)), folder / f"{name}.parquet")
+    people = "counted" if "user_id" in missing else "named"
     sources = "\n".join(f'{name} = "{name}.parquet"' for name in CONTRACT)
     (folder / "company.toml").write_text(f'name = "company"\npeople = "{people}"\n[sources]\n{sources}\n')
     dataset = read_dataset(DataSettings(dataset=folder / "company.toml"))
-    engine = open_backend(EngineSettings(threads=1), dataset)
-    tables = cast_tables(read_tables(engine, dataset))
-    of_usage = tuple(one for one in catalogue() if source_table(one.inputs[0]) == "usage")
-    return engine, tables, available_signals(tables, of_usage, dataset.mapping.people)
+    backend = open_backend(EngineSettings(threads=1), dataset)
+    tables = cast_tables(read_tables(backend, dataset))
+    of_usage = tuple(signal for signal in catalogue() if source_table(signal.inputs[0]) == "usage")
+    return backend, tables, available_signals(tables, of_usage, dataset.mapping.people)
 
 
 def _values(rows: pa.Table) -> dict[str, dict]:
@@ -51,37 +62,37 @@ def _values(rows: pa.Table) -> dict[str, dict]:
 
 
 @pytest.mark.parametrize("days", [MONTHS, WEEKS, DAYS, [*MONTHS[3:], *MONTHS[:2]]], ids=str)
-@pytest.mark.parametrize("untold", UNTOLD.values(), ids=UNTOLD)
-def test_days_that_share_what_was_read_have_the_signals_of_each_alone(tmp_path: Path, untold: tuple[str, ...], days):
-    engine, tables, signals = _opened(tmp_path, untold)
-    rows_on = compile_signals(engine, tables, ComputeRequest(signals, days))
+@pytest.mark.parametrize("missing", MISSING_COLUMNS.values(), ids=MISSING_COLUMNS)
+def test_days_that_share_what_was_read_have_the_signals_of_each_alone(tmp_path: Path, missing: tuple[str, ...], days):
+    backend, tables, signals = _open_company(tmp_path, missing)
+    rows_on = compile_signals(backend, tables, ComputeRequest(signals, days))
     for as_of in days:
-        alone = _values(compute_signals(tables, signals, as_of).to_pyarrow())
-        assert len(alone) > 3
-        assert find_differences(_values(rows_on(as_of)), alone) == []
+        expected = _values(compute_signals(tables, signals, as_of).to_pyarrow())
+        assert len(expected) > 3
+        assert find_differences(_values(rows_on(as_of)), expected) == []
 
 
-def _kept(folder: Path, days: list[datetime], windows: set[int | None]) -> set[str]:
-    engine, tables, signals = _opened(folder, ())
-    read = {one.inputs[0]: one.days for one in signals if one.days in windows}
-    return set(keep_usage(engine, tables, read, days)[0])
+def _kept_tables(folder: Path, days: list[datetime], windows: set[int | None]) -> set[str]:
+    backend, tables, signals = _open_company(folder, ())
+    read = {signal.inputs[0]: signal.days for signal in signals if signal.days in windows}
+    return set(keep_usage(backend, tables, read, days)[0])
 
 
 def test_it_keeps_what_several_days_read(tmp_path: Path):
-    assert _kept(tmp_path, MONTHS, {182}) == {USAGE_BY_DAY.name, *PERIOD_TABLES}
+    assert _kept_tables(tmp_path, MONTHS, {182}) == {USAGE_BY_DAY.name, *PERIOD_TABLES}
 
 
 @pytest.mark.parametrize(
     ("days", "windows"), [([AS_OF], {182}), (MONTHS, {7, 28})], ids=["one day", "windows shorter than a month"]
 )
 def test_it_keeps_nothing_that_is_read_once(tmp_path: Path, days: list[datetime], windows: set[int | None]):
-    assert _kept(tmp_path, days, windows) == set()
+    assert _kept_tables(tmp_path, days, windows) == set()
 
 
 def test_it_holds_only_what_the_day_at_hand_looks_back_on(tmp_path: Path):
-    engine, tables, _ = _opened(tmp_path, ())
-    kept, hold = keep_usage(engine, tables, {"usage_days": 56}, MONTHS)
-    rows = kept[USAGE_BY_DAY.name].rows
+    backend, tables, _ = _open_company(tmp_path, ())
+    tables_kept, hold = keep_usage(backend, tables, {"usage_days": 56}, MONTHS)
+    rows = tables_kept[USAGE_BY_DAY.name].rows
     for as_of in MONTHS:
         hold(as_of)
         # What is let go is a month at a time.

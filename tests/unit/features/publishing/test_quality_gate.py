@@ -90,7 +90,7 @@ def test_a_source_that_doubled_is_named():
     assert fault == "usage: 280 rows in the last 7 days, in the 6 times 7 days before at most 140"
 
 
-def test_a_source_that_stopped_weeks_ago_is_named_by_its_longer_window():
+def test_a_source_that_stopped_weeks_ago_is_named():
     stopped = {age: rows for age, rows in STEADY.items() if age >= 27}
     (fault,) = check_row_counts("usage", stopped, SETTINGS)
     assert fault == "usage: 20 rows in the last 28 days, in the 6 times 28 days before at least 560"

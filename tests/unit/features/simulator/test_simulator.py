@@ -1,4 +1,4 @@
-"""A simulated company keeps to the contract, is equal for equal seeds, and knows its true risks."""
+"""The simulator: its companies obey the contract, are equal for equal seeds, and have known true risks."""
 
 import dataclasses
 import hashlib
@@ -93,7 +93,7 @@ def test_number_of_workers_does_not_change_bytes(clean, tmp_path):
     assert digests(tmp_path / "parallel") == digests(clean)
 
 
-def test_interrupted_run_is_visible_and_finishes_with_the_same_bytes(clean, tmp_path):
+def test_an_interrupted_run_can_be_finished(clean, tmp_path):
     def interrupt(finished: int, shards: int) -> None:
         raise KeyboardInterrupt(f"{finished} of {shards}")
 
@@ -190,7 +190,7 @@ def test_subscriptions_follow_each_other_without_overlap(company):
     assert query_one(overlaps) == 0
 
 
-def test_renewal_begins_where_the_paid_term_ends(company):
+def test_a_renewal_begins_when_the_paid_term_ends(company):
     renewals = f"""
         select avg((next_start = renews_at)::int) from (
           select *, lead(started_at) over (partition by account_id order by started_at) as next_start,

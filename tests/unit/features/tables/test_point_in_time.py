@@ -18,8 +18,8 @@ def _rows_as_of(name: str, rows: list[dict], days: int | None = None) -> list[di
     return as_of_view(table.rows, CONTRACT[name], AS_OF, days).to_pyarrow().to_pylist()
 
 
-def _usage(at: datetime, **more: object) -> dict:
-    return {"account_id": "a", "event": "login", "occurred_at": at, "quantity": 1.0, **more}
+def _usage(at: datetime, **columns: object) -> dict:
+    return {"account_id": "a", "event": "login", "occurred_at": at, "quantity": 1.0, **columns}
 
 
 def test_a_row_at_as_of_is_excluded():

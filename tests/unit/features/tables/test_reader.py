@@ -30,29 +30,29 @@ def _error_of(config) -> str:
     return str(refused.value)
 
 
-def test_it_reads_tables_that_obey_the_contract(company):
-    assert _ids(_open(company(**GOOD)), "accounts") == ["a", "b"]
+def test_it_reads_tables_that_obey_the_contract(make_company):
+    assert _ids(_open(make_company(**GOOD)), "accounts") == ["a", "b"]
 
 
-def test_it_reads_csv_with_a_byte_order_mark(company, tmp_path):
-    config = company(**GOOD)
+def test_it_reads_csv_with_a_byte_order_mark(make_company, tmp_path):
+    config = make_company(**GOOD)
     (tmp_path / "data/accounts.csv").write_text("\ufeffaccount_id,created_at\na,2023-01-01\nb,2023-01-01\n", "utf-8")
     mapping = tmp_path / "acme-data.toml"
     mapping.write_text(mapping.read_text().replace("accounts.parquet", "accounts.csv"))
     assert _ids(_open(config), "accounts") == ["a", "b"]
 
 
-def test_it_refuses_an_empty_folder(company, tmp_path):
-    config = company(**GOOD)
+def test_it_refuses_an_empty_folder(make_company, tmp_path):
+    config = make_company(**GOOD)
     for file in (tmp_path / "data").iterdir():
         file.unlink()
     assert "has no file 'accounts.parquet' for the source 'accounts'" in _error_of(config)
 
 
 @pytest.fixture
-def many_files(company, tmp_path):
+def many_files(make_company, tmp_path):
     """A company whose subscriptions are read from all files with a matching name."""
-    config = company(**GOOD)
+    config = make_company(**GOOD)
     mapping = tmp_path / "acme-data.toml"
     mapping.write_text(mapping.read_text().replace("subscriptions.parquet", "subscriptions*.parquet"))
     return config
@@ -70,22 +70,22 @@ def test_files_without_rows_may_be_equal(many_files, tmp_path):
     assert _ids(_open(many_files), "subscriptions") == ["a", "b"]
 
 
-def test_it_refuses_a_missing_column(company):
+def test_it_refuses_a_missing_column(make_company):
     rows = [{k: v for k, v in row.items() if k != "mrr"} for row in GOOD["subscriptions"]]
-    assert "subscriptions: the column 'mrr' is missing" in _error_of(company(**{**GOOD, "subscriptions": rows}))
+    assert "subscriptions: the column 'mrr' is missing" in _error_of(make_company(**{**GOOD, "subscriptions": rows}))
 
 
-def test_it_refuses_a_column_that_is_not_in_the_contract(company):
+def test_it_refuses_a_column_that_is_not_in_the_contract(make_company):
     rows = [account("a", colour="red"), account("b", colour="red")]
-    assert "the column 'colour' is not in the contract" in _error_of(company(**{**GOOD, "accounts": rows}))
+    assert "the column 'colour' is not in the contract" in _error_of(make_company(**{**GOOD, "accounts": rows}))
 
 
-def test_it_refuses_a_missing_required_table(company):
-    assert "the table 'subscriptions' is required" in _error_of(company(accounts=GOOD["accounts"]))
+def test_it_refuses_a_missing_required_table(make_company):
+    assert "the table 'subscriptions' is required" in _error_of(make_company(accounts=GOOD["accounts"]))
 
 
 @pytest.mark.parametrize(
-    ("rows", "why"),
+    ("rows", "message"),
     [
         ([subscription("a", DAY, mrr="much")], "mrr is not a number in 1 row"),
         ([subscription("a", DAY), subscription("a", DAY)], r"account_id \+ subscription_id is there more than once"),
@@ -95,42 +95,42 @@ def test_it_refuses_a_missing_required_table(company):
         ([subscription("a", DAY, mrr=None), subscription("b", DAY, mrr=1.0)], "mrr is empty in 1 row"),
     ],
 )
-def test_it_refuses_rows_that_break_the_contract(company, rows, why):
-    config = company(**{**GOOD, "subscriptions": rows})
-    with pytest.raises(DataError, match=r"^subscriptions \(subscriptions.parquet\): " + why):
+def test_it_refuses_rows_that_break_the_contract(make_company, rows, message):
+    config = make_company(**{**GOOD, "subscriptions": rows})
+    with pytest.raises(DataError, match=r"^subscriptions \(subscriptions.parquet\): " + message):
         _open(config)
 
 
-def test_it_quarantines_invalid_rows_if_configured(company, tmp_path):
+def test_it_quarantines_invalid_rows_if_configured(make_company, tmp_path):
     rows = [*GOOD["subscriptions"], subscription("nobody", DAY)]
-    opened = _open(company('on_invalid_rows = "quarantine"\n', **{**GOOD, "subscriptions": rows}))
+    opened = _open(make_company('on_invalid_rows = "quarantine"\n', **{**GOOD, "subscriptions": rows}))
     assert _ids(opened, "subscriptions") == ["a", "b"]
     assert [(violation.table, violation.rows) for violation in opened.violations] == [("subscriptions", 1)]
     quarantined = pq.read_table(tmp_path / "state/acme/quarantine/subscriptions.parquet").to_pylist()
     assert [(row["account_id"], row["breach"]) for row in quarantined] == [("nobody", "account_id is not in accounts")]
 
 
-def test_it_does_not_validate_the_same_files_twice(company):
-    config = company(**GOOD)
+def test_it_does_not_validate_the_same_files_twice(make_company):
+    config = make_company(**GOOD)
     assert [_open(config).validation_reused for _ in range(2)] == [False, True]
 
 
-def test_it_validates_again_when_a_file_changed(company):
-    _open(company(**GOOD))
+def test_it_validates_again_when_a_file_changed(make_company):
+    _open(make_company(**GOOD))
     bad = [subscription("nobody", DAY)]
-    assert "account_id is not in accounts" in _error_of(company(**{**GOOD, "subscriptions": bad}))
+    assert "account_id is not in accounts" in _error_of(make_company(**{**GOOD, "subscriptions": bad}))
 
 
-def test_it_refuses_a_select_that_fails(company, tmp_path):
-    config = company(**GOOD)
+def test_it_refuses_a_select_that_fails(make_company, tmp_path):
+    config = make_company(**GOOD)
     mapping = tmp_path / "acme-data.toml"
     mapping.write_text(mapping.read_text() + '[tables]\nusage = "select nothing from nowhere"\n')
     with pytest.raises(ConfigError, match="the select of 'usage' fails"):
         _open(config)
 
 
-def test_it_refuses_an_unknown_table(company, tmp_path):
-    config = company(**GOOD)
+def test_it_refuses_an_unknown_table(make_company, tmp_path):
+    config = make_company(**GOOD)
     mapping = tmp_path / "acme-data.toml"
     mapping.write_text(mapping.read_text() + '[tables]\ncustomers = "select 1"\n')
     with pytest.raises(ConfigError, match="'customers' is not a table"):

@@ -63,7 +63,7 @@ def test_poor_settings_are_inferior_to_good_ones(context, candidate):
     assert compare(candidate(1), candidate(2, POOR), context).verdict == "superior"
 
 
-def test_the_same_settings_are_non_inferior_and_flip_no_explanation(context, candidate):
+def test_the_same_settings_are_non_inferior_and_flip_nothing(context, candidate):
     result = compare(candidate(2), candidate(1), context)
     assert (result.verdict, result.snapshots) == ("non_inferior", 1200)
     flips = result.explanation_flips

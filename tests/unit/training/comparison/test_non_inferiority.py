@@ -47,7 +47,7 @@ def test_a_significantly_higher_log_loss_is_inferior():
     assert "its log loss is significantly higher" in result.reasons[0]
 
 
-def test_a_log_loss_that_may_be_higher_than_the_margin_is_inferior():
+def test_a_log_loss_that_may_exceed_the_margin_is_inferior():
     few = np.arange(N) < 150
     data = EvaluationData(CHURNED[few])
     result = assess(PairedRisks(data, noisy(0.6)[few], expit(logit(TRUTH) - 0.6 * NOISE)[few]))
@@ -72,7 +72,7 @@ def test_a_worse_segment_is_inferior_and_named():
     assert not any("'large'" in reason for reason in result.reasons)
 
 
-def test_a_segment_with_few_churned_accounts_is_shown_but_not_tested():
+def test_a_segment_with_few_churned_accounts_is_not_tested():
     segments = np.where(np.arange(N) < 60, "tiny", "other").astype(object)
     result = assess(PairedRisks(DATA, np.where(segments == "tiny", 0.9, TRUTH), TRUTH, segments))
     assert result.segments and not result.segments["tiny"].tested

@@ -44,7 +44,7 @@ def raise_risks(model: ChurnModel) -> ChurnModel:
     return replace(model, calibrator=replace(model.calibrator, intercepts=intercepts))
 
 
-def test_a_recalibrated_version_is_compared_with_its_parent_on_accounts_it_was_not_fitted_on(parent, recalibrated):
+def test_a_recalibrated_version_is_compared_on_other_accounts(parent, recalibrated):
     result = compare_models(recalibrated, parent, context_of(high_churn_rows()), ignore_progress)
     assert (result.verdict, result.snapshots) == ("superior", 3000)
     assert result.explanation_flips and result.explanation_flips.flipped == 0

@@ -14,7 +14,7 @@ LABEL = LabelSettings(lead_days=7, horizon_days=30, grace_days=10)
 TRAINING = TrainingSettings(calibration_snapshots=2)
 
 
-def test_every_label_of_a_group_is_known_before_the_next_group_begins():
+def test_labels_of_a_group_are_known_before_the_next_group():
     split = split_days(MONTHS, LABEL, TRAINING)
     assert split.test == (datetime(2023, 12, 1),)
     assert split.calibration == (datetime(2023, 9, 1), datetime(2023, 10, 1))

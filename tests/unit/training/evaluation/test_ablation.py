@@ -1,4 +1,4 @@
-"""Ablation: each family is left out once, and usage is tried alone."""
+"""Ablation: each family is left out once, and usage is also used alone."""
 
 import pytest
 

@@ -18,7 +18,7 @@ from training.evaluation.backtest import (
 from training.labels.definition import matures_at
 
 
-def test_folds_are_a_horizon_apart_and_know_no_label_of_their_test():
+def test_no_label_of_a_fold_reaches_into_its_test():
     splits = backtest_splits(DAYS, SETTINGS)
     assert [split.test[0] for split in splits] == [DAYS[13], DAYS[12], DAYS[11]]
     assert all(matures_at(max(split.train), SETTINGS.label) <= split.test[0] for split in splits)
@@ -57,7 +57,7 @@ def test_a_fold_with_too_few_churned_is_skipped_with_the_reason(rows):
     assert "only 0 churned" in next(iter(skipped.values()))
 
 
-def test_a_test_day_without_churn_is_skipped_or_refused_if_it_is_the_newest(rows):
+def test_a_test_day_without_churn_is_skipped_or_refused(rows):
     splits = backtest_splits(DAYS, SETTINGS)
     without_churn = rows.assign(churned=rows.churned.where(~rows.as_of.isin((DAYS[13], DAYS[12])), 0.0))
     _, skipped = evaluate_earlier_folds(without_churn, splits, FIT_CONFIG, SETTINGS)

@@ -47,7 +47,7 @@ def test_the_latest_base_rate_is_that_of_the_latest_training_day():
     assert latest_base_rate(train, train).risks.tolist() == [0.5] * 5
 
 
-def test_a_logistic_regression_accepts_gaps_and_unknown_categories():
+def test_logistic_regression_accepts_gaps_and_new_categories():
     unusual = TEST.assign(plan="unknown", days_until_renewal=np.nan)
     risks = logistic_regression(TRAIN, unusual, INPUTS).risks
     assert ((risks > 0) & (risks < 1)).all()

@@ -49,7 +49,7 @@ def score(model: ChurnModel, rows: pd.DataFrame, compiled: Path) -> Scores:
     return score_values(bundle, values_from_frame(rows[model.signal_names], bundle.categories))
 
 
-def test_the_leading_family_leads_over_the_next_that_raises_the_margin(model):
+def test_the_lead_is_over_the_next_family_that_raises_risk(model):
     inputs = [replace(signal, family=family) for signal, family in zip(model.inputs, ("a", "b", "b"), strict=True)]
     contributions = np.array([[0.5, 0.3, -0.1], [-0.5, -0.2, 0.3], [-0.1, -0.1, -0.1]])
     leading, leads = find_leading_family(sum_by_family(contributions, columns_by_family(inputs)))
@@ -87,7 +87,7 @@ def test_a_main_reason_is_given_only_for_a_clear_lead(model, stability, compiled
     assert all(reason in (None, family) for reason, family in zip(reasons, first, strict=True))
 
 
-def test_a_model_without_a_measured_stability_gives_no_main_reason(model, compiled):
+def test_without_measured_stability_there_is_no_main_reason(model, compiled):
     assert set(score(model, LATER, compiled).main_reasons) == {None}
 
 

@@ -85,7 +85,7 @@ def test_an_honest_model_fades_with_the_lead_without_an_alarm(rows, newest):
     assert report_leakage({}, CHANCE, leads, SETTINGS).alarms == ()
 
 
-def test_a_signal_that_knows_departures_days_before_raises_an_alarm(newest):
+def test_a_signal_that_knows_departures_raises_an_alarm(newest):
     order = np.arange(len(newest))
     days_left = np.where(newest.churned == 1, np.where(order % 2, 3, 40), np.nan)
     risks = np.where(days_left < 7, 0.9, 0.1 + order % 7 / 100)

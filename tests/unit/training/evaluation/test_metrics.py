@@ -102,7 +102,7 @@ def test_capacity_counts_accounts_and_revenue():
     assert metrics.precision_at(counts, 1000)[0] == pytest.approx(0.1)
 
 
-def test_the_expected_maximum_profit_equals_a_search_over_every_cut():
+def test_the_expected_maximum_profit_equals_a_full_search():
     churned, risks = tied_risks(200, 15)
     profit = ProfitSettings(lifetime_value=120, offer_cost=12, contact_cost=3, alpha=2, beta=3)
     edges = [*np.unique(risks), -1]
@@ -125,6 +125,6 @@ def test_there_is_no_profit_if_no_account_is_worth_its_offer():
 @pytest.mark.parametrize(
     ("risks", "groups", "error"), [(np.full(100, 0.3), 1, 0.2), (np.repeat([0.25, 0.75], 50), 2, 0.25)]
 )
-def test_the_calibration_error_is_the_mean_distance_of_risk_and_churn_rate(risks, groups, error):
+def test_the_calibration_error_of_known_examples(risks, groups, error):
     churned = np.tile([1.0, 0.0], 50)
     assert metrics.calibration_error(count_by_risk(churned, risks), groups=groups)[0] == pytest.approx(error)

@@ -32,7 +32,7 @@ def test_true_risks_are_calibrated():
     assert not evaluate_risks(EvaluationData(churned), risks / 3, SETTINGS).is_calibrated
 
 
-def test_more_snapshots_of_the_same_accounts_do_not_narrow_the_interval():
+def test_repeated_accounts_do_not_narrow_the_interval():
     generator = np.random.default_rng(0)
     risks = generator.beta(1, 4, 300)
     churned = (generator.random(300) < risks).astype(float)

@@ -77,12 +77,12 @@ def test_a_label_is_known_after_horizon_and_grace(known_until, is_known):
     [("auto", False, 4), ("auto", True, 0), ("exclude", True, 4), ("keep", False, 0)],
 )
 def test_locked_in_accounts_are_excluded_as_the_settings_say(
-    oarlock, company, locked_in_accounts, terms_can_break, excluded
+    oarlock, make_company, locked_in_accounts, terms_can_break, excluded
 ):
     """Four accounts have paid until 2024-06; if terms can be broken, one of them leaves all the same."""
     names, paid_until = [f"a{n}" for n in range(8)], datetime(2024, 6, 1)
     ends = {"a0" if terms_can_break else "a7": datetime(2023, 6, 15)}
-    config = company(
+    config = make_company(
         f'[label]\nhorizon_days = 60\ngrace_days = 0\nlocked_in_accounts = "{locked_in_accounts}"\n',
         accounts=[account(name, datetime(2022, 1, 1)) for name in names],
         subscriptions=[

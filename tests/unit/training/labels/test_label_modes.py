@@ -52,7 +52,7 @@ def test_an_account_without_usage_in_the_horizon_is_inactive(days, churned):
     ("days", "churned"),
     [(("2023-05-20", "2023-06-20"), 1.0), (("2023-05-20", "2023-06-20", "2023-07-10"), 0.0)],
 )
-def test_an_inactive_stretch_may_lie_anywhere_in_a_longer_horizon(days, churned):
+def test_inactivity_may_be_anywhere_in_a_longer_horizon(days, churned):
     longer = INACTIVITY.model_copy(update={"horizon_days": 60})
     assert label_in_june(raw_tables(usage=usage_on(*days)), longer) == churned
 
@@ -64,7 +64,7 @@ def test_an_unfinished_inactive_stretch_has_no_label():
 
 def test_without_contracts_recently_active_accounts_are_at_risk():
     usage = [*usage_on("2023-05-20"), *usage_on("2023-01-20", account_id="inactive")]
-    snapshots = select_snapshots(raw_tables(usage=usage), datetime(2023, 6, 1), active_within=60).to_pandas()
+    snapshots = select_snapshots(raw_tables(usage=usage), datetime(2023, 6, 1), required_activity_days=60).to_pandas()
     assert list(snapshots.account_id) == ["a"]
 
 
@@ -127,9 +127,9 @@ def test_a_notice_counts_from_its_day_until_it_takes_effect():
     assert list(context.notice_until.notna()) == [False, True, False]
 
 
-def test_the_table_of_the_label_has_no_signal(company):
+def test_the_table_of_the_label_has_no_signal(make_company):
     notice = {"account_id": "a", "notified_at": datetime(2023, 6, 1), "reason": "price"}
-    config = company(
+    config = make_company(
         '[label]\nmode = "event"\n',
         accounts=[account("a")],
         subscriptions=[subscription("a", START)],

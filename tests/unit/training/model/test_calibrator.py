@@ -84,7 +84,7 @@ def test_a_fitted_calibrator_never_falls_whatever_the_labels(margins, seed):
     assert (np.diff(risks, axis=1) >= 0).all()
 
 
-def test_points_follow_the_derivative_if_the_margin_does_not_move():
+def test_points_at_the_base_margin_follow_the_derivative():
     (points,) = CALIBRATOR.points_per_margin(-0.7, np.array([0.0]), 0.3)
     step = 1e-6
     below, above = CALIBRATOR.predict_risks(np.array([-0.7 - step, -0.7 + step]), 0.3)
@@ -120,7 +120,7 @@ def simulate(n: int = 60_000, seed: int = 0) -> tuple[MarginSample, np.ndarray]:
     return MarginSample(rows, margins, margins, segments), truth
 
 
-def test_the_hazards_and_segments_behind_the_labels_are_recovered():
+def test_the_hazards_and_segment_offsets_are_recovered():
     sample, truth = simulate()
     request = HorizonRequest(main=90, others=(30, 180), min_churned=20)
     intervals, unavailable = split_into_intervals(dict.fromkeys((30, 90, 180), sample), request)
@@ -159,7 +159,7 @@ def test_only_snapshots_with_a_known_label_are_used():
     assert len(intervals[1].churned) == int((sample.rows[CHURNED][:2000] == 0).sum())
 
 
-def test_uninformative_margins_give_every_account_the_recent_rate():
+def test_uninformative_margins_give_the_recent_rate():
     margins, churned = np.repeat([-1.0, -2.0], 400), np.tile([1.0, 0.0, 0.0, 0.0, 0.0], 160)
     churned[:3] = 1.0  # a slope by chance
     slope, _ = fit_logistic_curve(margins, churned)
@@ -204,7 +204,7 @@ def test_accounts_with_three_snapshots_weigh_as_much_as_with_one():
     assert second.slopes + second.intercepts == pytest.approx(first.slopes + first.intercepts, abs=1e-4)
 
 
-def test_churned_accounts_do_not_weigh_more_for_having_fewer_snapshots():
+def test_accounts_weigh_the_same_with_fewer_snapshots():
     sample, _ = simulate(n=3_000)
     (once,), _ = split_into_intervals({90: sample}, MAIN_ONLY)
     uneven = repeat(once, np.repeat(np.arange(3_000), np.where(once.churned == 1, 1, 3)))

@@ -92,7 +92,7 @@ def test_its_margins_are_those_of_the_regression():
     assert fitted.predict_margins(matrix) == pytest.approx(ridge.decision_function(scaled), abs=1e-6)
 
 
-def test_its_contributions_are_the_shapley_values_of_a_linear_model():
+def test_its_contributions_are_shapley_values():
     matrix = encode(snapshots(0), NUMERIC_INPUTS)
     fitted = fit_linear_model(matrix, CHURNED, NUMERIC_INPUTS, 1.0)
     coefficients = (np.array(fitted.slopes), fitted.intercept + sum(fitted.shifts))
@@ -101,7 +101,7 @@ def test_its_contributions_are_the_shapley_values_of_a_linear_model():
     assert explainer.expected_value == pytest.approx(fitted.intercept)
 
 
-def test_its_contributions_have_a_mean_of_0_and_add_up_to_the_margin():
+def test_its_contributions_add_up_to_the_margin():
     matrix = matrix_with_gaps(0)
     fitted = fit_linear_model(matrix, CHURNED, INPUTS, 1.0)
     contributions = fitted.predict_contributions(matrix)
@@ -116,7 +116,7 @@ def test_a_missing_value_has_a_term_of_its_own():
     assert fitted.missing_terms[column] > fitted.predict_contributions(matrix)[CHURNED == 0, column].max()
 
 
-def test_a_value_is_clipped_at_one_range_beyond_the_training_data():
+def test_a_value_is_clipped_one_range_beyond_training_data():
     matrix, column = encode(snapshots(0), INPUTS), COLUMN["events_28d"]
     fitted = fit_linear_model(matrix, CHURNED, INPUTS, 1.0)
     low, high = matrix[:, column].min(), matrix[:, column].max()
@@ -132,7 +132,7 @@ def test_a_slope_against_the_declared_direction_is_0():
     assert fit_linear_model(matrix, CHURNED, INPUTS, 1.0).slopes[column] == 0
 
 
-def test_an_infinite_value_is_ignored_by_the_fit_and_clipped_afterwards():
+def test_an_infinite_value_is_ignored_in_the_fit_and_clipped():
     matrix = encode(snapshots(0), INPUTS)
     matrix[0, 0] = np.inf
     fitted = fit_linear_model(matrix, CHURNED, INPUTS, 1.0)
@@ -157,7 +157,7 @@ def test_a_saved_model_is_read_back_unchanged(model, tmp_path):
     assert np.array_equal(loaded.predict_risks(matrix_with_gaps(3)), model.predict_risks(matrix_with_gaps(3)))
 
 
-def test_contributions_of_trees_and_linear_model_add_up_to_the_margin(model):
+def test_all_contributions_add_up_to_the_margin(model):
     matrix = matrix_with_gaps(3)
     total = model.base_margin + model.predict_contributions(matrix).sum(axis=1)
     assert np.abs(total - model.predict_margins(matrix)).max() < TOLERANCE

@@ -55,7 +55,7 @@ def test_a_long_history_is_searched_before_every_test_day(rows):
     assert len(search_on(rows).unseen_test_days) == len(BACKTEST) == 3
 
 
-def test_a_short_history_is_searched_before_the_newest_test_days_only(rows):
+def test_a_short_history_is_searched_before_the_last_tests(rows):
     short = backtest_splits(DAYS[:9], SETTINGS)
     search = prepare_search(rows, short, FIT_CONFIG, SETTINGS)
     assert 0 < len(search.unseen_test_days) < len(short)
