@@ -1,10 +1,10 @@
 """Stores what people report: feedback on risks, marks on accounts, and outcomes. Rows are added, never changed."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sql
 
@@ -80,7 +80,7 @@ def _to_row(report: FeedbackRequest | OutcomeReport, at: datetime) -> dict[str, 
     return {**values, "received_at": at}
 
 
-def _to_notice(row: Mapping[Any, Any]) -> dict[str, object]:
+def _to_notice(row: sql.RowMapping) -> dict[str, object]:
     left_on = datetime.combine(row["on"], datetime.min.time())
     return {
         "account_id": row["account_id"],

@@ -10,12 +10,13 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from configs.bands import Band
 from configs.errors import ConfigError
+from configs.files import JsonObject
 from configs.settings import Days, describe_validation_error
 from features.store.account_table import AccountDetails, Stage
 from serving.schemas.enums import SuggestedPlay, SuppressedReason
@@ -124,7 +125,7 @@ def choose_play(playbook: Playbook, context: PlayContext) -> Play:
 
 
 def suggest_play(
-    playbook: Playbook, score: dict[str, Any], account: AccountDetails, limits: ContactLimits
+    playbook: Playbook, score: JsonObject, account: AccountDetails, limits: ContactLimits
 ) -> SuggestedPlay | None:
     """What to do about the family that raises an account's risk most; None if none raises it.
 

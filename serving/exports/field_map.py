@@ -1,11 +1,10 @@
 """Exported fields: every account's risk under the field names of another tool, written in chunks."""
 
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +12,11 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from configs.errors import ConfigError
+from configs.files import JsonObject
 from configs.settings import BandSettings, describe_validation_error
 from features.store.account_table import AccountDetails
+from features.tables.contract import ACCOUNT_ID
 
-KEY = "account_id"
 HEALTH_SCORES = (10.0, 7.5, 5.0, 2.5, 0.0)
 
 
@@ -24,14 +24,14 @@ HEALTH_SCORES = (10.0, 7.5, 5.0, 2.5, 0.0)
 class ExportRow:
     """An account to export: its score, its row of the account table, and the model and bands that all share."""
 
-    score: Mapping[str, Any]
+    score: JsonObject
     facts: AccountDetails
-    model: Mapping[str, Any]
+    model: JsonObject
     bands: BandSettings
 
 
 # Every field that can be exported, by Oarlock's name.
-FIELDS: dict[str, tuple[pa.DataType, Callable[[ExportRow], Any]]] = {
+FIELDS: dict[str, tuple[pa.DataType, Callable[[ExportRow], object]]] = {
     "account_id": (pa.string(), lambda row: row.score["account_id"]),
     "name": (pa.string(), lambda row: row.facts.name),
     "owner": (pa.string(), lambda row: row.facts.owner),
@@ -64,7 +64,7 @@ class FieldMap(BaseModel):
     @property
     def key_column(self) -> str:
         """The tool's name for the account's id."""
-        return next(external_name for external_name, field in self.fields.items() if field == KEY)
+        return next(external_name for external_name, field in self.fields.items() if field == ACCOUNT_ID)
 
     @property
     def arrow_schema(self) -> pa.Schema:
@@ -97,8 +97,8 @@ def read_field_map(path: Path | None) -> FieldMap:
         raise ConfigError(
             f"{path}: '{unknown[0]}' is not a field of Oarlock's.", f"The fields are {', '.join(FIELDS)}."
         )
-    if list(field_map.fields.values()).count(KEY) != 1:
-        raise ConfigError(f"{path}: exactly one field must be '{KEY}', the key.", hint)
+    if list(field_map.fields.values()).count(ACCOUNT_ID) != 1:
+        raise ConfigError(f"{path}: exactly one field must be '{ACCOUNT_ID}', the key.", hint)
     return field_map
 
 

@@ -17,6 +17,7 @@ from configs.errors import ConfigError
 from configs.files import atomic_write
 
 MAX_EXAMPLES = 5
+Connection = Any  # psycopg's types allow literal SQL only
 ROWS_PER_CHUNK = 10_000
 # A table is written to only if it has this comment: rows that are not in the export are deleted.
 TABLE_COMMENT = "written by oarlock export"
@@ -146,7 +147,7 @@ class TableTarget:
             statement = f"delete from {_quote_table(self.table)} where {_quote_name(key)} = %s"
             return connection.execute(statement, [account_id]).rowcount
 
-    def _connect(self) -> Any:
+    def _connect(self) -> Connection:
         import psycopg
 
         try:
@@ -155,10 +156,10 @@ class TableTarget:
             message = f"{self.name} cannot be reached: {type(error).__name__}."
             raise ConfigError(message, "Check the URL.") from None
 
-    def _table_exists(self, connection: Any) -> bool:
+    def _table_exists(self, connection: Connection) -> bool:
         return connection.execute("select to_regclass(%s)", [_quote_table(self.table)]).fetchone()[0] is not None
 
-    def _create(self, connection: Any, schema: pa.Schema, key: str) -> None:
+    def _create(self, connection: Connection, schema: pa.Schema, key: str) -> None:
         if self._table_exists(connection):
             self._refuse_foreign_table(connection, schema)
             return
@@ -168,7 +169,7 @@ class TableTarget:
         connection.execute(f"create table {_quote_table(self.table)} ({columns}, primary key ({_quote_name(key)}))")
         connection.execute(f"comment on table {_quote_table(self.table)} is '{TABLE_COMMENT}'")
 
-    def _refuse_foreign_table(self, connection: Any, schema: pa.Schema) -> None:
+    def _refuse_foreign_table(self, connection: Connection, schema: pa.Schema) -> None:
         comment = connection.execute(
             "select obj_description(to_regclass(%s)::oid)", [_quote_table(self.table)]
         ).fetchone()[0]
@@ -225,7 +226,7 @@ def compare_export(existing: Path | None, export: Path, key: str) -> ExportDiffe
     return ExportDifference(new, changed, removed, same, examples)
 
 
-def _rows(export: Path) -> Iterator[tuple[Any, ...]]:
+def _rows(export: Path) -> Iterator[tuple[object, ...]]:
     for batch in pq.ParquetFile(export).iter_batches(ROWS_PER_CHUNK):
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 

@@ -1,6 +1,6 @@
 """The ledger: every risk that was served, with its drivers, its versions and when. Rows are added, never changed."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
 
+from configs.files import JsonObject
 from configs.settings import Settings
 from configs.state_dir import StateDir
 from serving.ledger.database import Durability, open_database, without_nul
@@ -75,7 +76,7 @@ class Ledger:
     def engine(self) -> sql.Engine:
         return open_database(self.location, self.durability)
 
-    def append(self, scores: Iterable[Mapping[str, Any]], source: ScoreSource) -> None:
+    def append(self, scores: Iterable[JsonObject], source: ScoreSource) -> None:
         """Add the scores of one response, all of them or none."""
         self.add([row_from_score(score, source) for score in scores])
 
@@ -130,7 +131,7 @@ def open_ledger(settings: Settings, state: StateDir) -> Ledger:
     return Ledger(url.get_secret_value() if url else state.ledger, settings.ledger.durability)
 
 
-def row_from_score(score: Mapping[str, Any], source: ScoreSource) -> LedgerRow:
+def row_from_score(score: JsonObject, source: ScoreSource) -> LedgerRow:
     """The ledger's row of one account's part of a response."""
     return {
         **source,

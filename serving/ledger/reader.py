@@ -1,13 +1,13 @@
 """Reads risks back from the ledger, exactly as they were served."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any
 
 import sqlalchemy as sql
 
+from configs.files import JsonObject
 from serving.ledger.ledger import RISKS, Ledger
 
 MAX_IDS_PER_QUERY = 900  # SQLite binds at most 999 values in old builds
@@ -31,7 +31,7 @@ class LedgerEntry:
     mrr: float | None
     version: int
     signal_set: str
-    score: dict[str, Any]
+    score: JsonObject
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,12 @@ class LedgerReader:
             return [entry_from_row(row) for row in connection.execute(query).mappings()]
 
 
-def served_response(entry: LedgerEntry) -> dict[str, Any]:
+def served_response(entry: LedgerEntry) -> JsonObject:
     """The account's part of the response, with when it was served and by which version."""
     return {**entry.score, "scored_at": entry.scored_at.isoformat(), "version": entry.version}
 
 
-def entry_from_row(row: Mapping[Any, Any]) -> LedgerEntry:
+def entry_from_row(row: sql.RowMapping) -> LedgerEntry:
     """A row of the ledger's table as an entry."""
     return LedgerEntry(**{name: row[name] for name in ENTRY_COLUMNS}, score=json.loads(row["score"]))
 

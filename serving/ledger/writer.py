@@ -8,18 +8,19 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_when_event_set, wait_exponential
 from tenacity.nap import sleep_using_event
 
 from configs.errors import NotReady
+from configs.files import JsonObject
 from configs.settings import LedgerSettings
 from serving.ledger.ledger import Checkpoint, DuplicateCheckpoint, Ledger, LedgerRow, ScoreSource
 from serving.ledger.write_ahead_log import (
@@ -68,7 +69,7 @@ class LedgerWriter:
             _ = self.ledger.engine
         self._thread.start()
 
-    def append(self, scores: Sequence[Mapping[str, Any]], source: ScoreSource) -> None:
+    def append(self, scores: Sequence[JsonObject], source: ScoreSource) -> None:
         """Record the scores of one response. Once this returns they outlive the process.
 
         Raises LedgerBacklogFull if there is no room within `ledger.backpressure_timeout_seconds`, or on the disk.
@@ -211,7 +212,7 @@ def _store_one_by_one(
         start = record.end
 
 
-def _to_header(scores: Sequence[Mapping[str, Any]], source: ScoreSource) -> RecordHeader:
+def _to_header(scores: Sequence[JsonObject], source: ScoreSource) -> RecordHeader:
     rows = [
         [score["signals_as_of"], *(score[name] for name in ROW_COLUMNS), score["revenue"]["mrr"]] for score in scores
     ]

@@ -2,15 +2,14 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sql
 from sqlalchemy.exc import DBAPIError
 
 from configs.errors import OarlockError
-from configs.files import read_json
+from configs.files import JsonObject, read_json
 from configs.state_dir import StateDir
 from serving.ledger.ledger import Ledger
 from serving.ledger.schema import RISKS
@@ -25,7 +24,7 @@ class GaugeCollector:
     """Collects the gauges of one process; `model` describes the champion (`MODEL_LABELS` and `families`)."""
 
     def __init__(
-        self, state: StateDir, ledger: Ledger, model: Callable[[], Mapping[str, Any]], clock: Callable[[], datetime]
+        self, state: StateDir, ledger: Ledger, model: Callable[[], JsonObject], clock: Callable[[], datetime]
     ) -> None:
         self._state, self._ledger, self._model, self._clock = state, ledger, model, clock
         self._band_counts: LabelValues = {}
@@ -50,7 +49,7 @@ class GaugeCollector:
         champion = self._champion()
         return {tuple(str(champion[label]) for label in MODEL_LABELS): 1.0} if champion else {}
 
-    def _champion(self) -> Mapping[str, Any]:
+    def _champion(self) -> JsonObject:
         try:
             return self._model()
         except OarlockError:

@@ -43,26 +43,23 @@ from serving.treeshap.lightgbm_parser import (
 
 ZERO_TOLERANCE = 1e-35  # what LightGBM takes for zero if zero means missing
 PARTIAL_SUMS = 4  # a share is summed in so many parts: rounding errors grow less
+Pointer = Any
 inlined = register_jitable(forceinline=True)
 
 
-class Tree(NamedTuple):
-    """One of the trees (see `Trees`), with its quadrature: points t, their weights, and 1 / (1 - t)."""
+class Quadrature(NamedTuple):
+    """Points t, their weights, and 1 / (1 - t): for one number of points, or a row for each."""
 
-    split_signal: np.ndarray
-    split_rule: np.ndarray
-    threshold: np.ndarray
-    category_sets: np.ndarray
-    category_bits: np.ndarray
-    edge_signal: np.ndarray
-    right_child: np.ndarray
-    ancestor: np.ndarray
-    cover: np.ndarray
-    leaf_value: np.ndarray
-    splits_first: np.ndarray
     points: np.ndarray
     weights: np.ndarray
     inverse_complements: np.ndarray
+
+
+class Tree(NamedTuple):
+    """One of the trees: the part of Trees with its nodes, and its quadrature."""
+
+    nodes: Trees
+    quadrature: Quadrature
     node_count: int
     split_count: int
     point_count: int
@@ -84,10 +81,11 @@ class Scratch(NamedTuple):
 
 # fmt: off
 def walk(  # noqa: PLR0913, PLR0917 - machine code is called with plain pointers and counts
-    tree_starts: Any, point_counts: Any, split_signal: Any, split_rule: Any, threshold: Any, category_sets: Any,
-    category_bits: Any, edge_signal: Any, right_child: Any, ancestor: Any, cover: Any, leaf_value: Any,
-    expected_margin: Any, splits_first: Any, points: Any, weights: Any, inverse_complements: Any, products: Any,
-    follows: Any, goes_left: Any, sums: Any, inverse_terms: Any, matrix: Any, shares: Any,
+    tree_starts: Pointer, point_counts: Pointer, split_signal: Pointer, split_rule: Pointer, threshold: Pointer,
+    category_sets: Pointer, category_bits: Pointer, edge_signal: Pointer, right_child: Pointer, ancestor: Pointer,
+    cover: Pointer, leaf_value: Pointer, expected_margin: Pointer, splits_first: Pointer, points: Pointer,
+    weights: Pointer, inverse_complements: Pointer, products: Pointer, follows: Pointer, goes_left: Pointer,
+    sums: Pointer, inverse_terms: Pointer, matrix: Pointer, shares: Pointer,
     tree_count: int, node_count: int, word_count: int, max_nodes: int, max_points: int, signals: int, rows: int,
 ) -> None:
     """Add each signal's share of the margin of a block of rows: matrix and shares have the shape (signals, rows).
@@ -111,7 +109,7 @@ def walk(  # noqa: PLR0913, PLR0917 - machine code is called with plain pointers
         carray(expected_margin, 1),
         carray(splits_first, node_count),
     )
-    quadrature = (
+    quadrature = Quadrature(
         carray(points, (MAX_POINTS + 1, MAX_POINTS)),
         carray(weights, (MAX_POINTS + 1, MAX_POINTS)),
         carray(inverse_complements, (MAX_POINTS + 1, MAX_POINTS)),
@@ -125,15 +123,17 @@ def walk(  # noqa: PLR0913, PLR0917 - machine code is called with plain pointers
     )
     block = carray(matrix, (signals, rows)), carray(shares, (signals, rows))
     if rows == 1:  # the compiler removes the loops over rows
-        _add_shares(trees, quadrature, scratch, block, 1)
+        _add_shares(trees, quadrature, scratch, (*block, 1))
     else:
-        _add_shares(trees, quadrature, scratch, block, rows)
+        _add_shares(trees, quadrature, scratch, (*block, rows))
 # fmt: on
 
 
 @inlined
-def _add_shares(trees: Trees, quadrature: Any, scratch: Scratch, block: Any, rows: int) -> None:
-    matrix, shares = block
+def _add_shares(
+    trees: Trees, quadrature: Quadrature, scratch: Scratch, block: tuple[np.ndarray, np.ndarray, int]
+) -> None:
+    matrix, shares, rows = block
     for number in range(len(trees.point_counts)):
         tree = _tree(trees, quadrature, number)
         _descend(tree, scratch, matrix, rows)
@@ -141,11 +141,12 @@ def _add_shares(trees: Trees, quadrature: Any, scratch: Scratch, block: Any, row
 
 
 @inlined
-def _tree(trees: Trees, quadrature: Any, number: int) -> Tree:
+def _tree(trees: Trees, quadrature: Quadrature, number: int) -> Tree:
     first, end = trees.tree_starts[number], trees.tree_starts[number + 1]
     point_count = trees.point_counts[number]
-    points, weights, inverse_complements = quadrature
-    return Tree(
+    nodes = Trees(
+        trees.tree_starts,
+        trees.point_counts,
         trees.split_signal[first:end],
         trees.split_rule[first:end],
         trees.threshold[first:end],
@@ -156,14 +157,15 @@ def _tree(trees: Trees, quadrature: Any, number: int) -> Tree:
         trees.ancestor[first:end],
         trees.cover[first:end],
         trees.leaf_value[first:end],
+        trees.expected_margin,
         trees.splits_first[first:end],
-        points[point_count],
-        weights[point_count],
-        inverse_complements[point_count],
-        end - first,
-        (end - first) // 2,
-        point_count,
     )
+    points = Quadrature(
+        quadrature.points[point_count],
+        quadrature.weights[point_count],
+        quadrature.inverse_complements[point_count],
+    )
+    return Tree(nodes, points, end - first, (end - first) // 2, point_count)
 
 
 @inlined
@@ -171,20 +173,20 @@ def _descend(tree: Tree, scratch: Scratch, matrix: np.ndarray, rows: int) -> Non
     for q in range(tree.point_count):
         scratch.inverse_terms[0, q] = 1.0
         for r in range(rows):
-            scratch.products[0, q, r] = tree.weights[q]
+            scratch.products[0, q, r] = tree.quadrature.weights[q]
     for r in range(rows):
         scratch.follows[0, r] = 1.0
     for k in range(tree.split_count):
-        node = tree.splits_first[k]
+        node = tree.nodes.splits_first[k]
         _split_rows(tree, scratch, node, matrix, rows)
         _follow_edge(tree, scratch, (node, node + 1, True), rows)
-        _follow_edge(tree, scratch, (node, tree.right_child[node], False), rows)
+        _follow_edge(tree, scratch, (node, tree.nodes.right_child[node], False), rows)
 
 
 @inlined
 def _split_rows(tree: Tree, scratch: Scratch, node: int, matrix: np.ndarray, rows: int) -> None:
     """Mark the rows that go left at a split. Every comparison with NaN is false, which is intended."""
-    signal, rule, threshold = tree.split_signal[node], tree.split_rule[node], tree.threshold[node]
+    signal, rule, threshold = tree.nodes.split_signal[node], tree.nodes.split_rule[node], tree.nodes.threshold[node]
     if rule == AT_MOST:
         for r in range(rows):
             scratch.goes_left[r] = 1.0 if matrix[signal, r] <= threshold else 0.0
@@ -199,16 +201,16 @@ def _split_rows(tree: Tree, scratch: Scratch, node: int, matrix: np.ndarray, row
 @inlined
 def _goes_left(tree: Tree, node: int, value: float) -> bool:
     """Whether a value goes left at a split that is not a plain comparison."""
-    rule, threshold = tree.split_rule[node], tree.threshold[node]
+    rule, threshold = tree.nodes.split_rule[node], tree.nodes.threshold[node]
     if rule == ZERO_IS_LEFT:
         return not (value > threshold and abs(value) > ZERO_TOLERANCE)
     if rule == ZERO_IS_RIGHT:
         return value <= threshold and abs(value) > ZERO_TOLERANCE
-    first, word_count = tree.category_sets[node, 0], tree.category_sets[node, 1]
+    first, word_count = tree.nodes.category_sets[node, 0], tree.nodes.category_sets[node, 1]
     if not (value > -1.0 and value < word_count * WORD_BITS):
         return False
     code = int(value)
-    bits = tree.category_bits[first + code // WORD_BITS]
+    bits = tree.nodes.category_bits[first + code // WORD_BITS]
     return (bits >> np.uint32(code % WORD_BITS)) & np.uint32(1) != 0
 
 
@@ -216,14 +218,14 @@ def _goes_left(tree: Tree, node: int, value: float) -> bool:
 def _follow_edge(tree: Tree, scratch: Scratch, edge: tuple[int, int, bool], rows: int) -> None:
     """Multiply the products of a node by the factors of the edge to one of its children."""
     node, child, is_left = edge
-    ancestor = tree.ancestor[child]
+    ancestor = tree.nodes.ancestor[child]
     for r in range(rows):
         side = scratch.goes_left[r] if is_left else 1.0 - scratch.goes_left[r]
         scratch.follows[child, r] = scratch.follows[ancestor, r] * side
-    cover, cover_before = tree.cover[child], tree.cover[ancestor]
+    cover, cover_before = tree.nodes.cover[child], tree.nodes.cover[ancestor]
     left_before = cover / cover_before if cover_before > 0.0 else 0.0
     for q in range(tree.point_count):
-        t, inverse_before = tree.points[q], scratch.inverse_terms[ancestor, q]
+        t, inverse_before = tree.quadrature.points[q], scratch.inverse_terms[ancestor, q]
         term = t + (1.0 - t) * cover
         scratch.inverse_terms[child, q] = 1.0 / term
         follows, leaves = term * inverse_before, (1.0 - t) * cover * inverse_before
@@ -236,14 +238,14 @@ def _follow_edge(tree: Tree, scratch: Scratch, edge: tuple[int, int, bool], rows
 @inlined
 def _ascend(tree: Tree, scratch: Scratch, shares: np.ndarray, rows: int) -> None:
     for k in range(max(tree.split_count, 1), tree.node_count):  # a root that is a leaf has no edge
-        leaf = tree.splits_first[k]
+        leaf = tree.nodes.splits_first[k]
         for q in range(tree.point_count):
             for r in range(rows):
-                scratch.products[leaf, q, r] *= tree.leaf_value[leaf]
+                scratch.products[leaf, q, r] *= tree.nodes.leaf_value[leaf]
         _count_edge(tree, scratch, leaf, shares, rows)
     for k in range(tree.split_count - 1, 0, -1):
-        node = tree.splits_first[k]
-        right = tree.right_child[node]
+        node = tree.nodes.splits_first[k]
+        right = tree.nodes.right_child[node]
         for q in range(tree.point_count):
             for r in range(rows):
                 scratch.products[node, q, r] = scratch.products[node + 1, q, r] + scratch.products[right, q, r]
@@ -253,18 +255,18 @@ def _ascend(tree: Tree, scratch: Scratch, shares: np.ndarray, rows: int) -> None
 @inlined
 def _count_edge(tree: Tree, scratch: Scratch, node: int, shares: np.ndarray, rows: int) -> None:
     """Add the sum of the leaves below an edge, by its weight, to the share of its signal."""
-    ancestor = tree.ancestor[node]
+    ancestor = tree.nodes.ancestor[node]
     for part in range(PARTIAL_SUMS):
         for r in range(rows):
             scratch.sums[part, r] = 0.0
     for q in range(tree.point_count):
         inverse_before, part = scratch.inverse_terms[ancestor, q], q % PARTIAL_SUMS
         follows = scratch.inverse_terms[node, q] * inverse_before
-        leaves = tree.inverse_complements[q] * inverse_before
+        leaves = tree.quadrature.inverse_complements[q] * inverse_before
         for r in range(rows):
             weight = follows if scratch.follows[node, r] > 0.5 else leaves
             scratch.sums[part, r] += scratch.products[node, q, r] * weight
-    signal, gain = tree.edge_signal[node], tree.cover[ancestor] - tree.cover[node]
+    signal, gain = tree.nodes.edge_signal[node], tree.nodes.cover[ancestor] - tree.nodes.cover[node]
     for r in range(rows):
         total = (scratch.sums[0, r] + scratch.sums[2, r]) + (scratch.sums[1, r] + scratch.sums[3, r])
         shares[signal, r] += total * (gain if scratch.follows[node, r] > 0.5 else -scratch.follows[ancestor, r])
