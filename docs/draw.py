@@ -14,8 +14,8 @@ from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
 FOLDER = Path(__file__).parent / "images"
-COLUMNS = 118
-COMMAND = ("oarlock", "score", "--all", "--drivers", "1")
+COLUMNS = 120
+COMMAND = ("oarlock", "score", "--all", "--drivers", "2")
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def draw_terminal(output: str) -> str:
 def without_web_fonts(svg: str) -> str:
     """An SVG whose style sheet loads nothing."""
     start, end = svg.index("@font-face"), svg.rindex("@font-face")
-    return svg[:start] + svg[svg.index("}", end) + 1 :]
+    return (svg[:start] + svg[svg.index("}", end) + 1 :]).replace("Fira Code, monospace", "monospace")
 
 
 def newest_plot(name: str) -> Path:

@@ -2,9 +2,13 @@
 
 import re
 import tomllib
+from typing import Any
 
 import pytest
 
+from configs.settings import Settings
+from features.tables.mapping import DatasetMapping
+from serving.exports.field_map import FieldMap
 from tests.support.doc_examples import DOCUMENTED, Example, commands_of, matches, read_examples
 from tests.support.doc_shell import DocShell
 from tests.support.paths import ROOT
@@ -35,6 +39,17 @@ def run_example(example: Example, shell: DocShell) -> list[str]:
     return faults
 
 
+def validate_toml(content: dict[str, Any]) -> None:
+    """Raise pydantic's ValidationError if a mapping, a field map or a part of a settings file is not valid."""
+    if "sources" in content:
+        DatasetMapping(**content)
+    elif "fields" in content:
+        FieldMap(**content)
+    else:
+        data = {"dataset": "mapping.toml", **content.pop("data", {})}
+        Settings(**{"name": "acme", **content, "data": data})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", RUN_PAGES)
 def test_examples_run_as_shown(page: str, shell: DocShell):
@@ -48,10 +63,10 @@ def test_every_block_names_a_language_that_the_test_knows(page: str):
 
 
 @pytest.mark.parametrize("page", EXAMPLES)
-def test_toml_blocks_are_valid(page: str):
+def test_toml_blocks_hold_known_settings(page: str):
     for example in EXAMPLES[page]:
         if example.language == "toml":
-            tomllib.loads(example.content)
+            validate_toml(tomllib.loads(example.content))
 
 
 @pytest.mark.parametrize("page", EXAMPLES)
