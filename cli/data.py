@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.context import DAY, FILE, JSON, CliContext
-from cli.output import OutputTable, print_json
+from cli.output import OutputTable, format_percent, print_json
 
 if TYPE_CHECKING:
     from configs.files import JsonObject
@@ -218,8 +218,7 @@ def _validate_tables(context: CliContext) -> None:
 def _published_coverage(context: CliContext) -> dict[str, float] | None:
     """The share of the newest published snapshots that have a value of each signal; None if nothing is published."""
     from configs.errors import NotReady
-    from features.store.history import read_day
-    from features.store.publication import published_history
+    from features.store.history import published_history, read_day
 
     try:
         history_version, as_of = published_history(context.state)
@@ -234,7 +233,7 @@ def _show_published(context: CliContext, result: "PublishResult") -> None:
     days = f"{result.computed} days computed, {result.reused} reused"
     checks = "; the raw files have not changed since they were last validated" if result.validation_reused else ""
     context.echo(f"Published {result.day.snapshots:,} accounts for {result.as_of:%Y-%m-%d} ({days}{checks}).")
-    coverage = ", ".join(f"{family} {share:.0%}" for family, share in result.day.coverage.items())
+    coverage = ", ".join(f"{family} {format_percent(share)}" for family, share in result.day.coverage.items())
     context.echo(f"Filled in: {coverage}.")
     for fault in result.day.faults:
         context.echo(f"Forced ({result.day.forced_because}): {fault}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.context import FILE, JSON, CliContext
-from cli.output import Columns, OutputTable, print_json, print_markdown
+from cli.output import Columns, OutputTable, format_percent, format_verdict, print_json, print_markdown
 
 if TYPE_CHECKING:
     from training.registry.version_list import VersionSummary
@@ -157,7 +157,7 @@ def set_bands(
         assert sizes is not None
         bands = bands_from_sizes(context.settings, context.state, parent, sizes)
     registered = register_with_bands(context.settings, context.state, parent, bands)
-    limits = ", ".join(f"{band} from {threshold:.2%}" for band, threshold in bands.model_dump().items())
+    limits = ", ".join(f"{band} from {format_percent(threshold, 2)}" for band, threshold in bands.model_dump().items())
     context.echo(f"Version {registered.number} has the risks of version {parent.number} and these bands: {limits}.")
 
 
@@ -179,7 +179,7 @@ def _show_versions(context: CliContext, versions: "Sequence[VersionSummary]") ->
         metrics = [_format_interval(interval) for interval in version.metrics.values()]
         size = f"{version.churned:,} of {version.snapshots:,}"
         comparison = (
-            f"{version.comparison['verdict'].replace('_', ' ')} to {version.comparison['compared_with']}"
+            f"{format_verdict(version.comparison['verdict'])} to {version.comparison['compared_with']}"
             if version.comparison
             else ""
         )

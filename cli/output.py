@@ -85,6 +85,16 @@ def format_points(points: float) -> str:
     return f"{points * 100:+.2f}"
 
 
+def format_percent(share: float, decimals: int = 0) -> str:
+    """A share as a percentage."""
+    return f"{share * 100:.{decimals}f} %"
+
+
+def format_verdict(verdict: str) -> str:
+    """The verdict of a comparison in words."""
+    return verdict.replace("non_", "non-").replace("_", " ")
+
+
 def format_money(amount: float | None) -> str:
     """An amount without decimals; empty if it is not known."""
     return "" if amount is None else f"{amount:,.0f}"

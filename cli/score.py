@@ -9,7 +9,7 @@ import click
 
 from cli.context import DAY, FILE, JSON, CliContext
 from cli.export import ExportOptions, export_scores
-from cli.output import Columns, OutputTable, format_money, format_points, print_json
+from cli.output import Columns, OutputTable, format_money, format_percent, format_points, print_json
 
 if TYPE_CHECKING:
     from configs.files import JsonObject
@@ -128,18 +128,18 @@ def _require_scores(response: "JsonObject") -> None:
 
 def _show_scores(context: CliContext, response: "JsonObject", count: int) -> None:
     scores, horizon = response["scores"], response["model"]["horizon_days"]
-    title = f"Risk of churn within {horizon} days of {response['as_of'][:10]}: {len(scores):,} of {count:,} accounts"
+    title = f"Risk of churn within {horizon} days of {response['as_of'][:10]}, {len(scores):,} of {count:,} accounts"
     columns: Columns = {"account": "id", "risk": "number", "band": "band", "MRR": "number", "revenue at risk": "number"}
     table = OutputTable({**columns, "points of the main drivers": "text"}, title)
     for account in scores:
         drivers = "\n".join(f"{format_points(driver['points'])} {driver['text']}" for driver in account["drivers"])
         revenue = [format_money(account["revenue"][key]) for key in ("mrr", "at_risk")]
-        table.add(account["account_id"], f"{account['risk']:.1%}", account["band"], *revenue, drivers)
+        table.add(account["account_id"], format_percent(account["risk"], 1), account["band"], *revenue, drivers)
     table.print(context)
     for account in response["not_scored"]:
         context.echo(f"{account['account_id']} has no risk: {account['reason'].replace('_', ' ')}.")
     if scores:
-        context.echo(f"The base is {scores[0]['base']:.1%}; the base and all points add up to the risk.")
+        context.echo(f"The base is {format_percent(scores[0]['base'], 1)}; the base and all points add up to the risk.")
     context.echo("Drivers are not causal: they say what a risk is made of, not what would change it.")
 
 
@@ -147,8 +147,8 @@ def show_explanation(context: CliContext, account: "JsonObject") -> None:
     """Show every family and signal of one scored account; signals that round to zero are summed up."""
     from serving.scoring.driver_text import format_value
 
-    risk = f"risk {account['risk']:.1%} = base {account['base']:.1%} + the points of its families"
-    title = f"{account['account_id']}: {risk} ({account['status']})"
+    risk, base = (format_percent(account[key], 1) for key in ("risk", "base"))
+    title = f"{account['account_id']}: risk {risk} = base {base} + the points of its families ({account['status']})"
     columns: Columns = {"points": "number", "family": "id", "signal": "text", "value": "number", "typical": "number"}
     table = OutputTable(columns, title)
     for driver in [*account["drivers"], *account["protective"]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.context import JSON, CliContext
-from cli.output import Columns, OutputTable, print_json, print_markdown
+from cli.output import Columns, OutputTable, format_verdict, print_json, print_markdown
 
 if TYPE_CHECKING:
     from configs.progress import Progress
@@ -144,7 +144,7 @@ def _search_budget(trials: int | None, minutes: float | None, progress: "Progres
 
 def _show_comparison(context: CliContext, record: "ComparisonRecord") -> None:
     challenger, champion = f"version {record['challenger']}", f"version {record['champion']}"
-    verdict = click.style(record["verdict"].replace("_", " "), bold=True)
+    verdict = click.style(format_verdict(record["verdict"]), bold=True)
     context.echo(f"\nV{challenger[1:]} compared with {champion}: {verdict}")
     for reason in record["reasons"]:
         context.echo(f"- {reason}")
@@ -154,7 +154,7 @@ def _show_comparison(context: CliContext, record: "ComparisonRecord") -> None:
     columns: Columns = {"metric": "text", challenger: "number", champion: "number", "difference": "number"}
     table = OutputTable(columns, title)
     for name, metric in record["metrics"].items():
-        table.add(name.replace("_", " "), *_format_paired(metric))
+        table.add(name.replace("_", " ").replace("auc", "AUC"), *_format_paired(metric))
     for name, segment in (record["segments"] or {}).items():
         size = f"{name}: {segment['churned']:,} of {segment['snapshots']:,} churned"
         too_few = "" if segment["tested"] else ", too few to test"
