@@ -271,6 +271,11 @@ class BandSettings(Section):
     critical: Share = 0.20
     """From this risk on: critical."""
 
+    @property
+    def thresholds(self) -> tuple[float, float, float]:
+        """The risks at which watch, high and critical begin."""
+        return self.watch, self.high, self.critical
+
     @model_validator(mode="after")
     def _check_order(self) -> "BandSettings":
         if not self.watch < self.high < self.critical:

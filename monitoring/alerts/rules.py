@@ -101,9 +101,9 @@ def stale_events(published: PublishedFamilies, serving: ServingSettings, at: dat
     return events
 
 
-def band_of(risk: float, thresholds: BandSettings) -> Band:
+def band_of(risk: float, bands: BandSettings) -> Band:
     """The band of a risk."""
-    return BANDS[sum(risk >= threshold for threshold in (thresholds.watch, thresholds.high, thresholds.critical))]
+    return BANDS[sum(risk >= threshold for threshold in bands.thresholds)]
 
 
 def apply_budget(

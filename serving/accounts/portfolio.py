@@ -134,7 +134,7 @@ def portfolio_page(portfolio: Portfolio, query: AccountsQuery) -> tuple[np.ndarr
 
 
 def compute_portfolio(
-    key: PortfolioKey, table: AccountTable, score_matrix_for: ScoreMatrix, thresholds: BandSettings
+    key: PortfolioKey, table: AccountTable, score_matrix_for: ScoreMatrix, bands: BandSettings
 ) -> Portfolio:
     """The portfolio of every account in the account table; `score_matrix_for` reads and scores a chunk of them.
 
@@ -157,9 +157,7 @@ def compute_portfolio(
         renewal_times=np.array([_parse_epoch_seconds(text) for text in columns["renews_at"]], dtype=float),
         owners=_encode_categories(columns["owner"]),
         segments=_encode_categories(segments),
-        bands=np.searchsorted(
-            [thresholds.watch, thresholds.high, thresholds.critical], risks[:, key.main_column], side="right"
-        ),
+        bands=np.searchsorted(bands.thresholds, risks[:, key.main_column], side="right"),
         peers=compute_peers(sample, key.signal_names, [segments[row] for row in sampled]),
     )
 

@@ -104,7 +104,7 @@ def read_field_map(path: Path | None) -> FieldMap:
 
 def health_score(risk: float, bands: BandSettings) -> float:
     """A risk as a health score from 10 (no risk) to 0: linear between 7.5, 5 and 2.5 at the thresholds of the bands."""
-    return round(float(np.interp(risk, [0.0, bands.watch, bands.high, bands.critical, 1.0], HEALTH_SCORES)), 2)
+    return round(float(np.interp(risk, [0.0, *bands.thresholds, 1.0], HEALTH_SCORES)), 2)
 
 
 def write_export(file: Path, field_map: FieldMap, chunks: Iterable[Iterable[ExportRow]]) -> int:
