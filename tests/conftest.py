@@ -14,9 +14,9 @@ import pytest
 
 from configs.settings import read_settings
 from configs.state_dir import open_state_dir
+from tests.support.companies.raw_tables import Rows
 from tests.support.paths import ROOT
 from tests.support.progress import ignore_progress
-from tests.support.raw_tables import Rows
 from tests.support.trained_model import EXTRACT_END, TrainedModel
 
 if TYPE_CHECKING:

@@ -88,12 +88,12 @@ def error_code(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, response.json()["error"]["code"] if response.status_code >= 400 else ""
 
 
-def test_without_keys_only_loopback_is_allowed(service):
+def test_without_keys_only_loopback_is_allowed(service: Service):
     assert service.send("POST", "/v1/score").status_code == 200
     assert error_code(service.send("POST", "/v1/score", client="10.0.0.9")) == (401, "api_key_required")
 
 
-def test_once_a_key_was_made_only_readiness_is_open(service):
+def test_once_a_key_was_made_only_readiness_is_open(service: Service):
     secret = service.add_key("score")
     revoke_key(service.engine, secret.split("_")[1], NOW)
     service.authorizer.key_cache.refresh()
@@ -103,7 +103,7 @@ def test_once_a_key_was_made_only_readiness_is_open(service):
 
 
 @pytest.mark.parametrize("header", [{"authorization": "bearer {}"}, {"x-api-key": "{}"}])
-def test_a_key_allows_only_its_scopes(service, header):
+def test_a_key_allows_only_its_scopes(service: Service, header):
     secret = service.add_key("score")
     headers = {name: value.format(secret) for name, value in header.items()}
     assert service.send("POST", "/v1/score", headers=headers).status_code == 200
@@ -126,24 +126,24 @@ def test_each_route_needs_one_scope(method, path, scope):
     assert required_scope(method, path) == scope
 
 
-def test_an_admin_key_allows_everything(service):
+def test_an_admin_key_allows_everything(service: Service):
     assert service.send("DELETE", "/v1/keys", key=service.add_key("admin")).status_code == 200
 
 
 @pytest.mark.parametrize("invalid_key", ["", "x", "oarlock_", "oarlock_ffffffffffff_x", "Ω" * 50, "a_b_c_d"])
-def test_an_invalid_key_is_refused(service, invalid_key):
+def test_an_invalid_key_is_refused(service: Service, invalid_key):
     service.add_key("score")
     response = service.send("POST", "/v1/score", headers={"x-api-key": invalid_key.encode()})
     assert response.status_code == 401
     assert response.headers["www-authenticate"] == "Bearer"
 
 
-def test_a_key_with_a_wrong_secret_is_refused(service):
+def test_a_key_with_a_wrong_secret_is_refused(service: Service):
     secret = service.add_key("score")
     assert error_code(service.send("POST", "/v1/score", key=secret[:-1] + "~")) == (401, "invalid_api_key")
 
 
-def test_expired_and_revoked_keys_are_refused(service):
+def test_expired_and_revoked_keys_are_refused(service: Service):
     lasting, short = service.add_key("score"), service.add_key("score", expires_at=NOW + timedelta(days=1))
     service.now = NOW + timedelta(days=1)
     assert error_code(service.send("POST", "/v1/score", key=short)) == (401, "key_expired")
@@ -154,7 +154,7 @@ def test_expired_and_revoked_keys_are_refused(service):
     assert error_code(service.send("POST", "/v1/score", key=lasting)) == (401, "key_revoked")
 
 
-def test_the_rate_limit_counts_each_key_separately(service):
+def test_the_rate_limit_counts_each_key_separately(service: Service):
     first_key, second_key = service.add_key("score", per_minute=3), service.add_key("score", per_minute=3)
     assert [service.send("POST", "/v1/score", key=first_key).status_code for _ in range(4)] == [200, 200, 200, 429]
     refused = service.send("POST", "/v1/score", key=first_key)
@@ -162,7 +162,7 @@ def test_the_rate_limit_counts_each_key_separately(service):
     assert service.send("POST", "/v1/score", key=second_key).status_code == 200
 
 
-def test_cached_keys_work_while_the_database_is_down(service, tmp_path):
+def test_cached_keys_work_while_the_database_is_down(service: Service, tmp_path):
     secret = service.add_key("score")
     broken = open_database(tmp_path / "other.db")
     with broken.begin() as connection:
@@ -174,14 +174,14 @@ def test_cached_keys_work_while_the_database_is_down(service, tmp_path):
         KeyCache(lambda: broken).keys()
 
 
-def test_the_database_contains_no_secret(service, tmp_path):
+def test_the_database_contains_no_secret(service: Service, tmp_path):
     secret = service.add_key("score")
     with service.engine.connect() as connection:
         connection.exec_driver_sql("pragma wal_checkpoint(full)")
     assert secret.split("_", 2)[2].encode() not in (tmp_path / "ledger.db").read_bytes()
 
 
-def test_the_audit_log_counts_denied_requests(service):
+def test_the_audit_log_counts_denied_requests(service: Service):
     secret = service.add_key("score")
     for _ in range(5):
         service.send("GET", "/v1/accounts/7/risk", key=secret)
@@ -198,7 +198,7 @@ def test_the_audit_log_counts_denied_requests(service):
     ]
 
 
-def test_every_response_has_security_headers(service):
+def test_every_response_has_security_headers(service: Service):
     for response in (service.send("POST", "/v1/score"), service.send("POST", "/v1/score", client="10.0.0.9")):
         assert response.headers["x-content-type-options"] == "nosniff"
         assert response.headers["cache-control"] == "no-store"
@@ -220,26 +220,26 @@ def test_only_addresses_of_this_machine_are_loopback(address, expected):
     assert is_loopback(address) is expected
 
 
-def test_a_public_host_needs_a_key(service):
+def test_a_public_host_needs_a_key(service: Service):
     with pytest.raises(ConfigError, match="there is no key yet"):
         require_key_for_public_host("0.0.0.0", service.authorizer.key_cache)
     service.add_key("score")
     require_key_for_public_host("0.0.0.0", service.authorizer.key_cache)
 
 
-def test_an_idempotency_key_replays_the_first_response(service):
+def test_an_idempotency_key_replays_the_first_response(service: Service):
     first, again = (service.send("POST", "/v1/score", headers={"idempotency-key": "k"}, content=b"a") for _ in range(2))
     assert (first.json(), again.json(), service.calls) == (again.json(), {"asked": 1, "body": "a"}, 1)
     assert again.headers["idempotency-replayed"] == "true"
 
 
-def test_an_idempotency_key_with_another_body_conflicts(service):
+def test_an_idempotency_key_with_another_body_conflicts(service: Service):
     service.send("POST", "/v1/score", headers={"idempotency-key": "k"}, content=b"a")
     response = service.send("POST", "/v1/score", headers={"idempotency-key": "k"}, content=b"b")
     assert error_code(response) == (409, "idempotency_conflict")
 
 
-def test_idempotency_keys_are_per_caller_and_last_a_day(service):
+def test_idempotency_keys_are_per_caller_and_last_a_day(service: Service):
     first_key, second_key = service.add_key("score"), service.add_key("score")
     for secret in (first_key, second_key, first_key):
         service.send("POST", "/v1/score", key=secret, headers={"idempotency-key": "k"})
@@ -249,14 +249,14 @@ def test_idempotency_keys_are_per_caller_and_last_a_day(service):
     assert service.calls == 3
 
 
-def test_a_failed_request_may_reuse_its_idempotency_key(service):
+def test_a_failed_request_may_reuse_its_idempotency_key(service: Service):
     service.status = 503
     assert service.send("POST", "/v1/score", headers={"idempotency-key": "k"}).status_code == 503
     service.status = 200
     assert service.send("POST", "/v1/score", headers={"idempotency-key": "k"}).json()["asked"] == 2
 
 
-def test_an_idempotency_key_in_use_is_refused_for_minutes(service):
+def test_an_idempotency_key_in_use_is_refused_for_minutes(service: Service):
     stored_responses = IdempotencyStore(lambda: service.engine, lambda: service.now)
     assert stored_responses.begin("", "k", "hash") is None
     assert error_code(service.send("POST", "/v1/score", headers={"idempotency-key": "k"}))[0] == 409
@@ -264,7 +264,7 @@ def test_an_idempotency_key_in_use_is_refused_for_minutes(service):
     assert service.send("POST", "/v1/score", headers={"idempotency-key": "k"}).status_code == 200
 
 
-def test_metrics_count_routes_not_paths(service):
+def test_metrics_count_routes_not_paths(service: Service):
     for n in range(20):
         service.send("GET", f"/v1/accounts/{n}/risk")
         service.send("GET", f"/nothing/{n}")
@@ -281,7 +281,7 @@ def test_metrics_count_routes_not_paths(service):
 @pytest.mark.parametrize(
     ("request_id", "is_kept"), [("abc-1", True), ("x" * 65, False), ("a b", False), ('"}{', False)]
 )
-def test_a_valid_request_id_is_returned(service, request_id, is_kept):
+def test_a_valid_request_id_is_returned(service: Service, request_id, is_kept):
     response = service.send("POST", "/v1/score", headers={"x-request-id": request_id})
     assert (response.headers["x-request-id"] == request_id) is is_kept
 
@@ -296,14 +296,14 @@ def read_log() -> Iterator[Callable[[], list[dict]]]:
     vars(logger).update(before)
 
 
-def test_a_request_is_logged_as_one_json_line(service, read_log):
+def test_a_request_is_logged_as_one_json_line(service: Service, read_log):
     service.send("GET", "/v1/accounts/7/risk", headers={"x-request-id": "abc"})
     (line,) = read_log()
     assert (line["logger"], line["request_id"], line["status"]) == ("oarlock.request", "abc", 200)
     assert line["route"] == "/v1/accounts/{account_id}/risk"
 
 
-def test_no_secret_is_logged(service, read_log):
+def test_no_secret_is_logged(service: Service, read_log):
     secret = service.add_key("score")
     for key in (secret, secret[:-2] + "zz"):
         service.send("POST", "/v1/score", key=key, headers={"x-request-id": key})

@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from serving.api.app import create_app
 
 from configs.state_dir import StateDir
-from serving.api.app import create_app
 from serving.handlers.context import open_context
 from serving.ledger.ledger import Ledger
 from serving.scoring.scorer import Scorer
-from tests.support.trained_model import EXTRACT_END
+from tests.support.trained_model import EXTRACT_END, TrainedModel
 
 SendRequest = Callable[..., httpx.Response]
 
@@ -31,7 +31,7 @@ def _request_sender(scorer: Scorer) -> SendRequest:
 
 
 @pytest.fixture
-def send_request(trained, tmp_path) -> SendRequest:
+def send_request(trained: TrainedModel, tmp_path) -> SendRequest:
     scorer = Scorer(trained.settings, trained.state, lambda: EXTRACT_END)
     scorer.ledger = Ledger(tmp_path / "ledger.db")
     return _request_sender(scorer)
@@ -99,7 +99,7 @@ def test_it_refuses_unknown_routes_and_methods(send_request, method, path, expec
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/score"), ("GET", "/model"), ("GET", "/ready")])
-def test_before_any_promotion_it_answers_503(trained, tmp_path, method, path):
+def test_before_any_promotion_it_answers_503(trained: TrainedModel, tmp_path, method, path):
     send_request = _request_sender(Scorer(trained.settings, StateDir(tmp_path), lambda: EXTRACT_END))
     response = send_request(method, path, json={"account_ids": ["1096"]})
     assert _error_of(response) == (503, "no_champion")

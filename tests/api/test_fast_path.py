@@ -8,9 +8,9 @@ from datetime import datetime
 import httpx
 import pytest
 from fastapi import FastAPI
+from serving.api.app import Api, create_app
 from starlette.types import ASGIApp
 
-from serving.api.app import Api, create_app
 from serving.api.middleware.auth import AuthMiddleware
 from serving.api.middleware.fast_path import FastScorePathMiddleware
 from serving.api.middleware.request_log import RequestLogMiddleware
@@ -18,6 +18,7 @@ from serving.ledger.database import open_database
 from serving.security.api_keys import KeyCache, create_key, save_key
 from serving.security.authorization import Authorizer
 from serving.telemetry.metrics import Metrics
+from tests.support.api_client import ApiClient
 
 pytestmark = pytest.mark.usefixtures("in_memory_metrics")
 NOW = datetime(2024, 1, 1, 12)
@@ -64,7 +65,7 @@ def _send(app: ASGIApp, method: str, path: str, **content) -> httpx.Response:
 
 
 @pytest.fixture(scope="module")
-def api(api_client) -> Api:
+def api(api_client: ApiClient) -> Api:
     return create_app(lambda: api_client.context)
 
 
@@ -95,7 +96,7 @@ def send_to_router(api) -> Callable[..., httpx.Response]:
         ({"content": b" " * 1_000_001}, 413),
     ],
 )
-def test_it_answers_as_the_router_does(service, send_to_router, content, status):
+def test_it_answers_as_the_router_does(service: FastPathService, send_to_router, content, status):
     content |= {"headers": {"x-request-id": "abc"}}
     fast, routed = service.send(**content), send_to_router(**content)
     assert (fast.status_code, fast.content) == (routed.status_code, routed.content)
@@ -103,14 +104,14 @@ def test_it_answers_as_the_router_does(service, send_to_router, content, status)
     assert fast.headers["content-type"] == routed.headers["content-type"] == "application/json"
 
 
-def test_it_returns_the_request_id_and_security_headers(service):
+def test_it_returns_the_request_id_and_security_headers(service: FastPathService):
     response = service.send(headers={"x-request-id": "abc"})
     assert response.headers["x-request-id"] == "abc"
     assert response.headers["x-content-type-options"] == "nosniff"
     assert response.headers["cache-control"] == "no-store"
 
 
-def test_it_needs_a_key_once_one_was_made(service):
+def test_it_needs_a_key_once_one_was_made(service: FastPathService):
     headers = service.add_key()
     refused = service.send()
     assert (refused.status_code, refused.json()["error"]["code"]) == (401, "api_key_required")
@@ -118,12 +119,12 @@ def test_it_needs_a_key_once_one_was_made(service):
     assert service.send(headers=headers).status_code == 200
 
 
-def test_it_needs_the_scope(service):
+def test_it_needs_the_scope(service: FastPathService):
     refused = service.send(headers=service.add_key(scopes=("read",)))
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "scope_required")
 
 
-def test_it_applies_the_rate_limit(service):
+def test_it_applies_the_rate_limit(service: FastPathService):
     headers = service.add_key(per_minute=1)
     assert service.send(headers=headers).status_code == 200
     refused = service.send(headers=headers)
@@ -131,7 +132,7 @@ def test_it_applies_the_rate_limit(service):
     assert refused.headers["retry-after"] == "60"
 
 
-def test_it_is_counted_under_its_route(service):
+def test_it_is_counted_under_its_route(service: FastPathService):
     service.send()
     service.send(content=b"{")
     text = service.metrics.render().decode()
@@ -139,19 +140,19 @@ def test_it_is_counted_under_its_route(service):
     assert 'oarlock_http_requests_total{method="POST",route="/v1/score",status="400"} 1.0' in text
 
 
-def test_a_request_with_a_query_goes_to_the_router(service, api_client):
-    entries_before = api_client.context.engine.ledger.count()
+def test_a_request_with_a_query_goes_to_the_router(service: FastPathService, api_client: ApiClient):
+    entries_before = api_client.context.scorer.ledger.count()
     response = service.send(f"{SCORE}?as_of=2000-01-01").json()
     assert (response["scores"], response["not_scored"]) == ([], [{"account_id": "1096", "reason": "never_scored"}])
-    assert api_client.context.engine.ledger.count() == entries_before
+    assert api_client.context.scorer.ledger.count() == entries_before
 
 
 @pytest.mark.parametrize("path", ["/v1/scores", "/v1/score/", "/score", "/v1/model"])
-def test_any_other_path_is_passed_on(service, path):
+def test_any_other_path_is_passed_on(service: FastPathService, path):
     response = service.send(path)
     assert (response.status_code, response.text) == (299, path)
 
 
-def test_another_method_is_refused(service):
+def test_another_method_is_refused(service: FastPathService):
     response = service.send(method="GET")
     assert (response.status_code, response.json()["error"]["code"]) == (405, "method_not_allowed")

@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
-
 from serving.api.app import create_app
+
+from tests.support.api_client import ApiClient
 
 pytestmark = pytest.mark.slow
 BOUNDED = settings(
@@ -23,7 +24,7 @@ BOUNDED = settings(
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
-def test_no_request_causes_a_server_error(api_client, mode):
+def test_no_request_causes_a_server_error(api_client: ApiClient, mode):
     schema = schemathesis.openapi.from_asgi("/openapi.json", create_app(lambda: api_client.context))
     requested = set()
     for result in schema.get_all_operations():

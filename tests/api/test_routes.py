@@ -8,9 +8,9 @@ from datetime import timedelta
 import lightgbm
 import numpy as np
 import pytest
+from serving.api.app import create_app
 
 from configs.state_dir import StateDir
-from serving.api.app import create_app
 from serving.api.openapi import scopes
 from serving.ledger.ledger import Ledger
 from serving.schemas import responses as replies
@@ -20,7 +20,8 @@ from serving.scoring.model_bundle import make_bundle, save_bundle
 from serving.scoring.scorer import Scorer
 from serving.treeshap.kernel import Kernel
 from tests.support.api_client import ApiClient, open_api_client
-from tests.support.trained_model import EXTRACT_END
+from tests.support.ledger_rows import source_at
+from tests.support.trained_model import EXTRACT_END, TrainedModel
 from training.registry.mlflow_registry import open_registry
 
 EXACT = 1e-9
@@ -28,7 +29,7 @@ FEEDBACK = {"account_id": "1096", "verdict": "right"}
 
 
 @pytest.fixture
-def isolated_client(trained, tmp_path) -> ApiClient:
+def isolated_client(trained: TrainedModel, tmp_path) -> ApiClient:
     """A client of a state that a test may break; the model is the shared one."""
     state = StateDir(tmp_path / "state")
     for part in ("feast", "history"):
@@ -43,15 +44,15 @@ def isolated_client(trained, tmp_path) -> ApiClient:
 
 
 @pytest.fixture
-def riskiest(api_client) -> str:
+def riskiest(api_client: ApiClient) -> str:
     return api_client.riskiest
 
 
-def test_every_route_declares_its_scope(api_client):
+def test_every_route_declares_its_scope(api_client: ApiClient):
     assert set(scopes(create_app(lambda: api_client.context)).values()) == {"open", "score", "read", "feedback"}
 
 
-def test_the_openapi_has_an_example_for_every_field(api_client):
+def test_the_openapi_has_an_example_for_every_field(api_client: ApiClient):
     document = api_client.get("/openapi.json")
     schemas = document["components"]["schemas"]
     without = [
@@ -96,13 +97,13 @@ def test_the_openapi_has_an_example_for_every_field(api_client):
         ("GET", "/ready", {}, replies.ReadyResponse),
     ],
 )
-def test_a_response_matches_its_schema(api_client, method, path, content, model):
+def test_a_response_matches_its_schema(api_client: ApiClient, method, path, content, model):
     api_client.post("/score", account_ids=["1096"])
     response = api_client.post(path, **content) if method == "POST" else api_client.get(path, **content)
     model.model_validate(response)
 
 
-def test_drivers_add_up_to_the_risk_at_every_horizon(api_client, riskiest):
+def test_drivers_add_up_to_the_risk_at_every_horizon(api_client: ApiClient, riskiest):
     (explanation,) = api_client.post("/explain", account_ids=[riskiest])["explained"]
     drivers = [*explanation["drivers"], *explanation["protective"]]
     assert explanation["base"] + sum(driver["points"] for driver in drivers) == pytest.approx(
@@ -115,7 +116,7 @@ def test_drivers_add_up_to_the_risk_at_every_horizon(api_client, riskiest):
     assert risks == sorted(risks)
 
 
-def test_an_explanation_has_percentiles_and_a_play(api_client, riskiest):
+def test_an_explanation_has_percentiles_and_a_play(api_client: ApiClient, riskiest):
     api_client.get("/accounts")
     (explanation,) = api_client.post("/explain", account_ids=[riskiest])["explained"]
     ranked = [s["percentile"] for d in explanation["drivers"] for s in d["signals"] if s["percentile"] is not None]
@@ -126,7 +127,7 @@ def test_an_explanation_has_percentiles_and_a_play(api_client, riskiest):
     assert explanation["play"]["family"] == explanation["drivers"][0]["family"]
 
 
-def test_a_past_risk_is_returned_as_it_was_served(api_client):
+def test_a_past_risk_is_returned_as_it_was_served(api_client: ApiClient):
     (served,) = api_client.post("/score", account_ids=["2072"], drivers=1)["scores"]
     past = api_client.request("POST", "/score?as_of=2023-07-01", json={"account_ids": ["2072", "nobody"]}).json()
     assert past["scores"] == [{**served, "scored_at": EXTRACT_END.isoformat(), "version": 1}]
@@ -141,13 +142,12 @@ def test_a_past_risk_is_returned_as_it_was_served(api_client):
     assert listed["2072"] == served["risk"]
 
 
-def test_the_parts_of_a_change_add_up(api_client):
+def test_the_parts_of_a_change_add_up(api_client: ApiClient):
     before = EXTRACT_END - timedelta(days=30)
     served = api_client.post("/score", account_ids=["1096", "508"])["scores"]
     # The risk served a month before: the signals of that day no longer give it exactly.
     month_ago = [{**score, "risk": score["risk"] / 2, "signals_as_of": before.isoformat()} for score in served]
-    source = {"scored_at": before, "request_id": "r", "model": "m", "version": 1, "label_hash": "l", "signal_set": "s"}
-    api_client.context.engine.ledger.append(month_ago, source)
+    api_client.context.scorer.ledger.append(month_ago, source_at(before))
     response = api_client.post("/change", account_ids=["1096", "508"], since="2023-06-01")
     assert [change["account_id"] for change in response["changed"]] == ["1096", "508"]
     for change, earlier, later in zip(response["changed"], month_ago, served, strict=True):
@@ -162,9 +162,9 @@ def test_the_parts_of_a_change_add_up(api_client):
         assert change["signals"] != 0
 
 
-def test_a_change_of_version_has_model_and_calibration_parts(isolated_client, trained):
+def test_a_change_of_version_has_model_and_calibration_parts(isolated_client: ApiClient, trained: TrainedModel):
     """Version 2 has half the trees of version 1, and a calibrator with higher intercepts."""
-    scorer, registry = isolated_client.context.engine, open_registry(trained.state, trained.settings.name)
+    scorer, registry = isolated_client.context.scorer, open_registry(trained.state, trained.settings.name)
     model = registry.load_model(registry.get(1))
     half = lightgbm.Booster(model_str=model.booster_text).model_to_string(num_iteration=model.booster.num_trees() // 2)
     no_signals = np.full((1, len(model.inputs)), np.nan)
@@ -186,12 +186,12 @@ def test_a_change_of_version_has_model_and_calibration_parts(isolated_client, tr
     assert change["calibration"] < 0 != change["model"]
 
 
-def test_a_change_needs_two_risks(api_client):
+def test_a_change_needs_two_risks(api_client: ApiClient):
     response = api_client.post("/change", account_ids=["nobody"], since="2023-07-01")
     assert response["not_scored"] == [{"account_id": "nobody", "reason": "never_scored"}]
 
 
-def test_what_if_suggestions_lower_the_risk(api_client, riskiest):
+def test_what_if_suggestions_lower_the_risk(api_client: ApiClient, riskiest):
     response = api_client.post("/what_if", account_id=riskiest, suggest=3)
     risks = [response["risk"], *(suggestion["risk"] for suggestion in response["suggestions"])]
     assert risks == sorted(risks, reverse=True)
@@ -204,12 +204,12 @@ def test_what_if_suggestions_lower_the_risk(api_client, riskiest):
 
 
 @pytest.mark.parametrize("changes", [{"mrr": 1.0}, {"unheard_of": 1.0}, {"longest_usage_gap_91d": 1e9}])
-def test_what_if_refuses_implausible_changes(api_client, riskiest, changes):
+def test_what_if_refuses_implausible_changes(api_client: ApiClient, riskiest, changes):
     response = api_client.request("POST", "/what_if", json={"account_id": riskiest, "changes": changes})
     assert (response.status_code, response.json()["error"]["code"]) == (422, "not_plausible")
 
 
-def test_pages_contain_every_account_once(api_client):
+def test_pages_contain_every_account_once(api_client: ApiClient):
     ids, cursor = [], None
     while True:
         page = api_client.get("/accounts", sort="risk", limit=500, **({"cursor": cursor} if cursor else {}))
@@ -220,14 +220,14 @@ def test_pages_contain_every_account_once(api_client):
     assert len(ids) == len(set(ids)) == page["total"]
 
 
-def test_a_listed_risk_equals_the_scored_risk(api_client):
+def test_a_listed_risk_equals_the_scored_risk(api_client: ApiClient):
     listed = api_client.get("/accounts", sort="risk", limit=20)["accounts"]
     scored = api_client.post("/score", account_ids=[account["account_id"] for account in listed])["scores"]
     assert [account["risk"] for account in listed] == pytest.approx([score["risk"] for score in scored], abs=EXACT)
     assert [account["band"] for account in listed] == [score["band"] for score in scored]
 
 
-def test_the_work_list_ranks_calls_and_explains_exclusions(api_client):
+def test_the_work_list_ranks_calls_and_explains_exclusions(api_client: ApiClient):
     work_list = api_client.get("/worklist", limit=5, per_owner=3)
     values = [call["value"] for call in work_list["calls"]]
     assert len(values) == 3
@@ -236,7 +236,7 @@ def test_the_work_list_ranks_calls_and_explains_exclusions(api_client):
     assert {account["suppressed_reason"] for account in work_list["excluded"]} >= {"over_capacity"}
 
 
-def test_a_marked_account_is_not_on_the_work_list(api_client):
+def test_a_marked_account_is_not_on_the_work_list(api_client: ApiClient):
     first = api_client.get("/worklist", limit=1)["calls"][0]["account_id"]
     api_client.post("/feedback", account_id=first, verdict="already_known", mark="do_not_chase")
     again = api_client.get("/worklist", limit=1)
@@ -246,7 +246,7 @@ def test_a_marked_account_is_not_on_the_work_list(api_client):
     api_client.post("/feedback", account_id=first, verdict="right", unmark=True)
 
 
-def test_the_risk_of_an_unknown_account_is_not_found(api_client):
+def test_the_risk_of_an_unknown_account_is_not_found(api_client: ApiClient):
     response = api_client.request("GET", "/accounts/nobody/risk")
     assert (response.status_code, response.json()["error"]["code"]) == (404, "unknown_account")
 
@@ -258,12 +258,12 @@ def test_the_risk_of_an_unknown_account_is_not_found(api_client):
         ("POST", "/feedback", {"account_id": "nobody", "verdict": "right"}),
     ],
 )
-def test_an_unknown_account_has_no_history_and_no_feedback(api_client, method, path, body):
+def test_an_unknown_account_has_no_history_and_no_feedback(api_client: ApiClient, method, path, body):
     response = api_client.request(method, path, json=body)
     assert (response.status_code, response.json()["error"]["code"]) == (404, "unknown_account")
 
 
-def test_an_account_never_scored_has_an_empty_history(isolated_client):
+def test_an_account_never_scored_has_an_empty_history(isolated_client: ApiClient):
     assert isolated_client.get("/accounts/1096/history")["risks"] == []
 
 
@@ -277,19 +277,19 @@ def test_an_account_never_scored_has_an_empty_history(isolated_client):
         ("POST", "/change", {"account_ids": ["1096"], "since": "2023-07-01", "until": "2023-07-02"}),
     ],
 )
-def test_a_day_in_the_future_is_refused(api_client, method, path, body):
+def test_a_day_in_the_future_is_refused(api_client: ApiClient, method, path, body):
     response = api_client.request(method, path, json=body)
     assert (response.status_code, response.json()["error"]["code"]) == (422, "day_ahead")
 
 
-def test_a_day_before_the_first_risk_is_not_found(api_client):
+def test_a_day_before_the_first_risk_is_not_found(api_client: ApiClient):
     response = api_client.request("GET", "/accounts?as_of=2000-01-01")
     assert (response.status_code, response.json()["error"]["code"]) == (404, "never_scored")
 
 
-def test_with_the_store_down_the_last_risk_is_degraded(isolated_client):
+def test_with_the_store_down_the_last_risk_is_degraded(isolated_client: ApiClient):
     (served,) = isolated_client.post("/score", account_ids=["1096"])["scores"]
-    isolated_client.context.engine.clock = lambda: EXTRACT_END + timedelta(hours=36)
+    isolated_client.context.scorer.clock = lambda: EXTRACT_END + timedelta(hours=36)
     _break_store(isolated_client)
     response = isolated_client.post("/score", account_ids=["1096", "508"])
     assert [(score["risk"], score["status"]) for score in response["scores"]] == [(served["risk"], "degraded")]
@@ -299,13 +299,13 @@ def test_with_the_store_down_the_last_risk_is_degraded(isolated_client):
     replies.ScoreResponse.model_validate(response)
 
 
-def test_with_the_store_down_and_no_risk_it_answers_503(isolated_client):
+def test_with_the_store_down_and_no_risk_it_answers_503(isolated_client: ApiClient):
     _break_store(isolated_client)
     response = isolated_client.request("POST", "/score", json={"account_ids": ["1096"]})
     assert (response.status_code, response.json()["error"]["code"]) == (503, "store_down")
 
 
-def test_families_with_old_signals_are_stale(trained, tmp_path):
+def test_families_with_old_signals_are_stale(trained: TrainedModel, tmp_path):
     serving = trained.settings.serving.model_copy(update={"stale_after_days_by_family": {"contract": 30, "fit": 365}})
     settings = trained.settings.model_copy(update={"serving": serving})
     scorer = Scorer(settings, trained.state, lambda: EXTRACT_END + timedelta(days=10))
@@ -315,7 +315,7 @@ def test_families_with_old_signals_are_stale(trained, tmp_path):
     assert set(score["stale_families"]) == {"adoption", "value", "billing"}
 
 
-def test_only_the_family_with_old_signals_is_stale(isolated_client):
+def test_only_the_family_with_old_signals_is_stale(isolated_client: ApiClient):
     with sqlite3.connect(isolated_client.context.state.feast / "packed.db") as connection:
         names = [name for (name,) in connection.execute("select name from sqlite_master where name like 'adoption_%'")]
         for name in names:
@@ -324,14 +324,14 @@ def test_only_the_family_with_old_signals_is_stale(isolated_client):
     assert (score["status"], score["stale_families"]) == ("stale", ["adoption"])
 
 
-def test_an_account_missing_in_the_store_is_not_unknown(isolated_client):
+def test_an_account_missing_in_the_store_is_not_unknown(isolated_client: ApiClient):
     _empty_store(isolated_client)
     response = isolated_client.post("/score", account_ids=["1096", "nobody"])
     reasons = {account["account_id"]: account["reason"] for account in response["not_scored"]}
     assert reasons == {"1096": "not_in_store", "nobody": "unknown_account"}
 
 
-def test_with_a_broken_ledger_it_answers_503(api_client, tmp_path):
+def test_with_a_broken_ledger_it_answers_503(api_client: ApiClient, tmp_path):
     scorer = Scorer(api_client.context.settings, api_client.context.state, lambda: EXTRACT_END)
     (tmp_path / "ledger.db").write_bytes(b"not a database" * 100)
     scorer.ledger = Ledger(tmp_path / "ledger.db")
@@ -341,7 +341,7 @@ def test_with_a_broken_ledger_it_answers_503(api_client, tmp_path):
         assert (response.status_code, response.json()["error"]["code"]) == (503, "database_down")
 
 
-def test_before_any_publish_it_answers_503(isolated_client):
+def test_before_any_publish_it_answers_503(isolated_client: ApiClient):
     isolated_client.context.state.publication.unlink()
     response = isolated_client.request("GET", "/accounts")
     assert (response.status_code, response.json()["error"]["code"]) == (503, "not_ready")
@@ -365,7 +365,7 @@ def test_before_any_publish_it_answers_503(isolated_client):
         "x" * 10_000,
     ],
 )
-def test_an_unusual_id_gets_a_clear_response(api_client, account_id):
+def test_an_unusual_id_gets_a_clear_response(api_client: ApiClient, account_id):
     from urllib.parse import quote
 
     quoted = quote(account_id.encode("utf-8", "surrogatepass"), safe="")

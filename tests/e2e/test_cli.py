@@ -17,9 +17,9 @@ from oarlock import COMMANDS
 from serving.accounts.feedback_store import FeedbackStore
 from serving.ledger.ledger import open_ledger
 from serving.schemas.requests import OutcomeReport
+from tests.support.companies.raw_tables import account, subscription
 from tests.support.paths import ROOT
-from tests.support.raw_tables import account, subscription
-from tests.support.trained_model import EXTRACT_END
+from tests.support.trained_model import EXTRACT_END, TrainedModel
 
 START = datetime(2022, 1, 1)
 SHORT_LABEL = "[label]\nhorizon_days = 60\ngrace_days = 0\n[training]\nmin_churned = 5\n"
@@ -98,7 +98,7 @@ def test_scoring_before_any_promotion_exits_with_5(oarlock, make_company):
     assert (code, "No model has been promoted yet" in line) == (5, True)
 
 
-def test_scores_are_json_for_machines(oarlock, trained):
+def test_scores_are_json_for_machines(oarlock, trained: TrainedModel):
     result = oarlock("score", "1096", "nobody", "--json", config=trained.config)
     response = json.loads(result.out)
     assert result.err == ""
@@ -107,14 +107,14 @@ def test_scores_are_json_for_machines(oarlock, trained):
 
 
 @pytest.mark.parametrize("arguments", [("score", "nobody"), ("explain", "nobody"), ("explain", "nobody", "--json")])
-def test_an_unknown_account_exits_with_9(oarlock, trained, arguments):
+def test_an_unknown_account_exits_with_9(oarlock, trained: TrainedModel, arguments):
     assert oarlock(*arguments, config=trained.config).failure == (
         9,
         "oarlock: nobody has no risk: unknown account. `oarlock score --all` lists the accounts that have one.",
     )
 
 
-def test_export_outcomes_writes_the_accounts_of_the_data_set(oarlock, trained, tmp_path):
+def test_export_outcomes_writes_the_accounts_of_the_data_set(oarlock, trained: TrainedModel, tmp_path):
     reports = [OutcomeReport(account_id=name, outcome="left", on=EXTRACT_END.date()) for name in ("1096", "a stranger")]
     FeedbackStore(open_ledger(trained.settings, trained.state)).save_outcomes(reports, EXTRACT_END)
     result = oarlock("export-outcomes", "--output", str(tmp_path / "notices.parquet"), config=trained.config)
@@ -122,7 +122,7 @@ def test_export_outcomes_writes_the_accounts_of_the_data_set(oarlock, trained, t
     assert "1 notices. 1 of accounts that are not in the data set were left out." in result.out
 
 
-def test_serving_on_a_port_in_use_exits_with_7(oarlock, trained):
+def test_serving_on_a_port_in_use_exits_with_7(oarlock, trained: TrainedModel):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         code, line = oarlock("serve", "--host", "127.0.0.1", "--port", str(port), config=trained.config).failure
@@ -173,28 +173,28 @@ def test_a_table_in_a_pipe_is_never_wrapped_and_takes_no_markup(capsys):
     assert rows[0].index("9.4%") == rows[1].index("10.2%") + 1
 
 
-def test_promoting_the_champion_again_changes_nothing(oarlock, trained):
+def test_promoting_the_champion_again_changes_nothing(oarlock, trained: TrainedModel):
     before = oarlock("audit", "--json", config=trained.config).out
     result = oarlock("promote", "1", config=trained.config)
     assert (result.code, "is already the champion" in result.out) == (0, True)
     assert oarlock("audit", "--json", config=trained.config).out == before
 
 
-def test_comparing_a_version_with_itself_exits_with_9(oarlock, trained):
+def test_comparing_a_version_with_itself_exits_with_9(oarlock, trained: TrainedModel):
     code, line = oarlock("compare", "1", "--with", "1", config=trained.config).failure
     assert (code, line.startswith("oarlock: Version 1 cannot be compared with itself.")) == (9, True)
 
 
-def test_publishing_again_reuses_every_day(oarlock, trained):
+def test_publishing_again_reuses_every_day(oarlock, trained: TrainedModel):
     assert "(0 days computed, 18 reused" in oarlock("publish", config=trained.config).out
 
 
-def test_training_again_finds_the_same_model(oarlock, trained):
+def test_training_again_finds_the_same_model(oarlock, trained: TrainedModel):
     result = json.loads(oarlock("train", "--json", config=trained.config).out)
     assert (result["reused"], result["version"]["number"]) == (True, 1)
 
 
-def test_monitor_exits_by_its_verdict(oarlock, trained):
+def test_monitor_exits_by_its_verdict(oarlock, trained: TrainedModel):
     result = oarlock("monitor", "--json", config=trained.config)
     assert result.code == {"ok": 0, "watch": 10, "retrain": 11}[json.loads(result.out)["verdict"]]
 

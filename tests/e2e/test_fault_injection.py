@@ -24,7 +24,7 @@ from serving.scoring.scores import score_values
 from serving.treeshap.kernel import Kernel
 from tests.support.api_client import open_api_client
 from tests.support.service_process import ClientLoad, RunningService, apply_load, run_service, wait_until
-from tests.support.trained_model import EXTRACT_END
+from tests.support.trained_model import EXTRACT_END, TrainedModel
 from training.registry.mlflow_registry import Registry, open_registry
 from training.registry.training_run import TrainingRun
 from training.registry.version import CHAMPION
@@ -58,7 +58,7 @@ class Company:
 
 
 @pytest.fixture(scope="module")
-def company(trained, tmp_path_factory) -> Company:
+def company(trained: TrainedModel, tmp_path_factory) -> Company:
     """A copy of the trained company that tests may change."""
     folder = tmp_path_factory.mktemp("harmed")
     config = folder / "crm5.toml"

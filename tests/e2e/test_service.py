@@ -15,13 +15,14 @@ from configs.files import read_json
 from serving.ledger.ledger import Ledger
 from tests.support.paths import ROOT
 from tests.support.service_process import DISCARD, run_service, wait_until
+from tests.support.trained_model import TrainedModel
 from training.registry.mlflow_registry import ChampionEvent, open_registry
 from training.registry.version import CHAMPION
 
 pytestmark = pytest.mark.slow
 
 
-def test_a_running_service_loads_a_promoted_version(trained):
+def test_a_running_service_loads_a_promoted_version(trained: TrainedModel):
     registry = open_registry(trained.state, trained.settings.name)
     before = Ledger(trained.state.ledger).count()
     registry.client.delete_registered_model_alias(registry.name, CHAMPION)
@@ -83,7 +84,7 @@ def collector() -> Iterator[Collector]:
     server.server_close()
 
 
-def test_a_configured_collector_receives_request_spans(trained, collector):
+def test_a_configured_collector_receives_request_spans(trained: TrainedModel, collector):
     environment = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}",
         "OTEL_BSP_SCHEDULE_DELAY": "200",
@@ -95,7 +96,7 @@ def test_a_configured_collector_receives_request_spans(trained, collector):
 
 
 @pytest.mark.parametrize("delay", [2.0, 5.0, 9.0])
-def test_training_killed_and_repeated_gives_the_same_model(trained, tmp_path, delay):
+def test_training_killed_and_repeated_gives_the_same_model(trained: TrainedModel, tmp_path, delay):
     state = tmp_path / "state" / "crm5"
     config = tmp_path / "crm5.toml"
     config.write_text(trained.config.read_text())

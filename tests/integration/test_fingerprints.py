@@ -18,7 +18,7 @@ from features.compute.expression_hash import hash_expression
 from features.compute.fingerprints import fingerprint, signal_set
 from features.signals.base import Signal
 from features.signals.registry import catalogue
-from tests.support import growing_company
+from tests.support.companies import growing_company
 from training.registry import code_hash
 from training.registry.code_hash import hash_code
 
@@ -27,7 +27,7 @@ PACKAGES = ("configs", "features", "training")
 DECLARED = '''
 from features.signals.base import signal
 
-@signal(days=(28,), reach=2, empty=0)
+@signal(days=(28,), windows_back=2, empty=0)
 def rise(usage_days, days):
     """Events in the last {days} days, less those in the {days} days before."""
     before = (usage_days.days_ago > days) & (usage_days.days_ago <= 2 * days)
@@ -68,13 +68,13 @@ def test_a_reformatted_signal_has_the_same_fingerprint(tmp_path: Path, before: s
     [
         ("2 * days", "3 * days"),
         ("days=(28,)", "days=(91,)"),
-        ("reach=2", "reach=3"),
+        ("windows_back=2", "windows_back=3"),
         ("empty=0", "empty=1"),
         (", empty=0", ""),
         ("> days", ">= days"),
         ("events", "age"),
         ("usage_days", "usage_gaps"),
-        ("reach=2", "reach=2, kind='category'"),
+        ("windows_back=2", "windows_back=2, kind='category'"),
     ],
 )
 def test_a_changed_signal_has_another_fingerprint(tmp_path: Path, before: str, after: str):
@@ -171,35 +171,33 @@ from configs.errors import NotReady
 from configs.settings import read_settings
 from configs.state_dir import open_state_dir
 from features.publishing import pipeline
-from features.store.publication import published_edition
+from features.store.history import published_history
 from training.data.training_set import build_training_set
 from training.pipelines.training_inputs import model_identity
 
 settings = read_settings(Path(sys.argv[1]))
 state = open_state_dir(settings)
 try:
-    accepted = bool(published_edition(state))
+    accepted = bool(published_history(state))
 except NotReady:
     accepted = False
-computed = pipeline.publish(settings, state, pipeline.Days(datetime(2023, 8, 1)), lambda *_: None).computed
-edition, _ = published_edition(state)
+computed = pipeline.publish(settings, state, pipeline.PublishRequest(datetime(2023, 8, 1)), lambda *_: None).computed
+history, _ = published_history(state)
 identity = model_identity(settings, build_training_set(settings, state, datetime(2023, 8, 1)))
-queries = sorted(file.name for file in state.sql_cache.iterdir())
 print(json.dumps({"code": pipeline.__file__, "accepted": accepted, "computed": computed,
-                  "edition": edition.folder.name, "identity": identity, "queries": queries}))
+                  "history": history.folder.name, "identity": identity}))
 """
 
 
 @dataclass(frozen=True)
 class Identified:
-    """What one state of the code made of the company: whether it accepted what was published, and all identities."""
+    """What one state of the code computed: whether it accepted the published history, and all identities."""
 
     code: str
     accepted: bool
     computed: int
-    edition: str
+    history: str
     identity: dict[str, str]
-    queries: list[str]
 
 
 @pytest.fixture(scope="module")
@@ -257,7 +255,7 @@ def test_reformatted_code_accepts_the_published_history(identify, first: Identif
     ("file", "before", "after"),
     [
         ("features/signals/adoption.py", "ago > days) & (ago <= 2 * days)", "ago > days) & (ago < 2 * days)"),
-        ("features/tables/derived.py", "LATELY = 28", "LATELY = 29"),
+        ("features/tables/derived.py", "RECENT_DAYS = 28", "RECENT_DAYS = 29"),
     ],
 )
 def test_changed_code_accepts_no_published_history(identify, first: Identified, file: str, before: str, after: str):
@@ -269,7 +267,6 @@ def test_changed_code_accepts_no_published_history(identify, first: Identified, 
     other = identify(Path(file).stem, change)
     assert not other.accepted
     assert other.computed == first.computed
-    assert other.edition != first.edition
+    assert other.history != first.history
     assert other.identity["signal_set"] != first.identity["signal_set"]
     assert other.identity["code"] != first.identity["code"]
-    assert set(other.queries) > set(first.queries)

@@ -12,8 +12,9 @@ from monitoring.observed_vs_expected import compare_observed_with_expected, non_
 from serving.ledger.ledger import Ledger
 from serving.scoring.batch import open_batch
 from serving.scoring.scorer import Scorer
+from tests.support.ledger_rows import source_at
 from tests.support.progress import ignore_progress
-from tests.support.trained_model import EXTRACT_END
+from tests.support.trained_model import EXTRACT_END, TrainedModel
 from training.registry.mlflow_registry import open_registry
 
 
@@ -78,7 +79,7 @@ def test_observed_days_have_horizons_that_do_not_overlap():
     assert non_overlapping_days(months, 60) == [datetime(2023, 6, 1), datetime(2023, 4, 1), datetime(2023, 1, 1)]
 
 
-def test_health_compares_the_mature_risks_of_the_champion(trained):
+def test_health_compares_the_mature_risks_of_the_champion(trained: TrainedModel):
     scorer = Scorer(trained.settings, trained.state, lambda: EXTRACT_END)
     open_batch(scorer, [], datetime(2023, 5, 1)).score_all(0)
     health = check_health(trained.settings, trained.state, EXTRACT_END, ignore_progress)
@@ -88,7 +89,7 @@ def test_health_compares_the_mature_risks_of_the_champion(trained):
     assert health.verdict in ("ok", "watch")
 
 
-def test_wrong_risks_lead_to_the_verdict_retrain(trained):
+def test_wrong_risks_lead_to_the_verdict_retrain(trained: TrainedModel):
     scorer = Scorer(trained.settings, trained.state, lambda: EXTRACT_END)
     open_batch(scorer, [], datetime(2023, 5, 1)).score_all(0)
     ledger = Ledger(trained.state.ledger)
@@ -106,5 +107,4 @@ def _append(ledger: Ledger, entries: list[dict], times: int) -> None:
         {**common, "account_id": row["account_id"], "risk": row["risk"] * times, "signals_as_of": str(row["as_of"])}
         for row in entries
     ]
-    model = {"model": "crm5", "version": 1, "label_hash": "", "signal_set": ""}
-    ledger.append(scores, {"scored_at": EXTRACT_END, "request_id": "r", **model})
+    ledger.append(scores, source_at(EXTRACT_END))

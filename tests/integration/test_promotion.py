@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from configs.errors import NotReady, PromotionRefused
-from tests.support.trained_model import EXTRACT_END
+from tests.support.trained_model import EXTRACT_END, TrainedModel
 from training.evaluation.paired_difference import BaselineComparison
 from training.evaluation.scorecard import Interval
 from training.registry.comparison_record import ComparisonRecord, LastComparison, Verdict
@@ -22,7 +22,7 @@ FORCED = Decision(datetime(2023, 8, 1), "the board wants it", is_forced=True)
 
 
 @pytest.fixture
-def registry(trained, copy_state_part) -> Registry:
+def registry(trained: TrainedModel, copy_state_part) -> Registry:
     """A registry whose champion is version 1, and which a test may add to."""
     return replace(open_registry(trained.state, trained.settings.name), folder=copy_state_part("mlflow"))
 
@@ -154,7 +154,7 @@ def test_the_champion_stack_drops_rolled_back_versions(events, champion, stack):
     assert champion_stack(events, champion) == stack
 
 
-def test_the_version_list_has_metrics_comparison_and_events(registry, trained, tmp_path):
+def test_the_version_list_has_metrics_comparison_and_events(registry, trained: TrainedModel, tmp_path):
     promote(registry, add_version(registry, tmp_path, "superior"), NOW)
     newest, first = list_versions(registry, EXTRACT_END)
     assert (newest.number, newest.alias, first.alias) == (2, "champion", None)

@@ -30,7 +30,7 @@ from features.store.feast_store import (
 )
 from features.store.history import HistoryVersion, complete_days, published_history, read_day
 from features.store.online_reader import OnlineReader
-from tests.support.growing_company import ACCOUNTS, TODAY, Company, create_company, rewrite_rows
+from tests.support.companies.growing_company import ACCOUNTS, TODAY, Company, create_company, rewrite_rows
 from tests.support.progress import ignore_progress
 from training.data.training_set import snapshots_on
 

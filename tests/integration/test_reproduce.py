@@ -10,17 +10,18 @@ import pytest
 from configs.errors import NotReady
 from configs.settings import TrainingSettings
 from tests.support.progress import ignore_progress
+from tests.support.trained_model import TrainedModel
 from training.pipelines.reproduce import reproduce
 from training.registry.mlflow_registry import open_registry
 from training.registry.version import Version
 
 
 @pytest.fixture
-def version(trained) -> Version:
+def version(trained: TrainedModel) -> Version:
     return open_registry(trained.state, trained.settings.name).get(1)
 
 
-def test_a_reproduced_run_ignores_the_current_settings(trained, version):
+def test_a_reproduced_run_ignores_the_current_settings(trained: TrainedModel, version):
     other = trained.settings.model_copy(update={"training": TrainingSettings(num_iterations=10)})
     result = reproduce(other, trained.state, version, ignore_progress)
     assert (result.same_booster, result.same_risks, result.is_same) == (True, True, True)
@@ -31,7 +32,7 @@ def test_a_reproduced_run_ignores_the_current_settings(trained, version):
     ]
 
 
-def test_a_changed_raw_file_is_reported(trained, version, tmp_path):
+def test_a_changed_raw_file_is_reported(trained: TrainedModel, version, tmp_path):
     shipped = trained.settings.data.dataset
     data = Path(shutil.copytree(shipped.parent / "crm5", tmp_path / "crm5"))
     file = data / "event_type.parquet"
@@ -44,7 +45,7 @@ def test_a_changed_raw_file_is_reported(trained, version, tmp_path):
 
 
 @pytest.fixture
-def alter_provenance(trained, version) -> Iterator[Callable[..., int]]:
+def alter_provenance(trained: TrainedModel, version) -> Iterator[Callable[..., int]]:
     """Change the stored provenance of version 1 until the test ends."""
     file = open_registry(trained.state, trained.settings.name)._model_folder(version) / "provenance.json"
     before = file.read_text()
@@ -59,13 +60,13 @@ def alter_provenance(trained, version) -> Iterator[Callable[..., int]]:
         ({"settings": {"training": {"forests": 3}}}, "settings that no longer exist"),
     ],
 )
-def test_a_run_that_cannot_be_reproduced_is_refused(trained, version, alter_provenance, changes, message):
+def test_a_run_that_cannot_be_reproduced_is_refused(trained: TrainedModel, version, alter_provenance, changes, message):
     alter_provenance(**changes)
     with pytest.raises(NotReady, match=message):
         reproduce(trained.settings, trained.state, version, ignore_progress)
 
 
-def test_a_missing_day_is_reported(trained, version, alter_provenance):
+def test_a_missing_day_is_reported(trained: TrainedModel, version, alter_provenance):
     alter_provenance(days=["1999-01-01"])
     result = reproduce(trained.settings, trained.state, version, ignore_progress)
     assert (result.is_same, "no longer has 1999-01-01" in result.failure) == (False, True)

@@ -40,19 +40,19 @@ def _folders(registry: Registry) -> set[Path]:
     return {Path(str(uri).removeprefix("file://").partition("/artifacts")[0]) for uri in uris}
 
 
-def test_the_registry_finds_its_files_after_a_move(moved, trained):
+def test_the_registry_finds_its_files_after_a_move(moved, trained: TrainedModel):
     registry = _registry(trained.settings, moved)
     assert _folders(registry) == {moved.mlflow}
     assert registry.load_model(registry.newest()).booster.num_trees() > 0
 
 
-def test_a_state_folder_may_move_twice(moved, trained, tmp_path):
+def test_a_state_folder_may_move_twice(moved, trained: TrainedModel, tmp_path):
     assert _folders(_registry(trained.settings, moved)) == {moved.mlflow}
     again = StateDir(moved.folder.rename(tmp_path / "before"))
     assert _folders(_registry(trained.settings, again)) == {again.mlflow}
 
 
-def test_a_mapping_may_move_with_its_state(trained, tmp_path):
+def test_a_mapping_may_move_with_its_state(trained: TrainedModel, tmp_path):
     for folder in ("before", "after"):
         shutil.copytree(ROOT / "configs/datasets", tmp_path / folder / "datasets")
         (tmp_path / folder / "crm5.toml").write_text('state = "state"\n[data]\ndataset = "datasets/crm5.toml"\n')
@@ -64,7 +64,7 @@ def test_a_mapping_may_move_with_its_state(trained, tmp_path):
     assert _folders(registry) == {tmp_path / "after/state/crm5/mlflow"}
 
 
-def test_the_history_is_read_after_a_move(moved, trained):
+def test_the_history_is_read_after_a_move(moved, trained: TrainedModel):
     history, _ = published_history(moved)
     store = open_history_store(moved, history, trained.settings.name)
     assert len(read_historical_signals(store, snapshots_on(history, [EXTRACT_END]))) == 1222

@@ -18,8 +18,8 @@ from features.ingestion.reader import cast_tables, read_tables
 from features.ingestion.validation import validate_tables
 from features.signals.registry import catalogue
 from features.tables.mapping import Dataset, read_dataset
-from tests.support.compiled_catalogue import with_inputs
-from tests.support.edge_case_company import ACCOUNTS, AS_OF, write_company
+from tests.support.companies.compiled_catalogue import with_inputs
+from tests.support.companies.edge_case_company import ACCOUNTS, AS_OF, write_company
 
 HAS_SPARK = importlib.util.find_spec("pyspark") is not None
 needs_spark = pytest.mark.skipif(not (HAS_SPARK and shutil.which("java")), reason="pyspark or java is not installed")

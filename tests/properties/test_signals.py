@@ -12,9 +12,9 @@ from features.compute.compute import available_signals
 from features.compute.fingerprints import contract_tables
 from features.signals.registry import catalogue, source_table
 from features.tables.contract import CONTRACT, ColumnContract, TableContract
-from tests.support.compiled_catalogue import Value, compile_catalogue, with_inputs
-from tests.support.random_companies import AS_OF, Company, Row, random_company, shift_company
-from tests.support.value_differences import find_differences
+from tests.support.companies.compiled_catalogue import Value, compile_catalogue, with_inputs
+from tests.support.companies.random_companies import AS_OF, Company, Row, random_company, shift_company
+from tests.support.companies.value_differences import find_differences
 
 companies = st.builds(random_company, st.integers(0, 2**32 - 1))
 few = settings(max_examples=12, deadline=None, derandomize=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import httpx
-
 from serving.api.app import create_app
+
 from serving.handlers.context import ServiceContext, open_context
 from serving.scoring.scorer import Scorer
 

@@ -21,7 +21,7 @@ from serving.scoring.model_bundle import ARRAYS_FILE, DOCUMENT_FILE, ModelBundle
 from serving.scoring.scorer import Scorer
 from serving.treeshap.kernel import Kernel
 from serving.treeshap.lightgbm_parser import UnsupportedBooster, read_trees
-from tests.support.trained_model import EXTRACT_END
+from tests.support.trained_model import EXTRACT_END, TrainedModel
 from training.model.churn_model import ChurnModel
 from training.registry.mlflow_registry import open_registry
 from training.registry.version import CHAMPION
@@ -30,18 +30,18 @@ EXACT = 1e-9
 
 
 @pytest.fixture(scope="module")
-def model(trained) -> ChurnModel:
+def model(trained: TrainedModel) -> ChurnModel:
     registry = open_registry(trained.state, trained.settings.name)
     return registry.load_model(registry.champion())
 
 
 @pytest.fixture(scope="module")
-def bundle(model, trained) -> ModelBundle:
+def bundle(model, trained: TrainedModel) -> ModelBundle:
     return make_bundle(model, Kernel(trained.state.compiled_kernels))
 
 
 @pytest.fixture
-def state(trained, tmp_path) -> StateDir:
+def state(trained: TrainedModel, tmp_path) -> StateDir:
     """A state of its own that shares the registry."""
     (tmp_path / "mlflow").symlink_to(trained.state.mlflow)
     return StateDir(tmp_path)
@@ -60,7 +60,7 @@ def test_a_saved_bundle_is_loaded_unchanged(bundle, tmp_path):
     assert np.array_equal(loaded.risks(bundle.smoke_matrix), bundle.risks(bundle.smoke_matrix))
 
 
-def test_an_unsupported_booster_falls_back_to_lightgbm(model, trained, tmp_path):
+def test_an_unsupported_booster_falls_back_to_lightgbm(model, trained: TrainedModel, tmp_path):
     kernel = Kernel(trained.state.compiled_kernels)
     # LightGBM ignores the extra line; to the kernel this is a random forest, whose trees are averaged.
     forest = dataclasses.replace(model, booster_text=model.booster_text.replace("tree\n", "tree\naverage_output\n", 1))
@@ -73,7 +73,7 @@ def test_an_unsupported_booster_falls_back_to_lightgbm(model, trained, tmp_path)
         read_trees(forest.booster_text)
 
 
-def test_a_bundle_with_wrong_contributions_is_refused(model, trained):
+def test_a_bundle_with_wrong_contributions_is_refused(model, trained: TrainedModel):
     other = dataclasses.replace(model, base_margin=model.base_margin + 1e-6)
     with pytest.raises(PromotionRefused, match="differ from the booster's"):
         make_bundle(other, Kernel(trained.state.compiled_kernels))
@@ -96,7 +96,7 @@ def test_a_bundle_with_wrong_risks_is_refused(bundle, tmp_path):
         load_bundle(tmp_path, bundle.kernel)
 
 
-def test_the_champion_pointer_follows_the_alias(trained, state):
+def test_the_champion_pointer_follows_the_alias(trained: TrainedModel, state):
     registry = open_registry(state, trained.settings.name)
     assert sync_champion(state, registry) == read_pointer(state).version
     registry.client.delete_registered_model_alias(registry.name, CHAMPION)
@@ -108,14 +108,14 @@ def test_the_champion_pointer_follows_the_alias(trained, state):
         registry.client.set_registered_model_alias(registry.name, CHAMPION, "1")
 
 
-def test_a_bundle_is_stored_with_its_version(trained, state):
+def test_a_bundle_is_stored_with_its_version(trained: TrainedModel, state):
     registry = open_registry(state, trained.settings.name)
     content = (build_bundle(state, registry, registry.champion()) / ARRAYS_FILE).read_bytes()
     shutil.rmtree(state.bundles)
     assert (build_bundle(state, registry, registry.champion()) / ARRAYS_FILE).read_bytes() == content
 
 
-def test_a_scorer_keeps_its_model_if_the_new_bundle_is_bad(trained, state):
+def test_a_scorer_keeps_its_model_if_the_new_bundle_is_bad(trained: TrainedModel, state):
     registry = open_registry(state, trained.settings.name)
     version = sync_champion(state, registry)
     scorer = Scorer(trained.settings, state, lambda: EXTRACT_END)
@@ -135,7 +135,7 @@ def test_a_scorer_keeps_its_model_if_the_new_bundle_is_bad(trained, state):
     assert scorer.refused is None
 
 
-def test_an_outdated_bundle_is_rebuilt_for_a_batch(trained, state):
+def test_an_outdated_bundle_is_rebuilt_for_a_batch(trained: TrainedModel, state):
     version = sync_champion(state, open_registry(state, trained.settings.name))
     bundle_folder(state, 1).rename(state.bundles / "1-0")
     write_json(state.champion_pointer, {"version": vars(version), "folder": "1-0"})
@@ -150,7 +150,7 @@ def test_a_bundle_of_another_oarlock_version_is_refused(bundle, tmp_path):
         load_bundle(tmp_path, bundle.kernel)
 
 
-def test_a_broken_champion_bundle_gives_no_risk(trained, state):
+def test_a_broken_champion_bundle_gives_no_risk(trained: TrainedModel, state):
     sync_champion(state, open_registry(state, trained.settings.name))
     (bundle_folder(state, 1) / ARRAYS_FILE).write_bytes(b"")
     with pytest.raises(PromotionRefused, match="cannot be scored"):

@@ -15,19 +15,19 @@ from serving.ledger.ledger import Ledger
 from serving.ledger.schema import RISKS
 from serving.scoring.batch import open_batch
 from serving.scoring.scorer import Scorer
-from tests.support.trained_model import EXTRACT_END
+from tests.support.trained_model import EXTRACT_END, TrainedModel
 
 ACCOUNT = "1096"
 
 
 @pytest.fixture
-def scorer(trained, tmp_path) -> Scorer:
+def scorer(trained: TrainedModel, tmp_path) -> Scorer:
     scorer = Scorer(trained.settings, trained.state, lambda: EXTRACT_END)
     scorer.ledger = Ledger(tmp_path / "ledger.db")
     return scorer
 
 
-def test_a_response_describes_its_model(scorer):
+def test_a_response_describes_its_model(scorer: Scorer):
     response = scorer.score([ACCOUNT], 3)
     assert response["as_of"] == "2023-07-01T00:00:00"
     assert response["model"] == {
@@ -42,7 +42,7 @@ def test_a_response_describes_its_model(scorer):
     }
 
 
-def test_the_drivers_of_a_score_add_up(scorer):
+def test_the_drivers_of_a_score_add_up(scorer: Scorer):
     (score,) = scorer.score([ACCOUNT], 2)["scores"]
     driver_points = sum(driver["points"] for driver in [*score["drivers"], *score["protective"]])
     assert score["base"] + driver_points + score["other_points"] == pytest.approx(score["risk"], abs=1e-9)
@@ -50,7 +50,7 @@ def test_the_drivers_of_a_score_add_up(scorer):
     assert (score["status"], score["causal"], len(score["drivers"])) == ("scored", False, 2)
 
 
-def test_a_model_with_its_own_bands_uses_them(scorer):
+def test_a_model_with_its_own_bands_uses_them(scorer: Scorer):
     champion = scorer.champion()
     model = dataclasses.replace(champion.model, bands={"watch": 1e-9, "high": 1e-8, "critical": 1e-7})
     scorer._champion = dataclasses.replace(champion, model=model)
@@ -58,13 +58,13 @@ def test_a_model_with_its_own_bands_uses_them(scorer):
     assert score["band"] == "critical"
 
 
-def test_an_account_without_a_risk_has_a_reason(scorer):
+def test_an_account_without_a_risk_has_a_reason(scorer: Scorer):
     response = scorer.score(["nobody", ACCOUNT], 1)
     assert [score["account_id"] for score in response["scores"]] == [ACCOUNT]
     assert response["not_scored"] == [{"account_id": "nobody", "reason": "unknown_account"}]
 
 
-def test_an_account_that_left_is_not_scored(scorer):
+def test_an_account_that_left_is_not_scored(scorer: Scorer):
     before = datetime(2022, 3, 1)
     early = {score["account_id"] for score in open_batch(scorer, [], before).score_all(0)["scores"]}
     current = {score["account_id"] for score in open_batch(scorer, [], None).score_all(0)["scores"]}
@@ -74,16 +74,16 @@ def test_an_account_that_left_is_not_scored(scorer):
     ]
 
 
-def test_a_repeated_id_is_scored_once(scorer):
+def test_a_repeated_id_is_scored_once(scorer: Scorer):
     assert len(scorer.score([ACCOUNT, ACCOUNT], 0)["scores"]) == 1
 
 
-def test_a_score_of_old_signals_is_stale(scorer):
+def test_a_score_of_old_signals_is_stale(scorer: Scorer):
     scorer.clock = lambda: EXTRACT_END + timedelta(days=scorer.settings.serving.stale_after_days, seconds=1)
     assert scorer.score([ACCOUNT], 0)["scores"][0]["status"] == "stale"
 
 
-def test_online_and_batch_give_the_same_risk(scorer):
+def test_online_and_batch_give_the_same_risk(scorer: Scorer):
     online = scorer.score([ACCOUNT], None)["scores"][0]
     all_accounts = open_batch(scorer, [], None)
     assert all_accounts.is_online
@@ -94,18 +94,18 @@ def test_online_and_batch_give_the_same_risk(scorer):
     assert online in named_accounts.score_all(None)["scores"]
 
 
-def test_named_accounts_of_the_newest_day_are_read_online(scorer):
+def test_named_accounts_of_the_newest_day_are_read_online(scorer: Scorer):
     assert open_batch(scorer, [ACCOUNT], None).is_online
     assert not open_batch(scorer, [ACCOUNT], datetime(2022, 3, 1)).is_online
 
 
-def test_batch_scores_all_accounts_by_falling_risk(scorer):
+def test_batch_scores_all_accounts_by_falling_risk(scorer: Scorer):
     risks = [score["risk"] for score in open_batch(scorer, [], None).score_all(0)["scores"]]
     assert len(risks) == 1222
     assert risks == sorted(risks, reverse=True)
 
 
-def test_the_chunk_size_does_not_change_a_batch(scorer, monkeypatch):
+def test_the_chunk_size_does_not_change_a_batch(scorer: Scorer, monkeypatch):
     expected = open_batch(scorer, [], None).score_all(3)
     monkeypatch.setattr("serving.scoring.batch.ACCOUNTS_A_CHUNK", 500)
     progress = []
@@ -114,18 +114,18 @@ def test_the_chunk_size_does_not_change_a_batch(scorer, monkeypatch):
     assert progress == [500, 1000, 1222]
 
 
-def test_a_past_day_is_scored_from_the_history(scorer):
+def test_a_past_day_is_scored_from_the_history(scorer: Scorer):
     scores = open_batch(scorer, [], datetime(2022, 3, 1)).score_all(0)["scores"]
     assert len(scores) == 754
     assert {score["status"] for score in scores} == {"scored"}, "on that day its signals were not stale"
 
 
-def test_batch_refuses_a_day_that_was_never_published(scorer):
+def test_batch_refuses_a_day_that_was_never_published(scorer: Scorer):
     with pytest.raises(NotReady, match="2023-06-15 was never published"):
         open_batch(scorer, [], datetime(2023, 6, 15)).score_all(0)
 
 
-def test_every_risk_is_in_the_ledger_as_it_was_served(scorer):
+def test_every_risk_is_in_the_ledger_as_it_was_served(scorer: Scorer):
     response = scorer.score([ACCOUNT, "nobody"], 3, request_id="r1")
     with scorer.ledger.engine.connect() as connection:
         (row,) = connection.execute(sql.select(RISKS)).mappings()
@@ -133,19 +133,19 @@ def test_every_risk_is_in_the_ledger_as_it_was_served(scorer):
     assert (row["request_id"], row["version"], row["as_of"]) == ("r1", 1, EXTRACT_END)
 
 
-def test_scoring_again_appends_to_the_ledger(scorer):
+def test_scoring_again_appends_to_the_ledger(scorer: Scorer):
     scorer.score([ACCOUNT], 3)
     scorer.score([ACCOUNT], 3)
     assert scorer.ledger.count() == 2
-    assert len(scorer.ledger.risks(version=1)) == 1
+    assert len(scorer.ledger.risks_of_version(version=1)) == 1
 
 
-def test_it_is_not_ready_without_a_champion(trained, tmp_path):
+def test_it_is_not_ready_without_a_champion(trained: TrainedModel, tmp_path):
     with pytest.raises(NoChampion, match="No model has been promoted yet"):
         Scorer(trained.settings, StateDir(tmp_path), lambda: EXTRACT_END).ready()
 
 
-def test_it_is_not_ready_without_the_champions_signals(scorer, copy_state_part, trained):
+def test_it_is_not_ready_without_the_champions_signals(scorer: Scorer, copy_state_part, trained: TrainedModel):
     note = json.loads(trained.state.publication.read_text())
     scorer.refresh()
     views = [{**view, "numbers": [name for name in view["numbers"] if name != "mrr"]} for view in note["views"]]
@@ -156,7 +156,7 @@ def test_it_is_not_ready_without_the_champions_signals(scorer, copy_state_part, 
         scorer.ready()
 
 
-def test_a_missing_store_is_reported_as_down(scorer, copy_state_part, trained):
+def test_a_missing_store_is_reported_as_down(scorer: Scorer, copy_state_part, trained: TrainedModel):
     folder = copy_state_part("feast").parent
     write_json(folder / "published.json", json.loads(trained.state.publication.read_text()))
     scorer.reader = OnlineReader(StateDir(folder))

@@ -12,7 +12,7 @@ from serving.scoring.driver_text import MAX_SIGNALS_PER_FAMILY, describe_drivers
 from serving.scoring.model_bundle import make_bundle
 from serving.scoring.scores import Scores, assign_bands, risks_by_horizon, score_values
 from serving.treeshap.kernel import Kernel
-from tests.support.trained_model import EXTRACT_END
+from tests.support.trained_model import EXTRACT_END, TrainedModel
 from training.data.training_set import snapshots_on
 from training.model.churn_model import ChurnModel, encode
 from training.registry.mlflow_registry import open_registry
@@ -21,19 +21,19 @@ EXACT = 1e-9
 
 
 @pytest.fixture(scope="module")
-def model(trained) -> ChurnModel:
+def model(trained: TrainedModel) -> ChurnModel:
     registry = open_registry(trained.state, trained.settings.name)
     return registry.load_model(registry.champion())
 
 
 @pytest.fixture(scope="module")
-def rows(trained) -> pd.DataFrame:
+def rows(trained: TrainedModel) -> pd.DataFrame:
     history, _ = published_history(trained.state)
     return read_historical_signals(open_store(trained.state, "crm5"), snapshots_on(history, [EXTRACT_END]))
 
 
 @pytest.fixture(scope="module")
-def scores(model, rows, trained) -> Scores:
+def scores(model, rows, trained: TrainedModel) -> Scores:
     bundle = make_bundle(model, Kernel(trained.state.compiled_kernels))
     return score_values(bundle, values_from_frame(rows[model.names], bundle.categories))
 

@@ -1,4 +1,4 @@
-"""The look-back: a day has the same signals whether usage is kept from the days before or read for it alone."""
+"""A day has the same signals whether they come from rollups of all days or from the events alone."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,7 +11,7 @@ from configs.settings import DataSettings, EngineSettings
 from features.compute.backends.base import Backend
 from features.compute.backends.connect import open_backend
 from features.compute.compute import ComputeRequest, available_signals, compile_signals, compute_signals
-from features.compute.usage_rollups import keep_usage
+from features.compute.usage_rollups import RollupPlan, rollup_aggregates, usage_calendar
 from features.ingestion.reader import cast_tables, read_tables
 from features.signals.base import Signal
 from features.signals.registry import catalogue, source_table
@@ -19,33 +19,21 @@ from features.tables.contract import CONTRACT
 from features.tables.derived import PERIOD_TABLES, USAGE_BY_DAY
 from features.tables.mapping import read_dataset
 from features.tables.raw_table import IBIS_TYPES, RawTable
-from tests.support.random_companies import AS_OF, random_company
-from tests.support.value_differences import find_differences
+from tests.support.companies.random_companies import AS_OF, random_company
+from tests.support.companies.value_differences import find_differences
 
 MONTHS = [datetime(2024, month, 1) for month in range(1, 8)]
 WEEKS = [AS_OF - timedelta(weeks=number) for number in reversed(range(6))]
 DAYS = [AS_OF - timedelta(days=number) for number in reversed(range(5))]
-# What a source may not tell: who it was, when it was recorded.
-MISSING_COLUMNS = {
-    "all": (),
-    "unnamed": ("user_id",),
-    "unrecorded": ("recorded_at",),
-    "neither": ("user_id", "recorded_at"),
-}
+MISSING = {"none": (), "users": ("user_id",), "recording": ("recorded_at",), "both": ("user_id", "recorded_at")}
 ARROW_TYPES = {"string": pa.string(), "float64": pa.float64(), "timestamp": pa.timestamp("us"), "boolean": pa.bool_()}
 
 
-def _open_company(folder: Path, missing: tuple[str, ...]) -> tuple[Backend, dict[str, RawTable], tuple[Signal, ...]]:
-    """A company whose usage lacks these columns, and the signals made of what is left of it."""
+def _open(folder: Path, missing: tuple[str, ...]) -> tuple[Backend, dict[str, RawTable], tuple[Signal, ...]]:
+    """A company whose usage lacks these columns, and the signals that its usage still has columns for."""
     for name, rows in random_company(10, accounts=25).items():
-        columns = {
-            column_name: ARROW_TYPES[IBIS_TYPES[column.type]] for column_name, column in CONTRACT[name].columns.items()
-        }
-        fields = [
-            (column_name, kind)
-            for column_name, kind in columns.items()
-            if name != "usage" or column_name not in missing
-        ]
+        types = {column: ARROW_TYPES[IBIS_TYPES[declared.type]] for column, declared in CONTRACT[name].columns.items()}
+        fields = [(column, kind) for column, kind in types.items() if name != "usage" or column not in missing]
         pq.write_table(pa.Table.from_pylist(rows, pa.schema(fields)), folder / f"{name}.parquet")
     people = "counted" if "user_id" in missing else "named"
     sources = "\n".join(f'{name} = "{name}.parquet"' for name in CONTRACT)
@@ -62,9 +50,9 @@ def _values(rows: pa.Table) -> dict[str, dict]:
 
 
 @pytest.mark.parametrize("days", [MONTHS, WEEKS, DAYS, [*MONTHS[3:], *MONTHS[:2]]], ids=str)
-@pytest.mark.parametrize("missing", MISSING_COLUMNS.values(), ids=MISSING_COLUMNS)
-def test_days_that_share_what_was_read_have_the_signals_of_each_alone(tmp_path: Path, missing: tuple[str, ...], days):
-    backend, tables, signals = _open_company(tmp_path, missing)
+@pytest.mark.parametrize("missing", MISSING.values(), ids=MISSING)
+def test_days_with_rollups_have_the_signals_of_single_days(tmp_path: Path, missing: tuple[str, ...], days):
+    backend, tables, signals = _open(tmp_path, missing)
     rows_on = compile_signals(backend, tables, ComputeRequest(signals, days))
     for as_of in days:
         expected = _values(compute_signals(tables, signals, as_of).to_pyarrow())
@@ -72,29 +60,29 @@ def test_days_that_share_what_was_read_have_the_signals_of_each_alone(tmp_path: 
         assert find_differences(_values(rows_on(as_of)), expected) == []
 
 
-def _kept_tables(folder: Path, days: list[datetime], windows: set[int | None]) -> set[str]:
-    backend, tables, signals = _open_company(folder, ())
-    read = {signal.inputs[0]: signal.days for signal in signals if signal.days in windows}
-    return set(keep_usage(backend, tables, read, days)[0])
+def _rollups(folder: Path, days: list[datetime], windows: set[int | None]) -> set[str]:
+    _, tables, signals = _open(folder, ())
+    lookbacks = {signal.inputs[0]: signal.days for signal in signals if signal.days in windows}
+    plan = RollupPlan(days, {name: lookback for name, lookback in lookbacks.items() if lookback is not None})
+    return {name for name, _ in rollup_aggregates(tables["usage"], plan)}
 
 
-def test_it_keeps_what_several_days_read(tmp_path: Path):
-    assert _kept_tables(tmp_path, MONTHS, {182}) == {USAGE_BY_DAY.name, *PERIOD_TABLES}
+def test_several_overlapping_days_have_rollups(tmp_path: Path):
+    assert _rollups(tmp_path, MONTHS, {182}) == {USAGE_BY_DAY.name, *PERIOD_TABLES}
 
 
 @pytest.mark.parametrize(
     ("days", "windows"), [([AS_OF], {182}), (MONTHS, {7, 28})], ids=["one day", "windows shorter than a month"]
 )
-def test_it_keeps_nothing_that_is_read_once(tmp_path: Path, days: list[datetime], windows: set[int | None]):
-    assert _kept_tables(tmp_path, days, windows) == set()
+def test_days_that_do_not_overlap_have_no_rollups(tmp_path: Path, days: list[datetime], windows: set[int | None]):
+    assert _rollups(tmp_path, days, windows) == set()
 
 
-def test_it_holds_only_what_the_day_at_hand_looks_back_on(tmp_path: Path):
-    backend, tables, _ = _open_company(tmp_path, ())
-    tables_kept, hold = keep_usage(backend, tables, {"usage_days": 56}, MONTHS)
-    rows = tables_kept[USAGE_BY_DAY.name].rows
-    for as_of in MONTHS:
-        hold(as_of)
-        # What is let go is a month at a time.
-        assert rows.day.min().to_pyarrow().as_py() >= (as_of - timedelta(days=56 + 31)).date()
-        assert rows.day.max().to_pyarrow().as_py() < as_of.date()
+def test_the_calendar_has_the_period_and_the_next_snapshot_of_each_day():
+    rows = usage_calendar(RollupPlan([datetime(2024, 3, 1), datetime(2024, 4, 1)], {"usage_kinds": 30})).to_pylist()
+    assert len(rows) == 61
+    assert [row["day"] for row in rows if row["day"] == row["since"].date()] == [
+        datetime(2024, month, day).date() for month, day in ((1, 31), (2, 2), (3, 1), (3, 2), (3, 4))
+    ]
+    assert {row["next_snapshot"] for row in rows[:30]} == {datetime(2024, 3, 1)}
+    assert {row["next_snapshot"] for row in rows[30:]} == {datetime(2024, 4, 1)}

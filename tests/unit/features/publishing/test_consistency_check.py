@@ -11,7 +11,7 @@ from features.publishing.consistency_check import compare_stores, raise_for_diff
 from features.publishing.pipeline import PublishRequest, publish
 from features.store.feast_store import open_store
 from features.store.history import published_history
-from tests.support.growing_company import ACCOUNTS, TODAY, Company, create_company
+from tests.support.companies.growing_company import ACCOUNTS, TODAY, Company, create_company
 from tests.support.progress import ignore_progress
 
 

@@ -38,13 +38,13 @@ def test_a_column_of_another_type_is_named():
 
 def test_a_repeated_account_is_named():
     (fault,) = check_schema(_rows(account_id=pa.array(["a", "a"])), SIGNALS)
-    assert fault == "1 rows have an account_id that is empty or there already"
+    assert fault == "1 rows have an empty or repeated account_id"
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
 def test_a_value_that_is_no_finite_number_is_named(value: float):
     (fault,) = check_schema(_rows(employees=pa.array([value, None])), SIGNALS)
-    assert fault == "employees is infinite or no number for 1 accounts"
+    assert fault == "employees is infinite or not a number for 1 accounts"
 
 
 def test_a_day_like_those_before_it_passes():
@@ -59,13 +59,13 @@ def test_the_first_day_of_a_history_passes():
 @pytest.mark.parametrize("snapshots", [600, 1_600])
 def test_an_unusual_number_of_accounts_is_named(snapshots: int):
     (fault,) = check_day(replace(DAY, snapshots=snapshots), [DAY], SETTINGS)
-    assert fault.startswith(f"{snapshots:,} accounts, where the last 1 days had 1,000 to 1,000")
+    assert fault.startswith(f"{snapshots:,} accounts; the last 1 days had 1,000 to 1,000")
 
 
 def test_a_signal_that_went_missing_is_named_with_both_shares():
     sparse = replace(DAY, missing={"employees": 0.9, "country": 0.1})
     assert check_day(sparse, [DAY, DAY], SETTINGS) == (
-        "employees is missing for 90% of the accounts, before for at most 10%",
+        "employees is missing for 90% of the accounts; before it was at most 10%",
     )
 
 
@@ -81,19 +81,19 @@ def test_a_steady_source_passes():
 def test_a_source_that_stopped_is_named():
     stopped = {age: rows for age, rows in STEADY.items() if age >= 6}
     (fault,) = check_row_counts("usage", stopped, SETTINGS)
-    assert fault == "usage: 20 rows in the last 7 days, in the 6 times 7 days before at least 140"
+    assert fault == "usage: 20 rows in the last 7 days; the 6 windows of 7 days before had at least 140"
 
 
 def test_a_source_that_doubled_is_named():
     doubled = {age: rows * (2 if age < 7 else 1) for age, rows in STEADY.items()}
     (fault,) = check_row_counts("usage", doubled, SETTINGS)
-    assert fault == "usage: 280 rows in the last 7 days, in the 6 times 7 days before at most 140"
+    assert fault == "usage: 280 rows in the last 7 days; the 6 windows of 7 days before had at most 140"
 
 
 def test_a_source_that_stopped_weeks_ago_is_named():
     stopped = {age: rows for age, rows in STEADY.items() if age >= 27}
     (fault,) = check_row_counts("usage", stopped, SETTINGS)
-    assert fault == "usage: 20 rows in the last 28 days, in the 6 times 28 days before at least 560"
+    assert fault == "usage: 20 rows in the last 28 days; the 6 windows of 28 days before had at least 560"
 
 
 def test_a_monthly_source_passes():
@@ -109,7 +109,9 @@ def test_a_monthly_batch_passes_whenever_it_came_last(since: int):
 
 def test_a_monthly_batch_that_did_not_come_is_named():
     batches = {50 + age: 100 for age in (0, 31, 61, 92, 122)}
-    assert check_row_counts("plays", batches, SETTINGS) == ("plays: no row for 50 days, before never for more than 31",)
+    assert check_row_counts("plays", batches, SETTINGS) == (
+        "plays: no rows for 50 days; the longest gap before was 31 days",
+    )
 
 
 def test_a_source_with_few_rows_passes():

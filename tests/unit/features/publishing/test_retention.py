@@ -10,7 +10,7 @@ from configs.files import exclusive_lock
 from features.publishing.pipeline import PublishRequest, publish
 from features.publishing.retention import PruneResult, prune_history
 from features.store.history import complete_days, published_history
-from tests.support.growing_company import TODAY, Company, create_company
+from tests.support.companies.growing_company import TODAY, Company, create_company
 from tests.support.progress import ignore_progress
 
 DAYS = [datetime(2023, 7, 30), datetime(2023, 7, 31)]

@@ -6,8 +6,8 @@ import pytest
 
 from features.compute.compute import available_signals, compute_signals
 from features.signals.registry import catalogue
-from tests.support.compiled_catalogue import with_inputs
-from tests.support.raw_tables import account, raw_tables, subscription
+from tests.support.companies.compiled_catalogue import with_inputs
+from tests.support.companies.raw_tables import account, raw_tables, subscription
 
 AS_OF = datetime(2024, 5, 15)
 

@@ -8,7 +8,7 @@ from configs.errors import NotReady
 from configs.settings import StageSettings
 from features.publishing.account_table_builder import build_account_details, lifecycle_stage
 from features.store.account_table import AccountDetails, AccountTable, write_account_table
-from tests.support.raw_tables import account, raw_tables, subscription
+from tests.support.companies.raw_tables import account, raw_tables, subscription
 
 AS_OF = datetime(2024, 5, 15)
 STAGES = StageSettings()
@@ -121,5 +121,5 @@ def test_an_open_table_keeps_its_day_after_a_publish(tmp_path):
 
 
 def test_before_any_publish_it_is_not_ready(tmp_path):
-    with pytest.raises(NotReady, match="have not been published"):
+    with pytest.raises(NotReady, match="has not been published"):
         AccountTable(tmp_path / "accounts.db")

@@ -8,7 +8,7 @@ from feast import FeatureStore, RepoConfig
 
 from features.publishing.pipeline import PublishRequest, publish
 from features.store.feast_store import open_store, read_historical_signals
-from tests.support.growing_company import ACCOUNTS, TODAY, Company, create_company
+from tests.support.companies.growing_company import ACCOUNTS, TODAY, Company, create_company
 from tests.support.progress import ignore_progress
 
 FIRST_DAY = datetime(2023, 5, 1)

@@ -15,12 +15,12 @@ from features.store.feast_store import FEATURE_SERVICE, open_store
 from features.store.history import published_history
 from features.store.online_reader import OnlineReader
 from tests.support.paths import ROOT
-from tests.support.trained_model import EXTRACT_END
+from tests.support.trained_model import EXTRACT_END, TrainedModel
 from training.data.training_set import snapshots_on
 
 
 @pytest.fixture(scope="module")
-def ids(trained) -> list[str]:
+def ids(trained: TrainedModel) -> list[str]:
     history, as_of = published_history(trained.state)
     return list(snapshots_on(history, [as_of]).account_id)
 
@@ -31,7 +31,7 @@ def _frame(signals) -> pd.DataFrame:
     return pd.DataFrame({name: [values.value(name, row) for row in range(len(values))] for name in names})
 
 
-def test_it_reads_the_same_values_as_feast(trained, ids):
+def test_it_reads_the_same_values_as_feast(trained: TrainedModel, ids):
     store, account_ids = open_store(trained.state, trained.settings.name), [*ids[:40], "nobody"]
     expected = store.get_online_features(
         features=store.get_feature_service(FEATURE_SERVICE),
@@ -41,7 +41,7 @@ def test_it_reads_the_same_values_as_feast(trained, ids):
     pd.testing.assert_frame_equal(actual, expected[actual.columns].astype(actual.dtypes), check_dtype=False)
 
 
-def test_it_keeps_the_order_and_repeated_ids(trained, ids):
+def test_it_keeps_the_order_and_repeated_ids(trained: TrainedModel, ids):
     reader = OnlineReader(trained.state)
     account_ids = [*reversed(ids), ids[0], ids[0], "nobody"]
     signals = reader.read(account_ids)
@@ -52,18 +52,18 @@ def test_it_keeps_the_order_and_repeated_ids(trained, ids):
     assert (signals.as_of[:-1] == np.datetime64(EXTRACT_END)).all()
 
 
-def test_an_unknown_account_has_no_timestamp_and_no_values(trained):
+def test_an_unknown_account_has_no_timestamp_and_no_values(trained: TrainedModel):
     signals = OnlineReader(trained.state).read(["nobody", "'; drop table billing; --", "é" * 5000])
     assert np.isnat(signals.as_of).all()
     assert np.isnat(signals.timestamps).all()
     assert np.isnan(signals.values.numbers).all()
 
 
-def test_no_ids_give_no_rows(trained):
+def test_no_ids_give_no_rows(trained: TrainedModel):
     assert OnlineReader(trained.state).read([]).values.numbers.shape[0] == 0
 
 
-def test_an_account_is_as_old_as_its_oldest_view(copy_state_part, trained, ids):
+def test_an_account_is_as_old_as_its_oldest_view(copy_state_part, trained: TrainedModel, ids):
     folder = copy_state_part("feast").parent
     publication = json.loads(trained.state.publication.read_text())
     write_json(folder / "published.json", publication)
@@ -84,7 +84,7 @@ def test_an_account_is_as_old_as_its_oldest_view(copy_state_part, trained, ids):
     assert list(signals.timestamps[0]).count(np.datetime64(early)) == 1
 
 
-def test_a_new_publish_is_seen_by_an_open_reader(copy_state_part, trained, ids):
+def test_a_new_publish_is_seen_by_an_open_reader(copy_state_part, trained: TrainedModel, ids):
     folder = copy_state_part("feast").parent
     publication = json.loads(trained.state.publication.read_text())
     write_json(folder / "published.json", publication)
@@ -116,7 +116,7 @@ print([name for name in heavy if name in sys.modules])
 """
 
 
-def test_a_worker_imports_no_heavy_framework(trained, ids):
+def test_a_worker_imports_no_heavy_framework(trained: TrainedModel, ids):
     command = [sys.executable, "-c", SCORE_IN_A_WORKER, str(trained.config), ids[0]]
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert result.returncode == 0, result.stderr

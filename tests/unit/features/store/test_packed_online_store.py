@@ -15,17 +15,17 @@ from features.store.feast_store import (
     read_online_signals,
 )
 from features.store.history import published_history
-from tests.support.trained_model import EXTRACT_END
+from tests.support.trained_model import EXTRACT_END, TrainedModel
 from training.data.training_set import snapshots_on
 
 
 @pytest.fixture(scope="module")
-def store(trained):
+def store(trained: TrainedModel):
     return open_store(trained.state, trained.settings.name)
 
 
 @pytest.fixture(scope="module")
-def published(trained) -> pd.DataFrame:
+def published(trained: TrainedModel) -> pd.DataFrame:
     history, as_of = published_history(trained.state)
     return snapshots_on(history, [as_of])
 
@@ -61,7 +61,7 @@ def test_many_accounts_keep_their_order(store, published):
     assert list(tenure[::200]) == single
 
 
-def test_a_value_written_by_feast_is_read_by_the_fast_read(trained, tmp_path):
+def test_a_value_written_by_feast_is_read_by_the_fast_read(trained: TrainedModel, tmp_path):
     history, _ = published_history(trained.state)
     state = type(trained.state)(tmp_path)
     store = open_store(state, "other")

@@ -8,7 +8,7 @@ import pyarrow as pa
 from features.tables.contract import CONTRACT
 from features.tables.derived import USAGE_BY_DAY
 from features.tables.point_in_time import add_ages, as_of_view
-from tests.support.raw_tables import raw_tables, subscription
+from tests.support.companies.raw_tables import raw_tables, subscription
 
 AS_OF = datetime(2023, 6, 1)
 

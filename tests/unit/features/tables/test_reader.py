@@ -9,7 +9,7 @@ from configs.errors import ConfigError, DataError
 from configs.settings import read_settings
 from configs.state_dir import open_state_dir
 from features.publishing.pipeline import OpenDataset, open_dataset
-from tests.support.raw_tables import account, subscription
+from tests.support.companies.raw_tables import account, subscription
 
 DAY = datetime(2023, 1, 1)
 GOOD = {"accounts": [account("a"), account("b")], "subscriptions": [subscription("a", DAY), subscription("b", DAY)]}
@@ -88,10 +88,10 @@ def test_it_refuses_a_missing_required_table(make_company):
     ("rows", "message"),
     [
         ([subscription("a", DAY, mrr="much")], "mrr is not a number in 1 row"),
-        ([subscription("a", DAY), subscription("a", DAY)], r"account_id \+ subscription_id is there more than once"),
-        ([subscription("a", DAY, datetime(2022, 1, 1))], "ended_at lies before started_at in 1 row"),
+        ([subscription("a", DAY), subscription("a", DAY)], r"account_id \+ subscription_id is repeated"),
+        ([subscription("a", DAY, datetime(2022, 1, 1))], "ended_at is before started_at in 1 row"),
         ([subscription("nobody", DAY)], "account_id is not in accounts in 1 row, first: account_id=nobody"),
-        ([subscription("a", datetime(1, 1, 1))], "started_at is no meaningful instant"),
+        ([subscription("a", datetime(1, 1, 1))], "started_at is an invalid timestamp"),
         ([subscription("a", DAY, mrr=None), subscription("b", DAY, mrr=1.0)], "mrr is empty in 1 row"),
     ],
 )

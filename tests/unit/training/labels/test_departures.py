@@ -7,7 +7,7 @@ import pytest
 
 from configs.settings import LabelSettings, read_settings
 from configs.state_dir import open_state_dir
-from tests.support.raw_tables import account, raw_tables, subscription
+from tests.support.companies.raw_tables import account, raw_tables, subscription
 from training.data.training_set import LOCKED_IN, build_training_set
 from training.labels.departures import find_departures, label_departures
 

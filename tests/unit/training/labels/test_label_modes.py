@@ -11,7 +11,7 @@ from configs.state_dir import open_state_dir
 from features.compute.compute import select_snapshots
 from features.publishing.pipeline import open_dataset
 from features.tables.raw_table import RawTable
-from tests.support.raw_tables import account, raw_tables, subscription
+from tests.support.companies.raw_tables import account, raw_tables, subscription
 from training.labels.build import build_contraction_labels, build_label_context, build_labels
 
 START = datetime(2023, 1, 1)

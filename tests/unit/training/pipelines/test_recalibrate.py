@@ -17,7 +17,7 @@ def test_a_recalibrated_version_is_evaluated_again(trained, copy_state_part):
     version, comparison = recalibrate(trained.settings, state, registry.get(1), EXTRACT_END, ignore_progress)
     before, after = registry.evaluation(registry.get(1)), registry.evaluation(version)
     assert after.recalibrated_on == before.split["test"]
-    assert after.baseline_comparisons.keys() == before.baseline_comparisons.keys()
+    assert len(after.baseline_comparisons) == len(before.baseline_comparisons) == 4
     assert after.metrics != before.metrics
     assert after.baseline_comparisons != before.baseline_comparisons
     assert after.baselines != before.baselines

@@ -14,7 +14,7 @@ from features.signals.base import Signal
 from features.signals.registry import catalogue
 from features.tables.contract import CONTRACT
 from features.tables.raw_table import IBIS_TYPES
-from tests.support.random_companies import AS_OF, Company
+from tests.support.companies.random_companies import AS_OF, Company
 
 Value = float | str | None
 ValuesByAccount = dict[str, dict[str, Value]]

@@ -2,7 +2,7 @@
 
 import math
 
-from tests.support.compiled_catalogue import Value, ValuesByAccount
+from tests.support.companies.compiled_catalogue import Value, ValuesByAccount
 
 
 def find_differences(actual: ValuesByAccount, expected: ValuesByAccount) -> list[tuple[str, str, Value, Value]]:
