@@ -44,8 +44,9 @@ def model_card(evaluation: EvaluationRecord) -> str:
 def _overview_lines(evaluation: EvaluationRecord) -> Iterator[str]:
     label, refusal = evaluation.label, refusal_reason(evaluation)
     yield from ("# Model card", "")
-    yield f"The probability that an account churns within {label['horizon_days']} days (lead {label['lead_days']},"
-    yield f"grace {label['grace_days']}). Not causal: drivers show what a risk is made of, not what would change it."
+    period = f"{label['horizon_days']} days (lead {label['lead_days']}, grace {label['grace_days']})"
+    yield f"The probability that an account churns within {period}."
+    yield "Not causal: drivers show what a risk is made of, not what would change it."
     yield ""
     yield f"**Not to be promoted: {refusal}.**" if refusal else "It beat its baselines, and no leak was found."
     yield ""

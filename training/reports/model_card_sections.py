@@ -33,6 +33,11 @@ def format_interval(metrics: Metrics, name: str) -> str:
     return f"{metrics[name]:.4f} [{metrics[f'{name}_low']:.4f}, {metrics[f'{name}_high']:.4f}]"
 
 
+def format_percent(share: float) -> str:
+    """A share as whole per cent."""
+    return f"{share * 100:.0f} %"
+
+
 def format_difference(difference: Interval) -> str:
     """A difference, with its sign, and its interval."""
     return f"{difference.value:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]"
@@ -61,13 +66,14 @@ def stability_lines(stability: DriverStability) -> Iterator[str]:
     """How far main reasons can be trusted."""
     yield from ("", "## Main reasons", "")
     yield f"The model was fitted again {stability.refits} times on resampled accounts; {stability.snapshots} snapshots."
-    yield f"- the family that raises a risk most changed in {stability.flip_share:.0%}"
+    yield f"- the family that raises a risk most changed in {format_percent(stability.flip_share)} of the refits"
     if stability.min_lead is None or stability.clear_flip_share is None:
-        yield f"- no lead keeps it the same in {stability.min_agreement:.0%} of the refits, so no main reason is given"
+        agreement = format_percent(stability.min_agreement)
+        yield f"- no lead over the second family keeps it the same in {agreement}, so no main reason is given"
     else:
-        lead = f"{stability.min_lead:.3f} log-odds"
-        yield f"- it is given as main reason from a lead of {lead}: in {stability.clear_share:.0%} of snapshots"
-        yield f"- in {stability.clear_flip_share:.0%} of these it changed"
+        lead, share = f"{stability.min_lead:.3f} log-odds", format_percent(stability.clear_share)
+        yield f"- it is given as main reason if it leads the second by {lead}: in {share} of snapshots"
+        yield f"- there it changed in {format_percent(stability.clear_flip_share)} of the refits"
 
 
 def contraction_lines(contraction: Mapping[str, Metrics | None]) -> Iterator[str]:
@@ -124,7 +130,7 @@ def backtest_lines(evaluation: EvaluationRecord) -> Iterator[str]:
 def baseline_lines(evaluation: EvaluationRecord) -> Iterator[str]:
     """The log loss compared with that of each baseline."""
     yield from ("", "## Log loss minus that of each baseline (below 0: the model is better)", "")
-    yield f"Paired on the same snapshots; {evaluation.confidence:.0%} intervals by bootstrap of accounts."
+    yield f"Paired on the same snapshots; {format_percent(evaluation.confidence)} intervals by bootstrap of accounts."
     yield from ("", "| baseline | difference | must be beaten |", "|---|---|---|")
     for name, comparison in evaluation.baseline_comparisons.items():
         rule = "yes" if comparison.must_be_beaten else "no, but must not be better"

@@ -116,7 +116,7 @@ def _draw_gain(subject: PlotSubject, file: Path) -> None:
         lift, first = reached[1:] / called[1:], max(len(churned) // 100, 1)
         right.plot(called[first:], lift[first - 1 :], color=MODEL_COLOR, linewidth=2)
         right.axhline(1, color=GREY)
-        right.set(xlabel="accounts called", ylabel="times the overall churn rate", title="Lift: how risky they are")
+        right.set(xlabel="accounts called", ylabel="times the overall churn rate", title="Lift: how much riskier")
         right.set_ylim(bottom=0)
         _show_percent(left.xaxis, left.yaxis, right.xaxis)
 
