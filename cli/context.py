@@ -75,10 +75,10 @@ class CliContext:
     def open_scorer(self) -> "Scorer":
         """A scorer for which time ends where the data set ends."""
         from configs.clock import now
-        from serving.scoring.scorer import Scorer
+        from serving.scoring.scorer import open_scorer
 
         end = self.known_until
-        return Scorer(self.settings, self.state, lambda: min(end, now()))
+        return open_scorer(self.settings, self.state, lambda: min(end, now()), self.ledger)
 
     def recover_ledger(self) -> "Ledger":
         """The ledger, with every risk that a killed process left in its write-ahead log."""

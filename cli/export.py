@@ -95,7 +95,7 @@ def _score_chunks(context: CliContext, options: ExportOptions) -> Iterator[list[
     from serving.gc_tuning import tune_garbage_collector
     from serving.scoring.batch import open_batch
 
-    batch = open_batch(context.open_scorer(), [], options.as_of)
+    batch = open_batch(context.state, context.open_scorer(), [], options.as_of)
     account_table, done, total = AccountTable(context.state.account_table), 0, len(batch.account_ids)
     tune_garbage_collector()
     with context.progress("score") as progress:

@@ -12,7 +12,7 @@ from cli.export import ExportOptions, export_scores
 from cli.output import Columns, OutputTable, format_money, format_percent, format_points, print_json
 
 if TYPE_CHECKING:
-    from configs.files import JsonObject
+    from serving.schemas.responses import Score, ScoreResponse
 
 MAX_SHOWN_ACCOUNTS = 10
 DEFAULT_DRIVERS = 3
@@ -94,14 +94,14 @@ def _score(
     *,
     drivers: int | None = None,
     max_accounts: int | None = None,
-) -> "tuple[JsonObject, int]":
+) -> "tuple[ScoreResponse, int]":
     """The accounts with the highest risks, all by default, and how many were scored."""
     from serving.gc_tuning import tune_garbage_collector
     from serving.scoring.batch import open_batch
 
     with context.progress("score") as progress:
         progress("opening", 0, 1)
-        batch = open_batch(context.open_scorer(), list(accounts), as_of)
+        batch = open_batch(context.state, context.open_scorer(), accounts, as_of)
         tune_garbage_collector()
         count = len(batch.account_ids)
         response = batch.score_all(
@@ -112,7 +112,7 @@ def _score(
     return response, count
 
 
-def _require_scores(response: "JsonObject") -> None:
+def _require_scores(response: "ScoreResponse") -> None:
     """Raise RequestError if no account has a risk."""
     from configs.errors import RequestError
 
@@ -126,14 +126,15 @@ def _require_scores(response: "JsonObject") -> None:
     )
 
 
-def _show_scores(context: CliContext, response: "JsonObject", count: int) -> None:
-    scores, horizon = response["scores"], response["model"]["horizon_days"]
+def _show_scores(context: CliContext, response: "ScoreResponse", count: int) -> None:
+    scores, model = response["scores"], response["model"]
+    horizon = model["horizon_days"] if model else context.settings.label.horizon_days
     title = f"Risk of churn within {horizon} days of {response['as_of'][:10]}, {len(scores):,} of {count:,} accounts"
     columns: Columns = {"account": "id", "risk": "number", "band": "band", "MRR": "number", "revenue at risk": "number"}
     table = OutputTable({**columns, "points of the main drivers": "text"}, title)
     for account in scores:
         drivers = "\n".join(f"{format_points(driver['points'])} {driver['text']}" for driver in account["drivers"])
-        revenue = [format_money(account["revenue"][key]) for key in ("mrr", "at_risk")]
+        revenue = [format_money(account["revenue"][key]) for key in ("mrr", "revenue_at_risk")]
         table.add(account["account_id"], format_percent(account["risk"], 1), account["band"], *revenue, drivers)
     table.print(context)
     for account in response["not_scored"]:
@@ -143,7 +144,7 @@ def _show_scores(context: CliContext, response: "JsonObject", count: int) -> Non
     context.echo("Drivers are not causal: they say what a risk is made of, not what would change it.")
 
 
-def show_explanation(context: CliContext, account: "JsonObject") -> None:
+def show_explanation(context: CliContext, account: "Score") -> None:
     """Show every family and signal of one scored account; signals that round to zero are summed up."""
     from serving.scoring.driver_text import format_value
 
@@ -151,7 +152,7 @@ def show_explanation(context: CliContext, account: "JsonObject") -> None:
     title = f"{account['account_id']}: risk {risk} = base {base} + the points of its families ({account['status']})"
     columns: Columns = {"points": "number", "family": "id", "signal": "text", "value": "number", "typical": "number"}
     table = OutputTable(columns, title)
-    for driver in [*account["drivers"], *account["protective"]]:
+    for driver in [*account["drivers"], *account["protective_drivers"]]:
         table.add(format_points(driver["points"]), driver["family"], "", "", "", style="bold")
         shown = [signal for signal in driver["signals"] if abs(signal["points"]) >= MIN_SHOWN_POINTS]
         for signal in shown:
