@@ -23,26 +23,20 @@ $ oarlock serve --port 3000
 
 def http_api_page() -> str:
     """Every route and every type."""
-    document = _openapi()
+    from serving.api.openapi import openapi_document
+    from serving.app import ENDPOINTS, PREFIX
+
+    document = openapi_document(ENDPOINTS, PREFIX)
     schemas = document["components"]["schemas"]
     parts = [HEAD]
     for path, methods in document["paths"].items():
         for method, route in methods.items():
-            parts += _route(method.upper(), f"/v1{path}", route, schemas)
+            parts += _route(method.upper(), f"{PREFIX}{path}", route, schemas)
     parts.append("## Types")
     for name, schema in sorted(schemas.items()):
         fields = fields_table(schema) if schema.get("properties") else f"{type_of(schema)}."
         parts += [f"### {name}", schema.get("description", ""), fields]
     return join(parts)
-
-
-def _openapi() -> dict[str, Any]:
-    from serving.api.app import create_app
-
-    def no_context() -> Any:
-        raise AssertionError("a description of the routes needs no context")
-
-    return create_app(no_context).openapi()
 
 
 def _route(method: str, path: str, route: Schema, schemas: Schema) -> Iterator[str]:
