@@ -78,7 +78,7 @@ def test_days_that_do_not_overlap_have_no_rollups(tmp_path: Path, days: list[dat
     assert _rollups(tmp_path, days, windows) == set()
 
 
-def test_the_calendar_has_the_period_and_the_next_snapshot_of_each_day():
+def test_the_calendar_has_periods_and_next_snapshots():
     rows = usage_calendar(RollupPlan([datetime(2024, 3, 1), datetime(2024, 4, 1)], {"usage_kinds": 30})).to_pylist()
     assert len(rows) == 61
     assert [row["day"] for row in rows if row["day"] == row["since"].date()] == [
