@@ -11,8 +11,7 @@ from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.publishing.pipeline import open_dataset
 from features.store.feast_store import open_history_store, read_historical_signals
-from features.store.history import HistoryVersion, complete_days
-from features.store.publication import published_history
+from features.store.history import HistoryVersion, complete_days, published_history
 from features.tables.contract import ACCOUNT_ID
 from monitoring.drift import DriftReport, detect_drift
 from monitoring.observed_vs_expected import ObservedVsExpected, compare_observed_with_expected, non_overlapping_days

@@ -26,11 +26,11 @@ from rich.table import Table
 
 from configs.settings import Settings, read_settings
 from configs.state_dir import open_state_dir
-from features.compute.compute import Asked, prepare
-from features.publishing.pipeline import Opened, open_dataset
+from features.compute.compute import ComputeRequest, compile_signals
+from features.publishing.pipeline import OpenDataset, open_dataset
 from features.simulator.model.parameters import Company
 from features.simulator.writer import write_company
-from features.store.history import describe_day, training_days, write_day
+from features.store.history import summarize_day, training_days, write_day
 
 CONFIG = Path(__file__).parents[2] / "configs/oarlock.toml"
 DAY = datetime(2026, 7, 1)
@@ -80,7 +80,7 @@ def _in_its_own_process(company: Path | None, accounts: int, history: bool) -> C
 
 def measure(company: Path, scratch: Path, history: bool) -> Cost:
     """Publish the company's last day step by step."""
-    from features.store.feast_store import apply_declarations, materialise, open_store
+    from features.store.feast_store import apply_declarations, materialize_online, open_store
 
     settings = _settings(company, scratch)
     cost = Cost(json.loads((company / "company.json").read_text())["company"]["accounts"])
@@ -92,21 +92,21 @@ def measure(company: Path, scratch: Path, history: bool) -> Cost:
     # Feast prints a line per view.
     with _measured(cost, "online"), contextlib.redirect_stdout(io.StringIO()):
         store = open_store(state, settings.name)
-        apply_declarations(store, opened.place, state)
-        materialise(store, DAY)
+        apply_declarations(store, opened.history, state)
+        materialize_online(store, DAY)
     days = training_days(FIRST_DAY, DAY, "monthly") if history else []
     with _measured(cost, "history"):
         cost.history_snapshots = _write(opened, days)
-    cost.signals, cost.history_days = len(opened.place.signals), len(days)
+    cost.signals, cost.history_days = len(opened.history.signals), len(days)
     return cost
 
 
-def _write(opened: Opened, days: list[datetime]) -> int:
+def _write(opened: OpenDataset, days: list[datetime]) -> int:
     """Compute and write these days, as a publish does; the number of snapshots."""
-    rows_on, snapshots = prepare(opened.engine, opened.tables, Asked(opened.place.signals, days)), 0
+    rows_on, snapshots = compile_signals(opened.backend, opened.tables, ComputeRequest(opened.history.signals, days)), 0
     for day in days:
         rows = rows_on(day)
-        write_day(opened.place, describe_day(opened.place, day, rows), rows)
+        write_day(opened.history, summarize_day(opened.history, day, rows), rows)
         snapshots += rows.num_rows
     return snapshots
 

@@ -21,7 +21,8 @@ from configs.settings import read_settings
 from configs.state_dir import open_state_dir
 from features.signals.base import Signal
 from features.tables.mapping import read_dataset
-from training.data.training_set import CHURNED, build_training_set
+from training.data.training_set import build_training_set
+from training.labels.definition import CHURNED
 
 
 def main() -> None:

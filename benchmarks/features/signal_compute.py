@@ -32,14 +32,13 @@ from rich.table import Table
 
 from configs.settings import DataSettings, EngineSettings, Settings
 from configs.state_dir import StateDir, open_state_dir
-from features.compute.backends.connect import open_engine
-from features.compute.compute import Asked, compute, prepare
-from features.ingestion.reader import clean, read_tables
-from features.publishing.pipeline import Days, publish
+from features.compute.backends.connect import open_backend
+from features.compute.compute import ComputeRequest, compile_signals, compute_signals
+from features.ingestion.reader import cast_tables, read_tables
+from features.publishing.pipeline import PublishRequest, publish
 from features.signals.base import Signal
 from features.signals.registry import catalogue
-from features.store.history import complete_days
-from features.store.publication import published_edition
+from features.store.history import complete_days, published_history
 from features.tables.mapping import read_dataset
 
 MAPPING = Path(__file__).parents[2] / "configs/datasets/crm5.toml"
@@ -119,7 +118,6 @@ class Ground:
     mapping: Path
     folder: Path
     days: tuple[datetime, ...]
-    queries: Path | None = None
 
     def files(self, table: str) -> list[Path]:
         """The files of a table."""
@@ -134,8 +132,8 @@ class Ground:
 def write_tables(folder: Path, target: Path) -> Ground:
     """The files of crm5 as the contract's tables, usage in the order of time, the same start for every way."""
     dataset = read_dataset(DataSettings(dataset=MAPPING, folder=folder))
-    for name, table in clean(read_tables(open_engine(EngineSettings(), dataset), dataset)).items():
-        rows = table.rows.select(*table.given).order_by(str(table.contract.at))
+    for name, table in cast_tables(read_tables(open_backend(EngineSettings(), dataset), dataset)).items():
+        rows = table.rows.select(*table.source_columns).order_by(str(table.contract.at))
         pq.write_table(rows.to_pyarrow(), target / f"{name}.parquet", row_group_size=200_000)
     mapping = target / "contract.toml"
     mapping.write_text(AS_THEY_ARE)
@@ -143,23 +141,20 @@ def write_tables(folder: Path, target: Path) -> Ground:
 
 
 def declared(ground: Ground) -> list[pd.DataFrame]:
-    """The twelve signals of every day, from the declarations, as they are published for the first time."""
-    return declared_again(replace(ground, queries=None))
-
-
-def declared_again(ground: Ground) -> list[pd.DataFrame]:
-    """The same as they are published from then on, the queries kept from the time before."""
+    """The twelve signals of every day, from the declarations."""
     dataset = read_dataset(DataSettings(dataset=ground.mapping, folder=ground.folder))
-    engine = open_engine(EngineSettings(), dataset, ground.queries)
-    rows_on = prepare(engine, clean(read_tables(engine, dataset)), Asked(tuple(_twelve()), ground.days))
+    backend = open_backend(EngineSettings(), dataset)
+    rows_on = compile_signals(
+        backend, cast_tables(read_tables(backend, dataset)), ComputeRequest(tuple(_twelve()), ground.days)
+    )
     return [rows_on(day).to_pandas() for day in ground.days]
 
 
 def translated(ground: Ground) -> str:
     """The query that the declarations become, not run: a cost that grows neither with the data nor with the days."""
     dataset = read_dataset(DataSettings(dataset=ground.mapping, folder=ground.folder))
-    tables = clean(read_tables(open_engine(EngineSettings(), dataset), dataset))
-    return str(ibis.to_sql(compute(tables, tuple(_twelve()), ground.days[0]), dialect="duckdb"))
+    tables = cast_tables(read_tables(open_backend(EngineSettings(), dataset), dataset))
+    return str(ibis.to_sql(compute_signals(tables, tuple(_twelve()), ground.days[0]), dialect="duckdb"))
 
 
 def _twelve() -> Iterator[Signal]:
@@ -223,16 +218,16 @@ def _days(spans: Any) -> pd.Series:
 
 def through_feast(settings: Settings, state: StateDir, snapshots: pd.DataFrame) -> pd.DataFrame:
     """All signals of the snapshots, as training reads them."""
-    from features.store.feast_store import open_store, read_history
+    from features.store.feast_store import open_store, read_historical_signals
 
-    return read_history(open_store(state, settings.name), snapshots)
+    return read_historical_signals(open_store(state, settings.name), snapshots)
 
 
 def through_feasts_own(settings: Settings, state: StateDir, snapshots: pd.DataFrame) -> pd.DataFrame:
     """The same with the offline store on DuckDB that Feast brings, from the same registry and files."""
     from feast import FeatureStore, RepoConfig
 
-    from features.store.feast_store import read_history
+    from features.store.feast_store import read_historical_signals
 
     store = FeatureStore(
         config=RepoConfig(
@@ -244,16 +239,16 @@ def through_feasts_own(settings: Settings, state: StateDir, snapshots: pd.DataFr
             entity_key_serialization_version=3,
         )
     )
-    return read_history(store, snapshots)
+    return read_historical_signals(store, snapshots)
 
 
 def through_asof(settings: Settings, state: StateDir, snapshots: pd.DataFrame) -> pd.DataFrame:
     """The same from the same files, by an ASOF join per family."""
     del settings
-    history, _ = published_edition(state)
+    history, _ = published_history(state)
     columns = ", ".join(signal.name for signal in history.signals)
     joins = "\n".join(
-        f"asof left join (from '{history.files_of(family)}') as {family}"
+        f"asof left join (from '{history.family_files(family)}') as {family}"
         f" on {family}.account_id = snapshots.account_id and {family}.event_timestamp <= asked"
         for family in history.families
     )
@@ -268,8 +263,7 @@ def measure_computing(ground: Ground, repeats: int) -> dict[str, Any]:
 
     The ways take turns, and ratios are of processor seconds: both keep other work on the machine out of the figures.
     """
-    ways = {"declared": declared, "declared again": declared_again, "sql": by_hand, "pandas": by_pandas}
-    declared_again(ground)
+    ways = {"declared": declared, "sql": by_hand, "pandas": by_pandas}
     runs = [{method: _timed(work, ground) for method, work in ways.items()} for _ in range(repeats)]
     translating = [_timed(translated, ground)[0] for _ in range(repeats)]
     for method in ways:
@@ -285,12 +279,9 @@ def measure_computing(ground: Ground, repeats: int) -> dict[str, Any]:
 
 
 def _ratios(seconds: dict[str, float]) -> dict[str, float]:
-    declared, first = seconds["declared again"], seconds["declared"]
     return {
-        "to_sql": declared / seconds["sql"],
-        "pandas_to_ours": seconds["pandas"] / declared,
-        "first_to_sql": first / seconds["sql"],
-        "pandas_to_first": seconds["pandas"] / first,
+        "to_sql": seconds["declared"] / seconds["sql"],
+        "pandas_to_ours": seconds["pandas"] / seconds["declared"],
     }
 
 
@@ -305,7 +296,7 @@ def measure_joining(folder: Path, snapshots: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as temporary:
         settings = Settings(name="benchmark", state=Path(temporary), data=DataSettings(dataset=MAPPING, folder=folder))
         state = open_state_dir(settings)
-        publish(settings, state, Days(DATA_ENDS), lambda *_: None)
+        publish(settings, state, PublishRequest(DATA_ENDS), lambda *_: None)
         keys = sampled(state, snapshots)
         own_cost, values = _in_own_process(through_feast, settings, state, keys)
         keys = ["account_id", "as_of"]
@@ -325,9 +316,11 @@ def measure_joining(folder: Path, snapshots: int) -> dict[str, Any]:
 
 def sampled(state: StateDir, snapshots: int) -> pd.DataFrame:
     """Accounts on days of which most were never published, so that a join has to look back."""
-    history, _ = published_edition(state)
+    history, _ = published_history(state)
     days = pd.date_range(complete_days(history)[0], DATA_ENDS, freq="D")
-    accounts = duckdb.sql(f"select distinct account_id from '{history.files_of('billing')}' order by 1").df().account_id
+    accounts = (
+        duckdb.sql(f"select distinct account_id from '{history.family_files('billing')}' order by 1").df().account_id
+    )
     chance = np.random.default_rng(7)
     pairs = chance.choice(len(accounts) * len(days), min(snapshots, len(accounts) * len(days)), replace=False)
     rows = {"account_id": accounts.to_numpy()[pairs // len(days)], "as_of": days.to_numpy()[pairs % len(days)]}
@@ -391,8 +384,7 @@ def _show_computing(console: Console, computing: dict[str, Any]) -> None:
     for unit, label in (("processor", "In processor seconds"), ("wall", "By the clock")):
         ratios = computing["ratios"][unit]
         console.print(
-            f"{label} ours takes {ratios['to_sql']:.2f}x the SQL by hand, pandas {ratios['pandas_to_ours']:.1f}x ours;"
-            f" the first time {ratios['first_to_sql']:.2f}x and {ratios['pandas_to_first']:.1f}x."
+            f"{label} ours takes {ratios['to_sql']:.2f}x the SQL by hand, pandas {ratios['pandas_to_ours']:.1f}x ours."
         )
 
 
@@ -412,10 +404,8 @@ def main() -> None:
         Ground(ground.name + " simulated accounts", COMPANY, ground.resolve(), COMPANY_DAYS)
         for ground in arguments.company
     ]
-    with tempfile.TemporaryDirectory() as tables, tempfile.TemporaryDirectory() as queries:
-        grounds = [
-            replace(ground, queries=Path(queries)) for ground in (write_tables(folder, Path(tables)), *companies)
-        ]
+    with tempfile.TemporaryDirectory() as tables:
+        grounds = [write_tables(folder, Path(tables)), *companies]
         both = [ground for ground in grounds for ground in (replace(ground, days=ground.days[-1:]), ground)]
         computing = [measure_computing(ground, arguments.repeats) for ground in both]
     joining = measure_joining(folder, arguments.snapshots)

@@ -1,7 +1,4 @@
-"""Computing: the signals of every snapshot of one day, in one query over the tables as they were known."""
-
-# pyright: reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
-# (the published types of ibis do not cover its operators)
+"""Computes the signals of every snapshot of one day, in one query over the tables as they were known on that day."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,194 +10,200 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from features.compute.backends.base import Engine
-from features.compute.usage_rollups import keep_usage
+from features.compute.backends.base import Backend
+from features.compute.usage_rollups import RollupPlan, materialize_rollups
 from features.signals.base import Signal
-from features.signals.registry import is_table, source_of
-from features.tables.contract import CONTRACT
+from features.signals.registry import is_table, source_table
+from features.tables.contract import ACCOUNT_ID, CONTRACT
 from features.tables.derived import (
-    BY_DAY,
-    BY_STRETCH,
+    DAILY_TABLES,
     DERIVED,
-    KEY,
-    OF_DAYS,
-    OF_STRETCHES,
-    People,
-    by_day,
-    named_events,
-    used_in_stretches,
-    whole_days,
+    PERIOD_TABLES,
+    USAGE_BY_DAY,
+    USAGE_BY_PERIOD,
+    DailyMeasure,
+    PeopleMode,
+    aggregate_by_day,
+    merge_late_parts,
+    merge_periods,
+    without_people_counts,
 )
-from features.tables.point_in_time import aged, as_known, known
+from features.tables.point_in_time import Instant, add_ages, as_of_view, filter_as_of
 from features.tables.raw_table import IBIS_TYPES, RawTable
 
 COLUMN_TYPES = {"number": "float64", "category": "string"}
+Tables = Mapping[str, RawTable]
+Lookbacks = Mapping[str, int | None]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is to be computed: these signals of these midnights, for the snapshots that `active_within` tells of."""
+class ComputeRequest:
+    """Which signals to compute on which midnights; `required_activity_days` is that of `select_snapshots`."""
 
     signals: tuple[Signal, ...]
     days: Sequence[datetime]
-    active_within: int | None = None
+    required_activity_days: int | None = None
 
 
-def snapshots(tables: Mapping[str, RawTable], as_of: datetime, active_within: int | None = None) -> ir.Table:
-    """The accounts that could leave: those with a subscription running at `as_of`, one row each.
+def select_snapshots(tables: Tables, as_of: Instant, required_activity_days: int | None = None) -> ir.Table:
+    """The accounts that could leave: those with a running subscription at `as_of`, one row each.
 
-    Where there are no contracts, those with a row of usage in the last `active_within` days.
+    With `required_activity_days`, for data without contracts: those with a row of usage in that many days before.
     """
-    if active_within is not None:
-        return as_known(tables["usage"].rows, CONTRACT["usage"], as_of, active_within).select(KEY).distinct()
-    running = as_known(tables["subscriptions"].rows, CONTRACT["subscriptions"], as_of)
-    return running.filter(running.ended_at.isnull()).select(KEY).distinct()
+    if required_activity_days is not None:
+        return (
+            as_of_view(tables["usage"].rows, CONTRACT["usage"], as_of, required_activity_days)
+            .select(ACCOUNT_ID)
+            .distinct()
+        )
+    running = as_of_view(tables["subscriptions"].rows, CONTRACT["subscriptions"], as_of)
+    return running.filter(running.ended_at.isnull()).select(ACCOUNT_ID).distinct()
 
 
-def compute(
-    tables: Mapping[str, RawTable], signals: tuple[Signal, ...], as_of: datetime, active_within: int | None = None
+def compute_signals(
+    tables: Tables, signals: tuple[Signal, ...], as_of: Instant, required_activity_days: int | None = None
 ) -> ir.Table:
-    """One row per snapshot: account_id, then one column per signal that these tables can carry; `as_of` is a midnight.
+    """One row per snapshot: account_id, then one column per signal; `as_of` is a midnight.
 
-    Raises ValueError for another instant: windows are made of whole days.
+    Raises ValueError for another time of day, because windows are made of whole days.
     """
-    _refuse_within_a_day(as_of)
-    rows = snapshots(tables, as_of, active_within)
-    direct = [one for one in signals if is_table(one.inputs[0])]
-    readers, reaches = _readers(signals), _reaches(signals)
-    for name, mine in readers.items():
-        found = _aggregated(cut_table(tables, name, reaches, as_of), mine)
-        rows = rows.left_join(found, KEY, rname=f"{name}_{{name}}")
-    rows = rows.select(KEY, **{one.name: _filled(rows[one.name], one) for one in direct})
-    rows = _combined(rows, [one for one in signals if not is_table(one.inputs[0])])
-    return rows.select(KEY, *(one.name for one in signals))
+    _require_midnight(as_of)
+    rows = select_snapshots(tables, as_of, required_activity_days)
+    direct = [signal for signal in signals if is_table(signal.inputs[0])]
+    lookbacks = _lookbacks(signals)
+    for name, readers in _signals_by_table(signals).items():
+        values = _aggregate(table_as_of(tables, name, lookbacks, as_of), readers)
+        rows = rows.left_join(values, ACCOUNT_ID, rname=f"{name}_{{name}}")
+    rows = rows.select(ACCOUNT_ID, **{signal.name: _fill_empty(rows[signal.name], signal) for signal in direct})
+    rows = _add_composite_signals(rows, [signal for signal in signals if not is_table(signal.inputs[0])])
+    return rows.select(ACCOUNT_ID, *(signal.name for signal in signals))
 
 
-def prepare(engine: Engine, tables: Mapping[str, RawTable], asked: Asked) -> Callable[[datetime], pa.Table]:
-    """What `compute` gives, for the asked midnights one after the other.
+def compile_signals(backend: Backend, tables: Tables, request: ComputeRequest) -> Callable[[datetime], pa.Table]:
+    """A function of one of the requested midnights that returns the rows of `compute_signals`.
 
-    The query is translated for the engine once where it can be, or was before. Where the midnights lie closer than the
-    signals look back, usage is read once for all of them.
+    The query is compiled only once if the backend can do that. If the midnights are closer together than the signals
+    look back, usage is aggregated only once for all of them.
     """
-    for as_of in asked.days:
-        _refuse_within_a_day(as_of)
-    kept, hold = keep_usage(engine, tables, _reaches(asked.signals), asked.days)
-    read = {**tables, **kept}
-    rows_at = engine.at_any(lambda as_of: compute(read, asked.signals, as_of, asked.active_within))
-
-    def rows_on(as_of: datetime) -> pa.Table:
-        hold(as_of)
-        return rows_at(as_of)
-
-    return rows_on
+    for as_of in request.days:
+        _require_midnight(as_of)
+    lookbacks = {name: days for name, days in _lookbacks(request.signals).items() if name in DERIVED and days}
+    usage_lookbacks = {name: days for name, days in lookbacks.items() if DERIVED[name].source == "usage"}
+    rollups = materialize_rollups(backend, tables, RollupPlan(sorted(request.days), usage_lookbacks))
+    return backend.compile_for_instants(
+        lambda as_of: compute_signals({**tables, **rollups}, request.signals, as_of, request.required_activity_days)
+    )
 
 
-def carried(tables: Mapping[str, RawTable], signals: tuple[Signal, ...], people: People) -> tuple[Signal, ...]:
-    """The signals whose every table and column the data set has; the others are absent, which is not zero."""
-    there: dict[str, Signal] = {}
-    for one in signals:
-        if all(_is_given(tables, one, name, people) if is_table(name) else name in there for name in one.inputs):
-            there[one.name] = one
-    return tuple(there.values())
+def available_signals(tables: Tables, signals: tuple[Signal, ...], people: PeopleMode) -> tuple[Signal, ...]:
+    """The signals whose every table and column the data set has. The others are absent, which is not zero."""
+    available: dict[str, Signal] = {}
+    for signal in signals:
+        if all(
+            _is_available(tables, signal, people) if is_table(name) else name in available for name in signal.inputs
+        ):
+            available[signal.name] = signal
+    return tuple(available.values())
 
 
-def _refuse_within_a_day(as_of: datetime) -> None:
-    if as_of.time() != time():
-        raise ValueError(f"{as_of} is no midnight")
-
-
-def _readers(signals: tuple[Signal, ...]) -> dict[str, list[Signal]]:
-    """The signals that read each table, raw or derived."""
-    read = dict.fromkeys(one.inputs[0] for one in signals if is_table(one.inputs[0]))
-    return {name: [one for one in signals if one.inputs[0] == name] for name in read}
-
-
-def _reaches(signals: tuple[Signal, ...]) -> dict[str, int | None]:
-    return {name: _reach(name, mine) for name, mine in _readers(signals).items()}
-
-
-def _reach(name: str, signals: list[Signal]) -> int | None:
-    days = [one.days for one in signals]
-    furthest = None if None in days else max(days)
-    most = DERIVED[name].days if name in DERIVED else None
-    return min((limit for limit in (furthest, most) if limit is not None), default=None)
-
-
-def cut_table(
-    tables: Mapping[str, RawTable], name: str, reaches: Mapping[str, int | None], as_of: datetime
-) -> ir.Table:
-    """A table, raw or derived, as it was known at `as_of`, with what is in `reaches` looking back so many days."""
-    if name in OF_DAYS:
-        return DERIVED[name].build(_days(tables, name, reaches, as_of))
-    if name in tables and name in OF_STRETCHES:
-        return used_in_stretches(as_known(tables[name].rows, BY_STRETCH, as_of, reaches[name]), OF_STRETCHES[name])
-    contract = CONTRACT[source_of(name)]
-    # A look-back over a state (a subscription, an account) needs the rows that began before the window too.
-    rows = as_known(tables[contract.name].rows, contract, as_of, reaches[name] if contract.name == "usage" else None)
+def table_as_of(tables: Tables, name: str, lookbacks: Lookbacks, as_of: Instant) -> ir.Table:
+    """A raw or derived table as it was known at `as_of`; `lookbacks` says how many days each table looks back."""
+    if name in DAILY_TABLES:
+        return DERIVED[name].build(_usage_by_day(tables, name, lookbacks, as_of))
+    if name in tables and name in PERIOD_TABLES:
+        return merge_periods(
+            as_of_view(tables[name].rows, USAGE_BY_PERIOD, as_of, lookbacks[name]), PERIOD_TABLES[name]
+        )
+    contract = CONTRACT[source_table(name)]
+    # A window over a state (a subscription, an account) also needs the rows that began before the window.
+    days = lookbacks[name] if contract.name == "usage" else None
+    rows = as_of_view(tables[contract.name].rows, contract, as_of, days)
     if name in DERIVED:
         return DERIVED[name].build(rows)
-    return named_events(rows) if name == "usage" else rows
+    return without_people_counts(rows) if name == "usage" else rows
 
 
-def _days(tables: Mapping[str, RawTable], name: str, reaches: Mapping[str, int | None], as_of: datetime) -> ir.Table:
-    """Usage by day as it was known: of the days that are kept, or made of the events."""
-    limited = reaches[name] is not None
-    if limited and BY_DAY.name in tables and OF_DAYS[name] in tables[BY_DAY.name].rows.columns:
-        kept = known(tables[BY_DAY.name].rows, BY_DAY, as_of, reaches[name])
-        return aged(whole_days(kept) if "in_parts" in kept.columns else kept, BY_DAY, as_of)
-    usage = known(tables["usage"].rows, CONTRACT["usage"], as_of, reaches[name])
-    # Tables that look back equally far take one pass over the events for all that they read of days.
-    told = {OF_DAYS[other] for other in OF_DAYS if reaches.get(other, 0) == reaches[name]}
-    return aged(by_day(usage, told, named=_names_people(tables)), BY_DAY, as_of)
+def _require_midnight(as_of: Instant) -> None:
+    if isinstance(as_of, datetime) and as_of.time() != time():
+        raise ValueError(f"{as_of} is not midnight")
 
 
-def _names_people(tables: Mapping[str, RawTable]) -> bool:
-    return "user_id" in tables["usage"].given
+def _signals_by_table(signals: tuple[Signal, ...]) -> dict[str, list[Signal]]:
+    """The signals that read each table, raw or derived."""
+    names = dict.fromkeys(signal.inputs[0] for signal in signals if is_table(signal.inputs[0]))
+    return {name: [signal for signal in signals if signal.inputs[0] == name] for name in names}
 
 
-def _aggregated(rows: ir.Table, signals: list[Signal]) -> ir.Table:
-    return rows.group_by(KEY).aggregate(**{one.name: _as_kind(one.formula(rows), one) for one in signals})
+def _lookbacks(signals: tuple[Signal, ...]) -> dict[str, int | None]:
+    return {name: _lookback(name, readers) for name, readers in _signals_by_table(signals).items()}
 
 
-def _filled(value: ir.Value, one: Signal) -> ir.Value:
-    return value if one.empty is None else value.fill_null(one.empty)
+def _lookback(name: str, readers: list[Signal]) -> int | None:
+    days = [signal.days for signal in readers if signal.days is not None]
+    longest = max(days) if len(days) == len(readers) else None
+    limit = DERIVED[name].max_days if name in DERIVED else None
+    return min((days for days in (longest, limit) if days is not None), default=None)
 
 
-def _combined(rows: ir.Table, signals: list[Signal]) -> ir.Table:
-    """With the signals made of other signals, those that only need what is already there at once."""
+def _usage_by_day(tables: Tables, name: str, lookbacks: Lookbacks, as_of: Instant) -> ir.Table:
+    """Usage by day as it was known: from the rollup if there is one, otherwise aggregated from the events."""
+    lookback = lookbacks[name]
+    if lookback and USAGE_BY_DAY.name in tables and DAILY_TABLES[name] in tables[USAGE_BY_DAY.name].rows.columns:
+        days = filter_as_of(tables[USAGE_BY_DAY.name].rows, USAGE_BY_DAY, as_of, lookback)
+        return add_ages(merge_late_parts(days) if "has_late_parts" in days.columns else days, USAGE_BY_DAY, as_of)
+    usage = filter_as_of(tables["usage"].rows, CONTRACT["usage"], as_of, lookback)
+    # Tables with the same window share one pass over the events.
+    measures: set[DailyMeasure] = {DAILY_TABLES[other] for other in DAILY_TABLES if lookbacks.get(other, 0) == lookback}
+    has_users = "user_id" in tables["usage"].source_columns
+    return add_ages(aggregate_by_day(usage, measures, has_users=has_users), USAGE_BY_DAY, as_of)
+
+
+def _aggregate(rows: ir.Table, readers: list[Signal]) -> ir.Table:
+    values = {signal.name: _cast_to_kind(signal.formula(rows), signal) for signal in readers}
+    return rows.group_by(ACCOUNT_ID).aggregate(**values)
+
+
+def _fill_empty(value: ir.Value, signal: Signal) -> ir.Value:
+    return value if signal.empty is None else value.fill_null(signal.empty)
+
+
+def _add_composite_signals(rows: ir.Table, signals: list[Signal]) -> ir.Table:
+    """The rows with the signals that are computed from other signals, level by level."""
     while signals:
-        ready = [one for one in signals if set(one.inputs) <= set(rows.columns)]
+        ready = [signal for signal in signals if set(signal.inputs) <= set(rows.columns)]
         if not ready:
-            raise LookupError(f"the signals that make {', '.join(one.name for one in signals)} were left out")
-        made = {one.name: _as_kind(one.formula(*(rows[name] for name in one.inputs)), one) for one in ready}
-        rows = rows.mutate(**made)
-        signals = [one for one in signals if one.name not in made]
+            raise LookupError(f"the inputs of {', '.join(signal.name for signal in signals)} are missing")
+        inputs = {signal.name: [rows[name] for name in signal.inputs] for signal in ready}
+        values = {signal.name: _cast_to_kind(signal.formula(*inputs[signal.name]), signal) for signal in ready}
+        rows = rows.mutate(**values)
+        signals = [signal for signal in signals if signal.name not in values]
     return rows
 
 
-def _as_kind(value: ir.Value, one: Signal) -> ir.Value:
-    return value.cast(COLUMN_TYPES[one.kind])
+def _cast_to_kind(value: ir.Value, signal: Signal) -> ir.Value:
+    return value.cast(COLUMN_TYPES[signal.kind])
 
 
-def _is_given(tables: Mapping[str, RawTable], one: Signal, name: str, people: People) -> bool:
-    if source_of(name) not in tables:
+def _is_available(tables: Tables, signal: Signal, people: PeopleMode) -> bool:
+    name = signal.inputs[0]
+    contract = CONTRACT[source_table(name)]
+    if contract.name not in tables:
         return False
-    contract = CONTRACT[source_of(name)]
-    by_default = {column for column, what in contract.columns.items() if what.default is not None}
-    given = tables[contract.name].given | by_default
+    defaults = {column for column, declared in contract.columns.items() if declared.default is not None}
+    columns = tables[contract.name].source_columns | defaults
     if name in DERIVED:
-        return people in DERIVED[name].people and DERIVED[name].reads <= given
-    return (_columns_read(one) & contract.columns.keys()) <= given
+        return people in DERIVED[name].people_modes and DERIVED[name].required_columns <= columns
+    return (_columns_read(signal) & contract.columns.keys()) <= columns
 
 
-def _columns_read(one: Signal) -> set[str]:
-    rows = _columns_to_read(one.inputs[0])
-    fields = one.formula(rows).op().find(ops.Field)
+def _columns_read(signal: Signal) -> set[str]:
+    rows = _readable_columns(signal.inputs[0])
+    fields = signal.formula(rows).op().find(ops.Field)
     return {field.name.removesuffix("_age") for field in fields if field.rel == rows.op()}
 
 
 @cache
-def _columns_to_read(name: str) -> ir.Table:
+def _readable_columns(name: str) -> ir.Table:
     columns = CONTRACT[name].columns
     types = {column: IBIS_TYPES[declared.type] for column, declared in columns.items()}
     ages = {f"{column}_age": "float64" for column in columns}

@@ -1,7 +1,7 @@
 """Fingerprints: hashes of what signals compute, not of how their source is typed, named inside, or placed in modules.
 
 They are made of the expressions that the formulas give over the contract's tables, and of those behind each table that
-a formula reads. It takes some tenths of a second for all signals, so nothing here is computed before it is asked for.
+a formula reads. This takes some tenths of a second for all signals, so nothing here is computed before it is needed.
 """
 
 import hashlib
@@ -13,24 +13,31 @@ from functools import cache
 import ibis
 import ibis.expr.types as ir
 
-from features.compute.compute import COLUMN_TYPES, compute, cut_table
+from features.compute.compute import COLUMN_TYPES, compute_signals, table_as_of
 from features.compute.expression_hash import hash_expression
-from features.compute.usage_rollups import read_events, rollup_builders
-from features.ingestion.reader import clean
+from features.compute.usage_rollups import (
+    CALENDAR,
+    CALENDAR_TYPES,
+    RollupPlan,
+    events_with_periods,
+    rollup_aggregates,
+    rollup_table,
+)
+from features.ingestion.reader import cast_tables
 from features.signals.base import Signal, signal
 from features.signals.registry import catalogue, is_table
 from features.tables.contract import CONTRACT
-from features.tables.derived import BY_DAY, BY_STRETCH, DERIVED, HALF_A_YEAR, OF_DAYS, OF_STRETCHES
+from features.tables.derived import DAILY_TABLES, DERIVED, HALF_YEAR_DAYS, PERIOD_TABLES
 from features.tables.raw_table import IBIS_TYPES, RawTable
 
-# Any midnights would do, if the later two are so close together that usage is read once for both.
-SINCE, BEFORE, AS_OF = datetime(2001, 1, 1), datetime(2001, 6, 1), datetime(2001, 7, 1)
+# Any two midnights would do that are close enough for rollups.
+BEFORE, AS_OF = datetime(2001, 6, 1), datetime(2001, 7, 1)
 ACTIVE_WITHIN = 28
 
 
 @cache
 def signal_set(signals: tuple[Signal, ...]) -> str:
-    """A hash that changes when a signal is added, taken away, renamed, computed differently, or put in another family.
+    """A hash that changes when a signal is added, removed, renamed, computed differently, or moved to another family.
 
     It also changes with the accounts that snapshots are taken of, and with the way signals are put together.
     """
@@ -39,28 +46,30 @@ def signal_set(signals: tuple[Signal, ...]) -> str:
 
 @cache
 def fingerprint(signal: Signal) -> str:
-    """A hash of what a signal computes of its inputs; an input that is a signal has a fingerprint of its own."""
+    """A hash of what a signal computes from its inputs; an input that is a signal has a fingerprint of its own."""
     table = signal.inputs[0] if is_table(signal.inputs[0]) else None
     value = signal.formula(table_columns(table)) if table else signal.formula(*_input_columns(signal))
     empty = None if signal.empty is None else float(signal.empty)
-    how = f"{signal.inputs} {signal.days} {signal.kind} {empty}"
-    return _digest(hash_expression(value), how, _table_fingerprint(table) if table else "")
+    declaration = f"{signal.inputs} {signal.days} {signal.kind} {empty}"
+    return _digest(hash_expression(value), declaration, _table_fingerprint(table) if table else "")
 
 
 @cache
 def table_columns(name: str) -> ir.Table:
-    """The columns that a formula finds in a table, raw or derived, behind which there is nothing."""
-    return ibis.table(cut_table(contract_tables(), name, {name: HALF_A_YEAR}, AS_OF).schema(), name)
+    """The columns that a formula finds in a table, raw or derived, as an unbound table."""
+    return ibis.table(table_as_of(contract_tables(), name, {name: HALF_YEAR_DAYS}, AS_OF).schema(), name)
 
 
 @cache
 def contract_tables() -> Mapping[str, RawTable]:
-    """Every table of the contract with every column, and no rows behind them."""
-    empty = {
+    """Every table of the contract with every column, as unbound tables."""
+    unbound = {
         name: ibis.table({column: IBIS_TYPES[declared.type] for column, declared in table.columns.items()}, name)
         for name, table in CONTRACT.items()
     }
-    return clean({name: RawTable(CONTRACT[name], rows, frozenset(rows.columns)) for name, rows in empty.items()})
+    return cast_tables(
+        {name: RawTable(CONTRACT[name], rows, frozenset(rows.columns)) for name, rows in unbound.items()}
+    )
 
 
 def _input_columns(signal: Signal) -> list[ir.Column]:
@@ -71,38 +80,38 @@ def _input_columns(signal: Signal) -> list[ir.Column]:
 
 @cache
 def _table_fingerprint(name: str) -> str:
-    limit = DERIVED[name].days if name in DERIVED else None
+    limit = DERIVED[name].max_days if name in DERIVED else None
     return _digest(str(limit), *map(hash_expression, _table_expressions(name)))
 
 
 def _table_expressions(name: str) -> Iterator[ir.Table]:
-    """Every expression by which a table is made: of data that names people or counts them, in a pass of its own or not.
+    """Every expression that a table can come from.
 
-    Tables of usage are also made of rollups.
+    Data may identify people by user ids or by counts, tables of usage may share a pass over the events, and they may be
+    built from rollups.
     """
-    named, reaches, shared = contract_tables(), {name: HALF_A_YEAR}, dict.fromkeys(OF_DAYS, HALF_A_YEAR)
-    yield cut_table(named, name, reaches, AS_OF)
-    if name in OF_STRETCHES:
-        yield cut_table({**named, **_rollups(named["usage"], reaches)}, name, reaches, AS_OF)
-    if name in OF_DAYS:
-        counted = {**named, "usage": replace(named["usage"], given=named["usage"].given - {"user_id"})}
-        yield cut_table(named, name, shared, AS_OF)
-        yield cut_table(counted, name, reaches, AS_OF)
-        yield cut_table(counted, name, shared, AS_OF)
-        yield cut_table({**counted, **_rollups(counted["usage"], shared)}, name, shared, AS_OF)
+    named, single, shared = contract_tables(), {name: HALF_YEAR_DAYS}, dict.fromkeys(DAILY_TABLES, HALF_YEAR_DAYS)
+    yield table_as_of(named, name, single, AS_OF)
+    if name in PERIOD_TABLES:
+        yield table_as_of({**named, **_rollups(named["usage"], single)}, name, single, AS_OF)
+    if name in DAILY_TABLES:
+        usage = named["usage"]
+        counted = {**named, "usage": replace(usage, source_columns=usage.source_columns - {"user_id"})}
+        yield table_as_of(named, name, shared, AS_OF)
+        yield table_as_of(counted, name, single, AS_OF)
+        yield table_as_of(counted, name, shared, AS_OF)
+        yield table_as_of({**counted, **_rollups(counted["usage"], shared)}, name, shared, AS_OF)
 
 
-def _rollups(usage: RawTable, reaches: Mapping[str, int]) -> dict[str, RawTable]:
-    events = read_events(usage, SINCE, AS_OF)
-    return {
-        name: RawTable(BY_STRETCH if name in OF_STRETCHES else BY_DAY, build(events, SINCE), frozenset())
-        for name, build in rollup_builders(usage, reaches, [BEFORE, AS_OF])
-    }
+def _rollups(usage: RawTable, lookbacks: Mapping[str, int]) -> dict[str, RawTable]:
+    plan = RollupPlan([BEFORE, AS_OF], lookbacks)
+    events = events_with_periods(usage, ibis.table(CALENDAR_TYPES, CALENDAR), plan)
+    return {name: rollup_table(name, aggregate(events)) for name, aggregate in rollup_aggregates(usage, plan)}
 
 
 @cache
 def _frame() -> tuple[str, ...]:
-    """Hashes of how any signals are computed together, of those whose churn is a subscription's end and of others."""
+    """Hashes of how signals are put together, for churn as the end of a subscription and as inactivity."""
 
     @signal(empty=0)
     def rows(accounts: ir.Table) -> ir.Value:
@@ -112,7 +121,8 @@ def _frame() -> tuple[str, ...]:
     def absolute(rows: ir.NumericColumn) -> ir.Value:
         return rows.abs()
 
-    expressions = (compute(contract_tables(), rows + absolute, AS_OF, within) for within in (None, ACTIVE_WITHIN))
+    tables = contract_tables()
+    expressions = (compute_signals(tables, rows + absolute, AS_OF, within) for within in (None, ACTIVE_WITHIN))
     return tuple(map(hash_expression, expressions))
 
 

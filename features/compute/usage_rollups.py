@@ -1,92 +1,122 @@
-"""Look-back: what the days of a history keep of usage, so that each event is read once and not once a day.
+"""Usage rollups: usage by day and by period, computed once for all days of a history.
 
-Usage by day and usage by stretch of time say nothing of when they are asked for, from the day on for which they were
-read: what became known later is told apart in them, and they are cut in time like any raw table.
+The days of a history look back over much the same events, and without rollups each day aggregates them again. On DuckDB
+the first publish of the default simulated company (2,000 accounts, 22 days) then takes 1.1 to 1.2 times the processor
+time, and with 10,000 accounts 1.35 times. A single day has no rollups.
+
+A rollup does not depend on a snapshot day: a row that was recorded after the first snapshot that follows its event has
+the day of its recording, so that a rollup is filtered as of a day like any raw table.
 """
 
-# pyright: reportArgumentType=false
-# (the published types of ibis do not cover its columns)
-
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
-from features.compute.backends.base import Engine, MadeOf
-from features.tables.contract import CONTRACT
-from features.tables.derived import BY_DAY, BY_STRETCH, LATELY, OF_DAYS, OF_STRETCHES, by_day, by_stretch
-from features.tables.point_in_time import happened_between, known_later
+from features.compute.backends.base import Backend
+from features.tables.contract import ACCOUNT_ID, CONTRACT
+from features.tables.derived import (
+    DAILY_TABLES,
+    PERIOD_TABLES,
+    RECENT_DAYS,
+    USAGE_BY_DAY,
+    USAGE_BY_PERIOD,
+    DailyMeasure,
+    UsageKey,
+    aggregate_by_day,
+    aggregate_by_period,
+)
+from features.tables.point_in_time import filter_between
 from features.tables.raw_table import RawTable
 
-Hold = Callable[[datetime], None]
-Reaches = Mapping[str, int | None]
-LEAST_STRETCH_DAYS = 7  # of shorter ones there are hardly fewer rows than events
+Aggregate = Callable[[ir.Table], ir.Table]
+MIN_PERIOD_DAYS = 7  # shorter periods have hardly fewer rows than events
+CALENDAR = "usage_calendar"
+CALENDAR_TYPES = {"day": "date", "since": "timestamp", "next_snapshot": "timestamp"}
 
 
-def keep_usage(
-    engine: Engine, tables: Mapping[str, RawTable], reaches: Reaches, days: Sequence[datetime]
-) -> tuple[dict[str, RawTable], Hold]:
-    """The tables made of usage that are worth keeping for these days, and what makes them hold all that one day needs.
+@dataclass(frozen=True)
+class RollupPlan:
+    """The snapshot days in order, and how many days before each the derived tables of usage look back."""
 
-    `reaches` says how many days back each derived table is read.
-    """
-    limits = {name: reach for name, reach in reaches.items() if reach is not None}
-    made = dict(rollup_builders(tables["usage"], limits, days)) if "usage" in tables else {}
-    if not made or engine.keep is None:
-        return {}, lambda _: None
-    edges = _edges({name: limits[name] for name in made if name in OF_STRETCHES}, days)
-    kept = engine.keep(lambda since, until: read_events(tables["usage"], since, until), made, edges)
-    rows = {
-        name: RawTable(
-            BY_STRETCH if name in OF_STRETCHES else BY_DAY, engine.select(f"select * from kept_{name}"), frozenset()
-        )
-        for name in made
+    days: Sequence[datetime]
+    lookbacks: Mapping[str, int]
+
+    @property
+    def first_day(self) -> datetime:
+        return self.days[0] - timedelta(days=max(self.lookbacks.values()))
+
+    def period_starts(self) -> list[datetime]:
+        """The first day, and where the windows of tables by period begin and end for any of the days."""
+        offsets = {0, RECENT_DAYS, *(self.lookbacks[name] for name in PERIOD_TABLES if name in self.lookbacks)}
+        return sorted({self.first_day, *(day - timedelta(days=offset) for day in self.days for offset in offsets)})
+
+
+def materialize_rollups(backend: Backend, tables: Mapping[str, RawTable], plan: RollupPlan) -> dict[str, RawTable]:
+    """The rollups that several days read, as tables of the backend; empty if there is none or it cannot hold tables."""
+    aggregates = dict(rollup_aggregates(tables["usage"], plan)) if plan.lookbacks and "usage" in tables else {}
+    if not aggregates or backend.create_table is None:
+        return {}
+    calendar = backend.create_table(CALENDAR, usage_calendar(plan))
+    events = events_with_periods(tables["usage"], calendar, plan)
+    return {name: rollup_table(name, backend.create_table(name, build(events))) for name, build in aggregates.items()}
+
+
+def rollup_aggregates(usage: RawTable, plan: RollupPlan) -> Iterator[tuple[str, Aggregate]]:
+    """The rollups that are worth computing for these days, and how each is computed from `events_with_periods`."""
+    has_users, late = "user_id" in usage.source_columns, "recorded_at" in usage.source_columns
+    daily = [name for name in DAILY_TABLES if name in plan.lookbacks]
+    # Distinct users of one day cannot be added up over parts of it.
+    measures: set[DailyMeasure] = {DAILY_TABLES[name] for name in daily}
+    if has_users and late:
+        measures -= {"people"}
+    if measures and any(_overlaps(plan, name) for name in daily):
+        yield USAGE_BY_DAY.name, lambda events: aggregate_by_day(events, measures, has_users=has_users, late=late)
+    for name, key in PERIOD_TABLES.items():
+        if name in plan.lookbacks and _overlaps(plan, name) and _has_long_periods(plan, name):
+            yield name, _by_period(key, late)
+
+
+def rollup_table(name: str, rows: ir.Table) -> RawTable:
+    """A rollup as a table that is filtered as of a day."""
+    return RawTable(USAGE_BY_PERIOD if name in PERIOD_TABLES else USAGE_BY_DAY, rows, frozenset())
+
+
+def events_with_periods(usage: RawTable, calendar: ir.Table, plan: RollupPlan) -> ir.Table:
+    """The events that any day looks back on, each with the start of its period, and its day of recording if late."""
+    events = filter_between(usage.rows, CONTRACT["usage"], plan.first_day, plan.days[-1])
+    rows = events.join(calendar, events.occurred_at.date() == calendar.day)
+    late = (rows.recorded_at >= rows.next_snapshot).ifelse(rows.recorded_at.date(), ibis.null("date"))
+    return rows.select(ACCOUNT_ID, "user_id", "event", "occurred_at", "quantity", "since", recorded_at=late)
+
+
+def usage_calendar(plan: RollupPlan) -> pa.Table:
+    """One row per day: the start of its period, and the first snapshot that follows it."""
+    days = [plan.first_day + timedelta(days=n) for n in range((plan.days[-1] - plan.first_day).days)]
+    starts = plan.period_starts()
+    columns = {
+        "day": [day.date() for day in days],
+        "since": [starts[bisect_right(starts, day) - 1] for day in days],
+        "next_snapshot": [plan.days[bisect_right(plan.days, day)] for day in days],
     }
-    back = timedelta(days=max(limits[name] for name in {*OF_DAYS, *made} if name in limits))
-    return rows, lambda as_of: kept.hold(as_of - back, as_of)
+    return pa.table(columns, ibis.schema(CALENDAR_TYPES).to_pyarrow())
 
 
-def rollup_builders(
-    usage: RawTable, limits: Mapping[str, int], days: Sequence[datetime]
-) -> Iterator[tuple[str, MadeOf]]:
-    """What is worth keeping, and how it is made of events between two midnights."""
-    named, late = "user_id" in usage.given, "recorded_at" in usage.given
-    # People who are told by their names cannot be counted in parts, where some were told of late.
-    told = {OF_DAYS[name] for name in limits if name in OF_DAYS} - ({"people"} if named and late else set())
-    if told and any(_is_read_again(limits[name], days) for name in limits if name in OF_DAYS):
-        yield BY_DAY.name, lambda rows, _: by_day(rows, told, named=named, late=late)
-    for name, what in OF_STRETCHES.items():
-        if name in limits and _is_read_again(limits[name], days) and _are_long(limits[name], days):
-            yield name, _by_stretch(what, late=late)
+def _by_period(key: UsageKey, late: bool) -> Aggregate:
+    return lambda events: aggregate_by_period(events, key, late=late)
 
 
-def _by_stretch(what: str, *, late: bool) -> MadeOf:
-    return lambda rows, since: by_stretch(rows, what, since, late=late)
+def _has_long_periods(plan: RollupPlan, name: str) -> bool:
+    lookback = plan.lookbacks[name]
+    begin = plan.days[-1] - timedelta(days=lookback)
+    starts = replace(plan, lookbacks={name: lookback}).period_starts()
+    return len(starts[bisect_right(starts, begin) :]) * MIN_PERIOD_DAYS <= lookback
 
 
-def read_events(usage: RawTable, since: datetime, until: datetime) -> ir.Table:
-    """The events from one midnight until another, and of `recorded_at` what is seen from that other one or later.
-
-    That is its day, or nothing where the event was known by then.
-    """
-    rows = happened_between(usage.rows, CONTRACT["usage"], since, until)
-    late = known_later(rows.recorded_at, until)
-    return rows.select("account_id", "user_id", "event", "occurred_at", "quantity", recorded_at=late)
-
-
-def _edges(limits: Mapping[str, int], days: Sequence[datetime]) -> list[datetime]:
-    """Where the windows over stretches begin and end, seen from any of the days."""
-    back = {0, LATELY, *limits.values()} if limits else set()
-    return sorted({day - timedelta(days=some) for day in days for some in back})
-
-
-def _are_long(limit: int, days: Sequence[datetime]) -> bool:
-    """Whether the stretches that these days would cut the time into are longer than a few days."""
-    begins = max(days) - timedelta(days=limit)
-    within = [edge for edge in _edges({"usage_kinds": limit}, days) if begins < edge <= max(days)]
-    return len(within) * LEAST_STRETCH_DAYS <= limit
-
-
-def _is_read_again(limit: int, days: Sequence[datetime]) -> bool:
-    """Whether looking back so far from each of the days goes over the same events more than once."""
-    return len(days) > 1 and (max(days) - min(days)).days < limit * (len(days) - 1)
+def _overlaps(plan: RollupPlan, name: str) -> bool:
+    """Whether several days look back over the same events."""
+    return len(plan.days) > 1 and (plan.days[-1] - plan.days[0]).days < plan.lookbacks[name] * (len(plan.days) - 1)

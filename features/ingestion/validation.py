@@ -1,6 +1,9 @@
-"""Checks raw tables against the contract: refuses rows that break a rule, or sets them aside and counts them."""
+"""Validates raw tables against the contract: rejects invalid rows, or quarantines them and counts them.
 
-# pyright: reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
+A row is reported under the first rule that it breaks: a value of the wrong type, a missing required value, an instant
+out of range, a repeated key, an end before its start, an account that does not exist.
+"""
+
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -12,110 +15,112 @@ import pyarrow.parquet as pq
 
 from configs.errors import DataError
 from configs.files import atomic_write
-from features.ingestion.reader import EARLIEST, LATEST, _cast, _typed
-from features.tables.contract import CONTRACT, Table
+from features.ingestion.reader import cast_column, cast_table
+from features.tables.contract import ACCOUNT_ID, CONTRACT, TableContract
 from features.tables.mapping import Dataset
 from features.tables.raw_table import RawTable
 
+EARLIEST, LATEST = "1970-01-02", "2100-01-01"
+
 
 @dataclass(frozen=True)
-class Breach:
-    """How many rows of a table broke one rule, and the first of them."""
+class RuleViolation:
+    """How many rows of a table break one rule, and an example."""
 
     table: str
     files: tuple[str, ...]
-    why: str
+    rule: str
     rows: int
-    first: str
+    example: str
 
     def __str__(self) -> str:
         rows = "1 row" if self.rows == 1 else f"{self.rows} rows"
-        return f"{self.table} ({', '.join(self.files)}): {self.why} in {rows}, first: {self.first}"
+        return f"{self.table} ({', '.join(self.files)}): {self.rule} in {rows}, first: {self.example}"
 
 
-def check_tables(dataset: Dataset, tables: Mapping[str, RawTable]) -> tuple[Breach, ...]:
-    """Every rule that some row breaks, most serious table first; empty where all rows keep to the contract."""
-    return tuple(breach for name in tables for breach in _breaches(dataset, name, _judged(tables, name)))
+def validate_tables(dataset: Dataset, tables: Mapping[str, RawTable]) -> tuple[RuleViolation, ...]:
+    """Every rule that some row breaks, table by table; empty if all rows follow the contract."""
+    return tuple(violation for name in tables for violation in _violations(dataset, name, _with_rule(tables, name)))
 
 
-def refuse(breaches: tuple[Breach, ...]) -> None:
-    """Raise DataError for the first breach, if there is one."""
-    first = next(iter(breaches), None)
-    if first is not None:
-        more = f" And {len(breaches) - 1} more kinds of bad rows." if len(breaches) > 1 else ""
-        raise DataError(
-            f"{first}.{more}", 'Fix the source, or set data.on_invalid_rows = "quarantine" to set them aside.'
-        )
+def raise_for_violations(violations: tuple[RuleViolation, ...]) -> None:
+    """Raise DataError for the first violation, if there is one."""
+    if violations:
+        first, *others = violations
+        more = f" And {len(others)} more kinds of invalid rows." if others else ""
+        raise DataError(f"{first}.{more}", 'Correct the source, or set data.on_invalid_rows = "quarantine".')
 
 
-def quarantine(tables: Mapping[str, RawTable], breaches: tuple[Breach, ...], folder: Path) -> dict[str, RawTable]:
-    """The breached tables without their bad rows, which are written to `folder` with the reason beside each."""
-    kept = {}
-    for name in {breach.table for breach in breaches}:
-        judged = _judged(tables, name)
+def quarantine_rows(
+    tables: Mapping[str, RawTable], violations: tuple[RuleViolation, ...], folder: Path
+) -> dict[str, RawTable]:
+    """The tables with violations without their invalid rows, which are written to `folder` with the rule they break."""
+    valid_tables = {}
+    for name in {violation.table for violation in violations}:
+        rows, raw = _with_rule(tables, name), tables[name]
         with atomic_write(folder / f"{name}.parquet") as file:
-            pq.write_table(judged.filter(judged.breach.notnull()).to_pyarrow(), file)
-        good = judged.filter(judged.breach.isnull())
-        kept[name] = RawTable(tables[name].contract, _typed(good, CONTRACT[name]), tables[name].given)
-    return kept
+            pq.write_table(rows.filter(rows.breach.notnull()).to_pyarrow(), file)
+        valid = cast_table(rows.filter(rows.breach.isnull()), raw.contract)
+        valid_tables[name] = RawTable(raw.contract, valid, raw.source_columns)
+    return valid_tables
 
 
-def _judged(tables: Mapping[str, RawTable], name: str) -> ir.Table:
-    """The rows as they came, with the first rule that each breaks in `breach`, null where it breaks none."""
+def _with_rule(tables: Mapping[str, RawTable], name: str) -> ir.Table:
+    """The rows as they were read, with the first rule that each breaks in `breach`, null if it breaks none."""
     rows, contract = tables[name].rows, tables[name].contract
     accounts = tables["accounts"].rows
-    known = accounts.select(_known=accounts.account_id.cast("string")).distinct()
+    accounts = accounts.select(_account=accounts.account_id.cast("string")).distinct()
     if name != "accounts":
-        rows = rows.left_join(known, rows.account_id.cast("string") == known["_known"])
+        rows = rows.left_join(accounts, rows.account_id.cast("string") == accounts["_account"])
     else:
-        rows = rows.mutate(_known=rows.account_id.cast("string"))
-    rules = [(broken, why) for broken, why in _rules(rows, contract)]
-    return rows.mutate(breach=ibis.cases(*rules, else_=ibis.null("string"))).drop("_known")
+        rows = rows.mutate(_account=rows.account_id.cast("string"))
+    return rows.mutate(breach=ibis.cases(*_rules(rows, contract), else_=ibis.null("string"))).drop("_account")
 
 
-def _rules(rows: ir.Table, table: Table) -> Iterator[tuple[ir.BooleanValue, str]]:
-    given = {name: column for name, column in table.columns.items() if name in rows.columns}
-    for name, column in given.items():
-        cast = _cast(rows[name], column)
-        yield rows[name].notnull() & cast.isnull(), f"{name} is not {_article(column.type)}"
+def _rules(rows: ir.Table, table: TableContract) -> Iterator[tuple[ir.BooleanValue, str]]:
+    columns = {name: column for name, column in table.columns.items() if name in rows.columns}
+    values = {name: cast_column(rows[name], column) for name, column in columns.items()}
+    for name, column in columns.items():
+        yield rows[name].notnull() & values[name].isnull(), f"{name} is not {_with_article(column.type)}"
         if column.required:
             yield rows[name].isnull(), f"{name} is empty"
         if column.type == "instant":
-            yield ~cast.between(ibis.timestamp(EARLIEST), ibis.timestamp(LATEST)), f"{name} is no meaningful instant"
-    if table.key and set(table.key) <= given.keys():
-        first = ibis.row_number().over(ibis.window(group_by=list(table.key), order_by=list(table.key)))
-        yield first > 0, f"{' + '.join(table.key)} is there more than once"
+            in_range = values[name].between(ibis.timestamp(EARLIEST), ibis.timestamp(LATEST))
+            yield ~in_range, f"{name} is an invalid timestamp"
+    if table.key and set(table.key) <= columns.keys():
+        position = ibis.row_number().over(ibis.window(group_by=list(table.key), order_by=list(table.key)))
+        yield position > 0, f"{' + '.join(table.key)} is repeated"
     for start, end in table.spans:
-        if {start, end} <= given.keys():
-            late = _cast(rows[end], given[end]) < _cast(rows[start], given[start])
-            yield late, f"{end} lies before {start}"
-    yield rows["_known"].isnull(), "account_id is not in accounts"
+        if {start, end} <= columns.keys():
+            yield values[end] < values[start], f"{end} is before {start}"
+    yield rows["_account"].isnull(), f"{ACCOUNT_ID} is not in accounts"
 
 
-def _article(kind: str) -> str:
+def _with_article(kind: str) -> str:
     return f"an {kind}" if kind == "instant" else f"a {kind}"
 
 
-def _breaches(dataset: Dataset, name: str, judged: ir.Table) -> Iterator[Breach]:
-    bad = judged.filter(judged.breach.notnull())
-    shown = reduce(lambda text, part: text + ", " + part, [_shown(bad, column) for column in _telling(name, bad)])
-    found = (
-        bad.mutate(shown=shown).group_by("breach").aggregate(rows=lambda t: t.count(), first=lambda t: t.shown.min())
+def _violations(dataset: Dataset, name: str, rows: ir.Table) -> Iterator[RuleViolation]:
+    invalid = rows.filter(rows.breach.notnull())
+    text = reduce(
+        lambda left, right: left + ", " + right, [_column_text(invalid, c) for c in _key_columns(name, invalid)]
     )
-    for why, rows, first in found.order_by("breach").to_pandas().itertuples(index=False):
-        yield Breach(name, _files(dataset, name), why, int(rows), first)
+    groups = invalid.mutate(text=text).group_by("breach")
+    counts = groups.aggregate(rows=lambda t: t.count(), example=lambda t: t.text.min())
+    for rule, count, example in counts.order_by("breach").to_pandas().itertuples(index=False):
+        yield RuleViolation(name, _files(dataset, name), rule, int(count), example)
 
 
-def _shown(rows: ir.Table, column: str) -> ir.StringValue:
+def _column_text(rows: ir.Table, column: str) -> ir.Value:
     return ibis.literal(f"{column}=") + rows[column].cast("string").fill_null("empty")
 
 
-def _telling(name: str, rows: ir.Table) -> list[str]:
-    """The columns that let a person find the row: its key, its instants, and what it must not lack."""
+def _key_columns(name: str, rows: ir.Table) -> list[str]:
+    """The columns by which a person finds a row: required ones and instants."""
     columns = CONTRACT[name].columns
     return [c for c in columns if c in rows.columns and (columns[c].required or columns[c].type == "instant")]
 
 
 def _files(dataset: Dataset, table: str) -> tuple[str, ...]:
-    words = dataset.selects[table].replace("(", " ").replace(")", " ").replace(",", " ").split()
-    return tuple(dataset.files[source][0].name for source in dataset.files if source in words)
+    tokens = dataset.selects[table].replace("(", " ").replace(")", " ").replace(",", " ").split()
+    return tuple(dataset.files[source][0].name for source in dataset.files if source in tokens)

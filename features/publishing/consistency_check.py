@@ -1,4 +1,4 @@
-"""Parity: whether the online store answers what the history holds of the published day, value by value."""
+"""The consistency check: whether the online store equals the history of the published day, value by value."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ import pandas as pd
 from configs.errors import DataError
 from configs.settings import Settings
 from configs.state_dir import StateDir
-from features.store.feast_store import open_history, read_history, read_online
-from features.store.history import KEY, accounts_on
-from features.store.publication import published_edition
+from features.store.feast_store import open_history_store, read_historical_signals, read_online_signals
+from features.store.history import accounts_on, published_history
+from features.tables.contract import ACCOUNT_ID
 
 AS_OF = "as_of"
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A value that the two stores do not agree on."""
+class ValueDifference:
+    """A value that differs between the two stores."""
 
     account_id: str
     signal: str
@@ -32,40 +32,41 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Parity:
-    """How many accounts and values were compared on which day, and where they differ."""
+class ConsistencyReport:
+    """How many accounts and values of which day were compared, and the differences."""
 
     as_of: datetime
     accounts: int
     values: int
-    differences: tuple[Difference, ...]
+    differences: tuple[ValueDifference, ...]
 
 
-def compare_stores(settings: Settings, state: StateDir, most_accounts: int) -> Parity:
-    """Read accounts, spread evenly over those published, from both stores; raises NotReady where none were."""
-    place, as_of = published_edition(state)
-    everyone = accounts_on(place, as_of)
-    chosen = everyone[:: -(-len(everyone) // most_accounts)]
-    store, names = open_history(state, place, settings.name), [one.name for one in place.signals]
-    offline = read_history(store, pd.DataFrame({KEY: chosen, AS_OF: pd.Series(as_of, range(len(chosen)))}))[names]
-    online = read_online(store, chosen)
-    found = online.values.reindex(columns=names).assign(**{AS_OF: pd.Series(online.as_of).astype("datetime64[us]")})
-    differences = tuple(_differences(chosen, found, offline.assign(**{AS_OF: as_of})))
-    return Parity(as_of, len(chosen), len(chosen) * len(names), differences)
+def compare_stores(settings: Settings, state: StateDir, max_accounts: int) -> ConsistencyReport:
+    """Compare both stores for accounts spread evenly over the published ones; raises NotReady if there are none."""
+    history, as_of = published_history(state)
+    account_ids = accounts_on(history, as_of)
+    sample = account_ids[:: -(-len(account_ids) // max_accounts)]
+    store, names = open_history_store(state, history, settings.name), [signal.name for signal in history.signals]
+    snapshots = pd.DataFrame({ACCOUNT_ID: sample, AS_OF: pd.Series(as_of, range(len(sample)))})
+    offline = read_historical_signals(store, snapshots)[names]
+    rows = read_online_signals(store, sample)
+    online = rows.values.reindex(columns=names).assign(**{AS_OF: pd.Series(rows.as_of).astype("datetime64[us]")})
+    differences = tuple(_differences(sample, online, offline.assign(**{AS_OF: as_of})))
+    return ConsistencyReport(as_of, len(sample), len(sample) * len(names), differences)
 
 
-def refuse_differences(parity: Parity) -> None:
+def raise_for_differences(report: ConsistencyReport) -> None:
     """Raise DataError for the first value that differs, if one does."""
-    if parity.differences:
-        first, *others = parity.differences
+    if report.differences:
+        first, *others = report.differences
         more = f", and {len(others)} more values differ" if others else ""
-        day = f"{parity.as_of:%Y-%m-%d}"
-        raise DataError(f"{first}{more}.", f"Run `oarlock publish --as-of {day} --from {day}`.")
+        day = f"{report.as_of:%Y-%m-%d}"
+        raise DataError(f"{first}{more}.", f"Run `oarlock publish --as-of {day} --backfill-from {day}`.")
 
 
-def _differences(account_ids: list[str], online: pd.DataFrame, offline: pd.DataFrame) -> Iterator[Difference]:
+def _differences(account_ids: list[str], online: pd.DataFrame, offline: pd.DataFrame) -> Iterator[ValueDifference]:
     for name in offline.columns:
-        here, there = online[name], offline[name]
-        differs = ~((here.to_numpy() == there.to_numpy()) | (here.isna() & there.isna()).to_numpy())
+        left, right = online[name], offline[name]
+        differs = ~((left.to_numpy() == right.to_numpy()) | (left.isna() & right.isna()).to_numpy())
         for row in np.flatnonzero(differs).tolist():
-            yield Difference(account_ids[row], name, here.iat[row], there.iat[row])
+            yield ValueDifference(account_ids[row], name, left.iat[row], right.iat[row])

@@ -1,10 +1,7 @@
-"""The quality gate: whether a day's rows, and the sources behind them, look like those of the days before.
+"""The quality gate: compares a day's rows, and the sources behind them, with the days before.
 
-It judges a day by what its company did before, with thresholds from the settings, and names what is off.
+The thresholds are settings, relative to the company's own past. Each fault is described in words.
 """
-
-# pyright: reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
-# (the published types of ibis do not cover its operators)
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,129 +9,130 @@ from datetime import datetime
 from itertools import pairwise
 
 import ibis
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from configs.errors import DataError
 from configs.settings import QualitySettings
-from features.compute.compute import COLUMN_TYPES, KEY
+from features.compute.compute import COLUMN_TYPES
 from features.signals.base import Signal
-from features.store.history import Day
-from features.tables.point_in_time import as_known
+from features.store.history import DaySummary
+from features.tables.contract import ACCOUNT_ID
+from features.tables.point_in_time import as_of_view
 from features.tables.raw_table import RawTable
 
 WINDOWS = (7, 28)
-BATCH_EVERY_DAYS = 7  # a source with rows on fewer days than one in so many comes in batches
-LONGER_SILENCE = 1.5
+BATCH_INTERVAL_DAYS = 7  # a source with rows on fewer than one day in so many comes in batches
+MAX_GAP_RATIO = 1.5
 ARROW_TYPES = {"float64": pa.float64(), "string": pa.string()}
-SHOWN = 5
+MAX_LISTED_FAULTS = 5
 RowsByAge = Mapping[int, int]
 
 
-def judge_schema(rows: pa.Table, signals: Sequence[Signal]) -> tuple[str, ...]:
-    """What is wrong with the form of a day's rows: columns, types, keys, values that are no numbers."""
-    wanted = {KEY: pa.string(), **{one.name: ARROW_TYPES[COLUMN_TYPES[one.kind]] for one in signals}}
-    if rows.column_names != list(wanted):
-        odd = sorted(set(rows.column_names) ^ set(wanted))
-        return (f"its columns are not the declared signals: {', '.join(odd) or 'their order differs'}",)
-    faults = [f"{name} is {rows[name].type}, not {kind}" for name, kind in wanted.items() if rows[name].type != kind]
-    return (*faults, *_repeated(rows), *_endless(rows))
+def check_schema(rows: pa.Table, signals: Sequence[Signal]) -> tuple[str, ...]:
+    """The faults in the columns, types, keys and numbers of a day's rows."""
+    types = {ACCOUNT_ID: pa.string(), **{signal.name: ARROW_TYPES[COLUMN_TYPES[signal.kind]] for signal in signals}}
+    if rows.column_names != list(types):
+        unexpected = sorted(set(rows.column_names) ^ set(types))
+        return (f"its columns are not the declared signals: {', '.join(unexpected) or 'their order differs'}",)
+    faults = [f"{name} is {rows[name].type}, not {kind}" for name, kind in types.items() if rows[name].type != kind]
+    return (*faults, *_key_faults(rows), *_infinite_values(rows))
 
 
-def judge_day(day: Day, past: Sequence[Day], settings: QualitySettings) -> tuple[str, ...]:
-    """What sets a day apart from the complete days before it: its number of snapshots, signals that went missing."""
+def check_day(day: DaySummary, past: Sequence[DaySummary], settings: QualitySettings) -> tuple[str, ...]:
+    """The faults of a day relative to the days before: its number of snapshots, and newly missing signals."""
     if not past:
         return ()
-    return (*_snapshots(day, past, settings), *_gone_missing(day, past, settings))
+    return (*_snapshot_faults(day, past, settings), *_missing_signals(day, past, settings))
 
 
-def judge_sources(tables: Mapping[str, RawTable], as_of: datetime, settings: QualitySettings) -> tuple[str, ...]:
-    """The tables whose rows stopped, or came more than once, in the last days before `as_of`."""
-    counts = {name: rows_by_age(table, as_of, settings) for name, table in tables.items() if table.contract.at}
-    return tuple(fault for name, ages in counts.items() for fault in judge_flow(name, ages, settings))
+def check_sources(tables: Mapping[str, RawTable], as_of: datetime, settings: QualitySettings) -> tuple[str, ...]:
+    """The tables whose rows stopped, or arrived more than once, in the last days before `as_of`."""
+    counts = {name: count_rows_by_age(table, as_of, settings) for name, table in tables.items() if table.contract.at}
+    return tuple(fault for name, ages in counts.items() for fault in check_row_counts(name, ages, settings))
 
 
-def judge_flow(table: str, ages: RowsByAge, settings: QualitySettings) -> tuple[str, ...]:
-    """Whether a table's newest window holds far fewer or more rows than each before it, the shortest such window.
+def check_row_counts(table: str, ages: RowsByAge, settings: QualitySettings) -> tuple[str, ...]:
+    """The fault of a table whose newest window has far fewer or more rows than each window before.
 
-    A source that comes in batches, once a month say, falls through any window: it is judged by its silence instead.
+    The shortest such window is reported. A source that comes in batches, such as once a month, is checked by the length
+    of its gaps instead.
     """
-    if len(ages) * BATCH_EVERY_DAYS <= max(ages, default=0):
-        return _silent(table, ages)
+    if len(ages) * BATCH_INTERVAL_DAYS <= max(ages, default=0):
+        return _gap_faults(table, ages)
     for days in WINDOWS:
         now, *before = _windows(ages, days, settings.compared_windows)
-        # A young source has no past yet: its first windows hold whatever was imported when it began.
-        is_young = len(before) < settings.compared_windows / 2
-        if is_young or sum(before) / len(before) < settings.min_rows_to_check:
+        # The first windows of a new source can hold an initial import.
+        is_new = len(before) < settings.compared_windows / 2
+        if is_new or sum(before) / len(before) < settings.min_rows_to_check:
             continue
-        came = f"{table}: {now:,} rows in the last {days} days, in the {len(before)} times {days} days before"
+        text = f"{table}: {now:,} rows in the last {days} days; the {len(before)} windows of {days} days before had"
         if now < min(before) * settings.min_row_ratio:
-            return (f"{came} at least {min(before):,}",)
+            return (f"{text} at least {min(before):,}",)
         if now > max(before) * settings.max_row_ratio:
-            return (f"{came} at most {max(before):,}",)
+            return (f"{text} at most {max(before):,}",)
     return ()
 
 
-def refuse_day(day: str, faults: tuple[str, ...]) -> None:
+def raise_for_day_faults(day: str, faults: tuple[str, ...]) -> None:
     """Raise DataError for the faults of a day, if there are any."""
     if faults:
-        more = f", and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+        more = f", and {len(faults) - MAX_LISTED_FAULTS} more" if len(faults) > MAX_LISTED_FAULTS else ""
         raise DataError(
-            f"{day} is not published: {'; '.join(faults[:SHOWN])}{more}.",
-            "Mend the source and publish again, or publish it as it is with --force --reason TEXT.",
+            f"{day} is not published: {'; '.join(faults[:MAX_LISTED_FAULTS])}{more}.",
+            "Correct the source and publish again, or publish it as it is with --force --reason TEXT.",
         )
 
 
-def rows_by_age(table: RawTable, as_of: datetime, settings: QualitySettings) -> RowsByAge:
-    """How many rows of a table happened on each of the last days, by whole days before `as_of`."""
-    reach = max(WINDOWS) * (settings.compared_windows + 1)
-    known = as_known(table.rows, table.contract, as_of, reach)
-    days = known.mutate(day=known.age.ceil().cast("int64") - 1).group_by("day").aggregate(rows=ibis._.count())
+def count_rows_by_age(table: RawTable, as_of: datetime, settings: QualitySettings) -> RowsByAge:
+    """The number of rows of a table on each of the last days, by whole days before `as_of`."""
+    rows = as_of_view(table.rows, table.contract, as_of, max(WINDOWS) * (settings.compared_windows + 1))
+    days = rows.mutate(day=rows.age.ceil().cast("int64") - 1).group_by("day").aggregate(rows=ibis._.count())
     return {row["day"]: row["rows"] for row in days.to_pyarrow().to_pylist()}
 
 
-def _silent(table: str, ages: RowsByAge) -> tuple[str, ...]:
-    """Whether a source of batches has been silent for longer than between any two of them, by half as much again."""
+def _gap_faults(table: str, ages: RowsByAge) -> tuple[str, ...]:
+    """The fault of a source of batches that now has a gap far longer than between any two batches before."""
     days = sorted(ages)
     longest = max((later - earlier for earlier, later in pairwise(days)), default=0)
-    if longest == 0 or days[0] <= longest * LONGER_SILENCE:
+    if longest == 0 or days[0] <= longest * MAX_GAP_RATIO:
         return ()
-    return (f"{table}: no row for {days[0]} days, before never for more than {longest}",)
+    return (f"{table}: no rows for {days[0]} days; the longest gap before was {longest} days",)
 
 
-def _repeated(rows: pa.Table) -> Iterator[str]:
-    repeated = rows.num_rows - pc.count_distinct(rows[KEY]).as_py()
-    if repeated or rows[KEY].null_count:
-        yield f"{repeated + rows[KEY].null_count} rows have an account_id that is empty or there already"
+def _key_faults(rows: pa.Table) -> Iterator[str]:
+    invalid = rows.num_rows - len(rows[ACCOUNT_ID].drop_null().unique())
+    if invalid:
+        yield f"{invalid} rows have an empty or repeated account_id"
 
 
-def _endless(rows: pa.Table) -> Iterator[str]:
+def _infinite_values(rows: pa.Table) -> Iterator[str]:
     for name in rows.column_names:
         if pa.types.is_floating(rows[name].type):
-            endless = rows.num_rows - rows[name].null_count - (pc.sum(pc.is_finite(rows[name])).as_py() or 0)
-            if endless:
-                yield f"{name} is infinite or no number for {endless:,} accounts"
+            infinite = rows.num_rows - rows[name].null_count - np.isfinite(rows[name].to_numpy()).sum()
+            if infinite:
+                yield f"{name} is infinite or not a number for {infinite:,} accounts"
 
 
-def _snapshots(day: Day, past: Sequence[Day], settings: QualitySettings) -> Iterator[str]:
-    counts = [one.snapshots for one in past]
+def _snapshot_faults(day: DaySummary, past: Sequence[DaySummary], settings: QualitySettings) -> Iterator[str]:
+    counts = [earlier.snapshots for earlier in past]
     low, high = min(counts) * settings.min_snapshot_ratio, max(counts) * settings.max_snapshot_ratio
     if not low <= day.snapshots <= high:
         yield (
-            f"{day.snapshots:,} accounts, where the last {len(past)} days had {min(counts):,} to {max(counts):,}"
-            f" (from {low:,.0f} to {high:,.0f} passes)"
+            f"{day.snapshots:,} accounts; the last {len(past)} days had {min(counts):,} to {max(counts):,}"
+            f" (accepted: {low:,.0f} to {high:,.0f})"
         )
 
 
-def _gone_missing(day: Day, past: Sequence[Day], settings: QualitySettings) -> Iterator[str]:
+def _missing_signals(day: DaySummary, past: Sequence[DaySummary], settings: QualitySettings) -> Iterator[str]:
     for name, share in day.missing.items():
-        before = max(one.missing.get(name, 1.0) for one in past)
+        before = max(earlier.missing.get(name, 1.0) for earlier in past)
         if share > before + settings.max_missing_increase:
-            yield f"{name} is missing for {share:.0%} of the accounts, before for at most {before:.0%}"
+            yield f"{name} is missing for {share:.0%} of the accounts; before it was at most {before:.0%}"
 
 
 def _windows(ages: RowsByAge, days: int, compared: int) -> list[int]:
-    """Rows in the newest window and in each before it that the source already covered in full, newest first."""
+    """The rows in the newest window and in each earlier one that the source covers completely, newest first."""
     rows = Counter(dict.fromkeys(range(compared + 1), 0))
     for age, count in ages.items():
         rows[age // days] += count

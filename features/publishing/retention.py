@@ -1,4 +1,4 @@
-"""Clearing: histories and days that nothing reads any more are taken away, which a publish never does by itself."""
+"""Retention: deletes histories and days that nothing reads any more, which a publish never does by itself."""
 
 import shutil
 from dataclasses import dataclass
@@ -8,48 +8,47 @@ from pathlib import Path
 from configs.files import exclusive_lock
 from configs.settings import SnapshotSettings
 from configs.state_dir import StateDir
-from features.store.history import Edition, complete_days, training_days
-from features.store.publication import published_edition
+from features.store.history import HistoryVersion, complete_days, published_history, training_days
 
 
 @dataclass(frozen=True)
-class Cleared:
-    """What was taken away: histories of other signals or data, days of the published one, and how many bytes."""
+class PruneResult:
+    """What was deleted: histories of other signals or data, days of the published history, and the bytes freed."""
 
     histories: int
     days: int
     bytes: int
 
 
-def clear(state: StateDir, snapshots: SnapshotSettings, keep_days: int | None) -> Cleared:
-    """Take away every history but the published one, and of that the days that are old and not for training.
+def prune_history(state: StateDir, snapshots: SnapshotSettings, keep_days: int | None) -> PruneResult:
+    """Delete every history except the published one, and the old days of that which are not for training.
 
-    Days stay that are at most `keep_days` older than the published one; all of them where None. Raises NotReady where
-    nothing was published with the signals of now, Busy where another process is publishing.
+    Days up to `keep_days` older than the published one are kept, with None all of them. Raises NotReady if nothing was
+    published with the current signals, Busy if another process is publishing.
     """
     with exclusive_lock(state.folder / "publish.lock", "publishing into"):
-        place, as_of = published_edition(state)
-        others = [folder for folder in state.history.iterdir() if folder != place.folder]
-        days = [] if keep_days is None else _old(place, as_of - timedelta(days=keep_days), snapshots)
+        history, as_of = published_history(state)
+        others = [folder for folder in state.history.iterdir() if folder != history.folder]
+        days = [] if keep_days is None else _old_days(history, as_of - timedelta(days=keep_days), snapshots)
         for day in days:
-            (place.folder / "days" / f"{day:%Y-%m-%d}").unlink()
-        freed = sum(_taken_away(folder) for folder in [*others, *_unlinked(place)])
-    return Cleared(len(others), len(days), freed)
+            history.day_link(day).unlink()
+        freed = sum(_delete(folder) for folder in [*others, *_unlinked_folders(history)])
+    return PruneResult(len(others), len(days), freed)
 
 
-def _old(place: Edition, before: datetime, snapshots: SnapshotSettings) -> list[datetime]:
-    days = complete_days(place)
-    needed = set(training_days(days[0], days[-1], snapshots.frequency))
-    return [day for day in days if day < before and day not in needed]
+def _old_days(history: HistoryVersion, before: datetime, snapshots: SnapshotSettings) -> list[datetime]:
+    days = complete_days(history)
+    for_training = set(training_days(days[0], days[-1], snapshots.frequency))
+    return [day for day in days if day < before and day not in for_training]
 
 
-def _unlinked(place: Edition) -> list[Path]:
-    """What was written and is no day, also where a clearing was killed after the link was gone."""
-    linked = {link.resolve() for link in (place.folder / "days").iterdir()}
-    return [folder for folder in (place.folder / "written").iterdir() if folder.resolve() not in linked]
+def _unlinked_folders(history: HistoryVersion) -> list[Path]:
+    """The written folders without a link, including those of a prune that was killed after it removed a link."""
+    linked = {link.resolve() for link in (history.folder / "days").iterdir()}
+    return [folder for folder in (history.folder / "written").iterdir() if folder.resolve() not in linked]
 
 
-def _taken_away(folder: Path) -> int:
+def _delete(folder: Path) -> int:
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
     shutil.rmtree(folder)
     return size

@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from features.signals.base import Signal, family_label
-from features.signals.registry import FAMILIES, is_table, source_of
+from features.signals.registry import FAMILIES, is_table, source_table
 
 TEMPLATE = Path(__file__).with_name("dictionary.html.jinja")
 DIRECTIONS = {1: "a higher value can only raise the risk", -1: "a higher value can only lower the risk", 0: "learned"}
@@ -30,19 +30,21 @@ class SignalEntry:
     coverage: str
 
 
-def entries(signals: Iterable[Signal], coverage: Mapping[str, float] | None = None) -> dict[str, list[SignalEntry]]:
+def dictionary_entries(
+    signals: Iterable[Signal], coverage: Mapping[str, float] | None = None
+) -> dict[str, list[SignalEntry]]:
     """The entries of each family that has signals, by name; `coverage` is the share of snapshots with a value."""
     signals = tuple(signals)
-    tables = tables_of(signals)
+    tables = required_tables(signals)
     listed = [_entry(signal, tables[signal.name], (coverage or {}).get(signal.name)) for signal in signals]
     by_family = {family: [entry for entry in listed if entry.family == family] for family in FAMILIES}
     return {family: sorted(members, key=_stem_and_window) for family, members in by_family.items() if members}
 
 
-def as_markdown(signals: Iterable[Signal], coverage: Mapping[str, float] | None = None) -> str:
+def render_markdown(signals: Iterable[Signal], coverage: Mapping[str, float] | None = None) -> str:
     """The catalogue as Markdown, a table per family."""
     columns = (*COLUMNS, "Coverage") if coverage else COLUMNS
-    families = entries(signals, coverage)
+    families = dictionary_entries(signals, coverage)
     lines = ["# Signals", "", f"{sum(map(len, families.values()))} signals in {len(families)} families."]
     for family, members in families.items():
         lines += ["", f"## {_heading(family)} ({len(members)})", ""]
@@ -51,19 +53,19 @@ def as_markdown(signals: Iterable[Signal], coverage: Mapping[str, float] | None 
     return "\n".join(lines) + "\n"
 
 
-def as_html(signals: Iterable[Signal], coverage: Mapping[str, float] | None = None) -> str:
+def render_html(signals: Iterable[Signal], coverage: Mapping[str, float] | None = None) -> str:
     """The catalogue as one HTML page with search and filters that loads nothing from other files or hosts."""
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return page.from_string(TEMPLATE.read_text("utf-8")).render(
-        families=entries(signals, coverage), heading=_heading, with_coverage=bool(coverage)
+        families=dictionary_entries(signals, coverage), heading=_heading, with_coverage=bool(coverage)
     )
 
 
-def tables_of(signals: tuple[Signal, ...]) -> dict[str, tuple[str, ...]]:
+def required_tables(signals: tuple[Signal, ...]) -> dict[str, tuple[str, ...]]:
     """The raw tables each signal needs, including those of the signals that it is computed from."""
     tables: dict[str, tuple[str, ...]] = {}
     for signal in signals:
-        needed = [(source_of(name),) if is_table(name) else tables.get(name, ()) for name in signal.inputs]
+        needed = [(source_table(name),) if is_table(name) else tables.get(name, ()) for name in signal.inputs]
         tables[signal.name] = tuple(dict.fromkeys(table for group in needed for table in group))
     return tables
 
@@ -96,10 +98,10 @@ def _stem_and_window(entry: SignalEntry) -> tuple[str, int]:
 
 
 def _cells(entry: SignalEntry) -> list[str]:
-    words = [entry.label, entry.sentence, entry.unit, entry.looks_back, entry.actionable, entry.direction]
+    texts = [entry.label, entry.sentence, entry.unit, entry.looks_back, entry.actionable, entry.direction]
     return [
         f"`{entry.name}`",
-        *(cell.replace("|", "\\|") for cell in (*words, ", ".join(entry.tables), entry.coverage)),
+        *(cell.replace("|", "\\|") for cell in (*texts, ", ".join(entry.tables), entry.coverage)),
     ]
 
 

@@ -3,7 +3,7 @@
 from functools import reduce
 
 from features.signals.base import signal
-from features.tables.derived import HALF_A_YEAR
+from features.tables.derived import HALF_YEAR_DAYS
 
 
 @signal(unit="events", days=(7, 28, 91), empty=0, actionable=True)
@@ -12,7 +12,7 @@ def events(usage_days, days):
     return usage_days.events.sum(where=usage_days.days_ago <= days)
 
 
-@signal(unit="x", days=(7, 28, 91), reach=2, actionable=True, label="usage vs. the previous {days} days")
+@signal(unit="x", days=(7, 28, 91), windows_back=2, actionable=True, label="usage vs. the previous {days} days")
 def events_trend(usage_days, days):
     """Usage events in the last {days} days, divided by those in the {days} days before."""
     events, ago = usage_days.events, usage_days.days_ago
@@ -23,7 +23,7 @@ def events_trend(usage_days, days):
 @signal(
     unit="share",
     days=(28,),
-    reach=6,
+    windows_back=6,
     actionable=True,
     label="usage as a share of its best month",
     text="usage is {value} of its best month",
@@ -63,7 +63,11 @@ def days_since_event(usage_days, days):
 
 
 @signal(
-    unit="days", days=(91,), back=HALF_A_YEAR, actionable=True, label="longest gap in usage (days), last {days} days"
+    unit="days",
+    days=(91,),
+    days_back=HALF_YEAR_DAYS,
+    actionable=True,
+    label="longest gap in usage (days), last {days} days",
 )
 def longest_usage_gap(usage_gaps, days):
     """Longest time without a usage event, in days, that ended in the last {days} days or still lasts."""
@@ -88,7 +92,7 @@ def event_types(usage_kinds, days):
 @signal(
     unit="types",
     days=(28,),
-    reach=2,
+    windows_back=2,
     empty=0,
     actionable=True,
     label="change in event types vs. the previous {days} days",
@@ -99,7 +103,7 @@ def event_types_change(usage_kinds, days):
     return usage_kinds.count(where=usage_kinds.days_ago <= days) - usage_kinds.count(where=before)
 
 
-@signal(unit="types", days=(28,), back=HALF_A_YEAR, empty=0, actionable=True)
+@signal(unit="types", days=(28,), days_back=HALF_YEAR_DAYS, empty=0, actionable=True)
 def new_event_types(usage_kinds, days):
     """Event types used in the last {days} days, but not earlier in the last 182 days."""
     return usage_kinds.count(where=usage_kinds.first_days_ago <= days)
@@ -108,7 +112,7 @@ def new_event_types(usage_kinds, days):
 @signal(
     unit="types",
     days=(28, 91),
-    back=HALF_A_YEAR,
+    days_back=HALF_YEAR_DAYS,
     empty=0,
     actionable=True,
     label="event types not used for {days} days",
@@ -136,7 +140,9 @@ def peak_daily_active_users(presence, days):
     return presence.people.max(where=presence.days_ago <= days)
 
 
-@signal(unit="x", days=(28, 91), reach=2, actionable=True, label="daily active users vs. the previous {days} days")
+@signal(
+    unit="x", days=(28, 91), windows_back=2, actionable=True, label="daily active users vs. the previous {days} days"
+)
 def daily_active_users_trend(presence, days):
     """Average daily active users in the last {days} days, divided by those in the {days} days before."""
     recent = presence.people.mean(where=presence.days_ago <= days)
@@ -167,13 +173,20 @@ def distinct_users(usage_people, days):
     return usage_people.count(where=usage_people.days_ago <= days)
 
 
-@signal(unit="users", days=(28,), back=HALF_A_YEAR, empty=0, actionable=True)
+@signal(unit="users", days=(28,), days_back=HALF_YEAR_DAYS, empty=0, actionable=True)
 def new_users(usage_people, days):
     """Distinct users active in the last {days} days, but not earlier in the last 182 days."""
     return usage_people.count(where=usage_people.first_days_ago <= days)
 
 
-@signal(unit="users", days=(28, 91), back=HALF_A_YEAR, empty=0, actionable=True, label="users inactive for {days} days")
+@signal(
+    unit="users",
+    days=(28, 91),
+    days_back=HALF_YEAR_DAYS,
+    empty=0,
+    actionable=True,
+    label="users inactive for {days} days",
+)
 def lost_users(usage_people, days):
     """Distinct users active in the last 182 days, but not in the last {days} days."""
     return usage_people.count(where=usage_people.days_ago > days)

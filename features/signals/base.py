@@ -1,13 +1,13 @@
-"""The declaration: what makes a function over a raw table, or over other signals, a signal.
+"""Declares a function over a raw table, or over other signals, as a signal.
 
     @signal(unit="events", days=(7, 28), empty=0)
     def events(usage, days):
         '''Events recorded in the last {days} days.'''
         return usage.quantity.sum(where=usage.age <= days)
 
-The function's name is the column (`events_7d`, `events_28d`), its docstring the sentence an analyst reads, its module
-the family. A parameter names a raw table as it was known (`features/tables/point_in_time.py`), a table derived from one
-(`features/tables/derived.py`) or another signal; `days` is the window.
+The function's name is the column (`events_7d`, `events_28d`), its docstring the sentence that an analyst reads, its
+module the family. A parameter names a raw table as it was known (`features/tables/point_in_time.py`), a table derived
+from one (`features/tables/derived.py`) or another signal; `days` is the window.
 """
 
 import inspect
@@ -52,12 +52,12 @@ class Signal:
     formula: Formula
 
 
-def signal(  # noqa: PLR0913 - the declaration is the one place where everything about a signal is said
+def signal(  # noqa: PLR0913 - everything about a signal is declared here
     *,
     unit: str = "",
     days: tuple[int, ...] = (),
-    reach: int = 1,
-    back: int | None = None,
+    windows_back: int = 1,
+    days_back: int | None = None,
     kind: Kind = "number",
     empty: float | None = None,
     actionable: bool = False,
@@ -67,37 +67,37 @@ def signal(  # noqa: PLR0913 - the declaration is the one place where everything
 ) -> Callable[[Formula], tuple[Signal, ...]]:
     """Declare the decorated function as one signal, or as one per window in `days`.
 
-    `reach` is how many windows it looks back: 2 where it compares a window with the one before. `back` is how many days
-    it looks back where that does not grow with the window: to what was before it. `label` is for a name that does not
-    read well as `name, last {days} days`; `text` for a label that does not read well before a value. Both may hold
-    `{days}`, and `text` holds `{value}`.
+    `windows_back` is how many windows it looks back: 2 if it compares a window with the one before. `days_back` is how
+    many days it looks back if that does not grow with the window. `label` is for a name that does not read well as
+    `name, last {days} days`; `text` for a label that does not read well before a value. Both may hold `{days}`, and
+    `text` holds `{value}`.
     """
 
     def declare(formula: Formula) -> tuple[Signal, ...]:
-        def one(window: int | None) -> Signal:
+        def declare_window(window: int | None) -> Signal:
             suffix = "" if window is None else f"_{window}d"
             return Signal(
                 name=formula.__name__ + suffix,
                 family=formula.__module__.rpartition(".")[2],
-                label=(label or _label_of(formula.__name__, window)).format(days=window),
+                label=(label or _default_label(formula.__name__, window)).format(days=window),
                 text=text.format(days=window, value="{value}"),
                 sentence=inspect.cleandoc(formula.__doc__ or "").format(days=window),
                 unit=unit,
                 kind=kind,
                 inputs=tuple(name for name in inspect.signature(formula).parameters if name != "days"),
-                days=None if window is None else back or window * reach,
+                days=None if window is None else days_back or window * windows_back,
                 empty=empty,
                 actionable=actionable,
                 direction=direction,
                 formula=formula if window is None else partial(formula, days=window),
             )
 
-        return tuple(one(window) for window in days or (None,))
+        return tuple(declare_window(window) for window in days or (None,))
 
     return declare
 
 
-def _label_of(name: str, window: int | None) -> str:
+def _default_label(name: str, window: int | None) -> str:
     """The name in plain English: `surveys_sent` over 28 days is "surveys sent, last 28 days"."""
-    words = " ".join(word.upper() if word in ACRONYMS else word for word in name.split("_"))
-    return words if window is None else f"{words}, last {window} days"
+    text = " ".join(part.upper() if part in ACRONYMS else part for part in name.split("_"))
+    return text if window is None else f"{text}, last {window} days"

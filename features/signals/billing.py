@@ -119,7 +119,7 @@ def payment_delay(invoices, days):
 @signal(
     unit="days",
     days=(182,),
-    reach=2,
+    windows_back=2,
     actionable=True,
     label="change in payment delay (days) vs. the previous {days} days",
 )
@@ -144,7 +144,7 @@ def invoices_sent(invoices, days):
 @signal(
     unit="x",
     days=(91,),
-    reach=4,
+    windows_back=4,
     actionable=True,
     label="largest invoice of the last {days} days vs. the average before",
     text="largest invoice of the last {days} days is {value} the average before",

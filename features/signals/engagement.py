@@ -12,7 +12,7 @@ def touches_made(touches, days):
     return touches.count(where=touches.age <= days)
 
 
-@signal(unit="x", days=(91,), reach=2, actionable=True, label="touches vs. the previous {days} days")
+@signal(unit="x", days=(91,), windows_back=2, actionable=True, label="touches vs. the previous {days} days")
 def touches_trend(touches, days):
     """Touches in the last {days} days, divided by those in the {days} days before."""
     before = touches.count(where=(touches.age > days) & (touches.age <= 2 * days))
@@ -82,7 +82,7 @@ def touch_response_rate(touches, days):
 @signal(
     unit="share",
     days=(91,),
-    reach=2,
+    windows_back=2,
     actionable=True,
     label="change in response rate to touches vs. the previous {days} days",
 )

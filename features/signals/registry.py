@@ -1,4 +1,4 @@
-"""The catalogue: every declared signal, in the order in which it can be computed."""
+"""The catalogue: every declared signal, in an order in which they can be computed."""
 
 from dataclasses import replace
 from functools import cache
@@ -25,44 +25,44 @@ FAMILIES = (
 @cache
 def catalogue() -> tuple[Signal, ...]:
     """Every declared signal; the inputs of each come before it."""
-    declared = [one for family in FAMILIES for one in _declared_in(family)]
-    return _in_order(_named_inputs(declared))
+    declared = [signal for family in FAMILIES for signal in _declared_in(family)]
+    return _sort_by_inputs(_resolve_inputs(declared))
 
 
 def is_table(name: str) -> bool:
-    """Whether an input is a table, raw or derived, rather than another signal."""
+    """Whether an input is a table, raw or derived, and not another signal."""
     return name in CONTRACT or name in DERIVED
 
 
-def source_of(name: str) -> str:
-    """The raw table that a table is made of: itself, where it is one."""
+def source_table(name: str) -> str:
+    """The raw table behind a table, which may be the table itself."""
     return DERIVED[name].source if name in DERIVED else name
 
 
 def _declared_in(family: str) -> list[Signal]:
     package = Signal.__module__.rpartition(".")[0]
     members = vars(import_module(f"{package}.{family}")).values()
-    return [one for member in members if isinstance(member, tuple) for one in member if isinstance(one, Signal)]
+    return [item for member in members if isinstance(member, tuple) for item in member if isinstance(item, Signal)]
 
 
-def _named_inputs(declared: list[Signal]) -> list[Signal]:
-    """With each input that is a windowed signal named in full: `events` of a 28-day signal is `events_28d`."""
+def _resolve_inputs(declared: list[Signal]) -> list[Signal]:
+    """The signals with the full names of inputs that have windows: `events` of a 28-day signal is `events_28d`."""
     names = {signal.name for signal in declared}
 
-    def full(signal: Signal, name: str) -> str:
+    def full_name(signal: Signal, name: str) -> str:
         windowed = name + signal.name[signal.name.rfind("_") :]
         return windowed if not is_table(name) and windowed in names else name
 
-    return [replace(one, inputs=tuple(full(one, name) for name in one.inputs)) for one in declared]
+    return [replace(signal, inputs=tuple(full_name(signal, name) for name in signal.inputs)) for signal in declared]
 
 
-def _in_order(signals: list[Signal]) -> tuple[Signal, ...]:
+def _sort_by_inputs(signals: list[Signal]) -> tuple[Signal, ...]:
     ordered: dict[str, Signal] = {}
     waiting = signals
     while waiting:
-        ready = [one for one in waiting if all(is_table(name) or name in ordered for name in one.inputs)]
+        ready = [signal for signal in waiting if all(is_table(name) or name in ordered for name in signal.inputs)]
         if not ready:
-            raise LookupError(f"no table or signal gives the inputs of {', '.join(one.name for one in waiting)}")
-        ordered |= {one.name: one for one in ready}
-        waiting = [one for one in waiting if one.name not in ordered]
+            raise LookupError(f"no table or signal has the inputs of {', '.join(signal.name for signal in waiting)}")
+        ordered |= {signal.name: signal for signal in ready}
+        waiting = [signal for signal in waiting if signal.name not in ordered]
     return tuple(ordered.values())

@@ -48,7 +48,7 @@ def nps_mean(surveys, days):
 @signal(
     unit="points of 10",
     days=(182,),
-    reach=2,
+    windows_back=2,
     actionable=True,
     label="change in NPS answers vs. the previous {days} days",
 )
@@ -90,7 +90,7 @@ def csat_mean(surveys, days):
 @signal(
     unit="points of 7",
     days=(182,),
-    reach=2,
+    windows_back=2,
     actionable=True,
     label="change in CSAT answers vs. the previous {days} days",
 )

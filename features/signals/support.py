@@ -9,7 +9,7 @@ def tickets_opened(tickets, days):
     return tickets.count(where=tickets.age <= days)
 
 
-@signal(unit="x", days=(28, 91), reach=2, label="tickets opened vs. the previous {days} days")
+@signal(unit="x", days=(28, 91), windows_back=2, label="tickets opened vs. the previous {days} days")
 def tickets_trend(tickets, days):
     """Tickets opened in the last {days} days, divided by those opened in the {days} days before."""
     before = tickets.count(where=(tickets.age > days) & (tickets.age <= 2 * days))
@@ -96,7 +96,7 @@ def resolution_days(tickets, days):
 @signal(
     unit="days",
     days=(91,),
-    reach=2,
+    windows_back=2,
     actionable=True,
     label="change in resolution time (days) vs. the previous {days} days",
 )

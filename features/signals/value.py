@@ -9,7 +9,9 @@ def events_per_mrr(events, mrr, days):  # noqa: ARG001 - the window is in the in
     return events / mrr.nullif(0)
 
 
-@signal(unit="x", days=(91,), reach=2, actionable=True, label="usage per unit of spend vs. the previous {days} days")
+@signal(
+    unit="x", days=(91,), windows_back=2, actionable=True, label="usage per unit of spend vs. the previous {days} days"
+)
 def events_per_mrr_trend(events_trend, mrr_change, days):  # noqa: ARG001 - the window is in the inputs' names
     """Usage events per unit of MRR in the last {days} days, divided by those in the {days} days before."""
     return events_trend / mrr_change.nullif(0)

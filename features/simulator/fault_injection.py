@@ -5,10 +5,10 @@ import pyarrow as pa
 
 from features.simulator.model.calendar import World, to_timestamps
 from features.simulator.model.parameters import SOURCE_FAULTS
-from features.tables.contract import Table
+from features.tables.contract import TableContract
 
 
-def inject_faults(table: Table, rows: pa.Table, *, world: World) -> pa.Table:
+def inject_faults(table: TableContract, rows: pa.Table, *, world: World) -> pa.Table:
     """The rows as they arrive if the company's shifts break this source."""
     for shift in world.company.shifts:
         if shift.kind in SOURCE_FAULTS and shift.table == table.name:
@@ -18,11 +18,11 @@ def inject_faults(table: Table, rows: pa.Table, *, world: World) -> pa.Table:
     return rows
 
 
-def _stop_source(_: Table, rows: pa.Table, after: np.ndarray) -> pa.Table:
+def _stop_source(_: TableContract, rows: pa.Table, after: np.ndarray) -> pa.Table:
     return rows.filter(pa.array(~after))
 
 
-def _duplicate_rows(table: Table, rows: pa.Table, after: np.ndarray) -> pa.Table:
+def _duplicate_rows(table: TableContract, rows: pa.Table, after: np.ndarray) -> pa.Table:
     """Every row twice; if rows have an id, the copy gets a new one, as after a careless import."""
     copy = rows.filter(pa.array(after))
     if table.key:
@@ -33,7 +33,7 @@ def _duplicate_rows(table: Table, rows: pa.Table, after: np.ndarray) -> pa.Table
     return pa.concat_tables([rows, copy])
 
 
-def _null_out_values(table: Table, rows: pa.Table, after: np.ndarray) -> pa.Table:
+def _null_out_values(table: TableContract, rows: pa.Table, after: np.ndarray) -> pa.Table:
     """Every optional column is empty."""
     row_indices = pa.array(np.arange(len(rows)), mask=after)  # an empty index takes an empty value
     for index, name in enumerate(rows.column_names):

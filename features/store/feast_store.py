@@ -1,6 +1,7 @@
-"""The Feast store: views from the declarations, history in, signals out; `asof` and `packed` are its two halves.
+"""The Feast store: its views come from the declared signals; it reads the history and fills the online store.
 
-Feast's words stay in here: its entity is our account, a feature a signal, a view a family, the event timestamp as_of.
+Feast's terms stay in this module: its entity is our account, a feature a signal, a view a family, the event timestamp
+as_of. `asof_offline_store.py` and `packed_online_store.py` are the two stores behind it.
 """
 
 # pyright: reportArgumentType=false
@@ -20,20 +21,21 @@ from feast.types import Float64, String
 from configs.files import atomic_write, read_json, write_json
 from configs.state_dir import StateDir
 from features.signals.base import Signal
-from features.store.history import KEY, TIMESTAMP, Edition
+from features.store.history import TIMESTAMP, HistoryVersion
 from features.store.packed_online_store import PackedOnlineStore, PackedRows
+from features.tables.contract import ACCOUNT_ID
 
-SERVICE = "risk"
-PLACE = "_place"
+FEATURE_SERVICE = "risk"
+ROW = "_row"
 PANDAS_TYPES = {"number": "float64", "category": "object"}
 FEAST_TYPES = {"number": Float64, "category": String}
 
 
 @dataclass(frozen=True)
 class OnlineRows:
-    """What the online store knows of some accounts, in the order asked.
+    """The online signals of some accounts, in the requested order.
 
-    `values` has a column per signal; `as_of` (datetime64) is the oldest among an account's families, NaT where it was
+    `values` has a column per signal; `as_of` (datetime64) is the oldest among an account's families, NaT if it was
     never published.
     """
 
@@ -43,10 +45,10 @@ class OnlineRows:
 
 def open_store(state: StateDir, project: str) -> FeatureStore:
     """The Feast store of this state, embedded: registry, DuckDB offline and SQLite online under the state folder."""
-    return _opened(state, project, state.feast / "registry.db")
+    return _open_registry(state, project, state.feast / "registry.db")
 
 
-def _opened(state: StateDir, project: str, registry: Path) -> FeatureStore:
+def _open_registry(state: StateDir, project: str, registry: Path) -> FeatureStore:
     registry.parent.mkdir(parents=True, exist_ok=True)
     return FeatureStore(
         config=RepoConfig(
@@ -59,103 +61,107 @@ def _opened(state: StateDir, project: str, registry: Path) -> FeatureStore:
                 "type": "features.store.packed_online_store.PackedOnlineStore",
                 "path": str(state.feast / "packed.db"),
             },
-            batch_engine={"type": "features.store.packed_online_store.PackedEngine"},
+            batch_engine={"type": "features.store.packed_online_store.PackedComputeEngine"},
             entity_key_serialization_version=3,
         )
     )
 
 
-def open_history(state: StateDir, place: Edition, project: str) -> FeatureStore:
-    """The store with its views over this edition, for reading it, wherever the state folder is now.
+def open_history_store(state: StateDir, history: HistoryVersion, project: str) -> FeatureStore:
+    """A store whose views read this history, wherever the state folder is now.
 
-    Its registry is the edition's own, so that reading a history changes nothing of what is published.
+    It has a registry of its own, so that reading a history does not change what is published.
     """
-    of_edition = hashlib.sha256(f"{place.folder} {_declared_hash(place)}".encode()).hexdigest()[:12]
-    registry = state.feast / "histories" / f"{of_edition}.db"
+    key = hashlib.sha256(f"{history.folder} {_declared_hash(history)}".encode()).hexdigest()[:12]
+    registry = state.feast / "histories" / f"{key}.db"
     if not registry.exists():
         with atomic_write(registry) as temporary:
-            store = _opened(state, project, temporary)
-            for view in (views := _views(place)):
+            store = _open_registry(state, project, temporary)
+            for view in (views := _views(history)):
                 store.registry.apply_feature_view(view, store.project, commit=False)
             store.registry.apply_entity(_account(), store.project, commit=False)
-            store.registry.apply_feature_service(FeatureService(name=SERVICE, features=views), store.project)
-    return _opened(state, project, registry)
+            store.registry.apply_feature_service(FeatureService(name=FEATURE_SERVICE, features=views), store.project)
+    return _open_registry(state, project, registry)
 
 
-def apply_declarations(store: FeatureStore, place: Edition, state: StateDir) -> bool:
-    """Bring the registry in line with the declared signals; False where it already was, which saves seconds.
+def apply_declarations(store: FeatureStore, history: HistoryVersion, state: StateDir) -> bool:
+    """Apply the declared signals to the registry; False if they were applied already, which saves seconds.
 
-    What the edition lacks stays, because it may be what is published: see `forget_others`.
+    Views that this history lacks stay, because readers may still use them: see `drop_stale_views`.
     """
-    note = state.feast / "applied.json"
-    declared = {"edition": str(place.folder), "signals": _declared_hash(place)}
-    if note.exists() and read_json(note) == declared:
+    applied_file = state.feast / "applied.json"
+    declared = {"history": str(history.folder), "signals": _declared_hash(history)}
+    if applied_file.exists() and read_json(applied_file) == declared:
         return False
-    views = _views(place)
-    store.apply([_account(), *views, FeatureService(name=SERVICE, features=views)])
-    write_json(note, declared)
+    views = _views(history)
+    store.apply([_account(), *views, FeatureService(name=FEATURE_SERVICE, features=views)])
+    write_json(applied_file, declared)
     return True
 
 
-def forget_others(store: FeatureStore, place: Edition) -> None:
-    """Drop what the store holds of families and layouts that this edition, which is published now, does not have."""
-    gone = [view for view in store.list_feature_views() if view.name not in place.families]
-    store.apply([], objects_to_delete=gone, partial=False) if gone else None
-    _online(store).keep_only(store.config, store.list_feature_views())
+def drop_stale_views(store: FeatureStore, history: HistoryVersion) -> None:
+    """Drop the views and tables of families and layouts that this history, which is now published, does not have."""
+    stale = [view for view in store.list_feature_views() if view.name not in history.families]
+    if stale:
+        store.apply([], objects_to_delete=stale, partial=False)
+    _online(store).drop_other_tables(store.config, store.list_feature_views())
 
 
-def materialise(store: FeatureStore, as_of: datetime) -> None:
-    """Put the snapshots of one day into the online store."""
+def materialize_online(store: FeatureStore, as_of: datetime) -> None:
+    """Write the snapshots of one day to the online store."""
     end = as_of.replace(tzinfo=UTC)
     start, families = end - timedelta(seconds=1), [view.name for view in online_views(store)]
     store.materialize(start_date=start, end_date=end, feature_views=families, disable_event_timestamp=False)
 
 
-def retire(store: FeatureStore, place: Edition, account_ids: list[str], as_of: datetime) -> None:
-    """Let accounts that an earlier writing of a day put online look as they would had it never held them.
+def tombstone_accounts(store: FeatureStore, history: HistoryVersion, account_ids: list[str], as_of: datetime) -> None:
+    """Empty the online rows of accounts that an earlier version of the day had and this one does not.
 
-    Feast cannot delete a row; without values, and older than the day, it reads as an account that is gone.
+    Feast cannot delete a row; a row without values that is older than the day reads as an account that is gone.
     """
-    for family, signals in place.families.items():
-        empty = {one.name: pd.Series(dtype=PANDAS_TYPES[one.kind], index=range(len(account_ids))) for one in signals}
-        stamps = pd.Series(as_of.replace(tzinfo=UTC) - timedelta(days=1), index=range(len(account_ids)))
-        rows = pd.DataFrame({KEY: account_ids, TIMESTAMP: stamps, **empty})
-        # `write_to_online_store` refuses rows without any value.
+    for family, signals in history.families.items():
+        index = range(len(account_ids))
+        empty = {signal.name: pd.Series(dtype=PANDAS_TYPES[signal.kind], index=index) for signal in signals}
+        timestamps = pd.Series(as_of.replace(tzinfo=UTC) - timedelta(days=1), index=index)
+        rows = pd.DataFrame({ACCOUNT_ID: account_ids, TIMESTAMP: timestamps, **empty})
+        # The public `write_to_online_store` rejects rows without any value.
         store._get_provider().ingest_df(store.get_feature_view(family), rows)
 
 
-def read_history(store: FeatureStore, snapshots: pd.DataFrame) -> pd.DataFrame:
-    """The signals of the snapshots asked for (account_id, as_of), in their order, through Feast's point-in-time join.
+def read_historical_signals(store: FeatureStore, snapshots: pd.DataFrame) -> pd.DataFrame:
+    """The signals of these snapshots (account_id, as_of), in their order, by Feast's point-in-time join.
 
-    Every row asked for comes back; an account never published up to then has missing values throughout.
+    Every snapshot has a row; an account that was never published by then has only missing values.
     """
-    asked = snapshots[[KEY, "as_of"]].rename(columns={"as_of": TIMESTAMP})
-    asked[TIMESTAMP] = pd.to_datetime(asked[TIMESTAMP]).dt.tz_localize("UTC")
-    asked[PLACE] = range(len(asked))
-    service = store.get_feature_service(SERVICE)
-    found = store.get_historical_features(entity_df=asked, features=service).to_arrow().sort_by(PLACE)
-    values = found.drop_columns([KEY, TIMESTAMP, PLACE]).to_pandas()
-    if len(values) < len(asked):  # a join may drop rows (Feast's own does), and each must stay with its snapshot
-        values = values.set_axis(found[PLACE].to_numpy()).reindex(range(len(asked)))
-    keys = snapshots[[KEY, "as_of"]].astype({"as_of": "datetime64[us]"}).reset_index(drop=True)
+    requested = snapshots[[ACCOUNT_ID, "as_of"]].rename(columns={"as_of": TIMESTAMP})
+    requested[TIMESTAMP] = pd.to_datetime(requested[TIMESTAMP]).dt.tz_localize("UTC")
+    requested[ROW] = range(len(requested))
+    service = store.get_feature_service(FEATURE_SERVICE)
+    rows = store.get_historical_features(entity_df=requested, features=service).to_arrow().sort_by(ROW)
+    values = rows.drop_columns([ACCOUNT_ID, TIMESTAMP, ROW]).to_pandas()
+    if len(values) < len(requested):  # Feast's own join drops rows
+        values = values.set_axis(rows[ROW].to_numpy()).reindex(range(len(requested)))
+    keys = snapshots[[ACCOUNT_ID, "as_of"]].astype({"as_of": "datetime64[us]"}).reset_index(drop=True)
     return pd.concat([keys, values], axis=1)
 
 
 def online_views(store: FeatureStore) -> list[FeatureView]:
-    """The views that signals are read from, fresh from the registry; parsing them costs more than reading a row."""
+    """The views that signals are read from, as in the registry now; parsing them costs more than reading a row."""
     store.refresh_registry()
-    views = store.get_feature_service(SERVICE, allow_cache=True).feature_view_projections
+    views = store.get_feature_service(FEATURE_SERVICE, allow_cache=True).feature_view_projections
     return [store.registry.get_feature_view(view.name, store.project, allow_cache=True) for view in views]
 
 
-def read_online(store: FeatureStore, account_ids: list[str], views: list[FeatureView] | None = None) -> OnlineRows:
-    """The latest published signals of these accounts, in the order asked; `views` are those of `online_views`."""
+def read_online_signals(
+    store: FeatureStore, account_ids: list[str], views: list[FeatureView] | None = None
+) -> OnlineRows:
+    """The latest published signals of these accounts, in their order; `views` are those of `online_views`."""
     online = _online(store)
-    found = [online.read_rows(store.config, view, account_ids) for view in views or online_views(store)]
-    stamps = np.array([one.as_of for one in found])
-    oldest = np.where(stamps > 0, stamps, np.iinfo("int64").max).min(axis=0).astype("datetime64[s]")
-    as_of = np.where((stamps > 0).any(axis=0), oldest, np.datetime64("NaT"))
-    return OnlineRows(pd.concat([_frame(one) for one in found], axis=1), as_of)
+    packed = [online.read_rows(store.config, view, account_ids) for view in views or online_views(store)]
+    seconds = np.array([rows.as_of for rows in packed])
+    oldest = np.where(seconds > 0, seconds, np.iinfo("int64").max).min(axis=0).astype("datetime64[s]")
+    as_of = np.where((seconds > 0).any(axis=0), oldest, np.datetime64("NaT"))
+    return OnlineRows(pd.concat([_to_frame(rows) for rows in packed], axis=1), as_of)
 
 
 def _online(store: FeatureStore) -> PackedOnlineStore:
@@ -164,38 +170,40 @@ def _online(store: FeatureStore) -> PackedOnlineStore:
     return online
 
 
-def _frame(rows: PackedRows) -> pd.DataFrame:
-    words = pd.DataFrame(rows.categories, columns=list(rows.layout.categories), dtype=object)
-    return pd.concat([pd.DataFrame(rows.numbers, columns=list(rows.layout.numbers)), words], axis=1)
+def _to_frame(rows: PackedRows) -> pd.DataFrame:
+    categories = pd.DataFrame(rows.categories, columns=list(rows.layout.categories), dtype=object)
+    return pd.concat([pd.DataFrame(rows.numbers, columns=list(rows.layout.numbers)), categories], axis=1)
 
 
 def _account() -> Entity:
-    return Entity(name="account", join_keys=[KEY], value_type=ValueType.STRING, description="who can leave")
+    return Entity(
+        name="account", join_keys=[ACCOUNT_ID], value_type=ValueType.STRING, description="the account that can leave"
+    )
 
 
-def _views(place: Edition) -> list[FeatureView]:
-    return [_view(place, family, signals) for family, signals in place.families.items()]
+def _views(history: HistoryVersion) -> list[FeatureView]:
+    return [_view(history, family, signals) for family, signals in history.families.items()]
 
 
-def _view(place: Edition, family: str, signals: tuple[Signal, ...]) -> FeatureView:
+def _view(history: HistoryVersion, family: str, signals: tuple[Signal, ...]) -> FeatureView:
     return FeatureView(
         name=family,
         entities=[_account()],
         schema=[
-            Field(name=KEY, dtype=String),
+            Field(name=ACCOUNT_ID, dtype=String),
             *(
-                Field(name=one.name, dtype=FEAST_TYPES[one.kind], description=one.sentence, tags={"unit": one.unit})
-                for one in signals
+                Field(name=s.name, dtype=FEAST_TYPES[s.kind], description=s.sentence, tags={"unit": s.unit})
+                for s in signals
             ),
         ],
         source=FileSource(
-            name=family, path=str(place.files_of(family)), file_format=ParquetFormat(), timestamp_field=TIMESTAMP
+            name=family, path=str(history.family_files(family)), file_format=ParquetFormat(), timestamp_field=TIMESTAMP
         ),
         online=True,
         ttl=timedelta(0),
     )
 
 
-def _declared_hash(place: Edition) -> str:
-    declared = [(one.name, one.family, one.kind, one.sentence, one.unit) for one in place.signals]
+def _declared_hash(history: HistoryVersion) -> str:
+    declared = [(signal.name, signal.family, signal.kind, signal.sentence, signal.unit) for signal in history.signals]
     return hashlib.sha256(repr(declared).encode()).hexdigest()[:12]

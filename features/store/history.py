@@ -1,12 +1,12 @@
-"""The history: every snapshot's signals on disk, a partition per day and family, readable or not there at all.
+"""The history: every snapshot's signals on disk, a partition per day and family.
 
-    history/<edition>/days/<day>                       a link to what was written last, set in one step
-    history/<edition>/written/<day>-<hash>/
+    history/<version>/days/<day>                       a link to the folder written last, replaced atomically
+    history/<version>/written/<day>-<hash>/
         <family>.parquet                               account_id, event_timestamp, the family's signals
-        day.json                                       what is known of the day
+        day.json                                       the summary of the day
 
-A day is there from the instant its link is, and a day that is written again is the old one until it is the new one. An
-edition is one signal set over one data set. Another signal set is another edition, so nothing is ever mixed.
+A day exists as soon as its link does, and a day that is written again is replaced atomically. A history version is one
+signal set over one data set. Another signal set is another version, so the two are never mixed.
 """
 
 import hashlib
@@ -19,21 +19,25 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from configs.errors import NotReady
 from configs.files import atomic_write, read_json, write_json
+from configs.state_dir import StateDir
 from features.compute.fingerprints import signal_set
 from features.signals.base import Signal
-from features.signals.registry import FAMILIES
+from features.signals.registry import FAMILIES, catalogue
+from features.store.publication import read_publication
+from features.tables.contract import ACCOUNT_ID
 from features.tables.mapping import Dataset
 
-KEY, TIMESTAMP = "account_id", "event_timestamp"
+TIMESTAMP = "event_timestamp"
 
 
 @dataclass(frozen=True)
-class Day:
-    """What a complete day holds: how many snapshots, and the share of values there per family, not there per signal.
+class DaySummary:
+    """A complete day: its number of snapshots, the share of values present per family and missing per signal.
 
-    `forced_because` is why it was published with the `faults` found in it; both are empty for a day that passed.
-    `dropped` are the accounts that an earlier writing of this day held and this one does not.
+    `forced_because` is the reason for publishing it in spite of the `faults` found; both are empty for a day without
+    faults. `dropped` are the accounts of earlier versions of this day that this version does not have.
     """
 
     as_of: str
@@ -46,7 +50,7 @@ class Day:
 
 
 @dataclass(frozen=True)
-class Edition:
+class HistoryVersion:
     """The history of one signal set over one data set."""
 
     folder: Path
@@ -54,105 +58,119 @@ class Edition:
 
     @property
     def families(self) -> dict[str, tuple[Signal, ...]]:
-        """The signals of each family that has any, in the families' order."""
-        found = {family: tuple(one for one in self.signals if one.family == family) for family in FAMILIES}
-        return {family: signals for family, signals in found.items() if signals}
+        """The signals of each family that has any, in the order of the families."""
+        by_family = {family: tuple(s for s in self.signals if s.family == family) for family in FAMILIES}
+        return {family: signals for family, signals in by_family.items() if signals}
 
-    def files_of(self, family: str) -> Path:
-        """A pattern for the files of one family, one a day."""
+    def family_files(self, family: str) -> Path:
+        """A glob pattern for the files of one family, one a day."""
         return self.folder / "days" / "*" / f"{family}.parquet"
 
+    def day_link(self, as_of: datetime) -> Path:
+        """The link to the folder of a day."""
+        return self.folder / "days" / f"{as_of:%Y-%m-%d}"
 
-def edition(history: Path, dataset: Dataset, signals: tuple[Signal, ...], active_within: int | None = None) -> Edition:
-    """Where the history of these signals over this data set is kept.
 
-    A finished data set is known by its content, so a changed file starts anew; a living one by its mapping, so that a
-    new day leaves the days before it as they were. Another risk set (see `compute.snapshots`) is another edition.
+def history_version(
+    histories: Path, dataset: Dataset, signals: tuple[Signal, ...], required_activity_days: int | None = None
+) -> HistoryVersion:
+    """The history of these signals over this data set.
+
+    A finished data set is identified by its content, so a changed file starts a new version; a growing one by its
+    mapping, so that a new day keeps the days before it. Another risk set (see `compute.select_snapshots`) is another
+    version.
     """
     data = dataset.mapping_hash if dataset.observed_until is None else dataset.content_hash()
-    risk_set = "" if active_within is None else f" active within {active_within}"
+    risk_set = "" if required_activity_days is None else f" active within {required_activity_days}"
     name = hashlib.sha256(f"{signal_set(signals)} {data}{risk_set}".encode()).hexdigest()[:12]
-    return Edition(history / name, signals)
+    return HistoryVersion(histories / name, signals)
 
 
-def describe_day(place: Edition, as_of: datetime, rows: pa.Table) -> Day:
-    """What there is to know of a day with these rows."""
-    missing = {one.name: rows[one.name].null_count / max(rows.num_rows, 1) for one in place.signals}
-    coverage = {family: _coverage(rows, signals) for family, signals in place.families.items()}
-    return Day(f"{as_of:%Y-%m-%d}", rows.num_rows, coverage, missing, dropped=_dropped(place, as_of, rows))
+def published_history(state: StateDir) -> tuple[HistoryVersion, datetime]:
+    """The history that was published last and its as_of; raises NotReady if nothing was, or if the signals changed."""
+    publication = read_publication(state)
+    signals = tuple(signal for signal in catalogue() if signal.name in publication["signals"])
+    if signal_set(signals) != publication["signal_set"]:
+        raise NotReady("The signals have changed since they were last published.", "Run `oarlock publish`.")
+    history = HistoryVersion(state.history / publication["history"], signals)
+    return history, datetime.fromisoformat(publication["as_of"])
 
 
-def write_day(place: Edition, day: Day, rows: pa.Table) -> None:
-    """Write one day beside what is there, and then let it take the place of what was."""
-    new = _write_beside(place, day, rows)
-    written = new.with_name(f"{day.as_of}-{_content_hash(new)}")
+def summarize_day(history: HistoryVersion, as_of: datetime, rows: pa.Table) -> DaySummary:
+    """The summary of a day with these rows."""
+    missing = {signal.name: rows[signal.name].null_count / max(rows.num_rows, 1) for signal in history.signals}
+    coverage = {family: _coverage(rows, signals) for family, signals in history.families.items()}
+    dropped = _dropped_accounts(history, as_of, rows)
+    return DaySummary(f"{as_of:%Y-%m-%d}", rows.num_rows, coverage, missing, dropped=dropped)
+
+
+def write_day(history: HistoryVersion, day: DaySummary, rows: pa.Table) -> None:
+    """Write one day to a new folder, and then replace the day by it."""
+    temporary = _write_folder(history, day, rows)
+    written = temporary.with_name(f"{day.as_of}-{_content_hash(temporary)}")
     if written.exists():
-        shutil.rmtree(new)
+        shutil.rmtree(temporary)
     else:
-        new.rename(written)
-    _link(place.folder / "days" / day.as_of, written)
+        temporary.rename(written)
+    _link(history.folder / "days" / day.as_of, written)
     for older in set(written.parent.glob(f"{day.as_of}-*")) - {written}:
         shutil.rmtree(older)
 
 
-def is_complete(place: Edition, as_of: datetime) -> bool:
-    """Whether this day was written to its end."""
-    return _folder(place, as_of).exists()
+def is_complete(history: HistoryVersion, as_of: datetime) -> bool:
+    """Whether this day was written completely."""
+    return history.day_link(as_of).exists()
 
 
-def complete_days(place: Edition) -> list[datetime]:
-    """The days that were written to their end, oldest first."""
-    return sorted(datetime.fromisoformat(link.name) for link in (place.folder / "days").glob("????-??-??"))
+def complete_days(history: HistoryVersion) -> list[datetime]:
+    """The days that were written completely, oldest first."""
+    return sorted(datetime.fromisoformat(link.name) for link in (history.folder / "days").glob("????-??-??"))
 
 
-def read_day(place: Edition, as_of: datetime) -> Day:
-    """What is known of a complete day."""
-    content = read_json(_folder(place, as_of) / "day.json")
-    return Day(**{**content, "faults": tuple(content["faults"]), "dropped": tuple(content["dropped"])})
+def read_day(history: HistoryVersion, as_of: datetime) -> DaySummary:
+    """The summary of a complete day."""
+    content = read_json(history.day_link(as_of) / "day.json")
+    return DaySummary(**{**content, "faults": tuple(content["faults"]), "dropped": tuple(content["dropped"])})
 
 
-def version_of(place: Edition, as_of: datetime) -> str:
-    """A hash of everything that was written of a complete day."""
-    return _folder(place, as_of).resolve().name
+def content_version(history: HistoryVersion, as_of: datetime) -> str:
+    """The name of a complete day's folder, which holds a hash of its content."""
+    return history.day_link(as_of).resolve().name
 
 
-def accounts_on(place: Edition, as_of: datetime) -> list[str]:
-    """The accounts that had a snapshot on this complete day, in order."""
-    family = next(iter(place.families))
-    return pq.read_table(_folder(place, as_of) / f"{family}.parquet", columns=[KEY])[KEY].to_pylist()
+def accounts_on(history: HistoryVersion, as_of: datetime) -> list[str]:
+    """The accounts with a snapshot on this complete day, in order."""
+    file = history.day_link(as_of) / f"{next(iter(history.families))}.parquet"
+    return pq.read_table(file, columns=[ACCOUNT_ID])[ACCOUNT_ID].to_pylist()
 
 
-def training_days(first: datetime, last: datetime, every: str) -> list[datetime]:
+def training_days(first: datetime, last: datetime, frequency: str) -> list[datetime]:
     """The first of each month, or each Monday, from `first` to `last`, both included."""
     days = (first + timedelta(days=n) for n in range((last - first).days + 1))
-    return [day for day in days if (day.weekday() == 0 if every == "weekly" else day.day == 1)]
+    return [day for day in days if (day.weekday() == 0 if frequency == "weekly" else day.day == 1)]
 
 
-def midnight(day: date) -> datetime:
-    """The instant a day's snapshots are seen from: its first."""
+def to_midnight(day: date) -> datetime:
+    """The first instant of a day, as of which its snapshots are taken."""
     return datetime(day.year, day.month, day.day)
 
 
-def _dropped(place: Edition, as_of: datetime, rows: pa.Table) -> tuple[str, ...]:
-    if not is_complete(place, as_of):
+def _dropped_accounts(history: HistoryVersion, as_of: datetime, rows: pa.Table) -> tuple[str, ...]:
+    if not is_complete(history, as_of):
         return ()
-    before = {*accounts_on(place, as_of), *read_day(place, as_of).dropped}
-    return tuple(sorted(before - set(rows[KEY].to_pylist())))
+    earlier = {*accounts_on(history, as_of), *read_day(history, as_of).dropped}
+    return tuple(sorted(earlier - set(rows[ACCOUNT_ID].to_pylist())))
 
 
-def _folder(place: Edition, as_of: datetime) -> Path:
-    return place.folder / "days" / f"{as_of:%Y-%m-%d}"
-
-
-def _write_beside(place: Edition, day: Day, rows: pa.Table) -> Path:
-    folder = place.folder / "written" / f".{day.as_of}"
-    # What a publish that was killed here has left behind.
+def _write_folder(history: HistoryVersion, day: DaySummary, rows: pa.Table) -> Path:
+    folder = history.folder / "written" / f".{day.as_of}"
+    # A publish that was killed here leaves a partial folder.
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    stamps = pa.array([datetime.fromisoformat(day.as_of)] * rows.num_rows, pa.timestamp("us", tz="UTC"))
-    ordered = rows.append_column(TIMESTAMP, stamps).sort_by(KEY)
-    for family, signals in place.families.items():
-        columns = ordered.select([KEY, TIMESTAMP, *(one.name for one in signals)])
+    timestamps = pa.array([datetime.fromisoformat(day.as_of)] * rows.num_rows, pa.timestamp("us", tz="UTC"))
+    ordered = rows.append_column(TIMESTAMP, timestamps).sort_by(ACCOUNT_ID)
+    for family, signals in history.families.items():
+        columns = ordered.select([ACCOUNT_ID, TIMESTAMP, *(signal.name for signal in signals)])
         pq.write_table(columns, folder / f"{family}.parquet", compression="zstd")
     write_json(folder / "day.json", asdict(day))
     return folder
@@ -174,5 +192,5 @@ def _link(link: Path, target: Path) -> None:
 
 def _coverage(rows: pa.Table, signals: tuple[Signal, ...]) -> float:
     values = rows.num_rows * len(signals)
-    there = values - sum(rows[one.name].null_count for one in signals)
-    return round(there / values, 4) if values else 0.0
+    present = values - sum(rows[signal.name].null_count for signal in signals)
+    return round(present / values, 4) if values else 0.0

@@ -1,36 +1,38 @@
-"""Past rows: the signals of some accounts on one published day, straight from the history's files."""
+"""Reads the signals of some accounts on one published day from the history's files, without a data frame."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from configs.errors import NotReady
+from features.tables.contract import ACCOUNT_ID
 
-KEY = "account_id"
+Column = Sequence[float | str | None]
 
 
 @dataclass(frozen=True)
-class PastRows:
-    """The accounts found, in order, and a column per signal there was."""
+class HistoryRows:
+    """The accounts that have a snapshot, in order, and a column per signal."""
 
     account_ids: list[str]
-    columns: Mapping[str, list[Any]]
+    columns: Mapping[str, Column]
 
 
-def read_past_rows(edition: Path, day: datetime, account_ids: Sequence[str]) -> PastRows:
-    """What the history of an edition holds of these accounts on a day; who was not at risk then is left out.
+def read_history_rows(history_folder: Path, day: datetime, account_ids: Sequence[str]) -> HistoryRows:
+    """The snapshots of these accounts on a day; accounts that were not at risk then are left out.
 
-    Raises NotReady where the day was never published.
+    Raises NotReady if the day was never published.
     """
     import pyarrow.parquet as pq
 
-    folder = edition / "days" / f"{day:%Y-%m-%d}"
+    folder = history_folder / "days" / f"{day:%Y-%m-%d}"
     if not folder.exists():
         raise NotReady(f"{day:%Y-%m-%d} was never published.", f"Run `oarlock publish --as-of {day:%Y-%m-%d}`.")
-    # Resolved once: a day that is written again meanwhile is another folder.
+    # Resolved once: if the day is replaced meanwhile, its files are in another folder.
     files = sorted(folder.resolve().glob("*.parquet"))
-    tables = [pq.read_table(file, filters=[(KEY, "in", list(account_ids))]).sort_by(KEY) for file in files]
+    condition = [(ACCOUNT_ID, "in", list(account_ids))]
+    tables = [pq.read_table(file, filters=condition).sort_by(ACCOUNT_ID) for file in files]
     columns = {name: table[name].to_pylist() for table in tables for name in table.column_names}
-    return PastRows(columns.pop(KEY), {name: column for name, column in columns.items() if name != "event_timestamp"})
+    del columns["event_timestamp"]
+    return HistoryRows(columns.pop(ACCOUNT_ID), columns)

@@ -1,6 +1,6 @@
-"""The online signals as arrays: every view of some accounts in one read of the packed store, without Feast or pandas.
+"""Reads the online signals as arrays: every view of some accounts in one query, without Feast or pandas.
 
-`packed.py` writes the rows on Feast's interface; the note of what was published says which names stand where in them.
+`packed_online_store.py` writes the rows on Feast's interface. The publication note has the columns of the packed rows.
 """
 
 import json
@@ -8,7 +8,7 @@ import math
 import os
 import sqlite3
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -25,13 +25,13 @@ from configs.state_dir import StateDir
 if TYPE_CHECKING:
     import pandas as pd
 
-BUSY_SECONDS = 2
-LAST = np.iinfo("int64").max
+BUSY_TIMEOUT_SECONDS = 2
+MAX_TIMESTAMP = np.iinfo("int64").max
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which names stand where in a packed row of one view; another set of names is another table."""
+    """The signals in the packed rows of one view, in order; other signals are another table."""
 
     view: str
     numbers: tuple[str, ...]
@@ -44,8 +44,8 @@ class Layout:
 
 
 @dataclass(frozen=True, eq=False)
-class Columns:
-    """Where each signal stands among the numbers, and among the categories, of some values."""
+class ColumnIndex:
+    """The index of each signal among the numbers, and among the categories, of some values."""
 
     numbers: Mapping[str, int]
     categories: Mapping[str, int]
@@ -56,50 +56,51 @@ class Columns:
 
 
 @dataclass(frozen=True, eq=False)
-class Values:
-    """The signals of some accounts: `numbers` (accounts, numbers), NaN for missing; `words` a list per account."""
+class SignalValues:
+    """The signals of some accounts: `numbers` (accounts, numbers), NaN if missing; `categories` a list per account."""
 
-    columns: Columns
+    columns: ColumnIndex
     numbers: np.ndarray
-    words: Sequence[Sequence[str | None]]
+    categories: Sequence[Sequence[str | None]]
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def value(self, name: str, row: int) -> float | str | None:
-        """One value, None where it is missing; raises KeyError for a signal that is not there."""
+        """One value, None if it is missing; raises KeyError for an unknown signal."""
         if name in self.columns.categories:
-            return self.words[row][self.columns.categories[name]]
+            return self.categories[row][self.columns.categories[name]]
         number = float(self.numbers[row, self.columns.numbers[name]])
         return None if math.isnan(number) else number
 
-    def take(self, rows: Sequence[int]) -> "Values":
+    def take(self, rows: Sequence[int]) -> "SignalValues":
         """The values of these rows."""
-        return Values(self.columns, self.numbers[rows], [self.words[row] for row in rows])
+        return SignalValues(self.columns, self.numbers[rows], [self.categories[row] for row in rows])
 
 
 @dataclass(frozen=True)
-class OnlineValues:
-    """What the store knows of some accounts, in the order asked.
+class OnlineSignals:
+    """The online signals of some accounts, in the requested order.
 
-    `stamps`, shape (accounts, views), is when each view's row is of, NaT where there is none; `as_of` the oldest.
+    `timestamps`, shape (accounts, views), is the as_of of each view's row, NaT if there is none; `as_of` the oldest.
     """
 
-    values: Values
-    stamps: np.ndarray
+    values: SignalValues
+    timestamps: np.ndarray
     as_of: np.ndarray
     published: datetime
 
 
-def values_of(frame: "pd.DataFrame", categories: Collection[str]) -> Values:
-    """The values of a table with a column per signal; `categories` are those that are words."""
+def values_from_frame(frame: "pd.DataFrame", categories: Collection[str]) -> SignalValues:
+    """The values of a data frame with a column per signal; `categories` are the columns of categories."""
     import pandas as pd
 
-    words = [name for name in frame if name in categories]
+    texts = [name for name in frame if name in categories]
     numbers = [name for name in frame if name not in categories]
-    found = [[None if pd.isna(one) else str(one) for one in row] for row in frame[words].to_numpy().tolist()]
-    columns = Columns({str(n): i for i, n in enumerate(numbers)}, {str(n): i for i, n in enumerate(words)})
-    return Values(columns, frame[numbers].apply(pd.to_numeric).to_numpy(dtype="float64", na_value=np.nan), found)
+    values = [[None if pd.isna(value) else str(value) for value in row] for row in frame[texts].to_numpy().tolist()]
+    columns = _column_index(map(str, numbers), map(str, texts))
+    matrix = frame[numbers].apply(pd.to_numeric).to_numpy(dtype="float64", na_value=np.nan)
+    return SignalValues(columns, matrix, values)
 
 
 class OnlineReader:
@@ -107,90 +108,97 @@ class OnlineReader:
 
     def __init__(self, state: StateDir) -> None:
         self.state = state
-        self._published: tuple[int, _Published] | None = None
-        self._connections = threading.local()
+        self._views: tuple[int, OnlineViews] | None = None
+        self._threads = threading.local()
 
-    def published(self) -> "_Published":
-        """What was published last; raises NotReady where nothing was."""
+    def views(self) -> "OnlineViews":
+        """The views that were published last; raises NotReady if nothing was."""
         try:
-            written = self.state.publication.stat().st_mtime_ns
+            modified = self.state.publication.stat().st_mtime_ns
         except FileNotFoundError:
             raise NotReady("Nothing has been published yet.", "Run `oarlock publish`.") from None
-        there = self._published
-        if there is None or there[0] != written:
-            self._published = there = (written, _read_note(self.state.publication))
-        return there[1]
+        cached = self._views
+        if cached is None or cached[0] != modified:
+            self._views = cached = (modified, _read_views(self.state.publication))
+        return cached[1]
 
-    def read(self, account_ids: Sequence[str]) -> OnlineValues:
-        """The latest published signals of these accounts, in the order asked, as they were at one instant.
+    def read(self, account_ids: Sequence[str]) -> OnlineSignals:
+        """The latest published signals of these accounts, in the requested order, all of one publication.
 
-        Raises NotReady where nothing was published, OSError or sqlite3.Error where the store cannot be read.
+        Raises NotReady if nothing was published, OSError or sqlite3.Error if the store cannot be read.
         """
-        there, asked = self.published(), (json.dumps(list(account_ids)),)
+        views, parameters = self.views(), (json.dumps(list(account_ids)),)
         try:
-            rows = self._connection().execute(there.query, asked).fetchall()
+            rows = self._connection().execute(views.query, parameters).fetchall()
         except sqlite3.OperationalError:
-            before, there = there, self.published()
-            if there is before:
+            before, views = views, self.views()
+            if views is before:
                 raise
-            rows = self._connection().execute(there.query, asked).fetchall()  # published anew in between
-        stamps = np.array([[at or 0 for at in row[0::3]] for row in rows], dtype="int64")
-        stamps = stamps.reshape(len(rows), len(there.layouts))
-        values = Values(there.columns, _numbers(rows, there), [_words(row[2::3], there) for row in rows])
-        oldest = np.where(stamps > 0, stamps, LAST).min(axis=1, initial=LAST)
-        return OnlineValues(values, _instants(stamps), _instants(np.where(oldest < LAST, oldest, 0)), there.as_of)
+            rows = self._connection().execute(views.query, parameters).fetchall()  # of a newer publication
+        timestamps = np.array([[at or 0 for at in row[0::3]] for row in rows], dtype="int64")
+        timestamps = timestamps.reshape(len(rows), len(views.layouts))
+        values = SignalValues(views.columns, _numbers(rows, views), [_categories(row[2::3], views) for row in rows])
+        oldest = np.where(timestamps > 0, timestamps, MAX_TIMESTAMP).min(axis=1, initial=MAX_TIMESTAMP)
+        as_of = _to_datetimes(np.where(oldest < MAX_TIMESTAMP, oldest, 0))
+        return OnlineSignals(values, _to_datetimes(timestamps), as_of, views.as_of)
 
     def _connection(self) -> sqlite3.Connection:
         """This thread's connection: it must not cross a fork, nor outlive a file that was replaced."""
         file = self.state.feast / "packed.db"
-        found = (os.getpid(), file.stat().st_ino)
-        mine = getattr(self._connections, "mine", None)
-        if mine is None or mine[0] != found:
-            connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS)
+        key = (os.getpid(), file.stat().st_ino)
+        cached = getattr(self._threads, "connection", None)
+        if cached is None or cached[0] != key:
+            connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT_SECONDS)
             connection.execute("pragma query_only=on")
-            mine = self._connections.mine = (found, connection)
-        return mine[1]
+            cached = self._threads.connection = (key, connection)
+        return cached[1]
 
 
 @dataclass(frozen=True)
-class _Published:
-    """The note of a publish, with the query that reads all its views at once."""
+class OnlineViews:
+    """The views of a publication, with the query that reads all of them at once."""
 
     as_of: datetime
-    note: Mapping[str, Any]
     layouts: tuple[Layout, ...]
-    columns: Columns
+    columns: ColumnIndex
     query: str
     gaps: tuple[bytes, ...]  # the packed numbers of an account that is not in a view
 
 
-def _read_note(file: Path) -> _Published:
-    note = read_json(file)
-    if "views" not in note:
+def _read_views(file: Path) -> OnlineViews:
+    publication = read_json(file)
+    if "views" not in publication:
         raise NotReady("The signals were published by an earlier version of Oarlock.", "Run `oarlock publish`.")
-    layouts = tuple(Layout(one["view"], tuple(one["numbers"]), tuple(one["categories"])) for one in note["views"])
-    numbers = [name for one in layouts for name in one.numbers]
-    categories = [name for one in layouts for name in one.categories]
-    columns = Columns({n: i for i, n in enumerate(numbers)}, {n: i for i, n in enumerate(categories)})
-    wanted = ", ".join(f"v{i}.as_of, v{i}.numbers, v{i}.categories" for i in range(len(layouts)))
-    joins = " ".join(f'left join "{one.table}" v{i} on v{i}.account_id = asked.value' for i, one in enumerate(layouts))
-    query = f"select {wanted} from json_each(?) asked {joins} order by asked.key"
-    gaps = tuple(np.full(len(one.numbers), np.nan).tobytes() for one in layouts)
-    return _Published(datetime.fromisoformat(note["as_of"]), note, layouts, columns, query, gaps)
+    layouts = tuple(
+        Layout(view["view"], tuple(view["numbers"]), tuple(view["categories"])) for view in publication["views"]
+    )
+    numbers = (name for layout in layouts for name in layout.numbers)
+    columns = _column_index(numbers, (name for layout in layouts for name in layout.categories))
+    fields = ", ".join(f"v{i}.as_of, v{i}.numbers, v{i}.categories" for i in range(len(layouts)))
+    joins = " ".join(
+        f'left join "{layout.table}" v{i} on v{i}.account_id = ids.value' for i, layout in enumerate(layouts)
+    )
+    query = f"select {fields} from json_each(?) ids {joins} order by ids.key"
+    gaps = tuple(np.full(len(layout.numbers), np.nan).tobytes() for layout in layouts)
+    return OnlineViews(datetime.fromisoformat(publication["as_of"]), layouts, columns, query, gaps)
 
 
-def _instants(seconds: np.ndarray) -> np.ndarray:
+def _column_index(numbers: Iterable[str], categories: Iterable[str]) -> ColumnIndex:
+    return ColumnIndex({n: i for i, n in enumerate(numbers)}, {n: i for i, n in enumerate(categories)})
+
+
+def _to_datetimes(seconds: np.ndarray) -> np.ndarray:
     return np.where(seconds > 0, seconds.astype("datetime64[s]"), np.datetime64("NaT"))
 
 
-def _numbers(rows: Sequence[Sequence[Any]], there: _Published) -> np.ndarray:
+def _numbers(rows: Sequence[Sequence[Any]], views: OnlineViews) -> np.ndarray:
     """The packed numbers of every view, side by side."""
-    joined = b"".join([blob or gap for row in rows for blob, gap in zip(row[1::3], there.gaps, strict=True)])
-    return np.frombuffer(joined, dtype="float64").reshape(len(rows), len(there.columns.numbers))
+    packed = b"".join([blob or gap for row in rows for blob, gap in zip(row[1::3], views.gaps, strict=True)])
+    return np.frombuffer(packed, dtype="float64").reshape(len(rows), len(views.columns.numbers))
 
 
-def _words(texts: Sequence[str | None], there: _Published) -> list[str | None]:
-    words: list[str | None] = []
-    for text, one in zip(texts, there.layouts, strict=True):
-        words += json.loads(text) if text else [None] * len(one.categories)
-    return words
+def _categories(texts: Sequence[str | None], views: OnlineViews) -> list[str | None]:
+    categories: list[str | None] = []
+    for text, layout in zip(texts, views.layouts, strict=True):
+        categories += json.loads(text) if text else [None] * len(layout.categories)
+    return categories

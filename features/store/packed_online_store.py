@@ -1,12 +1,12 @@
 """The packed online store: on Feast's interfaces, one row per account and view instead of one per value.
 
-Feast's standard stores turn every value into a protobuf and a row of its own. Here a view's numbers are one packed
-vector of float64 and its categories one JSON list, beside the instant they are of; materialising hands the whole Arrow
-table over. Registry, feature service, `materialize` and `get_online_features` work on it as on any other store.
+Feast's standard stores turn every value into a protobuf and a row of its own. Here a row has a view's numbers as one
+packed vector of float64, its categories as one JSON list, and their timestamp. Materialization writes a whole Arrow
+table. Registry, feature service, `materialize` and `get_online_features` work on it as on any other store.
 """
 
 # pyright: reportOptionalMemberAccess=false
-# (Feast types a view's source and the store's settings as optional; here both are always given)
+# (Feast types a view's source and the store's settings as optional; here both are always set)
 
 import json
 import os
@@ -33,14 +33,15 @@ from feast.types import Float64
 
 from features.store.online_reader import Layout
 
-BUSY_SECONDS = 10
-IDS_A_QUERY = 900  # SQLite binds at most 999 values in old builds
-Written = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
-Read = tuple[datetime | None, dict[str, Value] | None]
+BUSY_TIMEOUT_SECONDS = 10
+IDS_PER_QUERY = 900  # old builds of SQLite bind at most 999 values
+WriteRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
+PackedRow = tuple[str, int, bytes, str | None]  # id, as_of in seconds, numbers, categories as JSON
+ReadRow = tuple[datetime | None, dict[str, Value] | None]
 
 
 class PackedOnlineStoreConfig(FeastConfigBaseModel):
-    """Where the packed store keeps its rows."""
+    """The SQLite file of the packed store."""
 
     type: Literal["features.store.packed_online_store.PackedOnlineStore"] = (
         "features.store.packed_online_store.PackedOnlineStore"
@@ -48,15 +49,17 @@ class PackedOnlineStoreConfig(FeastConfigBaseModel):
     path: str
 
 
-class PackedEngineConfig(FeastConfigBaseModel):
-    """The engine that materialises into the packed store."""
+class PackedComputeEngineConfig(FeastConfigBaseModel):
+    """The compute engine that materializes into the packed store."""
 
-    type: Literal["features.store.packed_online_store.PackedEngine"] = "features.store.packed_online_store.PackedEngine"
+    type: Literal["features.store.packed_online_store.PackedComputeEngine"] = (
+        "features.store.packed_online_store.PackedComputeEngine"
+    )
 
 
 @dataclass(frozen=True)
 class PackedRows:
-    """One view of some accounts in the order asked: `numbers` (accounts, names), `as_of` in seconds, 0 for no row."""
+    """One view of some accounts in the requested order: `numbers` (accounts, names), `as_of` in seconds or 0."""
 
     layout: Layout
     numbers: np.ndarray
@@ -65,40 +68,40 @@ class PackedRows:
 
 
 class PackedOnlineStore(OnlineStore):
-    """Feast's online store on SQLite, a packed row per account and view."""
+    """Feast's online store on SQLite, with a packed row per account and view."""
 
     def __init__(self) -> None:
-        self._connections = threading.local()
+        self._threads = threading.local()
 
     def write_arrow(self, config: RepoConfig, view: FeatureView, rows: pa.Table) -> None:
-        """Write the rows of one view, all of them or none."""
+        """Write the rows of one view in one transaction."""
         layout, key = layout_of(view), view.join_keys[0]
         packed = np.column_stack([_floats(rows[name]) for name in layout.numbers]) if layout.numbers else None
         blobs = _blobs(packed, rows.num_rows)
-        words = zip(*(rows[name].to_pylist() for name in layout.categories), strict=True) if layout.categories else None
-        texts = [json.dumps(one) for one in words] if words else [None] * rows.num_rows
-        stamps = rows[view.batch_source.timestamp_field].cast(pa.timestamp("s", tz="UTC")).cast(pa.int64()).to_pylist()
-        self._insert(config, layout, zip(rows[key].to_pylist(), stamps, blobs, texts, strict=True))
+        categories = zip(*(rows[name].to_pylist() for name in layout.categories), strict=True)
+        texts = [json.dumps(row) for row in categories] if layout.categories else [None] * rows.num_rows
+        seconds = rows[view.batch_source.timestamp_field].cast(pa.timestamp("s", tz="UTC")).cast(pa.int64()).to_pylist()
+        self._insert(config, layout, zip(rows[key].to_pylist(), seconds, blobs, texts, strict=True))
 
     def read_rows(self, config: RepoConfig, view: FeatureView, account_ids: Sequence[str]) -> PackedRows:
-        """The rows of one view as arrays, without a protobuf per value."""
-        layout, at = layout_of(view), {account_id: place for place, account_id in enumerate(account_ids)}
+        """The rows of one view as arrays, without a protobuf per value; ids must be distinct."""
+        layout, indices = layout_of(view), {account_id: index for index, account_id in enumerate(account_ids)}
         numbers = np.full((len(account_ids), len(layout.numbers)), np.nan)
         categories: list[list[str | None]] = [[None] * len(layout.categories) for _ in account_ids]
         as_of = np.zeros(len(account_ids), dtype="int64")
-        for account_id, stamp, blob, text in self._select(config, layout, list(at)):
-            place = at[account_id]
-            as_of[place] = stamp
-            numbers[place] = np.frombuffer(blob, dtype="float64")
-            categories[place] = json.loads(text) if text else categories[place]
+        for account_id, seconds, blob, text in self._select(config, layout, list(indices)):
+            index = indices[account_id]
+            as_of[index] = seconds
+            numbers[index] = np.frombuffer(blob, dtype="float64")
+            categories[index] = json.loads(text) if text else categories[index]
         return PackedRows(layout, numbers, categories, as_of)
 
     def online_write_batch(
-        self, config: RepoConfig, table: FeatureView, data: list[Written], progress: Callable[[int], Any] | None
+        self, config: RepoConfig, table: FeatureView, data: list[WriteRow], progress: Callable[[int], Any] | None
     ) -> None:
-        """Write rows as Feast hands them over, value by value."""
+        """Write rows as Feast passes them, value by value."""
         layout = layout_of(table)
-        self._insert(config, layout, [_packed(layout, *written[:3]) for written in data])
+        self._insert(config, layout, [_pack(layout, *row[:3]) for row in data])
         if progress:
             progress(len(data))
 
@@ -108,14 +111,13 @@ class PackedOnlineStore(OnlineStore):
         table: FeatureView,
         entity_keys: list[EntityKey],
         requested_features: list[str] | None = None,
-    ) -> list[Read]:
-        """Read rows as Feast asks for them, value by value."""
+    ) -> list[ReadRow]:
+        """Read rows as Feast requests them, value by value."""
         ids = [key.entity_values[0].string_val for key in entity_keys]
-        # An id may be asked for twice; arrays hold it once.
         distinct = list(dict.fromkeys(ids))
-        found = self.read_rows(config, table, distinct)
-        by_id = {one: _unpacked(found, place, requested_features) for place, one in enumerate(distinct)}
-        return [by_id[one] for one in ids]
+        rows = self.read_rows(config, table, distinct)
+        by_id = {account_id: _unpack(rows, index, requested_features) for index, account_id in enumerate(distinct)}
+        return [by_id[account_id] for account_id in ids]
 
     def update(  # noqa: PLR0913, PLR0917 - the signature is Feast's
         self,
@@ -126,7 +128,7 @@ class PackedOnlineStore(OnlineStore):
         entities_to_keep: Sequence[Entity],
         partial: bool,
     ) -> None:
-        """Make a table for each view; tables of views that are gone are dropped."""
+        """Create a table for each view, and drop the tables of views to delete."""
         del entities_to_delete, entities_to_keep, partial
         with self._connection(config) as connection:
             for view in tables_to_keep:
@@ -134,13 +136,13 @@ class PackedOnlineStore(OnlineStore):
             for view in tables_to_delete:
                 connection.execute(f'drop table if exists "{layout_of(view).table}"')
 
-    def keep_only(self, config: RepoConfig, views: Iterable[FeatureView]) -> None:
-        """Drop every table but those of these views as they are laid out now."""
-        kept = {layout_of(view).table for view in views}
+    def drop_other_tables(self, config: RepoConfig, views: Iterable[FeatureView]) -> None:
+        """Drop every table except those of these views in their current layout."""
+        current = {layout_of(view).table for view in views}
         with self._connection(config) as connection:
-            there = connection.execute("select name from sqlite_master where type = 'table'").fetchall()
-            for (table,) in there:
-                if table not in kept:
+            tables = connection.execute("select name from sqlite_master where type = 'table'").fetchall()
+            for (table,) in tables:
+                if table not in current:
                     connection.execute(f'drop table "{table}"')
 
     def teardown(self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]) -> None:
@@ -150,31 +152,32 @@ class PackedOnlineStore(OnlineStore):
 
     def _connection(self, config: RepoConfig) -> sqlite3.Connection:
         # A SQLite connection belongs to one thread and must not cross a fork.
-        mine = getattr(self._connections, "mine", None)
-        if mine is None or mine[0] != (os.getpid(), config.online_store.path):
-            connection = sqlite3.connect(config.online_store.path, timeout=BUSY_SECONDS)
+        key = (os.getpid(), config.online_store.path)
+        cached = getattr(self._threads, "connection", None)
+        if cached is None or cached[0] != key:
+            connection = sqlite3.connect(config.online_store.path, timeout=BUSY_TIMEOUT_SECONDS)
             connection.execute("pragma journal_mode=wal")
             connection.execute("pragma synchronous=normal")
-            mine = self._connections.mine = ((os.getpid(), config.online_store.path), connection)
-        return mine[1]
+            cached = self._threads.connection = (key, connection)
+        return cached[1]
 
-    def _insert(self, config: RepoConfig, layout: Layout, rows: Iterable[tuple]) -> None:
+    def _insert(self, config: RepoConfig, layout: Layout, rows: Iterable[PackedRow]) -> None:
         with self._connection(config) as connection:
             connection.execute(_create(layout))
             connection.executemany(f'insert or replace into "{layout.table}" values (?, ?, ?, ?)', rows)
 
-    def _select(self, config: RepoConfig, layout: Layout, ids: list[str]) -> list[tuple]:
-        connection, found = self._connection(config), []
-        for start in range(0, len(ids), IDS_A_QUERY):
-            some = ids[start : start + IDS_A_QUERY]
-            marks = ",".join("?" * len(some))
+    def _select(self, config: RepoConfig, layout: Layout, ids: list[str]) -> list[PackedRow]:
+        connection, rows = self._connection(config), []
+        for start in range(0, len(ids), IDS_PER_QUERY):
+            chunk = ids[start : start + IDS_PER_QUERY]
+            marks = ",".join("?" * len(chunk))
             query = f'select account_id, as_of, numbers, categories from "{layout.table}" where account_id in ({marks})'
-            found += connection.execute(query, some).fetchall()
-        return found
+            rows += connection.execute(query, chunk)
+        return rows
 
 
-class PackedEngine(LocalComputeEngine):
-    """Feast's local engine, except that a materialised view goes to the packed store as one Arrow table."""
+class PackedComputeEngine(LocalComputeEngine):
+    """Feast's local compute engine, except that it writes a view to the packed store as one Arrow table."""
 
     def _materialize_one(
         self, registry: BaseRegistry, task: MaterializationTask, **kwargs: Any
@@ -188,7 +191,7 @@ class PackedEngine(LocalComputeEngine):
             config=self.repo_config,
             data_source=view.batch_source,
             join_key_columns=view.join_keys,
-            feature_name_columns=[one.name for one in view.features],
+            feature_name_columns=[feature.name for feature in view.features],
             timestamp_field=view.batch_source.timestamp_field,
             created_timestamp_column=None,
             start_date=task.start_time,
@@ -199,9 +202,10 @@ class PackedEngine(LocalComputeEngine):
 
 
 def layout_of(view: FeatureView) -> Layout:
-    """Where each of a view's values stands in its packed rows."""
-    numbers = tuple(one.name for one in view.features if one.dtype == Float64)
-    return Layout(view.name, numbers, tuple(one.name for one in view.features if one.name not in numbers))
+    """The signals in the packed rows of a view."""
+    numbers = tuple(feature.name for feature in view.features if feature.dtype == Float64)
+    categories = tuple(feature.name for feature in view.features if feature.name not in numbers)
+    return Layout(view.name, numbers, categories)
 
 
 def _create(layout: Layout) -> str:
@@ -221,23 +225,24 @@ def _blobs(matrix: np.ndarray | None, rows: int) -> list[bytes]:
     return [buffer[start : start + width] for start in range(0, len(buffer), width)]
 
 
-def _packed(layout: Layout, key: EntityKey, values: dict[str, Value], stamp: datetime) -> tuple:
+def _pack(layout: Layout, key: EntityKey, values: dict[str, Value], at: datetime) -> PackedRow:
     numbers = [values[name].double_val if _is_set(values.get(name)) else np.nan for name in layout.numbers]
-    words = [values[name].string_val if _is_set(values.get(name)) else None for name in layout.categories]
-    at = int(stamp.replace(tzinfo=stamp.tzinfo or UTC).timestamp())
-    return key.entity_values[0].string_val, at, np.array(numbers).tobytes(), json.dumps(words) if words else None
+    categories = [values[name].string_val if _is_set(values.get(name)) else None for name in layout.categories]
+    seconds = int(at.replace(tzinfo=at.tzinfo or UTC).timestamp())
+    text = json.dumps(categories) if categories else None
+    return key.entity_values[0].string_val, seconds, np.array(numbers).tobytes(), text
 
 
 def _is_set(value: Value | None) -> bool:
     return value is not None and value.WhichOneof("val") is not None
 
 
-def _unpacked(rows: PackedRows, place: int, wanted: list[str] | None) -> Read:
-    if rows.as_of[place] == 0:
+def _unpack(rows: PackedRows, index: int, requested: list[str] | None) -> ReadRow:
+    if rows.as_of[index] == 0:
         return None, None
-    numbers = zip(rows.layout.numbers, rows.numbers[place], strict=True)
-    words = zip(rows.layout.categories, rows.categories[place], strict=True)
+    numbers = zip(rows.layout.numbers, rows.numbers[index], strict=True)
+    categories = zip(rows.layout.categories, rows.categories[index], strict=True)
     values = {name: Value() if np.isnan(number) else Value(double_val=float(number)) for name, number in numbers}
-    values |= {name: Value() if word is None else Value(string_val=word) for name, word in words}
-    named = {name: value for name, value in values.items() if wanted is None or name in wanted}
-    return datetime.fromtimestamp(int(rows.as_of[place]), UTC), named
+    values |= {name: Value() if text is None else Value(string_val=text) for name, text in categories}
+    selected = {name: value for name, value in values.items() if requested is None or name in requested}
+    return datetime.fromtimestamp(int(rows.as_of[index]), UTC), selected

@@ -1,9 +1,9 @@
 """A data set: files on disk, mapped onto the contract's tables by one TOML file and no code.
 
 name = "acme"
-observed_until = 2026-07-01T00:00:00Z      # up to when the tables are complete; leave out for a living data set
+observed_until = 2026-07-01T00:00:00Z      # until when the tables are complete; omit it for a data set that grows
 
-[sources]                                  # a file or pattern each, Parquet or CSV, from the data set's folder
+[sources]                                  # a file or pattern each, Parquet or CSV, relative to the data set's folder
 crm = "crm/*.parquet"
 
 [tables]                                   # a select per table; a source named like a table needs none
@@ -21,12 +21,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from configs.errors import ConfigError, DataError
-from configs.settings import DataSettings, describe
+from configs.settings import DataSettings, describe_validation_error
 from features.tables.contract import CONTRACT
 
 
-class Simulated(BaseModel):
-    """Which simulated company this is."""
+class SimulatedDataset(BaseModel):
+    """The parameters of a simulated company."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,8 +35,8 @@ class Simulated(BaseModel):
     seed: int
 
 
-class Mapped(BaseModel):
-    """What a mapping file says."""
+class DatasetMapping(BaseModel):
+    """The content of a mapping file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,93 +48,90 @@ class Mapped(BaseModel):
     people: Literal["named", "counted", "unknown"] = "named"
     sources: dict[str, str] = Field(min_length=1)
     tables: dict[str, str] = {}
-    simulated: Simulated | None = None
+    simulated: SimulatedDataset | None = None
 
 
 class Dataset(BaseModel):
-    """A data set whose files were found: `files` of each source, and the `select` of each table."""
+    """A data set with the `files` of each source, and the select of each table."""
 
     model_config = ConfigDict(frozen=True)
 
-    mapping: Path
-    mapped: Mapped
+    mapping_file: Path
+    mapping: DatasetMapping
     files: Mapping[str, tuple[Path, ...]]
 
     @property
     def selects(self) -> dict[str, str]:
         same_name = {name: f"select * from {name}" for name in self.files if name in CONTRACT}
-        return same_name | self.mapped.tables
+        return same_name | self.mapping.tables
 
     @property
     def observed_until(self) -> datetime | None:
-        """Up to when the tables are complete, UTC without a zone; None for a living data set."""
-        return _utc(self.mapped.observed_until)
+        """Until when the tables are complete, UTC without a time zone; None for a data set that grows."""
+        return _utc(self.mapping.observed_until)
 
     @property
     def observed_from(self) -> datetime | None:
-        """From when the tables are complete, UTC without a zone; None where they always were."""
-        return _utc(self.mapped.observed_from)
+        """From when the tables are complete, UTC without a time zone; None if they always were."""
+        return _utc(self.mapping.observed_from)
 
     @property
     def mapping_hash(self) -> str:
-        return hashlib.sha256(self.mapping.read_bytes()).hexdigest()[:12]
+        return hashlib.sha256(self.mapping_file.read_bytes()).hexdigest()[:12]
 
     def content_hash(self) -> str:
         """A hash of every byte of every source file and of the mapping."""
-        digest = hashlib.sha256(self.mapping.read_bytes())
-        for (name, file), found in self.digests.items():
-            digest.update(f"{name}/{file.name}".encode() + found)
+        digest = hashlib.sha256(self.mapping_file.read_bytes())
+        for (name, file), file_digest in self.file_digests.items():
+            digest.update(f"{name}/{file.name}".encode() + file_digest)
         return digest.hexdigest()[:16]
 
     @cached_property
-    def digests(self) -> dict[tuple[str, Path], bytes]:
+    def file_digests(self) -> dict[tuple[str, Path], bytes]:
         """A hash of every byte of each file, by its source."""
         return {(name, file): _digest(file) for name in sorted(self.files) for file in self.files[name]}
 
 
-def read_mapped(settings: DataSettings) -> tuple[Mapped, Path]:
-    """What the mapping says, and the folder its sources are looked for in."""
-    mapped = _read_mapping(settings.dataset)
-    return mapped, settings.folder or settings.dataset.parent / mapped.folder
+def read_mapping(settings: DataSettings) -> tuple[DatasetMapping, Path]:
+    """The mapping, and the folder of its sources."""
+    mapping = _parse_mapping(settings.dataset)
+    return mapping, settings.folder or settings.dataset.parent / mapping.folder
 
 
 def read_dataset(settings: DataSettings) -> Dataset:
-    """The data set that the settings name, its files found.
+    """The data set that the settings name, with the files of its sources.
 
-    Raises ConfigError for a mapping that cannot be understood and DataError for a source without files.
+    Raises ConfigError for an invalid mapping, DataError for a source without files.
     """
-    mapping = settings.dataset
-    mapped, folder = read_mapped(settings)
-    unknown = sorted(mapped.tables.keys() - CONTRACT.keys())
+    mapping, folder = read_mapping(settings)
+    unknown = sorted(mapping.tables.keys() - CONTRACT.keys())
     if unknown:
-        raise ConfigError(f"{mapping}: '{unknown[0]}' is not a table.", f"The tables are {', '.join(CONTRACT)}.")
-    files = {name: _find(folder, name, pattern) for name, pattern in mapped.sources.items()}
-    return Dataset(mapping=mapping, mapped=mapped, files=files)
+        tables = ", ".join(CONTRACT)
+        raise ConfigError(f"{settings.dataset}: '{unknown[0]}' is not a table.", f"The tables are {tables}.")
+    files = {name: _find_files(folder, name, pattern) for name, pattern in mapping.sources.items()}
+    return Dataset(mapping_file=settings.dataset, mapping=mapping, files=files)
 
 
-def refuse_copies(dataset: Dataset) -> None:
-    """Raise DataError where a source has two files of the same bytes: their rows would count twice.
-
-    Files without rows are the same and do no harm.
-    """
-    seen: dict[tuple[str, bytes], Path] = {}
-    for (source, file), digest in dataset.digests.items():
-        first = seen.setdefault((source, digest), file)
+def raise_for_duplicate_files(dataset: Dataset) -> None:
+    """Raise DataError if a source has two equal files with rows, because these rows would count twice."""
+    first_files: dict[tuple[str, bytes], Path] = {}
+    for (source, file), digest in dataset.file_digests.items():
+        first = first_files.setdefault((source, digest), file)
         if first != file and _has_rows(file):
             raise DataError(
                 f"{file} is a copy of {first.name}: the source '{source}' would count its rows twice.",
-                "Take one of them away.",
+                "Remove one of them.",
             )
 
 
 def _digest(file: Path) -> bytes:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").digest()
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
 
 
 def _has_rows(file: Path) -> bool:
     if file.suffix == ".parquet":
-        import pyarrow.parquet as pq  # a worker of the service reads data sets, but no file of them
+        import pyarrow.parquet as pq  # the service reads mappings, but no data files
 
         return pq.read_metadata(file).num_rows > 0
     return file.suffix == ".gz" or len(file.read_bytes().splitlines()) > 1
@@ -144,22 +141,24 @@ def _utc(instant: datetime | None) -> datetime | None:
     return instant.astimezone(UTC).replace(tzinfo=None) if instant and instant.tzinfo else instant
 
 
-def _read_mapping(path: Path) -> Mapped:
+def _parse_mapping(path: Path) -> DatasetMapping:
     try:
-        return Mapped(**tomllib.loads(path.read_text("utf-8")))
+        return DatasetMapping(**tomllib.loads(path.read_text("utf-8")))
     except FileNotFoundError:
-        raise ConfigError(f"There is no data set mapping {path}.", "Set data.dataset to one.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise ConfigError(f"{path} is not valid TOML: {problem}.", "Mend that line.") from None
-    except ValidationError as problem:
-        raise ConfigError(f"{path}: {describe(problem)}.", "See features/tables/mapping.py for the form.") from None
+        raise ConfigError(f"There is no data set mapping {path}.", "Set data.dataset to a mapping file.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.", "Correct that line.") from None
+    except ValidationError as error:
+        raise ConfigError(
+            f"{path}: {describe_validation_error(error)}.", "See features/tables/mapping.py for the format."
+        ) from None
 
 
-def _find(folder: Path, source: str, pattern: str) -> tuple[Path, ...]:
-    found = tuple(sorted(folder.glob(pattern))) if folder.is_dir() else ()
-    if not found:
+def _find_files(folder: Path, source: str, pattern: str) -> tuple[Path, ...]:
+    files = tuple(sorted(folder.glob(pattern))) if folder.is_dir() else ()
+    if not files:
         raise DataError(
             f"{folder} has no file '{pattern}' for the source '{source}'.",
-            "Put the data there, or set data.folder to where it is.",
+            "Put the data there, or set data.folder to its folder.",
         )
-    return found
+    return files

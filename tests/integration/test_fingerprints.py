@@ -236,7 +236,7 @@ def _retype(code: Path) -> None:
     (code / "training/data/time_splits.py").rename(code / "training/w.py")
     _replace(code / "features/declared/adoption.py", r"\bbefore\b", "earlier")
     _replace(code / "features/tables/derived.py", r"\bsettled\b", "certain")
-    _replace(code / "training/w.py", r"\bfound\b", "longer_horizons")
+    _replace(code / "training/w.py", r"\bsplits\b", "longer_horizons")
 
 
 def _replace(file: Path, pattern: str, new: str) -> None:

@@ -200,7 +200,7 @@ def test_a_removed_family_leaves_the_online_store(published_company: Company):
 
 
 def test_a_backfill_of_days_not_in_the_history_is_refused(published_company: Company):
-    with pytest.raises(DataError, match="No day from 2030-01-01 on"):
+    with pytest.raises(DataError, match="no day to backfill from 2030-01-01 on"):
         publish(
             published_company.settings,
             published_company.state,

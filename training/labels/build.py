@@ -1,8 +1,5 @@
 """Builds the labels of snapshots in the mode of the settings, and the context that labels are checked with."""
 
-# pyright: reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
-# (the published types of ibis do not cover its operators)
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime

@@ -4,9 +4,6 @@ It is separate from churn, so the two never count the same loss: an account whos
 is what contract mode labels.
 """
 
-# pyright: reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
-# (the published types of ibis do not cover its operators)
-
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -40,6 +37,7 @@ def _running_revenue(tables: Mapping[str, RawTable], snapshots: pd.DataFrame, da
     times["time"] = (snapshots.as_of + timedelta(days=days)).to_numpy()
     paid = ibis.memtable(times).join(tables["subscriptions"].rows, ACCOUNT_ID)
     is_running = (paid.started_at <= paid.time) & (paid.ended_at.isnull() | (paid.ended_at > paid.time))
-    sums = paid.filter(is_running).group_by("row").aggregate(mrr=lambda rows: rows.mrr.sum()).to_pandas()
+    running = paid.filter(is_running)
+    sums = running.group_by("row").aggregate(mrr=running.mrr.sum()).to_pandas()
     revenue = sums.set_index("row").mrr.reindex(times.row).fillna(0.0)
     return pd.Series(revenue.to_numpy(), snapshots.index)

@@ -7,9 +7,6 @@ day on which it gives notice. `training/labels/inactivity.py` and `training/labe
 know no such day.
 """
 
-# pyright: reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
-# (the published types of ibis do not cover its operators)
-
 from collections.abc import Mapping
 from datetime import datetime
 

@@ -4,9 +4,6 @@ An account churned if `inactive_days` without usage fit inside the horizon. If t
 account did nothing in it at all.
 """
 
-# pyright: reportOperatorIssue=false, reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
-# (the published types of ibis do not cover its operators)
-
 from collections.abc import Mapping
 from datetime import datetime
 

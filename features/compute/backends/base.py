@@ -1,54 +1,51 @@
-"""The engine: where the expressions run, DuckDB in this process or Spark, with every source of a data set as a view.
+"""The backend that runs expressions: DuckDB in this process, or Spark. Each source of a data set is a view in it.
 
 The selects of a mapping are written in DuckDB's SQL and translated for Spark, so one mapping serves both.
 """
 
-# pyright: reportMissingImports=false
-# (pyspark comes with an extra of its own)
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from features.compute.backends.rollup_tables import Kept
+if TYPE_CHECKING:
+    from ibis.backends.sql import SQLBackend
 
 MAPPING_DIALECT = "duckdb"
-TEXT_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+TEXT_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 
-
-RowsAt = Callable[[datetime], ir.Table]
-RowsBetween = Callable[[datetime, datetime], ir.Table]
-MadeOf = Callable[[ir.Table, datetime], ir.Table]  # of the events of a stretch, and when it began
+RowsAt = Callable[[ir.TimestampValue], ir.Table]
+CompiledRows = Callable[[datetime], pa.Table]
 
 
 @dataclass(frozen=True)
-class Engine:
+class Backend:
     """An open connection.
 
-    `backend` runs expressions, `refusals` are what it raises for SQL or files it rejects, `view` names some files.
-    `at_any` makes of an expression that depends on an instant a function that gives its rows at any. `keep` holds what
-    is made of the events between two instants, see `kept`; None for an engine that makes it anew each time.
+    `error_types` are what it raises for SQL or files that it rejects. `create_view` makes a view of files.
+    `compile_for_instants` makes a function of a day out of an expression that depends on an instant. `create_table`
+    computes a temporary table, or replaces one of that name; None if the backend cannot.
     """
 
-    backend: Any
-    refusals: tuple[type[Exception], ...]
-    view: Callable[[str, list[str]], None]
-    at_any: Callable[[RowsAt], Callable[[datetime], pa.Table]]
-    keep: Callable[[RowsBetween, Mapping[str, MadeOf], Sequence[datetime]], Kept] | None = None
+    connection: "SQLBackend"
+    error_types: tuple[type[Exception], ...]
+    create_view: Callable[[str, list[str]], None]
+    compile_for_instants: Callable[[RowsAt], CompiledRows]
+    create_table: Callable[[str, ir.Table | pa.Table], ir.Table] | None = None
 
     def select(self, sql: str) -> ir.Table:
         """The rows of a select in the mapping's dialect."""
-        return self.backend.sql(sql, dialect=MAPPING_DIALECT)
+        return self.connection.sql(sql, dialect=MAPPING_DIALECT)
 
 
-def first_line(problem: Exception) -> str:
-    """What an engine says in its first line, without the query behind it."""
-    return str(problem).splitlines()[0].rstrip(".")
+def first_line(error: Exception) -> str:
+    """The first line of a backend's error message, without the query behind it."""
+    return str(error).splitlines()[0].rstrip(".")
 
 
-def _is_text(paths: list[str]) -> bool:
-    return paths[0].lower().endswith(TEXT_ENDINGS)
+def is_text(paths: list[str]) -> bool:
+    """Whether these files are CSV or TSV, and not Parquet."""
+    return paths[0].lower().endswith(TEXT_SUFFIXES)

@@ -1,10 +1,11 @@
-"""Spark as a backend: sessions, views over Parquet files, and queries for several instants."""
+"""Spark as a backend: sessions, views over files, and queries that are translated for each day."""
 
 # pyright: reportMissingImports=false
-from collections.abc import Callable
+# (PySpark is an optional extra)
+
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import ibis
 import pyarrow as pa
@@ -12,7 +13,10 @@ import pyarrow.parquet as pq
 
 from configs.errors import ConfigError
 from configs.settings import EngineSettings
-from features.compute.backends.base import Engine, RowsAt, _is_text
+from features.compute.backends.base import Backend, CompiledRows, RowsAt, is_text
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
 
 SPARK_OPTIONS = {
     "spark.app.name": "oarlock",
@@ -20,23 +24,20 @@ SPARK_OPTIONS = {
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.extraJavaOptions": "-Duser.timezone=UTC",
     "spark.sql.session.timeZone": "UTC",
-    # DuckDB answers null to a division by zero, where ANSI Spark refuses the whole query.
+    # DuckDB returns null for a division by zero; ANSI Spark would fail the whole query.
     "spark.sql.ansi.enabled": "false",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
-    # An instant that a file stores without a zone stays without one.
+    # An instant that a file stores without a time zone stays without one.
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
     "spark.sql.legacy.parquet.nanosAsLong": "true",
     "spark.log.level": "FATAL",
 }
-
-
 NANOSECONDS = (pa.timestamp("ns"), pa.timestamp("ns", tz="UTC"))
+CSV_OPTIONS = {"header": True, "inferSchema": True}
 
 
-SPARK_TEXT = {"header": True, "inferSchema": True}
-
-
-def _spark(settings: EngineSettings) -> Engine:
+def open_spark(settings: EngineSettings) -> Backend:
+    """A Spark session; raises ConfigError if PySpark is not installed."""
     try:
         from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession
@@ -46,22 +47,29 @@ def _spark(settings: EngineSettings) -> Engine:
     for name, value in {**SPARK_OPTIONS, **settings.options}.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()
-    refusals = (PySparkException, pa.ArrowInvalid)
-    return Engine(ibis.pyspark.connect(session), refusals, partial(_view_in_spark, session), _at_any_in_spark)
+    error_types = (PySparkException, pa.ArrowInvalid)
+    connection = ibis.pyspark.connect(session)
+    return Backend(connection, error_types, partial(_create_view, session), _compile_for_instants)
 
 
-def _at_any_in_spark(rows_at: RowsAt) -> Callable[[datetime], pa.Table]:
-    """Translated for each instant anew: next to a job of Spark it costs nothing."""
-    return lambda as_of: rows_at(as_of).to_pyarrow()
+def _compile_for_instants(rows_at: RowsAt) -> CompiledRows:
+    """The query with the instant as a parameter; it is translated for each day, which costs little next to a job."""
+    instant = ibis.param("timestamp")
+    rows = rows_at(instant)
+
+    def rows_on(as_of: datetime) -> pa.Table:
+        return rows.to_pyarrow(params={instant: as_of})
+
+    return rows_on
 
 
-def _view_in_spark(session: Any, source: str, paths: list[str]) -> None:
-    rows = session.read.csv(paths, **SPARK_TEXT) if _is_text(paths) else _parquet_in_spark(session, paths)
+def _create_view(session: "SparkSession", source: str, paths: list[str]) -> None:
+    rows = session.read.csv(paths, **CSV_OPTIONS) if is_text(paths) else _read_parquet(session, paths)
     rows.createOrReplaceTempView(source)
 
 
-def _parquet_in_spark(session: Any, paths: list[str]) -> Any:
-    """The files' rows; instants in nanoseconds, as pandas writes them, come to Spark as numbers and are put right."""
+def _read_parquet(session: "SparkSession", paths: list[str]) -> "DataFrame":
+    """The rows of the files. Spark reads instants in nanoseconds, as pandas writes them, as numbers: cast them back."""
     from pyspark.sql.functions import expr
 
     in_nanoseconds = [field.name for field in pq.read_schema(paths[0]) if field.type in NANOSECONDS]

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.simulator.model.calendar import World, to_timestamps
-from features.tables.contract import Column, Table
+from features.tables.contract import ColumnContract, TableContract
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def row_ids(letter: str, account: np.ndarray) -> TextColumn:
     return text_column(np.char.add(letter, np.char.zfill(np.arange(len(account)).astype(str), 6)))
 
 
-def to_arrow_table(table: Table, columns: TableColumns, *, world: World) -> pa.Table:
+def to_arrow_table(table: TableContract, columns: TableColumns, *, world: World) -> pa.Table:
     """The Arrow table of these columns. Instants are given as days from the start, with NaN for a missing one."""
     columns = _take_rows(columns, np.flatnonzero(_known_rows(table, columns, end=world.day_count)))
     names = [name for name in table.columns if name in columns]
@@ -55,7 +55,7 @@ def recording_times(at: np.ndarray, share: float, *, generator: np.random.Genera
     return at + late * generator.uniform(1.0, 10.0, len(at))
 
 
-def _known_rows(table: Table, columns: TableColumns, *, end: float) -> np.ndarray:
+def _known_rows(table: TableContract, columns: TableColumns, *, end: float) -> np.ndarray:
     """Which rows happened and became known before the end."""
     is_known = np.ones(_row_count(columns), dtype=bool)
     for name in (table.at, "recorded_at"):
@@ -82,7 +82,7 @@ def _take_rows(columns: TableColumns, rows: np.ndarray) -> TableColumns:
     }
 
 
-def _unknown_values(table: Table, columns: TableColumns, *, name: str, end: float) -> np.ndarray:
+def _unknown_values(table: TableContract, columns: TableColumns, *, name: str, end: float) -> np.ndarray:
     """Which values became known only after the end, or never."""
     known_at = table.columns[name].known_at
     if known_at is None or known_at not in columns:
@@ -90,7 +90,9 @@ def _unknown_values(table: Table, columns: TableColumns, *, name: str, end: floa
     return ~(_instants(columns, known_at) < end)
 
 
-def _to_arrow_array(values: np.ndarray | TextColumn, column: Column, *, unknown: np.ndarray, world: World) -> pa.Array:
+def _to_arrow_array(
+    values: np.ndarray | TextColumn, column: ColumnContract, *, unknown: np.ndarray, world: World
+) -> pa.Array:
     if isinstance(values, TextColumn):
         codes = pa.array(values.codes.astype(np.int32), mask=unknown | (values.codes < 0))
         return pa.DictionaryArray.from_arrays(codes, pa.array(values.categories, pa.string()))

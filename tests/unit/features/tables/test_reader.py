@@ -81,7 +81,7 @@ def test_it_refuses_a_column_that_is_not_in_the_contract(make_company):
 
 
 def test_it_refuses_a_missing_required_table(make_company):
-    assert "the table 'subscriptions' is required" in _error_of(make_company(accounts=GOOD["accounts"]))
+    assert "the required table 'subscriptions' is not mapped" in _error_of(make_company(accounts=GOOD["accounts"]))
 
 
 @pytest.mark.parametrize(

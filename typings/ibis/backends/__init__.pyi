@@ -1,0 +1,2 @@
+class BaseBackend:
+    name: str

@@ -1,0 +1,16 @@
+from collections.abc import Mapping
+
+import duckdb
+from ibis.backends import BaseBackend
+from ibis.expr import types as ir
+from sqlglot import expressions as sge
+
+class SQLGlotCompiler:
+    def to_sqlglot(self, expression: ir.Expr, *, params: Mapping[ir.Value, object] | None = ...) -> sge.Expr: ...
+
+class SQLBackend(BaseBackend):
+    compiler: SQLGlotCompiler
+    def compile(self, expression: ir.Expr) -> str: ...
+    def raw_sql(self, query: str) -> duckdb.DuckDBPyConnection: ...
+    def sql(self, query: str, *, dialect: str | None = ...) -> ir.Table: ...
+    def table(self, name: str) -> ir.Table: ...

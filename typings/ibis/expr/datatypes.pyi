@@ -1,0 +1,5 @@
+class DataType: ...
+
+class Timestamp(DataType):
+    timezone: str | None
+    scale: int | None
