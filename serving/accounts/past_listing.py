@@ -15,7 +15,7 @@ CURRENT_ONLY_FILTERS = ("segment", "owner", "renews_from", "renews_until")
 SORTS_LAST = -1.0
 SORT_KEYS: dict[str, sql.ColumnElement[float]] = {
     "risk": RISKS.c.risk,
-    "at_risk": sql.func.coalesce(RISKS.c.risk * RISKS.c.mrr, SORTS_LAST),
+    "revenue_at_risk": sql.func.coalesce(RISKS.c.risk * RISKS.c.mrr, SORTS_LAST),
 }
 Filters = list[sql.ColumnElement[bool]]
 
@@ -59,7 +59,9 @@ def _sort_key(query: AccountsQuery) -> sql.ColumnElement[float]:
         unsupported.append("sort by renewal")
     if unsupported:
         message = f"The accounts of a past day have no {unsupported[0]}: the ledger does not record it."
-        raise RequestError(message, "Sort by risk or at_risk, filter by band.", code="not_in_the_past", status=422)
+        raise RequestError(
+            message, "Sort by risk or revenue_at_risk, filter by band.", code="not_in_the_past", status=422
+        )
     return SORT_KEYS[query.sort]
 
 

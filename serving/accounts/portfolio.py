@@ -89,8 +89,8 @@ class Portfolio:
 
     def sort_keys(self, sort: Sort) -> np.ndarray:
         """The values to sort by, smallest first; missing values come last."""
-        values = {"risk": -self.main_risks, "at_risk": -self.revenue_at_risk, "renewal": self.renewal_times}[sort]
-        return np.where(np.isnan(values), SORTS_LAST, values)
+        columns = {"risk": -self.main_risks, "revenue_at_risk": -self.revenue_at_risk, "renewal": self.renewal_times}
+        return np.where(np.isnan(columns[sort]), SORTS_LAST, columns[sort])
 
     @cached_property
     def _orders(self) -> dict[str, np.ndarray]:

@@ -19,7 +19,7 @@ SOURCE: ScoreSource = {
 def score(account_id: str, risk: float = 0.1, **fields: object) -> dict[str, Any]:
     """The part of a response about one account."""
     columns = {"account_id": account_id, "risk": risk, "base": 0.05, "band": "high", "status": "scored"}
-    revenue = {"mrr": 100.0, "at_risk": 10.0}
+    revenue = {"mrr": 100.0, "revenue_at_risk": 10.0}
     return {**columns, "revenue": revenue, "signals_as_of": "2024-01-01T00:00:00", **fields}
 
 
