@@ -50,9 +50,7 @@ def evaluate_contraction(
     return {name: card and _select_metrics(card, CONTRACTION_METRICS) for name, card in scorecards.items()}
 
 
-def _evaluate_horizon(
-    days: int, folds: Sequence[BacktestFold], settings: EvaluationSettings
-) -> HorizonMetrics | None:
+def _evaluate_horizon(days: int, folds: Sequence[BacktestFold], settings: EvaluationSettings) -> HorizonMetrics | None:
     column = churned_column(days)
     for fold in folds:
         if days in fold.risks_by_horizon and column in fold.test:

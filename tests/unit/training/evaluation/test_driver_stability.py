@@ -46,7 +46,7 @@ def stability(model) -> DriverStability:
 
 def score(model: ChurnModel, rows: pd.DataFrame, compiled: Path) -> Scores:
     bundle = make_bundle(model, Kernel(compiled))
-    return score_values(bundle, values_from_frame(rows[model.signal_names], bundle.categories))
+    return score_values(bundle, values_from_frame(rows[model.signal_names], bundle.category_names))
 
 
 def test_the_lead_is_over_the_next_family_that_raises_risk(model):
@@ -78,7 +78,7 @@ def test_it_is_the_same_every_time(model, stability):
 
 def test_a_main_reason_is_given_only_for_a_clear_lead(model, stability, compiled):
     scores = score(replace(model, main_reason_min_lead=stability.min_lead), LATER, compiled)
-    _, leads = find_leading_family(scores.family_shares)
+    _, leads = find_leading_family(scores.family_contributions)
     described = describe_drivers(scores)
     reasons = [account["main_reason"] for account in described]
     assert [reason is not None for reason in reasons] == list(leads >= stability.min_lead)

@@ -167,8 +167,8 @@ def test_a_bundle_gives_the_same_contributions_and_risks(model, bundle, tmp_path
     save_bundle(bundle, tmp_path)
     loaded = load_bundle(tmp_path, bundle.kernel)
     matrix = matrix_with_gaps(3)
-    assert np.abs(loaded.contributions(matrix) - model.predict_contributions(matrix)).max() < TOLERANCE
-    assert np.abs(loaded.risks_within(matrix) - model.predict_risks_by_horizon(matrix)).max() < TOLERANCE
+    assert np.abs(loaded.predict_contributions(matrix) - model.predict_contributions(matrix)).max() < TOLERANCE
+    assert np.abs(loaded.predict_risks_by_horizon(matrix) - model.predict_risks_by_horizon(matrix)).max() < TOLERANCE
 
 
 def test_its_log_loss_is_lower_than_that_of_the_trees_alone(model):
