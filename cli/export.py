@@ -39,6 +39,7 @@ def export_outcomes(context: CliContext, output: Path) -> None:
     \b
     Example: oarlock export-outcomes --output notices.parquet
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     from configs.files import atomic_write
@@ -47,7 +48,8 @@ def export_outcomes(context: CliContext, output: Path) -> None:
 
     notices = FeedbackStore(context.ledger).notice_table()
     known_ids = read_account_ids(context.settings)
-    exported = notices.filter([account_id in known_ids for account_id in notices["account_id"].to_pylist()])
+    is_known = [account_id in known_ids for account_id in notices["account_id"].to_pylist()]
+    exported = notices.filter(pa.array(is_known, pa.bool_()))
     with atomic_write(output) as temporary:
         pq.write_table(exported, temporary)
     unknown = notices.num_rows - exported.num_rows
@@ -121,4 +123,5 @@ def _show_difference(context: CliContext, title: str, difference: "ExportDiffere
     table = OutputTable({"account": "id", "status": "id", "change": "text"})
     for example in difference.examples:
         table.add(example.account_id, example.status, example.change)
-    table.print(context)
+    if difference.examples:
+        table.print(context)
