@@ -19,10 +19,6 @@ class StateDir:
         return self.folder / "history"
 
     @property
-    def sql_cache(self) -> Path:
-        return self.folder / "sql_cache"
-
-    @property
     def feast(self) -> Path:
         return self.folder / "feast"
 

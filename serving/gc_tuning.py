@@ -1,12 +1,12 @@
-"""Settling: the garbage collector told what kind of a process this is, once all that stays has been loaded."""
+"""The garbage collector's settings for a process that has loaded all it keeps, and then builds large responses."""
 
 import gc
 
-GC_THRESHOLD = 50_000  # objects between collections: a reply of a thousand accounts makes 30,000, none in a cycle
+GC_THRESHOLD = 50_000  # a response of 1,000 accounts makes 30,000 objects, none of them in a cycle
 
 
 def tune_garbage_collector() -> None:
-    """Keep the collector from walking what is there for good, again and again, while large replies are made."""
+    """Exclude the objects loaded at start from collection, and collect less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)

@@ -1,18 +1,18 @@
-"""The BentoML service: the engine's life in a worker, and the routes of `serving/api/app.py` mounted under /v1.
+"""The BentoML service: what a worker opens at start, the middleware, and the API of `serving/app.py` under /v1.
 
-It is configured by OARLOCK_CONFIG, the path of the settings file; `oarlock serve` sets it.
+It is configured by OARLOCK_CONFIG, the path of the settings file, which `oarlock serve` sets.
 """
 
 # pyright: reportArgumentType=false
-# (BentoML's type of a middleware describes its instance, where it takes the class)
+# (BentoML types a middleware as an instance and takes its class)
 
 import asyncio
 import contextlib
 import logging
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import bentoml
 from sqlalchemy.exc import DBAPIError
@@ -22,43 +22,48 @@ from configs.errors import NoChampion, NotReady, OarlockError
 from configs.settings import read_settings
 from configs.state_dir import open_state_dir
 from features.tables.mapping import read_dataset
-from serving.api.app import create_app
 from serving.api.middleware.auth import AuthMiddleware
 from serving.api.middleware.fast_path import FastScorePathMiddleware
 from serving.api.middleware.idempotency import IdempotencyMiddleware, IdempotencyStore
-from serving.api.middleware.metrics_endpoint import MetricsEndpointMiddleware
+from serving.api.middleware.metrics_endpoint import PATH, MetricsEndpointMiddleware
+from serving.api.middleware.request_id import RequestIdMiddleware
 from serving.api.middleware.request_log import RequestLogMiddleware
+from serving.api.scopes import ScopeTable, require_scopes
+from serving.app import PREFIX, create_app
 from serving.gc_tuning import tune_garbage_collector
 from serving.handlers.context import open_context
+from serving.ledger.ledger import open_ledger
 from serving.ledger.writer import LedgerWriter
 from serving.scoring.champion import describe_model
-from serving.scoring.scorer import Scorer
-from serving.security.api_keys import KeyRing
-from serving.security.authorization import Gate
-from serving.telemetry.gauges import Readings
-from serving.telemetry.json_logs import set_up
+from serving.scoring.scorer import open_scorer
+from serving.security.api_keys import KeyCache
+from serving.security.authorization import Authorizer
+from serving.telemetry.gauges import GaugeCollector
+from serving.telemetry.json_logs import configure_logging
 from serving.telemetry.metrics import Metrics
-from serving.telemetry.tracing import tracing
+from serving.telemetry.tracing import tracing_options
 
 LOG = logging.getLogger("oarlock.service")
 DRAIN_SECONDS = 20.0
 
 
-# Looked up once: to BentoML's package every look is an import.
+# Looked up once: each look-up in BentoML's package is an import.
 _get_worker = bentoml.get_current_service
 
+API = create_app(lambda: _get_worker().context)
+SCOPES = ScopeTable(
+    require_scopes(API.routes), PREFIX, {"/livez": "public", "/readyz": "public", "/healthz": "public", PATH: "read"}
+)
 
-API, AT = create_app(lambda: _get_worker().desk), "/v1"
 
-
-@bentoml.asgi_app(API, path=AT)
+@bentoml.asgi_app(API, path=PREFIX)
 @bentoml.service(
     name="oarlock",
-    # What a request leaves behind is kept until the timeout: short, or memory grows with the load.
+    # BentoML keeps some memory per request until the timeout, so a long one makes memory grow with the load.
     traffic={"timeout": 5},
     logging={"access": {"enabled": False}},
-    tracing=tracing(os.environ),
-    # Its label is the raw path, a series per account for ever; ours are in `serving/telemetry/metrics.py`.
+    tracing=tracing_options(os.environ),
+    # BentoML's metrics have a time series per path, so per account; ours are in `serving/telemetry/metrics.py`.
     metrics={"enabled": False},
 )
 class Oarlock:
@@ -66,18 +71,16 @@ class Oarlock:
 
     @bentoml.on_startup
     def start(self) -> None:
-        set_up()
+        configure_logging()
         settings = read_settings(Path(os.environ["OARLOCK_CONFIG"]))
-        until = read_dataset(settings.data).observed_until
-        self.engine = Scorer(settings, open_state_dir(settings), lambda: until or now())
-        self.desk = open_context(self.engine)
-        self.writer = LedgerWriter(self.engine.ledger, self.engine.state.write_ahead_log, settings.ledger, now)
-        self.engine.writer = self.writer
-        self.gate = Gate(KeyRing(lambda: self.engine.ledger.engine), now, settings.serving.workers)
-        self.replies = IdempotencyStore(lambda: self.engine.ledger.engine, now)
-        self.metrics = Metrics(
-            Readings(self.engine.state, self.engine.ledger, self._describe_champion, self.engine.clock)
-        )
+        state, observed_until = open_state_dir(settings), read_dataset(settings.data).observed_until
+        ledger = open_ledger(settings, state)
+        self.writer = LedgerWriter(ledger, state.write_ahead_log, settings.ledger, now)
+        scorer = open_scorer(settings, state, lambda: observed_until or now(), self.writer)
+        self.context = open_context(state, scorer, ledger)
+        self.authorizer = Authorizer(KeyCache(lambda: ledger.engine), now, settings.serving.workers)
+        self.idempotency = IdempotencyStore(lambda: ledger.engine, now)
+        self.metrics = Metrics(GaugeCollector(state, ledger, self._describe_champion, scorer.clock))
         self.writer.start()
         self._stopping = threading.Event()
         self._refresh_champion()
@@ -92,48 +95,49 @@ class Oarlock:
 
     async def __is_ready__(self) -> bool:
         try:
-            await asyncio.to_thread(self.engine.ready)
+            await asyncio.to_thread(self.context.scorer.check_ready)
         except OarlockError:
             return False
         return True
 
     def _poll(self) -> None:
-        while not self._stopping.wait(self.engine.settings.serving.poll_seconds):
+        while not self._stopping.wait(self.context.settings.serving.poll_seconds):
             self._refresh_champion()
             self._run_maintenance()
 
     def _refresh_champion(self) -> None:
-        """Take up a promotion; where it cannot be read the model that answers stays."""
+        """Load a promoted version; if it cannot be read the previous champion stays."""
         try:
-            self.engine.refresh()
+            self.context.champions.refresh()
         except NoChampion:
             pass
-        except (OSError, OarlockError) as problem:
-            LOG.warning("the champion could not be read, the one before stays: %s", problem)
+        except (OSError, OarlockError) as error:
+            LOG.warning("the champion cannot be read, the previous one stays: %s", error)
 
     def _run_maintenance(self) -> None:
-        """Take up new keys and publications, write down what was denied, and say how far behind the ledger is."""
-        self.metrics.tell_ledger(self.writer)
+        """Read new keys and publications, write the audit log, and update the metrics of the ledger."""
+        self.metrics.update_ledger_metrics(self.writer)
         with contextlib.suppress(OarlockError):
-            self.desk.portfolios.now()  # begun before anyone asks: nobody waits for a new publication
+            self.context.portfolios.current()  # started before anyone asks, so that nobody waits for it
         try:
-            self.gate.ring.refresh()
-            self.gate.denials.write(self.engine.ledger.engine, now())
-        except (DBAPIError, NotReady) as problem:
-            LOG.warning("the keys could not be read or the audit not written: %s", problem)
+            self.authorizer.key_cache.refresh()
+            self.authorizer.denied_requests.flush(self.writer.ledger.engine, now())
+        except (DBAPIError, NotReady) as error:
+            LOG.warning("the keys cannot be read, or the audit log not written: %s", error)
 
-    def _describe_champion(self) -> dict[str, Any]:
-        champion = self.engine.champion()
-        return {**describe_model(champion), "families": dict.fromkeys(one.family for one in champion.model.inputs)}
+    def _describe_champion(self) -> Mapping[str, object]:
+        champion = self.context.champions.champion()
+        return {**describe_model(champion), "families": list(champion.model.columns_by_family)}
 
 
-# The outermost first: what the gate denies is observed too.
+# The outermost first: denied requests are logged and counted too.
+Oarlock.add_asgi_middleware(RequestIdMiddleware)
 Oarlock.add_asgi_middleware(RequestLogMiddleware, metrics=lambda: _get_worker().metrics)
-Oarlock.add_asgi_middleware(AuthMiddleware, gate=lambda: _get_worker().gate)
+Oarlock.add_asgi_middleware(AuthMiddleware, scopes=SCOPES, authorizer=lambda: _get_worker().authorizer)
 Oarlock.add_asgi_middleware(MetricsEndpointMiddleware, metrics=lambda: _get_worker().metrics)
 Oarlock.add_asgi_middleware(
     IdempotencyMiddleware,
-    replies=lambda: _get_worker().replies,
-    most_bytes=lambda: _get_worker().engine.settings.serving.max_body_bytes,
+    store=lambda: _get_worker().idempotency,
+    max_body_bytes=lambda: _get_worker().context.settings.serving.max_body_bytes,
 )
-Oarlock.add_asgi_middleware(FastScorePathMiddleware, api=API, at=AT)
+Oarlock.add_asgi_middleware(FastScorePathMiddleware, api=API, prefix=PREFIX)

@@ -131,12 +131,13 @@ def postgres(postgres_server: str) -> Iterator[str]:
 def api_client(trained: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> "ApiClient":
     """An HTTP client of the shared model and store, with a ledger of its own."""
     from serving.ledger.ledger import Ledger
-    from serving.scoring.scorer import Scorer
+    from serving.scoring.scorer import open_scorer
     from tests.support.api_client import open_api_client
 
-    scorer = Scorer(trained.settings, trained.state, lambda: EXTRACT_END)
-    scorer.ledger = Ledger(tmp_path_factory.mktemp("ledger") / "ledger.db")
-    return open_api_client(scorer)
+    ledger = Ledger(tmp_path_factory.mktemp("ledger") / "ledger.db")
+    return open_api_client(
+        trained.state, open_scorer(trained.settings, trained.state, lambda: EXTRACT_END, ledger), ledger
+    )
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`oarlock score --all --drivers 3 --output` against the loop that one would write first, and its memory as accounts grow.
+"""`oarlock score --all --drivers 3 --output` against a naive loop, and its memory by number of accounts.
 
     python -m benchmarks.serving.batch_scoring COMPANY FOLDER LARGE [LARGE ...]
 

@@ -19,8 +19,8 @@ from rich.table import Table
 
 from configs.settings import Settings, read_settings
 from configs.state_dir import StateDir, open_state_dir
-from features.publishing.pipeline import Days, publish
-from features.store.online_reader import values_of
+from features.publishing.pipeline import PublishRequest, publish
+from features.store.online_reader import values_from_frame
 from features.tables.mapping import read_dataset
 from serving.scoring.driver_text import describe_drivers
 from serving.scoring.model_bundle import make_bundle
@@ -28,7 +28,7 @@ from serving.scoring.scores import Scores, score_values
 from serving.treeshap.kernel import Kernel
 from training.data.training_set import TrainingSet, build_training_set
 from training.evaluation.backtest import backtest_splits, fit_split
-from training.labels.departures import describe_label, supported_horizons
+from training.labels.definition import describe_label, supported_horizons
 from training.model.churn_model import ChurnModel
 from training.model.fit import FitConfig
 
@@ -52,7 +52,9 @@ def main() -> None:
             arguments.scores, replace=len(panel.rows) < arguments.scores, random_state=0
         )
         bundle = make_bundle(model, Kernel(state.compiled_kernels))
-        errors = differences(score_values(bundle, values_of(rows.reset_index(drop=True), bundle.categories)), model)
+        errors = differences(
+            score_values(bundle, values_from_frame(rows.reset_index(drop=True), bundle.category_names)), model
+        )
     if arguments.json:
         print(json.dumps(errors, indent=1))
     else:
@@ -65,7 +67,9 @@ def differences(scores: Scores, model: ChurnModel) -> dict[str, float]:
     horizons = scores.model.calibrator.horizons
     added = {
         f"base and points add up to the risk within {days} days": float(
-            np.abs(scores.bases_within[:, i] + scores.points_within(days).sum(axis=1) - scores.risks_within[:, i]).max()
+            np.abs(
+                scores.bases_by_horizon[:, i] + scores.points_within(days).sum(axis=1) - scores.risks_by_horizon[:, i]
+            ).max()
         )
         for i, days in enumerate(horizons)
     }
@@ -75,26 +79,26 @@ def differences(scores: Scores, model: ChurnModel) -> dict[str, float]:
     return {
         **added,
         f"the {NAMED} drivers named and the rest add up": _unexplained(scores),
-        "shares of the margin are those of shap": float(np.abs(explained - scores.shares).max()),
+        "shares of the margin are those of shap": float(np.abs(explained - scores.contributions).max()),
         "base margin and shares add up to the margin": float(
-            np.abs(model.base_margin + scores.shares.sum(axis=1) - margins).max()
+            np.abs(model.base_margin + scores.contributions.sum(axis=1) - margins).max()
         ),
-        "horizons cross by": float(np.clip(-np.diff(scores.risks_within, axis=1), 0, None).max(initial=0.0)),
+        "horizons cross by": float(np.clip(-np.diff(scores.risks_by_horizon, axis=1), 0, None).max(initial=0.0)),
     }
 
 
 def _unexplained(scores: Scores) -> float:
     missed = []
     for description, risk in zip(describe_drivers(scores, NAMED), scores.risks.tolist(), strict=True):
-        named = sum(driver["points"] for driver in [*description["drivers"], *description["protective"]])
-        missed.append(abs(description["base"] + named + description["other_points"] - risk))
+        named = sum(driver["points"] for driver in [*description["drivers"], *description["protective_drivers"]])
+        missed.append(abs(description["base"] + named + description["remaining_points"] - risk))
     return max(missed)
 
 
 def _panel(settings: Settings, state: StateDir) -> TrainingSet:
     ends = read_dataset(settings.data).observed_until
     assert ends is not None
-    publish(settings, state, Days(ends), lambda *_: None)
+    publish(settings, state, PublishRequest(ends), lambda *_: None)
     return build_training_set(settings, state, ends)
 
 

@@ -14,7 +14,7 @@ import shap
 
 from configs.settings import read_settings
 from configs.state_dir import open_state_dir
-from features.store.feast_store import SERVICE, open_store
+from features.store.feast_store import FEATURE_SERVICE, open_store
 from training.model.churn_model import encode
 from training.registry.mlflow_registry import open_registry
 
@@ -35,7 +35,7 @@ class NaiveModel:
     def score(self, account_ids: list[str], drivers: int = 3) -> list[dict[str, Any]]:
         """The risk of each account and the signals of the largest SHAP values."""
         rows = self.store.get_online_features(
-            features=self.store.get_feature_service(SERVICE),
+            features=self.store.get_feature_service(FEATURE_SERVICE),
             entity_rows=[{"account_id": account_id} for account_id in account_ids],
         ).to_df()
         risks = self.pyfunc.predict(rows[self.model.names])["risk"]

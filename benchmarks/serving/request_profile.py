@@ -12,6 +12,7 @@ import json
 import statistics
 import tempfile
 import time
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -29,8 +30,9 @@ from serving.ledger.ledger import Ledger
 from serving.ledger.writer import LedgerWriter
 from serving.schemas.requests import ScoreRequest
 from serving.schemas.serialization import to_json
-from serving.scoring.scorer import ScoredAccounts, Scorer
+from serving.scoring.scorer import ScoredAccounts, Scorer, open_scorer
 from serving.scoring.scores import score_values
+from serving.scoring.signal_lookup import fetch_signals
 
 SIZES = (1, 100, 1_000)
 ACCOUNTS = 20_000  # so many are scored for each figure
@@ -58,30 +60,31 @@ def main() -> None:
     settings = read_settings(config)
     state = open_state_dir(settings)
     everyone = accounts(state)
-    engine = Scorer(settings, state, lambda: datetime(2026, 7, 1))
+    scorer = open_scorer(settings, state, lambda: datetime(2026, 7, 1))
     tune_garbage_collector()
-    profiles = {size: _stages(engine, everyone, size) for size in SIZES}
+    profiles = {size: _stages(scorer, everyone, size) for size in SIZES}
     for size, seconds in _served(config, everyone, arguments.seconds).items():
         profiles[size][REST] = seconds - sum(profiles[size].values())
     print(json.dumps(profiles, indent=1)) if arguments.json else _show(profiles)
 
 
-def _stages(engine: Scorer, everyone: list[str], size: int) -> dict[str, float]:
+def _stages(scorer: Scorer, everyone: list[str], size: int) -> dict[str, float]:
     """Microseconds of a request for so many accounts, by stage: the median of requests for others each time."""
     with tempfile.TemporaryDirectory() as scratch:
         settings = LedgerSettings(max_backlog_bytes=2**34)
-        engine.writer = LedgerWriter(Ledger(Path(scratch) / "ledger.db"), Path(scratch), settings, engine.clock)
+        writer = LedgerWriter(Ledger(Path(scratch) / "ledger.db"), Path(scratch), settings, scorer.clock)
+        recorder = replace(scorer, ledger=writer)
         times = ACCOUNTS // size // 10 + 10
-        took = [_request(engine, _pick_accounts(everyone, size, number)) for number in range(times)]
+        took = [_request(recorder, _pick_accounts(everyone, size, number)) for number in range(times)]
         began = time.process_time()
-        engine.writer.start()
-        engine.writer.close(60)
+        writer.start()
+        writer.close(60)
         database = (time.process_time() - began) * 1e6 / times
     stages = {stage: statistics.median(sample[stage] for sample in took) for stage in took[0]}
     return {**stages, "the ledger's database, behind the reply": database}
 
 
-def _request(engine: Scorer, ids: list[str]) -> dict[str, float]:
+def _request(scorer: Scorer, ids: list[str]) -> dict[str, float]:
     """Microseconds of each stage of one request: in the order of a real one, so that none finds its caches warm."""
     body, marks = json.dumps({"account_ids": ids, "drivers": DRIVERS}).encode(), [time.perf_counter()]
 
@@ -90,10 +93,10 @@ def _request(engine: Scorer, ids: list[str]) -> dict[str, float]:
         return done
 
     mark(ScoreRequest.model_validate_json(body))
-    champion, signals = engine.champion(), mark(engine.fetch_signals(ids))
+    champion, signals = scorer.champions.champion(), mark(fetch_signals(scorer.signals, ids))
     scores = mark(score_values(champion.model, signals.values))
-    reply = mark(engine.to_response(ScoredAccounts(champion, signals, scores, {}), DRIVERS))
-    mark(engine.append_to_ledger(champion, reply["scores"], "benchmark"))
+    reply = mark(scorer.to_response(ScoredAccounts(champion, signals, scores, {}), DRIVERS))
+    mark(scorer.append_to_ledger(champion, reply["scores"], "benchmark"))
     mark(to_json(reply))
     return {stage: (end - start) * 1e6 for stage, (start, end) in zip(STAGES, pairwise(marks), strict=True)}
 

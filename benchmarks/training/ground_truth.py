@@ -26,12 +26,12 @@ from benchmarks.accuracy.datasets import MONTHS, Ground, simulated
 from benchmarks.accuracy.oracle import reached, read_truth, truth_of, with_truth
 from benchmarks.accuracy.runner import recipe_of
 from features.simulator.model.parameters import Company
-from features.store.online_reader import values_of
+from features.store.online_reader import values_from_frame
 from serving.scoring.model_bundle import make_bundle
 from serving.scoring.scores import Scores, score_values
 from serving.treeshap.kernel import Kernel
-from training.data.training_set import CHURNED
 from training.evaluation.backtest import fit_split, rows_on
+from training.labels.definition import CHURNED
 
 CAUSES = ("adoption", "value", "support", "relationship", "billing", "onboarding", "engagement", "fit")
 CLEAR = 0.5  # log-odds by which the largest true part must lead the second to count as clear
@@ -92,7 +92,7 @@ def _compare(ground: Ground, true: pd.DataFrame) -> Found:
     test = with_truth(rows_on(rows, split.test), true)
     truth = truth_of(test, float(rows_on(rows, split.train)[CHURNED].mean()))
     bundle = make_bundle(model, Kernel(ground.settings.state / "compiled"))
-    scores = score_values(bundle, values_of(test[model.signal_names], bundle.categories), threads=2)
+    scores = score_values(bundle, values_from_frame(test[model.signal_names], bundle.category_names), threads=2)
     near = reached(truth, scores.risks)
     clear, right = _families(scores, test)
     return Found(

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any
 
 import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
@@ -19,19 +18,19 @@ SCALARS = (str, bool, int, float, bytes, Decimal, date, datetime, Enum, dt.DataT
 def hash_expression(expression: ir.Expr) -> str:
     """A hash that is equal in every process for expressions of equal operations, columns, types and literals.
 
-    A table of an engine counts with its name, its columns and their types, and an SQL text as it stands. Another
+    A table of a backend counts with its name, its columns and their types, and an SQL text as it stands. Another
     release of ibis may build other operations. Raises TypeError for an operation that holds rows or Python code.
     """
     operation = expression.op()
     return operation.map(_hash_operation)[operation].hex()[:24]
 
 
-def _hash_operation(operation: ops.Node, _: Any, **arguments: Any) -> bytes:
+def _hash_operation(operation: ops.Node, _: object, **arguments: object) -> bytes:
     # The arguments that are operations themselves come as their hashes.
     return hashlib.sha256(f"{type(operation).__name__}{_canonical(arguments)}".encode()).digest()
 
 
-def _canonical(value: Any) -> str:
+def _canonical(value: object) -> str:
     if isinstance(value, SCALARS):
         return f"{type(value).__name__} {value!r}"
     if isinstance(value, BaseBackend):

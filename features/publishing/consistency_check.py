@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,8 +23,8 @@ class ValueDifference:
 
     account_id: str
     signal: str
-    online: Any
-    offline: Any
+    online: object
+    offline: object
 
     def __str__(self) -> str:
         return f"{self.signal} of account {self.account_id} is {self.online} online and {self.offline} in the history"

@@ -6,7 +6,7 @@ Feast's. The views here (`features/store/feast_store.py`) have no time to live a
 give the same rows.
 """
 
-from typing import Any, Literal, cast
+from typing import Literal
 
 import ibis
 import ibis.expr.types as ir
@@ -46,7 +46,7 @@ class AsofOfflineStore(DuckDBOfflineStore):
         assert isinstance(entity_df, pd.DataFrame)
         rows: ir.Table = ibis.memtable(entity_df)
         # DuckDB estimates one row for a table in memory, and would then compare all days instead of sorting them.
-        cast("Any", ibis.get_backend(rows)).raw_sql("set asof_loop_join_threshold = 0")
+        ibis.get_backend(rows).raw_sql("set asof_loop_join_threshold = 0")
         for view in feature_views:
             names = [ref.split(":")[1] for ref in feature_refs if ref.split(":")[0] == view.projection.name_to_use()]
             rows = _join_view(rows, view, names)
@@ -70,5 +70,5 @@ def _join_view(rows: ir.Table, view: FeatureView, names: list[str]) -> ir.Table:
     assert isinstance(source, FileSource)
     assert not view.ttl
     days = ibis.read_parquet(source.path).select(key, *names, _published=ibis._[source.timestamp_field])
-    joined = rows.asof_join(days, on=cast("ir.BooleanColumn", rows[REQUESTED] >= days["_published"]), predicates=key)
+    joined = rows.asof_join(days, on=rows[REQUESTED] >= days["_published"], predicates=key)
     return joined.select(*rows.columns, *names)

@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -191,7 +191,7 @@ def _to_datetimes(seconds: np.ndarray) -> np.ndarray:
     return np.where(seconds > 0, seconds.astype("datetime64[s]"), np.datetime64("NaT"))
 
 
-def _numbers(rows: Sequence[Sequence[Any]], views: OnlineViews) -> np.ndarray:
+def _numbers(rows: Sequence[Sequence[bytes | None]], views: OnlineViews) -> np.ndarray:
     """The packed numbers of every view, side by side."""
     packed = b"".join([blob or gap for row in rows for blob, gap in zip(row[1::3], views.gaps, strict=True)])
     return np.frombuffer(packed, dtype="float64").reshape(len(rows), len(views.columns.numbers))

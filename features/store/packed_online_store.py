@@ -97,7 +97,7 @@ class PackedOnlineStore(OnlineStore):
         return PackedRows(layout, numbers, categories, as_of)
 
     def online_write_batch(
-        self, config: RepoConfig, table: FeatureView, data: list[WriteRow], progress: Callable[[int], Any] | None
+        self, config: RepoConfig, table: FeatureView, data: list[WriteRow], progress: Callable[[int], object] | None
     ) -> None:
         """Write rows as Feast passes them, value by value."""
         layout = layout_of(table)

@@ -11,6 +11,7 @@ import sqlalchemy as sql
 from serving.ledger.database import without_nul
 from serving.ledger.ledger import Ledger
 from serving.ledger.schema import FEEDBACK, OUTCOMES
+from serving.schemas.enums import Outcome
 from serving.schemas.requests import FeedbackRequest, OutcomeReport
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class FeedbackStore:
         return pa.Table.from_pylist(notices, schema=schema)
 
 
-def count_outcomes(reports: Iterable[OutcomeReport]) -> dict[str, int]:
+def count_outcomes(reports: Iterable[OutcomeReport]) -> dict[Outcome, int]:
     """The number of reports of each outcome."""
     return dict(Counter(report.outcome for report in reports))
 

@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from configs.bands import Band
 from configs.errors import ConfigError
-from configs.files import JsonObject
 from configs.settings import Days, describe_validation_error
 from features.store.account_table import AccountDetails, Stage
-from serving.schemas.enums import SuggestedPlay, SuppressedReason
+from serving.schemas.enums import SuppressedReason
+from serving.schemas.responses import Score, SuggestedPlay
 
 PlayName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Sentence = Annotated[str, StringConstraints(min_length=10)]
@@ -125,7 +125,7 @@ def choose_play(playbook: Playbook, context: PlayContext) -> Play:
 
 
 def suggest_play(
-    playbook: Playbook, score: JsonObject, account: AccountDetails, limits: ContactLimits
+    playbook: Playbook, score: Score, account: AccountDetails, limits: ContactLimits
 ) -> SuggestedPlay | None:
     """What to do about the family that raises an account's risk most; None if none raises it.
 

@@ -1,18 +1,46 @@
-"""Refusals over HTTP: the one shape of every error, for middleware that answers before any route does."""
+"""Errors over HTTP: every error has the body `{"error": {"code", "message", "hint"}}`."""
 
-import json
+import logging
+import sqlite3
 from collections.abc import Mapping
 
-from starlette.types import Send
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 
-from configs.errors import OarlockError
+from configs.errors import OarlockError, RequestError
+from serving.api.responses import JsonResponse
+from serving.schemas.responses import ErrorResponse
+
+LOG = logging.getLogger("oarlock.api")
+HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
-async def send_error(send: Send, problem: OarlockError, headers: Mapping[bytes, bytes]) -> None:
-    """Answer with a refusal and nothing else."""
-    error = {"code": problem.code, "message": problem.message, "hint": problem.hint}
-    body = json.dumps({"error": error}).encode()
-    fixed = {b"content-type": b"application/json", b"content-length": str(len(body)).encode()}
-    start = {"type": "http.response.start", "status": problem.status, "headers": list({**fixed, **headers}.items())}
-    await send(start)
-    await send({"type": "http.response.body", "body": body})
+def error_response(error: OarlockError, headers: Mapping[str, str] | None = None) -> Response:
+    """The response that tells a client about an error."""
+    body: ErrorResponse = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
+    return JsonResponse(body, error.status, headers)
+
+
+async def handle_error(request: Request, error: Exception) -> Response:
+    """The response to any exception of a route; logs those that a client did not cause."""
+    match error:
+        case OarlockError():
+            return error_response(error)
+        case HTTPException():
+            return error_response(_http_error(request, error))
+        case DBAPIError() | sqlite3.Error():
+            LOG.error("a database cannot be used", exc_info=error)
+            message, hint = "The ledger's database cannot be used.", "Try again. POST /v1/score works without it."
+            return error_response(RequestError(message, hint, code="database_down", status=503))
+        case _:
+            LOG.error("a request failed", exc_info=error)
+            message, hint = "The service failed to answer this request.", "Try again, or read the service's log."
+            return error_response(RequestError(message, hint, code="internal", status=500))
+
+
+def _http_error(request: Request, error: HTTPException) -> RequestError:
+    code = HTTP_CODES.get(error.status_code, "http_error")
+    message = f"{request.method} {request.url.path}: {error.detail.lower()}."
+    return RequestError(message, "GET /v1/openapi.json lists the routes.", code=code, status=error.status_code)

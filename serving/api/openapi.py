@@ -1,79 +1,94 @@
-"""The OpenAPI document: what each route declares about its scope, its requests and its errors."""
+"""The OpenAPI document, generated from what the endpoints declare."""
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
+from pydantic import TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
 
-from serving.api.responses import OrjsonResponse
-from serving.schemas.requests import (
-    ChangeRequest,
-    ExplainRequest,
-    FeedbackRequest,
-    OutcomesRequest,
-    ScoreRequest,
-    WhatIfRequest,
-)
-from serving.schemas.requests import Request as Body
-from serving.schemas.responses import ErrorResponse, Response
+from configs.files import JsonObject
+from serving.api.endpoint import Endpoint
+from serving.schemas.requests import MAX_ACCOUNT_ID_LENGTH
+from serving.schemas.responses import ErrorResponse
 
+DESCRIPTION = """Calibrated churn risks with drivers that add up exactly to the risk. Nothing here is causal.
 
-def scopes(app: FastAPI) -> dict[tuple[str, str], str]:
-    """The scope that each route asks for, by method and path template."""
-    return {(method, route.path): extra["x-scope"] for route, method, extra in declared_routes(app)}
-
-
-def openapi_document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI, with the models of bodies that routes read themselves."""
-    if app.openapi_schema is None:
-        made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        made["servers"] = [{"url": "/v1"}]
-        schemas = made["components"]["schemas"]
-        for model in REQUEST_MODELS:
-            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
-        # Ours answers a body or query that cannot be understood.
-        for unused in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(unused, None)
-        app.openapi_schema = made
-    return app.openapi_schema
-
-
-Scope = Literal["open", "score", "read", "feedback"]
-
-
-REQUEST_MODELS: tuple[type[Body], ...] = (
-    ScoreRequest, ExplainRequest, ChangeRequest, WhatIfRequest, FeedbackRequest, OutcomesRequest,
-)  # fmt: skip
-
-
+Every error has the body `{"error": {"code", "message", "hint"}}`. Every risk that is returned is recorded."""
 ERROR_DESCRIPTIONS = {
     400: "The body is not JSON.",
-    404: "There is no such account, or no risk had been given by that day.",
+    404: "There is no such account, or it had no risk by that day.",
     413: "The body is too large.",
-    422: "It is not what may be asked.",
-    503: "No risk can be given now: it says why.",
+    422: "The request is not valid.",
+    503: "No risk can be computed now; the message says why.",
+}
+SCHEMA_PREFIX = "#/components/schemas/"
+ACCOUNT_ID_PARAMETER: JsonObject = {
+    "name": "account_id",
+    "in": "path",
+    "required": True,
+    "description": "The account.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_ACCOUNT_ID_LENGTH, "examples": ["A0000302"]},
 }
 
 
-def declare_route(
-    *, scope: Scope, answers: type[Response], asks: type[Body] | None = None, refuses: tuple[int, ...] = (422, 503)
-) -> dict[str, Any]:
-    """The arguments of a route: its scope, the models of body and reply, and the refusals it knows."""
-    extra: dict[str, Any] = {"x-scope": scope}
-    if asks is not None:
-        refuses = (400, 413, *refuses)
-        body = {"application/json": {"schema": {"$ref": f"#/components/schemas/{asks.__name__}"}}}
-        extra["requestBody"] = {"required": True, "content": body}
-    told = {status: {"model": ErrorResponse, "description": ERROR_DESCRIPTIONS[status]} for status in refuses}
-    answered = {200: {"model": answers, "description": (answers.__doc__ or "").splitlines()[0]}}
-    return {"status_code": 200, "response_class": OrjsonResponse, "responses": answered | told, "openapi_extra": extra}
+def openapi_document(endpoints: Sequence[Endpoint], prefix: str) -> JsonObject:
+    """The document of these endpoints, which are served under a prefix."""
+    paths: JsonObject = {}
+    for route in endpoints:
+        paths.setdefault(route.path_format, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Oarlock", "version": "1", "description": DESCRIPTION},
+        "servers": [{"url": prefix}],
+        "paths": paths,
+        "components": {"schemas": _schemas(endpoints)},
+    }
 
 
-def declared_routes(app: FastAPI) -> Iterator[tuple[APIRoute, str, dict[str, Any]]]:
-    """Every declared route with its method and what was declared beside it."""
-    for route in app.routes:
-        if isinstance(route, APIRoute) and route.include_in_schema:
-            yield from ((route, method, route.openapi_extra or {}) for method in sorted(route.methods or ()))
+def _operation(route: Endpoint) -> JsonObject:
+    operation: JsonObject = {
+        "operationId": route.name,
+        "summary": route.name.replace("_", " ").capitalize(),
+        "description": route.handler.__doc__,
+        "x-scope": route.scope,
+        "parameters": [*_path_parameters(route), *_query_parameters(route)],
+        "responses": _responses(route),
+    }
+    if route.body:
+        operation["requestBody"] = {"required": True, "content": _content(route.body)}
+    return operation
+
+
+def _path_parameters(route: Endpoint) -> list[JsonObject]:
+    return [ACCOUNT_ID_PARAMETER] if route.param_convertors else []
+
+
+def _query_parameters(route: Endpoint) -> list[JsonObject]:
+    properties = route.query.model_json_schema()["properties"] if route.query else {}
+    return [
+        {"name": name, "in": "query", "required": False, "description": schema.pop("description"), "schema": schema}
+        for name, schema in properties.items()
+    ]
+
+
+def _responses(route: Endpoint) -> JsonObject:
+    statuses = (400, 413, *route.errors) if route.body else route.errors
+    errors = {
+        str(status): {"description": ERROR_DESCRIPTIONS[status], "content": _content(ErrorResponse)}
+        for status in statuses
+    }
+    return {"200": {"description": route.response.__doc__, "content": _content(route.response)}, **errors}
+
+
+def _content(model: type) -> JsonObject:
+    return {"application/json": {"schema": {"$ref": f"{SCHEMA_PREFIX}{model.__name__}"}}}
+
+
+def _schemas(endpoints: Iterable[Endpoint]) -> JsonObject:
+    models = {model for route in endpoints for model in (route.body, route.response) if model} | {ErrorResponse}
+    ordered = sorted(models, key=lambda model: model.__name__)
+    inputs: list[tuple[type, JsonSchemaMode, TypeAdapter[Any]]] = [
+        (model, "validation", TypeAdapter[Any](model)) for model in ordered
+    ]
+    _, document = TypeAdapter[Any].json_schemas(inputs, ref_template=f"{SCHEMA_PREFIX}{{model}}")
+    return document["$defs"]

@@ -1,9 +1,9 @@
-"""Change: why a risk moved between two days: by signals that moved, trees that changed, calibration that changed.
+"""Why a risk changed between two days: changed signals, changed trees or a changed calibration.
 
-Three things may differ between two risks of an account: its signals, the trees that give the margin, the calibrator
-that makes a risk of the margin. What each is blamed for depends on which is exchanged first, so every order is walked
-and the mean taken: the Shapley value of three players (Shapley, 1953). The parts sum to the change in any case; with
-the model unchanged the signals' part is the difference of the points served, family by family.
+Two risks of an account differ in up to three things: its signals, the trees that give the margin, and the calibrator
+that turns the margin into a risk. How much each one contributes depends on the order in which they are exchanged, so
+the contribution is the mean over all orders: the Shapley value of three players (Shapley, 1953). The parts always sum
+to the change. If the model did not change, the signals' part is the difference of the points that were served.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,17 +14,17 @@ import numpy as np
 
 from training.model.calibrator import Calibrator
 
-# How often, of the six orders, a player is exchanged when this many of the two others already are.
+# The weight of a set of k players that are already exchanged, k = 0, 1, 2: k! (2 - k)! / 3!
 SHAPLEY_WEIGHTS = (1 / 3, 1 / 6, 1 / 3)
 BEFORE_AND_AFTER = (0, 1)
 
 
 @dataclass(frozen=True)
 class ChangeInputs:
-    """What the risks of some accounts were made of before (0) and after (1).
+    """What the risks of some accounts are made of before (index 0) and after (index 1) a change.
 
     `shares[trees][signals]` has the shape (accounts, inputs): each input's share of the margin that these trees give to
-    these signals, over one list of inputs for all. `segments[signals]` names each account's segment.
+    these signals, with the same list of inputs everywhere. `segments[signals]` names each account's segment.
     """
 
     shares: Sequence[Sequence[np.ndarray]]
@@ -36,9 +36,9 @@ class ChangeInputs:
 
 @dataclass(frozen=True)
 class RiskChange:
-    """The parts of each account's change of risk, in probability points, that sum to it.
+    """The parts of each account's change of risk, in probability points; they sum to it.
 
-    `signals` (accounts, inputs) and `base` (a segment that changed, and with it the base) come from the signals.
+    `signals` has the shape (accounts, inputs). `base` is the part of an account whose segment changed.
     """
 
     before: np.ndarray
@@ -51,43 +51,44 @@ class RiskChange:
 
 @dataclass(frozen=True)
 class _RiskParts:
-    """The risks that one combination gives, (accounts,), with their base and points."""
+    """The risks of one combination, shape (accounts,), with their base and their points."""
 
     risks: np.ndarray
     bases: np.ndarray
     points: np.ndarray
 
 
-def attribute_change(sides: ChangeInputs) -> RiskChange:
-    """Why each account's risk within the horizon moved; raises ValueError where a calibrator never learned it."""
-    combined: dict[tuple[int, ...], _RiskParts] = {
-        case: _risk_parts(sides, *case) for case in product(BEFORE_AND_AFTER, BEFORE_AND_AFTER, BEFORE_AND_AFTER)
-    }
+def attribute_change(inputs: ChangeInputs) -> RiskChange:
+    """Split each account's change of risk within the horizon; raises ValueError if a calibrator lacks the horizon."""
+    parts = {case: _risk_parts(inputs, *case) for case in product(BEFORE_AND_AFTER, repeat=3)}
 
-    def exchanged(player: int, part: Callable[[_RiskParts], np.ndarray]) -> np.ndarray:
-        """What exchanging one player does to a part of the risk, over all orders."""
-        steps = []
-        for others in product(BEFORE_AND_AFTER, BEFORE_AND_AFTER):
-            before, after = (combined[(*others[:player], it, *others[player:])] for it in BEFORE_AND_AFTER)
-            steps.append(SHAPLEY_WEIGHTS[sum(others)] * (part(after) - part(before)))
-        return np.sum(steps, axis=0)
+    def shapley_value(player: int, part: Callable[[_RiskParts], np.ndarray]) -> np.ndarray:
+        """What exchanging one player does to a part of the risk, averaged over all orders."""
+        differences = []
+        for others in product(BEFORE_AND_AFTER, repeat=2):
+            before, after = (parts[(*others[:player], side, *others[player:])] for side in BEFORE_AND_AFTER)
+            differences.append(SHAPLEY_WEIGHTS[sum(others)] * (part(after) - part(before)))
+        return np.sum(differences, axis=0)
 
     return RiskChange(
-        before=combined[0, 0, 0].risks,
-        after=combined[1, 1, 1].risks,
-        signals=exchanged(0, lambda one: one.points),
-        base=exchanged(0, lambda one: one.bases),
-        trees=exchanged(1, lambda one: one.risks),
-        calibration=exchanged(2, lambda one: one.risks),
+        before=parts[0, 0, 0].risks,
+        after=parts[1, 1, 1].risks,
+        signals=shapley_value(0, lambda risk: risk.points),
+        base=shapley_value(0, lambda risk: risk.bases),
+        trees=shapley_value(1, lambda risk: risk.risks),
+        calibration=shapley_value(2, lambda risk: risk.risks),
     )
 
 
-def _risk_parts(sides: ChangeInputs, signals: int, trees: int, calibration: int) -> _RiskParts:
-    calibrator, base_margin = sides.calibrators[calibration], sides.base_margins[trees]
-    column, offsets = calibrator.horizon_index(sides.horizon_days), calibrator.segment_offsets(sides.segments[signals])
-    shares = sides.shares[trees][signals]
-    steps = shares.sum(axis=1)
-    scale = calibrator.points_per_margin(base_margin, steps, offsets)[:, column]
-    risks = calibrator.predict_risks(base_margin + steps, offsets)[:, column]
-    bases = calibrator.predict_risks(np.full(len(steps), base_margin), offsets)[:, column]
+def _risk_parts(inputs: ChangeInputs, signals: int, trees: int, calibration: int) -> _RiskParts:
+    calibrator, base_margin = inputs.calibrators[calibration], inputs.base_margins[trees]
+    column, offsets = (
+        calibrator.horizon_index(inputs.horizon_days),
+        calibrator.segment_offsets(inputs.segments[signals]),
+    )
+    shares = inputs.shares[trees][signals]
+    margin_deltas = shares.sum(axis=1)
+    scale = calibrator.points_per_margin(base_margin, margin_deltas, offsets)[:, column]
+    risks = calibrator.predict_risks(base_margin + margin_deltas, offsets)[:, column]
+    bases = calibrator.predict_risks(np.full(len(margin_deltas), base_margin), offsets)[:, column]
     return _RiskParts(risks, bases, shares * scale[:, None])

@@ -1,6 +1,6 @@
-"""What if: the risk of an account with some of its signals changed, as far as that is plausible and in anyone's hands.
+"""Counterfactual risks: the risk of an account if some of its signals had other values, within what is plausible.
 
-It asks the model, not the world: nothing here says that bringing a signal there would bring the risk there.
+The model is asked, not the world: nothing here says that changing a signal would change the risk.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,9 +10,9 @@ import numpy as np
 
 from configs.errors import RequestError
 from serving.explanations.peer_percentiles import PeerPercentiles
-from training.model.churn_model import Input
+from training.model.churn_model import ModelInput
 
-# Where a change may lead: into the better half of the peers, never beyond what many of them have.
+# A suggested change stays within what many peers have.
 TARGET_PERCENTILES = (10, 25, 50, 75, 90)
 MIN_EFFORT = 5.0
 Value = float | str
@@ -20,17 +20,20 @@ Value = float | str
 
 @dataclass(frozen=True)
 class CounterfactualCase:
-    """An account as the model reads it: its row of the matrix, the inputs of the columns, and its peers' segment."""
+    """One account: its row of the model's matrix, the input of each column, and the peers of its segment."""
 
     row: np.ndarray
-    inputs: Sequence[Input]
+    inputs: Sequence[ModelInput]
     peers: PeerPercentiles
     segment: str | None
 
 
 @dataclass(frozen=True)
 class SuggestedChange:
-    """One suggested change: the signal, its value now and then, how many peers it passes, and the risk once taken."""
+    """One suggested change: the signal, its value now and its target, percentiles between them, and the risk after it.
+
+    The risk includes the changes suggested before it.
+    """
 
     signal: str
     value: float | None
@@ -40,88 +43,90 @@ class SuggestedChange:
 
 
 def encode_changes(changes: Mapping[str, Value], case: CounterfactualCase) -> dict[int, float]:
-    """The changes by column of the model's matrix.
+    """The requested values by column of the model's matrix.
 
-    Raises RequestError (422) for a signal the model does not read, that nobody can act on, or outside what its segment
-    shows.
+    Raises RequestError (422) if the model has no such signal, the signal is not actionable, or the value is outside
+    the plausible range of the segment.
     """
-    places = {one.name: place for place, one in enumerate(case.inputs)}
-    found = {}
+    columns = {signal.name: column for column, signal in enumerate(case.inputs)}
+    encoded = {}
     for name, value in changes.items():
-        if name not in places:
-            raise _implausible(f"'{name}' is no signal of this model.", "POST /v1/explain names them.")
-        one = case.inputs[places[name]]
-        if not one.actionable:
-            raise _implausible(f"'{name}' is nothing that anyone could change.", "Change actionable signals only.")
-        found[places[name]] = (
-            _category_code(one, value) if one.kind == "category" else _plausible_number(one, value, case)
+        if name not in columns:
+            raise _implausible(f"The model has no signal '{name}'.", "POST /v1/explain names its signals.")
+        signal = case.inputs[columns[name]]
+        if not signal.actionable:
+            raise _implausible(f"The signal '{name}' is not actionable.", "Change actionable signals only.")
+        is_category = signal.kind == "category"
+        encoded[columns[name]] = (
+            _category_code(signal, value) if is_category else _plausible_number(signal, value, case)
         )
-    return found
+    return encoded
 
 
 def apply_changes(row: np.ndarray, columns: Mapping[int, float]) -> np.ndarray:
     """A copy of a row of the matrix with these columns set."""
-    other = row.copy()
-    other[list(columns)] = list(columns.values())
-    return other
+    changed = row.copy()
+    changed[list(columns)] = list(columns.values())
+    return changed
 
 
 def find_cheapest_changes(
-    case: CounterfactualCase, risks: Callable[[np.ndarray], np.ndarray], most: int = 3
+    case: CounterfactualCase, risks: Callable[[np.ndarray], np.ndarray], max_changes: int = 3
 ) -> list[SuggestedChange]:
-    """Up to `most` changes, one after another, each the one that lowers the risk most for the peers it passes.
+    """Up to `max_changes` changes, one after another: each time the one that lowers the risk most for its effort.
 
     `risks` gives the risk of each row of a matrix. A change goes to the 10th, 25th, 50th, 75th or 90th percentile of
-    the segment; its effort is the percentiles between, at least 5.
+    the segment. Its effort is the number of percentiles between, at least 5.
     """
-    steps: list[SuggestedChange] = []
-    taken: set[int] = set()
+    suggestions: list[SuggestedChange] = []
+    used: set[int] = set()
     current, risk = case.row, float(risks(case.row[None, :])[0])
-    for _ in range(most):
-        moves = [move for move in _candidate_changes(replace(case, row=current)) if move[0] not in taken]
-        if not moves:
+    for _ in range(max_changes):
+        candidates = [change for change in _candidate_changes(replace(case, row=current)) if change[0] not in used]
+        if not candidates:
             break
-        after = risks(np.stack([apply_changes(current, {column: to}) for column, to, _ in moves]))
-        gains = (risk - after) / np.array([max(effort, MIN_EFFORT) for *_, effort in moves])
+        after = risks(np.stack([apply_changes(current, {column: target}) for column, target, _ in candidates]))
+        gains = (risk - after) / np.array([max(effort, MIN_EFFORT) for *_, effort in candidates])
         best = int(np.argmax(gains))
         if gains[best] <= 0:
             break
-        column, to, passes = moves[best]
-        now = None if np.isnan(current[column]) else float(current[column])
-        current, risk = apply_changes(current, {column: to}), float(after[best])
-        taken.add(column)
-        steps.append(SuggestedChange(case.inputs[column].name, now, to, passes, risk))
-    return steps
+        column, target, effort = candidates[best]
+        value = None if np.isnan(current[column]) else float(current[column])
+        current, risk = apply_changes(current, {column: target}), float(after[best])
+        used.add(column)
+        suggestions.append(SuggestedChange(case.inputs[column].name, value, target, effort, risk))
+    return suggestions
 
 
 def _candidate_changes(case: CounterfactualCase) -> Iterator[tuple[int, float, float]]:
-    """Every change worth trying: the column, the value to reach, the percentiles passed on the way."""
-    for column, one in enumerate(case.inputs):
-        if not one.actionable or one.kind == "category" or np.isnan(case.row[column]):
+    """Every change worth trying: the column, the target value, the number of percentiles between."""
+    for column, signal in enumerate(case.inputs):
+        if not signal.actionable or signal.kind == "category" or np.isnan(case.row[column]):
             continue
-        now = case.peers.percentile(case.segment, one.name, float(case.row[column]))
-        for target in TARGET_PERCENTILES:
-            to = case.peers.value_at(case.segment, one.name, target)
-            if now is not None and to is not None and to != case.row[column]:
-                yield column, to, abs(target - now)
+        current = case.peers.percentile(case.segment, signal.name, float(case.row[column]))
+        for percentile in TARGET_PERCENTILES:
+            target = case.peers.value_at(case.segment, signal.name, percentile)
+            if current is not None and target is not None and target != case.row[column]:
+                yield column, target, abs(percentile - current)
 
 
-def _category_code(one: Input, value: Value) -> float:
-    if value not in one.categories:
-        raise _implausible(f"'{one.name}' is never {value!r}.", f"It is one of {', '.join(one.categories)}.")
-    return float(one.categories.index(str(value)))
+def _category_code(signal: ModelInput, value: Value) -> float:
+    if value not in signal.categories:
+        allowed = ", ".join(signal.categories)
+        raise _implausible(f"'{signal.name}' has no category {value!r}.", f"Send one of {allowed}.")
+    return float(signal.categories.index(str(value)))
 
 
-def _plausible_number(one: Input, value: Value, case: CounterfactualCase) -> float:
+def _plausible_number(signal: ModelInput, value: Value, case: CounterfactualCase) -> float:
     if isinstance(value, str):
-        raise _implausible(f"'{one.name}' is a number, not {value!r}.", "Send a number.")
-    within = case.peers.plausible_range(case.segment, one.name)
-    if within is None:
-        raise _implausible(f"No account of its segment has '{one.name}'.", "Change another signal.")
-    if not within[0] <= value <= within[1]:
-        low, high = within
-        message = f"{value:g} is not plausible for '{one.name}': its segment lies between {low:g} and {high:g}."
-        raise _implausible(message, "Stay between them.")
+        raise _implausible(f"'{signal.name}' must be a number, not {value!r}.", "Send a number.")
+    plausible = case.peers.plausible_range(case.segment, signal.name)
+    if plausible is None:
+        raise _implausible(f"No account of the segment has a value of '{signal.name}'.", "Change another signal.")
+    low, high = plausible
+    if not low <= value <= high:
+        message = f"{value:g} is not plausible for '{signal.name}': its segment ranges from {low:g} to {high:g}."
+        raise _implausible(message, "Send a value in that range.")
     return float(value)
 
 

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from configs.errors import ConfigError
-from configs.files import JsonObject
 from configs.settings import BandSettings, describe_validation_error
 from features.store.account_table import AccountDetails
 from features.tables.contract import ACCOUNT_ID
+from serving.schemas.responses import ModelDescription, Score
 
 HEALTH_SCORES = (10.0, 7.5, 5.0, 2.5, 0.0)
 
@@ -24,9 +24,9 @@ HEALTH_SCORES = (10.0, 7.5, 5.0, 2.5, 0.0)
 class ExportRow:
     """An account to export: its score, its row of the account table, and the model and bands that all share."""
 
-    score: JsonObject
+    score: Score
     facts: AccountDetails
-    model: JsonObject
+    model: ModelDescription | None
     bands: BandSettings
 
 
@@ -44,13 +44,13 @@ FIELDS: dict[str, tuple[pa.DataType, Callable[[ExportRow], object]]] = {
     "band": (pa.string(), lambda row: row.score["band"]),
     "status": (pa.string(), lambda row: row.score["status"]),
     "mrr": (pa.float64(), lambda row: row.score["revenue"]["mrr"]),
-    "revenue_at_risk": (pa.float64(), lambda row: row.score["revenue"]["at_risk"]),
+    "revenue_at_risk": (pa.float64(), lambda row: row.score["revenue"]["revenue_at_risk"]),
     "next_renewal": (pa.date32(), lambda row: row.facts.renews_at and row.facts.renews_at.date()),
     "main_driver": (pa.string(), lambda row: next((driver["text"] for driver in row.score["drivers"]), None)),
     "drivers": (pa.string(), lambda row: "; ".join(driver["text"] for driver in row.score["drivers"])),
     "as_of": (pa.timestamp("s"), lambda row: datetime.fromisoformat(row.score["signals_as_of"])),
-    "horizon_days": (pa.int64(), lambda row: row.model["horizon_days"]),
-    "model_version": (pa.int64(), lambda row: row.model["version"]),
+    "horizon_days": (pa.int64(), lambda row: row.model["horizon_days"] if row.model else None),
+    "model_version": (pa.int64(), lambda row: row.model["version"] if row.model else None),
 }
 
 

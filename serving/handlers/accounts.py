@@ -1,136 +1,166 @@
-"""Listing: pages of the portfolio, one account where it stands, and its history."""
+"""Accounts: pages of the portfolio, one account with its risk, and its history."""
 
 from dataclasses import replace
 from datetime import date
-from typing import Any
 
-from features.store.account_table import AccountFacts
-from serving.accounts.past_listing import past_page
-from serving.accounts.portfolio import BANDS, Portfolio, page
-from serving.handlers import score as last_known
-from serving.handlers.context import ServiceContext, unknown_account_error
-from serving.ledger.reader import Given
+from configs.bands import BANDS
+from features.store.account_table import AccountDetails
+from serving.accounts.past_listing import past_accounts_page
+from serving.accounts.portfolio import Portfolio, portfolio_page
+from serving.handlers.checks import require_account, require_past_day, unknown_account
+from serving.handlers.context import ServiceContext
+from serving.handlers.plays import active_marks, suggest_play_for
+from serving.handlers.score import score_as_of, score_or_last_known
+from serving.ledger.reader import LedgerEntry
 from serving.schemas.requests import AccountsQuery, HistoryQuery
-from serving.scoring.signal_lookup import UNKNOWN_ACCOUNT
+from serving.schemas.responses import (
+    AccountProfile,
+    AccountsResponse,
+    AccountSummary,
+    HistoryResponse,
+    RecordedRisk,
+    RiskResponse,
+    ScoreResponse,
+)
+
+LISTED_DRIVERS = 3
 
 
-def list_accounts(desk: ServiceContext, portfolio: Portfolio, asked: AccountsQuery) -> dict[str, Any]:
-    """One page of accounts with their risks and facts."""
-    places, total, cursor = page(portfolio, asked)
-    facts = desk.account_table.current().at([int(place) for place in places])
+def list_accounts(context: ServiceContext, portfolio: Portfolio, query: AccountsQuery) -> AccountsResponse:
+    """One page of the accounts with their risks and details."""
+    rows, total, next_cursor = portfolio_page(portfolio, query)
+    ranks = [int(row) for row in rows]
+    details = context.account_table.current().details_by_row(ranks)
     return {
-        "as_of": portfolio.of.as_of.isoformat(),
-        "version": portfolio.of.version,
+        "as_of": portfolio.key.as_of.isoformat(),
+        "version": portfolio.key.version,
         "total": total,
-        "accounts": [_current_summary(portfolio, facts[place], place) for place in map(int, places) if place in facts],
-        "next_cursor": cursor,
+        "accounts": [_current_summary(portfolio, details[rank], rank) for rank in ranks if rank in details],
+        "next_cursor": next_cursor,
     }
 
 
-def list_accounts_as_of(desk: ServiceContext, day: date, asked: AccountsQuery) -> dict[str, Any]:
-    """One page of the accounts of a past day, as they were served by its end."""
-    desk.require_past_day(day)
-    page = past_page(desk.ledger_reader.ledger, day, asked)
-    facts = desk.account_table.fetch([one.account_id for one in page.risks])
+def list_accounts_as_of(context: ServiceContext, day: date, query: AccountsQuery) -> AccountsResponse:
+    """One page of the accounts of a past day, as they had been served by its end."""
+    require_past_day(context, day)
+    page = past_accounts_page(context.ledger_reader.ledger, day, query)
+    details = context.account_table.details([entry.account_id for entry in page.risks])
     return {
         "as_of": page.as_of.isoformat(),
         "version": page.version,
         "total": page.total,
-        "accounts": [_past_summary(one, facts.get(one.account_id)) for one in page.risks],
+        "accounts": [_past_summary(entry, details.get(entry.account_id)) for entry in page.risks],
         "next_cursor": page.next_cursor,
     }
 
 
-def get_account_risk(desk: ServiceContext, account_id: str, day: date | None, request_id: str) -> dict[str, Any]:
-    """One account: its risk now or on a past day, and where it stands. Raises RequestError (404) for nobody's id."""
-    reply = (
-        last_known.score_as_of(desk, [account_id], day)
-        if day
-        else last_known.score_or_last_known(desk, [account_id], 3, request_id)
-    )
-    about, mark = desk.account_table.fetch([account_id]).get(account_id), desk.marks([account_id]).get(account_id)
-    if day and about:
-        about = _without_current_facts(about)
-    (score,) = reply["scores"] or [None]
-    reason = reply["not_scored"][0]["reason"] if reply["not_scored"] else None
-    if reason == UNKNOWN_ACCOUNT:
-        raise unknown_account_error(account_id)
+def get_account_risk(context: ServiceContext, account_id: str, day: date | None, request_id: str) -> RiskResponse:
+    """One account with its risk now or on a past day. Raises RequestError (404) for an account that does not exist."""
+    if day is None:
+        response = score_or_last_known(context, [account_id], LISTED_DRIVERS, request_id)
+    else:
+        response = score_as_of(context, [account_id], day)
+    reason = response["not_scored"][0]["reason"] if response["not_scored"] else None
+    if reason == "unknown_account":
+        raise unknown_account(account_id)
+    details = context.account_table.details([account_id]).get(account_id)
+    if day is None:
+        return _current_risk(context, account_id, response, details)
+    return _risk_response(context, account_id, response, details and _lasting_details(details))
+
+
+def get_account_history(context: ServiceContext, account_id: str, query: HistoryQuery) -> HistoryResponse:
+    """The recorded risks of an account, newest first. Raises RequestError (404) for an account that does not exist."""
+    entries = context.ledger_reader.history(account_id, query.limit + 1, query.cursor)
+    if not entries:
+        require_account(context, account_id)
+    page = entries[: query.limit]
     return {
         "account_id": account_id,
-        **_fact_fields(about),
+        "risks": [_recorded_risk(entry) for entry in page],
+        "next_cursor": page[-1].id if len(entries) > len(page) else None,
+    }
+
+
+def _current_risk(
+    context: ServiceContext, account_id: str, response: ScoreResponse, details: AccountDetails | None
+) -> RiskResponse:
+    risk = _risk_response(context, account_id, response, details)
+    score, portfolio = risk["score"], context.find_portfolio()
+    if score is None:
+        return risk
+    percentile = portfolio.percentile(details.segment if details else None, score["risk"]) if portfolio else None
+    return {**risk, "percentile": percentile, "play": suggest_play_for(context, score, details, risk["mark"])}
+
+
+def _risk_response(
+    context: ServiceContext, account_id: str, response: ScoreResponse, details: AccountDetails | None
+) -> RiskResponse:
+    (score,) = response["scores"] or [None]
+    return {
+        **_profile(account_id, details),
         "status": score["status"] if score else "not_scored",
-        "reason": reason,
-        "percentile": _percentile_of(desk, score, about) if not day else None,
-        "mark": mark,
+        "reason": response["not_scored"][0]["reason"] if response["not_scored"] else None,
+        "percentile": None,
+        "mark": active_marks(context, [account_id]).get(account_id),
         "score": score,
-        "model": reply["model"],
-        "play": desk.suggest_play(score, about, mark) if score and not day else None,
-        "as_of": reply["as_of"],
+        "model": response["model"],
+        "play": None,
+        "as_of": response["as_of"],
     }
 
 
-def get_account_history(desk: ServiceContext, account_id: str, asked: HistoryQuery) -> dict[str, Any]:
-    """Every risk an account was given, newest first. Raises RequestError (404) for nobody's id."""
-    found = desk.ledger_reader.history(account_id, asked.limit + 1, asked.cursor)
-    if not found:
-        desk.require_account(account_id)
-    shown = found[: asked.limit]
-    more = len(found) > len(shown)
+def _current_summary(portfolio: Portfolio, details: AccountDetails, rank: int) -> AccountSummary:
+    risks = portfolio.risks[rank].tolist()
+    risk = risks[portfolio.key.main_column]
+    return {
+        **_profile(details.account_id, details),
+        "risk": risk,
+        "risks": {str(days): risk for days, risk in zip(portfolio.key.horizons, risks, strict=True)},
+        "band": BANDS[portfolio.bands[rank]],
+        "mrr": details.mrr,
+        "revenue_at_risk": None if details.mrr is None else details.mrr * risk,
+    }
+
+
+def _past_summary(entry: LedgerEntry, details: AccountDetails | None) -> AccountSummary:
+    return {
+        **_profile(entry.account_id, details and _lasting_details(details)),
+        "risk": entry.risk,
+        "risks": entry.score["risks"],
+        "band": entry.band,
+        "mrr": entry.mrr,
+        "revenue_at_risk": None if entry.mrr is None else entry.mrr * entry.risk,
+    }
+
+
+def _lasting_details(details: AccountDetails) -> AccountDetails:
+    """The details that hold for a past day too: who the account is, not what it is about now."""
+    return replace(details, stage=None, renews_at=None)
+
+
+def _profile(account_id: str, details: AccountDetails | None) -> AccountProfile:
+    profile = details or AccountDetails(account_id)
     return {
         "account_id": account_id,
-        "risks": [_recorded_risk(one) for one in shown],
-        "next_cursor": shown[-1].id if more else None,
+        "name": profile.name,
+        "owner": profile.owner,
+        "segment": profile.segment,
+        "parent_id": profile.parent_id,
+        "stage": profile.stage if details else None,
+        "renews_at": profile.renews_at.isoformat() if profile.renews_at else None,
     }
 
 
-def _current_summary(portfolio: Portfolio, about: AccountFacts, place: int) -> dict[str, Any]:
-    risks = portfolio.risks[place]
-    risk = float(risks[portfolio.of.main])
+def _recorded_risk(entry: LedgerEntry) -> RecordedRisk:
     return {
-        "account_id": about.account_id,
-        **_fact_fields(about),
-        "risk": risk,
-        "risks": {str(days): float(one) for days, one in zip(portfolio.of.horizons, risks, strict=True)},
-        "band": BANDS[portfolio.bands[place]],
-        "mrr": about.mrr,
-        "at_risk": None if about.mrr is None else about.mrr * risk,
+        "id": entry.id,
+        "as_of": entry.as_of.isoformat(),
+        "scored_at": entry.scored_at.isoformat(),
+        "risk": entry.risk,
+        "base": entry.base,
+        "band": entry.band,
+        "status": entry.status,
+        "mrr": entry.mrr,
+        "version": entry.version,
     }
-
-
-def _past_summary(one: Given, about: AccountFacts | None) -> dict[str, Any]:
-    return {
-        "account_id": one.account_id,
-        **_fact_fields(about and _without_current_facts(about)),
-        **{name: getattr(one, name) for name in ("risk", "band", "mrr")},
-        "risks": one.served.get("risks", {}),
-        "at_risk": None if one.mrr is None else one.mrr * one.risk,
-    }
-
-
-def _without_current_facts(about: AccountFacts) -> AccountFacts:
-    """Who an account is has not changed since; where it stands has."""
-    return replace(about, stage=None, renews_at=None)
-
-
-def _fact_fields(about: AccountFacts | None) -> dict[str, Any]:
-    one = about or AccountFacts("")
-    return {
-        "name": one.name,
-        "owner": one.owner,
-        "segment": one.segment,
-        "parent_id": one.parent_id,
-        "stage": one.stage if about else None,
-        "renews_at": one.renews_at.isoformat() if one.renews_at else None,
-    }
-
-
-def _percentile_of(desk: ServiceContext, score: dict[str, Any] | None, about: AccountFacts | None) -> float | None:
-    there = desk.portfolios.now()
-    if score is None or not isinstance(there, Portfolio):
-        return None
-    return there.percentile(about.segment if about else None, score["risk"])
-
-
-def _recorded_risk(one: Given) -> dict[str, Any]:
-    same = {name: getattr(one, name) for name in ("id", "risk", "base", "band", "status", "mrr", "version")}
-    return {**same, "as_of": one.as_of.isoformat(), "given_at": one.given_at.isoformat()}

@@ -1,60 +1,117 @@
-"""Explaining: everything one risk is made of, within every horizon, beside what is usual among its peers."""
+"""Explanations: every family and signal of a risk, within every horizon, compared with peers, and what to do."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from serving.accounts.portfolio import Portfolio
 from serving.explanations.peer_percentiles import ALL_SEGMENTS, PeerPercentiles
 from serving.handlers.context import ServiceContext
+from serving.handlers.plays import active_marks, suggest_play_for
+from serving.schemas.responses import (
+    Driver,
+    ExplainedDriver,
+    ExplainedScore,
+    ExplainedSignal,
+    ExplainResponse,
+    HorizonRisk,
+    Score,
+    SignalPoints,
+    SuggestedPlay,
+)
+from serving.scoring.champion import describe_model
+from serving.scoring.scores import Scores
+from training.model.churn_model import ModelInput
 
 
-def explain_accounts(desk: ServiceContext, account_ids: Sequence[str], request_id: str) -> dict[str, Any]:
-    """Every family and signal of these accounts' risks; percentiles are null until the portfolio is there."""
-    found = desk.scorer.score_accounts(list(dict.fromkeys(account_ids)))
-    reply = desk.scorer.to_response(found, None)
-    desk.scorer.append_to_ledger(found.champion, reply["scores"], request_id)
-    ids = [one["account_id"] for one in reply["scores"]]
-    facts, marks = desk.account_table.fetch(ids), desk.marks(ids)
-    there = desk.portfolios.now()
-    peers = there.peers if isinstance(there, Portfolio) else None
-    explained = []
-    for row, score in enumerate(reply["scores"]):
-        about = facts.get(score["account_id"])
-        play = desk.suggest_play(score, about, marks.get(score["account_id"]))
-        segment = about.segment if about else None
-        told = _with_peer_percentiles(score, found.scores.model.inputs, peers, segment)
-        explained.append({**told, "horizons": _risks_by_horizon(found.scores, row), "play": play})
-    return {key: reply[key] for key in ("as_of", "model", "not_scored")} | {"explained": explained}
+@dataclass(frozen=True)
+class _Peers:
+    """What signals of an account are compared with; without percentiles until the portfolio is computed."""
+
+    inputs: Mapping[str, ModelInput]
+    percentiles: PeerPercentiles | None
+    segment: str | None
+
+    @property
+    def group(self) -> str:
+        is_segment = self.percentiles is not None and self.segment in self.percentiles.segments
+        return self.segment if is_segment and self.segment else ALL_SEGMENTS
 
 
-def _with_peer_percentiles(
-    score: dict[str, Any], inputs: Sequence[Any], peers: PeerPercentiles | None, segment: str | None
-) -> dict[str, Any]:
-    known = {one.name: one for one in inputs}
-
-    def with_peers(signal: dict[str, Any]) -> dict[str, Any]:
-        one = known[signal["name"]]
-        ranked = peers if one.kind == "number" else None
-        percentile = ranked.percentile(segment, one.name, signal["value"]) if ranked else None
-        return {**signal, "percentile": percentile, "actionable": one.actionable, "sentence": one.sentence}
-
-    sides = {
-        side: [{**one, "signals": [with_peers(signal) for signal in one["signals"]]} for one in score[side]]
-        for side in ("drivers", "protective")
+def explain_accounts(context: ServiceContext, account_ids: Sequence[str], request_id: str) -> ExplainResponse:
+    """Every family and signal of these accounts' risks; percentiles are null until the portfolio is computed."""
+    scored = context.scorer.score_accounts(list(dict.fromkeys(account_ids)))
+    response = context.scorer.score_and_record(scored, None, request_id)
+    ids = [score["account_id"] for score in response["scores"]]
+    details, marks = context.account_table.details(ids), active_marks(context, ids)
+    portfolio, inputs = context.find_portfolio(), {signal.name: signal for signal in scored.scores.model.inputs}
+    explained: list[ExplainedScore] = []
+    for row, score in enumerate(response["scores"]):
+        account = details.get(score["account_id"])
+        play = suggest_play_for(context, score, account, marks.get(score["account_id"]))
+        peers = _Peers(inputs, portfolio.peers if portfolio else None, account.segment if account else None)
+        explained.append(_explain(score, peers, _risks_by_horizon(scored.scores, row), play))
+    return {
+        "as_of": response["as_of"],
+        "model": describe_model(scored.champion),
+        "not_scored": response["not_scored"],
+        "explained": explained,
     }
-    group = segment if peers is not None and segment in peers.segments else ALL_SEGMENTS
-    return {**score, **sides, "peers": group}
 
 
-def _risks_by_horizon(scores: Any, row: int) -> list[dict[str, Any]]:
-    """A row's risk within every horizon with each family's points of it."""
-    shares = {family: float(scores.shares[row, columns].sum()) for family, columns in scores.members.items()}
+def _explain(score: Score, peers: _Peers, horizons: list[HorizonRisk], play: SuggestedPlay | None) -> ExplainedScore:
+    return {
+        "account_id": score["account_id"],
+        "status": score["status"],
+        "stale_families": score["stale_families"],
+        "missing_families": score["missing_families"],
+        "risk": score["risk"],
+        "risks": score["risks"],
+        "band": score["band"],
+        "revenue": score["revenue"],
+        "base": score["base"],
+        "drivers": [_explain_driver(driver, peers) for driver in score["drivers"]],
+        "protective_drivers": [_explain_driver(driver, peers) for driver in score["protective_drivers"]],
+        "remaining_points": score["remaining_points"],
+        "main_reason": score["main_reason"],
+        "signals_as_of": score["signals_as_of"],
+        "causal": False,
+        "peers": peers.group,
+        "horizons": horizons,
+        "play": play,
+    }
+
+
+def _explain_driver(driver: Driver, peers: _Peers) -> ExplainedDriver:
+    return {
+        "family": driver["family"],
+        "points": driver["points"],
+        "text": driver["text"],
+        "signals": [_explain_signal(signal, peers) for signal in driver["signals"]],
+        "remaining_points": driver["remaining_points"],
+    }
+
+
+def _explain_signal(signal: SignalPoints, peers: _Peers) -> ExplainedSignal:
+    model_input, value, percentile = peers.inputs[signal["name"]], signal["value"], None
+    if peers.percentiles is not None and not isinstance(value, str):
+        percentile = peers.percentiles.percentile(peers.segment, model_input.name, value)
+    return {
+        **signal,
+        "percentile": percentile,
+        "actionable": model_input.actionable,
+        "sentence": model_input.sentence,
+    }
+
+
+def _risks_by_horizon(scores: Scores, row: int) -> list[HorizonRisk]:
+    """A row's risk within every horizon, with each family's points."""
+    families = scores.model.columns_by_family.items()
+    shares = {family: float(scores.contributions[row, columns].sum()) for family, columns in families}
     return [
         {
             "days": days,
-            "risk": float(scores.risks_within[row, place]),
-            "base": float(scores.bases_within[row, place]),
-            "points": {family: share * float(scores.points_per_share[row, place]) for family, share in shares.items()},
+            "risk": float(scores.risks_by_horizon[row, index]),
+            "base": float(scores.bases_by_horizon[row, index]),
+            "points": {family: share * float(scores.points_per_margin[row, index]) for family, share in shares.items()},
         }
-        for place, days in enumerate(scores.model.calibrator.horizons)
+        for index, days in enumerate(scores.model.calibrator.horizons)
     ]

@@ -1,27 +1,32 @@
-"""Hearing: what people say of accounts is kept, and told back as it was understood."""
-
-from typing import Any
+"""Saves feedback and outcomes that people report, and returns what was understood."""
 
 from serving.accounts.feedback_store import count_outcomes
+from serving.handlers.checks import require_account
 from serving.handlers.context import ServiceContext
+from serving.handlers.plays import active_marks
 from serving.schemas.requests import FeedbackRequest, OutcomesRequest
+from serving.schemas.responses import FeedbackResponse, OutcomesResponse
 
 
-def save_feedback(desk: ServiceContext, said: FeedbackRequest) -> dict[str, Any]:
-    """Keep what was said of one risk. Raises RequestError (404) for nobody's id."""
-    desk.require_account(said.account_id)
-    at = desk.now()
+def save_feedback(context: ServiceContext, feedback: FeedbackRequest) -> FeedbackResponse:
+    """Save feedback on one risk. Raises RequestError (404) for an account that does not exist."""
+    require_account(context, feedback.account_id)
+    received_at = context.clock()
     return {
-        "id": desk.feedback.keep_feedback(said, at),
-        "account_id": said.account_id,
-        "verdict": said.verdict,
-        "mark": desk.marks([said.account_id]).get(said.account_id),
-        "received_at": at.isoformat(),
+        "id": context.feedback.save_feedback(feedback, received_at),
+        "account_id": feedback.account_id,
+        "verdict": feedback.verdict,
+        "mark": active_marks(context, [feedback.account_id]).get(feedback.account_id),
+        "received_at": received_at.isoformat(),
     }
 
 
-def save_outcomes(desk: ServiceContext, said: OutcomesRequest) -> dict[str, Any]:
-    """Keep what became of accounts."""
-    at = desk.now()
-    desk.feedback.keep_outcomes(said.outcomes, at)
-    return {"kept": len(said.outcomes), "by_outcome": count_outcomes(said.outcomes), "received_at": at.isoformat()}
+def save_outcomes(context: ServiceContext, reported: OutcomesRequest) -> OutcomesResponse:
+    """Save what happened to accounts."""
+    received_at = context.clock()
+    context.feedback.save_outcomes(reported.outcomes, received_at)
+    return {
+        "accepted": len(reported.outcomes),
+        "by_outcome": count_outcomes(reported.outcomes),
+        "received_at": received_at.isoformat(),
+    }

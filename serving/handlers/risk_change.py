@@ -1,223 +1,255 @@
-"""Causes: two risks of an account fetched from the ledger or given now, and their difference split by `change.py`.
+"""Why risks changed: two risks of an account, from the ledger or computed now, and the parts of their difference.
 
-The signals of either day come from the history. Where they were corrected after a risk was given, the model no longer
-gives that risk to them: that difference is a part of its own, so that the parts always sum to what was served.
+The signals of both days come from the history. If source rows were corrected after a risk was served, the model no
+longer gives that risk to the signals. That difference is a part of its own, so the parts sum to what was served.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from functools import cached_property
 
 import numpy as np
 
-from configs.errors import NotReady, RequestError
-from features.store.history_reader import PastRows, read_past_rows
-from features.store.online_reader import Columns, Values
-from features.store.publication import edition_folder, published_as_of
+from configs.errors import NotReady
+from features.store.history_reader import HistoryRows, read_history_rows
+from features.store.online_reader import ColumnIndex, SignalValues
+from features.store.publication import published_as_of, published_history_folder
 from serving.explanations.change_attribution import ChangeInputs, RiskChange, attribute_change
+from serving.handlers.checks import require_horizon, require_past_day
 from serving.handlers.context import ServiceContext
+from serving.schemas.enums import UnscoredReason
 from serving.schemas.requests import ChangeRequest
+from serving.schemas.responses import AccountChange, ChangeResponse, FamilyPart, RiskEndpoint, SignalPart
 from serving.scoring.model_bundle import ModelBundle
 from serving.scoring.scores import encode_matrix
+from training.model.churn_model import SignalValue
 
 MAX_SIGNALS = 5
 MIN_POINTS = 1e-12
+SignalColumns = Mapping[str, list[SignalValue]]
 
 
 @dataclass(frozen=True)
-class ServedRisk:
-    """One end of a change: the risk that was served, if it was, of which day and by which version."""
+class EndpointRisk:
+    """One end of a change: its day and model version, and the risk if one was served."""
 
     as_of: datetime
     version: int
     risk: float | None = None
-    given_at: datetime | None = None
+    scored_at: datetime | None = None
+
+
+Endpoints = tuple[EndpointRisk, EndpointRisk]
 
 
 @dataclass(frozen=True)
 class ComparedAccounts:
-    """Some accounts whose changes run between the same days and versions, with the signals of both days."""
+    """Accounts whose changes have the same days and versions, with the signals of both days."""
 
-    ids: list[str]
-    models: tuple[Any, Any]
-    rows: tuple[Mapping[str, list[Any]], Mapping[str, list[Any]]]
+    account_ids: list[str]
+    models: tuple[ModelBundle, ModelBundle]
+    rows: tuple[SignalColumns, SignalColumns]
+
+    @cached_property
+    def signal_names(self) -> list[str]:
+        """The signals of either model."""
+        return list(dict.fromkeys(name for model in self.models for name in model.signal_names))
 
 
-def explain_changes(desk: ServiceContext, asked: ChangeRequest) -> dict[str, Any]:
-    """Why the risks of these accounts moved; raises RequestError where the champion never learned the horizon."""
-    for day in (asked.since, asked.until):
+def explain_changes(context: ServiceContext, request: ChangeRequest) -> ChangeResponse:
+    """Why the risks of these accounts changed; raises RequestError if the champion does not have the horizon."""
+    for day in (request.since, request.until):
         if day:
-            desk.require_past_day(day)
-    champion = desk.scorer.champion()
-    horizon = asked.horizon_days or champion.model.horizon_days
-    _require_horizon(champion.model, horizon)
-    ids = list(dict.fromkeys(asked.account_ids))
-    served = [desk.ledger_reader.last(ids, day) for day in (asked.since, asked.until) if day]
-    befores = {one.account_id: ServedRisk(one.as_of, one.version, one.risk, one.given_at) for one in served[0].values()}
-    if asked.until:
-        afters = {
-            one.account_id: ServedRisk(one.as_of, one.version, one.risk, one.given_at) for one in served[1].values()
-        }
-    else:
-        published = published_as_of(desk.state)
-        afters = dict.fromkeys(ids, ServedRisk(published, champion.version.number))
-    told, reasons = _explain_groups(desk, ids, (befores, afters), horizon)
+            require_past_day(context, day)
+    model = context.champions.champion().model
+    horizon_days = request.horizon_days or model.horizon_days
+    require_horizon(model, horizon_days)
+    endpoints = _find_endpoints(context, request)
+    changes: dict[str, AccountChange] = {}
+    reasons: dict[str, UnscoredReason] = dict.fromkeys(request.account_ids, "never_scored")
+    for account_ids in _group_by_versions(endpoints):
+        compared = _load_compared(context, account_ids, endpoints[account_ids[0]])
+        if isinstance(compared, str):
+            reasons |= dict.fromkeys(account_ids, compared)
+            continue
+        reasons |= dict.fromkeys(account_ids, "no_running_subscription")
+        changes |= _explain_group(compared, endpoints, horizon_days)
     return {
-        "horizon_days": horizon,
-        "changed": [told[one] for one in ids if one in told],
-        "not_scored": [{"account_id": one, "reason": reasons[one]} for one in ids if one not in told],
+        "horizon_days": horizon_days,
+        "changed": [changes[account_id] for account_id in reasons if account_id in changes],
+        "not_scored": [
+            {"account_id": account_id, "reason": reason}
+            for account_id, reason in reasons.items()
+            if account_id not in changes
+        ],
     }
 
 
-def _explain_groups(
-    desk: ServiceContext, ids: list[str], ends: tuple[Mapping[str, ServedRisk], Mapping[str, ServedRisk]], horizon: int
-) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """The changes of the accounts that have two risks, and why the others have none."""
-    groups: dict[tuple[Any, ...], list[str]] = defaultdict(list)
-    reasons = dict.fromkeys(ids, "never_scored")
-    for one in ids:
-        if one in ends[0] and one in ends[1]:
-            groups[tuple((side[one].as_of, side[one].version) for side in ends)].append(one)
-    told: dict[str, dict[str, Any]] = {}
-    for ((day, version), (later, newer)), members in groups.items():
-        found = _load_compared(desk, members, (day, later), (version, newer))
-        if isinstance(found, str):
-            reasons |= dict.fromkeys(members, found)
-            continue
-        reasons |= dict.fromkeys(members, "no_running_subscription")
-        told |= _attribute(found, ends, horizon)
-    return told, reasons
+def _find_endpoints(context: ServiceContext, request: ChangeRequest) -> dict[str, Endpoints]:
+    """The two ends of each account that has both."""
+    before = _served_risks(context, request.account_ids, request.since)
+    if request.until:
+        after = _served_risks(context, request.account_ids, request.until)
+    else:
+        version = context.champions.champion().version.number
+        after = dict.fromkeys(request.account_ids, EndpointRisk(published_as_of(context.state), version))
+    ids = [account_id for account_id in request.account_ids if account_id in before and account_id in after]
+    return {account_id: (before[account_id], after[account_id]) for account_id in ids}
+
+
+def _served_risks(context: ServiceContext, account_ids: Sequence[str], day: date) -> dict[str, EndpointRisk]:
+    entries = context.ledger_reader.latest(list(dict.fromkeys(account_ids)), day)
+    return {
+        account_id: EndpointRisk(entry.as_of, entry.version, entry.risk, entry.scored_at)
+        for account_id, entry in entries.items()
+    }
+
+
+def _group_by_versions(endpoints: Mapping[str, Endpoints]) -> list[list[str]]:
+    """The accounts whose ends have the same days and versions, together."""
+    groups: dict[tuple[datetime, int, datetime, int], list[str]] = defaultdict(list)
+    for account_id, (before, after) in endpoints.items():
+        groups[before.as_of, before.version, after.as_of, after.version].append(account_id)
+    return list(groups.values())
 
 
 def _load_compared(
-    desk: ServiceContext, ids: list[str], days: tuple[datetime, datetime], versions: tuple[int, int]
-) -> ComparedAccounts | str:  # fmt: skip
-    edition = edition_folder(desk.state)
+    context: ServiceContext, account_ids: list[str], endpoints: Endpoints
+) -> ComparedAccounts | UnscoredReason:
+    """The models and the signals of both ends; why they cannot be compared if one of them is missing."""
+    before, after = endpoints
     try:
-        models = tuple(desk.scorer.load_version(version) for version in versions)
+        models = context.champions.load_version(before.version), context.champions.load_version(after.version)
     except NotReady:
         return "version_gone"
+    history = published_history_folder(context.state)
     try:
-        rows = [read_past_rows(edition, day, ids) for day in days]
+        rows = [read_history_rows(history, end.as_of, account_ids) for end in endpoints]
     except NotReady:
         return "history_gone"
-    there = sorted(set(rows[0].account_ids) & set(rows[1].account_ids))
-    needed = {name for model in models for name in model.names}
-    if not all(needed <= one.columns.keys() for one in rows):
+    needed = {name for model in models for name in model.signal_names}
+    if not all(needed <= day.columns.keys() for day in rows):
         return "history_gone"
-    return ComparedAccounts(there, (models[0], models[1]), (_select_rows(rows[0], there), _select_rows(rows[1], there)))
-
-
-def _attribute(
-    pair: ComparedAccounts, ends: tuple[Mapping[str, ServedRisk], Mapping[str, ServedRisk]], horizon: int
-) -> dict[str, dict[str, Any]]:
-    for model in pair.models:
-        _require_horizon(model, horizon)
-    names = list(dict.fromkeys(name for model in pair.models for name in model.names))
-    families = {one.name: one.family for model in pair.models for one in model.inputs}
-    shares = [[_margin_shares(model, rows, names) for rows in pair.rows] for model in pair.models]
-    segments = [rows.get("segment", [None] * len(pair.ids)) for rows in pair.rows]
-    calibrators = [model.calibrator for model in pair.models]
-    found = attribute_change(
-        ChangeInputs(shares, [model.base_margin for model in pair.models], calibrators, segments, horizon)
+    on_both_days = sorted(set(rows[0].account_ids) & set(rows[1].account_ids))
+    return ComparedAccounts(
+        on_both_days, models, (_select_rows(rows[0], on_both_days), _select_rows(rows[1], on_both_days))
     )
-    is_main = [model.horizon_days == horizon for model in pair.models]
-    return {
-        one: _to_change(_ChangeRow(found, place, names, families), pair, (ends[0][one], ends[1][one]), is_main)
-        for place, one in enumerate(pair.ids)
-    }
 
 
 @dataclass(frozen=True)
-class _ChangeRow:
-    """One account's place in the changes of some."""
+class _GroupChange:
+    """The changes of compared accounts within one horizon."""
 
-    found: RiskChange
-    place: int
-    names: Sequence[str]
-    families: Mapping[str, str]
+    compared: ComparedAccounts
+    change: RiskChange
+    horizon_days: int
+    families: Mapping[str, list[int]]
 
 
-def _to_change(
-    row: _ChangeRow, pair: ComparedAccounts, ends: tuple[ServedRisk, ServedRisk], is_main: Sequence[bool]
-) -> dict[str, Any]:
-    found, at = row.found, row.place
-    recomputed = float(found.before[at]), float(found.after[at])
-    served = [
-        float(end.risk) if end.risk is not None and main else now
-        for end, now, main in zip(ends, recomputed, is_main, strict=True)
-    ]
-    corrected = (served[1] - recomputed[1]) - (served[0] - recomputed[0])
-    points, base = found.signals[at], float(found.base[at])
+def _explain_group(
+    compared: ComparedAccounts, endpoints: Mapping[str, Endpoints], horizon_days: int
+) -> dict[str, AccountChange]:
+    for model in compared.models:
+        require_horizon(model, horizon_days)
+    group = _GroupChange(compared, _attribute(compared, horizon_days), horizon_days, _columns_by_family(compared))
     return {
-        "account_id": pair.ids[at],
-        "before": _endpoint(ends[0], served[0]),
-        "after": _endpoint(ends[1], served[1]),
-        "change": served[1] - served[0],
-        "signals": float(points.sum()) + base,
-        "families": _family_changes(row, pair),
+        account_id: _account_change(group, row, endpoints[account_id])
+        for row, account_id in enumerate(compared.account_ids)
+    }
+
+
+def _attribute(compared: ComparedAccounts, horizon_days: int) -> RiskChange:
+    models, names = compared.models, compared.signal_names
+    return attribute_change(
+        ChangeInputs(
+            shares=[[_contributions(model, rows, names) for rows in compared.rows] for model in models],
+            base_margins=[model.base_margin for model in models],
+            calibrators=[model.calibrator for model in models],
+            segments=[rows.get("segment", [None] * len(compared.account_ids)) for rows in compared.rows],
+            horizon_days=horizon_days,
+        )
+    )
+
+
+def _columns_by_family(compared: ComparedAccounts) -> Mapping[str, list[int]]:
+    families = {signal.name: signal.family for model in compared.models for signal in model.inputs}
+    columns: dict[str, list[int]] = defaultdict(list)
+    for column, name in enumerate(compared.signal_names):
+        columns[families[name]].append(column)
+    return columns
+
+
+def _account_change(group: _GroupChange, row: int, endpoints: Endpoints) -> AccountChange:
+    change = group.change
+    recomputed = float(change.before[row]), float(change.after[row])
+    before, after = (
+        # The ledger holds the risk within the main horizon only.
+        end.risk if end.risk is not None and model.horizon_days == group.horizon_days else risk
+        for end, risk, model in zip(endpoints, recomputed, group.compared.models, strict=True)
+    )
+    base = float(change.base[row])
+    return {
+        "account_id": group.compared.account_ids[row],
+        "before": _endpoint(endpoints[0], before),
+        "after": _endpoint(endpoints[1], after),
+        "change": after - before,
+        "signals": float(change.signals[row].sum()) + base,
+        "families": _family_parts(group, row),
         "base": base,
-        "model": float(found.trees[at]),
-        "calibration": float(found.calibration[at]),
-        "corrected": corrected,
+        "model": float(change.trees[row]),
+        "calibration": float(change.calibration[row]),
+        "data_corrections": (after - recomputed[1]) - (before - recomputed[0]),
         "causal": False,
     }
 
 
-def _family_changes(row: _ChangeRow, pair: ComparedAccounts) -> list[dict[str, Any]]:
-    """Every family's part, the heaviest first, with the signals that moved it most."""
-    points = row.found.signals[row.place]
-    members: dict[str, list[int]] = defaultdict(list)
-    for column, name in enumerate(row.names):
-        members[row.families[name]].append(column)
-    parts = {family: float(points[columns].sum()) for family, columns in members.items()}
-    told = []
-    for family in sorted(parts, key=lambda one: -abs(parts[one])):
-        heaviest = sorted(members[family], key=lambda column: -abs(points[column]))[:MAX_SIGNALS]
-        signals = [_signal_change(row, pair, column) for column in heaviest if abs(points[column]) > MIN_POINTS]
-        told.append({"family": family, "points": parts[family], "signals": signals})
-    return told
+def _family_parts(group: _GroupChange, row: int) -> list[FamilyPart]:
+    """Every family's part, the largest first, with the signals of the largest parts."""
+    points = group.change.signals[row]
+    totals = {family: float(points[columns].sum()) for family, columns in group.families.items()}
+    parts: list[FamilyPart] = []
+    for family in sorted(totals, key=lambda family: -abs(totals[family])):
+        largest = sorted(group.families[family], key=lambda column: -abs(points[column]))[:MAX_SIGNALS]
+        signals = [_signal_part(group, row, column) for column in largest if abs(points[column]) > MIN_POINTS]
+        parts.append({"family": family, "points": totals[family], "signals": signals})
+    return parts
 
 
-def _signal_change(row: _ChangeRow, pair: ComparedAccounts, column: int) -> dict[str, Any]:
-    name = row.names[column]
-    before, after = (rows[name][row.place] for rows in pair.rows)
-    return {"name": name, "before": before, "after": after, "points": float(row.found.signals[row.place, column])}
+def _signal_part(group: _GroupChange, row: int, column: int) -> SignalPart:
+    name = group.compared.signal_names[column]
+    before, after = (rows[name][row] for rows in group.compared.rows)
+    return {"name": name, "before": before, "after": after, "points": float(group.change.signals[row, column])}
 
 
-def _endpoint(end: ServedRisk, risk: float) -> dict[str, Any]:
-    given_at = end.given_at.isoformat() if end.given_at else None
-    return {"risk": risk, "as_of": end.as_of.isoformat(), "given_at": given_at, "version": end.version}
+def _endpoint(end: EndpointRisk, risk: float) -> RiskEndpoint:
+    scored_at = end.scored_at.isoformat() if end.scored_at else None
+    return {"risk": risk, "as_of": end.as_of.isoformat(), "scored_at": scored_at, "version": end.version}
 
 
-def _select_rows(rows: PastRows, ids: Sequence[str]) -> dict[str, list[Any]]:
-    place = {one: at for at, one in enumerate(rows.account_ids)}
-    chosen = [place[one] for one in ids]
-    return {name: [column[at] for at in chosen] for name, column in rows.columns.items()}
+def _select_rows(rows: HistoryRows, account_ids: Sequence[str]) -> SignalColumns:
+    row_of = {account_id: row for row, account_id in enumerate(rows.account_ids)}
+    selected = [row_of[account_id] for account_id in account_ids]
+    return {name: [column[row] for row in selected] for name, column in rows.columns.items()}
 
 
-def _margin_shares(model: ModelBundle, rows: Mapping[str, list[Any]], names: Sequence[str]) -> np.ndarray:
-    """Each signal's share of the margin that a model gives to rows, in the columns of `names`."""
+def _contributions(model: ModelBundle, rows: SignalColumns, names: Sequence[str]) -> np.ndarray:
+    """Each signal's contribution to the margin that a model gives to rows, in the columns of `names`."""
     matrix = encode_matrix(model, _to_values(model, rows))
-    column = {name: at for at, name in enumerate(names)}
-    shares = np.zeros((len(matrix), len(names)))
-    shares[:, [column[name] for name in model.names]] = model.contributions(matrix)
-    return shares
+    column_of = {name: column for column, name in enumerate(names)}
+    contributions = np.zeros((len(matrix), len(names)))
+    contributions[:, [column_of[name] for name in model.signal_names]] = model.predict_contributions(matrix)
+    return contributions
 
 
-def _to_values(model: ModelBundle, rows: Mapping[str, list[Any]]) -> Values:
-    """The signals that a model reads, from a list per signal."""
-    words = [name for name in model.names if name in model.categories]
-    numbers = [name for name in model.names if name not in model.categories]
-    columns = Columns({name: at for at, name in enumerate(numbers)}, {name: at for at, name in enumerate(words)})
+def _to_values(model: ModelBundle, rows: SignalColumns) -> SignalValues:
+    """The signals of a model, from a list per signal."""
+    categories = [name for name in model.signal_names if name in model.category_names]
+    numbers = [name for name in model.signal_names if name not in model.category_names]
+    columns = ColumnIndex(
+        {name: index for index, name in enumerate(numbers)}, {name: index for index, name in enumerate(categories)}
+    )
     matrix = np.array([rows[name] for name in numbers], dtype="float64").T
-    return Values(columns, matrix, list(zip(*(rows[name] for name in words), strict=True)) or [()] * len(matrix))
-
-
-def _require_horizon(model: Any, horizon: int) -> None:
-    if horizon not in model.calibrator.horizons:
-        known = ", ".join(map(str, model.calibrator.horizons))
-        message = f"No risk within {horizon} days is given by every version asked about."
-        raise RequestError(message, f"Ask for one of {known}.", code="unknown_horizon", status=422)
+    by_row = list(zip(*(rows[name] for name in categories), strict=True)) or [()] * len(matrix)
+    return SignalValues(columns, matrix, by_row)

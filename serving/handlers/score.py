@@ -1,65 +1,80 @@
-"""The last known risk: what is answered where the store of signals is down, marked so and with its age."""
+"""Scores of requested accounts: computed now, the last known ones if the store is down, or those of a past day."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import date, datetime, timedelta
 
 from configs.errors import StoreDown
+from serving.handlers.checks import require_past_day
 from serving.handlers.context import ServiceContext
-from serving.ledger.reader import Given, as_served
+from serving.ledger.reader import LedgerEntry, served_response
+from serving.schemas.responses import Score, ScoreResponse, UnscoredAccount
 
 
 def score_or_last_known(
-    desk: ServiceContext, account_ids: Sequence[str], most_drivers: int | None, request_id: str
-) -> dict[str, Any]:
-    """The risks of these accounts, or where the store is down the last ones they were given.
+    context: ServiceContext, account_ids: Sequence[str], max_drivers: int | None, request_id: str
+) -> ScoreResponse:
+    """The risks of these accounts, or their last known risks if the store is down.
 
-    Raises StoreDown where none of them was ever given one.
+    Raises StoreDown if none of them has one.
     """
     ids = list(dict.fromkeys(account_ids))
     try:
-        reply = desk.scorer.score(ids, most_drivers, request_id)
-    except StoreDown as problem:
-        return _last_known_risks(desk, ids, problem)
-    return _mark_missing_from_store(desk, reply)
+        scored = context.scorer.score_accounts(ids)
+    except StoreDown as error:
+        return _last_known_risks(context, ids, error)
+    response = context.scorer.score_and_record(scored, max_drivers, request_id)
+    response["not_scored"] = _find_missing_from_store(context, response["not_scored"])
+    return response
 
 
-def _last_known_risks(desk: ServiceContext, ids: list[str], problem: StoreDown) -> dict[str, Any]:
-    found, now = desk.ledger_reader.last(ids), desk.now()
-    if not found:
-        raise problem
-    scores = [_degraded_score(found[one], problem.message, now) for one in ids if one in found]
-    return {
-        "as_of": max(one["signals_as_of"] for one in scores),
-        "model": None,
-        "scores": scores,
-        "not_scored": [{"account_id": one, "reason": "never_scored"} for one in ids if one not in found],
-    }
-
-
-def _degraded_score(one: Given, because: str, now: datetime) -> dict[str, Any]:
-    age = max((now - one.given_at) / timedelta(days=1), 0.0)
-    return {**as_served(one), "status": "degraded", "degraded": {"because": because, "age_days": round(age, 3)}}
-
-
-def _mark_missing_from_store(desk: ServiceContext, reply: dict[str, Any]) -> dict[str, Any]:
-    """An account that is at risk by its facts and not in the store is not unknown: the store lacks it."""
-    unknown = [one["account_id"] for one in reply["not_scored"] if one["reason"] == "unknown_account"]
-    lacking = desk.account_table.fetch(unknown) if unknown else {}
-    for one in reply["not_scored"]:
-        if one["account_id"] in lacking:
-            one["reason"] = "not_in_store"
-    return reply
-
-
-def score_as_of(desk: ServiceContext, account_ids: Sequence[str], day: Any) -> dict[str, Any]:
+def score_as_of(context: ServiceContext, account_ids: Sequence[str], day: date) -> ScoreResponse:
     """The risks of these accounts on a past day, exactly as they were served."""
-    desk.require_past_day(day)
+    require_past_day(context, day)
     ids = list(dict.fromkeys(account_ids))
-    found = desk.ledger_reader.last(ids, day)
+    entries = context.ledger_reader.latest(ids, day)
     return {
         "as_of": datetime.combine(day, datetime.min.time()).isoformat(),
         "model": None,
-        "scores": [as_served(found[one]) for one in ids if one in found],
-        "not_scored": [{"account_id": one, "reason": "never_scored"} for one in ids if one not in found],
+        "scores": [served_response(entries[account_id]) for account_id in ids if account_id in entries],
+        "not_scored": _never_scored(ids, entries),
     }
+
+
+def _last_known_risks(context: ServiceContext, ids: list[str], error: StoreDown) -> ScoreResponse:
+    entries, now = context.ledger_reader.latest(ids), context.clock()
+    if not entries:
+        raise error
+    scores = [_degraded_score(entries[account_id], error.message, now) for account_id in ids if account_id in entries]
+    return {
+        "as_of": max(score["signals_as_of"] for score in scores),
+        "model": None,
+        "scores": scores,
+        "not_scored": _never_scored(ids, entries),
+    }
+
+
+def _degraded_score(entry: LedgerEntry, rationale: str, now: datetime) -> Score:
+    age_days = round(max((now - entry.scored_at) / timedelta(days=1), 0.0), 3)
+    return {
+        **served_response(entry),
+        "status": "degraded",
+        "degraded": {"rationale": rationale, "age_days": age_days},
+    }
+
+
+def _never_scored(ids: Sequence[str], entries: dict[str, LedgerEntry]) -> list[UnscoredAccount]:
+    return [{"account_id": account_id, "reason": "never_scored"} for account_id in ids if account_id not in entries]
+
+
+def _find_missing_from_store(context: ServiceContext, unscored: list[UnscoredAccount]) -> list[UnscoredAccount]:
+    """An account in the account table is not unknown if it has no signals: the store lacks it."""
+    unknown = [account["account_id"] for account in unscored if account["reason"] == "unknown_account"]
+    if not unknown:
+        return unscored
+    published = context.account_table.details(unknown)
+    return [
+        {"account_id": account["account_id"], "reason": "not_in_store"}
+        if account["account_id"] in published and account["reason"] == "unknown_account"
+        else account
+        for account in unscored
+    ]

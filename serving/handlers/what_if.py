@@ -1,6 +1,4 @@
-"""Trying: an account's risk with some of its signals changed, told beside the risk it has."""
-
-from typing import Any
+"""What-if: an account's risk with some of its signals changed, beside the risk it has."""
 
 import numpy as np
 
@@ -14,80 +12,95 @@ from serving.explanations.counterfactuals import (
 )
 from serving.handlers.context import ServiceContext
 from serving.schemas.requests import WhatIfRequest
+from serving.schemas.responses import FamilyChange, SignalChange, WhatIfResponse
 from serving.scoring.champion import describe_model
+from serving.scoring.model_bundle import ModelBundle
 from serving.scoring.scorer import ScoredAccounts
-from serving.scoring.scores import score_matrix
+from serving.scoring.scores import Scores, risks_by_days, score_matrix
+from training.model.churn_model import ModelInput, SignalValue
 
-NOTE = "Not causal: it asks the model what it says of such an account, not the world what would become of this one."
+NOTE = "Not causal: this is the risk the model gives to such an account, not what would happen to this one."
 
 
-def evaluate_what_if(desk: ServiceContext, portfolio: Portfolio, asked: WhatIfRequest) -> dict[str, Any]:
-    """What the model says with what was asked changed, and the cheapest changes that lower the risk.
+def evaluate_what_if(context: ServiceContext, portfolio: Portfolio, request: WhatIfRequest) -> WhatIfResponse:
+    """The risk with the requested changes, and the cheapest changes that lower the risk.
 
-    Raises RequestError: 404 for an account without a risk, 422 for what is not plausible.
+    Raises RequestError: 404 for an account without a risk, 422 for a change that is not plausible.
     """
-    found = desk.scorer.score_accounts([asked.account_id])
-    if found.unscored_reasons:
-        message = f"{asked.account_id!r} has no risk: {found.unscored_reasons[asked.account_id]}."
-        raise RequestError(message, "Ask about an account that is scored.", code="not_scored", status=404)
-    champion, row = found.champion, found.scores.matrix[0]
-    model, about = champion.model, desk.account_table.fetch([asked.account_id]).get(asked.account_id)
-    case = CounterfactualCase(row, model.inputs, portfolio.peers, about.segment if about else None)
-    columns = encode_changes(asked.changes, case)
-    told = {
-        "account_id": asked.account_id,
-        "model": describe_model(champion),
-        "risk": float(found.scores.risks[0]),
-        "risks": _risks_by_horizon(model, found.scores.risks_within[0]),
-        "changed": [_requested_change(case, column, to) for column, to in columns.items()],
-        "suggestions": _suggestions(model, case, asked.suggest),
+    scored = _score_account(context, request.account_id)
+    case = _open_case(context, portfolio, scored)
+    columns = encode_changes(request.changes, case)
+    changed = _score_changed(scored, apply_changes(case.row, columns)) if columns else None
+    return {
+        "account_id": request.account_id,
+        "model": describe_model(scored.champion),
+        "risk": float(scored.scores.risks[0]),
+        "risks": risks_by_days(scored.scores)[0],
+        "changed": [_requested_change(case, column, value) for column, value in columns.items()],
+        "counterfactual_risk": float(changed.risks[0]) if changed else None,
+        "counterfactual_risks": risks_by_days(changed)[0] if changed else None,
+        "family_changes": _family_changes(scored.scores, changed) if changed else [],
+        "suggestions": _suggest_changes(scored.champion.model, case, request.suggest),
         "causal": False,
         "note": NOTE,
     }
-    return told | _counterfactual(found, apply_changes(row, columns) if columns else None)
 
 
-def _counterfactual(found: ScoredAccounts, row: np.ndarray | None) -> dict[str, Any]:
-    """The risk with the changed row, and what each family does to it."""
-    if row is None:
-        return {"risk_if": None, "risks_if": None, "moved": []}
-    after = score_matrix(found.champion.model, found.signals.values, row[None, :])
-    moved = after.family_points[0] - found.scores.family_points[0]
-    order = np.argsort(-np.abs(moved), kind="stable")
-    return {
-        "risk_if": float(after.risks[0]),
-        "risks_if": _risks_by_horizon(found.champion.model, after.risks_within[0]),
-        "moved": [{"family": after.families[i], "points": float(moved[i])} for i in order if moved[i]],
-    }
+def _score_account(context: ServiceContext, account_id: str) -> ScoredAccounts:
+    scored = context.scorer.score_accounts([account_id])
+    if scored.unscored_reasons:
+        message = f"{account_id!r} has no risk: {scored.unscored_reasons[account_id]}."
+        raise RequestError(message, "Ask about an account that has one.", code="not_scored", status=404)
+    return scored
 
 
-def _suggestions(model: Any, case: CounterfactualCase, most: int) -> list[dict[str, Any]]:
-    steps = find_cheapest_changes(case, model.risks, most) if most else []
-    labels = {one.name: one.label for one in case.inputs}
+def _open_case(context: ServiceContext, portfolio: Portfolio, scored: ScoredAccounts) -> CounterfactualCase:
+    (account_id,) = scored.signals.account_ids
+    account = context.account_table.details([account_id]).get(account_id)
+    row, inputs = scored.scores.matrix[0], scored.champion.model.inputs
+    return CounterfactualCase(row, inputs, portfolio.peers, account.segment if account else None)
+
+
+def _score_changed(scored: ScoredAccounts, row: np.ndarray) -> Scores:
+    return score_matrix(scored.champion.model, scored.signals.values, row[None, :])
+
+
+def _family_changes(before: Scores, after: Scores) -> list[FamilyChange]:
+    """What the changed row does to each family's points, the largest first."""
+    differences = after.family_points[0] - before.family_points[0]
+    order = np.argsort(-np.abs(differences), kind="stable")
+    return [{"family": after.families[i], "points": float(differences[i])} for i in order if differences[i]]
+
+
+def _suggest_changes(model: ModelBundle, case: CounterfactualCase, max_changes: int) -> list[SignalChange]:
+    suggestions = find_cheapest_changes(case, model.predict_risks, max_changes) if max_changes else []
+    labels = {signal.name: signal.label for signal in case.inputs}
     return [
         {
-            "signal": one.signal,
-            "label": labels[one.signal],
-            "value": one.value,
-            "to": one.target,
-            "passes": one.percentiles_moved,
-            "risk": one.risk,
+            "signal": suggestion.signal,
+            "label": labels[suggestion.signal],
+            "value": suggestion.value,
+            "to": suggestion.target,
+            "percentiles_moved": suggestion.percentiles_moved,
+            "risk": suggestion.risk,
         }
-        for one in steps
+        for suggestion in suggestions
     ]
 
 
-def _requested_change(case: CounterfactualCase, column: int, to: float) -> dict[str, Any]:
-    one = case.inputs[column]
-    now, then = (_decode_value(one, value) for value in (case.row[column], to))
-    return {"signal": one.name, "label": one.label, "value": now, "to": then, "passes": None, "risk": None}
+def _requested_change(case: CounterfactualCase, column: int, value: float) -> SignalChange:
+    signal = case.inputs[column]
+    return {
+        "signal": signal.name,
+        "label": signal.label,
+        "value": _decode_value(signal, case.row[column]),
+        "to": _decode_value(signal, value),
+        "percentiles_moved": None,
+        "risk": None,
+    }
 
 
-def _decode_value(one: Any, value: float) -> float | str | None:
+def _decode_value(signal: ModelInput, value: float) -> SignalValue:
     if np.isnan(value):
         return None
-    return one.categories[int(value)] if one.kind == "category" else float(value)
-
-
-def _risks_by_horizon(model: Any, risks: np.ndarray) -> dict[str, float]:
-    return {str(days): float(risk) for days, risk in zip(model.calibrator.horizons, risks, strict=True)}
+    return signal.categories[int(value)] if signal.kind == "category" else float(value)

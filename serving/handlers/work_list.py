@@ -1,94 +1,116 @@
-"""Calling: the work list made of the portfolio, the dearest accounts explained as far as the list needs them."""
+"""The work list: the accounts of highest expected value, explained as far as the list needs them."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
-from features.store.account_table import AccountFacts
+from features.store.account_table import AccountDetails
 from serving.accounts.portfolio import Portfolio
-from serving.accounts.work_list_ranking import Candidate, expected_values, fill
+from serving.accounts.work_list_ranking import CallCandidate, expected_values, select_calls
 from serving.handlers.context import ServiceContext
+from serving.handlers.plays import active_marks, suggest_play_for
 from serving.schemas.requests import AccountsQuery, WorkListQuery
+from serving.schemas.responses import ExcludedAccount, RecommendedCall, Score, SuggestedPlay, WorkListResponse
 
 ACCOUNTS_PER_CHUNK = 50
 MAX_CANDIDATES = 1_000
 
 
+class _ExplainedCall(NamedTuple):
+    """A candidate with what its call is based on."""
+
+    score: Score
+    details: AccountDetails
+    mark: str | None
+    play: SuggestedPlay
+
+
 def build_work_list(
-    desk: ServiceContext, portfolio: Portfolio, asked: WorkListQuery, request_id: str
-) -> dict[str, Any]:
-    """Whom to call by what it is worth, and who was left out of those looked at; the rest is counted."""
-    settings = desk.settings
-    per_owner = asked.per_owner or settings.work_list.per_owner
-    values = expected_values(
-        portfolio.main_risks, portfolio.mrr, settings.evaluation.profit, settings.work_list.revenue_months
-    )
-    places = portfolio.places(AccountsQuery(sort="risk", owner=asked.owner))
-    places = places[np.argsort(-values[places], kind="stable")]
-    worth = places[values[places] > 0]
-    found = fill(_candidates(desk, worth[:MAX_CANDIDATES], values), per_owner, asked.limit)
-    # Of all that were looked at, the risks of those to call are given.
-    desk.scorer.append_to_ledger(desk.scorer.champion(), [one.row[0] for one in found.chosen], request_id)
-    below = {"below_break_even": len(places) - len(worth)} if len(places) > len(worth) else {}
+    context: ServiceContext, portfolio: Portfolio, query: WorkListQuery, request_id: str
+) -> WorkListResponse:
+    """Whom to call by expected value, and which accounts were considered and excluded; others are counted."""
+    settings = context.settings
+    per_owner = query.per_owner or settings.work_list.per_owner
+    profit, months = settings.evaluation.profit, settings.work_list.revenue_months
+    values = expected_values(portfolio.main_risks, portfolio.mrr, profit, months)
+    rows = portfolio.matching_rows(AccountsQuery(sort="risk", owner=query.owner))
+    rows = rows[np.argsort(-values[rows], kind="stable")]
+    profitable = rows[values[rows] > 0]
+    explained: dict[str, _ExplainedCall] = {}
+    candidates = _candidates(context, profitable[:MAX_CANDIDATES], values, explained)
+    selected = select_calls(candidates, per_owner, query.limit)
+    # More accounts were scored to find them; only the risks on the list are served, and so recorded.
+    scores = [explained[call.account_id].score for call in selected.calls]
+    context.scorer.append_to_ledger(context.champions.champion(), scores, request_id)
+    below = {"below_break_even": len(rows) - len(profitable)} if len(rows) > len(profitable) else {}
     return {
-        "as_of": portfolio.of.as_of.isoformat(),
-        "version": portfolio.of.version,
+        "as_of": portfolio.key.as_of.isoformat(),
+        "version": portfolio.key.version,
         "per_owner": per_owner,
-        "calls": [_to_call(one) for one in found.chosen],
-        "left_out": [_to_excluded(one) for one in found.left_out[: asked.left_out]],
-        "reasons": found.reasons | below,
+        "calls": [_recommended_call(call, explained[call.account_id]) for call in selected.calls],
+        "excluded": [_excluded_account(account) for account in selected.excluded[: query.excluded]],
+        "reasons": selected.reason_counts | below,
         "causal": False,
     }
 
 
-def _candidates(desk: ServiceContext, places: np.ndarray, values: np.ndarray) -> Iterator[Candidate]:
-    """The accounts at these places with their plays, explained a few at a time as they are asked for."""
-    marks = desk.marks()
-    for start in range(0, len(places), ACCOUNTS_PER_CHUNK):
-        some = [int(place) for place in places[start : start + ACCOUNTS_PER_CHUNK]]
-        facts = desk.account_table.current().at(some)
-        worth = {facts[place].account_id: float(values[place]) for place in some if place in facts}
-        about = {one.account_id: one for one in facts.values()}
-        reply = desk.scorer.to_response(desk.scorer.score_accounts(list(worth)), 1)
-        scores = {score["account_id"]: score for score in reply["scores"]}
-        for account_id, value in worth.items():
-            yield _candidate(desk, scores.get(account_id), about[account_id], value, marks.get(account_id))
+def _candidates(
+    context: ServiceContext, rows: np.ndarray, values: np.ndarray, explained: dict[str, _ExplainedCall]
+) -> Iterator[CallCandidate]:
+    """The accounts of these rows of the portfolio, scored a chunk at a time; adds those with a play to `explained`."""
+    marks = active_marks(context)
+    for start in range(0, len(rows), ACCOUNTS_PER_CHUNK):
+        ranks = [int(row) for row in rows[start : start + ACCOUNTS_PER_CHUNK]]
+        details = context.account_table.current().details_by_row(ranks)
+        scores = _score_by_id(context, [details[rank].account_id for rank in ranks if rank in details])
+        for rank in ranks:
+            if rank in details:
+                account = details[rank]
+                score, mark = scores.get(account.account_id), marks.get(account.account_id)
+                play = suggest_play_for(context, score, account, mark) if score else None
+                if score and play:
+                    explained[account.account_id] = _ExplainedCall(score, account, mark, play)
+                yield _candidate(account, float(values[rank]), score, play)
 
 
-def _candidate(
-    desk: ServiceContext, score: dict[str, Any] | None, about: AccountFacts, value: float, mark: str | None
-) -> Candidate:
-    one = Candidate(about.account_id, about.owner, value)
+def _score_by_id(context: ServiceContext, account_ids: list[str]) -> Mapping[str, Score]:
+    scored = context.scorer.score_accounts(account_ids)
+    return {score["account_id"]: score for score in context.scorer.to_response(scored, 1)["scores"]}
+
+
+def _candidate(account: AccountDetails, value: float, score: Score | None, play: SuggestedPlay | None) -> CallCandidate:
     if score is None:
-        return _suppressed(one, "not_scored", "it was published, and is not there any more")
-    play = desk.suggest_play(score, about, mark)
-    if play is None:
-        return _suppressed(one, "nothing_raises_it", "nothing raises its risk above that of its segment")
-    row = (score, about, mark, play)
-    return Candidate(one.account_id, one.owner, value, play["why_not"], play["because"], row)
+        reason, rationale = "not_scored", "it was published and has no signals any more"
+    elif play is None:
+        reason, rationale = "nothing_raises_it", "no driver raises its risk above that of its segment"
+    else:
+        reason, rationale = play["suppressed_reason"], play["rationale"]
+    return CallCandidate(account.account_id, account.owner, value, reason, rationale)
 
 
-def _suppressed(one: Candidate, why_not: Any, because: str) -> Candidate:
-    return Candidate(one.account_id, one.owner, one.value, why_not, because)
-
-
-def _to_call(one: Candidate) -> dict[str, Any]:
-    score, about, mark, play = one.row
+def _recommended_call(candidate: CallCandidate, call: _ExplainedCall) -> RecommendedCall:
+    details = call.details
     return {
-        "account_id": one.account_id,
-        "name": about.name,
-        "owner": one.owner,
-        "value": one.value,
-        "risk": score["risk"],
-        "band": score["band"],
-        **score["revenue"],
-        "renews_at": about.renews_at.isoformat() if about.renews_at else None,
-        "mark": mark,
-        "play": play,
+        "account_id": candidate.account_id,
+        "name": details.name,
+        "owner": candidate.owner,
+        "value": candidate.expected_value,
+        "risk": call.score["risk"],
+        "band": call.score["band"],
+        **call.score["revenue"],
+        "renews_at": details.renews_at.isoformat() if details.renews_at else None,
+        "mark": call.mark,
+        "play": call.play,
     }
 
 
-def _to_excluded(one: Candidate) -> dict[str, Any]:
-    names = ("account_id", "owner", "value", "why_not", "because")
-    return {name: getattr(one, name) for name in names}
+def _excluded_account(candidate: CallCandidate) -> ExcludedAccount:
+    assert candidate.suppressed_reason
+    return {
+        "account_id": candidate.account_id,
+        "owner": candidate.owner,
+        "value": candidate.expected_value,
+        "suppressed_reason": candidate.suppressed_reason,
+        "rationale": candidate.rationale,
+    }

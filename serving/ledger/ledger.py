@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
 
-from configs.files import JsonObject
 from configs.settings import Settings
 from configs.state_dir import StateDir
 from serving.ledger.database import Durability, open_database, without_nul
 from serving.ledger.schema import RISKS, WAL_CHECKPOINTS
+from serving.schemas.responses import Score
 from serving.schemas.serialization import to_json
 
 if TYPE_CHECKING:
@@ -72,11 +72,16 @@ class Ledger:
     location: Path | str
     durability: Durability = "process"
 
+    @property
+    def is_immediate(self) -> bool:
+        """Always False: `append` waits for the database."""
+        return False
+
     @cached_property
     def engine(self) -> sql.Engine:
         return open_database(self.location, self.durability)
 
-    def append(self, scores: Iterable[JsonObject], source: ScoreSource) -> None:
+    def append(self, scores: Iterable[Score], source: ScoreSource) -> None:
         """Add the scores of one response, all of them or none."""
         self.add([row_from_score(score, source) for score in scores])
 
@@ -131,7 +136,7 @@ def open_ledger(settings: Settings, state: StateDir) -> Ledger:
     return Ledger(url.get_secret_value() if url else state.ledger, settings.ledger.durability)
 
 
-def row_from_score(score: JsonObject, source: ScoreSource) -> LedgerRow:
+def row_from_score(score: Score, source: ScoreSource) -> LedgerRow:
     """The ledger's row of one account's part of a response."""
     return {
         **source,

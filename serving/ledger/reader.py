@@ -7,8 +7,10 @@ from datetime import date, datetime, time, timedelta
 
 import sqlalchemy as sql
 
-from configs.files import JsonObject
+from configs.bands import Band
 from serving.ledger.ledger import RISKS, Ledger
+from serving.schemas.enums import Status
+from serving.schemas.responses import Score
 
 MAX_IDS_PER_QUERY = 900  # SQLite binds at most 999 values in old builds
 ENTRY_COLUMNS = (
@@ -26,12 +28,12 @@ class LedgerEntry:
     scored_at: datetime
     risk: float
     base: float
-    band: str
-    status: str
+    band: Band
+    status: Status
     mrr: float | None
     version: int
     signal_set: str
-    score: JsonObject
+    score: Score
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class LedgerReader:
             return [entry_from_row(row) for row in connection.execute(query).mappings()]
 
 
-def served_response(entry: LedgerEntry) -> JsonObject:
+def served_response(entry: LedgerEntry) -> Score:
     """The account's part of the response, with when it was served and by which version."""
     return {**entry.score, "scored_at": entry.scored_at.isoformat(), "version": entry.version}
 

@@ -20,7 +20,6 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_whe
 from tenacity.nap import sleep_using_event
 
 from configs.errors import NotReady
-from configs.files import JsonObject
 from configs.settings import LedgerSettings
 from serving.ledger.ledger import Checkpoint, DuplicateCheckpoint, Ledger, LedgerRow, ScoreSource
 from serving.ledger.write_ahead_log import (
@@ -33,6 +32,7 @@ from serving.ledger.write_ahead_log import (
     encode_record,
     orphaned_segments,
 )
+from serving.schemas.responses import Score
 from serving.schemas.serialization import to_json
 
 LOG = logging.getLogger("oarlock.ledger")
@@ -69,7 +69,7 @@ class LedgerWriter:
             _ = self.ledger.engine
         self._thread.start()
 
-    def append(self, scores: Sequence[JsonObject], source: ScoreSource) -> None:
+    def append(self, scores: Sequence[Score], source: ScoreSource) -> None:
         """Record the scores of one response. Once this returns they outlive the process.
 
         Raises LedgerBacklogFull if there is no room within `ledger.backpressure_timeout_seconds`, or on the disk.
@@ -212,7 +212,7 @@ def _store_one_by_one(
         start = record.end
 
 
-def _to_header(scores: Sequence[JsonObject], source: ScoreSource) -> RecordHeader:
+def _to_header(scores: Sequence[Score], source: ScoreSource) -> RecordHeader:
     rows = [
         [score["signals_as_of"], *(score[name] for name in ROW_COLUMNS), score["revenue"]["mrr"]] for score in scores
     ]

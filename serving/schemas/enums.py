@@ -1,7 +1,8 @@
-"""The words that requests, replies and plays are made of, as types: one list of each, checked wherever it is used."""
+"""The values that fields of requests, responses and plays may have: one list of each."""
 
-from typing import Literal, TypedDict
+from typing import Literal
 
+Scope = Literal["public", "score", "read", "feedback", "admin"]
 Status = Literal["scored", "partial", "stale", "degraded"]
 UnscoredReason = Literal[
     "unknown_account", "no_running_subscription", "not_in_store", "never_scored", "history_gone", "version_gone"
@@ -9,7 +10,7 @@ UnscoredReason = Literal[
 Mark = Literal["do_not_chase", "saved_watch"]
 Verdict = Literal["right", "wrong", "already_known"]
 Outcome = Literal["left", "stayed", "contracted"]
-Sort = Literal["at_risk", "risk", "renewal"]
+Sort = Literal["revenue_at_risk", "risk", "renewal"]
 SuppressedReason = Literal[
     "suppressed",
     "low_risk",
@@ -22,15 +23,3 @@ SuppressedReason = Literal[
     "nothing_raises_it",
     "not_scored",
 ]
-
-
-class SuggestedPlay(TypedDict):
-    """A play for an account: what it is, and why it is or is not suggested now."""
-
-    play: str
-    family: str
-    does: str
-    who: str
-    suggested: bool
-    why_not: SuppressedReason | None
-    because: str

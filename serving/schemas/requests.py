@@ -1,11 +1,12 @@
-"""Requests: what may be asked over HTTP. What is not named here is refused by name."""
+"""The bodies and queries of the HTTP API. A field that is not declared here is refused by name."""
 
 from datetime import date
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from serving.schemas.enums import Band, Mark, Outcome, Sort, Verdict
+from configs.bands import Band
+from serving.schemas.enums import Mark, Outcome, Sort, Verdict
 
 MAX_ACCOUNT_ID_LENGTH = 200
 MAX_EXPLAINED = 100
@@ -16,106 +17,102 @@ Note = Annotated[str, StringConstraints(max_length=2_000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 PastDay = Annotated[
     date | None,
-    Field(description="A past day: answered from the ledger, exactly as served then.", examples=["2026-06-01"]),
+    Field(description="A past day: the risks exactly as they were served then.", examples=["2026-06-01"]),
 ]
 
 
-class Request(BaseModel):
-    """What every request keeps to: frozen, strict, nothing unknown."""
+class RequestBody(BaseModel):
+    """What all bodies have in common: they are immutable, strict, and have no undeclared field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-def _field(about: str, example: Any, **limits: Any) -> Any:
-    return Field(description=about, examples=[example], **limits)
+def _field(description: str, example: Any, **limits: Any) -> Any:
+    return Field(description=description, examples=[example], **limits)
 
 
-class ScoreRequest(Request):
-    """Which accounts to score, and how many drivers to name in each direction."""
+class ScoreRequest(RequestBody):
+    """The accounts to score, and how many drivers to list in each direction."""
 
     account_ids: Annotated[
         list[AccountId],
-        _field("Whose risk is asked for; an id that is repeated is answered once.", ["A0000302"], min_length=1),
+        _field("The accounts; a repeated id is answered once.", ["A0000302"], min_length=1),
     ]
-    drivers: Annotated[int, _field("How many drivers to name in each direction.", 3, ge=0, le=50)] = 3
+    drivers: Annotated[int, _field("How many drivers to list in each direction.", 3, ge=0, le=50)] = 3
 
 
-class ExplainRequest(Request):
-    """Which accounts to explain, every family and signal of them."""
+class ExplainRequest(RequestBody):
+    """The accounts to explain with every family and signal."""
 
     account_ids: Annotated[
-        list[AccountId], _field("Whose risk is explained.", ["A0000302"], min_length=1, max_length=MAX_EXPLAINED)
+        list[AccountId], _field("The accounts.", ["A0000302"], min_length=1, max_length=MAX_EXPLAINED)
     ]
 
 
-class ChangeRequest(Request):
-    """Of which accounts the change between two days is split into its causes."""
+class ChangeRequest(RequestBody):
+    """The accounts whose change of risk between two days is split into its parts."""
 
-    account_ids: Annotated[
-        list[AccountId], _field("Whose change is asked for.", ["A0000302"], min_length=1, max_length=MAX_CHANGES)
-    ]
-    since: Annotated[date, _field("The earlier day: the last risk given up to then counts.", "2026-06-01")]
-    until: Annotated[date | None, _field("The later day; now where left out.", "2026-07-01")] = None
-    horizon_days: Annotated[int | None, _field("Of which risk; the main horizon where left out.", 90, ge=1)] = None
+    account_ids: Annotated[list[AccountId], _field("The accounts.", ["A0000302"], min_length=1, max_length=MAX_CHANGES)]
+    since: Annotated[date, _field("The earlier day: the last risk served by its end.", "2026-06-01")]
+    until: Annotated[date | None, _field("The later day; now if omitted.", "2026-07-01")] = None
+    horizon_days: Annotated[int | None, _field("The horizon; the main one if omitted.", 90, ge=1)] = None
 
     @model_validator(mode="after")
-    def _runs_forward(self) -> "ChangeRequest":
+    def _check_order(self) -> "ChangeRequest":
         if self.until and self.until < self.since:
-            raise ValueError("until lies before since")
+            raise ValueError("until is before since")
         return self
 
 
-class WhatIfRequest(Request):
-    """What the risk of an account would be with some signals changed, or which changes would lower it most."""
+class WhatIfRequest(RequestBody):
+    """Signals to change, or how many changes to suggest that lower the risk most."""
 
-    account_id: Annotated[AccountId, _field("Which account.", "A0000302")]
+    account_id: Annotated[AccountId, _field("The account.", "A0000302")]
     changes: Annotated[
-        dict[Name, float | str], _field("Actionable signals and the values to try.", {"open_tickets": 0}, max_length=50)
+        dict[Name, float | str], _field("Actionable signals with their new values.", {"open_tickets": 0}, max_length=50)
     ] = {}
-    suggest: Annotated[int, _field("How many changes to look for that lower the risk most.", 3, ge=0, le=3)] = 0
+    suggest: Annotated[int, _field("How many changes to suggest.", 3, ge=0, le=3)] = 0
 
     @model_validator(mode="after")
-    def _asks_something(self) -> "WhatIfRequest":
+    def _check_not_empty(self) -> "WhatIfRequest":
         if not self.changes and not self.suggest:
-            raise ValueError("name changes, or how many to suggest")
+            raise ValueError("send changes, or how many to suggest")
         return self
 
 
-class FeedbackRequest(Request):
+class FeedbackRequest(RequestBody):
     """What people know about a risk that the model does not."""
 
-    account_id: Annotated[AccountId, _field("Which account.", "A0000302")]
+    account_id: Annotated[AccountId, _field("The account.", "A0000302")]
     verdict: Annotated[Verdict, _field("Whether the risk and its drivers were right.", "already_known")]
-    as_of: Annotated[date | None, _field("Of which day's risk; the newest where left out.", "2026-07-01")] = None
-    note: Annotated[Note, _field("In words.", "Their champion told us in June.")] = ""
-    by: Annotated[Name | None, _field("Who says so.", "csm-3")] = None
+    as_of: Annotated[date | None, _field("The day of the risk; the newest if omitted.", "2026-07-01")] = None
+    note: Annotated[Note, _field("A comment.", "Their champion told us in June.")] = ""
+    by: Annotated[Name | None, _field("The person who reports it.", "csm-3")] = None
     mark: Annotated[
         Mark | None,
-        _field("do_not_chase: leave it alone; saved_watch: saved, and still at risk.", "do_not_chase"),
+        _field("do_not_chase: do not contact it; saved_watch: saved, and still at risk.", "do_not_chase"),
     ] = None
-    mark_until: Annotated[date | None, _field("Until when the mark holds; for good where left out.", "2026-10-01")] = (
-        None
-    )
-    unmark: Annotated[bool, _field("Take an earlier mark away.", False)] = False
+    mark_until: Annotated[date | None, _field("The day the mark ends; never if omitted.", "2026-10-01")] = None
+    unmark: Annotated[bool, _field("Remove an earlier mark.", False)] = False
 
 
-class OutcomeReport(Request):
-    """What became of an account."""
+class OutcomeReport(RequestBody):
+    """What happened to an account."""
 
-    account_id: Annotated[AccountId, _field("Which account.", "A0000302")]
-    outcome: Annotated[Outcome, _field("What it did.", "left")]
-    on: Annotated[date, _field("From which day.", "2026-06-30")]
-    reason: Annotated[Note, _field("The reason given.", "went to a competitor")] = ""
-    voluntary: Annotated[bool | None, _field("False where a payment failed.", True)] = None
+    account_id: Annotated[AccountId, _field("The account.", "A0000302")]
+    outcome: Annotated[Outcome, _field("What happened.", "left")]
+    on: Annotated[date, _field("The first day.", "2026-06-30")]
+    reason: Annotated[Note, _field("The reason.", "went to a competitor")] = ""
+    voluntary: Annotated[bool | None, _field("False if a payment failed.", True)] = None
 
 
-class OutcomesRequest(Request):
-    """What became of accounts; kept for the next label build."""
+class OutcomesRequest(RequestBody):
+    """What happened to accounts; used when labels are next built."""
 
     outcomes: Annotated[
         list[OutcomeReport],
         _field(
-            "One per account and day; told again, the later one counts.",
+            "One per account and day; the last report counts.",
             [{"account_id": "A0000302", "outcome": "left", "on": "2026-06-30"}],
             min_length=1,
             max_length=MAX_OUTCOMES,
@@ -124,48 +121,48 @@ class OutcomesRequest(Request):
 
 
 class Query(BaseModel):
-    """What every query keeps to; its values come as text, so it is not strict."""
+    """What all queries have in common. Their values are sent as text, so they are not strict."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class PastQuery(Query):
-    """One account, now or on a past day."""
+    """Now, or a past day."""
 
     as_of: PastDay = None
 
 
 class AccountsQuery(Query):
-    """Which accounts to list, in which order, and from where on."""
+    """Which accounts to list, and in which order."""
 
     sort: Annotated[
-        Sort, _field("By revenue at risk, by risk (both from the top), or by the next renewal.", "at_risk")
-    ] = "at_risk"
+        Sort, _field("By revenue at risk or risk, highest first, or by next renewal.", "revenue_at_risk")
+    ] = "revenue_at_risk"
     segment: Annotated[Name | None, _field("Only this segment.", "mid")] = None
-    owner: Annotated[Name | None, _field("Only accounts this person looks after.", "csm-3")] = None
+    owner: Annotated[Name | None, _field("Only accounts of this owner.", "csm-3")] = None
     band: Annotated[Band | None, _field("Only this band.", "critical")] = None
     renews_from: Annotated[date | None, _field("Only accounts that renew on this day or later.", "2026-07-01")] = None
     renews_until: Annotated[date | None, _field("Only accounts that renew before this day.", "2026-10-01")] = None
-    limit: Annotated[int, _field("How many on a page.", 50, ge=1, le=500)] = 50
+    limit: Annotated[int, _field("How many accounts on a page.", 50, ge=1, le=500)] = 50
     cursor: Annotated[
-        str | None, _field("Where the page before ended.", "WzAuMzEsIDEyLCAiYXRfcmlzayJd", max_length=500)
+        str | None, _field("The next_cursor of the previous page.", "WzAuMzEsIDEyLCAicmlzayJd", max_length=500)
     ] = None
     as_of: PastDay = None
 
 
 class HistoryQuery(Query):
-    """How much of an account's history, and from where on."""
+    """Which page of an account's history."""
 
     limit: Annotated[int, _field("How many risks on a page, newest first.", 50, ge=1, le=500)] = 50
-    cursor: Annotated[int | None, _field("Where the page before ended.", 1042, ge=1, le=2**62)] = None
+    cursor: Annotated[int | None, _field("The next_cursor of the previous page.", 1042, ge=1, le=2**62)] = None
 
 
 class WorkListQuery(Query):
-    """For whom the work list is, and how long."""
+    """Whose work list, and how long."""
 
-    owner: Annotated[Name | None, _field("Only what this person can call.", "csm-3")] = None
+    owner: Annotated[Name | None, _field("Only accounts of this owner.", "csm-3")] = None
     limit: Annotated[int, _field("How many accounts to call.", 20, ge=1, le=200)] = 20
     per_owner: Annotated[
-        int | None, _field("How many each owner can call; work_list.per_owner where left out.", 10, ge=1, le=1_000)
+        int | None, _field("How many calls each owner can make; work_list.per_owner if omitted.", 10, ge=1, le=1_000)
     ] = None
-    left_out: Annotated[int, _field("How many of those left out to name, dearest first.", 20, ge=0, le=500)] = 20
+    excluded: Annotated[int, _field("How many excluded accounts to list, highest value first.", 20, ge=0, le=500)] = 20

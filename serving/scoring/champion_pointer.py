@@ -12,11 +12,11 @@ import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from configs.errors import NoChampion, OarlockError
 from configs.files import read_json, write_json
 from configs.state_dir import StateDir
+from serving.schemas.responses import RefusedVersion, RegisteredModel
 from serving.scoring.model_bundle import FORMAT, load_bundle, make_bundle, save_bundle
 from serving.treeshap.kernel import Kernel
 from training.registry.mlflow_registry import ChampionEvent, Registry
@@ -32,7 +32,7 @@ class ChampionPointer:
 
     version: Version
     folder: Path
-    refused: dict[str, Any] | None
+    refused: RefusedVersion | None
 
 
 def read_pointer(state: StateDir) -> ChampionPointer:
@@ -122,7 +122,7 @@ def _write_pointer(state: StateDir, version: Version, folder: Path) -> None:
 
 
 def _write_version_list(state: StateDir, registry: Registry) -> None:
-    listed = read_json(state.models)["models"] if state.models.exists() else []
+    listed: list[RegisteredModel] = read_json(state.models)["models"] if state.models.exists() else []
     described = {model["version"]: model for model in listed}
     models = [
         {**(described.get(version.number) or _describe_version(registry, version)), "alias": version.alias}
@@ -132,10 +132,11 @@ def _write_version_list(state: StateDir, registry: Registry) -> None:
         write_json(state.models, {"name": registry.name, "models": models})
 
 
-def _describe_version(registry: Registry, version: Version) -> dict[str, Any]:
+def _describe_version(registry: Registry, version: Version) -> RegisteredModel:
     model = registry.load_model(version)
     return {
         "version": version.number,
+        "alias": version.alias,
         "horizons": list(model.calibrator.horizons),
         "label_hash": model.identity["label"],
         "signal_set": model.identity["signal_set"],
@@ -145,5 +146,5 @@ def _describe_version(registry: Registry, version: Version) -> dict[str, Any]:
 def _record_refusal(state: StateDir, version: Version, error: OarlockError) -> None:
     LOG.error("version %s is refused, the champion stays: %s", version.number, error)
     if state.champion_pointer.exists():
-        refused = {"version": version.number, "reason": error.message}
+        refused: RefusedVersion = {"version": version.number, "reason": error.message}
         write_json(state.champion_pointer, {**read_json(state.champion_pointer), "refused": refused})

@@ -1,6 +1,6 @@
-"""Following: a process beside the workers that turns MLflow's alias, wherever it was moved, into the pointer they read.
+"""A process beside the workers that makes the champion pointer agree with MLflow's alias.
 
-MLflow takes hundreds of MB and seconds; here it takes them once, not in every worker.
+MLflow takes seconds and hundreds of MB to import: here once, instead of in every worker.
 """
 
 import logging
@@ -11,26 +11,26 @@ from pathlib import Path
 
 from configs.errors import OarlockError
 from configs.settings import read_settings
-from configs.state_dir import open_state
+from configs.state_dir import open_state_dir
 from serving.scoring.champion_pointer import sync_champion
 from training.registry.mlflow_registry import open_registry
 
-LOG = logging.getLogger("oarlock.following")
+LOG = logging.getLogger("oarlock.champion")
 
 
-def watch_champion(config: Path, service: int) -> None:
-    """Bring the pointer in line with the alias every `serving.poll_seconds` while the service's process lives.
+def watch_champion(config: Path, service_pid: int) -> None:
+    """Call `sync_champion` every `serving.poll_seconds` until the service's process ends.
 
-    A registry that cannot be reached, and a version that is refused, leave the champion as it is.
+    If the registry cannot be reached, or a version is refused, the champion stays.
     """
     settings = read_settings(config)
-    state = open_state(settings)
+    state = open_state_dir(settings)
     registry = open_registry(state, settings.name)
-    while os.getppid() == service:
+    while os.getppid() == service_pid:
         try:
             sync_champion(state, registry)
-        except (OSError, OarlockError, registry.problems) as problem:
-            LOG.warning("the champion stays as it is: %s", problem)
+        except (OSError, OarlockError, registry.error_type) as error:
+            LOG.warning("the champion stays: %s", error)
         time.sleep(settings.serving.poll_seconds)
 
 

@@ -1,6 +1,6 @@
-"""The bundle: a version of the model as a worker holds it, flat arrays and one JSON document, scored by the kernel.
+"""A model version as a worker loads it: flat arrays and one JSON document, scored by the TreeSHAP kernel.
 
-It is made at promotion and held against the booster there; neither LightGBM, MLflow nor pandas is needed to serve it.
+It is built at promotion and compared with the booster there. Serving it needs neither LightGBM, MLflow nor pandas.
 """
 
 import hashlib
@@ -9,70 +9,84 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from configs.errors import PromotionRefused
+from configs.files import JsonObject
 from serving.treeshap.kernel import Kernel
-from serving.treeshap.lightgbm_parser import IN_SET, LEAF, NotExact, Trees, read_trees
-from training.model.attribution import members_of
-from training.model.calibrator import Calibrator
-from training.model.churn_model import BOOSTER_FILE, ChurnModel, Input, segments
-from training.model.linear_model import Line, line_of
+from serving.treeshap.lightgbm_parser import IN_SET, LEAF, Trees, UnsupportedBooster, read_trees
+from training.labels.definition import LabelDescription
+from training.model.attribution import columns_by_family
+from training.model.calibrator import Calibrator, calibrator_from_json
+from training.model.churn_model import (
+    BOOSTER_FILE,
+    ChurnModel,
+    ModelInput,
+    SignalValue,
+    decode_segments,
+    input_from_json,
+)
+from training.model.linear_model import AdditiveLinearModel, linear_model_from_json
+
+if TYPE_CHECKING:
+    import lightgbm
 
 ARRAYS_FILE, DOCUMENT_FILE = "arrays.npz", "bundle.json"
-FORMAT = 5  # raised whenever the document or the arrays change: a version's bundle is then made anew
+FORMAT = 6  # raise it if the document or the arrays change: the bundles of all versions are then built again
 TOLERANCE = 1e-9
 SAMPLE_ROWS, SMOKE_ROWS = 400, 8
+COPIED_FIELDS = ("typical_values", "label", "identity", "unavailable_horizons", "main_reason_min_lead", "bands")
 
 
 @dataclass(frozen=True, eq=False)
 class ModelBundle:
-    """A model that can be scored: what `ChurnModel` says of itself, its trees, and rows with the risks they must get.
+    """A model that can be scored: the fields of `ChurnModel`, its trees, and rows with the risks they must have.
 
-    `trees` is None for a booster that the kernel is not for; such a one is asked itself (see `trees.NotExact`).
+    `trees` is None if the kernel does not support the booster (see `UnsupportedBooster`): LightGBM computes the
+    contributions then.
     """
 
     trees: Trees | None
     booster_text: str
-    inputs: tuple[Input, ...]
+    inputs: tuple[ModelInput, ...]
     calibrator: Calibrator
     base_margin: float
-    typical: Mapping[str, Mapping[str, Any]]
-    label: Mapping[str, Any]
+    typical_values: Mapping[str, Mapping[str, SignalValue]]
+    label: LabelDescription
     identity: Mapping[str, str]
-    left_out: Mapping[str, str]
-    clear_lead: float | None
+    unavailable_horizons: Mapping[str, str]
+    main_reason_min_lead: float | None
     bands: Mapping[str, float]
-    line: Line | None
+    linear_model: AdditiveLinearModel | None
     smoke_matrix: np.ndarray
     smoke_risks: np.ndarray
     kernel: Kernel
 
     @cached_property
-    def names(self) -> list[str]:
-        return [one.name for one in self.inputs]
+    def signal_names(self) -> list[str]:
+        return [signal.name for signal in self.inputs]
 
     @cached_property
-    def signal_names(self) -> frozenset[str]:
-        return frozenset(self.names)
+    def signal_name_set(self) -> frozenset[str]:
+        return frozenset(self.signal_names)
 
     @cached_property
-    def members(self) -> Mapping[str, list[int]]:
-        """The columns of each family."""
-        return members_of(self.inputs)
+    def columns_by_family(self) -> Mapping[str, list[int]]:
+        return columns_by_family(self.inputs)
 
     @cached_property
     def family_order(self) -> tuple[np.ndarray, np.ndarray]:
-        """The columns in the order of families, and where each family begins among them."""
-        order = [place for one in self.members.values() for place in one]
-        return np.array(order), np.cumsum([0, *(len(one) for one in self.members.values())])[:-1]
+        """The columns sorted by family, and where each family starts among them."""
+        families = self.columns_by_family.values()
+        order = [column for columns in families for column in columns]
+        return np.array(order), np.cumsum([0, *(len(columns) for columns in families)])[:-1]
 
     @cached_property
-    def categories(self) -> frozenset[str]:
-        """The signals that are words."""
-        return frozenset(one.name for one in self.inputs if one.kind == "category")
+    def category_names(self) -> frozenset[str]:
+        """The signals whose values are categories."""
+        return frozenset(signal.name for signal in self.inputs if signal.kind == "category")
 
     @property
     def horizon_days(self) -> int:
@@ -80,14 +94,43 @@ class ModelBundle:
         return self.label["horizon_days"]
 
     @cached_property
-    def main_column(self) -> int:
-        """The column of the main horizon among all."""
+    def main_horizon_index(self) -> int:
+        """The column of the main horizon."""
         return self.calibrator.horizon_index(self.horizon_days)
 
-    def contributions(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
-        """Each signal's exact share of the margin, shape (rows, signals); margin = base_margin + row sum."""
-        shares = self._tree_contributions(matrix, threads)
-        return shares if self.line is None else shares + self.line.predict_contributions(matrix)
+    def predict_contributions(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
+        """Each signal's exact contribution to the margin, shape (rows, signals); margin = base_margin + row sum."""
+        trees = self._tree_contributions(matrix, threads)
+        return trees if self.linear_model is None else trees + self.linear_model.predict_contributions(matrix)
+
+    def predict_risks_by_horizon(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
+        """The calibrated probability of churn within every horizon of the calibrator, shape (rows, horizons)."""
+        margins = self.base_margin + self.predict_contributions(matrix, threads).sum(axis=1)
+        return self.calibrator.predict_risks(margins, self.segment_offsets(matrix))
+
+    def predict_risks(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
+        """The calibrated probability of churn of each row within the main horizon."""
+        return self.predict_risks_by_horizon(matrix, threads)[:, self.main_horizon_index]
+
+    def segment_offsets(self, matrix: np.ndarray) -> np.ndarray:
+        """What each row's segment adds to its log-odds, 0 if it has no calibration of its own."""
+        if not self.calibrator.offsets:
+            return np.zeros(len(matrix))
+        return self.calibrator.segment_offsets(decode_segments(matrix, self.inputs))
+
+    def base_risks(self, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The risk at the base margin and its derivative, for each row's offset; both of shape (rows, horizons)."""
+        risks, derivatives, index_of = self._base_risks_by_offset
+        rows = np.array([index_of[offset] for offset in offsets.tolist()], dtype="int64")
+        return risks[rows], derivatives[rows]
+
+    @cached_property
+    def _base_risks_by_offset(self) -> tuple[np.ndarray, np.ndarray, dict[float, int]]:
+        distinct = sorted({0.0, *self.calibrator.offsets.values()})
+        margins, offsets = np.full(len(distinct), self.base_margin), np.array(distinct)
+        risks = self.calibrator.predict_risks(margins, offsets)
+        derivatives = self.calibrator.risk_derivatives(margins, offsets)
+        return risks, derivatives, {offset: index for index, offset in enumerate(distinct)}
 
     def _tree_contributions(self, matrix: np.ndarray, threads: int) -> np.ndarray:
         if self.trees is not None:
@@ -96,86 +139,53 @@ class ModelBundle:
             return np.empty(matrix.shape)
         return np.asarray(self._booster.predict(matrix, pred_contrib=True, num_threads=threads))[:, :-1]
 
-    def risks_within(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
-        """The calibrated probability of churn within every horizon of the calibrator, shape (rows, horizons)."""
-        margins = self.base_margin + self.contributions(matrix, threads).sum(axis=1)
-        return self.calibrator.predict_risks(margins, self.offsets(matrix))
-
-    def risks(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
-        """The calibrated probability of churn within the main horizon of each row."""
-        return self.risks_within(matrix, threads)[:, self.main_column]
-
-    def offsets(self, matrix: np.ndarray) -> np.ndarray:
-        """What each row's segment adds to its log-odds, 0 where it has no calibration of its own."""
-        if not self.calibrator.offsets:
-            return np.zeros(len(matrix))
-        return self.calibrator.segment_offsets(segments(matrix, self.inputs))
-
-    def base_risks(self, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The risk at the base margin within every horizon, and how steep it is there, for each row's offset."""
-        known, places = self._base_risks_by_offset
-        rows = np.array([places[one] for one in offsets.tolist()], dtype="int64")
-        return known[0][rows], known[1][rows]
-
     @cached_property
-    def _base_risks_by_offset(self) -> tuple[tuple[np.ndarray, np.ndarray], dict[float, int]]:
-        found = sorted({0.0, *self.calibrator.offsets.values()})
-        margins, offsets = np.full(len(found), self.base_margin), np.array(found)
-        figures = self.calibrator.predict_risks(margins, offsets), self.calibrator.risk_derivatives(margins, offsets)
-        return figures, {one: place for place, one in enumerate(found)}
-
-    @cached_property
-    def _booster(self) -> Any:
+    def _booster(self) -> "lightgbm.Booster":
         import lightgbm
 
         return lightgbm.Booster(model_str=self.booster_text)
 
 
 def make_bundle(model: ChurnModel, kernel: Kernel) -> ModelBundle:
-    """The bundle of a model, held against its booster row by row.
+    """The bundle of a model, compared with its booster row by row.
 
-    Raises PromotionRefused where a margin or a share of it differs.
+    Raises PromotionRefused if a margin or a contribution differs.
     """
     try:
-        trees, text = read_trees(model.booster_text), ""
-    except NotExact:
-        trees, text = None, model.booster_text
+        trees, booster_text = read_trees(model.booster_text), ""
+    except UnsupportedBooster:
+        trees, booster_text = None, model.booster_text
     matrix = _sample_matrix(model, trees)
     bundle = ModelBundle(
         trees=trees,
-        booster_text=text,
+        booster_text=booster_text,
         inputs=model.inputs,
         calibrator=model.calibrator,
         base_margin=model.base_margin,
-        typical=model.typical,
-        label=model.label,
-        identity=model.identity,
-        left_out=model.left_out,
-        clear_lead=model.clear_lead,
-        bands=model.bands,
-        line=model.line,
+        linear_model=model.linear_model,
         smoke_matrix=matrix[:SMOKE_ROWS],
-        smoke_risks=model.risks_within(matrix[:SMOKE_ROWS]),
+        smoke_risks=model.predict_risks_by_horizon(matrix[:SMOKE_ROWS]),
         kernel=kernel,
+        **{name: getattr(model, name) for name in COPIED_FIELDS},
     )
-    _verify_against_booster(bundle, model, matrix)
+    _compare_with_booster(bundle, model, matrix)
     return bundle
 
 
 def save_bundle(bundle: ModelBundle, folder: Path) -> None:
-    """Write the arrays and the document; the document says the hash of the arrays."""
+    """Write the arrays, and the document with their hash."""
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {"smoke_matrix": bundle.smoke_matrix, "smoke_risks": bundle.smoke_risks}
-    arrays |= {} if bundle.trees is None else {f"trees_{name}": one for name, one in bundle.trees._asdict().items()}
+    arrays |= {} if bundle.trees is None else {f"trees_{name}": array for name, array in bundle.trees._asdict().items()}
     np.savez(folder / ARRAYS_FILE, allow_pickle=False, **arrays)
-    names = ("base_margin", "typical", "label", "identity", "left_out", "clear_lead", "bands")
     document = {
         "format": FORMAT,
         "arrays": _file_hash(folder / ARRAYS_FILE),
-        "inputs": [asdict(one) for one in bundle.inputs],
+        "inputs": [asdict(signal) for signal in bundle.inputs],
         "calibrator": asdict(bundle.calibrator),
-        "line": asdict(bundle.line) if bundle.line else None,
-        **{name: getattr(bundle, name) for name in names},
+        "base_margin": bundle.base_margin,
+        "linear_model": asdict(bundle.linear_model) if bundle.linear_model else None,
+        **{name: getattr(bundle, name) for name in COPIED_FIELDS},
     }
     if bundle.booster_text:
         (folder / BOOSTER_FILE).write_text(bundle.booster_text, "utf-8")
@@ -183,45 +193,41 @@ def save_bundle(bundle: ModelBundle, folder: Path) -> None:
 
 
 def load_bundle(folder: Path, kernel: Kernel) -> ModelBundle:
-    """The bundle that `save_bundle` wrote, once it gives its own rows the risks they must get.
+    """The bundle in a folder, after it has reproduced the risks of its sample rows.
 
-    Raises PromotionRefused where it does not, or where its files are not those that were written.
+    Raises PromotionRefused if it does not, or if its files are damaged.
     """
     try:
         bundle = _read_bundle(folder, kernel)
-    except (OSError, ValueError, KeyError, TypeError) as problem:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise PromotionRefused(
-            f"The bundle in {folder} cannot be read: {problem}.", "Promote the version again."
+            f"The bundle in {folder} cannot be read: {error}.", "Promote the version again."
         ) from None
-    given = bundle.risks_within(bundle.smoke_matrix)
-    # A comparison that is false of NaN as well.
-    if not (
-        given.shape == bundle.smoke_risks.shape and np.abs(given - bundle.smoke_risks).max(initial=0.0) <= TOLERANCE
-    ):
-        message = f"The bundle in {folder} does not give its sample the risks it was made with."
+    risks, expected = bundle.predict_risks_by_horizon(bundle.smoke_matrix), bundle.smoke_risks
+    # Written so that NaN fails too.
+    if not (risks.shape == expected.shape and np.abs(risks - expected).max(initial=0.0) <= TOLERANCE):
+        message = f"The bundle in {folder} does not reproduce the risks it was built with."
         raise PromotionRefused(message, "Promote the version again, or another one.")
     return bundle
 
 
 def _read_bundle(folder: Path, kernel: Kernel) -> ModelBundle:
-    document = json.loads((folder / DOCUMENT_FILE).read_text("utf-8"))
+    document: JsonObject = json.loads((folder / DOCUMENT_FILE).read_text("utf-8"))
     if document.pop("format") != FORMAT:
-        raise ValueError("another version of Oarlock made it")
+        raise ValueError("another version of Oarlock built it")
     if document.pop("arrays") != _file_hash(folder / ARRAYS_FILE):
-        raise ValueError("its arrays are not those that its document is of")
-    with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
-        found = {name: arrays[name] for name in arrays.files}
-    trees = {name.removeprefix("trees_"): one for name, one in found.items() if name.startswith("trees_")}
-    calibrator = document.pop("calibrator")
-    rows = {name: tuple(calibrator[name]) for name in ("horizons", "slopes", "intercepts")}
+        raise ValueError("its arrays do not have the hash in its document")
+    with np.load(folder / ARRAYS_FILE, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    trees = {name.removeprefix("trees_"): array for name, array in arrays.items() if name.startswith("trees_")}
     return ModelBundle(
         trees=Trees(**trees) if trees else None,
         booster_text="" if trees else (folder / BOOSTER_FILE).read_text("utf-8"),
-        inputs=tuple(Input(**{**one, "categories": tuple(one["categories"])}) for one in document.pop("inputs")),
-        calibrator=Calibrator(**rows, offsets=calibrator["offsets"]),
-        line=line_of(document.pop("line")),
-        smoke_matrix=found["smoke_matrix"],
-        smoke_risks=found["smoke_risks"],
+        inputs=tuple(map(input_from_json, document.pop("inputs"))),
+        calibrator=calibrator_from_json(document.pop("calibrator")),
+        linear_model=linear_model_from_json(document.pop("linear_model")),
+        smoke_matrix=arrays["smoke_matrix"],
+        smoke_risks=arrays["smoke_risks"],
         kernel=kernel,
         **document,
     )
@@ -232,15 +238,16 @@ def _file_hash(file: Path) -> str:
 
 
 def _sample_matrix(model: ChurnModel, trees: Trees | None) -> np.ndarray:
-    """Rows that fall on every side of the splits: values at and around the thresholds, codes, and gaps."""
-    draw = np.random.default_rng(0)
+    """Rows on every side of the splits: values at and around the thresholds, category codes, and missing values."""
+    generator = np.random.default_rng(0)
     matrix = np.empty((SAMPLE_ROWS, len(model.inputs)))
-    for column, one in enumerate(model.inputs):
-        if one.kind == "category":
-            matrix[:, column] = draw.integers(0, len(one.categories) + 1, SAMPLE_ROWS)
+    for column, signal in enumerate(model.inputs):
+        if signal.kind == "category":
+            matrix[:, column] = generator.integers(0, len(signal.categories) + 1, SAMPLE_ROWS)
         else:
-            matrix[:, column] = draw.choice(_thresholds(trees, column), SAMPLE_ROWS) + draw.choice([-1e-6, 0, 1e-6])
-    matrix[draw.random(matrix.shape) < 0.15] = np.nan
+            thresholds = generator.choice(_thresholds(trees, column), SAMPLE_ROWS)
+            matrix[:, column] = thresholds + generator.choice([-1e-6, 0, 1e-6])
+    matrix[generator.random(matrix.shape) < 0.15] = np.nan
     matrix[0] = np.nan
     return matrix
 
@@ -248,17 +255,19 @@ def _sample_matrix(model: ChurnModel, trees: Trees | None) -> np.ndarray:
 def _thresholds(trees: Trees | None, column: int) -> np.ndarray:
     if trees is None:
         return np.array([0.0, 1.0])
-    asked = (trees.signal == column) & (trees.signal != LEAF) & (trees.rule != IN_SET)
-    return np.append(trees.threshold[asked], 0.0)
+    is_numeric_split = (trees.split_signal == column) & (trees.split_signal != LEAF) & (trees.split_rule != IN_SET)
+    return np.append(trees.threshold[is_numeric_split], 0.0)
 
 
-def _verify_against_booster(bundle: ModelBundle, model: ChurnModel, matrix: np.ndarray) -> None:
-    own, ours, margins = model.contributions(matrix), bundle.contributions(matrix), model.margins(matrix)
-    # On deep paths LightGBM's own shares miss their sum by more than rounding: they are no better a measure than that.
-    missed = np.abs(model.base_margin + own.sum(axis=1) - margins).max()
-    furthest = max(np.abs(model.base_margin + ours.sum(axis=1) - margins).max(), np.abs(own - ours).max() - 10 * missed)
-    if not furthest <= TOLERANCE:
+def _compare_with_booster(bundle: ModelBundle, model: ChurnModel, matrix: np.ndarray) -> None:
+    expected, contributions = model.predict_contributions(matrix), bundle.predict_contributions(matrix)
+    margins = model.predict_margins(matrix)
+    # On deep paths LightGBM's own contributions miss their sum by more than rounding; allow for that error.
+    booster_error = np.abs(model.base_margin + expected.sum(axis=1) - margins).max()
+    margin_error = np.abs(model.base_margin + contributions.sum(axis=1) - margins).max()
+    error = max(margin_error, np.abs(expected - contributions).max() - 10 * booster_error)
+    if not error <= TOLERANCE:
         raise PromotionRefused(
-            f"The bundle's shares of the margin differ from the booster's by {furthest:.1e}.",
+            f"The bundle's contributions differ from the booster's by {error:.1e}.",
             "Report it with the booster's text.",
         )

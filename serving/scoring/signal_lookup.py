@@ -1,5 +1,6 @@
-"""Signals of the accounts of a request, with their age, and why an account has none."""
+"""The published signals of some accounts, how old they are, and why an account has none."""
 
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -7,65 +8,79 @@ from functools import lru_cache, reduce
 
 import numpy as np
 
-from configs.errors import NotReady
-from features.store.online_reader import Columns, Values
+from configs.errors import NotReady, StoreDown
+from features.store.online_reader import ColumnIndex, OnlineReader, SignalValues
+from serving.schemas.enums import UnscoredReason
 from serving.scoring.model_bundle import ModelBundle
-
-UNKNOWN_ACCOUNT, NO_SUBSCRIPTION = "unknown_account", "no_running_subscription"
 
 
 @dataclass(frozen=True)
 class SignalLookup:
-    """Signals of some accounts as they were found: `values` a row per account asked for, `as_of` their age.
+    """The signals of some accounts: `values` has a row per account, `as_of` says how old each row is.
 
-    Where families were found apart, `stamps` has the age of each and `as_of` is the oldest of them. `seen_from` is the
-    past day that they are looked at from; None is now.
+    `as_of_by_family` has the age of each family, if they were read separately; `as_of` is then the oldest.
+    `age_reference` is the past day that ages are measured from; None means now.
     """
 
     account_ids: list[str]
-    values: Values
+    values: SignalValues
     as_of: np.ndarray
     published_as_of: datetime
-    as_of_by_family: Mapping[str, np.ndarray] = field(default_factory=dict)
+    as_of_by_family: Mapping[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
     age_reference: datetime | None = None
 
     @property
     def newest_as_of(self) -> np.ndarray:
-        """The age of the newest family of each account."""
+        """The as_of of the newest family of each account."""
         return reduce(np.fmax, self.as_of_by_family.values(), self.as_of)
 
     def take(self, rows: list[int]) -> "SignalLookup":
         """The signals of these rows."""
-        ids, stamps = (
-            [self.account_ids[i] for i in rows],
-            {name: one[rows] for name, one in self.as_of_by_family.items()},
+        return replace(
+            self,
+            account_ids=[self.account_ids[row] for row in rows],
+            values=self.values.take(rows),
+            as_of=self.as_of[rows],
+            as_of_by_family={family: as_of[rows] for family, as_of in self.as_of_by_family.items()},
         )
-        return replace(self, account_ids=ids, values=self.values.take(rows), as_of=self.as_of[rows], stamps=stamps)
 
 
-def require_signals(model: ModelBundle, columns: Columns) -> None:
+def fetch_signals(reader: OnlineReader, account_ids: list[str]) -> SignalLookup:
+    """The published signals of these accounts, in one read.
+
+    Raises NotReady if nothing was published, StoreDown if the store cannot be read.
+    """
+    try:
+        online = reader.read(account_ids)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreDown(f"The online store cannot be read: {error}.", "Repair it, or publish again.") from None
+    families = [layout.view for layout in reader.views().layouts]
+    as_of_by_family = dict(zip(families, online.timestamps.T, strict=True))
+    return SignalLookup(account_ids, online.values, online.as_of, online.published, as_of_by_family)
+
+
+def require_signals(model: ModelBundle, columns: ColumnIndex) -> None:
+    """Raise NotReady if a signal of the model is not published."""
     missing = _first_missing_signal(model, columns)
     if missing is None:
         return
     raise NotReady(
         f"The champion needs the signal '{missing}', which is not published.",
-        "Run `oarlock publish`, or promote a model trained on the signals there are.",
+        "Run `oarlock publish`, or promote a model that was trained on the published signals.",
     )
 
 
 @lru_cache(maxsize=2)
-def _first_missing_signal(model: ModelBundle, columns: Columns) -> str | None:
-    """The first signal of a model that is not there."""
-    return min(model.signal_names - columns.names, default=None)
+def _first_missing_signal(model: ModelBundle, columns: ColumnIndex) -> str | None:
+    return min(model.signal_name_set - columns.names, default=None)
 
 
-def find_unscored(signals: SignalLookup) -> dict[str, str]:
-    """Why accounts have no risk: nobody knows them, or they had no subscription when signals were last published."""
+def find_unscored(signals: SignalLookup) -> dict[str, UnscoredReason]:
+    """Why accounts have no risk: they are unknown, or had no subscription when signals were last published."""
     unknown = np.isnat(signals.as_of)
-    gone = ~unknown & (signals.newest_as_of < np.datetime64(signals.published_as_of))
-    pairs = zip(signals.account_ids, unknown, gone, strict=True)
+    departed = ~unknown & (signals.newest_as_of < np.datetime64(signals.published_as_of))
     return {
-        one: UNKNOWN_ACCOUNT if is_unknown else NO_SUBSCRIPTION
-        for one, is_unknown, is_gone in pairs
-        if is_unknown or is_gone
+        account_id: "unknown_account" if is_unknown else "no_running_subscription"
+        for account_id, is_unknown, has_departed in zip(signals.account_ids, unknown, departed, strict=True)
+        if is_unknown or has_departed
     }

@@ -13,14 +13,11 @@ from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from configs.errors import RequestError
+from serving.schemas.enums import Scope
 from serving.security.api_keys import KEY_PREFIX, ApiKey, KeyCache, verify_key
 from serving.security.audit_log import Denial, DeniedRequests
 from serving.security.network import is_loopback
 
-PUBLIC_PATHS = frozenset({"/livez", "/readyz", "/healthz", "/v1/ready"})
-SCORE_PATHS = frozenset({"/v1/score", "/v1/explain", "/v1/change", "/v1/what_if"})
-FEEDBACK_PATHS = frozenset({"/v1/feedback", "/v1/outcomes"})
-READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SECURITY_HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
@@ -42,17 +39,20 @@ class Authorizer:
         default_factory=lambda: SlidingWindowCounterRateLimiter(MemoryStorage())
     )
 
-    def authorize(self, method: str, path: str, headers: Mapping[bytes, bytes], address: str) -> ApiKey | None:
-        """The key of the request, None if none is needed. Raises RequestError if the request is denied."""
-        if path in PUBLIC_PATHS:
+    def authorize(self, scope: Scope | None, path: str, headers: Mapping[bytes, bytes], address: str) -> ApiKey | None:
+        """The key of a request that needs `scope` (None: any key); None if it needs no key.
+
+        Raises RequestError if the request is denied.
+        """
+        if scope == "public":
             return None
         try:
-            return self._check_key(required_scope(method, path), headers, address)
+            return self._check_key(scope, headers, address)
         except RequestError as error:
             self.denied_requests.add(Denial(bearer_key_id(headers) or address, error.code, _without_ids(path)))
             raise
 
-    def _check_key(self, scope: str, headers: Mapping[bytes, bytes], address: str) -> ApiKey | None:
+    def _check_key(self, scope: Scope | None, headers: Mapping[bytes, bytes], address: str) -> ApiKey | None:
         keys, secret = self.key_cache.keys(), bearer_token(headers)
         if not keys:
             _require_loopback(address)
@@ -61,7 +61,7 @@ class Authorizer:
             hint = "Send `Authorization: Bearer <key>`."
             raise RequestError("This request needs an API key.", hint, code="api_key_required", status=401)
         key = verify_key(keys, secret, self.clock())
-        if not key.has_scope(scope):
+        if scope is not None and not key.has_scope(scope):
             message = f"The API key '{key.id}' lacks the scope '{scope}'."
             raise RequestError(message, "Use a key that has it.", code="scope_required", status=403)
         # Each process counts for itself, so it gets its share of the rate.
@@ -69,15 +69,6 @@ class Authorizer:
             message = f"The API key '{key.id}' may send {key.per_minute} requests a minute."
             raise RequestError(message, "Wait, or put many ids in one request.", code="rate_limited", status=429)
         return key
-
-
-def required_scope(method: str, path: str) -> str:
-    """The scope that a request needs: `admin` for what is not known to be harmless."""
-    if method == "POST" and path in SCORE_PATHS:
-        return "score"
-    if method == "POST" and path in FEEDBACK_PATHS:
-        return "feedback"
-    return "read" if method in READ_METHODS else "admin"
 
 
 def bearer_token(headers: Mapping[bytes, bytes]) -> str:

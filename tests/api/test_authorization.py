@@ -13,20 +13,24 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from configs.errors import ConfigError, NotReady
+from configs.errors import ConfigError, NotReady, RequestError
 from serving.api.middleware.auth import AuthMiddleware
-from serving.api.middleware.idempotency import IdempotencyMiddleware, IdempotencyStore
+from serving.api.middleware.idempotency import IdempotencyMiddleware, IdempotencyStore, KeyedRequest
 from serving.api.middleware.metrics_endpoint import MetricsEndpointMiddleware
+from serving.api.middleware.request_id import RequestIdMiddleware
 from serving.api.middleware.request_log import RequestLogMiddleware
+from serving.api.scopes import ScopeTable, require_scopes
+from serving.app import ENDPOINTS, PREFIX
 from serving.ledger.database import open_database
 from serving.security.api_keys import KeyCache, create_key, revoke_key, save_key
 from serving.security.audit_log import read_audit_events
-from serving.security.authorization import Authorizer, required_scope
+from serving.security.authorization import Authorizer
 from serving.security.network import is_loopback, require_key_for_public_host
 from serving.telemetry.json_logs import configure_logging, redact
 from serving.telemetry.metrics import GaugeSample, Metrics
 
 NOW = datetime(2024, 1, 1, 12)
+SCOPES = ScopeTable(ENDPOINTS, PREFIX, {"/metrics": "read"})
 
 
 pytestmark = pytest.mark.usefixtures("in_memory_metrics")
@@ -46,6 +50,7 @@ class Service:
     def app(self):
         async def handle(request) -> JSONResponse:
             self.calls += 1
+            request.scope["route_template"] = request.scope["route"].path
             body = (await request.body()).decode()
             return JSONResponse({"asked": self.calls, "body": body}, self.status)
 
@@ -53,10 +58,8 @@ class Service:
         routes = [Route(path, handle, methods=["GET", "POST", "DELETE"]) for path in paths]
         stored_responses = IdempotencyStore(lambda: self.engine, lambda: self.now)
         app = IdempotencyMiddleware(Starlette(routes=routes), lambda: stored_responses, lambda: 10_000)
-        return RequestLogMiddleware(
-            AuthMiddleware(MetricsEndpointMiddleware(app, lambda: self.metrics), lambda: self.authorizer),
-            lambda: self.metrics,
-        )
+        secured = AuthMiddleware(MetricsEndpointMiddleware(app, lambda: self.metrics), SCOPES, lambda: self.authorizer)
+        return RequestIdMiddleware(RequestLogMiddleware(secured, lambda: self.metrics))
 
     def add_key(self, *scopes: str, **fields) -> str:
         """Create a key and save it in the service's database."""
@@ -114,20 +117,42 @@ def test_a_key_allows_only_its_scopes(service: Service, header):
     ("method", "path", "scope"),
     [
         ("POST", "/v1/score", "score"),
-        ("POST", "/v1/what_if", "score"),
+        ("POST", "/v1/what-if", "score"),
         ("POST", "/v1/feedback", "feedback"),
         ("GET", "/v1/accounts/7/risk", "read"),
         ("GET", "/metrics", "read"),
-        ("DELETE", "/v1/keys", "admin"),
-        ("POST", "/v1/anything", "admin"),
+        ("GET", "/v1/ready", "public"),
+        ("POST", "/v1/anything", None),
+        ("DELETE", "/keys", "admin"),
     ],
 )
 def test_each_route_needs_one_scope(method, path, scope):
-    assert required_scope(method, path) == scope
+    assert SCOPES.scope_of(method, path) == scope
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
+@pytest.mark.parametrize("granted", ["score", "read", "feedback", "admin"])
+def test_every_endpoint_is_decided_by_its_declared_scope(service: Service, endpoint, granted):
+    secret = service.add_key(granted).encode()
+    path = PREFIX + endpoint.path.replace("{account_id}", "7")
+    required = SCOPES.scope_of(endpoint.method, path)
+    assert required == endpoint.scope
+    try:
+        service.authorizer.authorize(required, path, {b"x-api-key": secret}, "10.0.0.9")
+    except RequestError as error:
+        assert (error.code, endpoint.scope in (granted, "public"), granted) == ("scope_required", False, granted)
+        assert granted != "admin"
+    else:
+        assert endpoint.scope in ("public", granted) or granted == "admin"
+
+
+def test_a_route_without_a_scope_is_refused_by_name():
+    with pytest.raises(ConfigError, match="declares no scope"):
+        require_scopes([Route("/v1/anything", lambda _: None)])
 
 
 def test_an_admin_key_allows_everything(service: Service):
-    assert service.send("DELETE", "/v1/keys", key=service.add_key("admin")).status_code == 200
+    assert service.send("GET", "/v1/model", key=service.add_key("admin")).status_code == 200
 
 
 @pytest.mark.parametrize("invalid_key", ["", "x", "oarlock_", "oarlock_ffffffffffff_x", "Ω" * 50, "a_b_c_d"])
@@ -170,7 +195,7 @@ def test_cached_keys_work_while_the_database_is_down(service: Service, tmp_path)
     service.engine = broken
     service.authorizer.key_cache.refresh()
     assert service.send("POST", "/v1/score", key=secret).status_code == 200
-    with pytest.raises(NotReady, match="cannot be read"):
+    with pytest.raises(NotReady, match="Cannot read the API keys"):
         KeyCache(lambda: broken).keys()
 
 
@@ -221,7 +246,7 @@ def test_only_addresses_of_this_machine_are_loopback(address, expected):
 
 
 def test_a_public_host_needs_a_key(service: Service):
-    with pytest.raises(ConfigError, match="there is no key yet"):
+    with pytest.raises(ConfigError, match="there is no API key yet"):
         require_key_for_public_host("0.0.0.0", service.authorizer.key_cache)
     service.add_key("score")
     require_key_for_public_host("0.0.0.0", service.authorizer.key_cache)
@@ -258,7 +283,7 @@ def test_a_failed_request_may_reuse_its_idempotency_key(service: Service):
 
 def test_an_idempotency_key_in_use_is_refused_for_minutes(service: Service):
     stored_responses = IdempotencyStore(lambda: service.engine, lambda: service.now)
-    assert stored_responses.begin("", "k", "hash") is None
+    assert stored_responses.begin(KeyedRequest("", "k", "hash")) is None
     assert error_code(service.send("POST", "/v1/score", headers={"idempotency-key": "k"}))[0] == 409
     service.now = NOW + timedelta(minutes=2)
     assert service.send("POST", "/v1/score", headers={"idempotency-key": "k"}).status_code == 200
@@ -344,4 +369,4 @@ def test_keys_are_created_listed_revoked_and_audited(oarlock, make_company):
 
 def test_serve_on_a_public_host_without_a_key_exits_with_2(oarlock, make_company):
     exit_code, line = oarlock("serve", "--host", "0.0.0.0", config=make_company(accounts=[{"account_id": "a"}])).failure
-    assert (exit_code, "there is no key yet" in line) == (2, True)
+    assert (exit_code, "there is no API key yet" in line) == (2, True)

@@ -5,20 +5,21 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from serving.api.app import create_app
 
 from configs.state_dir import StateDir
+from serving.api.middleware.request_id import RequestIdMiddleware
+from serving.app import create_app
 from serving.handlers.context import open_context
 from serving.ledger.ledger import Ledger
-from serving.scoring.scorer import Scorer
+from serving.scoring.scorer import open_scorer
 from tests.support.trained_model import EXTRACT_END, TrainedModel
 
 SendRequest = Callable[..., httpx.Response]
 
 
-def _request_sender(scorer: Scorer) -> SendRequest:
-    context = open_context(scorer)
-    app = create_app(lambda: context)
+def _request_sender(trained: TrainedModel, state: StateDir, ledger: Ledger) -> SendRequest:
+    context = open_context(state, open_scorer(trained.settings, state, lambda: EXTRACT_END, ledger), ledger)
+    app = RequestIdMiddleware(create_app(lambda: context))
 
     def send_request(method: str, path: str, **content) -> httpx.Response:
         async def send() -> httpx.Response:
@@ -32,9 +33,7 @@ def _request_sender(scorer: Scorer) -> SendRequest:
 
 @pytest.fixture
 def send_request(trained: TrainedModel, tmp_path) -> SendRequest:
-    scorer = Scorer(trained.settings, trained.state, lambda: EXTRACT_END)
-    scorer.ledger = Ledger(tmp_path / "ledger.db")
-    return _request_sender(scorer)
+    return _request_sender(trained, trained.state, Ledger(tmp_path / "ledger.db"))
 
 
 def _error_of(response: httpx.Response) -> tuple[int, str]:
@@ -100,7 +99,7 @@ def test_it_refuses_unknown_routes_and_methods(send_request, method, path, expec
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/score"), ("GET", "/model"), ("GET", "/ready")])
 def test_before_any_promotion_it_answers_503(trained: TrainedModel, tmp_path, method, path):
-    send_request = _request_sender(Scorer(trained.settings, StateDir(tmp_path), lambda: EXTRACT_END))
+    send_request = _request_sender(trained, StateDir(tmp_path), Ledger(tmp_path / "ledger.db"))
     response = send_request(method, path, json={"account_ids": ["1096"]})
     assert _error_of(response) == (503, "no_champion")
     assert "oarlock promote" in response.json()["error"]["hint"]

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
-from serving.api.app import create_app
 
+from serving.app import create_app
 from tests.support.api_client import ApiClient
 
 pytestmark = pytest.mark.slow

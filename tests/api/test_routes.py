@@ -4,20 +4,23 @@ import shutil
 import sqlite3
 from dataclasses import replace
 from datetime import timedelta
+from typing import cast
 
 import lightgbm
 import numpy as np
 import pytest
-from serving.api.app import create_app
+from pydantic import TypeAdapter
 
+from configs.files import read_json, write_json
 from configs.state_dir import StateDir
-from serving.api.openapi import scopes
+from serving.app import ENDPOINTS
 from serving.ledger.ledger import Ledger
 from serving.schemas import responses as replies
-from serving.scoring.champion import LoadedModel
+from serving.schemas.responses import Score
+from serving.scoring.champion import ChampionProvider
 from serving.scoring.champion_pointer import bundle_folder
 from serving.scoring.model_bundle import make_bundle, save_bundle
-from serving.scoring.scorer import Scorer
+from serving.scoring.scorer import open_scorer
 from serving.treeshap.kernel import Kernel
 from tests.support.api_client import ApiClient, open_api_client
 from tests.support.ledger_rows import source_at
@@ -37,10 +40,9 @@ def isolated_client(trained: TrainedModel, tmp_path) -> ApiClient:
     for file in (trained.state.publication, trained.state.account_table):
         shutil.copy(file, state.folder)
     shutil.copytree(trained.state.mlflow, state.mlflow, symlinks=True)
-    shared = Scorer(trained.settings, trained.state, lambda: EXTRACT_END)
-    scorer = Scorer(trained.settings, state, lambda: EXTRACT_END)
-    scorer._champion = shared.champion()
-    return open_api_client(scorer)
+    ledger, champions = Ledger(state.ledger), ChampionProvider(trained.state, trained.settings.name)
+    scorer = replace(open_scorer(trained.settings, state, lambda: EXTRACT_END, ledger), champions=champions)
+    return open_api_client(state, scorer, ledger)
 
 
 @pytest.fixture
@@ -48,8 +50,8 @@ def riskiest(api_client: ApiClient) -> str:
     return api_client.riskiest
 
 
-def test_every_route_declares_its_scope(api_client: ApiClient):
-    assert set(scopes(create_app(lambda: api_client.context)).values()) == {"open", "score", "read", "feedback"}
+def test_every_route_declares_its_scope():
+    assert {endpoint.scope for endpoint in ENDPOINTS} == {"public", "score", "read", "feedback"}
 
 
 def test_the_openapi_has_an_example_for_every_field(api_client: ApiClient):
@@ -66,9 +68,9 @@ def test_the_openapi_has_an_example_for_every_field(api_client: ApiClient):
         "/score",
         "/explain",
         "/change",
-        "/what_if",
+        "/what-if",
         "/accounts",
-        "/worklist",
+        "/work-list",
         "/outcomes",
     }
     assert all("422" in path.get("post", {"responses": ["422"]})["responses"] for path in document["paths"].values())
@@ -79,7 +81,7 @@ def test_the_openapi_has_an_example_for_every_field(api_client: ApiClient):
     [
         ("POST", "/score", {"account_ids": ["1096", "nobody"]}, replies.ScoreResponse),
         ("POST", "/explain", {"account_ids": ["1096", "nobody"]}, replies.ExplainResponse),
-        ("POST", "/what_if", {"account_id": "1096", "suggest": 3}, replies.WhatIfResponse),
+        ("POST", "/what-if", {"account_id": "1096", "suggest": 3}, replies.WhatIfResponse),
         ("POST", "/change", {"account_ids": ["1096", "nobody"], "since": "2023-07-01"}, replies.ChangeResponse),
         ("POST", "/feedback", {"account_id": "1096", "verdict": "right"}, replies.FeedbackResponse),
         (
@@ -91,7 +93,7 @@ def test_the_openapi_has_an_example_for_every_field(api_client: ApiClient):
         ("GET", "/accounts", {"limit": 3, "sort": "risk"}, replies.AccountsResponse),
         ("GET", "/accounts/1096/risk", {}, replies.RiskResponse),
         ("GET", "/accounts/1096/history", {"limit": 1}, replies.HistoryResponse),
-        ("GET", "/worklist", {"limit": 3}, replies.WorkListResponse),
+        ("GET", "/work-list", {"limit": 3}, replies.WorkListResponse),
         ("GET", "/model", {}, replies.ModelResponse),
         ("GET", "/models", {}, replies.ModelsResponse),
         ("GET", "/ready", {}, replies.ReadyResponse),
@@ -100,12 +102,12 @@ def test_the_openapi_has_an_example_for_every_field(api_client: ApiClient):
 def test_a_response_matches_its_schema(api_client: ApiClient, method, path, content, model):
     api_client.post("/score", account_ids=["1096"])
     response = api_client.post(path, **content) if method == "POST" else api_client.get(path, **content)
-    model.model_validate(response)
+    TypeAdapter(model).validate_python(response)
 
 
 def test_drivers_add_up_to_the_risk_at_every_horizon(api_client: ApiClient, riskiest):
     (explanation,) = api_client.post("/explain", account_ids=[riskiest])["explained"]
-    drivers = [*explanation["drivers"], *explanation["protective"]]
+    drivers = [*explanation["drivers"], *explanation["protective_drivers"]]
     assert explanation["base"] + sum(driver["points"] for driver in drivers) == pytest.approx(
         explanation["risk"], abs=EXACT
     )
@@ -147,11 +149,11 @@ def test_the_parts_of_a_change_add_up(api_client: ApiClient):
     served = api_client.post("/score", account_ids=["1096", "508"])["scores"]
     # The risk served a month before: the signals of that day no longer give it exactly.
     month_ago = [{**score, "risk": score["risk"] / 2, "signals_as_of": before.isoformat()} for score in served]
-    api_client.context.scorer.ledger.append(month_ago, source_at(before))
+    api_client.context.ledger_reader.ledger.append(cast(list[Score], month_ago), source_at(before))
     response = api_client.post("/change", account_ids=["1096", "508"], since="2023-06-01")
     assert [change["account_id"] for change in response["changed"]] == ["1096", "508"]
     for change, earlier, later in zip(response["changed"], month_ago, served, strict=True):
-        parts = ("signals", "model", "calibration", "corrected")
+        parts = ("signals", "model", "calibration", "data_corrections")
         assert sum(change[part] for part in parts) == pytest.approx(change["change"], abs=EXACT)
         families = sum(family["points"] for family in change["families"])
         assert families + change["base"] == pytest.approx(change["signals"], abs=EXACT)
@@ -164,26 +166,37 @@ def test_the_parts_of_a_change_add_up(api_client: ApiClient):
 
 def test_a_change_of_version_has_model_and_calibration_parts(isolated_client: ApiClient, trained: TrainedModel):
     """Version 2 has half the trees of version 1, and a calibrator with higher intercepts."""
-    scorer, registry = isolated_client.context.scorer, open_registry(trained.state, trained.settings.name)
+    registry = open_registry(trained.state, trained.settings.name)
     model = registry.load_model(registry.get(1))
     half = lightgbm.Booster(model_str=model.booster_text).model_to_string(num_iteration=model.booster.num_trees() // 2)
     no_signals = np.full((1, len(model.inputs)), np.nan)
     base = np.asarray(lightgbm.Booster(model_str=half).predict(no_signals, pred_contrib=True))[0, -1]
     higher = replace(model.calibrator, intercepts=tuple(intercept + 0.5 for intercept in model.calibrator.intercepts))
     second = replace(model, booster_text=half, base_margin=float(base), calibrator=higher)
-    (scorer.state.compiled_kernels).symlink_to(trained.state.compiled_kernels)
-    save_bundle(make_bundle(second, Kernel(scorer.state.compiled_kernels)), bundle_folder(scorer.state, 2))
+    state = isolated_client.context.state
+    state.compiled_kernels.symlink_to(trained.state.compiled_kernels)
+    shutil.copytree(trained.state.bundles, state.bundles)
+    save_bundle(make_bundle(second, Kernel(state.compiled_kernels)), bundle_folder(state, 2))
+    shipped = read_json(trained.state.champion_pointer)
+    newer = {"version": {**shipped["version"], "number": 2}, "folder": bundle_folder(state, 2).name}
 
-    scorer._champion = LoadedModel(scorer.model_of(2), replace(scorer.champion().version, number=2))
-    (before,) = isolated_client.post("/score", account_ids=["1096"])["scores"]
-    scorer._champion = Scorer(trained.settings, trained.state, lambda: EXTRACT_END).champion()
-    (change,) = isolated_client.post("/change", account_ids=["1096"], since="2023-07-01")["changed"]
+    ledger = isolated_client.context.ledger_reader.ledger
+    own_client = open_api_client(state, open_scorer(trained.settings, state, lambda: EXTRACT_END, ledger), ledger)
+    write_json(state.champion_pointer, newer)
+    (before,) = own_client.post("/score", account_ids=["1096"])["scores"]
+    write_json(state.champion_pointer, shipped)
+    own_client.context.champions.refresh()
+    (change,) = own_client.post("/change", account_ids=["1096"], since="2023-07-01")["changed"]
 
     assert (change["before"]["version"], change["after"]["version"]) == (2, 1)
     assert change["before"]["risk"] == before["risk"]
     assert change["model"] + change["calibration"] == pytest.approx(change["change"], abs=EXACT)
-    assert (change["signals"], change["corrected"]) == pytest.approx((0, 0), abs=EXACT)
+    assert (change["signals"], change["data_corrections"]) == pytest.approx((0, 0), abs=EXACT)
     assert change["calibration"] < 0 != change["model"]
+
+
+def test_a_repeated_id_is_scored_once(api_client: ApiClient):
+    assert len(api_client.post("/score", account_ids=["1096", "1096"])["scores"]) == 1
 
 
 def test_a_change_needs_two_risks(api_client: ApiClient):
@@ -192,20 +205,20 @@ def test_a_change_needs_two_risks(api_client: ApiClient):
 
 
 def test_what_if_suggestions_lower_the_risk(api_client: ApiClient, riskiest):
-    response = api_client.post("/what_if", account_id=riskiest, suggest=3)
+    response = api_client.post("/what-if", account_id=riskiest, suggest=3)
     risks = [response["risk"], *(suggestion["risk"] for suggestion in response["suggestions"])]
     assert risks == sorted(risks, reverse=True)
     first = response["suggestions"][0]
-    what_if = api_client.post("/what_if", account_id=riskiest, changes={first["signal"]: first["to"]})
-    assert what_if["risk_if"] == pytest.approx(first["risk"], abs=EXACT)
-    moved = sum(family["points"] for family in what_if["moved"])
-    assert moved == pytest.approx(what_if["risk_if"] - what_if["risk"], abs=EXACT)
+    what_if = api_client.post("/what-if", account_id=riskiest, changes={first["signal"]: first["to"]})
+    assert what_if["counterfactual_risk"] == pytest.approx(first["risk"], abs=EXACT)
+    moved = sum(family["points"] for family in what_if["family_changes"])
+    assert moved == pytest.approx(what_if["counterfactual_risk"] - what_if["risk"], abs=EXACT)
     assert what_if["causal"] is False
 
 
 @pytest.mark.parametrize("changes", [{"mrr": 1.0}, {"unheard_of": 1.0}, {"longest_usage_gap_91d": 1e9}])
 def test_what_if_refuses_implausible_changes(api_client: ApiClient, riskiest, changes):
-    response = api_client.request("POST", "/what_if", json={"account_id": riskiest, "changes": changes})
+    response = api_client.request("POST", "/what-if", json={"account_id": riskiest, "changes": changes})
     assert (response.status_code, response.json()["error"]["code"]) == (422, "not_plausible")
 
 
@@ -228,7 +241,7 @@ def test_a_listed_risk_equals_the_scored_risk(api_client: ApiClient):
 
 
 def test_the_work_list_ranks_calls_and_explains_exclusions(api_client: ApiClient):
-    work_list = api_client.get("/worklist", limit=5, per_owner=3)
+    work_list = api_client.get("/work-list", limit=5, per_owner=3)
     values = [call["value"] for call in work_list["calls"]]
     assert len(values) == 3
     assert values == sorted(values, reverse=True)
@@ -237,9 +250,9 @@ def test_the_work_list_ranks_calls_and_explains_exclusions(api_client: ApiClient
 
 
 def test_a_marked_account_is_not_on_the_work_list(api_client: ApiClient):
-    first = api_client.get("/worklist", limit=1)["calls"][0]["account_id"]
+    first = api_client.get("/work-list", limit=1)["calls"][0]["account_id"]
     api_client.post("/feedback", account_id=first, verdict="already_known", mark="do_not_chase")
-    again = api_client.get("/worklist", limit=1)
+    again = api_client.get("/work-list", limit=1)
     assert again["calls"][0]["account_id"] != first
     assert again["excluded"][0]["suppressed_reason"] == "do_not_chase"
     assert api_client.get(f"/accounts/{first}/risk")["play"]["suppressed_reason"] == "do_not_chase"
@@ -289,14 +302,16 @@ def test_a_day_before_the_first_risk_is_not_found(api_client: ApiClient):
 
 def test_with_the_store_down_the_last_risk_is_degraded(isolated_client: ApiClient):
     (served,) = isolated_client.post("/score", account_ids=["1096"])["scores"]
-    isolated_client.context.scorer.clock = lambda: EXTRACT_END + timedelta(hours=36)
     _break_store(isolated_client)
-    response = isolated_client.post("/score", account_ids=["1096", "508"])
+    context = isolated_client.context
+    scorer = replace(context.scorer, clock=lambda: EXTRACT_END + timedelta(hours=36))
+    later = open_api_client(context.state, scorer, context.ledger_reader.ledger)
+    response = later.post("/score", account_ids=["1096", "508"])
     assert [(score["risk"], score["status"]) for score in response["scores"]] == [(served["risk"], "degraded")]
     assert response["scores"][0]["degraded"]["age_days"] == 1.5
     assert response["not_scored"] == [{"account_id": "508", "reason": "never_scored"}]
-    assert isolated_client.get("/accounts/1096/risk")["status"] == "degraded"
-    replies.ScoreResponse.model_validate(response)
+    assert later.get("/accounts/1096/risk")["status"] == "degraded"
+    TypeAdapter(replies.ScoreResponse).validate_python(response)
 
 
 def test_with_the_store_down_and_no_risk_it_answers_503(isolated_client: ApiClient):
@@ -308,9 +323,9 @@ def test_with_the_store_down_and_no_risk_it_answers_503(isolated_client: ApiClie
 def test_families_with_old_signals_are_stale(trained: TrainedModel, tmp_path):
     serving = trained.settings.serving.model_copy(update={"stale_after_days_by_family": {"contract": 30, "fit": 365}})
     settings = trained.settings.model_copy(update={"serving": serving})
-    scorer = Scorer(settings, trained.state, lambda: EXTRACT_END + timedelta(days=10))
-    scorer.ledger = Ledger(tmp_path / "ledger.db")
-    (score,) = open_api_client(scorer).post("/score", account_ids=["1096"])["scores"]
+    ledger = Ledger(tmp_path / "ledger.db")
+    scorer = open_scorer(settings, trained.state, lambda: EXTRACT_END + timedelta(days=10), ledger)
+    (score,) = open_api_client(trained.state, scorer, ledger).post("/score", account_ids=["1096"])["scores"]
     assert score["status"] == "stale"
     assert set(score["stale_families"]) == {"adoption", "value", "billing"}
 
@@ -332,10 +347,10 @@ def test_an_account_missing_in_the_store_is_not_unknown(isolated_client: ApiClie
 
 
 def test_with_a_broken_ledger_it_answers_503(api_client: ApiClient, tmp_path):
-    scorer = Scorer(api_client.context.settings, api_client.context.state, lambda: EXTRACT_END)
     (tmp_path / "ledger.db").write_bytes(b"not a database" * 100)
-    scorer.ledger = Ledger(tmp_path / "ledger.db")
-    broken = open_api_client(scorer)
+    context, ledger = api_client.context, Ledger(tmp_path / "ledger.db")
+    scorer = open_scorer(context.settings, context.state, lambda: EXTRACT_END, ledger)
+    broken = open_api_client(context.state, scorer, ledger)
     for method, path, body in (("GET", "/accounts/1096/history", None), ("POST", "/feedback", FEEDBACK)):
         response = broken.request(method, path, json=body)
         assert (response.status_code, response.json()["error"]["code"]) == (503, "database_down")

@@ -19,7 +19,7 @@ from features.store.online_reader import OnlineReader
 from serving.ledger.ledger import RISKS, Ledger
 from serving.scoring.champion_pointer import ARTIFACT, build_bundle, bundle_folder, sync_champion
 from serving.scoring.model_bundle import DOCUMENT_FILE, load_bundle
-from serving.scoring.scorer import Scorer
+from serving.scoring.scorer import open_scorer
 from serving.scoring.scores import score_values
 from serving.treeshap.kernel import Kernel
 from tests.support.api_client import open_api_client
@@ -72,7 +72,9 @@ def company(trained: TrainedModel, tmp_path_factory) -> Company:
     _add_higher(registry, folder)
     _add_broken(state, registry)
     sync_champion(state, registry)
-    portfolio = open_api_client(Scorer(settings, state, lambda: EXTRACT_END))
+    portfolio = open_api_client(
+        state, open_scorer(settings, state, lambda: EXTRACT_END, Ledger(state.ledger)), Ledger(state.ledger)
+    )
     account_ids = [account["account_id"] for account in portfolio.get("/accounts", sort="risk", limit=5)["accounts"]]
     return Company(config, state, registry, account_ids)
 

@@ -39,7 +39,7 @@ def test_a_running_service_loads_a_promoted_version(trained: TrainedModel):
             wait_until(lambda: client.get("/readyz").status_code == 200)
             (score,) = client.post("/v1/score", json={"account_ids": ["1096"]}).json()["scores"]
             assert score["risk"] == pytest.approx(
-                score["base"] + _driver_points(score) + score["other_points"], abs=1e-9
+                score["base"] + _driver_points(score) + score["remaining_points"], abs=1e-9
             )
             assert client.get("/v1/nothing").json()["error"]["code"] == "not_found"
             assert client.get("/v1/score").json()["error"]["code"] == "method_not_allowed"
@@ -49,7 +49,7 @@ def test_a_running_service_loads_a_promoted_version(trained: TrainedModel):
 
 
 def _driver_points(score: dict) -> float:
-    return sum(driver["points"] for driver in [*score["drivers"], *score["protective"]])
+    return sum(driver["points"] for driver in [*score["drivers"], *score["protective_drivers"]])
 
 
 class Collector(ThreadingHTTPServer):

@@ -1,6 +1,7 @@
 """Monitoring: drift alarms, and risks compared with what happened."""
 
 from datetime import datetime
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,9 @@ from monitoring.drift import detect_drift, distance
 from monitoring.health import check_health
 from monitoring.observed_vs_expected import compare_observed_with_expected, non_overlapping_days
 from serving.ledger.ledger import Ledger
+from serving.schemas.responses import Score
 from serving.scoring.batch import open_batch
-from serving.scoring.scorer import Scorer
+from serving.scoring.scorer import open_scorer
 from tests.support.ledger_rows import source_at
 from tests.support.progress import ignore_progress
 from tests.support.trained_model import EXTRACT_END, TrainedModel
@@ -80,8 +82,8 @@ def test_observed_days_have_horizons_that_do_not_overlap():
 
 
 def test_health_compares_the_mature_risks_of_the_champion(trained: TrainedModel):
-    scorer = Scorer(trained.settings, trained.state, lambda: EXTRACT_END)
-    open_batch(scorer, [], datetime(2023, 5, 1)).score_all(0)
+    scorer = open_scorer(trained.settings, trained.state, lambda: EXTRACT_END)
+    open_batch(trained.state, scorer, [], datetime(2023, 5, 1)).score_all(0)
     health = check_health(trained.settings, trained.state, EXTRACT_END, ignore_progress)
     test = open_registry(trained.state, "crm5").evaluation(health.version).metrics
     assert (health.outcome.snapshots, health.outcome.churned) == (test["snapshots"], test["churned"])
@@ -90,8 +92,8 @@ def test_health_compares_the_mature_risks_of_the_champion(trained: TrainedModel)
 
 
 def test_wrong_risks_lead_to_the_verdict_retrain(trained: TrainedModel):
-    scorer = Scorer(trained.settings, trained.state, lambda: EXTRACT_END)
-    open_batch(scorer, [], datetime(2023, 5, 1)).score_all(0)
+    scorer = open_scorer(trained.settings, trained.state, lambda: EXTRACT_END)
+    open_batch(trained.state, scorer, [], datetime(2023, 5, 1)).score_all(0)
     ledger = Ledger(trained.state.ledger)
     entries = ledger.risks_of_version(version=1).to_dict("records")
     _append(ledger, entries, times=4)
@@ -107,4 +109,4 @@ def _append(ledger: Ledger, entries: list[dict], times: int) -> None:
         {**common, "account_id": row["account_id"], "risk": row["risk"] * times, "signals_as_of": str(row["as_of"])}
         for row in entries
     ]
-    ledger.append(scores, source_at(EXTRACT_END))
+    ledger.append(cast(list[Score], scores), source_at(EXTRACT_END))

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import httpx
-from serving.api.app import create_app
 
+from configs.state_dir import StateDir
+from serving.api.middleware.request_id import RequestIdMiddleware
+from serving.app import create_app
 from serving.handlers.context import ServiceContext, open_context
+from serving.ledger.ledger import Ledger
 from serving.scoring.scorer import Scorer
 
 SendRequest = Callable[..., httpx.Response]
@@ -37,10 +40,10 @@ class ApiClient:
         return response.json()
 
 
-def open_api_client(scorer: Scorer) -> ApiClient:
+def open_api_client(state: StateDir, scorer: Scorer, ledger: Ledger) -> ApiClient:
     """Open a client of an app that answers with this scorer."""
-    context = open_context(scorer)
-    app = create_app(lambda: context)
+    context = open_context(state, scorer, ledger)
+    app = RequestIdMiddleware(create_app(lambda: context))
 
     def send_request(method: str, path: str, **content) -> httpx.Response:
         async def send() -> httpx.Response:

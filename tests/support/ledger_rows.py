@@ -1,9 +1,10 @@
 """Scores to append to a ledger. Nothing slow is imported, because a child process that is killed imports this."""
 
 from datetime import datetime
-from typing import Any
+from typing import cast
 
 from serving.ledger.ledger import ScoreSource
+from serving.schemas.responses import Score
 
 DAY = datetime(2024, 1, 1)
 SOURCE: ScoreSource = {
@@ -16,11 +17,11 @@ SOURCE: ScoreSource = {
 }
 
 
-def score(account_id: str, risk: float = 0.1, **fields: object) -> dict[str, Any]:
+def score(account_id: str, risk: float = 0.1, **fields: object) -> Score:
     """The part of a response about one account."""
     columns = {"account_id": account_id, "risk": risk, "base": 0.05, "band": "high", "status": "scored"}
     revenue = {"mrr": 100.0, "revenue_at_risk": 10.0}
-    return {**columns, "revenue": revenue, "signals_as_of": "2024-01-01T00:00:00", **fields}
+    return cast(Score, {**columns, "revenue": revenue, "signals_as_of": "2024-01-01T00:00:00", **fields})
 
 
 def source_at(scored_at: datetime, version: int = 1) -> ScoreSource:

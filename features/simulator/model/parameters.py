@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from configs.errors import ConfigError
 
@@ -111,7 +111,7 @@ class Company:
                 raise ConfigError(f"A shift in month {shift.month} is beyond the {self.months} simulated months.")
 
 
-def as_json(company: Company) -> dict[str, Any]:
+def as_json(company: Company) -> dict[str, object]:
     """All parameters as JSON values; two companies are equal exactly if these are."""
     return dataclasses.asdict(company) | {
         "start": company.start.isoformat(),

@@ -1,44 +1,46 @@
-"""Asks for an API key before a request reaches its route."""
+"""Checks the API key before a request reaches its route."""
 
 from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from configs.errors import OarlockError
-from serving.api.errors import send_error
-from serving.security.authorization import HEADERS, Gate
+from serving.api.errors import error_response
+from serving.api.scopes import ScopeTable
+from serving.security.authorization import SECURITY_HEADERS, Authorizer
+
+RESPONSE_HEADERS = {429: {"retry-after": "60"}, 401: {"www-authenticate": "Bearer"}}
 
 
 class AuthMiddleware:
-    """The ASGI middleware that asks the gate; `gate` gives this process's when a request comes."""
+    """The ASGI middleware that decides by the scope table; `authorizer` gives this process's authorizer."""
 
-    def __init__(self, app: ASGIApp, gate: Callable[[], Gate]) -> None:
-        self.app, self.gate = app, gate
+    def __init__(self, app: ASGIApp, scopes: ScopeTable, authorizer: Callable[[], Authorizer]) -> None:
+        self.app, self.scopes, self.authorizer = app, scopes, authorizer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with its key's id beside it, or answer why not."""
+        """Pass the request on with the id of its key, or answer why it is denied."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        send = _with_security_headers(send)
+        required = self.scopes.scope_of(scope["method"], scope["path"])
         address = scope["client"][0] if scope.get("client") else ""
-        secured = _with_security_headers(send)
         try:
-            key = self.gate().admit(scope["method"], scope["path"], dict(scope["headers"]), address)
+            key = self.authorizer().authorize(required, scope["path"], dict(scope["headers"]), address)
         except OarlockError as denied:
-            more = {b"retry-after": b"60"} if denied.status == 429 else {}
-            more |= {b"www-authenticate": b"Bearer"} if denied.status == 401 else {}
-            await send_error(secured, denied, more)
+            await error_response(denied, RESPONSE_HEADERS.get(denied.status))(scope, receive, send)
             return
         scope["oarlock.key"] = key.id if key else ""
-        await self.app(scope, receive, secured)
+        await self.app(scope, receive, send)
 
 
 def _with_security_headers(send: Send) -> Send:
     async def add_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            given = {name.lower() for name, _ in message.get("headers", [])}
-            more = [(name, value) for name, value in HEADERS.items() if name not in given]
-            message = {**message, "headers": [*message.get("headers", []), *more]}
+            present = {name.lower() for name, _ in message.get("headers", [])}
+            missing = [(name, value) for name, value in SECURITY_HEADERS.items() if name not in present]
+            message = {**message, "headers": [*message.get("headers", []), *missing]}
         await send(message)
 
     return add_headers

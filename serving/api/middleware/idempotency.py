@@ -1,7 +1,7 @@
-"""Idempotency: a POST with an `Idempotency-Key` that is sent again is answered with what it was answered before.
+"""Answers a POST that is repeated with the same `Idempotency-Key` with the response it had before.
 
-The key belongs to who asks. The same key with another request is refused, and so is one that is still being answered.
-Replies are kept for a day; an answer that says "not now" (5xx, 429) is not kept, so that trying again means something.
+A key belongs to its client. The same key with another request is refused, and so is one whose request is still being
+answered. Responses are kept for a day. Responses that ask to try again later (5xx, 429) are not kept.
 """
 
 import asyncio
@@ -9,26 +9,29 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 import sqlalchemy as sql
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from configs.errors import NotReady, OarlockError, RequestError
-from serving.api.errors import send_error
-from serving.ledger.schema import REPLIES
+from serving.api.bodies import read_bytes
+from serving.api.errors import error_response
+from serving.ledger.schema import IDEMPOTENT_RESPONSES as STORED
 
 HEADER, REPLAYED_HEADER = b"idempotency-key", b"idempotency-replayed"
 RETENTION = timedelta(days=1)
-# Longer than any request lives: a process that died while it answered holds a key no longer than this.
+# Longer than any request takes: after it, a key that a dead process held is free again.
 LOCK_TIMEOUT = timedelta(minutes=1)
 MAX_KEY_LENGTH = 200
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class StoredResponse:
-    """What a request was answered."""
+    """The response to a request."""
 
     status: int
     content_type: str
@@ -36,98 +39,108 @@ class StoredResponse:
 
 
 @dataclass(frozen=True)
+class KeyedRequest:
+    """A request with its idempotency key: who sent it (the id of the API key), the key, and the request's hash."""
+
+    key_id: str
+    idempotency_key: str
+    request_hash: str
+
+    @property
+    def rows(self) -> sql.ColumnElement[bool]:
+        """The row of the client's key."""
+        return (STORED.c.key_id == self.key_id) & (STORED.c.idempotency_key == self.idempotency_key)
+
+
+@dataclass(frozen=True)
 class IdempotencyStore:
-    """The replies kept in the database that `engine` opens."""
+    """The responses in the database that `engine` opens."""
 
     engine: Callable[[], sql.Engine]
     clock: Callable[[], datetime]
 
-    def begin(self, asker: str, key: str, request: str) -> StoredResponse | None:
-        """The reply this very request got before, or None where it is to be answered now, by the caller alone.
+    def begin(self, request: KeyedRequest) -> StoredResponse | None:
+        """The response the same request had before; None if the caller, and nobody else, is to answer it now.
 
-        Raises RequestError (409) where the key was used for another request, or is in use.
+        Raises RequestError (409) if the key was used for another request, or is in use.
         """
-        at, mine = self.clock(), (REPLIES.c.asker == asker, REPLIES.c.idempotency_key == key)
-        too_old = (REPLIES.c.at < at - RETENTION) | (REPLIES.c.status.is_(None) & (REPLIES.c.at < at - LOCK_TIMEOUT))
+        now = self.clock()
+        is_abandoned = STORED.c.status.is_(None) & (STORED.c.created_at < now - LOCK_TIMEOUT)
+        is_expired = (STORED.c.created_at < now - RETENTION) | is_abandoned
         try:
             with self.engine().begin() as connection:
-                connection.execute(REPLIES.delete().where(*mine, too_old))
-                connection.execute(REPLIES.insert().values(asker=asker, idempotency_key=key, request=request, at=at))
+                connection.execute(STORED.delete().where(request.rows, is_expired))
+                connection.execute(STORED.insert().values(**vars(request), created_at=now))
         except IntegrityError:
-            return self._stored_response(mine, request)
+            return self._read(request)
         return None
 
-    def end(self, asker: str, key: str, reply: StoredResponse | None) -> None:
-        """Keep the reply, or let go of the key where there is none to keep."""
-        mine = (REPLIES.c.asker == asker, REPLIES.c.idempotency_key == key)
-        kept = REPLIES.update().where(*mine).values(**vars(reply)) if reply else REPLIES.delete().where(*mine)
+    def end(self, request: KeyedRequest, response: StoredResponse | None) -> None:
+        """Keep the response, or free the key if there is none to keep."""
+        change = STORED.update().values(**vars(response)) if response else STORED.delete()
         with self.engine().begin() as connection:
-            connection.execute(kept)
+            connection.execute(change.where(request.rows))
 
     def prune(self) -> int:
-        """Take away the replies that are kept no longer."""
+        """Delete expired responses; returns how many."""
         with self.engine().begin() as connection:
-            return connection.execute(REPLIES.delete().where(REPLIES.c.at < self.clock() - RETENTION)).rowcount
+            return connection.execute(STORED.delete().where(STORED.c.created_at < self.clock() - RETENTION)).rowcount
 
-    def _stored_response(self, mine: tuple[Any, ...], request: str) -> StoredResponse | None:
+    def _read(self, request: KeyedRequest) -> StoredResponse:
         with self.engine().connect() as connection:
-            row = connection.execute(sql.select(REPLIES).where(*mine)).mappings().one_or_none()
-        if row and row["request"] != request:
+            row = connection.execute(sql.select(STORED).where(request.rows)).mappings().one_or_none()
+        if row and row["request_hash"] != request.request_hash:
             message = "This idempotency key was used for another request."
             raise RequestError(message, "Use a new key for a new request.", code="idempotency_conflict", status=409)
         if row is None or row["status"] is None:
             message = "A request with this idempotency key is being answered."
-            raise RequestError(message, "Wait for its answer.", code="idempotency_in_use", status=409)
+            raise RequestError(message, "Wait for its response.", code="idempotency_in_use", status=409)
         return StoredResponse(row["status"], row["content_type"], row["body"])
 
 
 class IdempotencyMiddleware:
-    """The ASGI middleware that looks for the header; `replies` gives this process's when a request comes."""
+    """The ASGI middleware for requests with the header; `store` gives this process's store."""
 
-    def __init__(self, app: ASGIApp, replies: Callable[[], IdempotencyStore], most_bytes: Callable[[], int]) -> None:
-        self.app, self.replies, self.most_bytes = app, replies, most_bytes
+    def __init__(self, app: ASGIApp, store: Callable[[], IdempotencyStore], max_body_bytes: Callable[[], int]) -> None:
+        self.app, self.store, self.max_body_bytes = app, store, max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer from what is kept, or pass the request on and keep its reply."""
+        """Replay a stored response, or pass the request on and store its response."""
         key = dict(scope["headers"]).get(HEADER, b"").decode("latin-1") if scope["type"] == "http" else ""
         if not key or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
         try:
             await self._answer(key, scope, receive, send)
-        except OarlockError as problem:
-            await send_error(send, problem, {})
+        except OarlockError as error:
+            await error_response(error)(scope, receive, send)
 
     async def _answer(self, key: str, scope: Scope, receive: Receive, send: Send) -> None:
         if len(key) > MAX_KEY_LENGTH:
-            raise RequestError(
-                f"The idempotency key is longer than {MAX_KEY_LENGTH} characters.", code="invalid", status=422
-            )
-        body = await _read_body(receive, self.most_bytes())
-        asker, replies = scope.get("oarlock.key", ""), self.replies()
-        request = hashlib.sha256(
-            f"{scope['path']}?".encode() + scope.get("query_string", b"") + b"\n" + body
-        ).hexdigest()
-        before = await asyncio.to_thread(_call_database, replies.begin, asker, key, request)
-        if before:
-            await _send_stored(send, before)
+            message = f"The idempotency key is longer than {MAX_KEY_LENGTH} characters."
+            raise RequestError(message, "Send a shorter one.", code="invalid", status=422)
+        body = await read_bytes(receive, self.max_body_bytes())
+        request, store = KeyedRequest(scope.get("oarlock.key", ""), key, _hash(scope, body)), self.store()
+        stored = await _in_thread(store.begin, request)
+        if stored:
+            await _send_stored(send, stored)
             return
-        recorder, reply = _Recorder(send), None
+        recorder, response = _Recorder(send), None
         try:
-            await self.app(scope, _replay_body(body, receive), recorder.send)
-            reply = recorder.reply
+            await self.app(scope, _replay_body(body, receive), recorder.record)
+            response = recorder.response
         finally:
-            await asyncio.to_thread(_call_database, replies.end, asker, key, reply)
+            await _in_thread(store.end, request, response)
         await recorder.forward()
 
 
 class _Recorder:
-    """Holds a reply back until it is kept."""
+    """Holds a response back until it is stored."""
 
     def __init__(self, send: Send) -> None:
         self._send, self._messages = send, list[Message]()
 
-    async def send(self, message: Message) -> None:
+    async def record(self, message: Message) -> None:
         self._messages.append(message)
 
     async def forward(self) -> None:
@@ -135,53 +148,44 @@ class _Recorder:
             await self._send(message)
 
     @property
-    def reply(self) -> StoredResponse | None:
-        start, *rest = self._messages
+    def response(self) -> StoredResponse | None:
+        """The response, if it is one to keep."""
+        start, *parts = self._messages
         if start["status"] >= 500 or start["status"] == 429:
             return None
-        kind = dict(start.get("headers", [])).get(b"content-type", b"application/json").decode("latin-1")
-        return StoredResponse(start["status"], kind, b"".join(part.get("body", b"") for part in rest))
+        content_type = dict(start.get("headers", [])).get(b"content-type", b"application/json").decode("latin-1")
+        return StoredResponse(start["status"], content_type, b"".join(part.get("body", b"") for part in parts))
 
 
-def _call_database(call: Callable[..., Any], *given: Any) -> Any:
-    """Do it, and where the database does not let it be done say so."""
+async def _in_thread(
+    function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+) -> Result:
+    """Call a function of the store; raises NotReady if the database cannot be used."""
     try:
-        return call(*given)
+        return await asyncio.to_thread(function, *args, **kwargs)
     except DBAPIError:
-        raise NotReady("Idempotency keys cannot be kept right now.", "Try again with the same key.") from None
+        raise NotReady("Idempotency keys cannot be stored now.", "Try again with the same key.") from None
 
 
-async def _read_body(receive: Receive, most_bytes: int) -> bytes:
-    body, more = bytearray(), True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > most_bytes:
-            message = f"The body is larger than {most_bytes} bytes."
-            raise RequestError(message, "Send fewer ids.", code="too_large", status=413)
-    return bytes(body)
+def _hash(scope: Scope, body: bytes) -> str:
+    content = f"{scope['path']}?".encode() + scope.get("query_string", b"") + b"\n" + body
+    return hashlib.sha256(content).hexdigest()
 
 
 def _replay_body(body: bytes, receive: Receive) -> Receive:
-    given = False
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
-    async def give() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
+    async def replay() -> Message:
+        return messages.pop() if messages else await receive()
 
-    return give
+    return replay
 
 
-async def _send_stored(send: Send, reply: StoredResponse) -> None:
-    headers = {b"content-type": reply.content_type.encode(), b"content-length": str(len(reply.body)).encode()}
-    start = {
-        "type": "http.response.start",
-        "status": reply.status,
-        "headers": [*headers.items(), (REPLAYED_HEADER, b"true")],
-    }
-    await send(start)
-    await send({"type": "http.response.body", "body": reply.body})
+async def _send_stored(send: Send, response: StoredResponse) -> None:
+    headers = [
+        (b"content-type", response.content_type.encode()),
+        (b"content-length", str(len(response.body)).encode()),
+        (REPLAYED_HEADER, b"true"),
+    ]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})

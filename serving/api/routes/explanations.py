@@ -1,31 +1,25 @@
-"""Routes that compare risks: why one moved between two days, and what the model says of other signals."""
+"""Why risks changed, and what the model gives to changed signals."""
 
-from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import Response
 
-from serving.api.dependencies import get_context, read_body, run_in_thread, wait_for_portfolio
-from serving.api.openapi import declare_route
-from serving.api.responses import OrjsonResponse
-from serving.handlers import what_if as trying
+from serving.api.endpoint import endpoint, get_context, run_in_thread, wait_for_portfolio
 from serving.handlers.risk_change import explain_changes
+from serving.handlers.what_if import evaluate_what_if
 from serving.schemas.requests import ChangeRequest, WhatIfRequest
 from serving.schemas.responses import ChangeResponse, WhatIfResponse
 
-ROUTES = APIRouter()
+
+@endpoint("POST", "/change", scope="score")
+async def post_change(request: Request, body: ChangeRequest) -> ChangeResponse:
+    """Split the change of risks between two days into changed signals, a changed model and a changed calibration."""
+    return await run_in_thread(explain_changes, get_context(request), body)
 
 
-@ROUTES.post("/change", **declare_route(scope="score", asks=ChangeRequest, answers=ChangeResponse))
-async def post_change(request: Request) -> Response:
-    """Split the change of risks between two days: signals moved, model changed, calibration changed; it adds up."""
-    asked = await read_body(request, ChangeRequest)
-    return OrjsonResponse(await run_in_thread(explain_changes, get_context(request), asked))
+@endpoint("POST", "/what-if", scope="score", errors=(404, 422, 503))
+async def post_what_if(request: Request, body: WhatIfRequest) -> WhatIfResponse:
+    """Return the risk with some actionable signals changed, within the range of the segment. Not causal."""
+    context = get_context(request)
+    return await run_in_thread(evaluate_what_if, context, await wait_for_portfolio(context), body)
 
 
-@ROUTES.post(
-    "/what_if", **declare_route(scope="score", asks=WhatIfRequest, answers=WhatIfResponse, refuses=(404, 422, 503))
-)
-async def post_what_if(request: Request) -> Response:
-    """Ask the model of an account with some actionable signals changed, within what its segment shows. Not causal."""
-    asked, desk = await read_body(request, WhatIfRequest), get_context(request)
-    return OrjsonResponse(await run_in_thread(trying.evaluate_what_if, desk, await wait_for_portfolio(desk), asked))
+ENDPOINTS = (post_change, post_what_if)

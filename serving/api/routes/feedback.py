@@ -1,31 +1,23 @@
-"""Routes by which people talk back: whether a risk was right, and what became of an account."""
+"""What people report: whether a risk was right, and what happened to an account."""
 
-from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import Response
 
-from serving.api.dependencies import get_context, read_body, run_in_thread
-from serving.api.openapi import declare_route
-from serving.api.responses import OrjsonResponse
-from serving.handlers import feedback as hearing
+from serving.api.endpoint import endpoint, get_context, run_in_thread
+from serving.handlers.feedback import save_feedback, save_outcomes
 from serving.schemas.requests import FeedbackRequest, OutcomesRequest
 from serving.schemas.responses import FeedbackResponse, OutcomesResponse
 
-ROUTES = APIRouter()
+
+@endpoint("POST", "/feedback", scope="feedback", errors=(404, 422, 503))
+async def post_feedback(request: Request, body: FeedbackRequest) -> FeedbackResponse:
+    """Save whether a risk was right, wrong or already known, and whether to leave the account alone."""
+    return await run_in_thread(save_feedback, get_context(request), body)
 
 
-@ROUTES.post(
-    "/feedback",
-    **declare_route(scope="feedback", asks=FeedbackRequest, answers=FeedbackResponse, refuses=(404, 422, 503)),
-)
-async def post_feedback(request: Request) -> Response:
-    """Keep whether a risk was right, wrong or already known, and how the account is to be treated."""
-    asked = await read_body(request, FeedbackRequest)
-    return OrjsonResponse(await run_in_thread(hearing.save_feedback, get_context(request), asked))
+@endpoint("POST", "/outcomes", scope="feedback")
+async def post_outcomes(request: Request, body: OutcomesRequest) -> OutcomesResponse:
+    """Save which accounts left, stayed or contracted, for the next time labels are built."""
+    return await run_in_thread(save_outcomes, get_context(request), body)
 
 
-@ROUTES.post("/outcomes", **declare_route(scope="feedback", asks=OutcomesRequest, answers=OutcomesResponse))
-async def post_outcomes(request: Request) -> Response:
-    """Keep which accounts left, stayed or contracted, for the next label build."""
-    asked = await read_body(request, OutcomesRequest)
-    return OrjsonResponse(await run_in_thread(hearing.save_outcomes, get_context(request), asked))
+ENDPOINTS = (post_feedback, post_outcomes)

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,11 +13,12 @@ import pytest
 from configs.files import read_json, write_json
 from configs.state_dir import StateDir
 from features.store.account_table import AccountDetails, AccountTable, write_account_table
-from serving.api.middleware.idempotency import IdempotencyStore, StoredResponse
+from serving.api.middleware.idempotency import IdempotencyStore, KeyedRequest, StoredResponse
 from serving.exports.field_map import ExportRow, read_field_map, write_export
 from serving.exports.targets import parse_target
 from serving.ledger.ledger import Ledger
 from serving.ledger.write_ahead_log import REJECTED_RECORDS, encode_record
+from serving.schemas.responses import ModelDescription
 from serving.schemas.serialization import to_json
 from serving.security.erasure import erase_account, record_export_target
 from tests.support.ledger_rows import DAY, SOURCE, score
@@ -46,7 +48,7 @@ def state(tmp_path) -> StateDir:
 def write_sample_export(file: Path, *account_ids: str) -> None:
     from configs.settings import BandSettings
 
-    model = {"version": 1, "horizon_days": 90}
+    model = cast(ModelDescription, {"version": 1, "horizon_days": 90})
     rows = [ExportRow(score(name, drivers=[]), AccountDetails(name), model, BandSettings()) for name in account_ids]
     write_export(file, read_field_map(None), [rows])
 
@@ -59,8 +61,8 @@ def test_an_account_is_erased_everywhere_and_others_stay(state, tmp_path):
         record_export_target(engine, str(tmp_path / name), "account_id", DAY)
     replies = IdempotencyStore(lambda: engine, lambda: DAY)
     for key, body in (("1", b'{"account_id": "a"}'), ("2", b'{"account_id": "b"}')):
-        replies.begin("", key, "hash")
-        replies.end("", key, StoredResponse(200, "application/json", body))
+        replies.begin(KeyedRequest("", key, "hash"))
+        replies.end(KeyedRequest("", key, "hash"), StoredResponse(200, "application/json", body))
 
     removed = erase_account(state, engine, "a", DAY)["removed"]
     assert {name: count for name, count in removed.items() if count} == {

@@ -3,6 +3,7 @@
 import csv
 from datetime import date, datetime
 from pathlib import Path
+from typing import cast
 
 import pyarrow.parquet as pq
 import pytest
@@ -12,11 +13,12 @@ from configs.settings import BandSettings
 from features.store.account_table import AccountDetails
 from serving.exports.field_map import FIELDS, ExportRow, FieldMap, health_score, read_field_map, write_export
 from serving.exports.targets import ExportExample, FileTarget, TableTarget, compare_export, parse_target
+from serving.schemas.responses import ModelDescription
 from tests.support.ledger_rows import score
 from tests.support.paths import ROOT
 
 BANDS = BandSettings()
-MODEL = {"version": 3, "horizon_days": 90}
+MODEL = cast(ModelDescription, {"version": 3, "horizon_days": 90})
 MAPPED = FieldMap(fields={"id": "account_id", "health_score": "health", "mrr": "mrr", "next_renewal": "next_renewal"})
 
 

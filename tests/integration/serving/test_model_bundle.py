@@ -10,6 +10,7 @@ import pytest
 from configs.errors import NoChampion, PromotionRefused
 from configs.files import read_json, write_json
 from configs.state_dir import StateDir
+from serving.scoring.champion import ChampionProvider
 from serving.scoring.champion_pointer import (
     build_bundle,
     bundle_folder,
@@ -18,10 +19,9 @@ from serving.scoring.champion_pointer import (
     sync_champion,
 )
 from serving.scoring.model_bundle import ARRAYS_FILE, DOCUMENT_FILE, ModelBundle, load_bundle, make_bundle, save_bundle
-from serving.scoring.scorer import Scorer
 from serving.treeshap.kernel import Kernel
 from serving.treeshap.lightgbm_parser import UnsupportedBooster, read_trees
-from tests.support.trained_model import EXTRACT_END, TrainedModel
+from tests.support.trained_model import TrainedModel
 from training.model.churn_model import ChurnModel
 from training.registry.mlflow_registry import open_registry
 from training.registry.version import CHAMPION
@@ -49,15 +49,15 @@ def state(trained: TrainedModel, tmp_path) -> StateDir:
 
 def test_a_bundle_gives_the_risks_of_the_model(bundle, model):
     matrix = np.random.default_rng(0).normal(size=(50, len(model.inputs)))
-    assert np.abs(bundle.risks_within(matrix) - model.predict_risks_by_horizon(matrix)).max() < EXACT
-    assert np.abs(bundle.contributions(matrix) - model.predict_contributions(matrix)).max() < EXACT
+    assert np.abs(bundle.predict_risks_by_horizon(matrix) - model.predict_risks_by_horizon(matrix)).max() < EXACT
+    assert np.abs(bundle.predict_contributions(matrix) - model.predict_contributions(matrix)).max() < EXACT
 
 
 def test_a_saved_bundle_is_loaded_unchanged(bundle, tmp_path):
     save_bundle(bundle, tmp_path)
     loaded = load_bundle(tmp_path, bundle.kernel)
     assert (loaded.inputs, loaded.calibrator, loaded.label) == (bundle.inputs, bundle.calibrator, dict(bundle.label))
-    assert np.array_equal(loaded.risks(bundle.smoke_matrix), bundle.risks(bundle.smoke_matrix))
+    assert np.array_equal(loaded.predict_risks(bundle.smoke_matrix), bundle.predict_risks(bundle.smoke_matrix))
 
 
 def test_an_unsupported_booster_falls_back_to_lightgbm(model, trained: TrainedModel, tmp_path):
@@ -68,7 +68,10 @@ def test_an_unsupported_booster_falls_back_to_lightgbm(model, trained: TrainedMo
     fallback = dataclasses.replace(exact, trees=None, booster_text=model.booster_text)
     save_bundle(fallback, tmp_path)
     loaded = load_bundle(tmp_path, kernel)
-    assert np.abs(loaded.contributions(exact.smoke_matrix) - exact.contributions(exact.smoke_matrix)).max() < EXACT
+    assert (
+        np.abs(loaded.predict_contributions(exact.smoke_matrix) - exact.predict_contributions(exact.smoke_matrix)).max()
+        < EXACT
+    )
     with pytest.raises(UnsupportedBooster, match="averages"):
         read_trees(forest.booster_text)
 
@@ -92,7 +95,7 @@ def test_a_bundle_with_wrong_risks_is_refused(bundle, tmp_path):
     save_bundle(bundle, tmp_path)
     document = json.loads((tmp_path / DOCUMENT_FILE).read_text())
     write_json(tmp_path / DOCUMENT_FILE, {**document, "base_margin": document["base_margin"] + 0.1})
-    with pytest.raises(PromotionRefused, match="does not give its sample the risks"):
+    with pytest.raises(PromotionRefused, match="does not reproduce the risks"):
         load_bundle(tmp_path, bundle.kernel)
 
 
@@ -118,8 +121,8 @@ def test_a_bundle_is_stored_with_its_version(trained: TrainedModel, state):
 def test_a_scorer_keeps_its_model_if_the_new_bundle_is_bad(trained: TrainedModel, state):
     registry = open_registry(state, trained.settings.name)
     version = sync_champion(state, registry)
-    scorer = Scorer(trained.settings, state, lambda: EXTRACT_END)
-    model = scorer.refresh()
+    champions = ChampionProvider(state, trained.settings.name)
+    model = champions.refresh()
     assert model.version == version
     shutil.copytree(bundle_folder(state, 1), bundle_folder(state, 2))
     document = read_json(bundle_folder(state, 2) / DOCUMENT_FILE)
@@ -127,12 +130,12 @@ def test_a_scorer_keeps_its_model_if_the_new_bundle_is_bad(trained: TrainedModel
     write_json(
         state.champion_pointer, {"version": {**vars(version), "number": 2}, "folder": bundle_folder(state, 2).name}
     )
-    assert scorer.refresh() is model
-    assert scorer.refused is not None
-    assert (scorer.refused["version"], "risks it was made with" in scorer.refused["reason"]) == (2, True)
+    assert champions.refresh() is model
+    assert champions.refused is not None
+    assert (champions.refused["version"], "risks it was built with" in champions.refused["reason"]) == (2, True)
     write_json(state.champion_pointer, {"version": vars(version), "folder": bundle_folder(state, 1).name})
-    assert scorer.refresh() is model
-    assert scorer.refused is None
+    assert champions.refresh() is model
+    assert champions.refused is None
 
 
 def test_an_outdated_bundle_is_rebuilt_for_a_batch(trained: TrainedModel, state):
@@ -140,18 +143,18 @@ def test_an_outdated_bundle_is_rebuilt_for_a_batch(trained: TrainedModel, state)
     bundle_folder(state, 1).rename(state.bundles / "1-0")
     write_json(state.champion_pointer, {"version": vars(version), "folder": "1-0"})
     rebuild_outdated_bundle(state, open_registry(state, trained.settings.name))
-    assert Scorer(trained.settings, state, lambda: EXTRACT_END).champion().version == version
+    assert ChampionProvider(state, trained.settings.name).champion().version == version
 
 
 def test_a_bundle_of_another_oarlock_version_is_refused(bundle, tmp_path):
     save_bundle(bundle, tmp_path)
     write_json(tmp_path / DOCUMENT_FILE, {**read_json(tmp_path / DOCUMENT_FILE), "format": 0})
-    with pytest.raises(PromotionRefused, match="another version of Oarlock made it"):
+    with pytest.raises(PromotionRefused, match="another version of Oarlock built it"):
         load_bundle(tmp_path, bundle.kernel)
 
 
 def test_a_broken_champion_bundle_gives_no_risk(trained: TrainedModel, state):
     sync_champion(state, open_registry(state, trained.settings.name))
     (bundle_folder(state, 1) / ARRAYS_FILE).write_bytes(b"")
-    with pytest.raises(PromotionRefused, match="cannot be scored"):
-        Scorer(trained.settings, state, lambda: EXTRACT_END).champion()
+    with pytest.raises(PromotionRefused, match="cannot be loaded"):
+        ChampionProvider(state, trained.settings.name).champion()

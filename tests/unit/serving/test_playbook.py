@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import cast
 
 import pytest
 
@@ -19,6 +20,7 @@ from serving.accounts.playbook import (
     suggest_play,
     validate_playbook,
 )
+from serving.schemas.responses import Score
 
 AS_OF = datetime(2024, 5, 15)
 SHIPPED = Settings.model_fields["playbook"].default
@@ -30,13 +32,13 @@ def _play(name: str, **fields) -> Play:
     return Play(**required, **fields)
 
 
-def _score(band: str = "high", points: float = 0.1) -> dict:
+def _score(band: str = "high", points: float = 0.1, **fields: object) -> Score:
     signals = [
         {"name": "open_tickets", "points": points * 2},
         {"name": "resolution_days_91d", "points": -points},
     ]
     driver = {"family": "support", "points": points, "text": "support: open tickets: 7", "signals": signals}
-    return {"band": band, "drivers": [driver], "signals_as_of": AS_OF.isoformat()}
+    return cast(Score, {"band": band, "drivers": [driver], "signals_as_of": AS_OF.isoformat(), **fields})
 
 
 BOOK = Playbook(play=(_play("escalation_desk", cooldown_days=14),))
@@ -44,7 +46,7 @@ LIMITS = ContactLimits(touched_within_days=7)
 
 
 def _suppressed_reason(
-    account: AccountDetails, score: dict | None = None, limits: ContactLimits = LIMITS, book: Playbook = BOOK
+    account: AccountDetails, score: Score | None = None, limits: ContactLimits = LIMITS, book: Playbook = BOOK
 ):
     suggestion = suggest_play(book, score or _score(), account, limits)
     assert suggestion is not None
@@ -130,7 +132,7 @@ def test_a_suggestion_has_an_action_and_a_rationale():
 
 
 def test_an_account_without_a_driver_has_no_play():
-    assert suggest_play(BOOK, {**_score(), "drivers": []}, AccountDetails("a"), LIMITS) is None
+    assert suggest_play(BOOK, _score(drivers=[]), AccountDetails("a"), LIMITS) is None
 
 
 @pytest.mark.parametrize(

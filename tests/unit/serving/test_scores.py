@@ -10,7 +10,7 @@ from features.store.history import published_history
 from features.store.online_reader import values_from_frame
 from serving.scoring.driver_text import MAX_SIGNALS_PER_FAMILY, describe_drivers, format_value
 from serving.scoring.model_bundle import make_bundle
-from serving.scoring.scores import Scores, assign_bands, risks_by_horizon, score_values
+from serving.scoring.scores import Scores, assign_bands, risks_by_days, score_values
 from serving.treeshap.kernel import Kernel
 from tests.support.trained_model import EXTRACT_END, TrainedModel
 from training.data.training_set import snapshots_on
@@ -35,7 +35,7 @@ def rows(trained: TrainedModel) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def scores(model, rows, trained: TrainedModel) -> Scores:
     bundle = make_bundle(model, Kernel(trained.state.compiled_kernels))
-    return score_values(bundle, values_from_frame(rows[model.names], bundle.categories))
+    return score_values(bundle, values_from_frame(rows[model.signal_names], bundle.category_names))
 
 
 def test_base_and_all_points_add_up_to_the_risk(scores):
@@ -47,37 +47,40 @@ def test_points_add_up_at_every_horizon(scores):
     for column, horizon_days in enumerate(scores.model.calibrator.horizons):
         points = scores.points_within(horizon_days)
         assert (
-            np.abs(scores.bases_within[:, column] + points.sum(axis=1) - scores.risks_within[:, column]).max() < EXACT
+            np.abs(scores.bases_by_horizon[:, column] + points.sum(axis=1) - scores.risks_by_horizon[:, column]).max()
+            < EXACT
         )
-        assert np.array_equal(np.sign(points), np.sign(scores.shares))
+        assert np.array_equal(np.sign(points), np.sign(scores.contributions))
 
 
 def test_a_longer_horizon_never_has_a_smaller_risk(scores):
     assert scores.model.calibrator.horizons == (30, 60, 90, 180)
-    assert (np.diff(scores.risks_within, axis=1) > 0).all()
-    assert list(risks_by_horizon(scores)[0]) == ["30", "60", "90", "180"]
-    assert risks_by_horizon(scores)[0]["60"] == scores.risks[0]
+    assert (np.diff(scores.risks_by_horizon, axis=1) > 0).all()
+    assert list(risks_by_days(scores)[0]) == ["30", "60", "90", "180"]
+    assert risks_by_days(scores)[0]["60"] == scores.risks[0]
 
 
 @pytest.mark.parametrize("max_drivers", [0, 1, 3, None])
 def test_drivers_and_remaining_points_add_up_to_the_risk(scores, max_drivers):
     for row, explanation in enumerate(describe_drivers(scores, max_drivers)):
-        driver_points = sum(driver["points"] for driver in [*explanation["drivers"], *explanation["protective"]])
-        assert explanation["base"] + driver_points + explanation["other_points"] == pytest.approx(
+        driver_points = sum(
+            driver["points"] for driver in [*explanation["drivers"], *explanation["protective_drivers"]]
+        )
+        assert explanation["base"] + driver_points + explanation["remaining_points"] == pytest.approx(
             scores.risks[row], abs=EXACT
         )
         assert all(driver["points"] > 0 for driver in explanation["drivers"])
-        assert all(driver["points"] < 0 for driver in explanation["protective"])
+        assert all(driver["points"] < 0 for driver in explanation["protective_drivers"])
 
 
 @pytest.mark.parametrize("max_drivers", [3, None])
 def test_signals_add_up_to_the_points_of_their_family(scores, max_drivers):
     explanation = describe_drivers(scores, max_drivers)[0]
-    for family in [*explanation["drivers"], *explanation["protective"]]:
+    for family in [*explanation["drivers"], *explanation["protective_drivers"]]:
         signal_points = sum(signal["points"] for signal in family["signals"])
-        assert signal_points + family["other_points"] == pytest.approx(family["points"], abs=EXACT)
+        assert signal_points + family["remaining_points"] == pytest.approx(family["points"], abs=EXACT)
         assert max_drivers is None or len(family["signals"]) <= MAX_SIGNALS_PER_FAMILY
-        assert max_drivers is not None or abs(family["other_points"]) < EXACT
+        assert max_drivers is not None or abs(family["remaining_points"]) < EXACT
 
 
 def test_contributions_equal_those_of_shap(scores, model, rows):
@@ -86,10 +89,10 @@ def test_contributions_equal_those_of_shap(scores, model, rows):
     matrix = encode(rows.head(200), model.inputs)
     assert np.array_equal(matrix, scores.matrix[:200], equal_nan=True)
     values = np.asarray(shap.TreeExplainer(model.booster)(matrix).values)
-    assert np.abs(values - scores.shares[:200]).max() < EXACT
+    assert np.abs(values - scores.contributions[:200]).max() < EXACT
     assert np.abs(values - model.predict_contributions(matrix)).max() < EXACT
     assert np.abs(model.base_margin + values.sum(axis=1) - model.predict_margins(matrix)).max() < EXACT
-    assert np.abs(model.predict_risks_by_horizon(matrix) - scores.risks_within[:200]).max() < EXACT
+    assert np.abs(model.predict_risks_by_horizon(matrix) - scores.risks_by_horizon[:200]).max() < EXACT
 
 
 def test_one_account_has_the_same_risk_as_in_a_batch(scores):
@@ -99,21 +102,21 @@ def test_one_account_has_the_same_risk_as_in_a_batch(scores):
 
 
 def test_an_account_without_signals_still_adds_up(scores, model):
-    values = pd.DataFrame({name: [None] for name in scores.model.names})
-    result = score_values(scores.model, values_from_frame(values, scores.model.categories))
-    assert model.base + result.points.sum() == pytest.approx(result.risks[0], abs=EXACT)
-    assert result.missing.all()
+    values = pd.DataFrame({name: [None] for name in scores.model.signal_names})
+    result = score_values(scores.model, values_from_frame(values, scores.model.category_names))
+    assert model.base_risk + result.points.sum() == pytest.approx(result.risks[0], abs=EXACT)
+    assert result.missing_families.all()
 
 
 def test_a_missing_column_is_refused_by_name(scores, rows):
     with pytest.raises(KeyError, match="mrr"):
-        score_values(scores.model, values_from_frame(rows.drop(columns="mrr"), scores.model.categories))
+        score_values(scores.model, values_from_frame(rows.drop(columns="mrr"), scores.model.category_names))
 
 
 def test_an_unknown_category_counts_as_missing(scores, rows):
-    column = scores.model.names.index("segment")
-    unknown = rows[scores.model.names].head(2).assign(segment=["of Mars", None])
-    result = score_values(scores.model, values_from_frame(unknown, scores.model.categories))
+    column = scores.model.signal_names.index("segment")
+    unknown = rows[scores.model.signal_names].head(2).assign(segment=["of Mars", None])
+    result = score_values(scores.model, values_from_frame(unknown, scores.model.category_names))
     assert np.isnan(result.matrix[:, column]).all()
 
 

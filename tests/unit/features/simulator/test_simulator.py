@@ -359,25 +359,24 @@ def test_hazard_concentrates_around_renewals(company):
     assert at_renewal > 0.5 * all_days
 
 
-def test_demanding_accounts_write_more_tickets_and_leave_less(company):
-    groups = duckdb.sql(f"""
+def tickets_and_risk(company: Path, trait: str, without: str) -> list[tuple[bool, float, float]]:
+    """The mean number of tickets and mean risk of accounts without and with a trait, leaving out another trait."""
+    query = f"""
         with written as (select account_id, count(*) as tickets from {rows(company, "tickets")} group by all),
         mean as (select account_id, avg(churn_90) as risk from {rows(company, "truth/risks")} group by all)
-        select demanding, avg(coalesce(tickets, 0)) as tickets, avg(risk) as risk
+        select {trait}, avg(coalesce(tickets, 0)) as tickets, avg(risk) as risk
         from {rows(company, "truth/accounts")} join mean using (account_id) left join written using (account_id)
-        where not quiet group by all order by demanding""").fetchall()
-    (_, few, high), (_, many, low) = groups
+        where not {without} group by all order by {trait}"""
+    return duckdb.sql(query).fetchall()
+
+
+def test_demanding_accounts_write_more_tickets_and_leave_less(company):
+    (_, few, high), (_, many, low) = tickets_and_risk(company, "demanding", without="quiet")
     assert many > 2 * few and low < 0.8 * high
 
 
 def test_quiet_accounts_write_fewer_tickets_and_leave_more(company):
-    groups = duckdb.sql(f"""
-        with written as (select account_id, count(*) as tickets from {rows(company, "tickets")} group by all),
-        mean as (select account_id, avg(churn_90) as risk from {rows(company, "truth/risks")} group by all)
-        select quiet, avg(coalesce(tickets, 0)) as tickets, avg(risk) as risk
-        from {rows(company, "truth/accounts")} join mean using (account_id) left join written using (account_id)
-        where not demanding group by all order by quiet""").fetchall()
-    (_, many, low), (_, few, high) = groups
+    (_, many, low), (_, few, high) = tickets_and_risk(company, "quiet", without="demanding")
     assert few < 0.7 * many and high > 1.2 * low
 
 

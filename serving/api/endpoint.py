@@ -1,0 +1,111 @@
+"""Declares a route in one place: its scope, its body, its query, its response and its errors.
+
+The body, the query and the response are the annotations of the function, so that the OpenAPI document, the checks and
+the code cannot disagree:
+
+    @endpoint("POST", "/score", scope="score")
+    async def post_score(request: Request, body: ScoreRequest, query: PastQuery) -> ScoreResponse: ...
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, ParamSpec, TypeVar, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from configs.errors import ConfigError, NotReady, RequestError
+from configs.settings import describe_validation_error
+from serving.accounts.portfolio import Portfolio
+from serving.api.bodies import parse_body, read_bytes
+from serving.api.responses import JsonResponse
+from serving.handlers.context import ServiceContext
+from serving.schemas.enums import Scope
+from serving.schemas.requests import AccountId, Query
+
+Handler = Callable[..., Awaitable[object]]
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+PATH_ACCOUNT_ID = TypeAdapter(AccountId)
+PORTFOLIO_TIMEOUT_SECONDS = 4.0  # less than BentoML's timeout of a request
+
+
+class Endpoint(Route):
+    """A route with what it declares."""
+
+    def __init__(
+        self, method: str, path: str, handler: Handler, *, scope: Scope | None, errors: tuple[int, ...]
+    ) -> None:
+        if scope is None:
+            raise ConfigError(f"{method} {path} declares no scope.", "Pass `scope=` to @endpoint.")
+        hints = get_type_hints(handler)
+        self.method, self.handler, self.scope, self.errors = method, handler, scope, errors
+        self.body, self.query, self.response = hints.get("body"), hints.get("query"), hints["return"]
+        super().__init__(path, self.respond, methods=[method], name=handler.__name__)
+
+    async def respond(self, request: Request) -> Response:
+        """Read what the handler takes, call it, and write what it returns."""
+        request.scope["route_template"] = f"{request.scope.get('root_path', '')}{self.path_format}"
+        arguments: dict[str, Any] = {name: _read_account_id(text) for name, text in request.path_params.items()}
+        if self.query:
+            arguments["query"] = _read_query(request, self.query)
+        if self.body:
+            max_bytes = get_context(request).settings.serving.max_body_bytes
+            arguments["body"] = parse_body(await read_bytes(request.receive, max_bytes), self.body)
+        return JsonResponse(await self.handler(request, **arguments))
+
+
+def endpoint(
+    method: str, path: str, *, scope: Scope | None = None, errors: tuple[int, ...] = (422, 503)
+) -> Callable[[Handler], Endpoint]:
+    """Make a function an endpoint. `errors` are the HTTP statuses in the OpenAPI document.
+
+    Raises ConfigError if no scope is declared.
+    """
+    return lambda handler: Endpoint(method, path, handler, scope=scope, errors=errors)
+
+
+def get_context(request: Request) -> ServiceContext:
+    """The context of this process."""
+    return request.app.state.get_context()
+
+
+def get_request_id(request: Request) -> str:
+    """The request's id, which `RequestIdMiddleware` set."""
+    return request.scope["oarlock.request_id"]
+
+
+async def run_in_thread(
+    function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+) -> Result:
+    """Call a function that blocks, off the event loop."""
+    return await asyncio.to_thread(function, *args, **kwargs)
+
+
+async def wait_for_portfolio(context: ServiceContext) -> Portfolio:
+    """The portfolio; waits a few seconds if it is being computed, and then raises NotReady."""
+    current = await run_in_thread(context.portfolios.current)
+    if isinstance(current, Portfolio):
+        return current
+    try:
+        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(current)), PORTFOLIO_TIMEOUT_SECONDS)
+    except TimeoutError:
+        raise NotReady("The portfolio is being computed.", "Try again in a few seconds.") from None
+
+
+def _read_query(request: Request, model: type[Query]) -> Query:
+    try:
+        return model.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        hint = "GET /v1/openapi.json lists the parameters."
+        raise RequestError(f"{describe_validation_error(error)}.", hint, code="invalid", status=422) from None
+
+
+def _read_account_id(text: str) -> str:
+    try:
+        return PATH_ACCOUNT_ID.validate_python(text)
+    except ValidationError as error:
+        message = f"account_id: {describe_validation_error(error)}."
+        raise RequestError(message, "GET /v1/accounts lists the ids.", code="invalid", status=422) from None
