@@ -35,6 +35,8 @@ PORTFOLIO_TIMEOUT_SECONDS = 4.0  # less than BentoML's timeout of a request
 class Endpoint(Route):
     """A route with what it declares."""
 
+    scope: Scope
+
     def __init__(
         self, method: str, path: str, handler: Handler, *, scope: Scope | None, errors: tuple[int, ...]
     ) -> None:
