@@ -7,7 +7,8 @@ from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.routing import BaseRoute
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route
 
 from configs.errors import OarlockError
 from configs.files import JsonObject
@@ -19,6 +20,7 @@ from serving.api.scopes import require_scopes
 from serving.handlers.context import ServiceContext
 
 PREFIX = "/v1"
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 ENDPOINTS = (
     *scores.ENDPOINTS, *explanations.ENDPOINTS, *accounts.ENDPOINTS, *feedback.ENDPOINTS, *models.ENDPOINTS,
 )  # fmt: skip
@@ -38,6 +40,16 @@ def create_app(
 
     Raises ConfigError for a route that declares no scope.
     """
-    app = Starlette(routes=require_scopes(routes), exception_handlers=dict.fromkeys(HANDLED_ERRORS, handle_error))
+    endpoints = require_scopes(routes)
+
+    async def refuse(request: Request) -> Response:
+        is_served = any(route.matches(request.scope)[0] is Match.PARTIAL for route in endpoints)
+        raise HTTPException(405 if is_served else 404)
+
+    # BentoML passes a path that this app does not match on to its own routes, which answer errors in another shape.
+    app = Starlette(
+        routes=[*endpoints, Route("/{path:path}", refuse, methods=METHODS)],
+        exception_handlers=dict.fromkeys(HANDLED_ERRORS, handle_error),
+    )
     app.state.get_context = get_context
     return app

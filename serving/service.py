@@ -28,8 +28,9 @@ from serving.api.middleware.idempotency import IdempotencyMiddleware, Idempotenc
 from serving.api.middleware.metrics_endpoint import PATH, MetricsEndpointMiddleware
 from serving.api.middleware.request_id import RequestIdMiddleware
 from serving.api.middleware.request_log import RequestLogMiddleware
-from serving.api.scopes import ScopeTable, require_scopes
-from serving.app import PREFIX, create_app
+from serving.api.routes.scores import post_score
+from serving.api.scopes import ScopeTable
+from serving.app import ENDPOINTS, PREFIX, create_app, get_openapi
 from serving.gc_tuning import tune_garbage_collector
 from serving.handlers.context import open_context
 from serving.ledger.ledger import open_ledger
@@ -52,7 +53,7 @@ _get_worker = bentoml.get_current_service
 
 API = create_app(lambda: _get_worker().context)
 SCOPES = ScopeTable(
-    require_scopes(API.routes), PREFIX, {"/livez": "public", "/readyz": "public", "/healthz": "public", PATH: "read"}
+    (*ENDPOINTS, get_openapi), PREFIX, {"/livez": "public", "/readyz": "public", "/healthz": "public", PATH: "read"}
 )
 
 
@@ -140,4 +141,4 @@ Oarlock.add_asgi_middleware(
     store=lambda: _get_worker().idempotency,
     max_body_bytes=lambda: _get_worker().context.settings.serving.max_body_bytes,
 )
-Oarlock.add_asgi_middleware(FastScorePathMiddleware, api=API, prefix=PREFIX)
+Oarlock.add_asgi_middleware(FastScorePathMiddleware, api=API, endpoint=post_score, prefix=PREFIX)
