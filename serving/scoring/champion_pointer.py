@@ -12,6 +12,7 @@ import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from configs.errors import NoChampion, OarlockError
 from configs.files import read_json, write_json
@@ -19,8 +20,10 @@ from configs.state_dir import StateDir
 from serving.schemas.responses import RefusedVersion, RegisteredModel
 from serving.scoring.model_bundle import FORMAT, load_bundle, make_bundle, save_bundle
 from serving.treeshap.kernel import Kernel
-from training.registry.mlflow_registry import ChampionEvent, Registry
 from training.registry.version import Version
+
+if TYPE_CHECKING:
+    from training.registry.mlflow_registry import ChampionEvent, Registry
 
 LOG = logging.getLogger("oarlock.promotion")
 ARTIFACT = f"bundle-{FORMAT}"
@@ -49,7 +52,7 @@ def bundle_folder(state: StateDir, number: int) -> Path:
     return state.bundles / f"{number}-{FORMAT}"
 
 
-def make_champion(state: StateDir, registry: Registry, event: ChampionEvent) -> Version:
+def make_champion(state: StateDir, registry: "Registry", event: "ChampionEvent") -> Version:
     """Build and verify the bundle of a version, make it the champion, and point to it.
 
     Raises PromotionRefused for a bundle that does not give the risks of its model; the champion stays as it is.
@@ -61,7 +64,7 @@ def make_champion(state: StateDir, registry: Registry, event: ChampionEvent) -> 
     return version
 
 
-def sync_champion(state: StateDir, registry: Registry) -> Version | None:
+def sync_champion(state: StateDir, registry: "Registry") -> Version | None:
     """Make the pointer name the version of the alias; returns that version, None if there is no champion.
 
     Raises PromotionRefused for a bundle that does not give the risks of its model; the pointer stays as it is.
@@ -79,14 +82,14 @@ def sync_champion(state: StateDir, registry: Registry) -> Version | None:
     return version
 
 
-def rebuild_outdated_bundle(state: StateDir, registry: Registry) -> None:
+def rebuild_outdated_bundle(state: StateDir, registry: "Registry") -> None:
     """Build the champion's bundle again if another release built it; raises NoChampion if there is none."""
     pointer = read_pointer(state)
     if pointer.folder != bundle_folder(state, pointer.version.number):
         sync_champion(state, registry)
 
 
-def build_bundle(state: StateDir, registry: Registry, version: Version) -> Path:
+def build_bundle(state: StateDir, registry: "Registry", version: Version) -> Path:
     """The folder of a version's bundle, verified: an existing one, a copy from MLflow, or one that is built now.
 
     A new bundle is verified before it gets its name, so a process that is killed leaves no unverified one. Raises
@@ -102,7 +105,7 @@ def build_bundle(state: StateDir, registry: Registry, version: Version) -> Path:
     return folder
 
 
-def _bundle_files(registry: Registry, version: Version, kernel: Kernel, target: Path) -> Path:
+def _bundle_files(registry: "Registry", version: Version, kernel: Kernel, target: Path) -> Path:
     if not registry.download_artifact(version, ARTIFACT, target):
         save_bundle(make_bundle(registry.load_model(version), kernel), target)
         registry.upload_artifact(version, ARTIFACT, target)
@@ -121,7 +124,7 @@ def _write_pointer(state: StateDir, version: Version, folder: Path) -> None:
     write_json(state.champion_pointer, {"version": vars(version), "folder": folder.name})
 
 
-def _write_version_list(state: StateDir, registry: Registry) -> None:
+def _write_version_list(state: StateDir, registry: "Registry") -> None:
     listed: list[RegisteredModel] = read_json(state.models)["models"] if state.models.exists() else []
     described = {model["version"]: model for model in listed}
     models = [
@@ -132,7 +135,7 @@ def _write_version_list(state: StateDir, registry: Registry) -> None:
         write_json(state.models, {"name": registry.name, "models": models})
 
 
-def _describe_version(registry: Registry, version: Version) -> RegisteredModel:
+def _describe_version(registry: "Registry", version: Version) -> RegisteredModel:
     model = registry.load_model(version)
     return {
         "version": version.number,

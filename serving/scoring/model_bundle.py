@@ -17,7 +17,6 @@ from configs.errors import PromotionRefused
 from configs.files import JsonObject
 from serving.treeshap.kernel import Kernel
 from serving.treeshap.lightgbm_parser import IN_SET, LEAF, Trees, UnsupportedBooster, read_trees
-from training.labels.definition import LabelDescription
 from training.model.attribution import columns_by_family
 from training.model.calibrator import Calibrator, calibrator_from_json
 from training.model.churn_model import (
@@ -32,6 +31,8 @@ from training.model.linear_model import AdditiveLinearModel, linear_model_from_j
 
 if TYPE_CHECKING:
     import lightgbm
+
+    from training.labels.definition import LabelDescription
 
 ARRAYS_FILE, DOCUMENT_FILE = "arrays.npz", "bundle.json"
 FORMAT = 6  # raise it if the document or the arrays change: the bundles of all versions are then built again
@@ -54,7 +55,7 @@ class ModelBundle:
     calibrator: Calibrator
     base_margin: float
     typical_values: Mapping[str, Mapping[str, SignalValue]]
-    label: LabelDescription
+    label: "LabelDescription"
     identity: Mapping[str, str]
     unavailable_horizons: Mapping[str, str]
     main_reason_min_lead: float | None

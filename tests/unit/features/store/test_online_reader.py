@@ -106,9 +106,9 @@ from pathlib import Path
 from configs.settings import read_settings
 from configs.state_dir import open_state_dir
 import serving.service
-from serving.scoring.scorer import Scorer
+from serving.scoring.scorer import open_scorer
 settings = read_settings(Path(sys.argv[1]))
-scorer = Scorer(settings, open_state_dir(settings), lambda: datetime(2023, 7, 1))
+scorer = open_scorer(settings, open_state_dir(settings), lambda: datetime(2023, 7, 1))
 reply = scorer.to_response(scorer.score_accounts([sys.argv[2]]), 3)
 assert 0 < reply["scores"][0]["risk"] < 1
 heavy = ("mlflow", "shap", "lightgbm", "feast", "pandas", "numba", "sklearn", "duckdb", "ibis", "pyarrow", "scipy")
