@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def write_json(path: Path, content: object) -> None:
 
 
 @contextmanager
-def exclusive_lock(path: Path, work: str) -> Iterator[None]:
+def exclusive_lock(path: Path, work: str) -> Generator[None, None, None]:
     """Hold the lock at `path` while the block runs.
 
     The lock belongs to the process, so a killed process leaves none behind. Raises Busy if another process holds it.
@@ -40,7 +40,7 @@ def exclusive_lock(path: Path, work: str) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Generator[Path, None, None]:
     """A temporary path that replaces `path` if the block succeeds, and is removed if it does not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -7,6 +7,7 @@ A relative path in the file starts at the file's folder, one in the environment 
 import os
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -496,7 +497,7 @@ def _resolve_paths(content: JsonObject, folder: Path) -> JsonObject:
     return {**content, **playbook, "data": data, "state": folder / content.get("state", ".oarlock")}
 
 
-def _refuse_unknown_overrides(environment: os._Environ[str]) -> None:
+def _refuse_unknown_overrides(environment: Iterable[str]) -> None:
     sections = {name.upper() for name in Settings.model_fields} | {"CONFIG", "OUTSIDE_DATA", "TEST_POSTGRES"}
     for variable in environment:
         section = variable.removeprefix(ENVIRONMENT_PREFIX).split("__")[0]

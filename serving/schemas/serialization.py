@@ -45,7 +45,7 @@ def _encode_default(value: object) -> object:
     if isinstance(value, PreserializedScore):
         return orjson.Fragment(value.text)
     if isinstance(value, np.generic):
-        return value.item()
+        return cast(object, value.item())
     raise TypeError(f"{type(value).__name__} cannot be written as JSON.")
 
 
