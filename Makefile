@@ -9,7 +9,7 @@ DATA ?= oarlock
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	touch .venv/installed
 
-.PHONY: help demo test lint lock docs docs-images clean
+.PHONY: help demo test test-examples lint lock docs docs-images clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ demo: .venv/installed ## from raw tables to the accounts most at risk; DATA=oarl
 	.venv/bin/oarlock --config configs/$(DATA).toml demo
 
 test: .venv/installed ## run the tests that are not marked slow
-	.venv/bin/python -m pytest -m "not slow"
+	.venv/bin/python -m pytest -m "not slow and not examples"
 
 lint: .venv/installed ## check style and types
 	.venv/bin/ruff check .
@@ -29,6 +29,9 @@ lint: .venv/installed ## check style and types
 test-all: .venv/installed ## run all tests, also on Spark; needs Java
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
 	.venv/bin/python -m pytest $(ONLY)
+
+test-examples: .venv/installed ## run every example of the documentation
+	.venv/bin/python -m pytest -m examples tests/docs
 
 .venv/docs-installed: .venv/installed requirements-docs.lock
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock

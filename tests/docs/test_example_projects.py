@@ -9,7 +9,7 @@ from tests.support.doc_shell import DocShell
 NAME = "examples/three_csv_files"
 
 
-@pytest.mark.slow
+@pytest.mark.examples
 def test_three_csv_files_become_a_scored_account(shell: DocShell):
     script = shell.run(f"python {NAME}.py")
     assert (script.exit_code, "base and these points" in script.output) == (0, True), script.output

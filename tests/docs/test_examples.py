@@ -50,7 +50,7 @@ def validate_toml(content: dict[str, Any]) -> None:
         Settings(**{"name": "acme", **content, "data": data})
 
 
-@pytest.mark.slow
+@pytest.mark.examples
 @pytest.mark.parametrize("page", RUN_PAGES)
 def test_examples_run_as_shown(page: str, shell: DocShell):
     faults = [fault for example in EXAMPLES[page] for fault in run_example(example, shell)]
