@@ -21,12 +21,12 @@ import sqlalchemy as sql
 
 from configs.files import atomic_write, read_json, write_json
 from configs.state_dir import StateDir
+from features.tables.contract import ACCOUNT_ID
 from serving.exports.targets import parse_target
 from serving.ledger.database import SECURE_DELETE, upsert
 from serving.ledger.schema import EXPORT_TARGETS, IDEMPOTENT_RESPONSES, METADATA
 from serving.ledger.write_ahead_log import quarantined_files
 
-KEY = "account_id"
 Removal = tuple[str, Callable[[], int]]
 
 
@@ -89,7 +89,7 @@ def _removals(state: StateDir, engine: sql.Engine, account_id: str) -> Iterator[
     for file in quarantined_files(state.write_ahead_log):
         yield "write-ahead log, quarantined", lambda file=file: _remove_lines(file, account_id)
     for table in METADATA.sorted_tables:
-        if KEY in table.c:
+        if ACCOUNT_ID in table.c:
             yield f"table {table.name}", lambda table=table: _remove_from_table(engine, table, account_id)
     yield f"table {IDEMPOTENT_RESPONSES.name}", lambda: _remove_responses(engine, account_id)
     for target, column in _export_targets(engine):
@@ -106,8 +106,10 @@ def _remove_from_sqlite(file: Path, account_id: str) -> int:
     with closing(sqlite3.connect(file, timeout=10)) as connection, connection:
         connection.execute(SECURE_DELETE)
         tables = [row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")]
-        keyed = [name for name in tables if KEY in _column_names(connection, name)]
-        return sum(connection.execute(f'delete from "{n}" where {KEY} = ?', [account_id]).rowcount for n in keyed)
+        keyed = [name for name in tables if ACCOUNT_ID in _column_names(connection, name)]
+        return sum(
+            connection.execute(f'delete from "{n}" where {ACCOUNT_ID} = ?', [account_id]).rowcount for n in keyed
+        )
 
 
 def _column_names(connection: sqlite3.Connection, table: str) -> set[str]:
@@ -115,7 +117,7 @@ def _column_names(connection: sqlite3.Connection, table: str) -> set[str]:
 
 
 def _remove_from_parquet(file: Path, account_id: str) -> int:
-    if KEY not in pq.read_schema(file).names:
+    if ACCOUNT_ID not in pq.read_schema(file).names:
         return 0
     rows = pq.read_table(file)
     remaining = _without_account(rows, account_id)
@@ -126,7 +128,7 @@ def _remove_from_parquet(file: Path, account_id: str) -> int:
 
 
 def _without_account(rows: pa.Table, account_id: str) -> pa.Table:
-    is_other = pc.not_equal(rows[KEY].cast("string"), account_id)  # type: ignore[attr-defined]
+    is_other = pc.not_equal(rows[ACCOUNT_ID].cast("string"), account_id)  # type: ignore[attr-defined]
     return rows.filter(pc.fill_null(is_other, True))
 
 
@@ -156,7 +158,7 @@ def _mentions(text: bytes, account_id: str) -> bool:
 
 def _remove_from_table(engine: sql.Engine, table: sql.Table, account_id: str) -> int:
     with engine.begin() as connection:
-        return connection.execute(table.delete().where(table.c[KEY] == account_id)).rowcount
+        return connection.execute(table.delete().where(table.c[ACCOUNT_ID] == account_id)).rowcount
 
 
 def _remove_responses(engine: sql.Engine, account_id: str) -> int:
