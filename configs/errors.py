@@ -7,7 +7,8 @@ OarlockError
 │   └── LabelsRefused  the labels would teach the model something else
 ├── NotReady           a step that must come first is missing             exit 5, HTTP 503
 │   ├── NoChampion     no model has been promoted yet
-│   └── StoreDown      the online store cannot be read
+│   ├── StoreDown      the online store cannot be read
+│   └── LedgerBacklogFull  no further risk can be recorded
 ├── PromotionRefused   the version does not pass the promotion rules      exit 6
 ├── Busy               another process does the same work                 exit 7, HTTP 503
 └── RequestError       a request that cannot be answered                  exit 9, HTTP 4xx
@@ -72,6 +73,12 @@ class StoreDown(NotReady):
     """The online store cannot be read."""
 
     code = "store_down"
+
+
+class LedgerBacklogFull(NotReady):
+    """The database is so far behind that no further risk can be recorded, and so none is served."""
+
+    code = "ledger_backlog_full"
 
 
 class PromotionRefused(OarlockError):

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_when_event_set, wait_exponential
 from tenacity.nap import sleep_using_event
 
-from configs.errors import NotReady
+from configs.errors import LedgerBacklogFull, NotReady
 from configs.settings import LedgerSettings
 from serving.ledger.ledger import Checkpoint, DuplicateCheckpoint, Ledger, LedgerRow, ScoreSource
 from serving.ledger.write_ahead_log import (
@@ -40,12 +40,6 @@ BATCH_SECONDS = 0.15  # responses of this long share a commit
 ORPHAN_CHECK_SECONDS = 5.0
 BACKOFF = wait_exponential(multiplier=0.1, max=2.0)
 ROW_COLUMNS = ("account_id", "risk", "base", "band", "status")
-
-
-class LedgerBacklogFull(NotReady):
-    """The database is so far behind that no further risk can be recorded, and so none is served."""
-
-    code = "ledger_backlog_full"
 
 
 class LedgerWriter:

@@ -20,12 +20,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from configs.errors import ConfigError, NotReady
+from configs.errors import ConfigError, LedgerBacklogFull, NotReady
 from configs.settings import LedgerSettings
 from serving.ledger.database import MIGRATIONS, open_database
 from serving.ledger.ledger import Checkpoint, DuplicateCheckpoint, Ledger, row_from_score
 from serving.ledger.schema import HEAD_REVISION, METADATA, RISKS, VERSION_TABLE
-from serving.ledger.writer import LedgerBacklogFull, LedgerWriter, recover_orphaned_segments
+from serving.ledger.writer import LedgerWriter, recover_orphaned_segments
 from tests.support.ledger_rows import DAY, SOURCE, score, source_at
 from tests.support.paths import ROOT
 
