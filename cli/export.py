@@ -15,6 +15,7 @@ from cli.output import OutputTable, print_json
 if TYPE_CHECKING:
     from serving.exports.field_map import ExportRow
     from serving.exports.targets import ExportDifference
+    from serving.scoring.batch import BatchScorer
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ def _score_chunks(context: CliContext, options: ExportOptions) -> Iterator[list[
     from serving.scoring.batch import open_batch
 
     batch = open_batch(context.state, context.open_scorer(), [], options.as_of)
+    batch = batch.only_viewed() if options.dry_run else batch
+    show_if_recomputed(context, batch)
     account_table, done, total = AccountTable(context.state.account_table), 0, len(batch.account_ids)
     tune_garbage_collector()
     with context.progress("score") as progress:
@@ -115,6 +118,16 @@ def _score_chunks(context: CliContext, options: ExportOptions) -> Iterator[list[
                 for score in response["scores"]
             ]
     account_table.close()
+
+
+def show_if_recomputed(context: CliContext, batch: "BatchScorer") -> None:
+    """Say of a past day that its risks are not those that were served then."""
+    if batch.purpose == "recomputed":
+        version = batch.scorer.champions.champion().version.number
+        context.echo(
+            f"{batch.day:%Y-%m-%d} is a past day: its risks are recomputed with today's model (version {version})."
+            " They are not what was served then, and are recorded as recomputed."
+        )
 
 
 def _show_difference(context: CliContext, title: str, difference: "ExportDifference") -> None:

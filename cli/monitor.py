@@ -8,13 +8,14 @@ from cli.context import JSON, CliContext
 from cli.output import print_json
 
 
-@click.command(short_help="Check the champion's health: ok, watch or retrain.")
+@click.command(short_help="Check the champion's health: ok, unknown, watch or retrain.")
 @JSON
 @click.pass_obj
 def monitor(context: CliContext) -> int:
-    """Say if the champion can still be trusted (ok, watch or retrain), and why.
+    """Say if what is served can still be trusted (ok, unknown, watch or retrain), and why.
 
-    The exit code is 0 for ok, 10 for watch and 11 for retrain.
+    It is unknown until enough served risks are mature, so that what happened can be compared with them. The exit code
+    is 0 for ok, 10 for watch, 11 for retrain and 12 for unknown.
 
     \b
     Example: oarlock monitor --json

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.context import DAY, FILE, JSON, CliContext
-from cli.export import ExportOptions, export_scores
+from cli.export import ExportOptions, export_scores, show_if_recomputed
 from cli.output import Columns, OutputTable, format_money, format_percent, format_points, print_json
 
 if TYPE_CHECKING:
     from serving.schemas.responses import Score, ScoreResponse
+    from serving.scoring.batch import BatchScorer
 
 MAX_SHOWN_ACCOUNTS = 10
 DEFAULT_DRIVERS = 3
@@ -48,6 +49,8 @@ def score(  # noqa: PLR0913, PLR0917 - a parameter per option
 ) -> None:
     """Score accounts, the highest risk first, and record every risk in the ledger.
 
+    A past day is recomputed with today's model and recorded as such: no past answer, webhook or verdict changes.
+
     \b
     Example: oarlock score --all --json
     Example: oarlock score --all --output scores.csv --field-map configs/exports/customer_success.toml --dry-run
@@ -60,11 +63,13 @@ def score(  # noqa: PLR0913, PLR0917 - a parameter per option
         export_scores(context, ExportOptions(output, field_map, dry_run, as_of, drivers))
         return
     max_accounts = MAX_SHOWN_ACCOUNTS if score_all and not context.as_json else None
-    response, count = _score(context, accounts, as_of, drivers=drivers, max_accounts=max_accounts)
+    batch = _open_batch(context, accounts, as_of)
+    response = _score(context, batch, drivers=drivers, max_accounts=max_accounts)
+    show_if_recomputed(context, batch)
     if context.as_json:
-        print_json(response)
+        print_json({**response, "purpose": batch.purpose})
     elif response["scores"] or not response["not_scored"]:
-        _show_scores(context, response, count)
+        _show_scores(context, response, len(batch.account_ids))
     _require_scores(response)
 
 
@@ -76,40 +81,41 @@ def score(  # noqa: PLR0913, PLR0917 - a parameter per option
 def explain(context: CliContext, account: str, as_of: datetime | None) -> None:
     """Show every family and signal that the risk of an account is made of.
 
+    A past day is recomputed with today's model and recorded as such.
+
     \b
     Example: oarlock explain 1024
     """
-    response, _ = _score(context, [account], as_of)
+    batch = _open_batch(context, [account], as_of).only_viewed()
+    response = _score(context, batch)
+    show_if_recomputed(context, batch)
     if context.as_json:
-        print_json(response)
+        print_json({**response, "purpose": batch.purpose})
     elif response["scores"]:
         show_explanation(context, response["scores"][0])
     _require_scores(response)
 
 
-def _score(
-    context: CliContext,
-    accounts: Sequence[str],
-    as_of: datetime | None,
-    *,
-    drivers: int | None = None,
-    max_accounts: int | None = None,
-) -> "tuple[ScoreResponse, int]":
-    """The accounts with the highest risks, all by default, and how many were scored."""
+def _open_batch(context: CliContext, accounts: Sequence[str], as_of: datetime | None) -> "BatchScorer":
     from serving.gc_tuning import tune_garbage_collector
     from serving.scoring.batch import open_batch
 
+    batch = open_batch(context.state, context.open_scorer(), accounts, as_of)
+    tune_garbage_collector()
+    return batch
+
+
+def _score(
+    context: CliContext, batch: "BatchScorer", *, drivers: int | None = None, max_accounts: int | None = None
+) -> "ScoreResponse":
+    """The accounts with the highest risks, all by default."""
+    count = len(batch.account_ids)
     with context.progress("score") as progress:
-        progress("opening", 0, 1)
-        batch = open_batch(context.state, context.open_scorer(), accounts, as_of)
-        tune_garbage_collector()
-        count = len(batch.account_ids)
-        response = batch.score_all(
+        return batch.score_all(
             drivers,
             max_accounts=max_accounts,
             on_progress=lambda done: progress(f"{done:,} of {count:,} accounts", done, count),
         )
-    return response, count
 
 
 def _require_scores(response: "ScoreResponse") -> None:

@@ -1,4 +1,7 @@
-"""Health: ok, watch or retrain, with the reasons, from drift of signals and risks and from mature risks."""
+"""Health: ok, unknown, watch or retrain, with the reasons, from drift of signals and risks and from mature risks.
+
+It is unknown while too few risks are mature: no drift alarm is not yet a reason to trust a model.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,28 +12,29 @@ import pandas as pd
 from configs.progress import Progress
 from configs.settings import Settings
 from configs.state_dir import StateDir
-from features.publishing.pipeline import open_dataset
 from features.store.feast_store import open_history_store, read_historical_signals
 from features.store.history import HistoryVersion, complete_days, published_history
 from features.tables.contract import ACCOUNT_ID
 from monitoring.drift import DriftReport, detect_drift
-from monitoring.observed_vs_expected import ObservedVsExpected, compare_observed_with_expected, non_overlapping_days
-from serving.ledger.ledger import open_ledger
-from training.data.training_set import observed_labels, snapshots_on
-from training.labels.definition import matures_at
+from monitoring.observed_vs_expected import ObservedVsExpected
+from monitoring.served_outcomes import compare_served_outcomes
+from training.data.training_set import snapshots_on
 from training.model.churn_model import ChurnModel, encode
 from training.registry.mlflow_registry import open_registry
 from training.registry.version import Version
 
-VERDICTS = ("ok", "watch", "retrain")
-EXIT_CODES = {"ok": 0, "watch": 10, "retrain": 11}
+VERDICTS = ("ok", "unknown", "watch", "retrain")  # the worst last
+EXIT_CODES = {"ok": 0, "watch": 10, "retrain": 11, "unknown": 12}
 SHOWN_SIGNALS = 5
 FULL_WINDOWS = 0.9  # the share of signals whose window must lie inside the history
 
 
 @dataclass(frozen=True)
 class HealthReport:
-    """The verdict on the champion, why, and what it rests on."""
+    """The verdict on what is served, why, and what it rests on.
+
+    `outcome` is that of the `judged_versions` together, `outcome_by_version` that of every version with a mature risk.
+    """
 
     verdict: str
     reasons: tuple[str, ...]
@@ -38,10 +42,12 @@ class HealthReport:
     as_of: datetime
     drift: DriftReport
     outcome: ObservedVsExpected
+    judged_versions: tuple[int, ...]
+    outcome_by_version: Mapping[int, ObservedVsExpected]
 
 
 def check_health(settings: Settings, state: StateDir, known_until: datetime, progress: Progress) -> HealthReport:
-    """Judge the champion by the newest published day and by every risk in the ledger that is mature by `known_until`.
+    """Judge the champion by the newest published day, and all that served by their risks mature by `known_until`.
 
     Raises NoChampion or NotReady if there is nothing to judge.
     """
@@ -53,11 +59,13 @@ def check_health(settings: Settings, state: StateDir, known_until: datetime, pro
     rows = read_historical_signals(open_history_store(state, history, settings.name), snapshots_on(history, days))
     drift = _detect_signal_drift(registry.load_model(version), rows, registry.evaluation(version).split)
     progress("comparing outcomes", 1, 2)
-    outcome = _observed_vs_expected(settings, state, version, known_until)
+    outcomes = compare_served_outcomes(settings, state, known_until)
+    versions, outcome = outcomes.judged(settings.monitoring.min_mature)
     progress("judged", 2, 2)
-    judgements = [_judge_drift(drift), _judge_outcome(outcome, settings)]
+    judgements = [_judge_drift(drift), _judge_outcome(versions, outcome, settings)]
     verdict = max((verdict for verdict, _ in judgements), key=VERDICTS.index)
-    return HealthReport(verdict, tuple(text for _, text in judgements), version, as_of, drift, outcome)
+    reasons = tuple(text for _, text in judgements)
+    return HealthReport(verdict, reasons, version, as_of, drift, outcome, versions, outcomes.by_version)
 
 
 def _comparable_days(history: HistoryVersion, as_of: datetime) -> list[datetime]:
@@ -79,17 +87,6 @@ def _detect_signal_drift(model: ChurnModel, rows: pd.DataFrame, split: Mapping[s
     return detect_drift(by_day, min(len(split["calibration"]), learned), max(len(days) - learned, 1))
 
 
-def _observed_vs_expected(
-    settings: Settings, state: StateDir, version: Version, known_until: datetime
-) -> ObservedVsExpected:
-    risks = open_ledger(settings, state).risks_of_version(version.number)
-    risks = risks[[matures_at(day, settings.label) <= known_until for day in risks.as_of]]
-    chosen = risks[risks.as_of.isin(non_overlapping_days(list(risks.as_of.unique()), settings.label.horizon_days))]
-    chosen = chosen.reset_index(drop=True).astype({"as_of": "datetime64[us]"})
-    churned = observed_labels(open_dataset(settings, state), settings, chosen, known_until)
-    return compare_observed_with_expected(chosen.risk, churned, settings.monitoring.confidence)
-
-
 def _judge_drift(drift: DriftReport) -> tuple[str, str]:
     if not drift.is_conclusive:
         return "ok", f"drift: {drift.past_days} past days are too few to compare with"
@@ -104,12 +101,15 @@ def _judge_drift(drift: DriftReport) -> tuple[str, str]:
     return "watch", f"{text}: {', '.join(names)}"
 
 
-def _judge_outcome(outcome: ObservedVsExpected, settings: Settings) -> tuple[str, str]:
-    if outcome.snapshots < settings.monitoring.min_mature:
-        return "ok", f"outcomes: {outcome.snapshots} mature risks are too few to judge the model"
+def _judge_outcome(versions: tuple[int, ...], outcome: ObservedVsExpected, settings: Settings) -> tuple[str, str]:
+    enough = settings.monitoring.min_mature
+    if outcome.snapshots < enough:
+        return "unknown", f"outcomes: {outcome.snapshots} mature risks are too few to judge what was served ({enough})"
+    noun, numbers = "version" if len(versions) == 1 else "versions", ", ".join(map(str, sorted(versions)))
     text = (
-        f"outcomes: {outcome.churned} of {outcome.snapshots} accounts with mature risks churned, {outcome.expected:.1f}"
-        f" were expected; observed/expected {outcome.ratio:.2f} [{outcome.low:.2f}, {outcome.high:.2f}]"
+        f"outcomes of {noun} {numbers}: {outcome.churned} of {outcome.snapshots} accounts with mature risks churned,"
+        f" {outcome.expected:.1f} were expected;"
+        f" observed/expected {outcome.ratio:.2f} [{outcome.low:.2f}, {outcome.high:.2f}]"
         f" at {settings.monitoring.confidence:.0%}"
     )
     return ("retrain" if outcome.is_off else "ok"), text

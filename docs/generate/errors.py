@@ -15,7 +15,7 @@ EXIT_CODES = [
     ("7", "another process does the same work, or the port is in use"),
     ("8", "`reproduce`: not the same"),
     ("9", "a request that cannot be answered, such as an unknown account"),
-    ("10, 11", "`monitor`: watch, retrain"),
+    ("10, 11, 12", "`monitor`: watch, retrain, unknown (too few mature risks)"),
     ("130", "stopped by Ctrl-C; nothing is half-written"),
 ]
 

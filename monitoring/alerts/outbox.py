@@ -22,6 +22,7 @@ from monitoring.alerts.rules import (
     stale_events,
 )
 from serving.ledger.database import upsert
+from serving.ledger.ledger import is_served
 from serving.ledger.schema import ALERT_STATES, RISKS, WEBHOOK_DELIVERIES
 
 FIRST_DAYS = 2  # days of a ledger that are looked at when webhooks are first sent
@@ -47,7 +48,7 @@ class RiskRow(NamedTuple):
 
 
 def enqueue_risk_events(engine: sql.Engine, settings: Settings, accounts: Accounts, at: datetime) -> int:
-    """Queue the events of every day in the ledger that was not processed yet, oldest first; returns how many."""
+    """Queue the events of every day that was served and not processed yet, oldest first; returns how many."""
     outbox = Outbox(engine, settings, at)
     return sum(outbox.enqueue_day(day, accounts) for day in _unprocessed_days(engine))
 
@@ -127,7 +128,7 @@ class Outbox:
 
 
 def _unprocessed_days(engine: sql.Engine) -> list[datetime]:
-    days = sql.select(RISKS.c.as_of).distinct().order_by(RISKS.c.as_of)
+    days = sql.select(RISKS.c.as_of).distinct().where(is_served()).order_by(RISKS.c.as_of)
     with engine.connect() as connection:
         newest = connection.execute(sql.select(sql.func.max(ALERT_STATES.c.as_of))).scalar()
         if newest:
@@ -136,7 +137,8 @@ def _unprocessed_days(engine: sql.Engine) -> list[datetime]:
 
 
 def _read_risks(connection: sql.Connection, day: datetime) -> Iterable[RiskRow]:
-    last = sql.select(sql.func.max(RISKS.c.id)).where(RISKS.c.as_of == day).group_by(RISKS.c.account_id)
+    of_day = is_served(), RISKS.c.as_of == day
+    last = sql.select(sql.func.max(RISKS.c.id)).where(*of_day).group_by(RISKS.c.account_id)
     query = sql.select(*(RISKS.c[name] for name in RiskRow._fields)).where(RISKS.c.id.in_(last))
     return (RiskRow(*row) for row in connection.execute(query))
 

@@ -7,7 +7,7 @@ import sqlalchemy as sql
 
 from configs.errors import RequestError
 from serving.accounts.portfolio import decode_cursor, encode_cursor
-from serving.ledger.ledger import RISKS, Ledger
+from serving.ledger.ledger import RISKS, Ledger, is_served
 from serving.ledger.reader import LedgerEntry, end_of_day, entry_from_row
 from serving.schemas.requests import AccountsQuery
 
@@ -67,7 +67,7 @@ def _sort_key(query: AccountsQuery) -> sql.ColumnElement[float]:
 
 def _last_risks(connection: sql.Connection, day: date) -> tuple[datetime, Filters]:
     """The newest day of signals that was served by the end of a day, and the filter for its last risks."""
-    served = RISKS.c.scored_at < end_of_day(day)
+    served = sql.and_(is_served(), RISKS.c.scored_at < end_of_day(day))
     as_of = connection.execute(sql.select(sql.func.max(RISKS.c.as_of)).where(served)).scalar()
     if as_of is None:
         hint = "GET /v1/accounts without as_of lists the current ones."

@@ -4,13 +4,14 @@ from dataclasses import replace
 from datetime import date
 
 from configs.bands import BANDS
+from configs.errors import RequestError
 from features.store.account_table import AccountDetails
 from serving.accounts.past_listing import past_accounts_page
 from serving.accounts.portfolio import Portfolio, portfolio_page
 from serving.handlers.checks import require_account, require_past_day, unknown_account
 from serving.handlers.context import ServiceContext
 from serving.handlers.plays import active_marks, suggest_play_for
-from serving.handlers.score import score_as_of, score_or_last_known
+from serving.handlers.score import ScoringRequest, score_as_of, score_or_last_known
 from serving.ledger.reader import LedgerEntry
 from serving.schemas.requests import AccountsQuery, HistoryQuery
 from serving.schemas.responses import (
@@ -55,22 +56,26 @@ def list_accounts_as_of(context: ServiceContext, day: date, query: AccountsQuery
 
 
 def get_account_risk(context: ServiceContext, account_id: str, day: date | None, request_id: str) -> RiskResponse:
-    """One account with its risk now or on a past day. Raises RequestError (404) for an account that does not exist."""
-    if day is None:
-        response = score_or_last_known(context, [account_id], LISTED_DRIVERS, request_id)
-    else:
-        response = score_as_of(context, [account_id], day)
+    """One account with its risk now, or as it was served on a past day.
+
+    Raises RequestError (404) for an account that does not exist, or of which nothing had been served by that day.
+    """
+    if day is not None:
+        return _past_risk(context, account_id, day)
+    request = ScoringRequest(request_id, "viewed")
+    response = score_or_last_known(context, [account_id], LISTED_DRIVERS, request)
     reason = response["not_scored"][0]["reason"] if response["not_scored"] else None
     if reason == "unknown_account":
         raise unknown_account(account_id)
     details = context.account_table.details([account_id]).get(account_id)
-    if day is None:
-        return _current_risk(context, account_id, response, details)
-    return _risk_response(context, account_id, response, details and _lasting_details(details))
+    return _current_risk(context, account_id, response, details)
 
 
 def get_account_history(context: ServiceContext, account_id: str, query: HistoryQuery) -> HistoryResponse:
-    """The recorded risks of an account, newest first. Raises RequestError (404) for an account that does not exist."""
+    """The risks that were served of an account, newest first.
+
+    Raises RequestError (404) for an account that does not exist.
+    """
     entries = context.ledger_reader.history(account_id, query.limit + 1, query.cursor)
     if not entries:
         require_account(context, account_id)
@@ -80,6 +85,17 @@ def get_account_history(context: ServiceContext, account_id: str, query: History
         "risks": [_recorded_risk(entry) for entry in page],
         "next_cursor": page[-1].id if len(entries) > len(page) else None,
     }
+
+
+def _past_risk(context: ServiceContext, account_id: str, day: date) -> RiskResponse:
+    response = score_as_of(context, [account_id], day)
+    if not response["scores"]:
+        require_account(context, account_id)
+        message = f"No risk of {account_id!r} had been served by the end of {day}."
+        hint = "GET /v1/accounts/{account_id}/history lists what was served of it, and when."
+        raise RequestError(message, hint, code="never_scored", status=404)
+    details = context.account_table.details([account_id]).get(account_id)
+    return _risk_response(context, account_id, response, details and _lasting_details(details))
 
 
 def _current_risk(

@@ -39,7 +39,7 @@ class _Peers:
 def explain_accounts(context: ServiceContext, account_ids: Sequence[str], request_id: str) -> ExplainResponse:
     """Every family and signal of these accounts' risks; percentiles are null until the portfolio is computed."""
     scored = context.scorer.score_accounts(list(dict.fromkeys(account_ids)))
-    response = context.scorer.score_and_record(scored, None, request_id)
+    response = context.scorer.score_and_record(scored, None, request_id, purpose="viewed")
     ids = [score["account_id"] for score in response["scores"]]
     details, marks = context.account_table.details(ids), active_marks(context, ids)
     portfolio, inputs = context.find_portfolio(), {signal.name: signal for signal in scored.scores.model.inputs}

@@ -100,7 +100,7 @@ def _find_endpoints(context: ServiceContext, request: ChangeRequest) -> dict[str
 
 
 def _served_risks(context: ServiceContext, account_ids: Sequence[str], day: date) -> dict[str, EndpointRisk]:
-    entries = context.ledger_reader.latest(list(dict.fromkeys(account_ids)), day)
+    entries = context.ledger_reader.served_by(list(dict.fromkeys(account_ids)), day)
     return {
         account_id: EndpointRisk(entry.as_of, entry.version, entry.risk, entry.scored_at)
         for account_id, entry in entries.items()

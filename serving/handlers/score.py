@@ -2,16 +2,25 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from configs.errors import StoreDown
 from serving.handlers.checks import require_past_day
 from serving.handlers.context import ServiceContext
 from serving.ledger.reader import LedgerEntry, served_response
+from serving.schemas.enums import Purpose
 from serving.schemas.responses import Score, ScoreResponse, UnscoredAccount
 
 
+class ScoringRequest(NamedTuple):
+    """The id of a request for risks, and whether a tool makes it or a person who looks."""
+
+    id: str
+    purpose: Purpose
+
+
 def score_or_last_known(
-    context: ServiceContext, account_ids: Sequence[str], max_drivers: int | None, request_id: str
+    context: ServiceContext, account_ids: Sequence[str], max_drivers: int | None, request: ScoringRequest
 ) -> ScoreResponse:
     """The risks of these accounts, or their last known risks if the store is down.
 
@@ -22,7 +31,7 @@ def score_or_last_known(
         scored = context.scorer.score_accounts(ids)
     except StoreDown as error:
         return _last_known_risks(context, ids, error)
-    response = context.scorer.score_and_record(scored, max_drivers, request_id)
+    response = context.scorer.score_and_record(scored, max_drivers, request.id, purpose=request.purpose)
     response["not_scored"] = _find_missing_from_store(context, response["not_scored"])
     return response
 
@@ -31,7 +40,7 @@ def score_as_of(context: ServiceContext, account_ids: Sequence[str], day: date) 
     """The risks of these accounts on a past day, exactly as they were served."""
     require_past_day(context, day)
     ids = list(dict.fromkeys(account_ids))
-    entries = context.ledger_reader.latest(ids, day)
+    entries = context.ledger_reader.served_by(ids, day)
     return {
         "as_of": datetime.combine(day, datetime.min.time()).isoformat(),
         "model": None,
@@ -41,7 +50,7 @@ def score_as_of(context: ServiceContext, account_ids: Sequence[str], day: date) 
 
 
 def _last_known_risks(context: ServiceContext, ids: list[str], error: StoreDown) -> ScoreResponse:
-    entries, now = context.ledger_reader.latest(ids), context.clock()
+    entries, now = context.ledger_reader.last_known(ids), context.clock()
     if not entries:
         raise error
     scores = [_degraded_score(entries[account_id], error.message, now) for account_id in ids if account_id in entries]

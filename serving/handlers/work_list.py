@@ -40,9 +40,9 @@ def build_work_list(
     explained: dict[str, _ExplainedCall] = {}
     candidates = _candidates(context, profitable[:MAX_CANDIDATES], values, explained)
     selected = select_calls(candidates, per_owner, query.limit)
-    # More accounts were scored to find them; only the risks on the list are served, and so recorded.
+    # More accounts were scored to find them; only the risks on the list are shown, and so recorded.
     scores = [explained[call.account_id].score for call in selected.calls]
-    context.scorer.append_to_ledger(context.champions.champion(), scores, request_id)
+    context.scorer.append_to_ledger(context.champions.champion(), scores, request_id, purpose="viewed")
     below = {"below_break_even": len(rows) - len(profitable)} if len(rows) > len(profitable) else {}
     return {
         "as_of": portfolio.key.as_of.isoformat(),

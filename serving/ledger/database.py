@@ -34,7 +34,7 @@ def open_database(location: Path | str, durability: Durability = "process") -> s
     try:
         if _schema_revision(engine) != HEAD_REVISION:
             with _migration_transaction(engine) as connection:
-                _migrate(connection)
+                migrate(connection)
     except OperationalError as error:
         message = f"Cannot reach the database of the ledger: {_first_line(error)}."
         raise NotReady(message, "Start the database, or check ledger.url.") from None
@@ -82,15 +82,20 @@ def _schema_revision(engine: sql.Engine) -> str | None:
         return connection.execute(sql.text(f"select version_num from {VERSION_TABLE}")).scalar()
 
 
-def _migrate(connection: sql.Connection) -> None:
+def migrate(connection: sql.Connection, revision: str = HEAD_REVISION) -> None:
+    """Bring the tables to a revision, a newer or an older one, and keep every row.
+
+    Raises ConfigError for a schema that this release does not know.
+    """
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
 
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS))
+    is_back = revision < HEAD_REVISION
     try:
-        command.upgrade(config, "head")
+        command.downgrade(config, revision) if is_back else command.upgrade(config, revision)
     except CommandError:
         message = f"This release of Oarlock does not know the schema of the ledger's database, only {HEAD_REVISION}."
         raise ConfigError(message, "Use the release that wrote the database, or a newer one.") from None

@@ -1,4 +1,8 @@
-"""The ledger: every risk that was served, with its drivers, its versions and when. Rows are added, never changed."""
+"""The ledger: every risk that was given, why, with its drivers, its versions and when. Rows are added, never changed.
+
+A risk is served (to a tool, by a batch or an export, when it was new), viewed (a person looked at it) or recomputed (a
+past day, computed again with a later model). Past answers, monitoring and webhooks read what was served, nothing else.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +18,7 @@ from configs.settings import Settings
 from configs.state_dir import StateDir
 from serving.ledger.database import Durability, open_database, without_nul
 from serving.ledger.schema import RISKS, WAL_CHECKPOINTS
+from serving.schemas.enums import Purpose
 from serving.schemas.responses import Score
 from serving.schemas.serialization import to_json
 
@@ -22,16 +27,18 @@ if TYPE_CHECKING:
 
 ROWS_PER_STATEMENT = 5_000
 CHECKPOINT_RETENTION_DAYS = 30
+SNAPSHOT = ("account_id", "as_of")
 COLUMN_NAMES = tuple(column.name for column in RISKS.columns if not column.primary_key)
 # Plain SQL, because what SQLAlchemy does for every value and row costs more than the insert.
 SQLITE_INSERT = f"insert into {RISKS.name} ({', '.join(COLUMN_NAMES)}) values ({', '.join('?' * len(COLUMN_NAMES))})"
 
 
 class ScoreSource(TypedDict):
-    """What the scores of one response have in common: when, for which request, and which model."""
+    """What the scores of one response have in common: when, for which request, for which purpose, and which model."""
 
     scored_at: datetime
     request_id: str
+    purpose: Purpose
     model: str
     version: int
     label_hash: str
@@ -102,14 +109,19 @@ class Ledger:
         with self.engine.connect() as connection:
             return connection.execute(query).scalar() or 0
 
-    def risks_of_version(self, version: int) -> "pd.DataFrame":
-        """The last risk that a version gave each snapshot: account_id, as_of, risk, mrr."""
+    def served_risks(self, label_hash: str, until: datetime) -> "pd.DataFrame":
+        """The last risk of a label that each version served of each snapshot, of days up to `until`.
+
+        The columns are version, account_id, as_of, scored_at, risk and mrr.
+        """
         import pandas as pd
 
-        query = sql.select(RISKS.c.id, RISKS.c.account_id, RISKS.c.as_of, RISKS.c.risk, RISKS.c.mrr)
+        names = ("id", "version", *SNAPSHOT, "scored_at", "risk", "mrr")
+        query = sql.select(*(RISKS.c[name] for name in names)).order_by(RISKS.c.id)
+        query = query.where(is_served(), RISKS.c.label_hash == label_hash, RISKS.c.as_of <= until)
         with self.engine.connect() as connection:
-            risks = pd.read_sql(query.where(RISKS.c.version == version), connection, parse_dates=["as_of"])
-        return risks.sort_values("id").drop_duplicates(["account_id", "as_of"], keep="last").drop(columns="id")
+            risks = pd.read_sql(query, connection, parse_dates=["as_of", "scored_at"])
+        return risks.drop_duplicates(["version", *SNAPSHOT], keep="last").drop(columns="id").reset_index(drop=True)
 
     def count(self) -> int:
         """How many risks the ledger holds."""
@@ -128,6 +140,11 @@ class Ledger:
             connection.exec_driver_sql(SQLITE_INSERT, [_sqlite_values(row) for row in rows])
         else:
             _copy_to_postgres(connection, rows)
+
+
+def is_served() -> sql.ColumnElement[bool]:
+    """The filter for risks that were served."""
+    return RISKS.c.purpose == "served"
 
 
 def open_ledger(settings: Settings, state: StateDir) -> Ledger:

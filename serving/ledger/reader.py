@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta
 import sqlalchemy as sql
 
 from configs.bands import Band
-from serving.ledger.ledger import RISKS, Ledger
+from serving.ledger.ledger import RISKS, Ledger, is_served
 from serving.schemas.enums import Status
 from serving.schemas.responses import Score
 
@@ -42,33 +42,44 @@ class LedgerReader:
 
     ledger: Ledger
 
-    def latest(self, account_ids: Sequence[str], day: date | None = None) -> dict[str, LedgerEntry]:
-        """The last risk of each account on a day, or of all days; accounts without one are absent.
+    def served_by(self, account_ids: Sequence[str], day: date) -> dict[str, LedgerEntry]:
+        """The risk of each account of the newest signals that had been served by the end of a day.
 
-        It is the risk that was served by the end of that day. One that was served later, even if for signals of that
-        day, only counts if there is no other.
+        Accounts of which nothing had been served are absent: what was viewed or recomputed, or served later, is not
+        what was served.
         """
-        end = datetime.max if day is None else end_of_day(day)
-        served_later = sql.case((RISKS.c.scored_at < end, 0), else_=1)
-        order = (served_later, RISKS.c.as_of.desc(), RISKS.c.id.desc())
-        rank = sql.func.row_number().over(partition_by=RISKS.c.account_id, order_by=order).label("rank")
-        entries: dict[str, LedgerEntry] = {}
-        with self.ledger.engine.connect() as connection:
-            for ids in _chunk_ids(account_ids):
-                ranked = sql.select(RISKS, rank).where(RISKS.c.account_id.in_(ids), RISKS.c.as_of < end).subquery()
-                rows = connection.execute(sql.select(ranked).where(ranked.c.rank == 1)).mappings()
-                entries |= {row["account_id"]: entry_from_row(row) for row in rows}
-        return entries
+        return self._newest(account_ids, is_served(), RISKS.c.scored_at < end_of_day(day))
+
+    def last_known(self, account_ids: Sequence[str]) -> dict[str, LedgerEntry]:
+        """The newest risk of each account that was given when it was new; accounts without one are absent."""
+        return self._newest(account_ids, RISKS.c.purpose != "recomputed")
 
     def history(self, account_id: str, limit: int, before: int | None = None) -> list[LedgerEntry]:
-        """The risks of an account, newest first; `before` is the id of the last entry of the previous page."""
+        """The risks that were served of an account, newest first; a risk that was served again is listed once.
+
+        `before` is the id of the last entry of the previous page.
+        """
         if not _is_storable(account_id):
             return []
-        query = sql.select(RISKS).where(RISKS.c.account_id == account_id).order_by(RISKS.c.id.desc()).limit(limit)
+        of_account = RISKS.c.account_id == account_id, is_served()
+        repeated = RISKS.c.as_of, RISKS.c.version, RISKS.c.risk, RISKS.c.status
+        first = sql.select(sql.func.min(RISKS.c.id)).where(*of_account).group_by(*repeated)
+        query = sql.select(RISKS).where(RISKS.c.id.in_(first)).order_by(RISKS.c.id.desc()).limit(limit)
         if before is not None:
             query = query.where(RISKS.c.id < before)
         with self.ledger.engine.connect() as connection:
             return [entry_from_row(row) for row in connection.execute(query).mappings()]
+
+    def _newest(self, account_ids: Sequence[str], *filters: sql.ColumnElement[bool]) -> dict[str, LedgerEntry]:
+        order = RISKS.c.as_of.desc(), RISKS.c.id.desc()
+        rank = sql.func.row_number().over(partition_by=RISKS.c.account_id, order_by=order).label("rank")
+        entries: dict[str, LedgerEntry] = {}
+        with self.ledger.engine.connect() as connection:
+            for ids in _chunk_ids(account_ids):
+                ranked = sql.select(RISKS, rank).where(RISKS.c.account_id.in_(ids), *filters).subquery()
+                rows = connection.execute(sql.select(ranked).where(ranked.c.rank == 1)).mappings()
+                entries |= {row["account_id"]: entry_from_row(row) for row in rows}
+        return entries
 
 
 def served_response(entry: LedgerEntry) -> Score:

@@ -5,7 +5,7 @@ To change one, change it here, add a revision to `migrations/versions` and raise
 
 import sqlalchemy as sql
 
-HEAD_REVISION = "0001"
+HEAD_REVISION = "0002"
 VERSION_TABLE = "oarlock_schema_version"  # MLflow may keep an `alembic_version` of its own in the same database
 METADATA = sql.MetaData()
 # SQLite counts in 64 bits only under its own name for it.
@@ -28,8 +28,10 @@ RISKS = sql.Table(
     sql.Column("label_hash", sql.String(16), nullable=False),
     sql.Column("signal_set", sql.String(16), nullable=False),
     sql.Column("score", sql.Text, nullable=False),
+    # Of `Purpose` in serving/schemas/enums.py. Only what was served counts for past answers, monitoring and webhooks.
+    sql.Column("purpose", sql.String(16), nullable=False, server_default="served"),
     sql.Index("risks_by_account", "account_id", "as_of"),
-    sql.Index("risks_by_day", "as_of"),
+    sql.Index("risks_by_day", "purpose", "as_of"),
 )
 # How much of each segment of the write-ahead log the database holds. It is written in the transaction that stores the
 # rows, so that no row is lost or stored twice, whenever a process dies.

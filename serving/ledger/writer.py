@@ -214,7 +214,12 @@ def _to_header(scores: Sequence[Score], source: ScoreSource) -> RecordHeader:
 
 
 def _to_rows(record: WalRecord) -> Iterator[LedgerRow]:
-    source = {**record.header["source"], "scored_at": _parse_instant(record.header["source"]["scored_at"])}
+    # A segment that a release without purposes left behind holds risks that were served.
+    source = {
+        "purpose": "served",
+        **record.header["source"],
+        "scored_at": _parse_instant(record.header["source"]["scored_at"]),
+    }
     for (as_of, *values, mrr), line in zip(record.header["rows"], record.lines, strict=True):
         columns = dict(zip(ROW_COLUMNS, values, strict=True))
         row = {**source, **columns, "as_of": _parse_instant(as_of), "mrr": mrr, "score": line.decode()}

@@ -7,6 +7,8 @@ Status = Literal["scored", "partial", "stale", "degraded"]
 UnscoredReason = Literal[
     "unknown_account", "no_running_subscription", "not_in_store", "never_scored", "history_gone", "version_gone"
 ]
+# Why a risk was computed: a tool got it when it was new; a person looked at it; a past day was computed again later.
+Purpose = Literal["served", "viewed", "recomputed"]
 Mark = Literal["do_not_chase", "saved_watch"]
 Verdict = Literal["right", "wrong", "already_known"]
 Outcome = Literal["left", "stayed", "contracted"]

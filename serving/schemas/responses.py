@@ -420,7 +420,7 @@ class RecordedRisk(ResponseBody):
 
 
 class HistoryResponse(ResponseBody):
-    """The recorded risks of an account, newest first."""
+    """The risks that were served of an account, newest first; one that was served again is listed once."""
 
     account_id: AccountId
     risks: Annotated[list[RecordedRisk], _described("The risks of this page.", [])]

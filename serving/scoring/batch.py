@@ -16,6 +16,7 @@ from configs.errors import NotReady
 from configs.state_dir import StateDir
 from features.store.history import HistoryVersion, accounts_on, is_complete, published_history
 from features.tables.contract import ACCOUNT_ID
+from serving.schemas.enums import Purpose
 from serving.schemas.responses import ScoreResponse
 from serving.scoring.champion_pointer import rebuild_outdated_bundle
 from serving.scoring.scorer import Scorer
@@ -29,7 +30,10 @@ ACCOUNTS_PER_JOIN = 10_000  # a point-in-time join has a fixed cost, however few
 
 @dataclass(frozen=True)
 class BatchScorer:
-    """Scores accounts of one published day; `age_reference` is that day if it is not the newest."""
+    """Scores accounts of one published day; `age_reference` is that day if it is not the newest.
+
+    A past day is recomputed with today's model; what it gives was not served then, and is not recorded as such.
+    """
 
     state: StateDir
     scorer: Scorer
@@ -39,6 +43,11 @@ class BatchScorer:
     is_online: bool
     request_id: str
     age_reference: datetime | None = None
+    purpose: Purpose = "served"
+
+    def only_viewed(self) -> "BatchScorer":
+        """The same for a person who looks, or a tool that gets nothing: no risk of it counts as served."""
+        return self if self.purpose == "recomputed" else replace(self, purpose="viewed")
 
     def iter_responses(self, max_drivers: int | None) -> Iterator[ScoreResponse]:
         """The responses for these accounts a chunk at a time, each recorded in the ledger first."""
@@ -47,7 +56,7 @@ class BatchScorer:
         for start in range(0, len(self.account_ids), size):
             ids = self.account_ids[start : start + size]
             scored = self.scorer.score_signals(self._fetch(ids, published))
-            yield self.scorer.score_and_record(scored, max_drivers, self.request_id)
+            yield self.scorer.score_and_record(scored, max_drivers, self.request_id, purpose=self.purpose)
 
     def score_all(
         self,
@@ -116,4 +125,5 @@ def open_batch(state: StateDir, scorer: Scorer, account_ids: Sequence[str], as_o
         is_online=day == newest and set(published).issuperset(requested),
         request_id=new_request_id(),
         age_reference=day if day < newest else None,
+        purpose="recomputed" if day < newest else "served",
     )

@@ -11,7 +11,7 @@ from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.store.online_reader import OnlineReader, SignalValues
 from serving.ledger.ledger import ScoreSource, open_ledger
-from serving.schemas.enums import UnscoredReason
+from serving.schemas.enums import Purpose, UnscoredReason
 from serving.schemas.responses import Revenue, Score, ScoreResponse
 from serving.schemas.serialization import preserialize
 from serving.scoring.champion import ChampionProvider, LoadedModel, describe_model
@@ -99,11 +99,14 @@ class Scorer:
             ],
         }
 
-    def append_to_ledger(self, champion: LoadedModel, scores: Sequence[Score], request_id: str) -> None:
-        """Record risks in the ledger."""
+    def append_to_ledger(
+        self, champion: LoadedModel, scores: Sequence[Score], request_id: str, *, purpose: Purpose
+    ) -> None:
+        """Record risks in the ledger, and why they were computed."""
         source: ScoreSource = {
             "scored_at": self.clock(),
             "request_id": request_id,
+            "purpose": purpose,
             "model": champion.version.name,
             "version": champion.version.number,
             "label_hash": champion.model.identity["label"],
@@ -111,10 +114,12 @@ class Scorer:
         }
         self.ledger.append(scores, source)
 
-    def score_and_record(self, scored: ScoredAccounts, max_drivers: int | None, request_id: str) -> ScoreResponse:
+    def score_and_record(
+        self, scored: ScoredAccounts, max_drivers: int | None, request_id: str, *, purpose: Purpose = "served"
+    ) -> ScoreResponse:
         """The response for scored accounts; every risk in it is in the ledger."""
         response = self.to_response(scored, max_drivers)
-        self.append_to_ledger(scored.champion, response["scores"], request_id)
+        self.append_to_ledger(scored.champion, response["scores"], request_id, purpose=purpose)
         return response
 
     def _score(self, champion: LoadedModel, signals: SignalLookup) -> ScoredAccounts:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from configs.errors import OarlockError
 from configs.files import JsonObject, read_json
 from configs.state_dir import StateDir
-from serving.ledger.ledger import Ledger
+from serving.ledger.ledger import Ledger, is_served
 from serving.ledger.schema import RISKS
 from serving.telemetry.metrics import GaugeSample
 
@@ -35,7 +35,7 @@ class GaugeCollector:
         samples = [
             GaugeSample("oarlock_signals_age_seconds", "Age of the published signals.", ("family",), self._ages()),
             GaugeSample("oarlock_model_info", "The model that answers.", MODEL_LABELS, self._model_info()),
-            GaugeSample("oarlock_accounts", "Accounts by band, as last scored.", ("band",), self._accounts_by_band()),
+            GaugeSample("oarlock_accounts", "Accounts by band, as last served.", ("band",), self._accounts_by_band()),
         ]
         return [sample for sample in samples if sample.values]
 
@@ -65,8 +65,9 @@ class GaugeCollector:
 
 def count_accounts_by_band(engine: sql.Engine) -> LabelValues:
     """How many accounts are in each band, by their last risk of the newest day in the ledger."""
-    newest_day = sql.select(sql.func.max(RISKS.c.as_of)).scalar_subquery()
-    last = sql.select(sql.func.max(RISKS.c.id)).where(RISKS.c.as_of == newest_day).group_by(RISKS.c.account_id)
+    newest_day = sql.select(sql.func.max(RISKS.c.as_of)).where(is_served()).scalar_subquery()
+    of_day = is_served(), RISKS.c.as_of == newest_day
+    last = sql.select(sql.func.max(RISKS.c.id)).where(*of_day).group_by(RISKS.c.account_id)
     counts = sql.select(RISKS.c.band, sql.func.count()).where(RISKS.c.id.in_(last)).group_by(RISKS.c.band)
     with engine.connect() as connection:
         return {(band,): float(count) for band, count in connection.execute(counts)}

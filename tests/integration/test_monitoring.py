@@ -1,19 +1,31 @@
 """Monitoring: drift alarms, and risks compared with what happened."""
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import date, datetime
 from typing import cast
 
 import numpy as np
 import pandas as pd
 import pytest
+import sqlalchemy as sql
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
 
+from monitoring.alerts.outbox import _unprocessed_days
 from monitoring.drift import detect_drift, distance
-from monitoring.health import check_health
+from monitoring.health import EXIT_CODES, HealthReport, check_health
 from monitoring.observed_vs_expected import compare_observed_with_expected, non_overlapping_days
-from serving.ledger.ledger import Ledger
+from monitoring.served_outcomes import compare_served_outcomes
+from serving.accounts.past_listing import past_accounts_page
+from serving.ledger.ledger import Ledger, ScoreSource
+from serving.ledger.reader import LedgerReader
+from serving.ledger.schema import RISKS
+from serving.schemas.requests import AccountsQuery
 from serving.schemas.responses import Score
 from serving.scoring.batch import open_batch
 from serving.scoring.scorer import open_scorer
+from serving.telemetry.gauges import count_accounts_by_band
 from tests.support.ledger_rows import source_at
 from tests.support.progress import ignore_progress
 from tests.support.trained_model import EXTRACT_END, TrainedModel
@@ -81,32 +93,124 @@ def test_observed_days_have_horizons_that_do_not_overlap():
     assert non_overlapping_days(months, 60) == [datetime(2023, 6, 1), datetime(2023, 4, 1), datetime(2023, 1, 1)]
 
 
-def test_health_compares_the_mature_risks_of_the_champion(trained: TrainedModel):
-    scorer = open_scorer(trained.settings, trained.state, lambda: EXTRACT_END)
-    open_batch(trained.state, scorer, [], datetime(2023, 5, 1)).score_all(0)
-    health = check_health(trained.settings, trained.state, EXTRACT_END, ignore_progress)
-    test = open_registry(trained.state, "crm5").evaluation(health.version).metrics
-    assert (health.outcome.snapshots, health.outcome.churned) == (test["snapshots"], test["churned"])
-    assert health.outcome.expected == pytest.approx(test["mean_risk"] * test["snapshots"])
-    assert health.verdict in ("ok", "watch")
+# The shipped extract ends on 2023-07-01 and its label takes 60 days: what was served on 1 May is mature then.
+SERVED_ON = datetime(2023, 5, 1)
 
 
-def test_wrong_risks_lead_to_the_verdict_retrain(trained: TrainedModel):
-    scorer = open_scorer(trained.settings, trained.state, lambda: EXTRACT_END)
-    open_batch(trained.state, scorer, [], datetime(2023, 5, 1)).score_all(0)
-    ledger = Ledger(trained.state.ledger)
-    entries = ledger.risks_of_version(version=1).to_dict("records")
-    _append(ledger, entries, times=4)
-    health = check_health(trained.settings, trained.state, EXTRACT_END, ignore_progress)
-    assert health.verdict == "retrain"
-    assert "observed/expected 0." in health.reasons[1]
-    _append(ledger, entries, times=1)
+@pytest.fixture
+def served(trained: TrainedModel, tmp_path) -> Callable[..., None]:
+    """Adds risks of 1 May as a version served them that day, each multiplied, to the ledger of `monitored`."""
+    scorer = open_scorer(trained.settings, trained.state, lambda: EXTRACT_END, Ledger(tmp_path / "scratch.db"))
+    scores = open_batch(trained.state, scorer, [], SERVED_ON).score_all(0)["scores"]
+    label = scorer.champions.champion().model.identity["label"]
+
+    def serve(version: int = 1, times: float = 1.0, accounts: int | None = None, **source: object) -> None:
+        changed = [cast(Score, {**score, "risk": score["risk"] * times}) for score in scores[:accounts]]
+        common = {**source_at(SERVED_ON, version), "label_hash": label, **source}
+        Ledger(f"sqlite:///{tmp_path / 'ledger.db'}").append(changed, cast(ScoreSource, common))
+
+    return serve
 
 
-def _append(ledger: Ledger, entries: list[dict], times: int) -> None:
-    common = {"base": 0.0, "band": "high", "status": "scored", "revenue": {"mrr": None}}
-    scores = [
-        {**common, "account_id": row["account_id"], "risk": row["risk"] * times, "signals_as_of": str(row["as_of"])}
-        for row in entries
-    ]
-    ledger.append(cast(list[Score], scores), source_at(EXTRACT_END))
+@pytest.fixture
+def health(trained: TrainedModel, tmp_path) -> Callable[[], HealthReport]:
+    """Judges the trained state by a ledger of its own."""
+    ledger = trained.settings.ledger.model_copy(update={"url": SecretStr(f"sqlite:///{tmp_path / 'ledger.db'}")})
+    settings = trained.settings.model_copy(update={"ledger": ledger})
+    return lambda: check_health(settings, trained.state, EXTRACT_END, ignore_progress)
+
+
+def test_health_compares_the_mature_risks_of_the_champion(trained: TrainedModel, served, health):
+    served()
+    report = health()
+    test = open_registry(trained.state, "crm5").evaluation(report.version).metrics
+    assert (report.outcome.snapshots, report.outcome.churned) == (test["snapshots"], test["churned"])
+    assert report.outcome.expected == pytest.approx(test["mean_risk"] * test["snapshots"])
+    assert (report.verdict in ("ok", "watch"), report.judged_versions) == (True, (1,))
+
+
+def test_wrong_risks_lead_to_the_verdict_retrain(served, health):
+    served(times=4)
+    report = health()
+    assert (report.verdict, EXIT_CODES[report.verdict]) == ("retrain", 11)
+    assert "observed/expected 0." in report.reasons[1]
+
+
+def test_without_a_mature_risk_nothing_can_be_told(health):
+    report = health()
+    assert report.outcome.snapshots == 0
+    assert report.verdict in ("unknown", "watch")
+    assert EXIT_CODES["unknown"] not in (EXIT_CODES["ok"], EXIT_CODES["watch"])
+
+
+def test_a_former_champion_is_judged_by_what_it_served(served, health):
+    served(version=7, times=4)
+    report = health()
+    assert (report.verdict, report.judged_versions, list(report.outcome_by_version)) == ("retrain", (7,), [7])
+    assert "outcomes of version 7" in report.reasons[1]
+
+
+def test_versions_that_served_little_each_are_judged_together(served, health):
+    served(version=7)
+    served(version=8, accounts=3)
+    report = health()
+    assert (report.judged_versions, set(report.outcome_by_version)) == ((7,), {7, 8})
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"purpose": "recomputed", "scored_at": EXTRACT_END},
+        {"purpose": "viewed"},
+        {"scored_at": datetime(2023, 6, 30)},  # after the answer was known
+        {"label_hash": "another"},
+    ],
+)
+def test_only_what_was_served_before_its_answer_is_judged(served, health, source):
+    served(times=4, **source)
+    report = health()
+    assert (report.outcome.snapshots, dict(report.outcome_by_version)) == (0, {})
+
+
+LOOKS = st.lists(
+    st.tuples(st.sampled_from([datetime(2023, 3, 1), SERVED_ON, datetime(2023, 6, 1), None]), st.booleans()),
+    min_size=1,
+    max_size=4,
+)
+
+
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(looks=LOOKS)
+def test_no_look_at_any_day_changes_what_was_served(trained: TrainedModel, served, tmp_path, looks):
+    """Whatever days are looked at: served rows, outcomes, past answers, histories and webhooks stay as they were."""
+    location = f"sqlite:///{tmp_path / 'ledger.db'}"
+    if not Ledger(location).count():
+        served(accounts=20)
+    before = _what_was_served(trained, location)
+    scorer = open_scorer(trained.settings, trained.state, lambda: EXTRACT_END, Ledger(location))
+    for day, views in looks:
+        batch = open_batch(trained.state, scorer, ["1096", "508"], day)
+        if views or batch.purpose == "served":
+            batch = batch.only_viewed()
+        assert len(batch.score_all(1)["scores"]) > 0
+    assert _what_was_served(trained, location) == before
+
+
+def _what_was_served(trained: TrainedModel, location: str) -> tuple[object, ...]:
+    ledger = Ledger(location)
+    monitored = trained.settings.model_copy(
+        update={"ledger": trained.settings.ledger.model_copy(update={"url": SecretStr(location)})}
+    )
+    reader, ids = LedgerReader(ledger), ["1096", "508"]
+    days = [date(2023, month, 1) for month in range(2, 8)]
+    with ledger.engine.connect() as connection:
+        rows = connection.execute(sql.select(RISKS).where(RISKS.c.purpose == "served").order_by(RISKS.c.id)).all()
+    return (
+        rows,
+        [reader.served_by(ids, day) for day in days],
+        [reader.history(account_id, 50) for account_id in ids],
+        past_accounts_page(ledger, date(2023, 6, 1), AccountsQuery()),
+        compare_served_outcomes(monitored, trained.state, EXTRACT_END),
+        _unprocessed_days(ledger.engine),
+        count_accounts_by_band(ledger.engine),
+    )

@@ -10,6 +10,7 @@ DAY = datetime(2024, 1, 1)
 SOURCE: ScoreSource = {
     "scored_at": DAY,
     "request_id": "r",
+    "purpose": "served",
     "model": "m",
     "version": 1,
     "label_hash": "l",

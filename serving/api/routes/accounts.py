@@ -20,14 +20,14 @@ async def get_accounts(request: Request, query: AccountsQuery) -> AccountsRespon
 
 @endpoint("GET", "/accounts/{account_id:path}/risk", scope="read", errors=(404, 422, 503))
 async def get_risk(request: Request, account_id: str, query: PastQuery) -> RiskResponse:
-    """Return one account with its risk, now or exactly as it was served on a past day."""
+    """Return one account with its risk, now or exactly as it was served by the end of a past day (404 if none was)."""
     context, request_id = get_context(request), get_request_id(request)
     return await run_in_thread(get_account_risk, context, account_id, query.as_of, request_id)
 
 
 @endpoint("GET", "/accounts/{account_id:path}/history", scope="read", errors=(404, 422, 503))
 async def get_history(request: Request, account_id: str, query: HistoryQuery) -> HistoryResponse:
-    """List the recorded risks of an account, newest first."""
+    """List the risks that were served of an account, newest first; one that was served again is listed once."""
     return await run_in_thread(get_account_history, get_context(request), account_id, query)
 
 

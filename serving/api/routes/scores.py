@@ -5,7 +5,7 @@ from starlette.requests import Request
 from configs.errors import RequestError
 from serving.api.endpoint import endpoint, get_context, get_request_id, run_in_thread
 from serving.handlers.explain import explain_accounts
-from serving.handlers.score import score_as_of, score_or_last_known
+from serving.handlers.score import ScoringRequest, score_as_of, score_or_last_known
 from serving.schemas.requests import ExplainRequest, PastQuery, ScoreRequest
 from serving.schemas.responses import ExplainResponse, ScoreResponse
 
@@ -15,16 +15,17 @@ MAX_INLINE_ACCOUNTS = 4  # scoring so few takes less time than handing them to a
 @endpoint("POST", "/score", scope="score")
 async def post_score(request: Request, body: ScoreRequest, query: PastQuery) -> ScoreResponse:
     """Return the risks of up to 10,000 accounts, with drivers that add up to them."""
-    context, request_id, ids = get_context(request), get_request_id(request), body.account_ids
+    context, ids = get_context(request), body.account_ids
     max_accounts = context.settings.serving.max_accounts_per_request
     if len(ids) > max_accounts:
         message = f"{len(ids)} account_ids are more than the {max_accounts} allowed in one request."
         raise RequestError(message, "Split the request.", code="too_many", status=422)
     if query.as_of:
         return await run_in_thread(score_as_of, context, ids, query.as_of)
+    scoring = ScoringRequest(get_request_id(request), "served")
     if len(ids) <= MAX_INLINE_ACCOUNTS and context.scorer.is_immediate:
-        return score_or_last_known(context, ids, body.drivers, request_id)
-    return await run_in_thread(score_or_last_known, context, ids, body.drivers, request_id)
+        return score_or_last_known(context, ids, body.drivers, scoring)
+    return await run_in_thread(score_or_last_known, context, ids, body.drivers, scoring)
 
 
 @endpoint("POST", "/explain", scope="score")

@@ -22,7 +22,7 @@ from alembic.script import ScriptDirectory
 
 from configs.errors import ConfigError, LedgerBacklogFull, NotReady
 from configs.settings import LedgerSettings
-from serving.ledger.database import MIGRATIONS, open_database
+from serving.ledger.database import MIGRATIONS, migrate, open_database
 from serving.ledger.ledger import Checkpoint, DuplicateCheckpoint, Ledger, row_from_score
 from serving.ledger.schema import HEAD_REVISION, METADATA, RISKS, VERSION_TABLE
 from serving.ledger.writer import LedgerWriter, recover_orphaned_segments
@@ -74,7 +74,7 @@ def locked(file: Path) -> Iterator[None]:
 
 def test_a_risk_is_read_as_it_was_added(ledger):
     ledger.append([score("a", 0.25), score("ü'\";--", 0.5, revenue={"mrr": None})], SOURCE)
-    risks = ledger.risks_of_version(1).sort_values("risk")
+    risks = ledger.served_risks("l", DAY).sort_values("risk")
     assert risks.account_id.tolist() == ["a", "ü'\";--"]
     assert risks.risk.tolist() == [0.25, 0.5]
     assert (risks.mrr.iloc[0], risks.as_of.iloc[0]) == (100.0, DAY)
@@ -119,6 +119,21 @@ def test_the_migrations_make_the_tables_that_the_code_declares(ledger):
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         assert compare_metadata(context, METADATA) == []
     assert ScriptDirectory(str(MIGRATIONS)).get_current_head() == HEAD_REVISION
+
+
+def test_migrating_back_and_forth_tells_old_looks_at_the_past_apart(ledger):
+    """Before there were purposes a look at a past day was recorded like what was served on that day."""
+    for number, (served_on, day) in enumerate([("05-01", "05-01"), ("06-01", "06-01"), ("06-20", "05-01")]):
+        row = score(f"account-{number}", signals_as_of=f"2024-{day}T00:00:00")
+        ledger.append([row], {**source_at(datetime.fromisoformat(f"2024-{served_on}")), "request_id": f"r{number}"})
+    late = score("much later", signals_as_of="2024-06-02T00:00:00")
+    ledger.append([late], {**source_at(datetime(2024, 9, 1)), "request_id": "r9"})
+    with ledger.engine.begin() as connection:
+        migrate(connection, "0001")
+        assert "purpose" not in {column["name"] for column in sql.inspect(connection).get_columns("risks")}
+    with Ledger(ledger.location).engine.connect() as connection:
+        purposes = connection.execute(sql.select(RISKS.c.purpose).order_by(RISKS.c.id)).scalars().all()
+    assert purposes == ["served", "served", "recomputed", "recomputed"]
 
 
 def test_an_up_to_date_database_is_opened_without_alembic(tmp_path):

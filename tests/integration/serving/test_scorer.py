@@ -144,7 +144,7 @@ def test_scoring_again_appends_to_the_ledger(scorer: Scorer, ledger: Ledger):
     _score(scorer, [ACCOUNT], 3)
     _score(scorer, [ACCOUNT], 3)
     assert ledger.count() == 2
-    assert len(ledger.risks_of_version(version=1)) == 1
+    assert len(ledger.served_risks(scorer.champions.champion().model.identity["label"], EXTRACT_END)) == 1
 
 
 def test_it_is_not_ready_without_a_champion(trained: TrainedModel, tmp_path):

@@ -29,7 +29,7 @@ def _append(ledger: Ledger, scored_at: datetime, version: int, as_of: datetime, 
 def test_a_risk_is_read_back_as_it_was_served(ledger):
     served = score("a", 0.1, signals_as_of=JUNE.isoformat())
     ledger.append([served], source_at(JUNE, 3))
-    entries = LedgerReader(ledger).latest(["a", "nobody"])
+    entries = LedgerReader(ledger).last_known(["a", "nobody"])
     assert entries.keys() == {"a"}
     assert served_response(entries["a"]) == {**served, "scored_at": "2024-06-01T00:00:00", "version": 3}
 
@@ -39,14 +39,34 @@ def test_a_past_day_is_answered_with_what_was_served_by_then(ledger):
     _append(ledger, JULY, 2, JULY, a=0.2)
     _append(ledger, NOW, 3, JUNE, a=0.3)
     reader = LedgerReader(ledger)
-    for day, risk in ((date(2024, 6, 1), 0.1), (date(2024, 6, 30), 0.1), (date(2024, 7, 1), 0.2), (None, 0.2)):
-        assert reader.latest(["a"], day)["a"].risk == risk
-    assert reader.latest(["a"], date(2024, 5, 31)) == {}
+    for day, risk in ((date(2024, 6, 1), 0.1), (date(2024, 6, 30), 0.1), (date(2024, 7, 1), 0.2)):
+        assert reader.served_by(["a"], day)["a"].risk == risk
+    assert reader.served_by(["a"], date(2024, 5, 31)) == {}
+    assert reader.last_known(["a"])["a"].risk == 0.2
 
 
-def test_a_day_that_was_only_scored_later_is_answered_with_that(ledger):
+def test_a_day_on_which_nothing_was_served_has_no_answer(ledger):
     _append(ledger, NOW, 3, JUNE, a=0.3)
-    assert LedgerReader(ledger).latest(["a"], date(2024, 6, 1))["a"].scored_at == NOW
+    assert LedgerReader(ledger).served_by(["a"], date(2024, 6, 1)) == {}
+
+
+@pytest.mark.parametrize(("purpose", "is_last_known"), [("viewed", True), ("recomputed", False)])
+def test_only_what_was_served_answers_for_the_past(ledger, purpose, is_last_known):
+    looked_at = score("a", 0.3, signals_as_of=JUNE.isoformat())
+    ledger.append([looked_at], {**source_at(JUNE), "purpose": purpose})
+    reader = LedgerReader(ledger)
+    assert (reader.served_by(["a"], date(2024, 6, 2)), reader.history("a", 9)) == ({}, [])
+    assert ("a" in reader.last_known(["a"])) == is_last_known
+    with pytest.raises(RequestError, match="No risk had been served"):
+        past_accounts_page(ledger, date(2024, 6, 2), AccountsQuery())
+
+
+def test_a_risk_that_is_served_again_is_in_the_history_once(ledger):
+    for scored_at in (JUNE, JULY, NOW):
+        _append(ledger, scored_at, 1, JUNE, a=0.1)
+    _append(ledger, NOW, 1, JULY, a=0.1)
+    entries = LedgerReader(ledger).history("a", 9)
+    assert [(entry.as_of, entry.scored_at) for entry in entries] == [(JULY, NOW), (JUNE, JUNE)]
 
 
 def test_a_past_listing_has_the_risks_served_by_that_day(ledger):
@@ -72,7 +92,7 @@ def test_a_past_list_refuses_what_the_ledger_does_not_record(ledger):
 def test_many_ids_are_read_at_once(ledger):
     ids = [f"{number}" for number in range(2_000)]
     _append(ledger, JUNE, 1, JUNE, **dict.fromkeys(ids, 0.1))
-    assert LedgerReader(ledger).latest([*ids, "nul\0"]).keys() == set(ids)
+    assert LedgerReader(ledger).last_known([*ids, "nul\0"]).keys() == set(ids)
 
 
 def test_a_history_is_paged_newest_first(ledger):
