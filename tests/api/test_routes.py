@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import cast
 
+import httpx
 import lightgbm
 import numpy as np
 import pytest
@@ -136,7 +137,7 @@ def test_a_past_risk_is_returned_as_it_was_served(api_client: ApiClient):
     assert past["not_scored"] == [{"account_id": "nobody", "reason": "never_scored"}]
     risk_response = api_client.get("/accounts/2072/risk", as_of="2023-07-01")
     assert risk_response["score"]["risk"] == served["risk"]
-    assert api_client.get("/accounts/2072/risk", as_of="2023-06-30")["status"] == "not_scored"
+    assert _error(api_client.request("GET", "/accounts/2072/risk?as_of=2023-06-30")) == (404, "never_scored")
     listed = {
         account["account_id"]: account["risk"]
         for account in api_client.get("/accounts", as_of="2023-07-01")["accounts"]
@@ -388,6 +389,24 @@ def test_an_unusual_id_gets_a_clear_response(api_client: ApiClient, account_id):
         response = api_client.request("GET", path)
         assert response.status_code in (200, 404, 422), response.text
         assert "error" in response.json() or response.json()["risks"] == []
+
+
+def test_a_person_who_looks_makes_nothing_served(isolated_client: ApiClient):
+    """Reads of one account are answered every time, and are neither in its history nor an answer for that day."""
+    for _ in range(3):
+        assert isolated_client.get("/accounts/1096/risk")["status"] == "scored"
+        isolated_client.post("/explain", account_ids=["1096"])
+    assert isolated_client.get("/accounts/1096/history")["risks"] == []
+    path = "/accounts/1096/risk?as_of=2023-07-01"
+    assert _error(isolated_client.request("GET", path)) == (404, "never_scored")
+    for _ in range(3):
+        isolated_client.post("/score", account_ids=["1096"])
+    assert len(isolated_client.get("/accounts/1096/history")["risks"]) == 1
+    assert isolated_client.request("GET", path).status_code == 200
+
+
+def _error(response: httpx.Response) -> tuple[int, str]:
+    return response.status_code, response.json()["error"]["code"]
 
 
 def _break_store(api_client: ApiClient) -> None:

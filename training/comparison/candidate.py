@@ -1,7 +1,10 @@
 """Candidates: the two versions of a comparison, and the snapshots on which they are compared."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from statistics import median
 
 import pandas as pd
 
@@ -17,6 +20,9 @@ from training.registry.mlflow_registry import Registry
 from training.registry.provenance import Provenance
 from training.registry.version import Version
 
+MIN_RHYTHM_DAYS = 3
+RHYTHM_TOLERANCE = 0.9  # months are 28 to 31 days long
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -25,6 +31,21 @@ class Candidate:
     version: int
     model: ChurnModel
     provenance: Provenance | None
+
+    def own_days(self, days: Sequence[datetime]) -> tuple[datetime, ...]:
+        """Those of `days` that its recipe learns from: its own, and later ones in the rhythm of its own.
+
+        A version of monthly snapshots does not become one of weekly snapshots because weekly ones exist now.
+        """
+        own = sorted(datetime.fromisoformat(day) for day in self.provenance.days) if self.provenance else []
+        if len(own) < MIN_RHYTHM_DAYS:
+            return tuple(days)
+        rhythm = RHYTHM_TOLERANCE * median([(later - day).days for day, later in pairwise(own)])
+        chosen = [day for day in days if day in own]
+        for day in days:
+            if day > own[-1] and (day - (chosen or own)[-1]).days >= rhythm:
+                chosen.append(day)
+        return tuple(chosen)
 
     @property
     def recalibration_days(self) -> tuple[str, ...]:

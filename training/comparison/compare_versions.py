@@ -1,6 +1,7 @@
 """Comparing versions: both are fitted again on the same past days with their own settings, and their risks compared."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -16,10 +17,11 @@ from training.comparison.non_inferiority import (
     ComparisonResult,
     ExplanationFlips,
     assess_non_inferiority,
+    identical,
     not_comparable,
 )
 from training.comparison.served_risks import calibration_drift_reason, pair_served_risks, share_trees
-from training.data.time_splits import Days
+from training.data.time_splits import Days, split_days
 from training.data.training_set import build_training_set
 from training.evaluation.backtest import (
     BacktestFold,
@@ -41,6 +43,10 @@ from training.registry.provenance import restore_label_settings, restore_trainin
 from training.registry.version import Version
 
 NO_FAMILY = ""
+SAME_RECIPE = (
+    "both are made with the same settings and signals from snapshots of the same days, so fitted again on the same past"
+    " days they are one model; they differ only in the data they were fitted on"
+)
 
 
 def compare_versions(
@@ -86,15 +92,26 @@ def compare_models(
     )
     if reason:
         return not_comparable(reason)
+    settings = context.settings
+    flips = count_explanation_flips(challenger.model, champion.model, context)
     if share_trees(challenger, champion):
         risks = pair_served_risks(challenger, champion, context)
+    elif has_same_recipe(challenger, champion, context):
+        return identical(SAME_RECIPE, flips, settings.comparison)
     else:
         risks = pair_backtests(*(_backtest(side, context, progress) for side in (challenger, champion)))
     if risks is None:
         return not_comparable("there is no past day on which both could be fitted and evaluated")
-    flips = count_explanation_flips(challenger.model, champion.model, context)
-    settings = context.settings
     return assess_non_inferiority(risks, flips, evaluation=settings.evaluation, margins=settings.comparison)
+
+
+def has_same_recipe(challenger: Candidate, champion: Candidate, context: ComparisonContext) -> bool:
+    """Whether fitting both again on the same days would give one model twice."""
+    days = context.training_set.days
+    recipes = [
+        (replace(fit_config_of(side, context), identity={}), side.own_days(days)) for side in (challenger, champion)
+    ]
+    return recipes[0] == recipes[1]
 
 
 def incomparability_reason(challenger: Candidate, champion: Candidate, context: ComparisonContext) -> str:
@@ -114,11 +131,13 @@ def backtest_candidate(
     # Both are evaluated on the same test days, whatever their own settings say of how a calibrator is fitted.
     training = config.training.model_copy(update={"test_snapshots": context.settings.training.test_snapshots})
     settings = context.settings.model_copy(update={"training": training})
-    splits = backtest_splits(context.training_set.days, settings)
+    tests = [split.test for split in backtest_splits(context.training_set.days, settings)]
+    own_days = candidate.own_days(context.training_set.days)
     folds: dict[Days, BacktestFold] = {}
-    for index, split in enumerate(splits):
-        progress(f"fitting version {candidate.version} again for {split.test[-1]:%Y-%m-%d}", index, len(splits))
+    for index, days in enumerate(tests):
+        progress(f"fitting version {candidate.version} again for {days[-1]:%Y-%m-%d}", index, len(tests))
         try:
+            split = split_days([*(day for day in own_days if day < days[0]), *days], settings.label, training)
             model = fit_split(rows, split, config)
         except NothingToLearn:
             continue

@@ -2,7 +2,7 @@
 
 The challenger has to show it: the whole paired interval of each loss must lie within a margin (Schuirmann, 1987). Every
 criterion must be met, so none needs a correction for multiple testing (Berger, 1982). A challenger is superior if its
-log loss is significantly lower.
+log loss is significantly lower. Two that give the same risks are identical: there is no difference to test.
 """
 
 from collections.abc import Iterator, Mapping
@@ -66,6 +66,9 @@ def assess_non_inferiority(
     margins: ComparisonSettings,
 ) -> ComparisonResult:
     """Compare the risks of both on these snapshots; `flips` is None if no day's explanations were compared."""
+    if risks.are_identical:
+        counts = f"{len(risks.data.churned):,} snapshots"
+        return identical(f"both give each of the {counts} the same risk", flips, margins)
     metrics, segments = compare_risks(risks, evaluation), _compare_segments(risks, evaluation, margins)
     faults = (
         *_log_loss_faults(metrics["log_loss"], margins.log_loss_margin),
@@ -83,6 +86,12 @@ def assess_non_inferiority(
         segments=segments,
         explanation_flips=flips,
     )
+
+
+def identical(reason: str, flips: ExplanationFlips | None, margins: ComparisonSettings) -> ComparisonResult:
+    """The result for two versions that no past day can tell apart; inferior if they explain too many accounts anew."""
+    faults = tuple(_flip_faults(flips, margins.max_flip_share))
+    return ComparisonResult("inferior" if faults else "identical", faults or (reason,), explanation_flips=flips)
 
 
 def not_comparable(reason: str) -> ComparisonResult:

@@ -29,9 +29,10 @@ def pair_served_risks(challenger: Candidate, champion: Candidate, context: Compa
     def risks_of(candidate: Candidate) -> np.ndarray:
         if is_out_of_fold and candidate.recalibration_days:
             return predict_out_of_fold(candidate.model, rows)
-        return candidate.model.predict_risks(encode(rows, candidate.model.inputs))
+        return _served(candidate, rows)
 
-    return PairedRisks(evaluation_data(rows), risks_of(challenger), risks_of(champion), segment_column(rows))
+    rankings = _served(challenger, rows), _served(champion, rows)
+    return PairedRisks(evaluation_data(rows), risks_of(challenger), risks_of(champion), segment_column(rows), rankings)
 
 
 def calibration_drift_reason(candidate: Candidate, context: ComparisonContext) -> str:
@@ -39,13 +40,17 @@ def calibration_drift_reason(candidate: Candidate, context: ComparisonContext) -
     rows = context.recalibration_rows(candidate)
     if rows.empty:
         return ""
-    served = candidate.model.predict_risks(encode(rows, candidate.model.inputs))
+    served = _served(candidate, rows)
     distance = float(np.abs(served - predict_out_of_fold(candidate.model, rows)).mean())
     margin = context.settings.comparison.calibration_margin
     if distance <= margin:
         return ""
     served_risks = f"the served risks of version {candidate.version}"
     return f"{served_risks} differ by {distance:.4f} from a calibration on the same days; at most {margin} is allowed"
+
+
+def _served(candidate: Candidate, rows: pd.DataFrame) -> np.ndarray:
+    return candidate.model.predict_risks(encode(rows, candidate.model.inputs))
 
 
 def _evaluation_rows(

@@ -4,6 +4,7 @@ Every metric reads `WeightedCounts`, the churned and stayed weight at each disti
 weighting. Equal risks share one step, so no metric depends on the order of rows.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,10 +50,22 @@ def count_by_risk(
     )
 
 
-def auc(counts: WeightedCounts) -> np.ndarray:
-    """Share of pairs of a churned and a stayed snapshot in which the churned has the higher risk; ties count half."""
-    below = counts.stayed[:, ::-1].cumsum(axis=1)[:, ::-1] - counts.stayed / 2
-    return _divide((counts.churned * below).sum(axis=1), counts.churned.sum(axis=1) * counts.stayed.sum(axis=1))
+def count_by_group(
+    churned: np.ndarray, risks: np.ndarray, masks: Sequence[np.ndarray], weights: np.ndarray | None = None
+) -> list[WeightedCounts]:
+    """The counts within each group of snapshots."""
+    return [count_by_risk(churned[m], risks[m], None if weights is None else weights[:, m]) for m in masks]
+
+
+def auc(*counts_by_day: WeightedCounts) -> np.ndarray:
+    """Share of pairs of a churned and a stayed snapshot in which the churned has the higher risk; ties count half.
+
+    Only snapshots of one day are paired: the risks of two days may come from two calibrations, or two levels of churn,
+    and nobody chooses between accounts of different days.
+    """
+    concordant = [(counts.churned * _stayed_below(counts)).sum(axis=1) for counts in counts_by_day]
+    pairs = [counts.churned.sum(axis=1) * counts.stayed.sum(axis=1) for counts in counts_by_day]
+    return _divide(np.sum(concordant, axis=0), np.sum(pairs, axis=0))
 
 
 def average_precision(counts: WeightedCounts) -> np.ndarray:
@@ -138,6 +151,10 @@ def calibration_error(counts: WeightedCounts, groups: int = 10) -> np.ndarray:
 
 def _clip(risks: np.ndarray) -> np.ndarray:
     return np.clip(risks, PROBABILITY_EPSILON, 1 - PROBABILITY_EPSILON)
+
+
+def _stayed_below(counts: WeightedCounts) -> np.ndarray:
+    return counts.stayed[:, ::-1].cumsum(axis=1)[:, ::-1] - counts.stayed / 2
 
 
 def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

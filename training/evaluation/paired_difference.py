@@ -11,21 +11,35 @@ from configs.settings import EvaluationSettings
 from training.data.cluster_bootstrap import bootstrap_weights, percentile_interval
 from training.evaluation import metrics
 from training.evaluation.baselines import Baseline
-from training.evaluation.metrics import WeightedCounts, count_by_risk
+from training.evaluation.metrics import WeightedCounts, count_by_group, count_by_risk
 from training.evaluation.scorecard import EvaluationData, Interval, Scorecard, evaluate_risks
 from training.model.calibrator import PROBABILITY_EPSILON
 
-Metric = Callable[[WeightedCounts], np.ndarray]
+Metric = Callable[..., np.ndarray]  # of the counts of each group of snapshots
 
 
 @dataclass(frozen=True)
 class PairedRisks:
-    """The risks of challenger and champion on the same snapshots, in one order; `segments` is None without segments."""
+    """The risks of challenger and champion on the same snapshots, in one order; `segments` is None without segments.
+
+    `rankings` order the snapshots as both serve them, if the risks of one come from several calibrations.
+    """
 
     data: EvaluationData
     challenger: np.ndarray
     champion: np.ndarray
     segments: np.ndarray | None = None
+    rankings: tuple[np.ndarray, np.ndarray] | None = None
+
+    @property
+    def are_identical(self) -> bool:
+        """Whether both give every snapshot the same risk."""
+        return np.array_equal(self.challenger, self.champion)
+
+    def ranked(self) -> "PairedRisks":
+        """The rankings in place of the risks."""
+        challenger, champion = self.rankings or (self.challenger, self.champion)
+        return PairedRisks(self.data, challenger, champion)
 
     def subset(self, mask: np.ndarray) -> "PairedRisks":
         """The chosen snapshots, without their segments."""
@@ -96,33 +110,44 @@ def evaluate_segments(
 def compare_risks(pair: PairedRisks, settings: EvaluationSettings) -> dict[str, PairedMetric]:
     """Every defined metric of both, with the paired interval of the difference, by a bootstrap of accounts."""
     data = pair.data
-    ranking: dict[str, Metric] = {
-        "log_loss": metrics.log_loss,
-        "auc": metrics.auc,
-        "average_precision": metrics.average_precision,
-        "calibration_error": metrics.calibration_error,
-    }
+    calibration: dict[str, Metric] = {"log_loss": metrics.log_loss, "calibration_error": metrics.calibration_error}
     capacity: Metric = partial(metrics.revenue_at, capacity=settings.capacity * data.day_count)
-    calls = PairedRisks(data, data.call_order(pair.challenger), data.call_order(pair.champion))
-    compared = compare_metrics(pair, ranking, settings)
+    ranked = pair.ranked()
+    calls = PairedRisks(data, data.call_order(ranked.challenger), data.call_order(ranked.champion))
+    compared = compare_metrics(pair, calibration, settings)
+    compared |= compare_metrics(ranked, {"auc": metrics.auc}, settings, within=data.day_masks)
+    compared |= compare_metrics(ranked, {"average_precision": metrics.average_precision}, settings)
     compared |= compare_metrics(calls, {"revenue_at_capacity": capacity}, settings)
     return {name: metric for name, metric in compared.items() if not np.isnan(metric.difference.value)}
 
 
 def compare_metrics(
-    pair: PairedRisks, metrics_by_name: Mapping[str, Metric], settings: EvaluationSettings
+    pair: PairedRisks,
+    metrics_by_name: Mapping[str, Metric],
+    settings: EvaluationSettings,
+    *,
+    within: Sequence[np.ndarray] = (),
 ) -> dict[str, PairedMetric]:
-    """These metrics of both, with the paired interval of the difference, by a bootstrap of accounts."""
+    """These metrics of both, with the paired interval of the difference, by a bootstrap of accounts.
+
+    A metric gets the counts of each group of `within`, or those of all snapshots.
+    """
     data, sides = pair.data, (pair.challenger, pair.champion)
-    counts = [count_by_risk(data.churned, risks, revenue=data.revenue) for risks in sides]
+
+    def count(risks: np.ndarray, weights: np.ndarray | None = None) -> list[WeightedCounts]:
+        if within:
+            return count_by_group(data.churned, risks, within, weights)
+        return [count_by_risk(data.churned, risks, weights, data.revenue)]
+
+    counts = [count(risks) for risks in sides]
     differences: dict[str, list[np.ndarray]] = {name: [] for name in metrics_by_name}
     for weights in bootstrap_weights(data.clusters, settings.bootstrap_samples):
-        challenger, champion = (count_by_risk(data.churned, risks, weights, data.revenue) for risks in sides)
+        challenger, champion = (count(risks, weights) for risks in sides)
         for name, metric in metrics_by_name.items():
-            differences[name].append(metric(challenger) - metric(champion))
+            differences[name].append(metric(*challenger) - metric(*champion))
     compared: dict[str, PairedMetric] = {}
     for name, metric in metrics_by_name.items():
-        challenger, champion = (float(metric(side)[0]) for side in counts)
+        challenger, champion = (float(metric(*side)[0]) for side in counts)
         bounds = percentile_interval(np.concatenate(differences[name]), settings.confidence)
         compared[name] = PairedMetric(challenger, champion, Interval(challenger - champion, *bounds))
     return compared

@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 from configs.settings import EvaluationSettings
 from training.data.cluster_bootstrap import CONFIDENCE, bootstrap_weights, percentile_interval
 from training.evaluation import metrics
-from training.evaluation.metrics import WeightedCounts, count_by_risk
+from training.evaluation.metrics import WeightedCounts, count_by_group, count_by_risk
 from training.evaluation.profit import expected_maximum_profit
 
 CALIBRATION_GROUPS = 10
@@ -43,6 +43,13 @@ class EvaluationData:
     @property
     def day_count(self) -> int:
         return 1 if self.as_of is None else len(np.unique(self.as_of))
+
+    @property
+    def day_masks(self) -> list[np.ndarray]:
+        """Which snapshots are of each day."""
+        if self.as_of is None:
+            return [np.full(len(self.churned), True)]
+        return [self.as_of == day for day in np.unique(self.as_of)]
 
     @property
     def clusters(self) -> np.ndarray:
@@ -107,14 +114,26 @@ class Scorecard:
         return {name: interval.value for name, interval in intervals.items()} | bounds | counts
 
 
-def evaluate_risks(data: EvaluationData, risks: np.ndarray, settings: EvaluationSettings) -> Scorecard:
-    """All metrics of `risks`; intervals by a bootstrap of accounts, the rate's by Wilson. Needs both outcomes."""
-    churned, call_order = data.churned, data.call_order(risks)
+def evaluate_risks(
+    data: EvaluationData, risks: np.ndarray, settings: EvaluationSettings, *, ranking: np.ndarray | None = None
+) -> Scorecard:
+    """All metrics of `risks`; intervals by a bootstrap of accounts, the rate's by Wilson. Needs both outcomes.
+
+    `ranking` orders the snapshots as they are served, if `risks` come from several calibrations and so do not.
+    """
+    churned, ranking = data.churned, risks if ranking is None else ranking
+    call_order, day_masks = data.call_order(ranking), data.day_masks
 
     def measure(weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
         counts = count_by_risk(churned, risks, weights, data.revenue)
-        calls = counts if call_order is risks else count_by_risk(churned, call_order, weights, data.revenue)
-        return _measure(counts, calls, data.day_count, settings)
+        ranked = counts if ranking is risks else count_by_risk(churned, ranking, weights, data.revenue)
+        calls = ranked if call_order is ranking else count_by_risk(churned, call_order, weights, data.revenue)
+        days = [ranked] if len(day_masks) == 1 else count_by_group(churned, ranking, day_masks, weights)
+        return {
+            **_measure_ranking(ranked, calls, len(days), settings),
+            "auc": metrics.auc(*days),
+            **_measure_calibration(counts, settings),
+        }
 
     resampled = [measure(weights) for weights in bootstrap_weights(data.clusters, settings.bootstrap_samples)]
     intervals = {
@@ -149,19 +168,24 @@ def calibration_table(churned: np.ndarray, risks: np.ndarray, groups: int = CALI
     return table.assign(rate=[r.value for r in rates], low=[r.low for r in rates], high=[r.high for r in rates])
 
 
-def _measure(
+def _measure_ranking(
     counts: WeightedCounts, calls: WeightedCounts, day_count: int, settings: EvaluationSettings
 ) -> dict[str, np.ndarray]:
-    """Every metric of each weighting; `calls` has the snapshots in the order in which the team calls."""
-    reliability, resolution, uncertainty = metrics.brier_decomposition(counts)
+    """What each weighting catches; `calls` has the snapshots in the order in which the team calls."""
     return {
-        "auc": metrics.auc(counts),
         "average_precision": metrics.average_precision(counts),
         "lift_at_1": metrics.lift(counts, 0.01),
         "lift_at_5": metrics.lift(counts, 0.05),
         "lift_at_10": metrics.lift(counts, 0.1),
         "precision_at_capacity": metrics.precision_at(calls, settings.capacity * day_count),
         "revenue_at_capacity": metrics.revenue_at(calls, settings.capacity * day_count),
+    }
+
+
+def _measure_calibration(counts: WeightedCounts, settings: EvaluationSettings) -> dict[str, np.ndarray]:
+    """What each weighting says of the risks themselves."""
+    reliability, resolution, uncertainty = metrics.brier_decomposition(counts)
+    return {
         "expected_profit": expected_maximum_profit(counts, settings.profit),
         "brier": metrics.brier(counts),
         "reliability": reliability,

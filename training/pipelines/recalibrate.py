@@ -15,6 +15,7 @@ from training.evaluation.backtest import evaluation_data, rows_on
 from training.evaluation.baselines import fit_baselines_out_of_fold
 from training.evaluation.paired_difference import compare_with_baselines
 from training.evaluation.scorecard import evaluate_risks
+from training.model.churn_model import encode
 from training.model.recalibration import days_after_training, predict_out_of_fold, recalibrate_model
 from training.pipelines.derived_version import StoredVersion, load_parent, register_derived
 from training.pipelines.evaluate import calibration_bins, evaluate_baselines, evaluate_by_segment
@@ -64,11 +65,13 @@ def _recalibrate(
 def _evaluate_again(derived: StoredVersion, rows: pd.DataFrame, settings: Settings) -> EvaluationRecord:
     """The evaluation with what a calibrator changes, on accounts that it was not fitted on.
 
-    The baselines are fitted on the same other accounts, so that they know the level of these days too.
+    The ranking is the served one, because the calibrators of several parts of the accounts have several levels. The
+    baselines are fitted on the same other accounts, so that they know the level of these days too.
     """
     model, data = derived.model, evaluation_data(rows)
     risks = predict_out_of_fold(model, rows)
-    scorecard = evaluate_risks(data, risks, settings.evaluation)
+    served = model.predict_risks(encode(rows, model.inputs))
+    scorecard = evaluate_risks(data, risks, settings.evaluation, ranking=served)
     baselines = fit_baselines_out_of_fold(rows, model.inputs, settings.health_score.weights)
     return replace(
         derived.evaluation,

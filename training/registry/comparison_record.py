@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 
-Verdict = Literal["superior", "non_inferior", "inferior", "not_comparable"]
+Verdict = Literal["superior", "identical", "non_inferior", "inferior", "not_comparable"]
 VERDICT_SENTENCES: Mapping[Verdict, str] = {
     "superior": "its log loss is significantly lower",
+    "identical": "no past day can tell the two apart",
     "non_inferior": "it is not worse by more than the allowed margins",
     "inferior": "it is worse, or may be worse by more than the allowed margins",
     "not_comparable": "the two versions cannot be compared",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -63,11 +64,30 @@ def test_poor_settings_are_inferior_to_good_ones(context, candidate):
     assert compare(candidate(1), candidate(2, POOR), context).verdict == "superior"
 
 
-def test_the_same_settings_are_non_inferior_and_flip_nothing(context, candidate):
+def test_the_same_recipe_is_identical_and_flips_nothing(context, candidate):
     result = compare(candidate(2), candidate(1), context)
-    assert (result.verdict, result.snapshots) == ("non_inferior", 1200)
+    assert (result.verdict, result.metrics) == ("identical", None)
+    assert "they are one model" in result.reasons[0]
     flips = result.explanation_flips
     assert flips and (flips.flipped, flips.accounts) == (0, SETTINGS.evaluation.capacity)
+
+
+def on_days(candidate: Candidate, days: list[datetime]) -> Candidate:
+    assert candidate.provenance
+    return replace(candidate, provenance=replace(candidate.provenance, days=tuple(f"{day:%Y-%m-%d}" for day in days)))
+
+
+def test_a_version_of_newer_data_is_the_same_recipe(context, candidate):
+    older, newer = on_days(candidate(1), DAYS[:10]), on_days(candidate(2), DAYS)
+    assert compare(newer, older, context).verdict == "identical"
+
+
+def test_a_version_of_fewer_snapshots_is_fitted_again_on_its_own_days(context, candidate):
+    """Every second snapshot is another recipe: the comparison shows a difference, not one version twice."""
+    sparse = on_days(candidate(1), DAYS[:9:2])
+    assert sparse.own_days(DAYS) == tuple(DAYS[::2])
+    result = compare(on_days(candidate(2), DAYS), sparse, context)
+    assert result.metrics and result.metrics["log_loss"].difference.value != 0
 
 
 def test_models_with_different_labels_are_not_comparable(context, candidate):

@@ -35,10 +35,18 @@ def test_better_risks_are_superior():
     assert "its log loss is significantly lower" in result.reasons[0]
 
 
-def test_the_same_risks_are_non_inferior():
-    result = assess(PairedRisks(DATA, TRUTH, TRUTH))
+def test_hardly_different_risks_are_non_inferior():
+    result = assess(PairedRisks(DATA, noisy(0.01), TRUTH))
     assert (result.verdict, result.snapshots, result.churned) == ("non_inferior", N, int(CHURNED.sum()))
     assert "which is within the margin" in result.reasons[0]
+
+
+def test_the_same_risks_are_identical_and_show_no_difference():
+    result = assess(PairedRisks(DATA, TRUTH, TRUTH))
+    assert (result.verdict, result.metrics) == ("identical", None)
+    assert result.reasons == ("both give each of the 6,000 snapshots the same risk",)
+    flips = ExplanationFlips("2023-07-01", accounts=100, flipped=80)
+    assert assess(PairedRisks(DATA, TRUTH, TRUTH), flips).verdict == "inferior"
 
 
 def test_a_significantly_higher_log_loss_is_inferior():

@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 
 from configs.settings import ProfitSettings
 from training.evaluation import metrics
-from training.evaluation.metrics import count_by_risk
+from training.evaluation.metrics import count_by_group, count_by_risk
 from training.evaluation.profit import expected_maximum_profit
 
 CHURNED = np.array([1.0, 1.0] + [0.0] * 18)
@@ -44,6 +44,14 @@ def test_the_lift_does_not_depend_on_the_order_of_rows():
     generator = np.random.default_rng(1)
     risks, order = generator.integers(0, 5, 20) / 5, generator.permutation(20)
     assert lift(CHURNED, risks) == pytest.approx(lift(CHURNED[order], risks[order]))
+
+
+def test_only_accounts_of_one_day_are_ranked_against_each_other():
+    """On each day the churned account is above the other, at a level of churn of its own."""
+    churned, risks = np.array([1, 0, 1, 0]), np.array([0.2, 0.1, 0.8, 0.7])
+    days = [np.array([True, True, False, False]), np.array([False, False, True, True])]
+    assert metrics.auc(*count_by_group(churned, risks, days)).tolist() == [1.0]
+    assert metrics.auc(count_by_risk(churned, risks)).tolist() == [0.75]
 
 
 @pytest.mark.parametrize(
