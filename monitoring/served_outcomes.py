@@ -41,9 +41,10 @@ def compare_served_outcomes(settings: Settings, state: StateDir, known_until: da
     risks = _mature_risks(settings, state, known_until)
     dataset = open_dataset(settings, state)
     order = risks.groupby("version").as_of.max().sort_index(ascending=False).sort_values(ascending=False, kind="stable")
-    last_served = risks.drop_duplicates(["account_id", "as_of"], keep="last")
+    last_served: pd.DataFrame = risks.drop_duplicates(["account_id", "as_of"], keep="last")
+    by_version = {int(v): risks[risks.version.isin([v])] for v in order.index}
     return ServedOutcomes(
-        {int(v): _compare(dataset, settings, risks[risks.version == v], known_until) for v in order.index},
+        {version: _compare(dataset, settings, rows, known_until) for version, rows in by_version.items()},
         _compare(dataset, settings, last_served, known_until),
     )
 
@@ -51,7 +52,7 @@ def compare_served_outcomes(settings: Settings, state: StateDir, known_until: da
 def _mature_risks(settings: Settings, state: StateDir, known_until: datetime) -> pd.DataFrame:
     matures_after = matures_at(DAY_ZERO, settings.label) - DAY_ZERO
     risks = open_ledger(settings, state).served_risks(label_hash(settings.label), known_until - matures_after)
-    return risks[risks.scored_at < risks.as_of + matures_after]
+    return risks[(risks.scored_at - risks.as_of).lt(matures_after)]
 
 
 def _compare(
