@@ -2,10 +2,10 @@
 
     python -m benchmarks.serving.batch_scoring COMPANY FOLDER LARGE [LARGE ...]
 
-COMPANY and FOLDER are those of `benchmarks/serving/latency.py`: the model of 500 trees is made there. Each LARGE is a
-simulated
-company whose newest day is published and scored with it, every risk into the ledger and the export. The loop asks Feast
-for a thousand accounts, MLflow's pyfunc for their risks and shap for their drivers, and keeps the result in memory.
+COMPANY and FOLDER are those of `benchmarks/serving/latency.py`: the models are made there. Each LARGE is a
+simulated company whose newest day is published and scored with the large model, every risk into the ledger and the export. The
+loop asks Feast for a thousand accounts, MLflow's pyfunc for their risks and shap for their drivers, and keeps the result
+in memory.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("large", type=Path, nargs="+")
     parser.add_argument("--naive", type=int, default=3_000, help="how many accounts the loop is timed on")
     arguments = parser.parse_args()
-    served = make_service_folder(arguments.company, arguments.folder)
+    served = make_service_folder(arguments.company, arguments.folder, "large")
     table = Table(title="Scoring everyone with drivers, 500 trees of 31 leaves")
     for column in ("accounts", "by", "seconds", "CPU s", "accounts a CPU s", "ratio", "peak MB"):
         table.add_column(column, justify="right")

@@ -1,6 +1,7 @@
-"""What the serving benchmarks serve: a simulated company published online, and a large model trained on it, made once.
+"""What the serving benchmarks serve: a simulated company published online, and models trained on it, made once.
 
-The model has 500 trees of 31 leaves over every signal; it is not held to any proof, because its speed is measured.
+The model has the default size, or 500 trees of 31 leaves over every signal. It is not held to any proof, because its
+speed is measured.
 """
 
 import shutil
@@ -29,15 +30,16 @@ from training.registry.training_run import TrainingRun
 from training.registry.version import Version
 
 CONFIG = Path(__file__).parents[2] / "configs/oarlock.toml"
-TREES, LEAVES = 500, 31
+# The part of the settings file that says how large the model is.
+MODEL_SIZES = {"default": "", "large": "[training]\nnum_iterations = 500\nnum_leaves = 31\n"}
 WARMUP_DAYS = 530  # leaves few days to publish: they are enough to learn from
 NO_HISTORY = 5_000  # leaves no day to learn from
 LEARNED = 10_000
 
 
-def make_service_folder(company: Path, folder: Path) -> Path:
+def make_service_folder(company: Path, folder: Path, model_size: str = "default") -> Path:
     """The settings file of a folder whose service can be started, with two versions, the first of them champion."""
-    config = _config(company, folder, WARMUP_DAYS)
+    config = _config(company, folder / model_size, WARMUP_DAYS, model_size)
     settings = read_settings(config)
     state = open_state_dir(settings)
     registry = open_registry(state, settings.name)
@@ -67,12 +69,12 @@ def accounts(state: StateDir) -> list[str]:
     return pq.read_table(next(day.resolve().glob("*.parquet")), columns=[ACCOUNT_ID])[ACCOUNT_ID].to_pylist()
 
 
-def _config(company: Path, folder: Path, warmup_days: int) -> Path:
+def _config(company: Path, folder: Path, warmup_days: int, model_size: str = "default") -> Path:
     config, dataset = folder / "bench.toml", CONFIG.parent / "datasets/simulated.toml"
     folder.mkdir(parents=True, exist_ok=True)
     config.write_text(
         f'state = "state"\n[data]\ndataset = "{dataset}"\nfolder = "{company.resolve()}"\n'
-        f"[snapshots]\nwarmup_days = {warmup_days}\n[training]\nnum_iterations = {TREES}\nnum_leaves = {LEAVES}\n"
+        f"[snapshots]\nwarmup_days = {warmup_days}\n{MODEL_SIZES[model_size]}"
     )
     return config
 

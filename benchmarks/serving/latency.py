@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.serving.fixtures import accounts, make_service_folder
+from benchmarks.serving.fixtures import MODEL_SIZES, accounts, make_service_folder
 from benchmarks.serving.load_generator import Figures, measure, serving
 from configs.settings import read_settings
 from configs.state_dir import open_state_dir
@@ -36,19 +36,20 @@ def main() -> None:
     parser.add_argument("company", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--services", nargs="+", choices=SERVICES, default=list(SERVICES))
+    parser.add_argument("--model", nargs="+", choices=MODEL_SIZES, default=list(MODEL_SIZES))
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    config = make_service_folder(arguments.company, arguments.folder)
-    everyone = accounts(open_state_dir(read_settings(config)))
-    results = {name: _load(name, config, everyone, arguments.seconds) for name in SERVICES}
-    if arguments.json:
-        print(
-            json.dumps(
-                {name: {str(k): asdict(v) for k, v in figures.items()} for name, figures in results.items()}, indent=1
-            )
-        )
-    else:
-        _show(results)
+    for size in arguments.model:
+        config = make_service_folder(arguments.company, arguments.folder, size)
+        everyone = accounts(open_state_dir(read_settings(config)))
+        results = {name: _load(name, config, everyone, arguments.seconds) for name in arguments.services}
+        print(_json(size, results)) if arguments.json else _show(size, results)
+
+
+def _json(size: str, results: dict[str, dict[tuple[int, int], Figures]]) -> str:
+    services = {name: {str(load): asdict(figure) for load, figure in each.items()} for name, each in results.items()}
+    return json.dumps({"model": size, "services": services})
 
 
 def _load(name: str, config: Path, everyone: list[str], seconds: float) -> dict[tuple[int, int], Figures]:
@@ -67,12 +68,13 @@ def _load(name: str, config: Path, everyone: list[str], seconds: float) -> dict[
     return figures
 
 
-def _show(results: dict[str, dict[tuple[int, int], Figures]]) -> None:
-    table = Table(title="CPU ms a request, requests a second, p50 and p99 in ms, worker memory in MB")
+def _show(size: str, results: dict[str, dict[tuple[int, int], Figures]]) -> None:
+    measures = "CPU ms a request, requests a second, p50 and p99 in ms, worker memory in MB"
+    table = Table(title=f"Model of {size} size: {measures}")
     for column in ("accounts", "clients", "service", "CPU ms", "ratio", "req/s", "ratio", "p50", "p99", "failed", "MB"):
         table.add_column(column, justify="right")
     for load in LOADS:
-        oarlock = results[OURS][load]
+        oarlock = results.get(OURS, next(iter(results.values())))[load]
         for name, figures in results.items():
             service_figures = figures[load]
             table.add_row(
