@@ -3,9 +3,9 @@
     python -m benchmarks.serving.batch_scoring COMPANY FOLDER LARGE [LARGE ...]
 
 COMPANY and FOLDER are those of `benchmarks/serving/latency.py`: the models are made there. Each LARGE is a
-simulated company whose newest day is published and scored with the large model, every risk into the ledger and the export. The
-loop asks Feast for a thousand accounts, MLflow's pyfunc for their risks and shap for their drivers, and keeps the result
-in memory.
+simulated company whose newest day is published and scored with the large model, every risk into the ledger and the
+export. The loop asks Feast for a thousand accounts, MLflow's pyfunc for their risks and shap for their drivers, and
+keeps the result in memory.
 """
 
 import argparse

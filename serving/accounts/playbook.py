@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from configs.bands import Band
+from configs.clock import parse_instant
 from configs.errors import ConfigError
 from configs.settings import Days, describe_validation_error
 from features.store.account_table import AccountDetails, Stage
@@ -136,7 +137,7 @@ def suggest_play(
     driver = score["drivers"][0]
     signal = max(driver["signals"], key=lambda signal: signal["points"])["name"]
     play = choose_play(playbook, PlayContext(driver["family"], signal, score["band"], account.segment, account.stage))
-    at = datetime.fromisoformat(score["signals_as_of"])
+    at = parse_instant(score["signals_as_of"])
     reasons = _suppressions(play, score["band"], account, limits, at)
     suppressed_reason, rationale = next(reasons, (None, f"{driver['text']} adds {driver['points'] * 100:.1f} points"))
     return {

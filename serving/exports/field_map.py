@@ -3,7 +3,6 @@
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from configs.clock import parse_instant
 from configs.errors import ConfigError
 from configs.settings import BandSettings, describe_validation_error
 from features.store.account_table import AccountDetails
@@ -48,7 +48,7 @@ FIELDS: dict[str, tuple[pa.DataType, Callable[[ExportRow], object]]] = {
     "next_renewal": (pa.date32(), lambda row: row.facts.renews_at and row.facts.renews_at.date()),
     "main_driver": (pa.string(), lambda row: next((driver["text"] for driver in row.score["drivers"]), None)),
     "drivers": (pa.string(), lambda row: "; ".join(driver["text"] for driver in row.score["drivers"])),
-    "as_of": (pa.timestamp("s"), lambda row: datetime.fromisoformat(row.score["signals_as_of"])),
+    "as_of": (pa.timestamp("s"), lambda row: parse_instant(row.score["signals_as_of"])),
     "horizon_days": (pa.int64(), lambda row: row.model["horizon_days"] if row.model else None),
     "model_version": (pa.int64(), lambda row: row.model["version"] if row.model else None),
 }

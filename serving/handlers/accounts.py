@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import date
 
 from configs.bands import BANDS
+from configs.clock import format_instant
 from configs.errors import RequestError
 from features.store.account_table import AccountDetails
 from serving.accounts.past_listing import past_accounts_page
@@ -33,7 +34,7 @@ def list_accounts(context: ServiceContext, portfolio: Portfolio, query: Accounts
     ranks = [int(row) for row in rows]
     details = context.account_table.current().details_by_row(ranks)
     return {
-        "as_of": portfolio.key.as_of.isoformat(),
+        "as_of": format_instant(portfolio.key.as_of),
         "version": portfolio.key.version,
         "total": total,
         "accounts": [_current_summary(portfolio, details[rank], rank) for rank in ranks if rank in details],
@@ -47,7 +48,7 @@ def list_accounts_as_of(context: ServiceContext, day: date, query: AccountsQuery
     page = past_accounts_page(context.ledger_reader.ledger, day, query)
     details = context.account_table.details([entry.account_id for entry in page.risks])
     return {
-        "as_of": page.as_of.isoformat(),
+        "as_of": format_instant(page.as_of),
         "version": page.version,
         "total": page.total,
         "accounts": [_past_summary(entry, details.get(entry.account_id)) for entry in page.risks],
@@ -164,15 +165,15 @@ def _profile(account_id: str, details: AccountDetails | None) -> AccountProfile:
         "segment": profile.segment,
         "parent_id": profile.parent_id,
         "stage": profile.stage if details else None,
-        "renews_at": profile.renews_at.isoformat() if profile.renews_at else None,
+        "renews_at": format_instant(profile.renews_at) if profile.renews_at else None,
     }
 
 
 def _recorded_risk(entry: LedgerEntry) -> RecordedRisk:
     return {
         "id": entry.id,
-        "as_of": entry.as_of.isoformat(),
-        "scored_at": entry.scored_at.isoformat(),
+        "as_of": format_instant(entry.as_of),
+        "scored_at": format_instant(entry.scored_at),
         "risk": entry.risk,
         "base": entry.base,
         "band": entry.band,

@@ -1,5 +1,6 @@
 """Saves feedback and outcomes that people report, and returns what was understood."""
 
+from configs.clock import format_instant
 from serving.accounts.feedback_store import count_outcomes
 from serving.handlers.checks import require_account
 from serving.handlers.context import ServiceContext
@@ -17,7 +18,7 @@ def save_feedback(context: ServiceContext, feedback: FeedbackRequest) -> Feedbac
         "account_id": feedback.account_id,
         "verdict": feedback.verdict,
         "mark": active_marks(context, [feedback.account_id]).get(feedback.account_id),
-        "received_at": received_at.isoformat(),
+        "received_at": format_instant(received_at),
     }
 
 
@@ -28,5 +29,5 @@ def save_outcomes(context: ServiceContext, reported: OutcomesRequest) -> Outcome
     return {
         "accepted": len(reported.outcomes),
         "by_outcome": count_outcomes(reported.outcomes),
-        "received_at": received_at.isoformat(),
+        "received_at": format_instant(received_at),
     }

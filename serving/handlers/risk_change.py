@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from configs.clock import format_instant
 from configs.errors import NotReady
 from features.store.history_reader import HistoryRows, read_history_rows
 from features.store.online_reader import ColumnIndex, SignalValues
@@ -224,8 +225,8 @@ def _signal_part(group: _GroupChange, row: int, column: int) -> SignalPart:
 
 
 def _endpoint(end: EndpointRisk, risk: float) -> RiskEndpoint:
-    scored_at = end.scored_at.isoformat() if end.scored_at else None
-    return {"risk": risk, "as_of": end.as_of.isoformat(), "scored_at": scored_at, "version": end.version}
+    scored_at = format_instant(end.scored_at) if end.scored_at else None
+    return {"risk": risk, "as_of": format_instant(end.as_of), "scored_at": scored_at, "version": end.version}
 
 
 def _select_rows(rows: HistoryRows, account_ids: Sequence[str]) -> SignalColumns:

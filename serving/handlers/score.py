@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
+from configs.clock import format_instant
 from configs.errors import StoreDown
 from serving.handlers.checks import require_past_day
 from serving.handlers.context import ServiceContext
@@ -42,7 +43,7 @@ def score_as_of(context: ServiceContext, account_ids: Sequence[str], day: date) 
     ids = list(dict.fromkeys(account_ids))
     entries = context.ledger_reader.served_by(ids, day)
     return {
-        "as_of": datetime.combine(day, datetime.min.time()).isoformat(),
+        "as_of": format_instant(datetime.combine(day, datetime.min.time())),
         "model": None,
         "scores": [served_response(entries[account_id]) for account_id in ids if account_id in entries],
         "not_scored": _never_scored(ids, entries),

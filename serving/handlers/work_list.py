@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from configs.clock import format_instant
 from features.store.account_table import AccountDetails
 from serving.accounts.portfolio import Portfolio
 from serving.accounts.work_list_ranking import CallCandidate, expected_values, select_calls
@@ -45,7 +46,7 @@ def build_work_list(
     context.scorer.append_to_ledger(context.champions.champion(), scores, request_id, purpose="viewed")
     below = {"below_break_even": len(rows) - len(profitable)} if len(rows) > len(profitable) else {}
     return {
-        "as_of": portfolio.key.as_of.isoformat(),
+        "as_of": format_instant(portfolio.key.as_of),
         "version": portfolio.key.version,
         "per_owner": per_owner,
         "calls": [_recommended_call(call, explained[call.account_id]) for call in selected.calls],
@@ -99,7 +100,7 @@ def _recommended_call(candidate: CallCandidate, call: _ExplainedCall) -> Recomme
         "risk": call.score["risk"],
         "band": call.score["band"],
         **call.score["revenue"],
-        "renews_at": details.renews_at.isoformat() if details.renews_at else None,
+        "renews_at": format_instant(details.renews_at) if details.renews_at else None,
         "mark": call.mark,
         "play": call.play,
     }

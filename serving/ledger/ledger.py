@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
 
+from configs.clock import parse_instant
 from configs.settings import Settings
 from configs.state_dir import StateDir
 from serving.ledger.database import Durability, open_database, without_nul
@@ -158,7 +159,7 @@ def row_from_score(score: Score, source: ScoreSource) -> LedgerRow:
     return {
         **source,
         "account_id": score["account_id"],
-        "as_of": datetime.fromisoformat(score["signals_as_of"]),
+        "as_of": parse_instant(score["signals_as_of"]),
         "risk": score["risk"],
         "base": score["base"],
         "band": score["band"],

@@ -8,6 +8,7 @@ from datetime import date, datetime, time, timedelta
 import sqlalchemy as sql
 
 from configs.bands import Band
+from configs.clock import format_instant
 from serving.ledger.ledger import RISKS, Ledger, is_served
 from serving.schemas.enums import Status
 from serving.schemas.responses import Score
@@ -84,7 +85,7 @@ class LedgerReader:
 
 def served_response(entry: LedgerEntry) -> Score:
     """The account's part of the response, with when it was served and by which version."""
-    return {**entry.score, "scored_at": entry.scored_at.isoformat(), "version": entry.version}
+    return {**entry.score, "scored_at": format_instant(entry.scored_at), "version": entry.version}
 
 
 def entry_from_row(row: sql.RowMapping) -> LedgerEntry:

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_when_event_set, wait_exponential
 from tenacity.nap import sleep_using_event
 
+from configs.clock import parse_instant
 from configs.errors import LedgerBacklogFull, NotReady
 from configs.settings import LedgerSettings
 from serving.ledger.ledger import Checkpoint, DuplicateCheckpoint, Ledger, LedgerRow, ScoreSource
@@ -228,4 +229,4 @@ def _to_rows(record: WalRecord) -> Iterator[LedgerRow]:
 
 @lru_cache(maxsize=64)  # most rows are of the same day
 def _parse_instant(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    return parse_instant(text)

@@ -20,7 +20,11 @@ def _described(description: str, example: Any) -> Any:
     return Field(description=description, examples=[example])
 
 
-Instant = Annotated[str, _described("An instant in UTC.", "2026-07-01T00:00:00")]
+def _instant(description: str, example: str | None) -> Any:
+    return Field(description=description, examples=[example], json_schema_extra={"format": "date-time"})
+
+
+Instant = Annotated[str, _instant("An instant in UTC.", "2026-07-01T00:00:00Z")]
 AccountId = Annotated[str, _described("The account.", "A0000302")]
 AccountName = Annotated[str | None, _described("The account's name.", "Company 302")]
 Owner = Annotated[str | None, _described("The person responsible for the account.", "csm-3")]
@@ -28,7 +32,7 @@ Segment = Annotated[str | None, _described("The account's segment.", "mid")]
 ParentId = Annotated[str | None, _described("The parent account.", None)]
 Stage = Annotated[str | None, _described("onboarding, established or renewing; null if not known.", "renewing")]
 Renewal = Annotated[
-    str | None, _described("The end of the current paid term; null if not known.", "2026-09-01T00:00:00")
+    str | None, _instant("The end of the current paid term; null if not known.", "2026-09-01T00:00:00Z")
 ]
 Risk = Annotated[float, _described("Calibrated probability of churn within the main horizon.", 0.094)]
 Risks = Annotated[dict[str, float], _described("The risk within every horizon, by days.", {"30": 0.03, "90": 0.094})]
@@ -195,7 +199,7 @@ class ScoredRisk(ResponseBody):
 class Score(ScoredRisk, RowDrivers):
     """One account's risk with its drivers."""
 
-    scored_at: NotRequired[Annotated[str, _described("When a past risk was computed.", "2026-06-01T07:00:00")]]
+    scored_at: NotRequired[Annotated[str, _instant("When a past risk was computed.", "2026-06-01T07:00:00Z")]]
     version: NotRequired[Annotated[int, _described("The model version of a past risk.", 2)]]
     degraded: NotRequired[
         Annotated[Degradation, _described("Why the risk is an old one.", {"rationale": "store down", "age_days": 1.2})]
@@ -270,12 +274,12 @@ class RiskEndpoint(ResponseBody):
 
     risk: Risk
     as_of: Instant
-    scored_at: Annotated[str | None, _described("When it was computed; null if it is computed now.", None)]
+    scored_at: Annotated[str | None, _instant("When it was computed; null if it is computed now.", None)]
     version: ModelVersion
 
 
 ENDPOINT_EXAMPLE = {
-    "risk": 0.063, "as_of": "2026-06-01T00:00:00", "scored_at": "2026-06-01T07:00:00", "version": 2,
+    "risk": 0.063, "as_of": "2026-06-01T00:00:00Z", "scored_at": "2026-06-01T07:00:00Z", "version": 2,
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 
 import numpy as np
 
+from configs.clock import format_instant
 from configs.errors import NotReady
 from configs.state_dir import StateDir
 from features.store.history import HistoryVersion, accounts_on, is_complete, published_history
@@ -69,7 +70,7 @@ class BatchScorer:
 
         `on_progress` is called with the number of accounts scored so far.
         """
-        merged: ScoreResponse = {"as_of": self.day.isoformat(), "model": None, "scores": [], "not_scored": []}
+        merged: ScoreResponse = {"as_of": format_instant(self.day), "model": None, "scores": [], "not_scored": []}
         scored_count = 0
         for response in self.iter_responses(max_drivers):
             scored_count += len(response["scores"]) + len(response["not_scored"])

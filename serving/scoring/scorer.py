@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from configs.clock import format_instant
 from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.store.online_reader import OnlineReader, SignalValues
@@ -91,7 +92,7 @@ class Scorer:
     def to_response(self, scored: ScoredAccounts, max_drivers: int | None) -> ScoreResponse:
         """Risks with at most `max_drivers` drivers in each direction, all if None."""
         return {
-            "as_of": scored.signals.published_as_of.isoformat(),
+            "as_of": format_instant(scored.signals.published_as_of),
             "model": describe_model(scored.champion),
             "scores": self._to_scores(scored, max_drivers),
             "not_scored": [
@@ -135,7 +136,7 @@ class Scorer:
         bands = assign_bands(scores.risks, band_thresholds(scores.model, self.settings.bands))
         stale = _families_where(self._is_stale(signals, scores.families), scores.families)
         missing = _families_where(scores.missing_families, scores.families)
-        as_of = np.datetime_as_string(signals.as_of, unit="s").tolist()
+        as_of = np.datetime_as_string(signals.as_of, unit="s", timezone="UTC").tolist()
         risks, by_days = scores.risks.tolist(), risks_by_days(scores)
         revenue, drivers = _revenue(signals.values, scores.risks), describe_drivers(scores, max_drivers)
         return [

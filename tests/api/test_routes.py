@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
+from configs.clock import format_instant
 from configs.files import read_json, write_json
 from configs.state_dir import StateDir
 from serving.app import ENDPOINTS
@@ -133,7 +134,7 @@ def test_an_explanation_has_percentiles_and_a_play(api_client: ApiClient, riskie
 def test_a_past_risk_is_returned_as_it_was_served(api_client: ApiClient):
     (served,) = api_client.post("/score", account_ids=["2072"], drivers=1)["scores"]
     past = api_client.request("POST", "/score?as_of=2023-07-01", json={"account_ids": ["2072", "nobody"]}).json()
-    assert past["scores"] == [{**served, "scored_at": EXTRACT_END.isoformat(), "version": 1}]
+    assert past["scores"] == [{**served, "scored_at": format_instant(EXTRACT_END), "version": 1}]
     assert past["not_scored"] == [{"account_id": "nobody", "reason": "never_scored"}]
     risk_response = api_client.get("/accounts/2072/risk", as_of="2023-07-01")
     assert risk_response["score"]["risk"] == served["risk"]

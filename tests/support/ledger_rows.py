@@ -22,7 +22,7 @@ def score(account_id: str, risk: float = 0.1, **fields: object) -> Score:
     """The part of a response about one account."""
     columns = {"account_id": account_id, "risk": risk, "base": 0.05, "band": "high", "status": "scored"}
     revenue = {"mrr": 100.0, "revenue_at_risk": 10.0}
-    return cast(Score, {**columns, "revenue": revenue, "signals_as_of": "2024-01-01T00:00:00", **fields})
+    return cast(Score, {**columns, "revenue": revenue, "signals_as_of": "2024-01-01T00:00:00Z", **fields})
 
 
 def source_at(scored_at: datetime, version: int = 1) -> ScoreSource:

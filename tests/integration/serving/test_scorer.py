@@ -38,7 +38,7 @@ def _score(scorer: Scorer, account_ids: list[str], max_drivers: int | None = 0, 
 
 def test_a_response_describes_its_model(scorer: Scorer):
     response = _score(scorer, [ACCOUNT], 3)
-    assert response["as_of"] == "2023-07-01T00:00:00"
+    assert response["as_of"] == "2023-07-01T00:00:00Z"
     assert response["model"] == {
         "name": "crm5",
         "version": 1,

@@ -31,7 +31,7 @@ def test_a_risk_is_read_back_as_it_was_served(ledger):
     ledger.append([served], source_at(JUNE, 3))
     entries = LedgerReader(ledger).last_known(["a", "nobody"])
     assert entries.keys() == {"a"}
-    assert served_response(entries["a"]) == {**served, "scored_at": "2024-06-01T00:00:00", "version": 3}
+    assert served_response(entries["a"]) == {**served, "scored_at": "2024-06-01T00:00:00Z", "version": 3}
 
 
 def test_a_past_day_is_answered_with_what_was_served_by_then(ledger):
