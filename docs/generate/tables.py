@@ -7,11 +7,19 @@ from docs.generate.markdown import join, table
 if TYPE_CHECKING:
     from features.tables.contract import ColumnContract, TableContract
 
-COLUMNS = ("column", "type", "required", "known from", "meaning")
+COLUMNS = ("column", "type", "required", "allowed", "known from", "meaning")
 HEAD = """# Raw tables
 
 The tables that a company brings. All instants are UTC. `accounts` is required, and `subscriptions`, or `usage` if churn
 is inactivity. A table that is missing makes its signals absent, not zero.
+
+*Allowed* says which words and numbers a column may hold. Words are read in any case, and with spaces or hyphens for
+underscores: `In-App` is `in_app`. A row with another word or number breaks the contract. No number may be NaN or
+infinite.
+
+Of several rows with one key, one counts: the one with the latest `recorded_at`, then with the latest of its other
+instants, then with the highest of its other values, in the order of the columns, an empty one last. The others break
+the contract. A row in which a part of the key is empty repeats no other, so all anonymous answers of a survey count.
 
 *Known from* says when a value counts. Without it the value counts from when its row happened, or was recorded
 (`recorded_at`)."""
@@ -24,7 +32,14 @@ def raw_tables_page() -> str:
     parts = [HEAD]
     for raw_table in CONTRACT.values():
         rows = [
-            (f"`{name}`", column.type, "yes" if column.required else "", _known_from(column), column.meaning)
+            (
+                f"`{name}`",
+                column.type,
+                "yes" if column.required else "",
+                _allowed(column),
+                _known_from(column),
+                column.meaning,
+            )
             for name, column in raw_table.columns.items()
         ]
         parts += [f"## {raw_table.name}", _note(raw_table), table(COLUMNS, rows)]
@@ -43,6 +58,17 @@ def _note(raw_table: "TableContract") -> str:
     happened = f"A row happened at `{raw_table.at}`." if raw_table.at else "Its rows are known from the start."
     key = " and ".join(f"`{name}`" for name in raw_table.key)
     return f"{happened} Unique by {key}." if key else happened
+
+
+def _allowed(column: "ColumnContract") -> str:
+    words = column.values or column.known_values
+    listed = ", ".join(f"`{word}`" for word in words)
+    by_word = ", ".join(f"{limits} for `{word}`" for word, limits in column.ranges.items())
+    return (
+        by_word
+        or (str(column.range) if column.range else "")
+        or (f"such as {listed}" if column.known_values else listed)
+    )
 
 
 def _known_from(column: "ColumnContract") -> str:

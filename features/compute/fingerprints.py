@@ -24,6 +24,7 @@ from features.compute.usage_rollups import (
     rollup_table,
 )
 from features.ingestion.reader import cast_tables
+from features.ingestion.validation import mark_invalid_rows
 from features.signals.base import Signal, signal
 from features.signals.registry import catalogue, is_table
 from features.tables.contract import CONTRACT
@@ -70,6 +71,12 @@ def contract_tables() -> Mapping[str, RawTable]:
     return cast_tables(
         {name: RawTable(CONTRACT[name], rows, frozenset(rows.columns)) for name, rows in unbound.items()}
     )
+
+
+@cache
+def rules_version() -> str:
+    """A hash that changes when other rows of the raw tables are invalid than before."""
+    return _digest(*(hash_expression(mark_invalid_rows(contract_tables(), name)) for name in CONTRACT))
 
 
 def _input_columns(signal: Signal) -> list[ir.Column]:

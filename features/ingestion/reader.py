@@ -10,6 +10,7 @@ from configs.errors import ConfigError, DataError
 from configs.settings import Settings
 from features.compute.backends.base import Backend, first_line
 from features.compute.backends.connect import open_backend
+from features.ingestion.words import read_word
 from features.tables.contract import CONTRACT, ColumnContract, TableContract
 from features.tables.mapping import Dataset, read_dataset
 from features.tables.point_in_time import STORED_SUFFIX
@@ -52,8 +53,10 @@ def cast_table(rows: ir.Table, table: TableContract) -> ir.Table:
 
 
 def cast_column(value: ir.Value, column: ColumnContract) -> ir.Value:
-    """The value in the contract's type; a value that cannot be cast is null."""
+    """The value in the contract's type and words; a value that cannot be cast is null."""
     target = IBIS_TYPES[column.type]
+    if column.values or column.known_values:
+        return read_word(value.cast(target), column)
     # A cast to the same type would hide the column's statistics from the file reader.
     if str(value.type()).removeprefix("!") == target:
         return value

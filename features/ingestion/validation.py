@@ -1,7 +1,12 @@
 """Validates raw tables against the contract: rejects invalid rows, or quarantines them and counts them.
 
-A row is reported under the first rule that it breaks: a value of the wrong type, a missing required value, an instant
-out of range, a repeated key, an end before its start, an account that does not exist.
+A row is reported under the first rule that it breaks: column by column a value of the wrong type, a missing required
+value, a word or a number outside the contract; then an end before its start, and an account that does not exist.
+
+Of the rows with one key that break no other rule, one counts and the others are reported as repeated. It is the one
+with the latest `recorded_at`, then with the latest of its other instants, then with the highest of its other values,
+in the order of the contract's columns, an empty one last. Equal rows are the only ones that this does not tell apart,
+so the choice is the same in every query, whatever the order of the rows or the files.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,112 +20,218 @@ import pyarrow.parquet as pq
 
 from configs.errors import DataError
 from configs.files import atomic_write
+from features.compute.backends.base import Backend
 from features.ingestion.reader import cast_column, cast_table
-from features.tables.contract import ACCOUNT_ID, CONTRACT, TableContract
+from features.ingestion.words import fold_word
+from features.tables.contract import ACCOUNT_ID, ColumnContract, NumberRange, TableContract
 from features.tables.mapping import Dataset
 from features.tables.raw_table import RawTable
 
 EARLIEST, LATEST = "1970-01-02", "2100-01-01"
+SMALLEST_SHARE = 0.001  # a smaller share of a table is not told apart from 0.1 %
 
 
 @dataclass(frozen=True)
 class RuleViolation:
-    """How many rows of a table break one rule, and an example."""
+    """How many rows of a table break one rule, which share of the table that is, and an example."""
 
     table: str
     files: tuple[str, ...]
     rule: str
     rows: int
+    share: float
     example: str
 
+    @property
+    def share_text(self) -> str:
+        """The share of the table in percent."""
+        return "under 0.1 %" if self.share < SMALLEST_SHARE else f"{100 * self.share:.3g} %"
+
     def __str__(self) -> str:
-        rows = "1 row" if self.rows == 1 else f"{self.rows} rows"
-        return f"{self.table} ({', '.join(self.files)}): {self.rule} in {rows}, first: {self.example}"
+        rows = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
+        size = f"{rows} ({self.share_text} of the table)"
+        return f"{self.table} ({', '.join(self.files)}): {self.rule} in {size}, first: {self.example}"
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """What a row breaks, and the column whose value shows it."""
+
+    broken: ir.BooleanValue
+    text: str
+    column: str
 
 
 def validate_tables(dataset: Dataset, tables: Mapping[str, RawTable]) -> tuple[RuleViolation, ...]:
     """Every rule that some row breaks, table by table; empty if all rows follow the contract."""
-    return tuple(violation for name in tables for violation in _violations(dataset, name, _with_rule(tables, name)))
+    return tuple(
+        RuleViolation(name, _files(dataset, name), *counts)
+        for name in tables
+        for counts in _count_violations(tables[name].contract, mark_invalid_rows(tables, name))
+    )
 
 
 def raise_for_violations(violations: tuple[RuleViolation, ...]) -> None:
     """Raise DataError for the first violation, if there is one."""
     if violations:
         first, *others = violations
-        more = f" And {len(others)} more kinds of invalid rows." if others else ""
+        more = f" And {len(others)} more kinds of invalid rows; `oarlock validate` lists them." if others else ""
         raise DataError(f"{first}.{more}", 'Correct the source, or set data.on_invalid_rows = "quarantine".')
 
 
 def quarantine_rows(
-    tables: Mapping[str, RawTable], violations: tuple[RuleViolation, ...], folder: Path
+    backend: Backend, tables: Mapping[str, RawTable], violations: tuple[RuleViolation, ...], folder: Path
 ) -> dict[str, RawTable]:
     """The tables with violations without their invalid rows, which are written to `folder` with the rule they break."""
     valid_tables = {}
-    for name in {violation.table for violation in violations}:
-        rows, raw = _with_rule(tables, name), tables[name]
+    for name in sorted({violation.table for violation in violations}):
+        rows, raw = mark_invalid_rows(tables, name), tables[name]
         with atomic_write(folder / f"{name}.parquet") as file:
             pq.write_table(rows.filter(rows.breach.notnull()).to_pyarrow(), file)
         valid = cast_table(rows.filter(rows.breach.isnull()), raw.contract)
+        if backend.create_table and raw.contract.key:  # repeated keys are looked for once, and not on every day again
+            valid = backend.create_table(f"valid_{name}", valid)
         valid_tables[name] = RawTable(raw.contract, valid, raw.source_columns)
     return valid_tables
 
 
-def _with_rule(tables: Mapping[str, RawTable], name: str) -> ir.Table:
+def mark_invalid_rows(tables: Mapping[str, RawTable], name: str) -> ir.Table:
     """The rows as they were read, with the first rule that each breaks in `breach`, null if it breaks none."""
-    rows, contract = tables[name].rows, tables[name].contract
-    accounts = tables["accounts"].rows
+    contract, rows = tables[name].contract, _with_account(tables, name)
+    rules = [(rule.broken, rule.text) for rule in _rules(rows, contract)]
+    rows = rows.mutate(breach=ibis.cases(*rules, else_=ibis.null("string"))).drop("_account")
+    if contract.key and set(contract.key) <= set(rows.columns):
+        rows = rows.mutate(breach=_is_repeated(rows, contract).ifelse(_repeated_text(contract), rows.breach))
+    return rows
+
+
+def _with_account(tables: Mapping[str, RawTable], name: str) -> ir.Table:
+    """The rows with `_account`, the account that they belong to, null if it does not exist."""
+    rows, accounts = tables[name].rows, tables["accounts"].rows
+    if name == "accounts":
+        return rows.mutate(_account=rows.account_id.cast("string"))
     accounts = accounts.select(_account=accounts.account_id.cast("string")).distinct()
-    if name != "accounts":
-        rows = rows.left_join(accounts, rows.account_id.cast("string") == accounts["_account"])
-    else:
-        rows = rows.mutate(_account=rows.account_id.cast("string"))
-    return rows.mutate(breach=ibis.cases(*_rules(rows, contract), else_=ibis.null("string"))).drop("_account")
+    return rows.left_join(accounts, rows.account_id.cast("string") == accounts["_account"])
 
 
-def _rules(rows: ir.Table, table: TableContract) -> Iterator[tuple[ir.BooleanValue, str]]:
+def _rules(rows: ir.Table, table: TableContract) -> Iterator[_Rule]:
+    """The rules that a row can break by itself, in the order in which they are reported."""
     columns = {name: column for name, column in table.columns.items() if name in rows.columns}
     values = {name: cast_column(rows[name], column) for name, column in columns.items()}
     for name, column in columns.items():
-        yield rows[name].notnull() & values[name].isnull(), f"{name} is not {_with_article(column.type)}"
-        if column.required:
-            yield rows[name].isnull(), f"{name} is empty"
-        if column.type == "instant":
-            in_range = values[name].between(ibis.timestamp(EARLIEST), ibis.timestamp(LATEST))
-            yield ~in_range, f"{name} is an invalid timestamp"
-    if table.key and set(table.key) <= columns.keys():
-        position = ibis.row_number().over(ibis.window(group_by=list(table.key), order_by=list(table.key)))
-        yield position > 0, f"{' + '.join(table.key)} is repeated"
+        for broken, text in (*_type_rules(rows[name], values[name], column), *_value_rules(name, values, column)):
+            yield _Rule(broken, f"{name} {text}", name)
     for start, end in table.spans:
         if {start, end} <= columns.keys():
-            yield values[end] < values[start], f"{end} is before {start}"
-    yield rows["_account"].isnull(), f"{ACCOUNT_ID} is not in accounts"
+            yield _Rule(values[end] < values[start], f"{end} is before {start}", end)
+    yield _Rule(rows["_account"].isnull(), f"{ACCOUNT_ID} is not in accounts", ACCOUNT_ID)
+
+
+def _type_rules(raw: ir.Value, value: ir.Value, column: ColumnContract) -> Iterator[tuple[ir.BooleanValue, str]]:
+    is_text = column.type == "text"
+    if not is_text:
+        yield raw.notnull() & value.isnull(), f"is not {_with_article(column.type)}"
+    if column.required:
+        yield (value if is_text else raw).isnull(), "is empty"
+    if column.type == "instant":
+        yield ~value.between(ibis.timestamp(EARLIEST), ibis.timestamp(LATEST)), "is an invalid timestamp"
+    if column.type == "number":
+        yield value.isnan() | value.isinf(), "is NaN or infinite"
+
+
+def _value_rules(
+    name: str, values: Mapping[str, ir.Value], column: ColumnContract
+) -> Iterator[tuple[ir.BooleanValue, str]]:
+    value = values[name]
+    if column.values:
+        yield ~value.isin(column.values), f"is none of {', '.join(column.values)}"
+    if column.reserved:
+        is_other = (fold_word(value) == column.reserved) & (value != column.reserved)
+        yield is_other, f"is {column.reserved} in another spelling"
+    if column.range:
+        yield _is_outside(value, column.range), _outside(column.range)
+    if column.range_by and column.range_by in values:
+        for word, limits in column.ranges.items():
+            yield (values[column.range_by] == word) & _is_outside(value, limits), f"{_outside(limits)} for {word}"
+
+
+def _is_outside(value: ir.Value, limits: NumberRange) -> ir.BooleanValue:
+    outside = [
+        *([] if limits.minimum is None else [value < limits.minimum]),
+        *([] if limits.maximum is None else [value > limits.maximum]),
+        *([] if limits.above is None else [value <= limits.above]),
+    ]
+    return reduce(lambda left, right: left | right, outside)
+
+
+def _outside(limits: NumberRange) -> str:
+    return f"is outside {limits}" if limits.maximum is not None else f"is not {limits}"
+
+
+def _is_repeated(rows: ir.Table, table: TableContract) -> ir.BooleanValue:
+    """Whether a row repeats the key of another that counts; a key with an empty part repeats no other."""
+    columns = {name: column for name, column in table.columns.items() if name in rows.columns}
+    values = {name: cast_column(rows[name], column) for name, column in columns.items()}
+    keys = [values[name] for name in table.key]
+    order = [values[name] for name in _deciding_columns(columns)]
+    # Values that were written differently and read alike come last, so that the choice is total.
+    order += [rows[name].cast("string") for name, value in values.items() if not value.equals(rows[name])]
+    window = ibis.window(
+        group_by=[*keys, rows.breach.isnull()], order_by=[ibis.desc(value, nulls_first=False) for value in order]
+    )
+    has_key = reduce(lambda left, right: left & right, [key.notnull() for key in keys])
+    return rows.breach.isnull() & has_key & (ibis.row_number().over(window) > 0)
+
+
+def _deciding_columns(columns: Mapping[str, ColumnContract]) -> list[str]:
+    """The columns that decide which of the rows with one key counts, the first one first."""
+    return sorted(columns, key=lambda name: (name != "recorded_at", columns[name].type != "instant"))
+
+
+def _repeated_text(table: TableContract) -> str:
+    return f"{' + '.join(table.key)} is repeated"
 
 
 def _with_article(kind: str) -> str:
     return f"an {kind}" if kind == "instant" else f"a {kind}"
 
 
-def _violations(dataset: Dataset, name: str, rows: ir.Table) -> Iterator[RuleViolation]:
-    invalid = rows.filter(rows.breach.notnull())
-    text = reduce(
-        lambda left, right: left + ", " + right, [_column_text(invalid, c) for c in _key_columns(name, invalid)]
-    )
-    groups = invalid.mutate(text=text).group_by("breach")
-    counts = groups.aggregate(rows=lambda t: t.count(), example=lambda t: t.text.min())
-    for rule, count, example in counts.order_by("breach").to_pandas().itertuples(index=False):
-        yield RuleViolation(name, _files(dataset, name), rule, int(count), example)
+def _count_violations(table: TableContract, rows: ir.Table) -> Iterator[tuple[str, int, float, str]]:
+    """The rule, the rows, their share of the table and an example, for every rule that some row breaks."""
+    text = rows.breach.isnull().ifelse(ibis.null("string"), _example(table, rows))
+    groups = rows.mutate(text=text).group_by("breach")
+    counts = groups.aggregate(rows=lambda t: t.count(), example=lambda t: t.text.min()).order_by("breach").to_pyarrow()
+    total = sum(counts["rows"].to_pylist())
+    for group in counts.to_pylist():
+        if group["breach"] is not None:
+            yield group["breach"], group["rows"], group["rows"] / total, group["example"]
+
+
+def _example(table: TableContract, rows: ir.Table) -> ir.Value:
+    """The columns by which a person finds a row, and the one that breaks the rule."""
+    key_columns = _key_columns(table, rows)
+    key = reduce(lambda left, right: left + ", " + right, [_column_text(rows, name) for name in key_columns])
+    rules = _rules(rows.mutate(_account=rows[ACCOUNT_ID].cast("string")), table)
+    others = {rule.text: rule.column for rule in rules if rule.column not in key_columns}
+    shown = [(rows.breach == text, ibis.literal(", ") + _column_text(rows, name)) for text, name in others.items()]
+    return key + ibis.cases(*shown, else_="") if shown else key
 
 
 def _column_text(rows: ir.Table, column: str) -> ir.Value:
     return ibis.literal(f"{column}=") + rows[column].cast("string").fill_null("empty")
 
 
-def _key_columns(name: str, rows: ir.Table) -> list[str]:
+def _key_columns(table: TableContract, rows: ir.Table) -> list[str]:
     """The columns by which a person finds a row: required ones and instants."""
-    columns = CONTRACT[name].columns
+    columns = table.columns
     return [c for c in columns if c in rows.columns and (columns[c].required or columns[c].type == "instant")]
 
 
 def _files(dataset: Dataset, table: str) -> tuple[str, ...]:
+    """The files of the sources that a select reads: by name, or by the mapping's pattern if there are several."""
     tokens = dataset.selects[table].replace("(", " ").replace(")", " ").replace(",", " ").split()
-    return tuple(dataset.files[source][0].name for source in dataset.files if source in tokens)
+    sources = [source for source in dataset.files if source in tokens]
+    return tuple(
+        dataset.files[source][0].name if len(dataset.files[source]) == 1 else dataset.mapping.sources[source]
+        for source in sources
+    )

@@ -16,9 +16,14 @@ from configs.state_dir import StateDir
 from features.compute.backends.base import Backend
 from features.compute.backends.connect import open_backend
 from features.compute.compute import ComputeRequest, available_signals, compile_signals
-from features.compute.fingerprints import signal_set
+from features.compute.fingerprints import rules_version, signal_set
 from features.ingestion.reader import cast_tables, read_tables
-from features.ingestion.validation import RuleViolation, quarantine_rows, raise_for_violations, validate_tables
+from features.ingestion.validation import (
+    RuleViolation,
+    quarantine_rows,
+    raise_for_violations,
+    validate_tables,
+)
 from features.publishing.account_table_builder import build_account_details
 from features.publishing.quality_gate import check_day, check_schema, check_sources, raise_for_day_faults
 from features.signals.base import Signal
@@ -27,6 +32,7 @@ from features.store.account_table import write_account_table
 from features.store.history import (
     DaySummary,
     HistoryVersion,
+    RowSelection,
     complete_days,
     content_version,
     history_version,
@@ -106,19 +112,20 @@ def open_dataset(settings: Settings, state: StateDir) -> OpenDataset:
     backend = open_backend(settings.engine, dataset)
     raw = read_tables(backend, dataset)
     _require_risk_set(dataset, activity_days)
-    content = {"content": dataset.content_hash()}
+    content = {"content": dataset.content_hash(), "rules": rules_version()}
     is_valid = state.validation.exists() and read_json(state.validation) == content
     violations = () if is_valid else validate_tables(dataset, raw)
     if settings.data.on_invalid_rows == "error":
         raise_for_violations(violations)
     tables = cast_tables(raw)
     if violations:
-        tables |= quarantine_rows(raw, violations, state.quarantine)
+        tables |= quarantine_rows(backend, raw, violations, state.quarantine)
     else:
         write_json(state.validation, content)
     signal_tables = {name: table for name, table in tables.items() if name not in settings.label.label_tables}
     signals = available_signals(signal_tables, catalogue(), dataset.mapping.people)
-    history = history_version(state.history, dataset, signals, activity_days)
+    quarantine_rules = rules_version() if settings.data.on_invalid_rows == "quarantine" else ""
+    history = history_version(state.history, dataset, signals, RowSelection(activity_days, quarantine_rules))
     return OpenDataset(dataset, backend, tables, violations, history, is_valid, activity_days)
 
 

@@ -71,18 +71,31 @@ class HistoryVersion:
         return self.folder / "days" / f"{as_of:%Y-%m-%d}"
 
 
+@dataclass(frozen=True)
+class RowSelection:
+    """Which rows a history is computed from.
+
+    `required_activity_days` is that of `compute.select_snapshots`. `quarantine_rules` is the version of the rules by
+    which rows are set aside, empty if none ever is.
+    """
+
+    required_activity_days: int | None = None
+    quarantine_rules: str = ""
+
+
 def history_version(
-    histories: Path, dataset: Dataset, signals: tuple[Signal, ...], required_activity_days: int | None = None
+    histories: Path, dataset: Dataset, signals: tuple[Signal, ...], selection: RowSelection
 ) -> HistoryVersion:
     """The history of these signals over this data set.
 
     A finished data set is identified by its content, so a changed file starts a new version; a growing one by its
-    mapping, so that a new day keeps the days before it. Another risk set (see `compute.select_snapshots`) is another
-    version.
+    mapping, so that a new day keeps the days before it. Another selection of rows is another version, too.
     """
     data = dataset.mapping_hash if dataset.observed_until is None else dataset.content_hash()
-    risk_set = "" if required_activity_days is None else f" active within {required_activity_days}"
-    name = hashlib.sha256(f"{signal_set(signals)} {data}{risk_set}".encode()).hexdigest()[:12]
+    activity_days = selection.required_activity_days
+    risk_set = "" if activity_days is None else f" active within {activity_days}"
+    rules = selection.quarantine_rules and f" quarantined by {selection.quarantine_rules}"
+    name = hashlib.sha256(f"{signal_set(signals)} {data}{risk_set}{rules}".encode()).hexdigest()[:12]
     return HistoryVersion(histories / name, signals)
 
 

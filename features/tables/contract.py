@@ -3,14 +3,34 @@
 All instants are UTC. `accounts` is required, and so is the table that defines the accounts at risk: `subscriptions`, or
 `usage` if churn is inactivity. Any other table may be missing, which makes its signals absent.
 Any table may carry `recorded_at`, the instant at which its row became known. The point-in-time cut then uses it.
+Which words and numbers a column may hold is part of the contract, too: no number is NaN or infinite.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 ACCOUNT_ID = "account_id"
+ACTIVE_USERS_EVENT = "active_users"
 ColumnType = Literal["text", "number", "instant", "day", "flag"]
+
+
+@dataclass(frozen=True)
+class NumberRange:
+    """Numbers from `minimum` to `maximum`, both included, and greater than `above`; None: without limit.
+
+    >>> str(NumberRange(0, 10)), str(NumberRange(minimum=0)), str(NumberRange(above=0))
+    ('0 to 10', 'at least 0', 'above 0')
+    """
+
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+
+    def __str__(self) -> str:
+        if self.above is not None:
+            return f"above {self.above:g}"
+        return f"at least {self.minimum:g}" if self.maximum is None else f"{self.minimum:g} to {self.maximum:g}"
 
 
 @dataclass(frozen=True)
@@ -20,6 +40,11 @@ class ColumnContract:
     `known_at` names the column with the instant at which this value became known; without it the value came with its
     row. `settles_days` is for a value that is filled in later without an instant of its own: how many days after
     `known_at`, or after its row, it counts. `default` is the value that an empty cell stands for.
+
+    `values` are the only words that the column may hold; `known_values` are the words that signals look for in a column
+    that may hold others. Both are read in any case, and with spaces or hyphens for underscores. `reserved` is a word
+    with a meaning of its own, which must be written exactly. `range` limits a number, `ranges` by the word in the
+    column `range_by`.
     """
 
     type: ColumnType
@@ -28,6 +53,12 @@ class ColumnContract:
     known_at: str | None = None
     settles_days: int = 0
     default: float | None = None
+    values: tuple[str, ...] = ()
+    known_values: tuple[str, ...] = ()
+    reserved: str | None = None
+    range: NumberRange | None = None
+    range_by: str | None = None
+    ranges: Mapping[str, NumberRange] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -35,7 +66,8 @@ class TableContract:
     """One raw table.
 
     `at` names the instant at which a row happened and, without `recorded_at`, became known; None: known from the start.
-    `key` must be unique. `spans` are pairs of instants of which the second must not be before the first.
+    `key` must be unique; a row with an empty part of it repeats no other. `spans` are pairs of instants of which the
+    second must not be before the first.
     """
 
     name: str
@@ -47,6 +79,8 @@ class TableContract:
 
 
 SETTLES_DAYS = 14
+NOT_NEGATIVE = NumberRange(minimum=0)
+NPS_SCORES, SURVEY_SCORES, TICKET_SCORES = NumberRange(0, 10), NumberRange(1, 7), NumberRange(1, 5)
 ACCOUNT_COLUMN = ColumnContract("text", "the account of this row", required=True)
 RECORDED_AT = ColumnContract("instant", "when this row became known")
 
@@ -66,7 +100,7 @@ ACCOUNTS = TableContract(
         "segment": ColumnContract("text", "the group it is compared within, such as small, mid, enterprise"),
         "industry": ColumnContract("text", "its industry"),
         "country": ColumnContract("text", "its country"),
-        "employees": ColumnContract("number", "number of employees"),
+        "employees": ColumnContract("number", "number of employees", range=NOT_NEGATIVE),
         "created_at": ColumnContract("instant", "when the account was created", required=True),
         "parent_id": ColumnContract("text", "the parent account"),
         "owner": ColumnContract("text", "the person responsible for it"),
@@ -82,14 +116,14 @@ SUBSCRIPTIONS = TableContract(
     columns={
         "subscription_id": ColumnContract("text", "one plan or add-on over one period", required=True),
         "plan": ColumnContract("text", "the plan or add-on"),
-        "seats": ColumnContract("number", "number of seats; empty for an add-on without seats"),
-        "mrr": ColumnContract("number", "monthly recurring revenue after discount", required=True),
+        "seats": ColumnContract("number", "number of seats; empty for an add-on without seats", range=NOT_NEGATIVE),
+        "mrr": ColumnContract("number", "monthly recurring revenue after discount", required=True, range=NOT_NEGATIVE),
         "started_at": ColumnContract("instant", "when it started", required=True),
         "ended_at": ColumnContract("instant", "when it actually ended; empty while active", known_at="ended_at"),
-        "term_months": ColumnContract("number", "length of a term in months"),
+        "term_months": ColumnContract("number", "length of a term in months", range=NumberRange(above=0)),
         "renews_at": ColumnContract("instant", "the end of the paid term"),
         "auto_renew": ColumnContract("flag", "whether it renews by itself"),
-        "discount": ColumnContract("number", "discount as a share of the list price, 0 to 1"),
+        "discount": ColumnContract("number", "discount as a share of the list price", range=NumberRange(0, 1)),
     },
 )
 
@@ -99,10 +133,13 @@ USAGE = TableContract(
     columns={
         "user_id": ColumnContract("text", "the user; empty if the source only has counts"),
         "event": ColumnContract(
-            "text", "the event type; `active_users` is reserved for a daily count of people", required=True
+            "text",
+            "the event type; `active_users` is reserved for a daily count of people",
+            required=True,
+            reserved=ACTIVE_USERS_EVENT,
         ),
         "occurred_at": ColumnContract("instant", "when it happened, or the day of the count", required=True),
-        "quantity": ColumnContract("number", "the number of events; empty means 1", default=1.0),
+        "quantity": ColumnContract("number", "the number of events; empty means 1", default=1.0, range=NOT_NEGATIVE),
     },
 )
 
@@ -116,12 +153,16 @@ TICKETS = TableContract(
         "opened_at": ColumnContract("instant", "when it was opened", required=True),
         "first_response_at": ColumnContract("instant", "when a person first answered", known_at="first_response_at"),
         "resolved_at": ColumnContract("instant", "when it was resolved", known_at="resolved_at"),
-        "severity": ColumnContract("text", "low, normal, high or urgent"),
-        "kind": ColumnContract("text", "such as how_to, defect, billing, request"),
+        "severity": ColumnContract("text", "how severe it is", values=("low", "normal", "high", "urgent")),
+        "kind": ColumnContract("text", "what it is about", known_values=("how_to", "defect", "billing", "request")),
         # Neither has an instant of its own: the first is final when the ticket is closed, the second is requested then.
         "escalated": ColumnContract("flag", "whether it was escalated", known_at="resolved_at"),
         "csat": ColumnContract(
-            "number", "satisfaction with it, 1 to 5", known_at="resolved_at", settles_days=SETTLES_DAYS
+            "number",
+            "satisfaction with it",
+            known_at="resolved_at",
+            settles_days=SETTLES_DAYS,
+            range=TICKET_SCORES,
         ),
     },
 )
@@ -136,7 +177,7 @@ INVOICES = TableContract(
         "issued_at": ColumnContract("instant", "when it was sent", required=True),
         "due_at": ColumnContract("instant", "when it is due"),
         "paid_at": ColumnContract("instant", "when it was paid; empty while it is open", known_at="paid_at"),
-        "amount": ColumnContract("number", "the amount"),
+        "amount": ColumnContract("number", "the amount; zero or negative for a credit note, which is never overdue"),
     },
 )
 
@@ -146,11 +187,17 @@ SURVEYS = TableContract(
     key=(ACCOUNT_ID, "respondent_id", "kind", "sent_at"),
     spans=(("sent_at", "answered_at"),),
     columns={
-        "respondent_id": ColumnContract("text", "the person surveyed"),
-        "kind": ColumnContract("text", "nps, csat or ces", required=True),
+        "respondent_id": ColumnContract("text", "the person surveyed; empty if anonymous"),
+        "kind": ColumnContract("text", "the kind of survey", required=True, values=("nps", "csat", "ces")),
         "sent_at": ColumnContract("instant", "when it was sent", required=True),
         "answered_at": ColumnContract("instant", "when it was answered; empty if not", known_at="answered_at"),
-        "score": ColumnContract("number", "the score: nps 0 to 10, csat and ces 1 to 7", known_at="answered_at"),
+        "score": ColumnContract(
+            "number",
+            "the score",
+            known_at="answered_at",
+            range_by="kind",
+            ranges={"nps": NPS_SCORES, "csat": SURVEY_SCORES, "ces": SURVEY_SCORES},
+        ),
     },
 )
 
@@ -159,7 +206,12 @@ TOUCHES = TableContract(
     at="at",
     columns={
         "at": ColumnContract("instant", "when the account was contacted", required=True),
-        "kind": ColumnContract("text", "qbr, call, email, meeting, training or in_app", required=True),
+        "kind": ColumnContract(
+            "text",
+            "how it was contacted",
+            required=True,
+            values=("qbr", "call", "email", "meeting", "training", "in_app"),
+        ),
         "by": ColumnContract("text", "the person who made the contact"),
         "responded": ColumnContract("flag", "whether the account responded or attended", settles_days=SETTLES_DAYS),
         "commercial": ColumnContract("flag", "whether it was about selling"),
@@ -173,7 +225,12 @@ CONTACTS = TableContract(
     spans=(("joined_at", "left_at"),),
     columns={
         "contact_id": ColumnContract("text", "the person", required=True),
-        "role": ColumnContract("text", "champion, sponsor, exec, admin or user", required=True),
+        "role": ColumnContract(
+            "text",
+            "the role of the person",
+            required=True,
+            values=("champion", "sponsor", "exec", "admin", "user"),
+        ),
         "joined_at": ColumnContract("instant", "when the contact was first known", required=True),
         "left_at": ColumnContract("instant", "when the contact left; empty while active", known_at="left_at"),
     },
@@ -184,7 +241,12 @@ MILESTONES = TableContract(
     at=None,
     key=(ACCOUNT_ID, "milestone"),
     columns={
-        "milestone": ColumnContract("text", "such as kickoff, integration, first_value, live", required=True),
+        "milestone": ColumnContract(
+            "text",
+            "the milestone",
+            required=True,
+            known_values=("kickoff", "integration", "first_value", "live"),
+        ),
         "due_at": ColumnContract("instant", "the planned date"),
         "reached_at": ColumnContract("instant", "when it was reached; empty until then", known_at="reached_at"),
     },

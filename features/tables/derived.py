@@ -11,10 +11,9 @@ from typing import Literal
 import ibis
 import ibis.expr.types as ir
 
-from features.tables.contract import ACCOUNT_ID, ColumnContract, TableContract
+from features.tables.contract import ACCOUNT_ID, ACTIVE_USERS_EVENT, ColumnContract, TableContract
 from features.tables.point_in_time import SECONDS_PER_DAY
 
-ACTIVE_USERS_EVENT = "active_users"
 HALF_YEAR_DAYS = 182
 RECENT_DAYS = 28
 MIN_MRR_CHANGE = 0.01  # a smaller difference is rounding

@@ -20,9 +20,11 @@ ARROW_TYPES = {"text": pa.string(), "number": pa.float64(), "instant": pa.timest
 CATEGORIES = {
     "role": ["champion", "sponsor", "exec", "admin", "user"],
     "surveys.kind": ["nps", "csat", "ces"],
-    "kind": ["qbr", "call", "email", "training", "defect", "how_to", "billing", "request"],
+    "touches.kind": ["qbr", "call", "email", "training", "meeting", "in_app", "call", "email"],
+    "kind": ["defect", "how_to", "billing", "request", "outage", "question", "defect", "how_to"],
     "severity": ["low", "normal", "high", "urgent"],
 }
+NUMBERS = {"tickets.csat": [1.0, 2.0, 2.5, 4.0, 5.0], "surveys.score": [1.0, 2.5, 4.0, 6.0, 7.0]}
 MILESTONES = ("kickoff", "integration", "first_value", "live")
 WINDOWS = (7, 14, 28, 56, 91, 182, 364)
 Rows = list[dict]
@@ -169,7 +171,7 @@ def _filled(name: str, generator: random.Random) -> dict:
 def _value(column: str, contract: ColumnContract, generator: random.Random) -> object:
     categories = CATEGORIES.get(column) or CATEGORIES.get(column.rpartition(".")[2], ["alpha", "beta"])
     if contract.type == "number":
-        return generator.choice([0.0, 1.0, 2.5, 9.0, 10.0] + [None] * (not contract.required))
+        return generator.choice(NUMBERS.get(column, [0.0, 1.0, 2.5, 9.0, 10.0]) + [None] * (not contract.required))
     if contract.type == "flag":
         return generator.choice([True, False, None])
     return generator.choice(categories + [None] * (not contract.required))
