@@ -13,6 +13,7 @@ from cli.output import OutputTable, format_percent, print_json
 if TYPE_CHECKING:
     from configs.files import JsonObject
     from features.publishing.pipeline import PublishResult
+    from features.tables.periods import PeriodCounts
 
 MAX_COMPARED_ACCOUNTS = 1_000
 
@@ -203,8 +204,10 @@ def _validate_tables(context: CliContext) -> None:
         progress("reading", 0, 1)
         dataset = open_dataset(context.settings, context.state)
         rows = {name: table.rows.count().to_pyarrow().as_py() for name, table in dataset.tables.items()}
+        periods = dataset.count_periods()
     if context.as_json:
-        print_json({"tables": rows, "quarantined": [asdict(violation) for violation in dataset.violations]})
+        quarantined = [asdict(violation) for violation in dataset.violations]
+        print_json({"tables": rows, "quarantined": quarantined, "periods": periods and asdict(periods)})
         return
     table = OutputTable({"table": "id", "rows": "number"})
     for name, count in rows.items():
@@ -212,7 +215,17 @@ def _validate_tables(context: CliContext) -> None:
     table.print(context)
     for violation in dataset.violations:
         context.echo(f"Quarantined: {violation}")
+    if periods:
+        _show_periods(context, periods)
     context.echo(f"{len(dataset.history.signals)} signals of {len(dataset.history.families)} families can be computed.")
+
+
+def _show_periods(context: CliContext, periods: "PeriodCounts") -> None:
+    hours = context.settings.label.joins_within_hours
+    context.echo(
+        f"Periods of subscriptions: {periods.joined:,} ends were moved to the start of the next period, at most {hours}"
+        f" hours away; then {periods.gaps:,} gaps and {periods.overlaps:,} overlaps remain."
+    )
 
 
 def _published_coverage(context: CliContext) -> dict[str, float] | None:

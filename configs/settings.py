@@ -113,7 +113,12 @@ class LabelSettings(Section):
     horizons: tuple[Annotated[int, Field(ge=1)], ...] = (30, 90, 180)
     """Further horizons that risks are given for."""
     grace_days: Days = 30
-    """An account that comes back within these days did not leave."""
+    """Mode contract: an account that comes back within these days did not leave."""
+    joins_within_hours: Annotated[int, Field(ge=0)] = 24
+    """A subscription that begins so soon after another one of the account ends continues it.
+
+    This joins periods that end at 23:59:59 or on their last day, for the accounts at risk, the signals and the labels.
+    """
     inactive_days: Annotated[int, Field(ge=1)] = 90
     """Mode inactivity: so long without usage counts as churned. Must fit inside the horizon."""
     active_within_days: Annotated[int, Field(ge=1)] = 180

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+import ibis.expr.types as ir
 import pyarrow as pa
 
 from configs.errors import DataError
@@ -45,12 +46,16 @@ from features.store.history import (
 )
 from features.store.publication import Publication, ViewColumns
 from features.tables.mapping import Dataset, raise_for_duplicate_files, read_dataset
+from features.tables.periods import PeriodCounts, count_periods, join_periods
 from features.tables.raw_table import RawTable
 
 
 @dataclass(frozen=True)
 class OpenDataset:
-    """A validated data set: its tables, the violations found, and the history of the signals it has tables for."""
+    """A validated data set: its tables, the violations found, and the history of the signals it has tables for.
+
+    `written_periods` are the subscriptions as their source wrote them, before `join_periods`.
+    """
 
     dataset: Dataset
     backend: Backend
@@ -59,6 +64,13 @@ class OpenDataset:
     history: HistoryVersion
     validation_reused: bool
     required_activity_days: int | None
+    written_periods: ir.Table | None
+
+    def count_periods(self) -> PeriodCounts | None:
+        """What joining the periods of subscriptions changed; None if the data set has no ends."""
+        if self.written_periods is None:
+            return None
+        return count_periods(self.written_periods, self.tables["subscriptions"].rows)
 
 
 @dataclass(frozen=True)
@@ -122,11 +134,15 @@ def open_dataset(settings: Settings, state: StateDir) -> OpenDataset:
         tables |= quarantine_rows(backend, raw, violations, state.quarantine)
     else:
         write_json(state.validation, content)
+    written = _written_periods(tables)
+    if written is not None:
+        tables["subscriptions"] = _join_periods(backend, tables["subscriptions"], settings.label.joins_within_hours)
     signal_tables = {name: table for name, table in tables.items() if name not in settings.label.label_tables}
     signals = available_signals(signal_tables, catalogue(), dataset.mapping.people)
     quarantine_rules = rules_version() if settings.data.on_invalid_rows == "quarantine" else ""
-    history = history_version(state.history, dataset, signals, RowSelection(activity_days, quarantine_rules))
-    return OpenDataset(dataset, backend, tables, violations, history, is_valid, activity_days)
+    selection = RowSelection(activity_days, quarantine_rules, settings.label.joins_within_hours)
+    history = history_version(state.history, dataset, signals, selection)
+    return OpenDataset(dataset, backend, tables, violations, history, is_valid, activity_days, written)
 
 
 def publish(settings: Settings, state: StateDir, request: PublishRequest, progress: Progress) -> PublishResult:
@@ -137,6 +153,18 @@ def publish(settings: Settings, state: StateDir, request: PublishRequest, progre
     """
     with exclusive_lock(state.folder / "publish.lock", "publishing into"):
         return _publish(settings, state, request, progress)
+
+
+def _written_periods(tables: Mapping[str, RawTable]) -> ir.Table | None:
+    subscriptions = tables.get("subscriptions")
+    return subscriptions.rows if subscriptions and "ended_at" in subscriptions.source_columns else None
+
+
+def _join_periods(backend: Backend, subscriptions: RawTable, hours: int) -> RawTable:
+    rows = join_periods(subscriptions.rows, hours)
+    # Every day of a history reads them.
+    stored = rows if backend.create_table is None else backend.create_table("joined_subscriptions", rows)
+    return replace(subscriptions, rows=stored)
 
 
 def _require_risk_set(dataset: Dataset, required_activity_days: int | None) -> None:

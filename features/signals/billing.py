@@ -12,7 +12,7 @@ def mrr(subscriptions):
 @signal(unit="x", days=(91, 182, 364), label="MRR vs. {days} days ago")
 def mrr_change(subscriptions, days):
     """MRR now, divided by MRR {days} days ago."""
-    earlier = (subscriptions.age > days) & (subscriptions.ended_at.isnull() | (subscriptions.ended_at_age <= days))
+    earlier = (subscriptions.age >= days) & (subscriptions.ended_at.isnull() | (subscriptions.ended_at_age < days))
     current = subscriptions.mrr.sum(where=subscriptions.ended_at.isnull())
     return current / subscriptions.mrr.sum(where=earlier).nullif(0)
 

@@ -67,7 +67,7 @@ def seats(subscriptions):
 @signal(unit="x", days=(182, 364), label="seats vs. {days} days ago")
 def seats_change(subscriptions, days):
     """Seats paid for now, divided by those of {days} days ago."""
-    earlier = (subscriptions.age > days) & (subscriptions.ended_at.isnull() | (subscriptions.ended_at_age <= days))
+    earlier = (subscriptions.age >= days) & (subscriptions.ended_at.isnull() | (subscriptions.ended_at_age < days))
     current = subscriptions.seats.sum(where=subscriptions.ended_at.isnull())
     return current / subscriptions.seats.sum(where=earlier).nullif(0)
 

@@ -76,11 +76,12 @@ class RowSelection:
     """Which rows a history is computed from.
 
     `required_activity_days` is that of `compute.select_snapshots`. `quarantine_rules` is the version of the rules by
-    which rows are set aside, empty if none ever is.
+    which rows are set aside, empty if none ever is. `joins_within_hours` is the tolerance of `periods.join_periods`.
     """
 
     required_activity_days: int | None = None
     quarantine_rules: str = ""
+    joins_within_hours: int = 24
 
 
 def history_version(
@@ -95,7 +96,8 @@ def history_version(
     activity_days = selection.required_activity_days
     risk_set = "" if activity_days is None else f" active within {activity_days}"
     rules = selection.quarantine_rules and f" quarantined by {selection.quarantine_rules}"
-    name = hashlib.sha256(f"{signal_set(signals)} {data}{risk_set}{rules}".encode()).hexdigest()[:12]
+    joins = f" joined within {selection.joins_within_hours}"
+    name = hashlib.sha256(f"{signal_set(signals)} {data}{risk_set}{rules}{joins}".encode()).hexdigest()[:12]
     return HistoryVersion(histories / name, signals)
 
 

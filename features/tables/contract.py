@@ -44,7 +44,7 @@ class ColumnContract:
     `values` are the only words that the column may hold; `known_values` are the words that signals look for in a column
     that may hold others. Both are read in any case, and with spaces or hyphens for underscores. `reserved` is a word
     with a meaning of its own, which must be written exactly. `range` limits a number, `ranges` by the word in the
-    column `range_by`.
+    column `range_by`. A row that `closes` at an instant no longer runs at that instant.
     """
 
     type: ColumnType
@@ -59,6 +59,7 @@ class ColumnContract:
     range: NumberRange | None = None
     range_by: str | None = None
     ranges: Mapping[str, NumberRange] = field(default_factory=dict)
+    closes: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,12 @@ SUBSCRIPTIONS = TableContract(
         "seats": ColumnContract("number", "number of seats; empty for an add-on without seats", range=NOT_NEGATIVE),
         "mrr": ColumnContract("number", "monthly recurring revenue after discount", required=True, range=NOT_NEGATIVE),
         "started_at": ColumnContract("instant", "when it started", required=True),
-        "ended_at": ColumnContract("instant", "when it actually ended; empty while active", known_at="ended_at"),
+        "ended_at": ColumnContract(
+            "instant",
+            "when it actually ended; empty while active. At that instant it no longer runs",
+            known_at="ended_at",
+            closes=True,
+        ),
         "term_months": ColumnContract("number", "length of a term in months", range=NumberRange(above=0)),
         "renews_at": ColumnContract("instant", "the end of the paid term"),
         "auto_renew": ColumnContract("flag", "whether it renews by itself"),

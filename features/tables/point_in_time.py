@@ -10,6 +10,7 @@ from features.tables.contract import TableContract
 
 SECONDS_PER_DAY = 86_400
 STORED_SUFFIX = "_as_stored"
+CONTINUES = "continues"  # of joined periods: whether the next one begins where this one ends
 Instant = datetime | ir.TimestampValue
 
 
@@ -17,8 +18,9 @@ def as_of_view(rows: ir.Table, table: TableContract, as_of: Instant, days: int |
     """The rows of a raw table as they were known just before `as_of`, of the last `days` if given.
 
     A row counts if it happened, and was recorded, before `as_of`. A value that became known later, or had not settled
-    yet, is null. Every instant X gains X_age, the days from it to `as_of` (negative for instants ahead), and `age` is
-    that of the row. `days_ago` is how many days ago the row's day was: 1 for the day before `as_of`.
+    yet, is null; but a row that closes at `as_of` has ended then, unless it continues. Every instant X gains X_age, the
+    days from it to `as_of` (negative for instants ahead), and `age` is that of the row. `days_ago` is how many days ago
+    the row's day was: 1 for the day before `as_of`.
     """
     return add_ages(filter_as_of(rows, table, as_of, days), table, as_of)
 
@@ -52,6 +54,15 @@ def filter_between(rows: ir.Table, table: TableContract, since: Instant, until: 
     return _filter_occurred(rows, table, _timestamp(since), _timestamp(until))
 
 
+def has_closed(rows: ir.Table, column: str, now: ir.Value) -> ir.BooleanValue:
+    """Whether rows that run until the instant in `column` have ended at `now`: a period does not contain its end.
+
+    A period that continues in the next one ends after that has begun, so that no instant lies between them.
+    """
+    ends_now = rows[column] == now
+    return (rows[column] < now) | (ends_now & ~rows[CONTINUES] if CONTINUES in rows.columns else ends_now)
+
+
 def _timestamp(instant: Instant) -> ir.TimestampValue:
     return ibis.timestamp(instant.isoformat()) if isinstance(instant, datetime) else instant
 
@@ -78,7 +89,8 @@ def _known_value(rows: ir.Table, table: TableContract, name: str, now: ir.Timest
     settled = now - ibis.interval(days=column.settles_days) if column.settles_days else now
     known_at = column.known_at or table.at
     assert known_at, f"{table.name}.{name} has no instant at which it became known"
-    return (rows[known_at] < settled).ifelse(rows[name], ibis.null())
+    is_known = has_closed(rows, name, settled) if column.closes else rows[known_at] < settled
+    return is_known.ifelse(rows[name], ibis.null())
 
 
 def _occurrence_columns(rows: ir.Table, table: TableContract) -> list[str]:

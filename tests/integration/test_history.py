@@ -50,7 +50,7 @@ SECOND = timedelta(seconds=1)
     [
         ("runs without an end", _row(AS_OF - SECOND), True),
         ("ends later", _row(AS_OF - SECOND, AS_OF + SECOND), True),
-        ("ends at the very instant, which is not known yet", _row(AS_OF - SECOND, AS_OF), True),
+        ("ends at the very instant", _row(AS_OF - SECOND, AS_OF), False),
         ("ended before", _row(AS_OF - 2 * SECOND, AS_OF - SECOND), False),
         ("starts at the very instant", _row(AS_OF), False),
         ("starts later", _row(AS_OF + SECOND), False),

@@ -11,6 +11,7 @@ import pandas as pd
 from configs.errors import ConfigError
 from configs.settings import LabelSettings
 from features.tables.contract import ACCOUNT_ID
+from features.tables.point_in_time import has_closed
 from features.tables.raw_table import RawTable
 from training.labels.contraction import label_contraction
 from training.labels.definition import churned_column, supported_horizons
@@ -117,7 +118,7 @@ def is_locked_in(rows: pd.DataFrame, context: LabelContext, label: LabelSettings
 
 def _locked_until(tables: Mapping[str, RawTable], snapshots: pd.DataFrame) -> pd.Series:
     terms = _to_ibis(snapshots).join(tables["subscriptions"].rows, ACCOUNT_ID)
-    has_ended = terms.ended_at.notnull() & (terms.ended_at < terms.as_of)
+    has_ended = terms.ended_at.notnull() & has_closed(terms, "ended_at", terms.as_of)
     return _latest(terms.filter((terms.started_at < terms.as_of) & ~has_ended), "renews_at", snapshots)
 
 

@@ -10,12 +10,12 @@ import pandas as pd
 from configs.settings import LabelSettings
 
 CHURNED, CONTRACTED = "churned", "contracted"
-# What each mode reads besides lead, horizon and grace.
+# What each mode reads besides lead and horizon.
 MODE_PARAMETERS: Mapping[str, tuple[str, ...]] = {
-    "contract": ("locked_in_accounts",),
-    "event": (),
+    "contract": ("grace_days", "joins_within_hours", "locked_in_accounts"),
+    "event": ("joins_within_hours",),
     "inactivity": ("inactive_days", "active_within_days"),
-    "contraction": ("contraction_share",),
+    "contraction": ("joins_within_hours", "contraction_share"),
 }
 
 
@@ -25,7 +25,8 @@ class LabelDescription(TypedDict):
     mode: str
     lead_days: int
     horizon_days: int
-    grace_days: int
+    grace_days: NotRequired[int]
+    joins_within_hours: NotRequired[int]
     locked_in_accounts: NotRequired[str]
     inactive_days: NotRequired[int]
     active_within_days: NotRequired[int]
@@ -34,7 +35,7 @@ class LabelDescription(TypedDict):
 
 def describe_label(label: LabelSettings) -> LabelDescription:
     """The mode and every parameter that it reads."""
-    names = {"mode", "lead_days", "horizon_days", "grace_days", *MODE_PARAMETERS[label.mode]}
+    names = {"mode", "lead_days", "horizon_days", *MODE_PARAMETERS[label.mode]}
     return cast("LabelDescription", label.model_dump(include=names))
 
 
@@ -56,8 +57,12 @@ def churned_column(horizon_days: int) -> str:
 
 
 def matures_at(as_of: datetime, label: LabelSettings) -> datetime:
-    """When the label of a snapshot is known: after the horizon and the grace of departures on its last day."""
-    return as_of + timedelta(days=label.lead_days + label.horizon_days + label.grace_days)
+    """When the label of a snapshot is known: after lead, horizon and, in contract mode, the grace.
+
+    Only there can an account that left on the last day of the horizon come back.
+    """
+    grace_days = label.grace_days if label.mode == "contract" else 0
+    return as_of + timedelta(days=label.lead_days + label.horizon_days + grace_days)
 
 
 def is_mature(snapshots: pd.DataFrame, label: LabelSettings, known_until: datetime) -> pd.Series:

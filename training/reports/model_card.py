@@ -44,7 +44,8 @@ def model_card(evaluation: EvaluationRecord) -> str:
 def _overview_lines(evaluation: EvaluationRecord) -> Iterator[str]:
     label, refusal = evaluation.label, refusal_reason(evaluation)
     yield from ("# Model card", "")
-    period = f"{label['horizon_days']} days (lead {label['lead_days']}, grace {label['grace_days']})"
+    grace = f", grace {label['grace_days']}" if "grace_days" in label else ""
+    period = f"{label['horizon_days']} days (lead {label['lead_days']}{grace})"
     yield f"The probability that an account churns within {period}."
     yield "Not causal: drivers show what a risk is made of, not what would change it."
     yield ""

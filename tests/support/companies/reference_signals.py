@@ -28,6 +28,7 @@ KNOWN_TIMES = {
     "contacts": {"left_at": "left_at"},
     "milestones": {"reached_at": "reached_at"},
 }
+CLOSING = {"ended_at"}  # a period does not contain its end
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,11 @@ class Snapshot:
                 yield {name: self._visible_value(table, row, name) for name in row}
 
     def _visible_value(self, table: str, row: Row, name: str) -> Any:
-        known_at = row[KNOWN_TIMES.get(table, {}).get(name, name)]
-        hidden = name in KNOWN_TIMES.get(table, {}) and (known_at is None or known_at >= self.as_of)
-        return None if hidden else row[name]
+        if name not in KNOWN_TIMES.get(table, {}):
+            return row[name]
+        known_at = row[KNOWN_TIMES[table][name]]
+        is_known = known_at is not None and (known_at < self.as_of or (known_at == self.as_of and name in CLOSING))
+        return row[name] if is_known else None
 
     def age(self, instant: datetime) -> float:
         """Days from an instant to `as_of`."""
@@ -106,8 +109,8 @@ def mrr_change_182d(snapshot: Snapshot) -> float | None:
     half_a_year_ago = snapshot.as_of - timedelta(days=182)
     for row in snapshot["subscriptions"]:
         current += row["mrr"] if row["ended_at"] is None else 0
-        was_running = row["started_at"] < half_a_year_ago and (
-            row["ended_at"] is None or row["ended_at"] >= half_a_year_ago
+        was_running = row["started_at"] <= half_a_year_ago and (
+            row["ended_at"] is None or row["ended_at"] > half_a_year_ago
         )
         earlier += row["mrr"] if was_running else 0
     return current / earlier if earlier else None

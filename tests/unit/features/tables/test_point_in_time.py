@@ -45,8 +45,13 @@ def test_a_limit_of_days_excludes_older_rows():
 
 
 def test_an_end_in_the_future_is_hidden():
-    rows = _rows_as_of("subscriptions", [subscription("a", datetime(2023, 1, 1), AS_OF)])
+    rows = _rows_as_of("subscriptions", [subscription("a", datetime(2023, 1, 1), datetime(2023, 6, 1, 0, 0, 1))])
     assert rows[0]["ended_at"] is None
+
+
+def test_a_subscription_that_ends_at_as_of_no_longer_runs():
+    rows = _rows_as_of("subscriptions", [subscription("a", datetime(2023, 1, 1), AS_OF)])
+    assert rows[0]["ended_at"] == AS_OF
 
 
 def test_a_renewal_in_the_future_has_a_negative_age():

@@ -95,4 +95,4 @@ def test_a_long_horizon_that_reaches_into_the_test_is_refused(data, horizon_days
 def test_the_error_names_every_fault(data):
     planted = with_context(data, notice_until=data.rows.as_of)
     with pytest.raises(LabelsRefused, match=r"immature .* \(10 rows\); snapshots are of accounts .* \(30 rows\)"):
-        raise_for_faults(check_labels(planted, EVENT, datetime(2023, 8, 1)))
+        raise_for_faults(check_labels(planted, EVENT, datetime(2023, 7, 15)))
