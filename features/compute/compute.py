@@ -191,13 +191,14 @@ def _is_available(tables: Tables, signal: Signal, people: PeopleMode) -> bool:
         return False
     defaults = {column for column, declared in contract.columns.items() if declared.default is not None}
     columns = tables[contract.name].source_columns | defaults
-    if name in DERIVED:
-        return people in DERIVED[name].people_modes and DERIVED[name].required_columns <= columns
-    return (_columns_read(signal) & contract.columns.keys()) <= columns
+    if name in DERIVED and (people not in DERIVED[name].people_modes or not DERIVED[name].required_columns <= columns):
+        return False
+    reads_raw_columns = name not in DERIVED or DERIVED[name].has_raw_columns
+    return not reads_raw_columns or (_columns_read(signal) & contract.columns.keys()) <= columns
 
 
 def _columns_read(signal: Signal) -> set[str]:
-    rows = _readable_columns(signal.inputs[0])
+    rows = _readable_columns(source_table(signal.inputs[0]))
     fields = signal.formula(rows).op().find(ops.Field)
     return {field.name.removesuffix("_age") for field in fields if field.rel == rows.op()}
 

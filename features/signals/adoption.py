@@ -70,7 +70,7 @@ def days_since_event(usage_days, days):
     label="longest gap in usage (days), last {days} days",
 )
 def longest_usage_gap(usage_gaps, days):
-    """Longest time without a usage event, in days, that ended in the last {days} days or still lasts."""
+    """Longest time from an active day's last event to the next one's, in days, in the last {days} days or up to now."""
     spell = usage_gaps.gap.max(where=usage_gaps.age <= days)
     open_spell = usage_gaps.age.min()
     return (spell > open_spell).ifelse(spell, open_spell)

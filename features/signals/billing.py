@@ -73,27 +73,27 @@ def days_since_upsell(mrr_steps):
 
 
 @signal(unit="days", empty=0, actionable=True, direction=1)
-def days_past_due(invoices):
+def days_past_due(bills):
     """Days that the most overdue unpaid invoice is past its due date, 0 if none is overdue."""
-    return invoices.due_at_age.max(where=invoices.paid_at.isnull() & (invoices.due_at_age > 0))
+    return bills.due_at_age.max(where=bills.paid_at.isnull() & (bills.due_at_age > 0))
 
 
 @signal(unit="invoices", empty=0, actionable=True)
-def overdue_invoices(invoices):
-    """Unpaid invoices past their due date."""
-    return invoices.count(where=invoices.paid_at.isnull() & (invoices.due_at_age > 0))
+def overdue_invoices(bills):
+    """Unpaid invoices past their due date; a credit note is none."""
+    return bills.count(where=bills.paid_at.isnull() & (bills.due_at_age > 0))
 
 
 @signal(unit="invoices", empty=0, actionable=True, label="invoices over 30 days past due")
-def failed_payments(invoices):
+def failed_payments(bills):
     """Unpaid invoices more than 30 days past their due date."""
-    return invoices.count(where=invoices.paid_at.isnull() & (invoices.due_at_age > 30))
+    return bills.count(where=bills.paid_at.isnull() & (bills.due_at_age > 30))
 
 
 @signal(unit="money", empty=0, actionable=True)
-def overdue_amount(invoices):
+def overdue_amount(bills):
     """Total amount of the unpaid invoices past their due date."""
-    return invoices.amount.sum(where=invoices.paid_at.isnull() & (invoices.due_at_age > 0))
+    return bills.amount.sum(where=bills.paid_at.isnull() & (bills.due_at_age > 0))
 
 
 @signal(unit="months", actionable=True, label="overdue amount in months of MRR")
@@ -103,17 +103,17 @@ def overdue_months_of_mrr(overdue_amount, mrr):
 
 
 @signal(unit="share", days=(182, 364), actionable=True, label="share of invoices paid late, last {days} days")
-def late_payment_share(invoices, days):
-    """Share of the invoices due in the last {days} days that were paid over a day late or are still unpaid."""
-    due = (invoices.due_at_age > 1) & (invoices.due_at_age <= days)
-    late = invoices.paid_at.isnull() | (invoices.due_at_age - invoices.paid_at_age > 1)
-    return invoices.count(where=due & late) / invoices.count(where=due).nullif(0)
+def late_payment_share(bills, days):
+    """Share of the invoices due in the last {days} days, over a day ago, that were paid over a day late or not yet."""
+    due = (bills.due_at_age > 1) & (bills.due_at_age <= days)
+    late = bills.paid_at.isnull() | (bills.due_at_age - bills.paid_at_age > 1)
+    return bills.count(where=due & late) / bills.count(where=due).nullif(0)
 
 
 @signal(unit="days", days=(182, 364), actionable=True, label="average payment delay (days), last {days} days")
-def payment_delay(invoices, days):
+def payment_delay(bills, days):
     """Average days from due date to payment, over invoices paid in the last {days} days, negative if early."""
-    return (invoices.due_at_age - invoices.paid_at_age).mean(where=invoices.paid_at_age <= days)
+    return (bills.due_at_age - bills.paid_at_age).mean(where=bills.paid_at_age <= days)
 
 
 @signal(
@@ -123,22 +123,22 @@ def payment_delay(invoices, days):
     actionable=True,
     label="change in payment delay (days) vs. the previous {days} days",
 )
-def payment_delay_change(invoices, days):
+def payment_delay_change(bills, days):
     """Average payment delay in the last {days} days, minus that in the {days} days before."""
-    late, age = invoices.due_at_age - invoices.paid_at_age, invoices.paid_at_age
+    late, age = bills.due_at_age - bills.paid_at_age, bills.paid_at_age
     return late.mean(where=age <= days) - late.mean(where=(age > days) & (age <= 2 * days))
 
 
 @signal(unit="days", label="days since last payment")
-def days_since_payment(invoices):
+def days_since_payment(bills):
     """Days since an invoice was last paid."""
-    return invoices.paid_at_age.min()
+    return bills.paid_at_age.min()
 
 
 @signal(unit="invoices", days=(182,), empty=0)
-def invoices_sent(invoices, days):
-    """Invoices sent in the last {days} days."""
-    return invoices.count(where=invoices.age <= days)
+def invoices_sent(bills, days):
+    """Invoices sent in the last {days} days, without credit notes and invoices of nothing."""
+    return bills.count(where=bills.age <= days)
 
 
 @signal(
@@ -149,7 +149,7 @@ def invoices_sent(invoices, days):
     label="largest invoice of the last {days} days vs. the average before",
     text="largest invoice of the last {days} days is {value} the average before",
 )
-def largest_invoice_vs_average(invoices, days):
+def largest_invoice_vs_average(bills, days):
     """Largest invoice of the last {days} days, divided by the average invoice of the nine months before."""
-    before = (invoices.age > days) & (invoices.age <= 4 * days)
-    return invoices.amount.max(where=invoices.age <= days) / invoices.amount.mean(where=before).nullif(0)
+    before = (bills.age > days) & (bills.age <= 4 * days)
+    return bills.amount.max(where=bills.age <= days) / bills.amount.mean(where=before).nullif(0)

@@ -31,7 +31,7 @@ def tenure(subscriptions):
 @signal(unit="terms", label="subscription starts and renewals")
 def renewals(subscriptions):
     """Distinct days on which a subscription started or was renewed."""
-    return subscriptions.started_at.nunique()
+    return subscriptions.started_at.date().nunique()
 
 
 @signal(unit="subscriptions", actionable=True)
@@ -47,9 +47,9 @@ def distinct_plans(subscriptions):
 
 
 @signal(kind="category", label="current plan")
-def plan(subscriptions):
-    """Current plan; if there are several, the one with seats."""
-    return subscriptions.plan.max(where=subscriptions.ended_at.isnull() & subscriptions.seats.notnull())
+def plan(current_plans):
+    """Current plan; if there are several, one with seats, and of those the last in alphabetical order."""
+    return current_plans.plan.max()
 
 
 @signal(unit="share", actionable=True, label="share of subscriptions on auto-renewal")

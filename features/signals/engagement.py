@@ -87,7 +87,7 @@ def touch_response_rate(touches, days):
     label="change in response rate to touches vs. the previous {days} days",
 )
 def touch_response_rate_change(touches, days):
-    """Share of touches answered or attended in the last {days} days, minus that in the {days} days before."""
+    """Touch response rate of the last {days} days, without the last 14, minus that of the {days} days before."""
     answered = touches.responded.cast("float64")
     before = (touches.age > days) & (touches.age <= 2 * days)
     return answered.mean(where=touches.age <= days) - answered.mean(where=before)
@@ -95,7 +95,7 @@ def touch_response_rate_change(touches, days):
 
 @signal(unit="touches", days=(182,), empty=0, actionable=True, label="no-shows, last {days} days")
 def no_shows(touches, days):
-    """Business reviews, calls, meetings and trainings in the last {days} days that the account did not attend."""
+    """Reviews, calls, meetings and trainings in the last {days} days not attended; the last 14 days are left out."""
     live = touches.kind.isin(["qbr", "call", "meeting", "training"])
     return touches.count(where=live & ~touches.responded & (touches.age <= days))
 

@@ -135,7 +135,7 @@ def never_answered_survey(surveys):
 
 @signal(unit="people", days=(182,), empty=0, actionable=True)
 def survey_respondents(surveys, days):
-    """Distinct people who answered a survey in the last {days} days."""
+    """Distinct people who answered a survey in the last {days} days; anonymous answers are left out."""
     return surveys.respondent_id.nunique(where=surveys.answered_at_age <= days)
 
 

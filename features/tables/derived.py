@@ -28,7 +28,8 @@ class DerivedTable:
 
     It looks back as far as the computed signals do, and at most `max_days`: what its rows say about the time before a
     window, such as the first use of a feature, is only read by signals that look back all these days. `people_modes`
-    are the ways in which a data set can identify people for this table.
+    are the ways in which a data set can identify people for this table. One that `has_raw_columns` only leaves rows of
+    its raw table out, so a signal also needs the columns that it reads.
     """
 
     source: str
@@ -36,11 +37,12 @@ class DerivedTable:
     required_columns: frozenset[str]
     max_days: int | None = None
     people_modes: frozenset[PeopleMode] = frozenset({"named", "counted", "unknown"})
+    has_raw_columns: bool = False
 
 
 def without_people_counts(usage: ir.Table) -> ir.Table:
-    """The usage without the rows that are a daily count of people."""
-    return usage.filter(usage.event != ACTIVE_USERS_EVENT)
+    """The events: the usage without the daily counts of people, and without the rows that count no event."""
+    return usage.filter((usage.event != ACTIVE_USERS_EVENT) & (usage.quantity > 0))
 
 
 def with_user_ids(usage: ir.Table) -> ir.Table:
@@ -147,6 +149,18 @@ def unanswered(touches: ir.Table) -> ir.Table:
     return dated.filter(~dated.responded & (dated.answered_age.isnull() | (dated.age < dated.answered_age)))
 
 
+def bills(invoices: ir.Table) -> ir.Table:
+    """The invoices by which something is owed: without credit notes and invoices of nothing."""
+    return invoices.filter(invoices.amount.isnull() | (invoices.amount > 0))
+
+
+def current_plans(subscriptions: ir.Table) -> ir.Table:
+    """The current plans of an account: those with seats, or all if none has seats."""
+    running = subscriptions.filter(subscriptions.ended_at.isnull() & subscriptions.plan.notnull())
+    marked = running.group_by(ACCOUNT_ID).mutate(seated=running.seats.notnull().max())
+    return marked.filter(marked.seats.notnull() | ~marked.seated)
+
+
 def mrr_steps(subscriptions: ir.Table) -> ir.Table:
     """One row per account and day on which its MRR changed after the first day, and by how much."""
     started = subscriptions.select(
@@ -161,13 +175,14 @@ def mrr_steps(subscriptions: ir.Table) -> ir.Table:
 
 
 def _event_measures(day: ir.Table, single: bool) -> dict[str, ir.Value]:
-    is_event = None if single else day.event != ACTIVE_USERS_EVENT
+    is_event = None if single else (day.event != ACTIVE_USERS_EVENT) & (day.quantity > 0)
     return {"events": day.quantity.sum(where=is_event), "last_event_at": day.occurred_at.max(where=is_event)}
 
 
 def _people_measures(day: ir.Table, single: bool, has_users: bool) -> dict[str, ir.Value]:
     counted = day.quantity.max(where=None if single and not has_users else day.event == ACTIVE_USERS_EVENT)
-    return {"people": ibis.coalesce(counted, day.user_id.nunique().cast("float64")) if has_users else counted}
+    named = day.user_id.nunique(where=day.quantity > 0).cast("float64")
+    return {"people": ibis.coalesce(counted, named) if has_users else counted}
 
 
 def _mark_late_parts(days: ir.Table) -> ir.Table:
@@ -233,6 +248,8 @@ DERIVED: Mapping[str, DerivedTable] = {
         people_modes=frozenset({"named"}),
     ),
     "answers": DerivedTable("surveys", answers, frozenset({"kind", "answered_at", "score"})),
+    "bills": DerivedTable("invoices", bills, frozenset(), has_raw_columns=True),
+    "current_plans": DerivedTable("subscriptions", current_plans, frozenset({"plan", "ended_at"})),
     "unanswered": DerivedTable("touches", unanswered, frozenset({"responded"})),
     "mrr_steps": DerivedTable("subscriptions", mrr_steps, frozenset({"mrr", "ended_at"})),
 }

@@ -70,6 +70,10 @@ def snapshots(company: dict[str, list[Row]], as_of: datetime) -> list[Snapshot]:
     return [snapshot for snapshot in candidates if any(row["ended_at"] is None for row in snapshot["subscriptions"])]
 
 
+def _is_event(row: Row) -> bool:
+    return row["event"] != "active_users" and row["quantity"] != 0
+
+
 def _events(snapshot: Snapshot, newest: int, oldest: int) -> float:
     total = 0.0
     for row in snapshot["usage"]:
@@ -88,7 +92,7 @@ def events_trend_28d(snapshot: Snapshot) -> float | None:
 
 
 def lost_users_28d(snapshot: Snapshot) -> float:
-    events = [row for row in snapshot["usage"] if row["user_id"] and row["event"] != "active_users"]
+    events = [row for row in snapshot["usage"] if row["user_id"] and _is_event(row)]
     half_a_year = {row["user_id"] for row in events if snapshot.within(row["occurred_at"], 182)}
     return len(half_a_year - {row["user_id"] for row in events if snapshot.within(row["occurred_at"], 28)})
 
@@ -96,7 +100,7 @@ def lost_users_28d(snapshot: Snapshot) -> float:
 def longest_usage_gap_91d(snapshot: Snapshot) -> float | None:
     latest: dict[date, datetime] = {}
     for row in snapshot["usage"]:
-        if row["event"] != "active_users" and snapshot.within(row["occurred_at"], 182):
+        if _is_event(row) and snapshot.within(row["occurred_at"], 182):
             day = row["occurred_at"].date()
             latest[day] = max(latest.get(day, row["occurred_at"]), row["occurred_at"])
     ages = [snapshot.age(latest[day]) for day in sorted(latest)]
@@ -161,7 +165,8 @@ def last_nps(snapshot: Snapshot) -> float | None:
 def late_payment_share_364d(snapshot: Snapshot) -> float | None:
     due_invoices = late_invoices = 0
     for row in snapshot["invoices"]:
-        if row["due_at"] is not None and 1 < snapshot.age(row["due_at"]) <= 364:
+        is_credit_note = row["amount"] is not None and row["amount"] <= 0
+        if not is_credit_note and row["due_at"] is not None and 1 < snapshot.age(row["due_at"]) <= 364:
             due_invoices += 1
             late_invoices += row["paid_at"] is None or row["paid_at"] > row["due_at"] + timedelta(days=1)
     return late_invoices / due_invoices if due_invoices else None

@@ -76,6 +76,20 @@ class TestAdoption:
     def test_compares_usage_with_the_peak_of_half_a_year(self):
         assert value("events_share_of_peak_28d", usage=events(3, 30, 31, 33, 60)) == pytest.approx(1 / 3)
 
+    @pytest.mark.parametrize(
+        ("signal", "expected"),
+        [
+            ("active_days_28d", 1),
+            ("days_since_event_182d", 10),
+            ("event_types_28d", 1),
+            ("distinct_users_28d", 1),
+            ("daily_active_users_28d", 1),
+        ],
+    )
+    def test_takes_a_count_of_no_events_for_no_use(self, signal, expected):
+        none = events(2, 10, quantity=0.0, user_id="ben", event="export")
+        assert value(signal, usage=[*events(10, user_id="ada"), *none]) == expected
+
     def test_counts_the_gap_that_lasts_until_now(self):
         assert value("longest_usage_gap_91d", usage=events(10, 12, 17)) == 10
 
@@ -192,6 +206,34 @@ class TestBilling:
     def test_is_not_past_due_if_all_is_paid(self):
         assert value("days_past_due", invoices=[invoice(1, due=40, paid=45)]) == 0
 
+    @pytest.mark.parametrize("amount", [-60.0, 0.0])
+    @pytest.mark.parametrize(
+        "signal", ["days_past_due", "overdue_invoices", "failed_payments", "overdue_amount", "invoices_sent_182d"]
+    )
+    def test_owes_nothing_for_a_credit_note(self, signal, amount):
+        assert value(signal, invoices=[invoice(1, due=40, amount=amount)]) == 0
+
+    @pytest.mark.parametrize(
+        ("signal", "expected"),
+        [
+            ("late_payment_share_182d", 0),
+            ("payment_delay_182d", 0),
+            ("days_since_payment", 40),
+            ("largest_invoice_vs_average_91d", None),
+        ],
+    )
+    def test_judges_payments_without_credit_notes(self, signal, expected):
+        notes = [
+            invoice(2, due=40, amount=-60.0),
+            invoice(3, due=30, paid=20, amount=-9.0),
+            invoice(4, 90, amount=-1.0),
+        ]
+        assert value(signal, invoices=[invoice(1, due=40, paid=40), *notes]) == expected
+
+    def test_owes_an_invoice_of_an_unknown_amount(self):
+        row = {name: cell for name, cell in invoice(1, due=40).items() if name != "amount"}
+        assert value("days_past_due", invoices=[row]) == 40
+
     def test_counts_an_unpaid_due_invoice_as_late(self):
         invoices = [invoice(1, due=40, paid=45), invoice(2, due=10), invoice(3, due=-5)]
         assert value("late_payment_share_182d", invoices=invoices) == 0.5
@@ -226,6 +268,26 @@ class TestContract:
     def test_ignores_a_notice_given_at_as_of(self):
         notices = [{"account_id": "a", "notified_at": AS_OF, "effective_at": ago(-20), "voluntary": True}]
         assert value("notices_given", notices=notices) == 0
+
+    @pytest.mark.parametrize(
+        ("plans", "expected"),
+        [
+            ({"starter": None}, "starter"),
+            ({"starter": 3.0, "training": None}, "starter"),
+            ({"starter": 3.0, "team": 0.0, "training": None}, "team"),
+            ({"api": None, "extra": None}, "extra"),
+        ],
+    )
+    def test_names_a_plan_with_or_without_seats(self, plans, expected):
+        rows = [
+            subscription("a", ago(30), plan=plan, seats=seats, subscription_id=plan) for plan, seats in plans.items()
+        ]
+        ended = subscription("a", ago(90), ago(30), plan="zero", seats=9.0)
+        assert value("plan", subscriptions=[*rows, ended]) == expected
+
+    def test_counts_renewals_of_one_day_once(self):
+        rows = [subscription("a", ago(30 + hour / 24), subscription_id=str(hour)) for hour in (1, 5, 12)]
+        assert value("renewals", subscriptions=[*rows, subscription("a", ago(60))]) == 2
 
     def test_weights_renewals_by_revenue(self):
         soon, late = subscription("a", ago(300), renews_at=ago(-65)), subscription("a", ago(200), renews_at=ago(-165))
@@ -314,3 +376,16 @@ class TestAbsence:
         signals = tuple(signal for signal in catalogue() if signal.name == "price_per_seat")
         with pytest.raises(LookupError, match="price_per_seat"):
             compute_signals(raw_tables(subscriptions=[subscription("a", ago(400))]), signals, AS_OF)
+
+
+def available(**tables: list[dict]) -> set[str]:
+    return {signal.name for signal in available_signals(raw_tables(**tables), catalogue(), "named")}
+
+
+def test_a_plan_needs_no_seats_and_a_due_date_no_amount():
+    names = available(
+        subscriptions=[subscription("a", ago(9), plan="basic")],
+        invoices=[{name: cell for name, cell in invoice(1, due=40).items() if name != "amount"}],
+    )
+    assert {"plan", "days_past_due", "late_payment_share_182d"} <= names
+    assert names.isdisjoint({"overdue_amount", "seats", "largest_invoice_vs_average_91d"})
