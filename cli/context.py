@@ -119,6 +119,24 @@ def _choose_json(context: click.Context, _: click.Parameter, as_json: bool) -> N
     context.obj.as_json = as_json
 
 
+class _AccountId(click.ParamType):
+    """An account's id in its one form; any other is refused with what is wrong with it."""
+
+    name = "account"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The id as it is. Raises RequestError."""
+        from configs.account_ids import account_id_fault
+        from configs.errors import RequestError
+
+        del param, ctx
+        text = str(value)
+        if fault := account_id_fault(text):
+            raise RequestError(f"{fault[:1].upper()}{fault[1:]}.", "Name it as `oarlock score --all` lists it.")
+        return text
+
+
+ACCOUNT = _AccountId()
 DAY = click.DateTime(["%Y-%m-%d"])
 FILE = click.Path(path_type=Path)
 JSON = click.option("--json", is_flag=True, expose_value=False, callback=_choose_json, help="Print JSON.")

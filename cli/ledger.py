@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import click
 
-from cli.context import JSON, CliContext
+from cli.context import ACCOUNT, JSON, CliContext
 from cli.output import OutputTable, print_json
 
 
@@ -39,7 +39,7 @@ def prune(context: CliContext, keep_days: int) -> None:
 
 
 @click.command(short_help="Erase an account everywhere, with a certificate.")
-@click.argument("account")
+@click.argument("account", type=ACCOUNT)
 @JSON
 @click.pass_obj
 def erase(context: CliContext, account: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import DAY, FILE, JSON, CliContext
+from cli.context import ACCOUNT, DAY, FILE, JSON, CliContext
 from cli.export import ExportOptions, export_scores, show_if_recomputed
 from cli.output import Columns, OutputTable, format_money, format_percent, format_points, print_json
 
@@ -22,7 +22,7 @@ AS_OF = click.option("--as-of", type=DAY, help="The day to score; the newest pub
 
 
 @click.command(short_help="Score accounts and record the risks in the ledger.")
-@click.argument("accounts", nargs=-1)
+@click.argument("accounts", type=ACCOUNT, nargs=-1)
 @click.option("--all", "score_all", is_flag=True, help="Score all published accounts.")
 @click.option(
     "--drivers",
@@ -74,7 +74,7 @@ def score(  # noqa: PLR0913, PLR0917 - a parameter per option
 
 
 @click.command(short_help="Show what the risk of an account is made of.")
-@click.argument("account")
+@click.argument("account", type=ACCOUNT)
 @AS_OF
 @JSON
 @click.pass_obj

@@ -17,6 +17,8 @@ from serving.schemas.requests import FeedbackRequest, OutcomeReport
 if TYPE_CHECKING:
     import pyarrow as pa
 
+# Older releases took any day: what no raw table may hold is left out.
+CONTRACT_DAYS = date(1970, 1, 1), date(2100, 12, 31)
 NOTICE_COLUMNS = (
     ("account_id", "string"),
     ("notified_at", "timestamp[us]"),
@@ -60,12 +62,16 @@ class FeedbackStore:
         return marks
 
     def notice_table(self) -> "pa.Table":
-        """Departures as rows of the raw table `notices`, one per account and day, sorted by both."""
+        """Departures as rows of the raw table `notices`, one per account and day, sorted by both.
+
+        Days to come when they were reported, and days that no raw table may hold, are left out.
+        """
         import pyarrow as pa
 
         query = sql.select(OUTCOMES).order_by(OUTCOMES.c.account_id, OUTCOMES.c.on, OUTCOMES.c.id)
         with self.ledger.engine.connect() as connection:
-            newest = {(row["account_id"], row["on"]): row for row in connection.execute(query).mappings()}
+            rows = connection.execute(query.where(OUTCOMES.c.on.between(*CONTRACT_DAYS))).mappings()
+            newest = {(row["account_id"], row["on"]): row for row in rows if row["on"] <= row["received_at"].date()}
         notices = [_to_notice(row) for row in newest.values() if row["outcome"] == "left"]
         schema = pa.schema([pa.field(name, pa.type_for_alias(alias)) for name, alias in NOTICE_COLUMNS])
         return pa.Table.from_pylist(notices, schema=schema)

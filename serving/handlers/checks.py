@@ -1,5 +1,6 @@
 """Checks of what a request asks for that need the state: known accounts, days that have begun, known horizons."""
 
+from collections.abc import Sequence
 from datetime import date
 
 import numpy as np
@@ -14,6 +15,21 @@ def require_account(context: ServiceContext, account_id: str) -> None:
     """Raise RequestError (404) for an account that does not exist."""
     if not _account_exists(context, account_id):
         raise unknown_account(account_id)
+
+
+def require_known_accounts(context: ServiceContext, account_ids: Sequence[str]) -> None:
+    """Raise RequestError (422) with the first of these accounts that does not exist."""
+    ids = list(dict.fromkeys(account_ids))
+    details = context.account_table.details(ids)
+    unpublished = [account_id for account_id in ids if account_id not in details]
+    has_signals = ~np.isnat(fetch_signals(context.scorer.signals, unpublished).newest_as_of)
+    without = [account_id for account_id, has in zip(unpublished, has_signals, strict=True) if not has]
+    ever_given = context.ledger_reader.last_known(without)
+    unknown = [account_id for account_id in without if account_id not in ever_given]
+    if unknown:
+        more = f", nor are there {len(unknown) - 1:,} others" if len(unknown) > 1 else ""
+        hint = "GET /v1/accounts lists them. Nothing was saved."
+        raise RequestError(f"There is no account {unknown[0]!r}{more}.", hint, code="unknown_account", status=422)
 
 
 def require_past_day(context: ServiceContext, day: date) -> None:

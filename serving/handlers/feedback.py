@@ -2,7 +2,7 @@
 
 from configs.clock import format_instant
 from serving.accounts.feedback_store import count_outcomes
-from serving.handlers.checks import require_account
+from serving.handlers.checks import require_account, require_known_accounts, require_past_day
 from serving.handlers.context import ServiceContext
 from serving.handlers.plays import active_marks
 from serving.schemas.requests import FeedbackRequest, OutcomesRequest
@@ -23,7 +23,10 @@ def save_feedback(context: ServiceContext, feedback: FeedbackRequest) -> Feedbac
 
 
 def save_outcomes(context: ServiceContext, reported: OutcomesRequest) -> OutcomesResponse:
-    """Save what happened to accounts."""
+    """Save what happened to accounts; raises RequestError (422) for an unknown account or a day to come."""
+    for report in reported.outcomes:
+        require_past_day(context, report.on)
+    require_known_accounts(context, [report.account_id for report in reported.outcomes])
     received_at = context.clock()
     context.feedback.save_outcomes(reported.outcomes, received_at)
     return {

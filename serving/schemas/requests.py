@@ -1,10 +1,20 @@
 """The bodies and queries of the HTTP API. A field that is not declared here is refused by name."""
 
-from datetime import date
+import re
+from datetime import date, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
+from configs.account_ids import require_account_id
 from configs.bands import Band
 from serving.schemas.enums import Mark, Outcome, Sort, Verdict
 
@@ -12,11 +22,26 @@ MAX_ACCOUNT_ID_LENGTH = 200
 MAX_EXPLAINED = 100
 MAX_CHANGES = 1_000
 MAX_OUTCOMES = 10_000
-AccountId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ACCOUNT_ID_LENGTH)]
+ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+AccountId = Annotated[
+    str, StringConstraints(min_length=1, max_length=MAX_ACCOUNT_ID_LENGTH), AfterValidator(require_account_id)
+]
 Note = Annotated[str, StringConstraints(max_length=2_000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+def _require_iso_day(value: object) -> object:
+    # Pydantic takes a number for seconds since 1970, so that as_of=0 would be a day.
+    if isinstance(value, str) and not ISO_DAY.fullmatch(value):
+        raise ValueError("write a day as 2026-06-30")
+    if not isinstance(value, str | date) or isinstance(value, datetime):
+        raise ValueError('write a day as "2026-06-30"')
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_require_iso_day), Field(ge=date(1970, 1, 1), le=date(2100, 12, 31))]
 PastDay = Annotated[
-    date | None,
+    Day | None,
     Field(description="A past day: the risks exactly as they were served then.", examples=["2026-06-01"]),
 ]
 
@@ -53,8 +78,8 @@ class ChangeRequest(RequestBody):
     """The accounts whose change of risk between two days is split into its parts."""
 
     account_ids: Annotated[list[AccountId], _field("The accounts.", ["A0000302"], min_length=1, max_length=MAX_CHANGES)]
-    since: Annotated[date, _field("The earlier day: the last risk served by its end.", "2026-06-01")]
-    until: Annotated[date | None, _field("The later day; now if omitted.", "2026-07-01")] = None
+    since: Annotated[Day, _field("The earlier day: the last risk served by its end.", "2026-06-01")]
+    until: Annotated[Day | None, _field("The later day; now if omitted.", "2026-07-01")] = None
     horizon_days: Annotated[int | None, _field("The horizon; the main one if omitted.", 90, ge=1)] = None
 
     @model_validator(mode="after")
@@ -85,14 +110,14 @@ class FeedbackRequest(RequestBody):
 
     account_id: Annotated[AccountId, _field("The account.", "A0000302")]
     verdict: Annotated[Verdict, _field("Whether the risk and its drivers were right.", "already_known")]
-    as_of: Annotated[date | None, _field("The day of the risk; the newest if omitted.", "2026-07-01")] = None
+    as_of: Annotated[Day | None, _field("The day of the risk; the newest if omitted.", "2026-07-01")] = None
     note: Annotated[Note, _field("A comment.", "Their champion told us in June.")] = ""
     by: Annotated[Name | None, _field("The person who reports it.", "csm-3")] = None
     mark: Annotated[
         Mark | None,
         _field("do_not_chase: do not contact it; saved_watch: saved, and still at risk.", "do_not_chase"),
     ] = None
-    mark_until: Annotated[date | None, _field("The day the mark ends; never if omitted.", "2026-10-01")] = None
+    mark_until: Annotated[Day | None, _field("The day the mark ends; never if omitted.", "2026-10-01")] = None
     unmark: Annotated[bool, _field("Remove an earlier mark.", False)] = False
 
 
@@ -101,7 +126,7 @@ class OutcomeReport(RequestBody):
 
     account_id: Annotated[AccountId, _field("The account.", "A0000302")]
     outcome: Annotated[Outcome, _field("What happened.", "left")]
-    on: Annotated[date, _field("The first day.", "2026-06-30")]
+    on: Annotated[Day, _field("The first day.", "2026-06-30")]
     reason: Annotated[Note, _field("The reason.", "went to a competitor")] = ""
     voluntary: Annotated[bool | None, _field("False if a payment failed.", True)] = None
 
@@ -141,8 +166,8 @@ class AccountsQuery(Query):
     segment: Annotated[Name | None, _field("Only this segment.", "mid")] = None
     owner: Annotated[Name | None, _field("Only accounts of this owner.", "csm-3")] = None
     band: Annotated[Band | None, _field("Only this band.", "critical")] = None
-    renews_from: Annotated[date | None, _field("Only accounts that renew on this day or later.", "2026-07-01")] = None
-    renews_until: Annotated[date | None, _field("Only accounts that renew before this day.", "2026-10-01")] = None
+    renews_from: Annotated[Day | None, _field("Only accounts that renew on this day or later.", "2026-07-01")] = None
+    renews_until: Annotated[Day | None, _field("Only accounts that renew before this day.", "2026-10-01")] = None
     limit: Annotated[int, _field("How many accounts on a page.", 50, ge=1, le=500)] = 50
     cursor: Annotated[
         str | None, _field("The next_cursor of the previous page.", "WzAuMzEsIDEyLCAicmlzayJd", max_length=500)

@@ -7,8 +7,9 @@ or the next publish brings it back.
 
 import hashlib
 import json
+import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import sqlalchemy as sql
 
+from configs.account_ids import canonical_account_id
 from configs.files import atomic_write, read_json, write_json
 from configs.state_dir import StateDir
 from features.tables.contract import ACCOUNT_ID
@@ -27,6 +29,7 @@ from serving.ledger.database import SECURE_DELETE, upsert
 from serving.ledger.schema import EXPORT_TARGETS, IDEMPOTENT_RESPONSES, METADATA
 from serving.ledger.write_ahead_log import quarantined_files
 
+JSON_TEXT = re.compile(r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"')
 Removal = tuple[str, Callable[[], int]]
 
 
@@ -107,9 +110,18 @@ def _remove_from_sqlite(file: Path, account_id: str) -> int:
         connection.execute(SECURE_DELETE)
         tables = [row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")]
         keyed = [name for name in tables if ACCOUNT_ID in _column_names(connection, name)]
-        return sum(
-            connection.execute(f'delete from "{n}" where {ACCOUNT_ID} = ?', [account_id]).rowcount for n in keyed
-        )
+        return sum(_remove_from_sqlite_table(connection, name, account_id) for name in keyed)
+
+
+def _remove_from_sqlite_table(connection: sqlite3.Connection, table: str, account_id: str) -> int:
+    stored = [row[0] for row in connection.execute(f'select distinct {ACCOUNT_ID} from "{table}"')]
+    delete = f'delete from "{table}" where {ACCOUNT_ID} = ?'
+    return sum(connection.execute(delete, [spelling]).rowcount for spelling in _spellings(stored, account_id))
+
+
+def _spellings(stored: Iterable[str | None], account_id: str) -> list[str]:
+    """The stored ids that mean an account: older releases took ids with control characters or in other forms."""
+    return [text for text in stored if text is not None and canonical_account_id(text) == account_id]
 
 
 def _column_names(connection: sqlite3.Connection, table: str) -> set[str]:
@@ -128,17 +140,18 @@ def _remove_from_parquet(file: Path, account_id: str) -> int:
 
 
 def _without_account(rows: pa.Table, account_id: str) -> pa.Table:
-    is_other = pc.not_equal(rows[ACCOUNT_ID].cast("string"), account_id)  # type: ignore[attr-defined]
-    return rows.filter(pc.fill_null(is_other, True))
+    ids = rows[ACCOUNT_ID].cast("string")
+    spellings = pa.array(_spellings(ids.unique().to_pylist(), account_id), pa.string())
+    return rows.filter(pc.invert(pc.is_in(ids, spellings)))  # type: ignore[attr-defined]
 
 
 def _remove_from_day_file(file: Path, account_id: str) -> int:
     content = read_json(file)
     dropped = content.get("dropped", [])
-    if account_id not in dropped:
-        return 0
-    write_json(file, {**content, "dropped": [other for other in dropped if other != account_id]})
-    return 1
+    spellings = _spellings(dropped, account_id)
+    if spellings:
+        write_json(file, {**content, "dropped": [other for other in dropped if other not in spellings]})
+    return len(spellings)
 
 
 def _remove_lines(file: Path, account_id: str) -> int:
@@ -151,14 +164,19 @@ def _remove_lines(file: Path, account_id: str) -> int:
 
 
 def _mentions(text: bytes, account_id: str) -> bool:
-    """Whether JSON holds the id, in either way that JSON may spell it."""
-    spellings = (json.dumps(account_id, ensure_ascii=ascii_only) for ascii_only in (True, False))
-    return any(spelling.encode("utf-8", "surrogatepass") in text for spelling in spellings)
+    """Whether JSON holds the id, however it is spelled."""
+    return any(
+        canonical_account_id(json.loads(quoted)) == account_id
+        for quoted in JSON_TEXT.findall(text.decode("utf-8", "replace"))
+    )
 
 
 def _remove_from_table(engine: sql.Engine, table: sql.Table, account_id: str) -> int:
+    column = table.c[ACCOUNT_ID]
     with engine.begin() as connection:
-        return connection.execute(table.delete().where(table.c[ACCOUNT_ID] == account_id)).rowcount
+        stored = connection.execute(sql.select(column).distinct()).scalars()
+        spellings = _spellings(stored, account_id)
+        return sum(connection.execute(table.delete().where(column == text)).rowcount for text in spellings)
 
 
 def _remove_responses(engine: sql.Engine, account_id: str) -> int:

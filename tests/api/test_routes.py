@@ -5,6 +5,7 @@ import sqlite3
 from dataclasses import replace
 from datetime import timedelta
 from typing import cast
+from urllib.parse import quote
 
 import httpx
 import lightgbm
@@ -89,7 +90,7 @@ def test_the_openapi_has_an_example_for_every_field(api_client: ApiClient):
         (
             "POST",
             "/outcomes",
-            {"outcomes": [{"account_id": "x", "outcome": "left", "on": "2023-06-30"}]},
+            {"outcomes": [{"account_id": "1096", "outcome": "stayed", "on": "2023-06-30"}]},
             replies.OutcomesResponse,
         ),
         ("GET", "/accounts", {"limit": 3, "sort": "risk"}, replies.AccountsResponse),
@@ -297,6 +298,50 @@ def test_a_day_in_the_future_is_refused(api_client: ApiClient, method, path, bod
     assert (response.status_code, response.json()["error"]["code"]) == (422, "day_ahead")
 
 
+@pytest.mark.parametrize("day", ["0", "1700000000", "2023-7-1", "2023-07-01T00:00:00", "0001-01-01", "9999-12-31", ""])
+def test_only_an_iso_day_is_a_day(api_client: ApiClient, day):
+    for method, path, body in (
+        ("GET", f"/accounts?as_of={day}", None),
+        ("POST", f"/score?as_of={day}", {"account_ids": ["1096"]}),
+        ("POST", "/change", {"account_ids": ["1096"], "since": day}),
+        ("POST", "/outcomes", {"outcomes": [{"account_id": "1096", "outcome": "left", "on": day}]}),
+    ):
+        assert _error(api_client.request(method, path, json=body)) == (422, "invalid")
+
+
+@pytest.mark.parametrize("number", [0, 1700000000, 1.5, True, None])
+def test_a_number_is_no_day(api_client: ApiClient, number):
+    body = {"outcomes": [{"account_id": "1096", "outcome": "left", "on": number}]}
+    assert _error(api_client.request("POST", "/outcomes", json=body)) == (422, "invalid")
+
+
+@pytest.mark.parametrize(
+    ("account_id", "day", "code"), [("nobody", "2023-06-30", "unknown_account"), ("1096", "2023-07-02", "day_ahead")]
+)
+def test_an_outcome_of_nobody_or_of_a_day_to_come_saves_nothing(api_client: ApiClient, account_id, day, code):
+    known = {"account_id": "508", "outcome": "left", "on": "2023-06-30"}
+    outcomes = [known, {"account_id": account_id, "outcome": "left", "on": day}]
+    assert _error(api_client.request("POST", "/outcomes", json={"outcomes": outcomes})) == (422, code)
+    assert api_client.context.feedback.notice_table().num_rows == 0
+
+
+@pytest.mark.parametrize("account_id", ["1096\0", " 1096", "1096\t", "cafe\u0301"])
+def test_no_other_spelling_of_an_id_is_given_its_risk(api_client: ApiClient, account_id):
+    before = api_client.context.ledger_reader.ledger.count()
+    for path, body in (
+        ("/score", {"account_ids": [account_id]}),
+        ("/score?as_of=2023-07-01", {"account_ids": [account_id]}),
+        ("/explain", {"account_ids": [account_id]}),
+        ("/change", {"account_ids": [account_id], "since": "2023-07-01"}),
+        ("/what-if", {"account_id": account_id, "suggest": 1}),
+        ("/feedback", {**FEEDBACK, "account_id": account_id}),
+        ("/outcomes", {"outcomes": [{"account_id": account_id, "outcome": "left", "on": "2023-06-30"}]}),
+    ):
+        assert _error(api_client.request("POST", path, json=body)) == (422, "invalid")
+    assert _error(api_client.request("GET", f"/accounts/{quote(account_id, safe='')}/risk")) == (422, "invalid")
+    assert api_client.context.ledger_reader.ledger.count() == before
+
+
 def test_a_day_before_the_first_risk_is_not_found(api_client: ApiClient):
     response = api_client.request("GET", "/accounts?as_of=2000-01-01")
     assert (response.status_code, response.json()["error"]["code"]) == (404, "never_scored")
@@ -383,8 +428,6 @@ def test_before_any_publish_it_answers_503(isolated_client: ApiClient):
     ],
 )
 def test_an_unusual_id_gets_a_clear_response(api_client: ApiClient, account_id):
-    from urllib.parse import quote
-
     quoted = quote(account_id.encode("utf-8", "surrogatepass"), safe="")
     for path in (f"/accounts/{quoted}/risk", f"/accounts/{quoted}/history"):
         response = api_client.request("GET", path)

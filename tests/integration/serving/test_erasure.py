@@ -96,6 +96,17 @@ def test_an_account_is_erased_from_rejected_records(state, name):
     assert ('"a"' in content, '"b"' in content) == (False, True)
 
 
+def test_what_older_releases_recorded_under_other_spellings_is_erased_too(state):
+    ledger, spellings = Ledger(state.ledger), ["caf\u00e9", "cafe\u0301", "caf\u00e9\0", " caf\u00e9"]
+    ledger.append([score(text) for text in spellings], SOURCE)
+    replies = IdempotencyStore(lambda: ledger.engine, lambda: DAY)
+    replies.begin(KeyedRequest("", "1", "hash"))
+    reply = to_json({"not_scored": [{"account_id": spellings[2]}]})
+    replies.end(KeyedRequest("", "1", "hash"), StoredResponse(200, "application/json", reply))
+    removed = erase_account(state, ledger.engine, "caf\u00e9", DAY)["removed"]
+    assert (removed["table risks"], removed["table idempotent_responses"], ledger.count()) == (4, 1, 3)
+
+
 def test_erasing_twice_keeps_the_counts(state):
     engine = Ledger(state.ledger).engine
     first = erase_account(state, engine, "a", DAY)
