@@ -14,7 +14,7 @@ import click
 
 from cli.context import CliContext
 from cli.data import history, publish, signals, simulate, validate
-from cli.export import export_outcomes
+from cli.export import export_outcomes, export_targets
 from cli.keys import audit, keys
 from cli.ledger import erase, ledger
 from cli.models import model_card, models, promote, rollback, set_bands
@@ -81,7 +81,7 @@ def demo(context: click.Context) -> None:
 COMMANDS = (
     *(demo, simulate, validate, signals, publish, history),
     *(train, compare, promote, rollback, models, model_card, reproduce, recalibrate, set_bands, monitor),
-    *(score, explain, export_outcomes),
+    *(score, explain, export_outcomes, export_targets),
     *(serve, ledger, erase, webhooks, keys, audit),
 )
 for command in COMMANDS:

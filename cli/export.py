@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import FILE, CliContext
+from cli.context import FILE, JSON, CliContext
 from cli.output import OutputTable, print_json
 
 if TYPE_CHECKING:
@@ -58,12 +58,64 @@ def export_outcomes(context: CliContext, output: Path) -> None:
     context.echo(f"{output.resolve()}: {exported.num_rows:,} notices.{left_out}")
 
 
+@click.group("export-targets", short_help="List and forget where scores were exported to.")
+def export_targets() -> None:
+    """Manage the remembered export targets: `erase` removes accounts from each of them.
+
+    \b
+    Example: oarlock export-targets list
+    """
+
+
+@export_targets.command("list")
+@JSON
+@click.pass_obj
+def list_export_targets(context: CliContext) -> None:
+    """List the targets that scores were exported to.
+
+    \b
+    Example: oarlock export-targets list
+    """
+    from serving.exports.remembered_targets import list_targets
+
+    remembered = list_targets(context.database)
+    if context.as_json:
+        print_json({"targets": [asdict(target) for target in remembered]})
+        return
+    table = OutputTable({"target": "id", "account column": "id", "exported": "id"})
+    for target in remembered:
+        table.add(target.target, target.key_column, f"{target.exported_at:%Y-%m-%d %H:%M}")
+    table.print(context)
+
+
+@export_targets.command("remove")
+@click.argument("target")
+@click.pass_obj
+def remove_export_target(context: CliContext, target: str) -> None:
+    """Forget a target, which itself stays as it is: no account is erased there any more.
+
+    \b
+    Example: oarlock export-targets remove postgresql://me@old-host/crm/scores
+    """
+    from configs.errors import RequestError
+    from serving.exports.remembered_targets import forget_target
+
+    if not forget_target(context.database, target):
+        hint = "`oarlock export-targets list` names the targets."
+        raise RequestError(f"{target} is not a remembered export target.", hint)
+    context.record_audit("target_forgotten", target)
+    context.echo(f"{target} is forgotten; what it holds is not erased by Oarlock any more.")
+
+
 def export_scores(context: CliContext, options: ExportOptions) -> None:
     """Score all accounts chunk by chunk, then bring the target up to date, or show what would change there."""
+    from configs.clock import now
     from serving.exports.field_map import read_field_map, write_export
+    from serving.exports.remembered_targets import remember_target
     from serving.exports.targets import compare_export, parse_target
 
     field_map, destination = read_field_map(options.field_map), parse_target(options.output)
+    destination.require_writable(field_map.arrow_schema)  # a refused export has served nobody
     with tempfile.TemporaryDirectory(dir=context.state.folder, prefix=".export-") as folder:
         export, existing = Path(folder) / "export.parquet", Path(folder) / "existing.parquet"
         count = write_export(export, field_map, _score_chunks(context, options))
@@ -73,8 +125,8 @@ def export_scores(context: CliContext, options: ExportOptions) -> None:
                 destination.existing(existing, field_map.arrow_schema), export, field_map.key_column
             )
         else:
-            _record_export_target(context, destination.name, field_map.key_column)
             destination.write(export, field_map.key_column)
+            remember_target(context.database, destination, field_map.key_column, now())
     if context.as_json:
         summary = {"output": destination.name, "accounts": count, "dry_run": options.dry_run}
         print_json(summary | (asdict(difference) if difference else {}))
@@ -82,14 +134,6 @@ def export_scores(context: CliContext, options: ExportOptions) -> None:
         _show_difference(context, f"{destination.name} would hold {count:,} accounts", difference)
     else:
         context.echo(f"{destination.name}: {count:,} accounts.")
-
-
-def _record_export_target(context: CliContext, name: str, key: str) -> None:
-    """Record the target before it is written, so that accounts can be erased there even if this process is killed."""
-    from configs.clock import now
-    from serving.security.erasure import record_export_target
-
-    record_export_target(context.database, name, key, now())
 
 
 def _score_chunks(context: CliContext, options: ExportOptions) -> Iterator[list["ExportRow"]]:

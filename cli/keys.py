@@ -23,7 +23,7 @@ KEY_COLUMNS: Columns = {
     "expires": "id",
     "status": "id",
 }
-ACTIONS = "key_created, key_revoked, promoted, rolled_back, forced, erased, replayed, denied"
+ACTIONS = "key_created, key_revoked, promoted, rolled_back, forced, erased, target_forgotten, replayed, denied"
 
 
 class Duration(click.ParamType):

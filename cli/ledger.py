@@ -1,11 +1,15 @@
 """Commands for the ledger: remove old risks, and erase an account everywhere."""
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import click
 
 from cli.context import ACCOUNT, JSON, CliContext
 from cli.output import OutputTable, print_json
+
+if TYPE_CHECKING:
+    from serving.security.erasure import Certificate
 
 
 @click.group(short_help="Remove old risks from the ledger.")
@@ -51,16 +55,27 @@ def erase(context: CliContext, account: str) -> None:
     Example: oarlock erase A0000302
     """
     from configs.clock import now
-    from serving.security.erasure import erase_account
+    from configs.errors import NotReady
+    from serving.security.erasure import erase_account, unfinished_targets
 
     context.recover_ledger()
     certificate = erase_account(context.state, context.database, account, now())
     context.record_audit("erased", certificate["account_sha256"][:16], removed=sum(certificate["removed"].values()))
     if context.as_json:
         print_json(certificate)
-        return
-    table = OutputTable({"store": "id", "rows removed": "number"})
+    else:
+        _show_certificate(context, certificate)
+    if unfinished := unfinished_targets(certificate):
+        erasure = certificate["targets"][unfinished[0]]
+        more = f" (and {len(unfinished) - 1} more)" if len(unfinished) > 1 else ""
+        hint = "Erase again once that is mended, or forget the target: `oarlock export-targets remove TARGET`."
+        raise NotReady(f"{unfinished[0]}{more} may still hold the account: {erasure['detail']}", hint)
+
+
+def _show_certificate(context: CliContext, certificate: "Certificate") -> None:
+    table = OutputTable({"store": "id", "rows removed": "number", "": "text"})
     for store, count in certificate["removed"].items():
-        table.add(store, f"{count:,}")
+        erasure = certificate["targets"].get(store.removeprefix("export "))
+        table.add(store, f"{count:,}", erasure["detail"] if erasure else "")
     table.print(context)
     context.echo(f"The certificate is in {context.state.folder / 'erased'}.")

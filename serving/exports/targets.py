@@ -1,9 +1,11 @@
 """Export targets: a Parquet file, a CSV file or a Postgres table. Each is replaced as a whole."""
 
+import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from configs.errors import ConfigError
 from configs.files import atomic_write
 
 MAX_EXAMPLES = 5
+CONNECT_SECONDS = 10
 Connection = Any  # psycopg's types allow literal SQL only
 ROWS_PER_CHUNK = 10_000
 # A table is written to only if it has this comment: rows that are not in the export are deleted.
@@ -49,10 +52,29 @@ class FileTarget:
     """A Parquet or CSV file."""
 
     path: Path
+    is_table = False
 
     @property
     def name(self) -> str:
         return str(self.path.resolve())
+
+    def require_writable(self, schema: pa.Schema) -> None:
+        """Raise ConfigError if the file cannot be written."""
+        del schema
+        folder = self.path.resolve().parent
+        if not os.access(folder, os.W_OK):
+            raise ConfigError(f"{folder} is not a folder that can be written to.", "Name another file.")
+
+    def mark(self) -> str | None:
+        """The hash of the file; None if there is no file."""
+        if not self.path.exists():
+            return None
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def is_ours(self, mark: str, remembered: str | None) -> bool:
+        """Whether the file is as Oarlock wrote it last."""
+        return mark == remembered
 
     def existing(self, scratch: Path, schema: pa.Schema) -> Path | None:
         """The rows of the file, as Parquet; None if there is no file."""
@@ -97,6 +119,7 @@ class TableTarget:
 
     url: str
     table: str
+    is_table = True
 
     @property
     def name(self) -> str:
@@ -105,6 +128,22 @@ class TableTarget:
         host = parts.netloc.rpartition("@")
         user = f"{host[0].split(':')[0]}@" if host[0] else ""
         return urlunsplit(parts._replace(netloc=f"{user}{host[2]}", path=f"{parts.path}/{self.table}"))
+
+    def require_writable(self, schema: pa.Schema) -> None:
+        """Raise ConfigError if the table cannot be reached, was not created by Oarlock, or has other columns."""
+        with self._connect() as connection:
+            if self._table_exists(connection):
+                self._refuse_foreign_table(connection, schema)
+
+    def mark(self) -> str | None:
+        """The comment of the table, empty without one; None if there is no table."""
+        with self._connect() as connection:
+            return self._comment(connection) or "" if self._table_exists(connection) else None
+
+    def is_ours(self, mark: str, remembered: str | None) -> bool:
+        """Whether Oarlock created the table."""
+        del remembered
+        return mark == TABLE_COMMENT
 
     def existing(self, scratch: Path, schema: pa.Schema) -> Path | None:
         """The rows of the table, as Parquet; None if there is no such table."""
@@ -140,24 +179,34 @@ class TableTarget:
             )
 
     def remove(self, account_id: str, key: str) -> int:
-        """Remove an account; returns the number of rows removed."""
+        """Remove an account from a table that Oarlock created; returns the number of rows removed."""
         with self._connect() as connection:
-            if not self._table_exists(connection):
+            if not self._table_exists(connection) or self._comment(connection) != TABLE_COMMENT:
                 return 0
             statement = f"delete from {_quote_table(self.table)} where {_quote_name(key)} = %s"
             return connection.execute(statement, [account_id]).rowcount
 
-    def _connect(self) -> Connection:
+    @contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        """A transaction. Raises ConfigError if the database cannot be reached or refuses a statement."""
         import psycopg
 
         try:
-            return psycopg.connect(self.url, connect_timeout=10)
-        except psycopg.Error as error:
+            with psycopg.connect(self.url, connect_timeout=CONNECT_SECONDS) as connection:
+                yield connection
+        except psycopg.OperationalError as error:
             message = f"{self.name} cannot be reached: {type(error).__name__}."
-            raise ConfigError(message, "Check the URL.") from None
+            raise ConfigError(message, "Check the URL, and that the database is up.") from None
+        except psycopg.Error as error:
+            lines = str(error).splitlines() or [type(error).__name__]
+            raise ConfigError(f"{self.name} refuses this: {lines[0].rstrip('.')}.", "Check the rights there.") from None
 
     def _table_exists(self, connection: Connection) -> bool:
         return connection.execute("select to_regclass(%s)", [_quote_table(self.table)]).fetchone()[0] is not None
+
+    def _comment(self, connection: Connection) -> str | None:
+        query = "select obj_description(to_regclass(%s)::oid, 'pg_class')"
+        return connection.execute(query, [_quote_table(self.table)]).fetchone()[0]
 
     def _create(self, connection: Connection, schema: pa.Schema, key: str) -> None:
         if self._table_exists(connection):
@@ -170,10 +219,7 @@ class TableTarget:
         connection.execute(f"comment on table {_quote_table(self.table)} is '{TABLE_COMMENT}'")
 
     def _refuse_foreign_table(self, connection: Connection, schema: pa.Schema) -> None:
-        comment = connection.execute(
-            "select obj_description(to_regclass(%s)::oid)", [_quote_table(self.table)]
-        ).fetchone()[0]
-        if comment != TABLE_COMMENT:
+        if self._comment(connection) != TABLE_COMMENT:
             raise ConfigError(f"{self.name} was not created by Oarlock.", "Name a table that does not exist yet.")
         description = connection.execute(f"select * from {_quote_table(self.table)} limit 0").description
         if [column.name for column in description] != schema.names:

@@ -5,7 +5,7 @@ To change one, change it here, add a revision to `migrations/versions` and raise
 
 import sqlalchemy as sql
 
-HEAD_REVISION = "0002"
+HEAD_REVISION = "0003"
 VERSION_TABLE = "oarlock_schema_version"  # MLflow may keep an `alembic_version` of its own in the same database
 METADATA = sql.MetaData()
 # SQLite counts in 64 bits only under its own name for it.
@@ -109,6 +109,7 @@ EXPORT_TARGETS = sql.Table(
     sql.Column("target", sql.String(500), primary_key=True),
     sql.Column("key_column", sql.String(200), nullable=False),
     sql.Column("exported_at", sql.DateTime, nullable=False),
+    sql.Column("mark", sql.String(64)),
 )
 # What was reported of an account so far, as `monitoring/alerts/rules.py` needs it to decide on the next day.
 ALERT_STATES = sql.Table(

@@ -30,16 +30,16 @@ Note = Annotated[str, StringConstraints(max_length=2_000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
-def _require_iso_day(value: object) -> object:
+def _parse_iso_day(value: object) -> date:
     # Pydantic takes a number for seconds since 1970, so that as_of=0 would be a day.
-    if isinstance(value, str) and not ISO_DAY.fullmatch(value):
-        raise ValueError("write a day as 2026-06-30")
-    if not isinstance(value, str | date) or isinstance(value, datetime):
-        raise ValueError('write a day as "2026-06-30"')
-    return value
+    if isinstance(value, str) and ISO_DAY.fullmatch(value):
+        return date.fromisoformat(value)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    raise ValueError("a day is written as 2026-06-30")
 
 
-Day = Annotated[date, BeforeValidator(_require_iso_day), Field(ge=date(1970, 1, 1), le=date(2100, 12, 31))]
+Day = Annotated[date, BeforeValidator(_parse_iso_day), Field(ge=date(1970, 1, 1), le=date(2100, 12, 31))]
 PastDay = Annotated[
     Day | None,
     Field(description="A past day: the risks exactly as they were served then.", examples=["2026-06-01"]),

@@ -24,9 +24,9 @@ from configs.account_ids import canonical_account_id
 from configs.files import atomic_write, read_json, write_json
 from configs.state_dir import StateDir
 from features.tables.contract import ACCOUNT_ID
-from serving.exports.targets import parse_target
-from serving.ledger.database import SECURE_DELETE, upsert
-from serving.ledger.schema import EXPORT_TARGETS, IDEMPOTENT_RESPONSES, METADATA
+from serving.exports.remembered_targets import UNFINISHED, TargetErasure, erase_from_targets
+from serving.ledger.database import SECURE_DELETE
+from serving.ledger.schema import IDEMPOTENT_RESPONSES, METADATA
 from serving.ledger.write_ahead_log import quarantined_files
 
 JSON_TEXT = re.compile(r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"')
@@ -38,30 +38,38 @@ class Certificate(TypedDict):
 
     account_sha256: str
     removed: dict[str, int]
+    targets: dict[str, TargetErasure]
     began_at: str
     complete: bool
     completed_at: NotRequired[str]
     not_covered: list[str]
 
 
-def record_export_target(engine: sql.Engine, target: str, key_column: str, at: datetime) -> None:
-    """Remember where accounts are exported to, so that they can be erased there."""
-    values = {"key_column": key_column, "exported_at": at}
-    insert = upsert(EXPORT_TARGETS, engine).values(target=target, **values)
-    with engine.begin() as connection:
-        connection.execute(insert.on_conflict_do_update(index_elements=[EXPORT_TARGETS.c.target], set_=values))
-
-
 def erase_account(state: StateDir, engine: sql.Engine, account_id: str, at: datetime) -> Certificate:
-    """Remove an account from every place; returns the certificate. It may be repeated at any time."""
+    """Remove an account from every place; returns the certificate. It may be repeated at any time.
+
+    It is complete unless an export target could not be reached, or was changed by others since.
+    """
     file, certificate = _open_certificate(state, account_id, at)
     removed = certificate["removed"]
     for name, remove in _removals(state, engine, account_id):
         removed[name] = removed.get(name, 0) + remove()
         write_json(file, certificate)
-    certificate["complete"], certificate["completed_at"] = True, at.isoformat()
+    for target, erasure in erase_from_targets(engine, account_id, at):
+        certificate["targets"][target] = erasure
+        name = f"export {target}"
+        removed[name] = removed.get(name, 0) + erasure["removed"]
+        write_json(file, certificate)
+    certificate["complete"] = not unfinished_targets(certificate)
+    if certificate["complete"]:
+        certificate["completed_at"] = at.isoformat()
     write_json(file, certificate)
     return certificate
+
+
+def unfinished_targets(certificate: Certificate) -> list[str]:
+    """The export targets that may still hold the account."""
+    return [target for target, erasure in certificate["targets"].items() if erasure["result"] in UNFINISHED]
 
 
 def _open_certificate(state: StateDir, account_id: str, at: datetime) -> tuple[Path, Certificate]:
@@ -69,10 +77,11 @@ def _open_certificate(state: StateDir, account_id: str, at: datetime) -> tuple[P
     digest = hashlib.sha256(account_id.encode()).hexdigest()
     file = state.folder / "erased" / f"{digest[:16]}.json"
     if file.exists():
-        return file, cast(Certificate, {**read_json(file), "complete": False})
+        return file, cast(Certificate, {**read_json(file), "targets": {}, "complete": False})
     return file, {
         "account_sha256": digest,
         "removed": {},
+        "targets": {},
         "began_at": at.isoformat(),
         "complete": False,
         "not_covered": ["raw tables", "backups"],
@@ -95,8 +104,6 @@ def _removals(state: StateDir, engine: sql.Engine, account_id: str) -> Iterator[
         if ACCOUNT_ID in table.c:
             yield f"table {table.name}", lambda table=table: _remove_from_table(engine, table, account_id)
     yield f"table {IDEMPOTENT_RESPONSES.name}", lambda: _remove_responses(engine, account_id)
-    for target, column in _export_targets(engine):
-        yield f"export {target}", lambda t=target, c=column: parse_target(t).remove(account_id, c)
 
 
 def _is_behind_link(file: Path, root: Path) -> bool:
@@ -188,9 +195,3 @@ def _remove_responses(engine: sql.Engine, account_id: str) -> int:
         for key_id, idempotency_key in mentioning:
             connection.execute(IDEMPOTENT_RESPONSES.delete().where(key[0] == key_id, key[1] == idempotency_key))
     return len(mentioning)
-
-
-def _export_targets(engine: sql.Engine) -> list[tuple[str, str]]:
-    with engine.connect() as connection:
-        rows = connection.execute(sql.select(EXPORT_TARGETS).order_by(EXPORT_TARGETS.c.target))
-        return [(row.target, row.key_column) for row in rows]

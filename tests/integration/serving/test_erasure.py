@@ -2,25 +2,35 @@
 
 import json
 import sqlite3
+import uuid
 from datetime import datetime
 from pathlib import Path
 from typing import cast
 
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sql
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from configs.errors import ConfigError
 from configs.files import read_json, write_json
-from configs.state_dir import StateDir
+from configs.settings import read_settings
+from configs.state_dir import StateDir, open_state_dir
 from features.store.account_table import AccountDetails, AccountTable, write_account_table
 from serving.api.middleware.idempotency import IdempotencyStore, KeyedRequest, StoredResponse
 from serving.exports.field_map import ExportRow, read_field_map, write_export
-from serving.exports.targets import parse_target
-from serving.ledger.ledger import Ledger
+from serving.exports.remembered_targets import forget_target, list_targets, remember_target
+from serving.exports.targets import TableTarget, parse_target
+from serving.ledger.database import upsert
+from serving.ledger.ledger import Ledger, open_ledger
+from serving.ledger.schema import EXPORT_TARGETS
 from serving.ledger.write_ahead_log import REJECTED_RECORDS, encode_record
 from serving.schemas.responses import ModelDescription
 from serving.schemas.serialization import to_json
-from serving.security.erasure import erase_account, record_export_target
+from serving.security.erasure import erase_account
 from tests.support.ledger_rows import DAY, SOURCE, score
 
 
@@ -53,12 +63,19 @@ def write_sample_export(file: Path, *account_ids: str) -> None:
     write_export(file, read_field_map(None), [rows])
 
 
+def export_to(engine: sql.Engine, target: str, built: Path) -> None:
+    """Export as the command does: a target is remembered after it was written."""
+    destination = parse_target(target)
+    destination.require_writable(pq.read_schema(built))
+    destination.write(built, "account_id")
+    remember_target(engine, destination, "account_id", DAY)
+
+
 def test_an_account_is_erased_everywhere_and_others_stay(state, tmp_path):
     engine = Ledger(state.ledger).engine
     write_sample_export(tmp_path / "built.parquet", "a", "b")
     for name in ("out.csv", "out.parquet"):
-        parse_target(str(tmp_path / name)).write(tmp_path / "built.parquet", "account_id")
-        record_export_target(engine, str(tmp_path / name), "account_id", DAY)
+        export_to(engine, str(tmp_path / name), tmp_path / "built.parquet")
     replies = IdempotencyStore(lambda: engine, lambda: DAY)
     for key, body in (("1", b'{"account_id": "a"}'), ("2", b'{"account_id": "b"}')):
         replies.begin(KeyedRequest("", key, "hash"))
@@ -131,3 +148,107 @@ def test_the_certificate_does_not_name_the_account(state):
     certificate = erase_account(state, Ledger(state.ledger).engine, "account-0815", DAY)
     assert "account-0815" not in json.dumps(certificate)
     assert len(certificate["account_sha256"]) == 64
+
+
+def test_a_file_that_others_changed_is_left_alone_until_it_is_forgotten(state, tmp_path):
+    engine, file = Ledger(state.ledger).engine, tmp_path / "out.csv"
+    write_sample_export(tmp_path / "built.parquet", "a", "b")
+    export_to(engine, str(file), tmp_path / "built.parquet")
+    file.write_text("account_id,ours\na,no\n")
+    certificate = erase_account(state, engine, "a", DAY)
+    assert (certificate["complete"], certificate["targets"][str(file)]["result"]) == (False, "changed")
+    assert file.read_text() == "account_id,ours\na,no\n"
+    assert forget_target(engine, str(file))
+    assert erase_account(state, engine, "a", DAY)["complete"]
+
+
+def test_a_target_that_cannot_be_reached_keeps_no_other_from_being_erased(state, tmp_path):
+    engine, down = Ledger(state.ledger).engine, "postgresql://nobody@127.0.0.1:1/crm/scores"
+    write_sample_export(tmp_path / "built.parquet", "a", "b")
+    with engine.begin() as connection:
+        row = {"target": down, "key_column": "account_id", "exported_at": DAY, "mark": None}
+        connection.execute(EXPORT_TARGETS.insert().values(row))
+    export_to(engine, str(tmp_path / "out.csv"), tmp_path / "built.parquet")
+    for _ in range(2):
+        certificate = erase_account(state, engine, "a", DAY)
+        assert certificate["complete"] is False
+        results = {target: erasure["result"] for target, erasure in certificate["targets"].items()}
+        assert results == {down: "failed", str(tmp_path / "out.csv"): "erased"}
+    assert '"a"' not in (tmp_path / "out.csv").read_text()
+
+
+TABLES = st.lists(st.sampled_from(["ours", "strangers", "strangers_without_ids", "none"]), min_size=1, max_size=4)
+
+
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(tables=TABLES, is_legacy=st.booleans())
+def test_whatever_was_refused_only_our_tables_change(state, postgres, tmp_path, tables, is_legacy):
+    """Exports to tables of others are refused; erasing changes none, even if an older release remembers them."""
+    engine = Ledger(tmp_path / f"{uuid.uuid4().hex}.db").engine
+    url, _, options = postgres.partition("?")
+    write_sample_export(tmp_path / "built.parquet", "a", "b")
+    before = _create_tables(postgres)
+    for table in tables:
+        try:
+            export_to(engine, f"{url}/{table}?{options}", tmp_path / "built.parquet")
+        except ConfigError as refused:
+            assert "was not created by Oarlock" in refused.message
+            if is_legacy:
+                row = {"target": f"{url}/{table}?{options}", "key_column": "account_id", "exported_at": DAY}
+                with engine.begin() as connection:
+                    connection.execute(upsert(EXPORT_TARGETS, engine).values(row).on_conflict_do_nothing())
+    certificate = erase_account(state, engine, "a", DAY)
+    assert certificate["complete"]
+    assert _rows_of_strangers(postgres) == before
+    assert {"ours", "none"}.issuperset(target.target.split("/")[-1].split("?")[0] for target in list_targets(engine))
+    for table in {"ours", "none"} & set(tables):
+        target = parse_target(f"{url}/{table}?{options}")
+        assert isinstance(target, TableTarget)
+        with target._connect() as connection:
+            assert connection.execute(f"select account_id from {table}").fetchall() == [("b",)]
+
+
+def _create_tables(postgres: str) -> list[list[tuple[str, ...]]]:
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("drop table if exists ours, none, strangers, strangers_without_ids")
+        connection.execute("create table strangers (account_id text, email text)")
+        connection.execute("insert into strangers values ('a', 'a@x'), ('b', 'b@x')")
+        connection.execute("create table strangers_without_ids (email text)")
+        connection.execute("insert into strangers_without_ids values ('a')")
+    return _rows_of_strangers(postgres)
+
+
+def _rows_of_strangers(postgres: str) -> list[list[tuple[str, ...]]]:
+    with psycopg.connect(postgres) as connection:
+        tables = ("strangers", "strangers_without_ids")
+        return [connection.execute(f"select * from {table} order by 1").fetchall() for table in tables]
+
+
+def test_a_refused_export_is_not_remembered_and_serves_nobody(oarlock, trained, tmp_path, postgres):
+    config = tmp_path / "crm5.toml"
+    config.write_text(trained.config.read_text() + f'\n[ledger]\nurl = "sqlite:///{tmp_path / "own.db"}"\n')
+    url, _, options = postgres.partition("?")
+    _create_tables(postgres)
+    target = f"{url}/strangers?{options}"
+    result = oarlock("score", "--all", "--output", target, config=config)
+    assert (result.code, "was not created by Oarlock" in result.err) == (2, True)
+    ledger = Ledger(tmp_path / "own.db")
+    assert (list_targets(ledger.engine), ledger.count()) == ([], 0)
+
+
+def test_the_commands_list_and_forget_a_target(oarlock, make_company, tmp_path):
+    config = make_company(accounts=[{"account_id": "a", "created_at": DAY}])
+    configured = read_settings(config)
+    engine = open_ledger(configured, open_state_dir(configured)).engine
+    write_sample_export(tmp_path / "built.parquet", "a")
+    export_to(engine, str(tmp_path / "out.csv"), tmp_path / "built.parquet")
+    listed = json.loads(oarlock("export-targets", "list", "--json", config=config).out)["targets"]
+    assert [(target["target"], target["key_column"]) for target in listed] == [
+        (str(tmp_path / "out.csv"), "account_id")
+    ]
+    (tmp_path / "out.csv").write_text("changed")
+    code, message = oarlock("erase", "a", config=config).code, "may still hold the account"
+    assert (code, message in oarlock("erase", "a", config=config).err) == (5, True)
+    assert oarlock("export-targets", "remove", str(tmp_path / "out.csv"), config=config).code == 0
+    assert oarlock("erase", "a", config=config).code == 0
+    assert oarlock("export-targets", "remove", "elsewhere.csv", config=config).code == 9
