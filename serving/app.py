@@ -43,8 +43,8 @@ def create_app(
     endpoints = require_scopes(routes)
 
     async def refuse(request: Request) -> Response:
-        is_served = any(route.matches(request.scope)[0] is Match.PARTIAL for route in endpoints)
-        raise HTTPException(405 if is_served else 404)
+        methods = {route.method for route in endpoints if route.matches(request.scope)[0] is Match.PARTIAL}
+        raise HTTPException(405, headers={"allow": ", ".join(sorted(methods))}) if methods else HTTPException(404)
 
     # BentoML passes a path that this app does not match on to its own routes, which answer errors in another shape.
     app = Starlette(

@@ -159,7 +159,10 @@ class OarlockClient:
 
     def _post(self, path: str, body: RequestBody, response: type[Body], query: Query | None = None) -> Body:
         content = body.model_dump_json(exclude_none=True)
-        return self._send(self._http.build_request("POST", path, content=content, params=_parameters(query)), response)
+        request = self._http.build_request(
+            "POST", path, content=content, headers={"content-type": "application/json"}, params=_parameters(query)
+        )
+        return self._send(request, response)
 
     def _send(self, request: httpx.Request, response: type[Body]) -> Body:
         received = self._http.send(request)

@@ -25,9 +25,11 @@ from features.tables.mapping import read_dataset
 from serving.api.middleware.auth import AuthMiddleware
 from serving.api.middleware.fast_path import FastScorePathMiddleware
 from serving.api.middleware.idempotency import IdempotencyMiddleware, IdempotencyStore
-from serving.api.middleware.metrics_endpoint import PATH, MetricsEndpointMiddleware
+from serving.api.middleware.metrics_endpoint import PATH as METRICS_PATH
+from serving.api.middleware.metrics_endpoint import MetricsEndpointMiddleware
 from serving.api.middleware.request_id import RequestIdMiddleware
 from serving.api.middleware.request_log import RequestLogMiddleware
+from serving.api.openapi import openapi_document
 from serving.api.routes.scores import post_score
 from serving.api.scopes import ScopeTable
 from serving.app import ENDPOINTS, PREFIX, create_app, get_openapi
@@ -43,6 +45,8 @@ from serving.telemetry.gauges import GaugeCollector
 from serving.telemetry.json_logs import configure_logging
 from serving.telemetry.metrics import Metrics
 from serving.telemetry.tracing import tracing_options
+from serving.web.api_docs import PATHS as DOCS_PATHS
+from serving.web.api_docs import ApiDocsMiddleware
 
 LOG = logging.getLogger("oarlock.service")
 DRAIN_SECONDS = 20.0
@@ -52,9 +56,8 @@ DRAIN_SECONDS = 20.0
 _get_worker = bentoml.get_current_service
 
 API = create_app(lambda: _get_worker().context)
-SCOPES = ScopeTable(
-    (*ENDPOINTS, get_openapi), PREFIX, {"/livez": "public", "/readyz": "public", "/healthz": "public", PATH: "read"}
-)
+PUBLIC_PATHS = ("/livez", "/readyz", "/healthz", *DOCS_PATHS, PREFIX, f"{PREFIX}/")
+SCOPES = ScopeTable((*ENDPOINTS, get_openapi), PREFIX, {**dict.fromkeys(PUBLIC_PATHS, "public"), METRICS_PATH: "read"})
 
 
 @bentoml.asgi_app(API, path=PREFIX)
@@ -135,6 +138,7 @@ class Oarlock:
 Oarlock.add_asgi_middleware(RequestIdMiddleware)
 Oarlock.add_asgi_middleware(RequestLogMiddleware, metrics=lambda: _get_worker().metrics)
 Oarlock.add_asgi_middleware(AuthMiddleware, scopes=SCOPES, authorizer=lambda: _get_worker().authorizer)
+Oarlock.add_asgi_middleware(ApiDocsMiddleware, document=lambda: openapi_document(ENDPOINTS, PREFIX), prefix=PREFIX)
 Oarlock.add_asgi_middleware(MetricsEndpointMiddleware, metrics=lambda: _get_worker().metrics)
 Oarlock.add_asgi_middleware(
     IdempotencyMiddleware,

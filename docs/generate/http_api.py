@@ -48,7 +48,7 @@ def _route(method: str, path: str, route: Schema, schemas: Schema) -> Iterator[s
         yield table(("parameter", "type", "default", "meaning"), map(_parameter, parameters))
     takes = f"Body: [{body}](#{body.lower()}). " if body else ""
     yield f"Scope: `{route['x-scope']}`. {takes}Response: [{response}](#{response.lower()})."
-    data = f" -d '{json.dumps(_example(schemas[body]))}'" if body else ""
+    data = f" --json '{json.dumps(_example(schemas[body]))}'" if body else ""
     yield f"```console\n$ curl -s localhost:3000{path.replace('{account_id}', ACCOUNT)}{data}\n```"
 
 

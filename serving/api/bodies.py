@@ -1,4 +1,4 @@
-"""Reads request bodies: their bytes are counted while they arrive, and they are JSON whatever type the client says."""
+"""Reads request bodies: their bytes are counted while they arrive, and they are JSON."""
 
 import json
 from typing import Any, TypeVar
@@ -27,6 +27,14 @@ async def read_bytes(receive: Receive, max_bytes: int) -> bytes:
             error = f"The body is larger than {max_bytes} bytes."
             raise RequestError(error, "Send fewer accounts.", code="too_large", status=413)
     return bytes(body)
+
+
+def require_json(content_type: str) -> None:
+    """Raise RequestError (415) unless a body is sent as JSON, which a page of another site cannot do unasked."""
+    if content_type.partition(";")[0].strip().lower() != "application/json":
+        message = f"The body is sent as '{content_type[:100]}'." if content_type else "The body has no content type."
+        hint = "Send `Content-Type: application/json`; curl does with --json."
+        raise RequestError(message, hint, code="not_json", status=415)
 
 
 def parse_body(content: bytes, model: type[Body]) -> Body:

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from configs.errors import ConfigError, NotReady, RequestError
 from configs.settings import describe_validation_error
 from serving.accounts.portfolio import Portfolio
-from serving.api.bodies import parse_body, read_bytes
+from serving.api.bodies import parse_body, read_bytes, require_json
 from serving.api.responses import JsonResponse
 from serving.handlers.context import ServiceContext
 from serving.schemas.enums import Scope
@@ -54,6 +54,7 @@ class Endpoint(Route):
         if self.query:
             arguments["query"] = _read_query(request, self.query)
         if self.body:
+            require_json(request.headers.get("content-type", ""))
             max_bytes = get_context(request).settings.serving.max_body_bytes
             arguments["body"] = parse_body(await read_bytes(request.receive, max_bytes), self.body)
         return JsonResponse(await self.handler(request, **arguments))

@@ -29,7 +29,7 @@ async def handle_error(request: Request, error: Exception) -> Response:
         case OarlockError():
             return error_response(error)
         case HTTPException():
-            return error_response(_http_error(request, error))
+            return error_response(_http_error(request, error), error.headers)
         case DBAPIError() | sqlite3.Error():
             LOG.error("a database cannot be used", exc_info=error)
             message, hint = "The ledger's database cannot be used.", "Try again. POST /v1/score works without it."

@@ -16,12 +16,27 @@ DESCRIPTION = """Calibrated churn risks with drivers that add up exactly to the 
 Every error has the body `{"error": {"code", "message", "hint"}}`. Every risk that is returned is recorded."""
 ERROR_DESCRIPTIONS = {
     400: "The body is not JSON.",
+    401: "No valid API key was sent. As long as no key exists, only this machine is answered.",
+    403: "The API key lacks the scope of this route (`x-scope`), or without a key a page of another site asks.",
     404: "There is no such account, or it had no risk by that day.",
+    409: "The same `Idempotency-Key` was sent with another body, or its first request is still being answered.",
     413: "The body is too large.",
+    415: "The body is not sent as `application/json`.",
     422: "The request is not valid.",
+    429: "The API key sent more requests than it may in a minute; `Retry-After` says how many seconds to wait.",
     503: "No risk can be computed now; the message says why.",
 }
 SCHEMA_PREFIX = "#/components/schemas/"
+ACCESS_STATUSES = (401, 403, 429)
+BODY_STATUSES = (400, 409, 413, 415)
+SECURITY_SCHEME = "api_key"
+IDEMPOTENCY_PARAMETER: JsonObject = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A name of this request. Sent again within a day, it gets the same response.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 200, "examples": ["7c1f"]},
+}
 ACCOUNT_ID_PARAMETER: JsonObject = {
     "name": "account_id",
     "in": "path",
@@ -41,7 +56,17 @@ def openapi_document(endpoints: Sequence[Endpoint], prefix: str) -> JsonObject:
         "info": {"title": "Oarlock", "version": "1", "description": DESCRIPTION},
         "servers": [{"url": prefix}],
         "paths": paths,
-        "components": {"schemas": _schemas(endpoints)},
+        "security": [{SECURITY_SCHEME: []}],
+        "components": {
+            "schemas": _schemas(endpoints),
+            "securitySchemes": {
+                SECURITY_SCHEME: {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A key of `oarlock keys create`; `x-scope` names the scope that a route needs.",
+                }
+            },
+        },
     }
 
 
@@ -51,9 +76,11 @@ def _operation(route: Endpoint) -> JsonObject:
         "summary": route.name.replace("_", " ").capitalize(),
         "description": route.handler.__doc__,
         "x-scope": route.scope,
-        "parameters": [*_path_parameters(route), *_query_parameters(route)],
+        "parameters": [*_path_parameters(route), *_query_parameters(route), *_header_parameters(route)],
         "responses": _responses(route),
     }
+    if route.scope == "public":
+        operation["security"] = []
     if route.body:
         operation["requestBody"] = {"required": True, "content": _content(route.body)}
     return operation
@@ -61,6 +88,10 @@ def _operation(route: Endpoint) -> JsonObject:
 
 def _path_parameters(route: Endpoint) -> list[JsonObject]:
     return [ACCOUNT_ID_PARAMETER] if route.param_convertors else []
+
+
+def _header_parameters(route: Endpoint) -> list[JsonObject]:
+    return [IDEMPOTENCY_PARAMETER] if route.body else []
 
 
 def _query_parameters(route: Endpoint) -> list[JsonObject]:
@@ -72,7 +103,8 @@ def _query_parameters(route: Endpoint) -> list[JsonObject]:
 
 
 def _responses(route: Endpoint) -> JsonObject:
-    statuses = (400, 413, *route.errors) if route.body else route.errors
+    access = ACCESS_STATUSES if route.scope != "public" else ()
+    statuses = sorted({*access, *(BODY_STATUSES if route.body else ()), *route.errors})
     errors = {
         str(status): {"description": ERROR_DESCRIPTIONS[status], "content": _content(ErrorResponse)}
         for status in statuses

@@ -16,7 +16,7 @@ from configs.errors import RequestError
 from serving.schemas.enums import Scope
 from serving.security.api_keys import KEY_PREFIX, ApiKey, KeyCache, verify_key
 from serving.security.audit_log import Denial, DeniedRequests
-from serving.security.network import is_loopback
+from serving.security.network import is_loopback, require_own_site
 
 SECURITY_HEADERS = {
     b"x-content-type-options": b"nosniff",
@@ -56,6 +56,7 @@ class Authorizer:
         keys, secret = self.key_cache.keys(), bearer_token(headers)
         if not keys:
             _require_loopback(address)
+            require_own_site(headers)
             return None
         if not secret:
             hint = "Send `Authorization: Bearer <key>`."

@@ -76,7 +76,7 @@ class Service:
 
         async def send() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.app, client=(client, 1))
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
                 return await http.request(method, path, headers=headers, **content)
 
         return asyncio.run(send())
@@ -94,6 +94,30 @@ def error_code(response: httpx.Response) -> tuple[int, str]:
 def test_without_keys_only_loopback_is_allowed(service: Service):
     assert service.send("POST", "/v1/score").status_code == 200
     assert error_code(service.send("POST", "/v1/score", client="10.0.0.9")) == (401, "api_key_required")
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:3000", "127.0.0.1:3000", "[::1]:3000", "[::1]"])
+def test_without_keys_this_machine_is_answered_by_its_names(service: Service, host: str):
+    assert service.send("POST", "/v1/feedback", headers={"host": host}).status_code == 200
+    assert service.send("POST", "/v1/feedback", headers={"host": host, "origin": f"http://{host}"}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:3000", "localhost.evil.example", "", "10.0.0.9"])
+def test_without_keys_a_name_that_leads_here_is_denied(service: Service, host: str):
+    assert error_code(service.send("POST", "/v1/feedback", headers={"host": host})) == (403, "wrong_host")
+    assert service.calls == 0
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:8000", "https://localhost.evil"])
+def test_without_keys_a_page_of_another_site_is_denied(service: Service, origin: str):
+    headers = {"host": "localhost:3000", "origin": origin}
+    assert error_code(service.send("POST", "/v1/feedback", headers=headers)) == (403, "cross_site")
+    assert service.calls == 0
+
+
+def test_with_a_key_any_name_of_the_service_is_answered(service: Service):
+    secret = service.add_key("score")
+    assert service.send("POST", "/v1/score", key=secret, headers={"host": "churn.example"}).status_code == 200
 
 
 def test_once_a_key_was_made_only_readiness_is_open(service: Service):

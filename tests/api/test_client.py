@@ -22,7 +22,7 @@ class _AppTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         path = request.url.raw_path.decode().removeprefix("/v1")
-        response = self.api_client.request(request.method, path, content=request.read())
+        response = self.api_client.request(request.method, path, content=request.read(), headers=request.headers)
         return httpx.Response(response.status_code, headers=response.headers, content=response.content)
 
 

@@ -74,7 +74,19 @@ def test_it_returns_the_request_id(send_request):
     ],
 )
 def test_it_refuses_a_body_it_cannot_answer(send_request, body, expected):
-    assert _error_of(send_request("POST", "/score", content=body)) == expected
+    headers = {"content-type": "application/json"}
+    assert _error_of(send_request("POST", "/score", content=body, headers=headers)) == expected
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
+def test_it_refuses_a_body_that_a_form_of_another_site_could_send(send_request, kind):
+    body = b'{"account_ids": ["1096"]}'
+    assert _error_of(send_request("POST", "/score", content=body, headers={"content-type": kind})) == (415, "not_json")
+
+
+def test_a_refused_method_lists_those_that_are_served(send_request):
+    response = send_request("DELETE", "/score")
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
 
 def test_it_refuses_too_many_account_ids(send_request):

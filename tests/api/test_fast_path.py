@@ -66,7 +66,8 @@ class FastPathService:
 def _send(app: ASGIApp, method: str, path: str, **content) -> httpx.Response:
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 1))
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        headers = {"content-type": "application/json"} | content.pop("headers", {})
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
             return await client.request(method, path, **content)
 
     return asyncio.run(send())

@@ -48,7 +48,7 @@ def open_api_client(state: StateDir, scorer: Scorer, ledger: Ledger) -> ApiClien
     def send_request(method: str, path: str, **content) -> httpx.Response:
         async def send() -> httpx.Response:
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 return await client.request(method, path, **content)
 
         return asyncio.run(send())
