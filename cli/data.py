@@ -12,7 +12,9 @@ from cli.output import OutputTable, format_percent, print_json
 
 if TYPE_CHECKING:
     from configs.files import JsonObject
-    from features.publishing.pipeline import PublishResult
+    from features.compute.availability import MissingInput
+    from features.ingestion.validation import RuleViolation
+    from features.publishing.pipeline import OpenDataset, PublishResult
     from features.tables.periods import PeriodCounts
 
 MAX_COMPARED_ACCOUNTS = 1_000
@@ -61,6 +63,8 @@ def simulate(
 @click.pass_obj
 def validate(context: CliContext, online_store: bool) -> None:
     """Check that the raw tables keep to the contract, and that the playbook has no gap.
+
+    It lists every kind of invalid row at once, and what the data set lacks for further signals.
 
     \b
     Example: oarlock validate
@@ -198,26 +202,64 @@ def _validate_online_store(context: CliContext) -> None:
 
 
 def _validate_tables(context: CliContext) -> None:
-    from features.publishing.pipeline import open_dataset
-
     with context.progress("validate") as progress:
         progress("reading", 0, 1)
-        dataset = open_dataset(context.settings, context.state)
+        dataset = _open_valid_dataset(context)
         rows = {name: table.rows.count().to_pyarrow().as_py() for name, table in dataset.tables.items()}
         periods = dataset.count_periods()
     if context.as_json:
-        quarantined = [asdict(violation) for violation in dataset.violations]
-        print_json({"tables": rows, "quarantined": quarantined, "periods": periods and asdict(periods)})
+        report = {
+            "tables": rows,
+            "quarantined": [asdict(violation) for violation in dataset.violations],
+            "periods": periods and asdict(periods),
+            "missing_inputs": [asdict(missing) for missing in dataset.missing_inputs()],
+        }
+        print_json(report)
         return
     table = OutputTable({"table": "id", "rows": "number"})
     for name, count in rows.items():
         table.add(name, f"{count:,}")
     table.print(context)
-    for violation in dataset.violations:
-        context.echo(f"Quarantined: {violation}")
+    if dataset.violations:
+        context.echo("Quarantined rows:")
+        _show_violations(context, dataset.violations)
     if periods:
         _show_periods(context, periods)
     context.echo(f"{len(dataset.history.signals)} signals of {len(dataset.history.families)} families can be computed.")
+    _show_missing_inputs(context, dataset.missing_inputs())
+
+
+def _open_valid_dataset(context: CliContext) -> "OpenDataset":
+    """The data set; if its rows are refused, every kind of invalid row is printed first."""
+    from features.ingestion.validation import InvalidRows
+    from features.publishing.pipeline import open_dataset
+
+    try:
+        return open_dataset(context.settings, context.state)
+    except InvalidRows as error:
+        if context.as_json:
+            print_json({"invalid": [asdict(violation) for violation in error.violations]})
+        else:
+            _show_violations(context, error.violations)
+        raise
+
+
+def _show_violations(context: CliContext, violations: "tuple[RuleViolation, ...]") -> None:
+    table = OutputTable(
+        {"table": "id", "files": "text", "rule": "text", "rows": "number", "of table": "number", "first": "text"}
+    )
+    for violation in violations:
+        rows, share = f"{violation.rows:,}", violation.share_text
+        table.add(violation.table, ", ".join(violation.files), violation.rule, rows, share, violation.example)
+    table.print(context)
+
+
+def _show_missing_inputs(context: CliContext, missing: "tuple[MissingInput, ...]") -> None:
+    if missing:
+        table = OutputTable({"further signals": "number", "need": "text"})
+        for needed in missing:
+            table.add(f"{len(needed.signals):,}", ", ".join(needed.inputs))
+        table.print(context)
 
 
 def _show_periods(context: CliContext, periods: "PeriodCounts") -> None:

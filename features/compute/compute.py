@@ -3,10 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
-from functools import cache
 
-import ibis
-import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
 
@@ -22,14 +19,13 @@ from features.tables.derived import (
     USAGE_BY_DAY,
     USAGE_BY_PERIOD,
     DailyMeasure,
-    PeopleMode,
     aggregate_by_day,
     merge_late_parts,
     merge_periods,
     without_people_counts,
 )
 from features.tables.point_in_time import Instant, add_ages, as_of_view, filter_as_of
-from features.tables.raw_table import IBIS_TYPES, RawTable
+from features.tables.raw_table import RawTable
 
 COLUMN_TYPES = {"number": "float64", "category": "string"}
 Tables = Mapping[str, RawTable]
@@ -93,17 +89,6 @@ def compile_signals(backend: Backend, tables: Tables, request: ComputeRequest) -
     return backend.compile_for_instants(
         lambda as_of: compute_signals({**tables, **rollups}, request.signals, as_of, request.required_activity_days)
     )
-
-
-def available_signals(tables: Tables, signals: tuple[Signal, ...], people: PeopleMode) -> tuple[Signal, ...]:
-    """The signals whose every table and column the data set has. The others are absent, which is not zero."""
-    available: dict[str, Signal] = {}
-    for signal in signals:
-        if all(
-            _is_available(tables, signal, people) if is_table(name) else name in available for name in signal.inputs
-        ):
-            available[signal.name] = signal
-    return tuple(available.values())
 
 
 def table_as_of(tables: Tables, name: str, lookbacks: Lookbacks, as_of: Instant) -> ir.Table:
@@ -182,30 +167,3 @@ def _add_composite_signals(rows: ir.Table, signals: list[Signal]) -> ir.Table:
 
 def _cast_to_kind(value: ir.Value, signal: Signal) -> ir.Value:
     return value.cast(COLUMN_TYPES[signal.kind])
-
-
-def _is_available(tables: Tables, signal: Signal, people: PeopleMode) -> bool:
-    name = signal.inputs[0]
-    contract = CONTRACT[source_table(name)]
-    if contract.name not in tables:
-        return False
-    defaults = {column for column, declared in contract.columns.items() if declared.default is not None}
-    columns = tables[contract.name].source_columns | defaults
-    if name in DERIVED and (people not in DERIVED[name].people_modes or not DERIVED[name].required_columns <= columns):
-        return False
-    reads_raw_columns = name not in DERIVED or DERIVED[name].has_raw_columns
-    return not reads_raw_columns or (_columns_read(signal) & contract.columns.keys()) <= columns
-
-
-def _columns_read(signal: Signal) -> set[str]:
-    rows = _readable_columns(source_table(signal.inputs[0]))
-    fields = signal.formula(rows).op().find(ops.Field)
-    return {field.name.removesuffix("_age") for field in fields if field.rel == rows.op()}
-
-
-@cache
-def _readable_columns(name: str) -> ir.Table:
-    columns = CONTRACT[name].columns
-    types = {column: IBIS_TYPES[declared.type] for column, declared in columns.items()}
-    ages = {f"{column}_age": "float64" for column in columns}
-    return ibis.table(types | ages).mutate(age=ibis.literal(0.0), days_ago=ibis.literal(0))

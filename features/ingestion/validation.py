@@ -71,12 +71,21 @@ def validate_tables(dataset: Dataset, tables: Mapping[str, RawTable]) -> tuple[R
     )
 
 
+class InvalidRows(DataError):
+    """Rows break the contract; the message names the first of the `violations`."""
+
+    def __init__(self, message: str, hint: str, *, violations: tuple[RuleViolation, ...]) -> None:
+        super().__init__(message, hint)
+        self.violations = violations
+
+
 def raise_for_violations(violations: tuple[RuleViolation, ...]) -> None:
-    """Raise DataError for the first violation, if there is one."""
+    """Raise InvalidRows if there is a violation."""
     if violations:
         first, *others = violations
         more = f" And {len(others)} more kinds of invalid rows; `oarlock validate` lists them." if others else ""
-        raise DataError(f"{first}.{more}", 'Correct the source, or set data.on_invalid_rows = "quarantine".')
+        hint = 'Correct the source, or set data.on_invalid_rows = "quarantine".'
+        raise InvalidRows(f"{first}.{more}", hint, violations=violations)
 
 
 def quarantine_rows(

@@ -14,9 +14,10 @@ from configs.files import exclusive_lock, read_json, write_json
 from configs.progress import Progress
 from configs.settings import Settings
 from configs.state_dir import StateDir
+from features.compute.availability import MissingInput, available_signals, missing_inputs
 from features.compute.backends.base import Backend
 from features.compute.backends.connect import open_backend
-from features.compute.compute import ComputeRequest, available_signals, compile_signals
+from features.compute.compute import ComputeRequest, compile_signals
 from features.compute.fingerprints import rules_version, signal_set
 from features.ingestion.reader import cast_tables, read_tables
 from features.ingestion.validation import (
@@ -65,6 +66,10 @@ class OpenDataset:
     validation_reused: bool
     required_activity_days: int | None
     written_periods: ir.Table | None
+
+    def missing_inputs(self) -> tuple[MissingInput, ...]:
+        """The tables and columns that the data set lacks, with the signals that they would make possible."""
+        return missing_inputs(self.tables, catalogue(), self.dataset.mapping.people)
 
     def count_periods(self) -> PeriodCounts | None:
         """What joining the periods of subscriptions changed; None if the data set has no ends."""
@@ -117,7 +122,7 @@ class _ComputedDay:
 def open_dataset(settings: Settings, state: StateDir) -> OpenDataset:
     """The data set with every row validated; invalid rows are quarantined if the settings say so.
 
-    Files that were valid before are not validated again. Raises DataError for the first rule that rows break.
+    Files that were valid before are not validated again. Raises InvalidRows, with every rule that rows break.
     """
     dataset, activity_days = read_dataset(settings.data), settings.label.required_activity_days
     raise_for_duplicate_files(dataset)

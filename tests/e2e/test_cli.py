@@ -1,6 +1,7 @@
 """The command line: exit codes, errors in one sentence, tables for people, and JSON for machines."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -70,6 +71,50 @@ def test_invalid_data_exits_with_3(oarlock, make_company):
     code, line = oarlock("validate", config=config).failure
     assert code == 3
     assert line.startswith("oarlock: subscriptions (subscriptions.parquet): account_id is not in accounts in 1 row")
+
+
+@pytest.fixture
+def invalid_company(make_company):
+    """A function that writes a company with two kinds of invalid rows, and settings with these lines."""
+
+    def write(extra: str = "") -> Path:
+        rows = [subscription("a", START), subscription("b", START, mrr=-5.0), subscription("c", START)]
+        contacts = [{"account_id": "a", "contact_id": "1", "role": "boss", "joined_at": START}]
+        return make_company(extra, accounts=[account("a"), account("b")], subscriptions=rows, contacts=contacts)
+
+    return write
+
+
+def test_validate_lists_every_kind_of_invalid_row(oarlock, invalid_company):
+    result = oarlock("validate", config=invalid_company())
+    assert result.code == 3
+    assert "And 2 more kinds of invalid rows" in result.err
+    lines = [re.split(r"\s{2,}", line) for line in result.out.splitlines()[2:]]
+    assert [(line[0], line[2]) for line in lines] == [
+        ("subscriptions", "account_id is not in accounts"),
+        ("subscriptions", "mrr is not at least 0"),
+        ("contacts", "role is none of champion, sponsor, exec, admin, user"),
+    ]
+    assert result.out.count("33.3 %") == 2
+    assert "role=boss" in result.out
+
+
+def test_invalid_rows_are_json_for_machines(oarlock, invalid_company):
+    result = oarlock("validate", "--json", config=invalid_company())
+    rows = [(kind["table"], kind["rows"], kind["share"]) for kind in json.loads(result.out)["invalid"]]
+    assert (result.code, rows) == (3, [("subscriptions", 1, 1 / 3), ("subscriptions", 1, 1 / 3), ("contacts", 1, 1.0)])
+
+
+def test_validate_counts_what_is_quarantined_and_names_what_is_missing(oarlock, invalid_company):
+    config = invalid_company('on_invalid_rows = "quarantine"\n')
+    report = json.loads(oarlock("validate", "--json", config=config).out)
+    assert (report["tables"]["subscriptions"], sum(kind["rows"] for kind in report["quarantined"])) == (1, 3)
+    needs = {tuple(missing["inputs"]): missing["signals"] for missing in report["missing_inputs"]}
+    assert needs["subscriptions.plan",] == ["distinct_plans", "plan"]
+    assert "open_tickets" in needs["tickets",]
+    shown = oarlock("validate", config=config).out
+    assert "Quarantined rows:" in shown
+    assert "tickets" in shown.partition("further signals")[2]
 
 
 def test_training_before_publishing_exits_with_5(oarlock, make_company):

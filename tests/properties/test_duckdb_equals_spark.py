@@ -12,8 +12,9 @@ import pytest
 
 from configs.errors import ConfigError, DataError
 from configs.settings import DataSettings, EngineSettings
+from features.compute.availability import available_signals
 from features.compute.backends.connect import open_backend
-from features.compute.compute import ComputeRequest, available_signals, compile_signals, compute_signals
+from features.compute.compute import ComputeRequest, compile_signals, compute_signals
 from features.ingestion.reader import cast_tables, read_tables
 from features.ingestion.validation import validate_tables
 from features.signals.registry import catalogue

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.compute.compute import available_signals
+from features.compute.availability import available_signals
 from features.compute.fingerprints import contract_tables
 from features.signals.registry import catalogue, source_table
 from features.tables.contract import CONTRACT, ColumnContract, TableContract

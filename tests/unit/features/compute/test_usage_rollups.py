@@ -8,9 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.settings import DataSettings, EngineSettings
+from features.compute.availability import available_signals
 from features.compute.backends.base import Backend
 from features.compute.backends.connect import open_backend
-from features.compute.compute import ComputeRequest, available_signals, compile_signals, compute_signals
+from features.compute.compute import ComputeRequest, compile_signals, compute_signals
 from features.compute.usage_rollups import RollupPlan, rollup_aggregates, usage_calendar
 from features.ingestion.reader import cast_tables, read_tables
 from features.signals.base import Signal

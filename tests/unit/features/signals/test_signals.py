@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from features.compute.compute import available_signals, compute_signals
+from features.compute.availability import available_signals, missing_inputs
+from features.compute.compute import compute_signals
 from features.signals.registry import catalogue
 from tests.support.companies.compiled_catalogue import with_inputs
 from tests.support.companies.raw_tables import account, raw_tables, subscription
@@ -389,3 +390,18 @@ def test_a_plan_needs_no_seats_and_a_due_date_no_amount():
     )
     assert {"plan", "days_past_due", "late_payment_share_182d"} <= names
     assert names.isdisjoint({"overdue_amount", "seats", "largest_invoice_vs_average_91d"})
+
+
+def test_what_is_missing_is_grouped_by_what_would_help():
+    tables = raw_tables(subscriptions=[subscription("a", ago(9), plan="basic")], usage=events(3))
+    missing = missing_inputs(tables, catalogue(), "counted")
+    signals = {name for needed in missing for name in needed.signals}
+    ready = {signal.name for signal in available_signals(tables, catalogue(), "counted")}
+    assert signals | ready == {signal.name for signal in catalogue()}
+    assert signals.isdisjoint(ready)
+    needs = {name: needed.inputs for needed in missing for name in needed.signals}
+    assert needs["seats"] == ("subscriptions.seats",)
+    assert needs["tickets_per_seat_91d"] == ("subscriptions.seats", "tickets")
+    assert needs["lost_users_28d"] == ('people = "named"', "usage.user_id")
+    sizes = [len(needed.signals) for needed in missing]
+    assert sizes == sorted(sizes, reverse=True)

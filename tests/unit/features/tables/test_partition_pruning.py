@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.settings import DataSettings, EngineSettings
+from features.compute.availability import available_signals
 from features.compute.backends.base import Backend
 from features.compute.backends.connect import open_backend
-from features.compute.compute import available_signals, compute_signals
+from features.compute.compute import compute_signals
 from features.ingestion.reader import cast_tables, read_tables
 from features.signals.registry import catalogue
 from features.tables.mapping import read_dataset
