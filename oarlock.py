@@ -19,6 +19,7 @@ from cli.keys import audit, keys
 from cli.ledger import erase, ledger
 from cli.models import model_card, models, promote, rollback, set_bands
 from cli.monitor import monitor
+from cli.output import printable
 from cli.score import explain, score
 from cli.serve import serve
 from cli.train import compare, recalibrate, reproduce, train
@@ -98,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except OarlockError as error:
-        click.echo(f"oarlock: {error}", err=True)
+        click.echo(f"oarlock: {printable(str(error))}", err=True)
         sys.exit(error.exit_code)
     except click.Abort:
         _exit_interrupted()

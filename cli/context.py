@@ -1,5 +1,6 @@
 """The context of a command: its settings and state folder, opened when first needed, and how it prints."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -90,12 +91,10 @@ class CliContext:
 
     def record_audit(self, action: str, subject: str = "", **detail: object) -> None:
         """Record in the audit that the current user did this."""
-        import getpass
-
         from configs.clock import now
         from serving.security.audit_log import append_audit_event
 
-        append_audit_event(self.database, now(), getpass.getuser(), action, subject=subject, **detail)
+        append_audit_event(self.database, now(), _current_user(), action, subject=subject, **detail)
 
     def echo(self, message: str) -> None:
         """Print a line for people: to standard error if JSON goes to standard output."""
@@ -140,3 +139,13 @@ ACCOUNT = _AccountId()
 DAY = click.DateTime(["%Y-%m-%d"])
 FILE = click.Path(path_type=Path)
 JSON = click.option("--json", is_flag=True, expose_value=False, callback=_choose_json, help="Print JSON.")
+
+
+def _current_user() -> str:
+    """The name of the user of this process; the variables of its environment can say anything."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"

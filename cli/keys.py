@@ -23,6 +23,7 @@ KEY_COLUMNS: Columns = {
     "expires": "id",
     "status": "id",
 }
+MAX_DURATION = timedelta(days=3_650)
 ACTIONS = "key_created, key_revoked, promoted, rolled_back, forced, erased, target_forgotten, replayed, denied"
 
 
@@ -33,10 +34,13 @@ class Duration(click.ParamType):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         """The duration that the text means."""
-        match = re.fullmatch(r"(\d+)([dh])", value)
+        match = re.fullmatch(r"(\d{1,6})([dh])", value)
         if not match:
             self.fail(f"'{value}' is neither days (90d) nor hours (12h).", param, ctx)
-        return timedelta(**{"days" if match[2] == "d" else "hours": int(match[1])})
+        duration = timedelta(**{"days" if match[2] == "d" else "hours": int(match[1])})
+        if not timedelta(0) < duration <= MAX_DURATION:
+            self.fail(f"'{value}' is not between 1h and {MAX_DURATION.days}d; leave it out for ever.", param, ctx)
+        return duration
 
 
 @click.group(short_help="Create, list and revoke API keys.")
@@ -69,7 +73,7 @@ def create(context: CliContext, name: str, scopes: str, expires: timedelta | Non
     created_at = now()
     chosen = [SCOPES.convert(scope.strip(), None, None) for scope in scopes.split(",")]
     secret, key = create_key(name, chosen, requests_per_minute, created_at)
-    key = replace(key, expires_at=created_at + expires if expires else None)
+    key = replace(key, expires_at=None if expires is None else created_at + expires)
     save_key(context.database, key)
     context.record_audit("key_created", key.id, name=name, scopes=sorted(key.scopes))
     if context.as_json:

@@ -19,6 +19,20 @@ BAND_STYLES: Mapping[str, str] = {"low": "green", "watch": "yellow", "high": "re
 PIPE_WIDTH = 10_000  # nothing is wrapped if another program reads the output
 
 
+def printable(text: str) -> str:
+    """The text with characters that would steer a terminal written out.
+
+    >>> print(printable("Acme" + chr(27) + "[2J"))
+    Acme\\x1b[2J
+    """
+    lines = text.split("\n")
+    return text if all(map(str.isprintable, lines)) else "\n".join(map(_write_out, lines))
+
+
+def _write_out(line: str) -> str:
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in line)
+
+
 @dataclass(frozen=True)
 class OutputTable:
     """A table to print: ids and numbers are never broken, numbers are right-aligned, and bands are coloured."""
@@ -28,8 +42,8 @@ class OutputTable:
     rows: list[tuple[Sequence[str], str]] = field(default_factory=list)
 
     def add(self, *cells: str, style: str = "") -> None:
-        """Add a row; its text is never taken for markup."""
-        self.rows.append((cells, style))
+        """Add a row; its text is never taken for markup or for a command to the terminal."""
+        self.rows.append((tuple(map(printable, cells)), style))
 
     def print(self, context: "CliContext") -> None:
         """Print the table, as wide as the terminal."""

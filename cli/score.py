@@ -9,7 +9,7 @@ import click
 
 from cli.context import ACCOUNT, DAY, FILE, JSON, CliContext
 from cli.export import ExportOptions, export_scores, show_if_recomputed
-from cli.output import Columns, OutputTable, format_money, format_percent, format_points, print_json
+from cli.output import Columns, OutputTable, format_money, format_percent, format_points, print_json, printable
 
 if TYPE_CHECKING:
     from serving.schemas.responses import Score, ScoreResponse
@@ -144,7 +144,7 @@ def _show_scores(context: CliContext, response: "ScoreResponse", count: int) -> 
         table.add(account["account_id"], format_percent(account["risk"], 1), account["band"], *revenue, drivers)
     table.print(context)
     for account in response["not_scored"]:
-        context.echo(f"{account['account_id']} has no risk: {account['reason'].replace('_', ' ')}.")
+        context.echo(f"{printable(account['account_id'])} has no risk: {account['reason'].replace('_', ' ')}.")
     if scores:
         context.echo(f"The base is {format_percent(scores[0]['base'], 1)}; the base and all points add up to the risk.")
     context.echo("Drivers are not causal: they say what a risk is made of, not what would change it.")

@@ -19,8 +19,11 @@ from configs.errors import ConfigError
 from configs.files import atomic_write
 
 MAX_EXAMPLES = 5
+# How a formula begins (OWASP, "CSV Injection"), with the apostrophes that may be before it already.
+FORMULA = r"''*[=+\-@\t\r]"
 CONNECT_SECONDS = 10
 Connection = Any  # psycopg's types allow literal SQL only
+CSV_READER = "read_csv({}, all_varchar = true)"
 ROWS_PER_CHUNK = 10_000
 # A table is written to only if it has this comment: rows that are not in the export are deleted.
 TABLE_COMMENT = "written by oarlock export"
@@ -83,7 +86,8 @@ class FileTarget:
             return None
         if self.path.suffix == ".parquet":
             return self.path
-        _run_duckdb(f"copy (from read_csv({_quote_text(self.path)}, all_varchar = true)) to {_quote_text(scratch)}")
+        rows, columns = CSV_READER.format(_quote_text(self.path)), _unmark("columns(*)")
+        _run_duckdb(f"copy (select {columns} from {rows}) to {_quote_text(scratch)}")
         return scratch
 
     def write(self, export: Path, key: str) -> None:
@@ -93,23 +97,21 @@ class FileTarget:
             if self.path.suffix == ".parquet":
                 shutil.copyfile(export, temporary)
             else:
-                _run_duckdb(
-                    f"copy (from read_parquet({_quote_text(export)})) to {_quote_text(temporary)} (format csv, header)"
-                )
+                _write_csv(f"from read_parquet({_quote_text(export)})", pq.read_schema(export), temporary)
 
     def remove(self, account_id: str, key: str) -> int:
         """Remove an account; returns the number of rows removed."""
         if not self.path.exists():
             return 0
-        kind, reader = ("parquet", "read_parquet({})")
+        kind, reader, name = "parquet", "read_parquet({})", _quote_name(key)
         if self.path.suffix == ".csv":
-            kind, reader = ("csv, header", "read_csv({}, all_varchar = true)")
-        rows, chosen = reader.format(_quote_text(self.path)), f"{_quote_name(key)} = {_quote_text(account_id)}"
-        row_count = _run_duckdb(f"select count(*) from {rows} where {chosen}")[0][0]
+            kind, reader, name = "csv, header", CSV_READER, _unmark(name)
+        rows, value = reader.format(_quote_text(self.path)), _quote_text(account_id)
+        row_count = _run_duckdb(f"select count(*) from {rows} where {name} = {value}")[0][0]
         if row_count:
             with atomic_write(self.path) as temporary:
-                other_rows = f"from {rows} where {_quote_name(key)} is distinct from {_quote_text(account_id)}"
-                _run_duckdb(f"copy ({other_rows}) to {_quote_text(temporary)} (format {kind})")
+                others = f"from {rows} where {name} is distinct from {value}"
+                _run_duckdb(f"copy ({others}) to {_quote_text(temporary)} (format {kind})")
         return row_count
 
 
@@ -280,6 +282,19 @@ def _rows(export: Path) -> Iterator[tuple[object, ...]]:
 def _as_text(side: str, name: str) -> str:
     # A CSV has no types, and nothing is an empty field there.
     return f"nullif({side}.{_quote_name(name)}::varchar, '')"
+
+
+def _write_csv(rows: str, schema: pa.Schema, path: Path) -> None:
+    """Write the rows of a query as CSV. A text that a spreadsheet takes for a formula gets an apostrophe before it."""
+    texts = [_quote_name(column.name) for column in schema if pa.types.is_string(column.type)]
+    marked = ", ".join(f"regexp_replace({name}, '^({FORMULA})', '''\\1') as {name}" for name in texts)
+    columns = f"select * replace ({marked}) {rows}" if texts else rows
+    _run_duckdb(f"copy ({columns}) to {_quote_text(path)} (format csv, header)")
+
+
+def _unmark(column: str) -> str:
+    """A column of CSV without the apostrophes that `_write_csv` put before formulas."""
+    return f"regexp_replace({column}, '^''({FORMULA})', '\\1')"
 
 
 def _run_duckdb(query: str) -> list[tuple[Any, ...]]:

@@ -139,3 +139,17 @@ def test_the_name_of_a_target_has_no_password():
 
 def test_a_file_target_is_named_by_its_path(tmp_path):
     assert FileTarget(tmp_path / "x.csv").name == str(tmp_path / "x.csv")
+
+
+def test_a_text_in_a_csv_file_is_never_a_formula(tmp_path):
+    formulas = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "'=mine"]
+    rows = [export_row(name, risk=0.5) for name in formulas]
+    after = export(tmp_path / "1.parquet", *rows)
+    target = parse_target(str(tmp_path / "out.csv"))
+    assert isinstance(target, FileTarget)
+    target.write(after, "id")
+    written = [row["id"] for row in csv.DictReader(target.path.open())]
+    assert written == ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\tx", "''=mine"]
+    same = compare_export(target.existing(tmp_path / "current.parquet", MAPPED.arrow_schema), after, "id")
+    assert (same.new, same.changed, same.removed, same.same) == (0, 0, 0, 6)
+    assert [target.remove(name, "id") for name in formulas] == [1] * 6
