@@ -11,6 +11,7 @@ from typing import Any
 from configs.errors import Busy
 
 JsonObject = dict[str, Any]
+PERMISSION_BITS = 0o777
 
 
 def read_json(path: Path) -> JsonObject:
@@ -41,11 +42,16 @@ def exclusive_lock(path: Path, work: str) -> Generator[None, None, None]:
 
 @contextmanager
 def atomic_write(path: Path) -> Generator[Path, None, None]:
-    """A temporary path that replaces `path` if the block succeeds, and is removed if it does not."""
+    """A temporary path that replaces `path` if the block succeeds, and is removed if it does not.
+
+    The permissions of a file that is replaced stay.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
+        if path.exists():
+            temporary.chmod(path.stat().st_mode & PERMISSION_BITS)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,11 +1,14 @@
 """The state folder: everything that Oarlock writes for one configuration."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from configs.errors import ConfigError
 from configs.files import read_json, write_json
 from configs.settings import Settings
+
+OWNER_ONLY, OTHERS = 0o700, 0o077
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ def open_state_dir(settings: Settings) -> StateDir:
     state = StateDir(settings.state.resolve() / settings.name)
     # The data set is known by the name of its mapping, which may be moved with the state folder or without.
     owner, dataset = state.folder / "owner.json", settings.data.dataset.name
+    _make_private(state.folder)
     if not owner.exists():
         write_json(owner, {"dataset": dataset})
     elif (owner_dataset := Path(read_json(owner)["dataset"]).name) != dataset:
@@ -84,3 +88,11 @@ def open_state_dir(settings: Settings) -> StateDir:
             "Give this configuration another `name` or `state` in its settings.",
         )
     return state
+
+
+def _make_private(folder: Path) -> None:
+    """Make the folder, for its owner only: it holds accounts, keys and secrets. Another user's folder is left alone."""
+    folder.mkdir(mode=OWNER_ONLY, parents=True, exist_ok=True)
+    status = folder.stat()
+    if status.st_uid == os.getuid() and status.st_mode & OTHERS:
+        folder.chmod(OWNER_ONLY)
