@@ -13,6 +13,7 @@ from cli.output import OutputTable, format_percent, print_json
 if TYPE_CHECKING:
     from configs.files import JsonObject
     from features.compute.availability import MissingInput
+    from features.ingestion.conversion import SourceReading
     from features.ingestion.validation import RuleViolation
     from features.publishing.pipeline import OpenDataset, PublishResult
     from features.tables.periods import PeriodCounts
@@ -207,9 +208,12 @@ def _validate_tables(context: CliContext) -> None:
         dataset = _open_valid_dataset(context)
         rows = {name: table.rows.count().to_pyarrow().as_py() for name, table in dataset.tables.items()}
         periods = dataset.count_periods()
+    ignored = [str(file) for files in dataset.dataset.ignored.values() for file in files]
     if context.as_json:
         report = {
             "tables": rows,
+            "sources": [asdict(reading) for reading in dataset.conversion.readings],
+            "ignored_files": ignored,
             "quarantined": [asdict(violation) for violation in dataset.violations],
             "periods": periods and asdict(periods),
             "missing_inputs": [asdict(missing) for missing in dataset.missing_inputs()],
@@ -220,6 +224,9 @@ def _validate_tables(context: CliContext) -> None:
     for name, count in rows.items():
         table.add(name, f"{count:,}")
     table.print(context)
+    _show_readings(context, dataset.conversion.readings)
+    for file in ignored:
+        context.echo(f"Ignored: {file}, which an operating system or an editor wrote.")
     if dataset.violations:
         context.echo("Quarantined rows:")
         _show_violations(context, dataset.violations)
@@ -268,6 +275,13 @@ def _show_periods(context: CliContext, periods: "PeriodCounts") -> None:
         f"Periods of subscriptions: {periods.joined:,} ends were moved to the start of the next period, at most {hours}"
         f" hours away; then {periods.gaps:,} gaps and {periods.overlaps:,} overlaps remain."
     )
+
+
+def _show_readings(context: CliContext, readings: "tuple[SourceReading, ...]") -> None:
+    for reading in readings:
+        context.echo(f"Read {reading}.")
+        for column, files in reading.missing.items():
+            context.echo(f"{reading.source}: '{column}' is empty for {', '.join(files)}, which lack the column.")
 
 
 def _published_coverage(context: CliContext) -> dict[str, float] | None:

@@ -48,7 +48,7 @@ def export_outcomes(context: CliContext, output: Path) -> None:
     from serving.accounts.feedback_store import FeedbackStore
 
     notices = FeedbackStore(context.ledger).notice_table()
-    known_ids = read_account_ids(context.settings)
+    known_ids = read_account_ids(context.settings, context.state)
     is_known = [account_id in known_ids for account_id in notices["account_id"].to_pylist()]
     exported = notices.filter(pa.array(is_known, pa.bool_()))
     with atomic_write(output) as temporary:

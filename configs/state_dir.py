@@ -42,6 +42,11 @@ class StateDir:
         return self.folder / "quarantine"
 
     @property
+    def converted(self) -> Path:
+        """The tables that are read from CSV, as Parquet."""
+        return self.folder / "converted"
+
+    @property
     def publication(self) -> Path:
         return self.folder / "published.json"
 

@@ -1,15 +1,21 @@
 """Reads the files of a data set as tables of the contract, not yet validated."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
-from configs.errors import ConfigError, DataError
-from configs.settings import Settings
-from features.compute.backends.base import Backend, first_line
-from features.compute.backends.connect import open_backend
+from configs.errors import DataError
+from configs.settings import EngineSettings, Settings
+from configs.state_dir import StateDir
+from features.compute.backends.base import Backend
+from features.compute.backends.connect import create_view, open_backend
+from features.ingestion.conversion import Conversion, convert_tables, with_values_as_written
+from features.ingestion.select_faults import check_columns, select_error
+from features.ingestion.text_values import from_text
 from features.ingestion.words import read_word
 from features.tables.contract import CONTRACT, ColumnContract, TableContract
 from features.tables.mapping import Dataset, read_dataset
@@ -19,22 +25,50 @@ from features.tables.raw_table import IBIS_TYPES, RawTable
 MICROSECOND_DIGITS = 6
 
 
-def read_tables(backend: Backend, dataset: Dataset) -> dict[str, RawTable]:
+@dataclass(frozen=True)
+class OpenTables:
+    """Every table that a data set maps, not yet validated, on an open backend."""
+
+    backend: Backend
+    tables: dict[str, RawTable]
+    conversion: Conversion
+
+
+def open_tables(settings: EngineSettings, dataset: Dataset, folder: Path) -> OpenTables:
+    """Every table that the data set maps; those that are read from CSV are converted in `folder`.
+
+    Raises DataError for a missing table or column and for a file that cannot be read, ConfigError for a select that
+    does not run.
+    """
+    _require_tables(dataset)
+    conversion = convert_tables(settings, dataset, folder)
+    backend = open_backend(settings, dataset)
+    return OpenTables(backend, read_tables(backend, dataset, conversion), conversion)
+
+
+def read_tables(backend: Backend, dataset: Dataset, conversion: Conversion | None = None) -> dict[str, RawTable]:
     """Every table that the data set maps, with the columns as its selects return them.
 
     Raises DataError for a missing table or column, ConfigError for a select that does not run.
     """
-    missing = [table.name for table in CONTRACT.values() if table.required and table.name not in dataset.selects]
-    if missing:
-        raise DataError(f"{dataset.mapping_file}: the required table '{missing[0]}' is not mapped.", "Add a select.")
-    return {name: _to_raw_table(_select(backend, dataset, name), CONTRACT[name]) for name in dataset.selects}
+    _require_tables(dataset)
+    converted = conversion.tables if conversion else {}
+    tables = {}
+    for name in dataset.selects:
+        if conversion and name in converted:
+            rows = _read_converted(backend, conversion, name)
+        else:
+            rows = _select(backend, dataset, name)
+        check_columns(rows.columns, CONTRACT[name])
+        tables[name] = RawTable(CONTRACT[name], rows, frozenset(rows.columns))
+    return tables
 
 
-def read_account_ids(settings: Settings) -> frozenset[str]:
+def read_account_ids(settings: Settings, state: StateDir) -> frozenset[str]:
     """Every account in the data set."""
     dataset = read_dataset(settings.data)
-    accounts = read_tables(open_backend(settings.engine, dataset), dataset)["accounts"]
-    return frozenset(accounts.rows.account_id.to_pyarrow().to_pylist())
+    accounts = open_tables(settings.engine, dataset, state.converted).tables["accounts"]
+    return frozenset(accounts.rows.account_id.cast("string").to_pyarrow().to_pylist())
 
 
 def cast_tables(tables: Mapping[str, RawTable]) -> dict[str, RawTable]:
@@ -60,27 +94,28 @@ def cast_column(value: ir.Value, column: ColumnContract) -> ir.Value:
     # A cast to the same type would hide the column's statistics from the file reader.
     if str(value.type()).removeprefix("!") == target:
         return value
+    if isinstance(value, ir.StringValue):
+        return from_text(value, column.type)
     return value.cast(target) if column.type == "text" else value.try_cast(target)
+
+
+def _require_tables(dataset: Dataset) -> None:
+    missing = [table.name for table in CONTRACT.values() if table.required and table.name not in dataset.selects]
+    if missing:
+        raise DataError(f"{dataset.mapping_file}: the required table '{missing[0]}' is not mapped.", "Add a select.")
 
 
 def _select(backend: Backend, dataset: Dataset, name: str) -> ir.Table:
     try:
         return backend.select(dataset.selects[name])
     except backend.error_types as error:
-        raise ConfigError(f"{dataset.mapping_file}: the select of '{name}' fails: {first_line(error)}.") from None
+        raise select_error(dataset, name, error) from None
 
 
-def _to_raw_table(rows: ir.Table, table: TableContract) -> RawTable:
-    missing = [name for name, column in table.columns.items() if column.required and name not in rows.columns]
-    if missing:
-        raise DataError(f"{table.name}: the column '{missing[0]}' is missing.", "Add it to the table's select.")
-    unknown = [name for name in rows.columns if name not in table.columns]
-    if unknown:
-        raise DataError(
-            f"{table.name}: the column '{unknown[0]}' is not in the contract.",
-            f"Remove it from the select; the columns are {', '.join(table.columns)}.",
-        )
-    return RawTable(table, rows, frozenset(rows.columns))
+def _read_converted(backend: Backend, conversion: Conversion, name: str) -> ir.Table:
+    view = f"converted_{name}"
+    create_view(backend, view, [str(conversion.folder / f"{name}.parquet")])
+    return with_values_as_written(backend.connection.table(view), conversion.tables[name])
 
 
 def _needs_cast(rows: ir.Table, instant: str) -> bool:

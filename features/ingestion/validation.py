@@ -241,6 +241,6 @@ def _files(dataset: Dataset, table: str) -> tuple[str, ...]:
     tokens = dataset.selects[table].replace("(", " ").replace(")", " ").replace(",", " ").split()
     sources = [source for source in dataset.files if source in tokens]
     return tuple(
-        dataset.files[source][0].name if len(dataset.files[source]) == 1 else dataset.mapping.sources[source]
+        dataset.files[source][0].name if len(dataset.files[source]) == 1 else dataset.mapping.sources[source].files
         for source in sources
     )

@@ -16,10 +16,10 @@ from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.compute.availability import MissingInput, available_signals, missing_inputs
 from features.compute.backends.base import Backend
-from features.compute.backends.connect import open_backend
 from features.compute.compute import ComputeRequest, compile_signals
 from features.compute.fingerprints import rules_version, signal_set
-from features.ingestion.reader import cast_tables, read_tables
+from features.ingestion.conversion import Conversion
+from features.ingestion.reader import cast_tables, open_tables
 from features.ingestion.validation import (
     RuleViolation,
     quarantine_rows,
@@ -66,6 +66,7 @@ class OpenDataset:
     validation_reused: bool
     required_activity_days: int | None
     written_periods: ir.Table | None
+    conversion: Conversion
 
     def missing_inputs(self) -> tuple[MissingInput, ...]:
         """The tables and columns that the data set lacks, with the signals that they would make possible."""
@@ -126,9 +127,9 @@ def open_dataset(settings: Settings, state: StateDir) -> OpenDataset:
     """
     dataset, activity_days = read_dataset(settings.data), settings.label.required_activity_days
     raise_for_duplicate_files(dataset)
-    backend = open_backend(settings.engine, dataset)
-    raw = read_tables(backend, dataset)
     _require_risk_set(dataset, activity_days)
+    opened = open_tables(settings.engine, dataset, state.converted)
+    backend, raw = opened.backend, opened.tables
     content = {"content": dataset.content_hash(), "rules": rules_version()}
     is_valid = state.validation.exists() and read_json(state.validation) == content
     violations = () if is_valid else validate_tables(dataset, raw)
@@ -147,7 +148,9 @@ def open_dataset(settings: Settings, state: StateDir) -> OpenDataset:
     quarantine_rules = rules_version() if settings.data.on_invalid_rows == "quarantine" else ""
     selection = RowSelection(activity_days, quarantine_rules, settings.label.joins_within_hours)
     history = history_version(state.history, dataset, signals, selection)
-    return OpenDataset(dataset, backend, tables, violations, history, is_valid, activity_days, written)
+    return OpenDataset(
+        dataset, backend, tables, violations, history, is_valid, activity_days, written, opened.conversion
+    )
 
 
 def publish(settings: Settings, state: StateDir, request: PublishRequest, progress: Progress) -> PublishResult:

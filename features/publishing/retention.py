@@ -8,6 +8,7 @@ from pathlib import Path
 from configs.files import exclusive_lock
 from configs.settings import SnapshotSettings
 from configs.state_dir import StateDir
+from features.ingestion.converted_folder import exclusive, remove_unread
 from features.store.history import HistoryVersion, complete_days, published_history, training_days
 
 
@@ -23,7 +24,8 @@ class PruneResult:
 def prune_history(state: StateDir, snapshots: SnapshotSettings, keep_days: int | None) -> PruneResult:
     """Delete every history except the published one, and the old days of that which are not for training.
 
-    Days up to `keep_days` older than the published one are kept, with None all of them. Raises NotReady if nothing was
+    Days up to `keep_days` older than the published one are kept, with None all of them. Tables that were converted from
+    CSV are deleted too, and converted again by the next command that reads them. Raises NotReady if nothing was
     published with the current signals, Busy if another process is publishing.
     """
     with exclusive_lock(state.folder / "publish.lock", "publishing into"):
@@ -33,6 +35,8 @@ def prune_history(state: StateDir, snapshots: SnapshotSettings, keep_days: int |
         for day in days:
             history.day_link(day).unlink()
         freed = sum(_delete(folder) for folder in [*others, *_unlinked_folders(history)])
+        with exclusive(state.converted):
+            freed += remove_unread(state.converted)
     return PruneResult(len(others), len(days), freed)
 
 

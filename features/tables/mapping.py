@@ -6,23 +6,36 @@ observed_until = 2026-07-01T00:00:00Z      # until when the tables are complete;
 [sources]                                  # a file or pattern each, Parquet or CSV, relative to the data set's folder
 crm = "crm/*.parquet"
 
+[sources.billing]                          # CSV files that are not written as ISO dates and decimal points in UTF-8
+files = "billing/*.csv"
+dates = "month_first"                      # "day_first", "month_first", or a format of strptime such as "%d %b %Y"
+decimal = ","
+encoding = "latin-1"
+delimiter = ";"
+
 [tables]                                   # a select per table; a source named like a table needs none
 accounts = "select id as account_id, signed_at as created_at from crm"
 """
 
+import codecs
 import hashlib
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from configs.errors import ConfigError, DataError
 from configs.settings import DataSettings, describe_validation_error
 from features.tables.contract import CONTRACT
+
+TEXT_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
+DATE_ORDERS = ("day_first", "month_first")
+DATE_DIRECTIVES = re.compile(r"%-?[aAbBdfHIjmMpSyYzZ%]")
 
 
 class SimulatedDataset(BaseModel):
@@ -33,6 +46,54 @@ class SimulatedDataset(BaseModel):
     accounts: int
     months: int
     seed: int
+
+
+def _to_source_mapping(value: object) -> object:
+    return {"files": value} if isinstance(value, str) else value
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        raise ValueError(f"'{name}' is no encoding that Python has") from None
+
+
+def _complete_dates(value: str) -> str:
+    if value not in DATE_ORDERS and not _is_date_format(value):
+        raise ValueError(
+            f"'{value}' is not 'day_first', 'month_first', or a format with day, month and year such as '%m/%d/%Y'"
+        )
+    return value
+
+
+def _is_date_format(value: str) -> bool:
+    directives = {directive[-1] for directive in DATE_DIRECTIVES.findall(value)}
+    is_known = "%" not in DATE_DIRECTIVES.sub("", value)
+    has_day = bool(directives & {"d"} and directives & set("mbB")) or "j" in directives
+    return is_known and has_day and bool(directives & set("yY"))
+
+
+class SourceMapping(BaseModel):
+    """The files of a source and, for CSV, how they are written where this is not ISO 8601 in UTF-8."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    files: str
+    """A file or a pattern, relative to the data set's folder."""
+    dates: Annotated[str, AfterValidator(_complete_dates)] | None = None
+    """The order of dates such as 6/1/2023, or their format. Undeclared: the only order that fits every row."""
+    decimal: Literal[".", ","] = "."
+    """The decimal mark."""
+    encoding: Annotated[str, AfterValidator(_known_encoding)] | None = None
+    """The encoding. Undeclared: UTF-8, or what a byte order mark says."""
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """The character between two values. Undeclared: the only one of comma, semicolon, tab and bar that fits."""
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether more is declared than the files."""
+        return self.model_fields_set != {"files"}
 
 
 class DatasetMapping(BaseModel):
@@ -46,19 +107,23 @@ class DatasetMapping(BaseModel):
     observed_until: datetime | None = None
     folder: Path = Path()
     people: Literal["named", "counted", "unknown"] = "named"
-    sources: dict[str, str] = Field(min_length=1)
+    sources: dict[str, Annotated[SourceMapping, BeforeValidator(_to_source_mapping)]] = Field(min_length=1)
     tables: dict[str, str] = {}
     simulated: SimulatedDataset | None = None
 
 
 class Dataset(BaseModel):
-    """A data set with the `files` of each source, and the select of each table."""
+    """A data set with the `files` of each source, and the select of each table.
+
+    `ignored` are files that a pattern matches but that only an operating system or an editor reads.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     mapping_file: Path
     mapping: DatasetMapping
     files: Mapping[str, tuple[Path, ...]]
+    ignored: Mapping[str, tuple[Path, ...]] = {}
 
     @property
     def selects(self) -> dict[str, str]:
@@ -108,8 +173,17 @@ def read_dataset(settings: DataSettings) -> Dataset:
     if unknown:
         tables = ", ".join(CONTRACT)
         raise ConfigError(f"{settings.dataset}: '{unknown[0]}' is not a table.", f"The tables are {tables}.")
-    files = {name: _find_files(folder, name, pattern) for name, pattern in mapping.sources.items()}
-    return Dataset(mapping_file=settings.dataset, mapping=mapping, files=files)
+    matches = {name: _matching_files(folder, source.files) for name, source in mapping.sources.items()}
+    files = {name: tuple(file for file in paths if not _is_shadow(file, folder)) for name, paths in matches.items()}
+    for name, source in mapping.sources.items():
+        _require_files(folder, name, source.files, files[name])
+    ignored = {name: tuple(file for file in matches[name] if file not in files[name]) for name in matches}
+    return Dataset(mapping_file=settings.dataset, mapping=mapping, files=files, ignored=ignored)
+
+
+def is_csv(file: Path) -> bool:
+    """Whether a source file is read as CSV, and not as Parquet."""
+    return file.name.lower().endswith(TEXT_SUFFIXES)
 
 
 def raise_for_duplicate_files(dataset: Dataset) -> None:
@@ -154,11 +228,24 @@ def _parse_mapping(path: Path) -> DatasetMapping:
         ) from None
 
 
-def _find_files(folder: Path, source: str, pattern: str) -> tuple[Path, ...]:
-    files = tuple(sorted(folder.glob(pattern))) if folder.is_dir() else ()
+def _matching_files(folder: Path, pattern: str) -> tuple[Path, ...]:
+    """The files of a source in order, shadow files included. What names a file that exists is no pattern."""
+    if (folder / pattern).is_file():
+        return (folder / pattern,)
+    anchor = Path(pattern).anchor
+    paths = Path(anchor).glob(pattern.removeprefix(anchor)) if anchor else folder.glob(pattern)
+    return tuple(path for path in sorted(paths) if path.is_file())
+
+
+def _is_shadow(file: Path, folder: Path) -> bool:
+    """Whether an operating system or an editor put the file beside the real one: `._x`, `.x`, `~$x`."""
+    below = file.parts[len(folder.parts) :] if file.is_relative_to(folder) else (file.name,)
+    return any((part.startswith((".", "~$")) and part != "..") or part == "__MACOSX" for part in below)
+
+
+def _require_files(folder: Path, source: str, pattern: str, files: tuple[Path, ...]) -> None:
     if not files:
         raise DataError(
             f"{folder} has no file '{pattern}' for the source '{source}'.",
             "Put the data there, or set data.folder to its folder.",
         )
-    return files

@@ -23,6 +23,7 @@ import sqlalchemy as sql
 from configs.account_ids import canonical_account_id
 from configs.files import atomic_write, read_json, write_json
 from configs.state_dir import StateDir
+from features.ingestion.converted_folder import converted_files, remove_conversions
 from features.tables.contract import ACCOUNT_ID
 from serving.exports.remembered_targets import UNFINISHED, TargetErasure, erase_from_targets
 from serving.ledger.database import SECURE_DELETE
@@ -96,6 +97,7 @@ def _removals(state: StateDir, engine: sql.Engine, account_id: str) -> Iterator[
         if not _is_behind_link(file, state.folder):
             folder = file.relative_to(state.folder).parts[0]
             yield f"files {folder}", lambda file=file: _remove_from_parquet(file, account_id)
+    yield "files converted", lambda: _remove_conversions(state.converted, account_id)
     for file in sorted(state.history.glob("*/written/*/day.json")):
         yield "history day files", lambda file=file: _remove_from_day_file(file, account_id)
     for file in quarantined_files(state.write_ahead_log):
@@ -144,6 +146,21 @@ def _remove_from_parquet(file: Path, account_id: str) -> int:
         with atomic_write(file) as temporary:
             pq.write_table(remaining, temporary, compression="zstd")
     return rows.num_rows - remaining.num_rows
+
+
+def _remove_conversions(folder: Path, account_id: str) -> int:
+    """Remove every converted table, because the next command converts again what the raw tables then hold."""
+    files = converted_files(folder)
+    rows = sum(_count_rows(file, account_id) for file in files)
+    remove_conversions(folder)
+    return rows
+
+
+def _count_rows(file: Path, account_id: str) -> int:
+    if ACCOUNT_ID not in pq.read_schema(file).names:
+        return 0
+    rows = pq.read_table(file, columns=[ACCOUNT_ID])
+    return rows.num_rows - _without_account(rows, account_id).num_rows
 
 
 def _without_account(rows: pa.Table, account_id: str) -> pa.Table:

@@ -15,7 +15,7 @@ from configs.settings import DataSettings, EngineSettings
 from features.compute.availability import available_signals
 from features.compute.backends.connect import open_backend
 from features.compute.compute import ComputeRequest, compile_signals, compute_signals
-from features.ingestion.reader import cast_tables, read_tables
+from features.ingestion.reader import cast_tables, open_tables, read_tables
 from features.ingestion.validation import validate_tables
 from features.signals.registry import catalogue
 from features.tables.mapping import Dataset, read_dataset
@@ -64,7 +64,8 @@ def _signals(dataset: Dataset, settings: EngineSettings) -> Columns:
 
 
 def _subscriptions(dataset: Dataset, settings: EngineSettings) -> list[dict]:
-    table = cast_tables(read_tables(open_backend(settings, dataset), dataset))["subscriptions"]
+    folder = dataset.mapping_file.parent / "converted"
+    table = cast_tables(open_tables(settings, dataset, folder).tables)["subscriptions"]
     return table.rows.select(*table.contract.columns).order_by("account_id").to_pyarrow().to_pylist()
 
 

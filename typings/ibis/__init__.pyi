@@ -1,10 +1,11 @@
 # The part of ibis that this project uses. The types that ibis publishes do not cover the operators of its columns.
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, overload
 
 import pandas as pd
 from ibis.backends.duckdb import Backend as DuckDBBackend
 from ibis.backends.sql import SQLBackend
+from ibis.expr import datatypes as dt
 from ibis.expr import types as ir
 from ibis.expr.schema import Schema
 from ibis.expr.types import Table as Table
@@ -19,17 +20,27 @@ class _PySpark:
 
 class Window: ...
 
+class _ScalarFunctions:
+    def builtin(
+        self, *, signature: tuple[tuple[dt.DataType, ...], dt.DataType]
+    ) -> Callable[[object], Callable[..., ir.Column]]: ...
+
+class _Functions:
+    scalar: _ScalarFunctions
+
 duckdb: _DuckDB
+udf: _Functions
 pyspark: _PySpark
 
 def cases(*branches: tuple[ir.Value, object], else_: object = ...) -> ir.Column: ...
 def coalesce(*values: ir.Value) -> ir.Column: ...
 def desc(expression: ir.Value, *, nulls_first: bool = ...) -> ir.Value: ...
 def get_backend(expression: ir.Expr | None = ...) -> SQLBackend: ...
+def ifelse(condition: ir.Value, true: object, false: object) -> ir.Column: ...
 def interval(*, days: int) -> ir.IntervalValue: ...
 def literal(value: object, dtype: str | None = ...) -> ir.Value: ...
 def memtable(data: pd.DataFrame | Mapping[str, Sequence[object]] | Any) -> ir.Table: ...  # Any: pyarrow has no types
-def null(dtype: str = ...) -> ir.Value: ...
+def null(dtype: str | dt.DataType = ...) -> ir.Value: ...
 @overload
 def param(dtype: Literal["timestamp"]) -> ir.TimestampValue: ...
 @overload

@@ -3,6 +3,7 @@
 The selects of a mapping are written in DuckDB's SQL and translated for Spark, so one mapping serves both.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from ibis.backends.sql import SQLBackend
 
 MAPPING_DIALECT = "duckdb"
-TEXT_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+ENGINE_KIND = re.compile(r"^[A-Z][A-Za-z -]* Error: ")
+ENGINE_QUERY = re.compile(r"\n\s*(?:LINE \d+:|== SQL|Possible [Ss]olution|SQLSTATE)|; line \d+ pos")
 
 RowsAt = Callable[[ir.TimestampValue], ir.Table]
 CompiledRows = Callable[[datetime], pa.Table]
@@ -25,7 +27,7 @@ CompiledRows = Callable[[datetime], pa.Table]
 class Backend:
     """An open connection.
 
-    `error_types` are what it raises for SQL or files that it rejects. `create_view` makes a view of files.
+    `error_types` are what it raises for SQL or files that it rejects. `create_view` makes a view of Parquet files.
     `compile_for_instants` makes a function of a day out of an expression that depends on an instant. `create_table`
     computes a temporary table, or replaces one of that name; None if the backend cannot.
     """
@@ -41,11 +43,7 @@ class Backend:
         return self.connection.sql(sql, dialect=MAPPING_DIALECT)
 
 
-def first_line(error: Exception) -> str:
-    """The first line of a backend's error message, without the query behind it."""
-    return str(error).splitlines()[0].rstrip(".")
-
-
-def is_text(paths: list[str]) -> bool:
-    """Whether these files are CSV or TSV, and not Parquet."""
-    return paths[0].lower().endswith(TEXT_SUFFIXES)
+def describe(error: Exception) -> str:
+    """A backend's error message in one sentence, without its kind and the query behind it."""
+    text = ENGINE_QUERY.split(str(error))[0]
+    return " ".join(ENGINE_KIND.sub("", text).replace("!", ".").split()).rstrip(".")

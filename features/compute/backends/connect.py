@@ -2,21 +2,27 @@
 
 from configs.errors import DataError
 from configs.settings import EngineSettings
-from features.compute.backends.base import Backend, first_line
+from features.compute.backends.base import Backend, describe
 from features.compute.backends.duckdb import open_duckdb
 from features.compute.backends.spark import open_spark
-from features.tables.mapping import Dataset
+from features.tables.mapping import Dataset, is_csv
 
 
 def open_backend(settings: EngineSettings, dataset: Dataset) -> Backend:
-    """The backend of the settings, with a view for every source of the data set.
+    """The backend of the settings, with a view for every source of Parquet files. CSV files are converted first.
 
     Raises ConfigError if the backend is not installed, DataError for a file that cannot be read.
     """
     backend = open_spark(settings) if settings.kind == "spark" else open_duckdb(settings)
     for source, files in dataset.files.items():
-        try:
-            backend.create_view(source, [str(file) for file in files])
-        except backend.error_types as error:
-            raise DataError(f"Cannot read {files[0]}: {first_line(error)}.", "Is it Parquet or CSV?") from None
+        if not any(is_csv(file) for file in files):
+            create_view(backend, source, [str(file) for file in files])
     return backend
+
+
+def create_view(backend: Backend, source: str, paths: list[str]) -> None:
+    """Make a view of Parquet files; raises DataError if the backend cannot read them."""
+    try:
+        backend.create_view(source, paths)
+    except backend.error_types as error:
+        raise DataError(f"Cannot read {paths[0]}: {describe(error)}.", "Is it Parquet?") from None

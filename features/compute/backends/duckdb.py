@@ -12,12 +12,19 @@ import pyarrow as pa
 from sqlglot import expressions as sge
 
 from configs.settings import EngineSettings
-from features.compute.backends.base import MAPPING_DIALECT, Backend, CompiledRows, RowsAt, is_text
+from features.compute.backends.base import MAPPING_DIALECT, Backend, CompiledRows, RowsAt
+from features.compute.backends.parquet_files import ParquetGroup, escape_pattern, group_for_union
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend as DuckDBBackend
 
 PARAMETER = "as_of"
+DUCKDB_TYPES = {
+    pa.float64(): "double",
+    pa.timestamp("us"): "timestamp",
+    pa.timestamp("us", tz="UTC"): "timestamptz",
+    **{getattr(pa, name)(): name for name in ("int16", "int32", "int64", "uint16", "uint32", "uint64")},
+}
 
 
 def open_duckdb(settings: EngineSettings) -> Backend:
@@ -37,11 +44,28 @@ def open_duckdb(settings: EngineSettings) -> Backend:
     )
 
 
+def quote_name(name: str) -> str:
+    """The name of a table or column in SQL."""
+    return sge.to_identifier(name, quoted=True).sql(dialect=MAPPING_DIALECT)
+
+
+def quote_text(text: str) -> str:
+    """A text in SQL."""
+    return sge.Literal.string(text).sql(dialect=MAPPING_DIALECT)
+
+
 def _create_view(connection: "DuckDBBackend", source: str, paths: list[str]) -> None:
-    if is_text(paths):
-        connection.read_csv(paths, table_name=source, sample_size=-1)
-    else:
-        connection.read_parquet(paths, table_name=source)
+    groups = " union all by name ".join(_select_group(group) for group in group_for_union(paths))
+    connection.raw_sql(f"create or replace temp view {quote_name(source)} as {groups}")
+
+
+def _select_group(group: ParquetGroup) -> str:
+    """The rows of files of one schema, in the types of the whole source."""
+    paths = ", ".join(quote_text(escape_pattern(path)) for path in group.paths)
+    empty = f"exclude ({', '.join(map(quote_name, sorted(group.empty)))})" if group.empty else ""
+    casts = [f"{quote_name(name)}::{DUCKDB_TYPES[kind]} as {quote_name(name)}" for name, kind in group.casts.items()]
+    replaced = f"replace ({', '.join(casts)})" if casts else ""
+    return f"select * {empty} {replaced} from read_parquet([{paths}])"
 
 
 def _create_table(connection: "DuckDBBackend", name: str, rows: ir.Table | pa.Table) -> ir.Table:

@@ -4,7 +4,7 @@
 # (PySpark is an optional extra)
 
 from datetime import datetime
-from functools import partial
+from functools import partial, reduce
 from typing import TYPE_CHECKING
 
 import ibis
@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 
 from configs.errors import ConfigError
 from configs.settings import EngineSettings
-from features.compute.backends.base import Backend, CompiledRows, RowsAt, is_text
+from features.compute.backends.base import Backend, CompiledRows, RowsAt
+from features.compute.backends.parquet_files import ParquetGroup, group_for_union
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -33,7 +34,13 @@ SPARK_OPTIONS = {
     "spark.log.level": "FATAL",
 }
 NANOSECONDS = (pa.timestamp("ns"), pa.timestamp("ns", tz="UTC"))
-CSV_OPTIONS = {"header": True, "inferSchema": True}
+SPARK_TYPES = {
+    pa.float64(): "double",
+    pa.timestamp("us"): "timestamp_ntz",
+    pa.timestamp("us", tz="UTC"): "timestamp",
+    **dict(zip((pa.int16(), pa.int32(), pa.int64()), ("smallint", "int", "bigint"), strict=True)),
+    **dict(zip((pa.uint16(), pa.uint32(), pa.uint64()), ("int", "bigint", "decimal(20, 0)"), strict=True)),
+}
 
 
 def open_spark(settings: EngineSettings) -> Backend:
@@ -64,8 +71,15 @@ def _compile_for_instants(rows_at: RowsAt) -> CompiledRows:
 
 
 def _create_view(session: "SparkSession", source: str, paths: list[str]) -> None:
-    rows = session.read.csv(paths, **CSV_OPTIONS) if is_text(paths) else _read_parquet(session, paths)
+    groups = [_read_group(session, group) for group in group_for_union(paths)]
+    rows = reduce(lambda left, right: left.unionByName(right, allowMissingColumns=True), groups)
     rows.createOrReplaceTempView(source)
+
+
+def _read_group(session: "SparkSession", group: ParquetGroup) -> "DataFrame":
+    """The rows of files of one schema, in the types of the whole source."""
+    rows = _read_parquet(session, list(group.paths)).drop(*group.empty)
+    return rows.withColumns({name: rows[f"`{name}`"].cast(SPARK_TYPES[kind]) for name, kind in group.casts.items()})
 
 
 def _read_parquet(session: "SparkSession", paths: list[str]) -> "DataFrame":

@@ -1,5 +1,12 @@
-class DataType: ...
+class DataType:
+    def is_string(self) -> bool: ...
+
+string: DataType
+
+class Array(DataType):
+    def __init__(self, value_type: DataType) -> None: ...
 
 class Timestamp(DataType):
     timezone: str | None
     scale: int | None
+    def __init__(self, *, timezone: str | None = ..., scale: int | None = ...) -> None: ...

@@ -1,0 +1,202 @@
+"""Converts the tables that are read from CSV to Parquet in the contract's types, once per content of the data set.
+
+A converted table has the columns of its select. A value that is not of its column's type is null there, and stands as
+it was written in a second column, so that validation can count and show it.
+"""
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow.parquet as pq
+from pydantic import TypeAdapter
+
+from configs.files import read_json, write_json
+from configs.settings import EngineSettings
+from features.compute.backends.base import Backend
+from features.compute.backends.connect import create_view
+from features.compute.backends.duckdb import open_duckdb, quote_text
+from features.ingestion.converted_folder import exclusive, lock_for_reading, remove_unread
+from features.ingestion.csv_source import CsvSource, LoadedSources, inspect_source, load_csv_source
+from features.ingestion.select_faults import check_columns, select_error
+from features.ingestion.select_sources import sources_read
+from features.ingestion.text_formats import SelectedTable, choose_formats
+from features.ingestion.text_values import TextFormat, from_text
+from features.tables.contract import CONTRACT
+from features.tables.mapping import Dataset, is_csv
+
+RULES = 1  # to be raised if the same files are converted differently
+AS_WRITTEN = " as written"
+SUMMARY = "conversion.json"
+
+
+@dataclass(frozen=True)
+class SourceReading:
+    """How the CSV files of a source were read; `missing` are the files that lack a column, by column."""
+
+    source: str
+    files: int
+    encodings: tuple[str, ...]
+    delimiters: tuple[str, ...]
+    decimal: str
+    dates: str
+    missing: Mapping[str, tuple[str, ...]]
+
+    def __str__(self) -> str:
+        files = "1 CSV file" if self.files == 1 else f"{self.files} CSV files"
+        delimiters = " and ".join(repr(delimiter) for delimiter in self.delimiters)
+        encodings = " and ".join(self.encodings).upper()
+        dates = self.dates.replace("_", " ")
+        return (
+            f"{self.source}: {files}, {encodings}, separated by {delimiters}, decimal {self.decimal!r}, dates {dates}"
+        )
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """The converted tables in a folder, and how their sources were read; empty if no table is read from CSV.
+
+    `tables` are the columns of each table with values that are not of their type. The lock keeps the folder from being
+    removed while this process reads it.
+    """
+
+    folder: Path
+    tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    readings: tuple[SourceReading, ...] = ()
+    lock: IO[str] | None = None
+
+
+def convert_tables(settings: EngineSettings, dataset: Dataset, folder: Path) -> Conversion:
+    """The tables that are read from CSV, converted in `folder`, unless they are already; older ones are removed.
+
+    Raises DataError for a file that cannot be read, ConfigError for a select that does not run.
+    """
+    text_sources = _text_sources(dataset)
+    tables = {name: sources_read(select, dataset.files) for name, select in dataset.selects.items()}
+    tables = {name: sources for name, sources in tables.items() if sources & text_sources}
+    if not tables:
+        return Conversion(folder)
+    target = folder / _key(dataset)
+    with exclusive(folder):
+        if not (target / SUMMARY).exists():
+            _convert(settings, dataset, tables, target)
+        conversion = _open(target)
+        remove_unread(folder, keep=target)
+    return conversion
+
+
+def with_values_as_written(rows: ir.Table, invalid: tuple[str, ...]) -> ir.Table:
+    """The rows in which a value that is not of its column's type is text in quotation marks."""
+    columns = {}
+    for name in invalid:
+        written = rows[name + AS_WRITTEN]
+        columns[name] = ibis.ifelse(written.notnull(), '"' + written + '"', rows[name].cast("string"))
+    return rows.mutate(**columns).drop(*(name for name in rows.columns if name.endswith(AS_WRITTEN)))
+
+
+def _text_sources(dataset: Dataset) -> frozenset[str]:
+    """The sources of CSV files, and those of Parquet files that declare how their text is written."""
+    sources = dataset.mapping.sources
+    return frozenset(
+        name for name, files in dataset.files.items() if any(map(is_csv, files)) or sources[name].is_declared
+    )
+
+
+def _key(dataset: Dataset) -> str:
+    contract = {name: [(c, column.type) for c, column in table.columns.items()] for name, table in CONTRACT.items()}
+    return hashlib.sha256(f"{RULES} {dataset.content_hash()} {contract}".encode()).hexdigest()[:16]
+
+
+def _open(target: Path) -> Conversion:
+    summary = read_json(target / SUMMARY)
+    tables = {name: tuple(columns) for name, columns in summary["tables"].items()}
+    readings = TypeAdapter(tuple[SourceReading, ...]).validate_python(summary["sources"])
+    return Conversion(target, tables, readings, lock_for_reading(target))
+
+
+def _convert(settings: EngineSettings, dataset: Dataset, tables: Mapping[str, frozenset[str]], target: Path) -> None:
+    temporary = Path(tempfile.mkdtemp(prefix=".", dir=target.parent))
+    try:
+        _write_tables(settings, dataset, tables, temporary)
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_tables(
+    settings: EngineSettings, dataset: Dataset, tables: Mapping[str, frozenset[str]], folder: Path
+) -> None:
+    backend = open_duckdb(settings)
+    loaded = _load_sources(backend, dataset, frozenset().union(*tables.values()), folder)
+    text_sources = _text_sources(dataset)
+    selected = {
+        name: SelectedTable(CONTRACT[name], _select(backend, dataset, name), sources & text_sources)
+        for name, sources in tables.items()
+    }
+    formats, dates = choose_formats(dataset, selected, loaded)
+    invalid: dict[str, list[str]] = {}
+    for name, table in selected.items():
+        try:
+            invalid[name] = _write_table(backend, table, formats[name], folder / f"{name}.parquet")
+        except backend.error_types as error:
+            raise select_error(dataset, name, error) from None
+    readings = [_reading(dataset, source, dates[source.name]) for source in loaded.sources.values()]
+    write_json(folder / SUMMARY, {"tables": invalid, "sources": [asdict(reading) for reading in readings]})
+
+
+def _load_sources(backend: Backend, dataset: Dataset, names: frozenset[str], scratch: Path) -> LoadedSources:
+    loaded: dict[str, CsvSource] = {}
+    for name in sorted(names):
+        files = dataset.files[name]
+        if any(map(is_csv, files)):
+            loaded[name] = inspect_source(name, dataset.mapping.sources[name], files)
+            load_csv_source(backend, loaded[name], files, scratch)
+        else:
+            create_view(backend, name, [str(file) for file in files])
+    return LoadedSources(backend, loaded)
+
+
+def _select(backend: Backend, dataset: Dataset, name: str) -> ir.Table:
+    try:
+        rows = backend.select(dataset.selects[name])
+    except backend.error_types as error:
+        raise select_error(dataset, name, error) from None
+    check_columns(rows.columns, CONTRACT[name])
+    return rows
+
+
+def _write_table(backend: Backend, table: SelectedTable, form: TextFormat, file: Path) -> list[str]:
+    """Write a table; returns the columns with values that are not of their type."""
+    columns = {}
+    for column_type in ("number", "instant", "flag"):
+        for name in table.text_columns(column_type):
+            text = table.rows[name].cast("string")
+            columns[name] = from_text(text, column_type, form)
+            columns[name + AS_WRITTEN] = ibis.ifelse(columns[name].isnull(), text, ibis.null("string"))
+    query = backend.connection.compile(table.rows.mutate(**columns))
+    backend.connection.raw_sql(f"copy ({query}) to {quote_text(str(file))} (format parquet, compression zstd)")
+    written = pq.read_table(file, columns=[name for name in columns if name.endswith(AS_WRITTEN)])
+    return [name.removesuffix(AS_WRITTEN) for name in written.column_names if written[name].null_count < len(written)]
+
+
+def _reading(dataset: Dataset, source: CsvSource, dates: str | None) -> SourceReading:
+    files = [file for file in source.files if file.columns]
+    lacking = {
+        column: tuple(file.path.name for file in files if column.casefold() not in map(str.casefold, file.columns))
+        for column in source.columns
+    }
+    return SourceReading(
+        source.name,
+        len(source.files),
+        tuple(sorted({file.encoding for file in files})),
+        tuple(sorted({file.delimiter for file in files})),
+        dataset.mapping.sources[source.name].decimal,
+        dates or "ISO 8601",
+        {column: names for column, names in lacking.items() if names},
+    )

@@ -1,0 +1,30 @@
+"""What can be wrong with the select of a table: it does not run, or its columns are not those of the contract."""
+
+from collections.abc import Sequence
+
+from configs.errors import ConfigError, DataError
+from features.compute.backends.base import describe
+from features.tables.contract import TableContract
+from features.tables.mapping import Dataset
+
+CAST_HINT = "CSV columns are text: cast them in the select, such as cast(mrr as double)."
+
+
+def select_error(dataset: Dataset, table: str, error: Exception) -> ConfigError:
+    """The error for a select that the backend rejects."""
+    reason = describe(error)
+    hint = CAST_HINT if "VARCHAR" in reason or "Could not convert string" in reason else ""
+    return ConfigError(f"{dataset.mapping_file}: the select of '{table}' fails: {reason}.", hint)
+
+
+def check_columns(columns: Sequence[str], table: TableContract) -> None:
+    """Raise DataError for a required column that is missing, and for a column that the contract does not have."""
+    missing = [name for name, column in table.columns.items() if column.required and name not in columns]
+    if missing:
+        raise DataError(f"{table.name}: the column '{missing[0]}' is missing.", "Add it to the table's select.")
+    unknown = [name for name in columns if name not in table.columns]
+    if unknown:
+        raise DataError(
+            f"{table.name}: the column '{unknown[0]}' is not in the contract.",
+            f"Remove it from the select; the columns are {', '.join(table.columns)}.",
+        )
