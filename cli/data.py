@@ -207,7 +207,7 @@ def _validate_tables(context: CliContext) -> None:
         progress("reading", 0, 1)
         dataset = _open_valid_dataset(context)
         rows = {name: table.rows.count().to_pyarrow().as_py() for name, table in dataset.tables.items()}
-        periods = dataset.count_periods()
+        periods, equal_rows = dataset.count_periods(), dataset.count_equal_rows()
     ignored = [str(file) for files in dataset.dataset.ignored.values() for file in files]
     if context.as_json:
         report = {
@@ -215,6 +215,7 @@ def _validate_tables(context: CliContext) -> None:
             "sources": [asdict(reading) for reading in dataset.conversion.readings],
             "ignored_files": ignored,
             "quarantined": [asdict(violation) for violation in dataset.violations],
+            "equal_rows": equal_rows,
             "periods": periods and asdict(periods),
             "missing_inputs": [asdict(missing) for missing in dataset.missing_inputs()],
         }
@@ -230,6 +231,9 @@ def _validate_tables(context: CliContext) -> None:
     if dataset.violations:
         context.echo("Quarantined rows:")
         _show_violations(context, dataset.violations)
+    for name, count in equal_rows.items():
+        counted = "once" if dataset.dataset.mapping.equal_rows == "once" else "each"
+        context.echo(f"{name}: {count:,} rows are equal to another one in every column; equal rows count {counted}.")
     if periods:
         _show_periods(context, periods)
     context.echo(f"{len(dataset.history.signals)} signals of {len(dataset.history.families)} families can be computed.")

@@ -22,6 +22,7 @@ from configs.errors import DataError
 from configs.files import atomic_write
 from features.compute.backends.base import Backend
 from features.ingestion.reader import cast_column, cast_table
+from features.ingestion.select_sources import sources_read
 from features.ingestion.words import fold_word
 from features.tables.contract import ACCOUNT_ID, ColumnContract, NumberRange, TableContract
 from features.tables.mapping import Dataset
@@ -236,10 +237,15 @@ def _key_columns(table: TableContract, rows: ir.Table) -> list[str]:
     return [c for c in columns if c in rows.columns and (columns[c].required or columns[c].type == "instant")]
 
 
+def sources_of(dataset: Dataset, table: str) -> list[str]:
+    """The sources that a table's select reads."""
+    names = sources_read(dataset.selects[table], dataset.files)
+    return [source for source in dataset.files if source in names]
+
+
 def _files(dataset: Dataset, table: str) -> tuple[str, ...]:
     """The files of the sources that a select reads: by name, or by the mapping's pattern if there are several."""
-    tokens = dataset.selects[table].replace("(", " ").replace(")", " ").replace(",", " ").split()
-    sources = [source for source in dataset.files if source in tokens]
+    sources = sources_of(dataset, table)
     return tuple(
         dataset.files[source][0].name if len(dataset.files[source]) == 1 else dataset.mapping.sources[source].files
         for source in sources

@@ -19,6 +19,7 @@ from features.compute.backends.base import Backend
 from features.compute.compute import ComputeRequest, compile_signals
 from features.compute.fingerprints import rules_version, signal_set
 from features.ingestion.conversion import Conversion
+from features.ingestion.overlaps import count_equal_rows, distinct_rows, raise_for_overlaps, tables_without_key
 from features.ingestion.reader import cast_tables, open_tables
 from features.ingestion.validation import (
     RuleViolation,
@@ -55,7 +56,8 @@ from features.tables.raw_table import RawTable
 class OpenDataset:
     """A validated data set: its tables, the violations found, and the history of the signals it has tables for.
 
-    `written_periods` are the subscriptions as their source wrote them, before `join_periods`.
+    `written_periods` are the subscriptions as their source wrote them, before `join_periods`. `written_events` are the
+    tables without a key, before equal rows are counted once.
     """
 
     dataset: Dataset
@@ -66,11 +68,16 @@ class OpenDataset:
     validation_reused: bool
     required_activity_days: int | None
     written_periods: ir.Table | None
+    written_events: Mapping[str, RawTable]
     conversion: Conversion
 
     def missing_inputs(self) -> tuple[MissingInput, ...]:
         """The tables and columns that the data set lacks, with the signals that they would make possible."""
         return missing_inputs(self.tables, catalogue(), self.dataset.mapping.people)
+
+    def count_equal_rows(self) -> dict[str, int]:
+        """How many rows of the tables without a key are equal to another one."""
+        return count_equal_rows(self.written_events)
 
     def count_periods(self) -> PeriodCounts | None:
         """What joining the periods of subscriptions changed; None if the data set has no ends."""
@@ -132,6 +139,8 @@ def open_dataset(settings: Settings, state: StateDir) -> OpenDataset:
     backend, raw = opened.backend, opened.tables
     content = {"content": dataset.content_hash(), "rules": rules_version()}
     is_valid = state.validation.exists() and read_json(state.validation) == content
+    if not is_valid:
+        raise_for_overlaps(dataset)
     violations = () if is_valid else validate_tables(dataset, raw)
     if settings.data.on_invalid_rows == "error":
         raise_for_violations(violations)
@@ -140,6 +149,9 @@ def open_dataset(settings: Settings, state: StateDir) -> OpenDataset:
         tables |= quarantine_rows(backend, raw, violations, state.quarantine)
     else:
         write_json(state.validation, content)
+    events = tables_without_key(tables)
+    if dataset.mapping.equal_rows == "once":
+        tables |= distinct_rows(backend, events)
     written = _written_periods(tables)
     if written is not None:
         tables["subscriptions"] = _join_periods(backend, tables["subscriptions"], settings.label.joins_within_hours)
@@ -149,7 +161,7 @@ def open_dataset(settings: Settings, state: StateDir) -> OpenDataset:
     selection = RowSelection(activity_days, quarantine_rules, settings.label.joins_within_hours)
     history = history_version(state.history, dataset, signals, selection)
     return OpenDataset(
-        dataset, backend, tables, violations, history, is_valid, activity_days, written, opened.conversion
+        dataset, backend, tables, violations, history, is_valid, activity_days, written, events, opened.conversion
     )
 
 

@@ -97,12 +97,17 @@ class SourceMapping(BaseModel):
 
 
 class DatasetMapping(BaseModel):
-    """The content of a mapping file."""
+    """The content of a mapping file.
+
+    `equal_rows` says what equal rows of a table without a key are: the same event, or one each. Unless it is set, files
+    of one source that have equal rows are refused.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     about: str = ""
+    equal_rows: Literal["once", "each"] | None = None
     observed_from: datetime | None = None
     observed_until: datetime | None = None
     folder: Path = Path()
