@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from features.compute.availability import MissingInput
     from features.ingestion.conversion import SourceReading
     from features.ingestion.validation import RuleViolation
+    from features.publishing.data_span import DataSpan
     from features.publishing.pipeline import OpenDataset, PublishResult
     from features.tables.periods import PeriodCounts
 
@@ -116,6 +117,7 @@ def signals(context: CliContext, html: Path | None, markdown: Path | None) -> No
 @click.option("--backfill-to", type=DAY, help="The last day to recompute; the published day by default.")
 @click.option("--force", is_flag=True, help="Publish a day that fails the quality gate; needs --reason.")
 @click.option("--reason", default="", help="Why it is forced; stored with the day.")
+@click.option("--online", is_flag=True, help="Put the day online even if a later day is online.")
 @JSON
 @click.pass_obj
 def publish(  # noqa: PLR0913, PLR0917 - a parameter per option
@@ -125,6 +127,7 @@ def publish(  # noqa: PLR0913, PLR0917 - a parameter per option
     backfill_to: datetime | None,
     force: bool,
     reason: str,
+    online: bool,
 ) -> None:
     """Compute the signals of a day, and of every training day still missing, and fill the online store.
 
@@ -139,7 +142,7 @@ def publish(  # noqa: PLR0913, PLR0917 - a parameter per option
         raise click.UsageError("--force and --reason go together.")
     if backfill_to and not (backfill_from and backfill_from <= backfill_to):
         raise click.UsageError("--backfill-to needs a --backfill-from that is not after it.")
-    request = PublishRequest(as_of or context.today, backfill_from, backfill_to, reason)
+    request = PublishRequest(as_of or context.today, backfill_from, backfill_to, reason, online)
     with context.progress("publish") as progress:
         result = publish_days(context.settings, context.state, request, progress)
     if force:
@@ -203,11 +206,13 @@ def _validate_online_store(context: CliContext) -> None:
 
 
 def _validate_tables(context: CliContext) -> None:
+    from configs.clock import now
+
     with context.progress("validate") as progress:
         progress("reading", 0, 1)
         dataset = _open_valid_dataset(context)
         rows = {name: table.rows.count().to_pyarrow().as_py() for name, table in dataset.tables.items()}
-        periods, equal_rows = dataset.count_periods(), dataset.count_equal_rows()
+        periods, span, equal_rows = dataset.count_periods(), dataset.find_span(now()), dataset.count_equal_rows()
     ignored = [str(file) for files in dataset.dataset.ignored.values() for file in files]
     if context.as_json:
         report = {
@@ -217,6 +222,7 @@ def _validate_tables(context: CliContext) -> None:
             "quarantined": [asdict(violation) for violation in dataset.violations],
             "equal_rows": equal_rows,
             "periods": periods and asdict(periods),
+            "span": span and asdict(span),
             "missing_inputs": [asdict(missing) for missing in dataset.missing_inputs()],
         }
         print_json(report)
@@ -234,6 +240,8 @@ def _validate_tables(context: CliContext) -> None:
     for name, count in equal_rows.items():
         counted = "once" if dataset.dataset.mapping.equal_rows == "once" else "each"
         context.echo(f"{name}: {count:,} rows are equal to another one in every column; equal rows count {counted}.")
+    if span:
+        _show_span(context, span)
     if periods:
         _show_periods(context, periods)
     context.echo(f"{len(dataset.history.signals)} signals of {len(dataset.history.families)} families can be computed.")
@@ -273,6 +281,18 @@ def _show_missing_inputs(context: CliContext, missing: "tuple[MissingInput, ...]
         table.print(context)
 
 
+def _show_span(context: CliContext, span: "DataSpan") -> None:
+    days = f"{span.begins:%Y-%m-%d} to {span.last_day:%Y-%m-%d}"
+    if span.is_declared:
+        context.echo(f"The data are of {days}, until observed_until as declared.")
+        return
+    aside = f", without {span.strays:,} rows far from all others" if span.strays else ""
+    context.echo(
+        f"The data are of {days}: the first and last day with events{aside}. Labels use nothing later. Confirm the end"
+        f" in {context.settings.data.dataset.name}: observed_until = {span.until:%Y-%m-%d}."
+    )
+
+
 def _show_periods(context: CliContext, periods: "PeriodCounts") -> None:
     hours = context.settings.label.joins_within_hours
     context.echo(
@@ -306,6 +326,15 @@ def _show_published(context: CliContext, result: "PublishResult") -> None:
     days = f"{result.computed} days computed, {result.reused} reused"
     checks = "; the raw files have not changed since they were last validated" if result.validation_reused else ""
     context.echo(f"Published {result.day.snapshots:,} accounts for {result.as_of:%Y-%m-%d} ({days}{checks}).")
+    if result.span and not result.span.is_declared:
+        _show_span(context, result.span)
+    if result.skipped:
+        context.echo(f"Skipped, because no account was at risk: {', '.join(result.skipped)}.")
+    if result.online != result.as_of:
+        context.echo(
+            f"Online stays {result.online:%Y-%m-%d}, a later day. To put {result.as_of:%Y-%m-%d} online, publish it"
+            " again with --online."
+        )
     coverage = ", ".join(f"{family} {format_percent(share)}" for family, share in result.day.coverage.items())
     context.echo(f"Filled in: {coverage}.")
     for fault in result.day.faults:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from configs.clock import now
 from configs.errors import DataError
 from configs.files import exclusive_lock, read_json, write_json
 from configs.progress import Progress
@@ -28,6 +29,7 @@ from features.ingestion.validation import (
     validate_tables,
 )
 from features.publishing.account_table_builder import build_account_details
+from features.publishing.data_span import DataSpan, find_span, raise_for_late_day
 from features.publishing.quality_gate import check_day, check_schema, check_sources, raise_for_day_faults
 from features.signals.base import Signal
 from features.signals.registry import catalogue
@@ -46,7 +48,7 @@ from features.store.history import (
     training_days,
     write_day,
 )
-from features.store.publication import Publication, ViewColumns
+from features.store.publication import Publication, ViewColumns, published_as_of
 from features.tables.mapping import Dataset, raise_for_duplicate_files, read_dataset
 from features.tables.periods import PeriodCounts, count_periods, join_periods
 from features.tables.raw_table import RawTable
@@ -85,18 +87,28 @@ class OpenDataset:
             return None
         return count_periods(self.written_periods, self.tables["subscriptions"].rows)
 
+    def find_span(self, before: datetime) -> DataSpan | None:
+        """From when until when the tables are complete, by the rows before an instant or as the mapping declares."""
+        return find_span(self.dataset, self.tables, before)
+
+    def known_until(self, before: datetime) -> datetime:
+        """The last instant, at most `before`, that the data know: no label may depend on what came later."""
+        span = self.find_span(before)
+        return before if span is None else min(before, span.until)
+
 
 @dataclass(frozen=True)
 class PublishRequest:
     """Which days to publish: `as_of`, and every day of the history in the backfill range, even if complete.
 
-    `forced_because` is a reason to publish them in spite of faults.
+    `forced_because` is a reason to publish them in spite of faults. `online` puts it online even if a later day is.
     """
 
     as_of: datetime
     backfill_from: datetime | None = None
     backfill_to: datetime | None = None
     forced_because: str = ""
+    online: bool = False
 
     def is_backfilled(self, day: datetime) -> bool:
         """Whether a day is computed again even if it is complete."""
@@ -109,7 +121,7 @@ class PublishRequest:
 
 @dataclass(frozen=True)
 class PublishResult:
-    """What a publish did."""
+    """What a publish did: `online` is the day that is online now, and on the `skipped` days no account was at risk."""
 
     as_of: datetime
     computed: int
@@ -117,14 +129,18 @@ class PublishResult:
     day: DaySummary
     violations: tuple[RuleViolation, ...]
     validation_reused: bool
+    online: datetime
+    skipped: tuple[str, ...]
+    span: DataSpan | None
 
 
 @dataclass(frozen=True)
 class _ComputedDay:
-    """The snapshots of one day with their signals."""
+    """The snapshots of one day with their signals, and the faults of the sources behind them."""
 
     as_of: datetime
     rows: pa.Table
+    source_faults: tuple[str, ...]
 
 
 def open_dataset(settings: Settings, state: StateDir) -> OpenDataset:
@@ -195,20 +211,42 @@ def _require_risk_set(dataset: Dataset, required_activity_days: int | None) -> N
 
 def _publish(settings: Settings, state: StateDir, request: PublishRequest, progress: Progress) -> PublishResult:
     data = open_dataset(settings, state)
+    span = data.find_span(max(now(), request.as_of))
+    if span and not (request.forced_because and not span.is_declared):
+        raise_for_late_day(span, request.as_of)
     required = sorted({*_required_training_days(settings, data, request.as_of), request.as_of})
     days = _days_to_compute(data.history, request, required)
+    source_faults = {day: check_sources(data.tables, day, settings.quality) for day in days if request.is_checked(day)}
+    if not request.forced_because:
+        for day, faults in source_faults.items():
+            raise_for_day_faults(f"{day:%Y-%m-%d}", faults)
     rows_on = compile_signals(
         data.backend, data.tables, ComputeRequest(data.history.signals, days, data.required_activity_days)
     )
+    skipped = []
     for number, as_of in enumerate(days):
         progress(f"signals of {as_of:%Y-%m-%d}", number, len(days) + 1)
-        _write(settings, data, request, _ComputedDay(as_of, rows_on(as_of)))
+        computed = _ComputedDay(as_of, rows_on(as_of), source_faults.get(as_of, ()))
+        if computed.rows.num_rows or as_of == request.as_of:
+            _write(settings, data, request, computed)
+        else:
+            skipped.append(f"{as_of:%Y-%m-%d}")
     progress("online store", len(days), len(days) + 1)
-    if _is_newest(state, request.as_of):
+    if request.online or _replaces_online_day(state, request.as_of, span):
         _write_online(settings, state, data, request)
     progress("published", len(days) + 1, len(days) + 1)
     day, reused = read_day(data.history, request.as_of), len({*required, *days}) - len(days)
-    return PublishResult(request.as_of, len(days), reused, day, data.violations, data.validation_reused)
+    return PublishResult(
+        request.as_of,
+        len(days) - len(skipped),
+        reused,
+        day,
+        data.violations,
+        data.validation_reused,
+        online=published_as_of(state),
+        skipped=tuple(skipped),
+        span=span,
+    )
 
 
 def _days_to_compute(history: HistoryVersion, request: PublishRequest, required: list[datetime]) -> list[datetime]:
@@ -234,28 +272,38 @@ def _write(settings: Settings, data: OpenDataset, request: PublishRequest, compu
     """Write one day if it passes the quality gate or is forced."""
     as_of, rows = computed.as_of, computed.rows
     if rows.num_rows == 0:
-        raise DataError(f"No account is at risk on {as_of:%Y-%m-%d}.", "Choose an earlier day with --as-of.")
+        raise_for_empty_day(data.history, as_of)
     day = summarize_day(data.history, as_of, rows)
     if request.is_checked(as_of):
-        faults = _faults(settings, data, day, rows)
+        faults = (*computed.source_faults, *_day_faults(settings, data, day, rows))
         if not request.forced_because:
             raise_for_day_faults(day.as_of, faults)
         day = replace(day, faults=faults, forced_because=request.forced_because if faults else "")
     write_day(data.history, day, rows)
 
 
-def _faults(settings: Settings, data: OpenDataset, day: DaySummary, rows: pa.Table) -> tuple[str, ...]:
+def _day_faults(settings: Settings, data: OpenDataset, day: DaySummary, rows: pa.Table) -> tuple[str, ...]:
     as_of = datetime.fromisoformat(day.as_of)
     past = [earlier for earlier in complete_days(data.history) if earlier < as_of][-settings.quality.compared_days :]
     return (
-        *check_sources(data.tables, as_of, settings.quality),
         *check_schema(rows, data.history.signals),
         *check_day(day, [read_day(data.history, earlier) for earlier in past], settings.quality),
     )
 
 
-def _is_newest(state: StateDir, as_of: datetime) -> bool:
-    return not state.publication.exists() or as_of >= datetime.fromisoformat(read_json(state.publication)["as_of"])
+def raise_for_empty_day(history: HistoryVersion, as_of: datetime) -> None:
+    """Raise DataError for a day that was asked for and has no account at risk, with the last earlier day that has."""
+    earlier = [day for day in complete_days(history) if day < as_of]
+    hint = f"Publish {earlier[-1]:%Y-%m-%d} with --as-of." if earlier else "Name another day with --as-of."
+    raise DataError(f"No account is at risk on {as_of:%Y-%m-%d}.", hint)
+
+
+def _replaces_online_day(state: StateDir, as_of: datetime, span: DataSpan | None) -> bool:
+    """Whether a day goes online by itself: unless a later day is online that is not beyond the data."""
+    if not state.publication.exists():
+        return True
+    online = published_as_of(state)
+    return as_of >= online or (span is not None and not span.contains(online))
 
 
 def _view_columns(history: HistoryVersion) -> list[ViewColumns]:

@@ -5,7 +5,7 @@ The thresholds are settings, relative to the company's own past. Each fault is d
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import ibis
@@ -26,6 +26,8 @@ BATCH_INTERVAL_DAYS = 7  # a source with rows on fewer than one day in so many c
 MAX_GAP_RATIO = 1.5
 ARROW_TYPES = {"float64": pa.float64(), "string": pa.string()}
 MAX_LISTED_FAULTS = 5
+# Their rows are states or decisions, of which there may be none for months.
+QUIET_TABLES = frozenset({"accounts", "subscriptions", "contacts", "milestones", "notices", "plays"})
 RowsByAge = Mapping[int, int]
 
 
@@ -47,19 +49,27 @@ def check_day(day: DaySummary, past: Sequence[DaySummary], settings: QualitySett
 
 
 def check_sources(tables: Mapping[str, RawTable], as_of: datetime, settings: QualitySettings) -> tuple[str, ...]:
-    """The tables whose rows stopped, or arrived more than once, in the last days before `as_of`."""
-    counts = {name: count_rows_by_age(table, as_of, settings) for name, table in tables.items() if table.contract.at}
-    return tuple(fault for name, ages in counts.items() for fault in check_row_counts(name, ages, settings))
+    """The tables whose rows stopped, or arrived more than once, before `as_of`, each compared with its own past."""
+    return tuple(
+        f"{fault} (the last row is of {as_of - timedelta(days=min(ages) + 1):%Y-%m-%d})"
+        for name, table in tables.items()
+        if name not in QUIET_TABLES and table.contract.at and (ages := count_rows_by_age(table, as_of))
+        for fault in check_row_counts(name, ages, settings)
+    )
 
 
 def check_row_counts(table: str, ages: RowsByAge, settings: QualitySettings) -> tuple[str, ...]:
-    """The fault of a table whose newest window has far fewer or more rows than each window before.
+    """The fault of a table without any row for long, or with far fewer or more rows in its newest window than before.
 
     The shortest such window is reported. A source that comes in batches, such as once a month, is checked by the length
     of its gaps instead.
     """
-    if len(ages) * BATCH_INTERVAL_DAYS <= max(ages, default=0):
+    if not ages:
+        return ()
+    if len(ages) * BATCH_INTERVAL_DAYS <= max(ages) - min(ages):
         return _gap_faults(table, ages)
+    if stopped := _stop_fault(table, ages, settings):
+        return (stopped,)
     for days in WINDOWS:
         now, *before = _windows(ages, days, settings.compared_windows)
         # The first windows of a new source can hold an initial import.
@@ -84,11 +94,24 @@ def raise_for_day_faults(day: str, faults: tuple[str, ...]) -> None:
         )
 
 
-def count_rows_by_age(table: RawTable, as_of: datetime, settings: QualitySettings) -> RowsByAge:
-    """The number of rows of a table on each of the last days, by whole days before `as_of`."""
-    rows = as_of_view(table.rows, table.contract, as_of, max(WINDOWS) * (settings.compared_windows + 1))
+def count_rows_by_age(table: RawTable, as_of: datetime) -> RowsByAge:
+    """The number of rows of a table on each day, by whole days before `as_of`."""
+    rows = as_of_view(table.rows, table.contract, as_of)
     days = rows.mutate(day=rows.age.ceil().cast("int64") - 1).group_by("day").aggregate(rows=ibis._.count())
     return {row["day"]: row["rows"] for row in days.to_pyarrow().to_pylist()}
+
+
+def _stop_fault(table: str, ages: RowsByAge, settings: QualitySettings) -> str:
+    """The fault of a table that has had no row for a window or longer, by its windows before its last row."""
+    silent = min(ages)
+    before_stop = {age - silent: count for age, count in ages.items()}
+    for days in WINDOWS:
+        before = _windows(before_stop, days, settings.compared_windows)
+        is_new = len(before) <= settings.compared_windows / 2
+        if silent >= days and not is_new and sum(before) / len(before) >= settings.min_rows_to_check:
+            text = f"{table}: 0 rows in the last {silent} days; the {len(before)} windows of {days} days before had"
+            return f"{text} at least {min(before):,}" if min(before) else ""
+    return ""
 
 
 def _gap_faults(table: str, ages: RowsByAge) -> tuple[str, ...]:

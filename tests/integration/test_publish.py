@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from configs.errors import Busy, DataError
@@ -269,12 +271,51 @@ def test_a_second_publish_at_the_same_time_is_refused(published_company: Company
 def test_a_day_with_a_stopped_source_is_not_published(company: Company):
     publish(company.settings, company.state, PublishRequest(BEFORE), ignore_progress)
     rewrite_rows(company.folder / "usage/07.parquet", _drop_recent_usage)
-    with pytest.raises(DataError, match=r"2023-08-01 is not published: usage: 0 rows in the last 7 days") as refusal:
+    with pytest.raises(DataError, match=r"2023-08-01 is beyond the data, which end on 2023-07-19") as refusal:
         publish(company.settings, company.state, PublishRequest(TODAY), ignore_progress)
-    assert "--force --reason" in refusal.value.hint
+    assert "--as-of 2023-07-20" in refusal.value.hint
     history, as_of = published_history(company.state)
     assert as_of == BEFORE
     assert TODAY not in complete_days(history)
+
+
+def test_a_day_with_one_stopped_source_is_not_published_and_nothing_is_computed(company: Company):
+    rewrite_rows(company.folder / "usage/07.parquet", _drop_recent_usage)
+    mapping = company.folder / "company.toml"
+    mapping.write_text(f"observed_until = 2023-08-01\n{mapping.read_text()}")
+    steps: list[str] = []
+    with pytest.raises(DataError, match=r"usage: 0 rows in the last 12 days.* \(the last row is of 2023-07-19\)"):
+        publish(company.settings, company.state, PublishRequest(TODAY), lambda *step: steps.append(str(step)))
+    assert steps == []
+
+
+def test_an_accidental_late_day_is_replaced_by_the_next_publish(company: Company):
+    late = PublishRequest(datetime(2024, 5, 1), forced_because="a slip")
+    assert publish(company.settings, company.state, late, ignore_progress).online == datetime(2024, 5, 1)
+    assert publish(company.settings, company.state, PublishRequest(TODAY), ignore_progress).online == TODAY
+    assert published_history(company.state)[1] == TODAY
+
+
+def test_an_earlier_day_goes_online_only_if_asked(published_company: Company):
+    settings, state = published_company.settings, published_company.state
+    assert publish(settings, state, PublishRequest(BEFORE), ignore_progress).online == TODAY
+    assert publish(settings, state, PublishRequest(BEFORE, online=True), ignore_progress).online == BEFORE
+
+
+def test_days_without_an_account_at_risk_are_skipped_and_named(company: Company):
+    file = company.folder / "subscriptions.parquet"
+    again = datetime(2023, 6, 15)
+    rows = pq.read_table(file).to_pylist()
+    rewrite_rows(file, lambda row: row | {"ended_at": datetime(2023, 5, 20)})
+    _append_rows(file, [row | {"subscription_id": "again", "started_at": again} for row in rows])
+    assert publish(company.settings, company.state, PublishRequest(TODAY), ignore_progress).skipped == ("2023-06-01",)
+    with pytest.raises(DataError, match=r"No account is at risk on 2023-06-02\. Publish 2023-05-01 with --as-of\."):
+        publish(company.settings, company.state, PublishRequest(datetime(2023, 6, 2)), ignore_progress)
+
+
+def _append_rows(file: Path, rows: list[dict]) -> None:
+    table = pq.read_table(file)
+    pq.write_table(pa.concat_tables([table, pa.Table.from_pylist(rows, table.schema)]), file)
 
 
 def test_a_forced_day_is_published_with_its_reason(company: Company):

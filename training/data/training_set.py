@@ -33,7 +33,8 @@ class TrainingSet:
     """Snapshots (account_id, as_of), their signals and labels; `excluded` counts the others by reason.
 
     `churned` is the label for the main horizon. There is a column for each other horizon too, NaN while it is unknown,
-    and `contracted` if the data set has subscriptions. `context` is kept apart from the signals: no model may read it.
+    and `contracted` if the data set has subscriptions. Labels depend on nothing after `known_until`, at most the end of
+    the data. `context` is kept apart from the signals: no model may read it.
     """
 
     rows: pd.DataFrame
@@ -41,6 +42,7 @@ class TrainingSet:
     history: HistoryVersion
     data_hash: str
     excluded: dict[str, int]
+    known_until: datetime
 
     @property
     def days(self) -> list[datetime]:
@@ -54,6 +56,7 @@ def build_training_set(settings: Settings, state: StateDir, known_until: datetim
     Raises NotReady if nothing was published, NothingToLearn if no snapshot is mature yet.
     """
     opened = open_dataset(settings, state)
+    known_until = opened.known_until(known_until)
     snapshots = snapshots_on(opened.history, _mature_days(opened.history, settings, known_until))
     labels = build_labels(opened.tables, snapshots, settings.label, known_until)
     context = build_label_context(opened.tables, snapshots, settings.label)
@@ -69,6 +72,7 @@ def build_training_set(settings: Settings, state: StateDir, known_until: datetim
         history=opened.history,
         data_hash=opened.dataset.content_hash(),
         excluded=_count_reasons(reasons) | {NO_SIGNALS: int((~has_signals).sum())},
+        known_until=known_until,
     )
 
 
@@ -76,7 +80,7 @@ def observed_labels(
     opened: OpenDataset, settings: Settings, snapshots: pd.DataFrame, known_until: datetime
 ) -> pd.Series:
     """The labels of these snapshots (account_id, as_of): 1.0, 0.0, or NaN while unknown."""
-    return build_labels(opened.tables, snapshots, settings.label, known_until)
+    return build_labels(opened.tables, snapshots, settings.label, opened.known_until(known_until))
 
 
 def snapshots_on(history: HistoryVersion, days: list[datetime]) -> pd.DataFrame:

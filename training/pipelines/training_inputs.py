@@ -66,8 +66,8 @@ def read_training_inputs(settings: Settings, state: StateDir, known_until: datet
     training_set = build_training_set(settings, state, known_until)
     splits = backtest_splits(training_set.days, settings)
     data = LabelledSplit(training_set.rows, training_set.context, splits[0], training_set.history.signals)
-    raise_for_faults(check_labels(data, settings.label, known_until))
-    return TrainingInputs(settings, training_set, splits, known_until)
+    raise_for_faults(check_labels(data, settings.label, training_set.known_until))
+    return TrainingInputs(settings, training_set, splits, training_set.known_until)
 
 
 def model_identity(settings: Settings, training_set: TrainingSet) -> dict[str, str]:

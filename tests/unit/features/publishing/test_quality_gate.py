@@ -1,15 +1,23 @@
 """The quality gate: each fault is named, and a day like those before it passes."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 import pytest
 
 from configs.errors import DataError
 from configs.settings import QualitySettings
-from features.publishing.quality_gate import check_day, check_row_counts, check_schema, raise_for_day_faults
+from features.publishing.quality_gate import (
+    check_day,
+    check_row_counts,
+    check_schema,
+    check_sources,
+    raise_for_day_faults,
+)
 from features.signals.registry import catalogue
 from features.store.history import DaySummary
+from tests.support.companies.raw_tables import account, raw_tables
 
 SETTINGS = QualitySettings()
 SIGNALS = tuple(signal for signal in catalogue() if signal.name in {"employees", "country"})
@@ -93,7 +101,23 @@ def test_a_source_that_doubled_is_named():
 def test_a_source_that_stopped_weeks_ago_is_named():
     stopped = {age: rows for age, rows in STEADY.items() if age >= 27}
     (fault,) = check_row_counts("usage", stopped, SETTINGS)
-    assert fault == "usage: 20 rows in the last 28 days; the 6 windows of 28 days before had at least 560"
+    assert fault == "usage: 0 rows in the last 27 days; the 7 windows of 7 days before had at least 140"
+
+
+@pytest.mark.parametrize("days", [39, 365, 3_650])
+def test_a_source_that_stopped_long_ago_is_named(days: int):
+    stopped = {age + days: rows for age, rows in STEADY.items()}
+    (fault,) = check_row_counts("usage", stopped, SETTINGS)
+    assert fault == f"usage: 0 rows in the last {days} days; the 7 windows of 7 days before had at least 140"
+
+
+def test_a_stopped_source_is_named_with_its_last_day_and_a_quiet_table_is_not():
+    days = [datetime(2022, 1, 1) + timedelta(days=day) for day in range(100)]
+    events = [{"account_id": "a", "event": "login", "occurred_at": day} for day in days for _ in range(10)]
+    accounts = [account(f"{number}", day) for day in days for number in range(10)]
+    faults = check_sources(raw_tables(usage=events, accounts=accounts), datetime(2023, 4, 10), SETTINGS)
+    assert [fault.split(": ")[0] for fault in faults] == ["usage"]
+    assert faults[0].endswith("at least 70 (the last row is of 2022-04-10)")
 
 
 def test_a_monthly_source_passes():

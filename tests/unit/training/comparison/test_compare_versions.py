@@ -28,7 +28,9 @@ POOR = TrainingSettings(
 @pytest.fixture(scope="module")
 def context(rows) -> ComparisonContext:
     never = pd.Series(pd.NaT, rows.index)
-    training_set = TrainingSet(rows, LabelContext(never, never, never), HistoryVersion(Path(), SIGNALS), "", {})
+    training_set = TrainingSet(
+        rows, LabelContext(never, never, never), HistoryVersion(Path(), SIGNALS), "", {}, datetime(2025, 1, 1)
+    )
     # 1,200 snapshots are too few to show a calibration error within the default margin.
     settings = SETTINGS.model_copy(update={"comparison": ComparisonSettings(calibration_margin=0.03)})
     return ComparisonContext(training_set, settings, rows[rows.as_of == DAYS[-1]].reset_index(drop=True))

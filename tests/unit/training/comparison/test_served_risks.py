@@ -35,7 +35,7 @@ def recalibrated(parent) -> Candidate:
 
 def context_of(rows: pd.DataFrame) -> ComparisonContext:
     never = pd.Series(pd.NaT, rows.index)
-    training_set = TrainingSet(rows, LabelContext(never, never, never), None, "", {})  # type: ignore[arg-type]
+    training_set = TrainingSet(rows, LabelContext(never, never, never), None, "", {}, datetime(2025, 1, 1))  # type: ignore[arg-type]
     return ComparisonContext(training_set, SETTINGS, rows.head(200))
 
 
