@@ -22,6 +22,7 @@ from configs.settings import EngineSettings
 from features.compute.backends.base import Backend
 from features.compute.backends.connect import create_view
 from features.compute.backends.duckdb import open_duckdb, quote_text
+from features.compute.backends.spill_folder import SPILL
 from features.ingestion.converted_folder import exclusive, lock_for_reading, remove_unread
 from features.ingestion.csv_source import CsvSource, LoadedSources, inspect_source, load_csv_source
 from features.ingestion.select_faults import check_columns, select_error
@@ -132,7 +133,7 @@ def _convert(settings: EngineSettings, dataset: Dataset, tables: Mapping[str, fr
 def _write_tables(
     settings: EngineSettings, dataset: Dataset, tables: Mapping[str, frozenset[str]], folder: Path
 ) -> None:
-    backend = open_duckdb(settings)
+    backend = open_duckdb(settings, folder.parents[1] / SPILL)
     loaded = _load_sources(backend, dataset, frozenset().union(*tables.values()), folder)
     text_sources = _text_sources(dataset)
     selected = {

@@ -13,6 +13,7 @@ from configs.settings import EngineSettings, Settings
 from configs.state_dir import StateDir
 from features.compute.backends.base import Backend
 from features.compute.backends.connect import create_view, open_backend
+from features.compute.backends.spill_folder import SPILL
 from features.ingestion.conversion import Conversion, convert_tables, with_values_as_written
 from features.ingestion.select_faults import check_columns, select_error
 from features.ingestion.text_values import from_text
@@ -42,7 +43,7 @@ def open_tables(settings: EngineSettings, dataset: Dataset, folder: Path) -> Ope
     """
     _require_tables(dataset)
     conversion = convert_tables(settings, dataset, folder)
-    backend = open_backend(settings, dataset)
+    backend = open_backend(settings, dataset, folder.parent / SPILL)
     return OpenTables(backend, read_tables(backend, dataset, conversion), conversion)
 
 

@@ -1,5 +1,7 @@
 """Opens the backend that the settings name."""
 
+from pathlib import Path
+
 from configs.errors import DataError
 from configs.settings import EngineSettings
 from features.compute.backends.base import Backend, describe
@@ -8,12 +10,14 @@ from features.compute.backends.spark import open_spark
 from features.tables.mapping import Dataset, is_csv
 
 
-def open_backend(settings: EngineSettings, dataset: Dataset) -> Backend:
+def open_backend(settings: EngineSettings, dataset: Dataset, spill: Path | None = None) -> Backend:
     """The backend of the settings, with a view for every source of Parquet files. CSV files are converted first.
+
+    What DuckDB cannot keep in memory goes to a folder of its own inside `spill`.
 
     Raises ConfigError if the backend is not installed, DataError for a file that cannot be read.
     """
-    backend = open_spark(settings) if settings.kind == "spark" else open_duckdb(settings)
+    backend = open_spark(settings) if settings.kind == "spark" else open_duckdb(settings, spill)
     for source, files in dataset.files.items():
         if not any(is_csv(file) for file in files):
             create_view(backend, source, [str(file) for file in files])

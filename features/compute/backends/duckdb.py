@@ -1,6 +1,5 @@
 """DuckDB as a backend: connections, views over files, and queries that are prepared once for all days."""
 
-import tempfile
 from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from sqlglot import expressions as sge
 from configs.settings import EngineSettings
 from features.compute.backends.base import MAPPING_DIALECT, Backend, CompiledRows, RowsAt
 from features.compute.backends.parquet_files import ParquetGroup, escape_pattern, group_for_union
+from features.compute.backends.spill_folder import make_spill_folder
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend as DuckDBBackend
@@ -27,13 +27,17 @@ DUCKDB_TYPES = {
 }
 
 
-def open_duckdb(settings: EngineSettings) -> Backend:
-    """An empty DuckDB database in memory."""
+def open_duckdb(settings: EngineSettings, spill: Path | None = None) -> Backend:
+    """An empty DuckDB database in memory, with a folder of its own inside `spill` for what does not fit.
+
+    Without `spill` that folder is among the system's temporary ones.
+    """
     import duckdb
 
     options = {"threads": settings.threads, "memory_limit": settings.memory_limit}
     options = {name: value for name, value in options.items() if value is not None}
-    connection = ibis.duckdb.connect(**options, temp_directory=str(Path(tempfile.gettempdir()) / "oarlock"))
+    connection = ibis.duckdb.connect(**options)
+    connection.raw_sql(f"set temp_directory = {quote_text(str(make_spill_folder(spill, connection)))}")
     connection.raw_sql("set timezone = 'UTC'")
     return Backend(
         connection,
