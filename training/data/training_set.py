@@ -12,7 +12,9 @@ from features.publishing.pipeline import OpenDataset, open_dataset
 from features.store.feast_store import open_history_store, read_historical_signals
 from features.store.history import HistoryVersion, accounts_on, complete_days
 from features.tables.contract import ACCOUNT_ID
+from training.data.recorded_history import first_recorded_day
 from training.labels.build import (
+    DATED_MODES,
     LabelContext,
     build_contraction_labels,
     build_label_context,
@@ -21,10 +23,12 @@ from training.labels.build import (
     is_locked_in,
 )
 from training.labels.definition import CHURNED, CONTRACTED, matures_at
+from training.labels.departures import find_departures
 
 LEFT_EARLY = "the account left before the horizon"
 LOCKED_IN = "the account could not leave within the horizon"
 GAVE_NOTICE = "the account had given notice"
+NOT_RECORDED = "it is before the first recorded departure (declare observed_from to keep it)"
 NO_SIGNALS = "the store has no signal of it"
 
 
@@ -61,6 +65,7 @@ def build_training_set(settings: Settings, state: StateDir, known_until: datetim
     labels = build_labels(opened.tables, snapshots, settings.label, known_until)
     context = build_label_context(opened.tables, snapshots, settings.label)
     reasons = _exclusion_reasons(snapshots, labels, context, settings.label)
+    reasons = reasons.mask(_is_unrecorded(opened, settings.label, snapshots), NOT_RECORDED)
     is_included = reasons == ""
     included = snapshots[is_included].assign(churned=labels).reset_index(drop=True)
     signals = read_historical_signals(open_history_store(state, opened.history, settings.name), included)
@@ -119,6 +124,14 @@ def _exclusion_reasons(
     if excludes_locked_in:
         reasons = reasons.mask(locked_in, LOCKED_IN)
     return reasons.mask(context.notice_until.notna(), GAVE_NOTICE).mask(labels.isna(), LEFT_EARLY)
+
+
+def _is_unrecorded(opened: OpenDataset, label: LabelSettings, snapshots: pd.DataFrame) -> pd.Series:
+    """Whether a snapshot is of a day on which departures were not recorded yet; the mapping may say that all are."""
+    begins = None
+    if label.mode in DATED_MODES and opened.dataset.observed_from is None:
+        begins = first_recorded_day(snapshots, find_departures(opened.tables, label).left_at)
+    return pd.Series(False, snapshots.index) if begins is None else snapshots.as_of < begins
 
 
 def _label_columns(

@@ -22,12 +22,15 @@ def label_contraction(
 ) -> pd.Series:
     """1.0 if revenue shrank by `contraction_share` or more between the start and end of the horizon, 0.0 if not.
 
-    NaN if the snapshot is not mature, or if there was no revenue at the start of the horizon.
+    NaN if the snapshot is not mature, if there was no revenue at the start of the horizon, or if it shrank so much
+    within the lead.
     """
     begins, ends = label.lead_days, label.lead_days + label.horizon_days
     before, after = (_running_revenue(tables, snapshots, days) for days in (begins, ends))
     has_shrunk = (after > 0) & (after <= (1 - label.contraction_share) * before)
-    is_known = is_mature(snapshots, label, known_until) & (before > 0)
+    at_first = _running_revenue(tables, snapshots, 0)
+    shrank_early = before <= (1 - label.contraction_share) * at_first
+    is_known = is_mature(snapshots, label, known_until) & (before > 0) & ~((begins > 0) & shrank_early)
     return has_shrunk.astype("float64").where(is_known, np.nan).rename(CHURNED)
 
 

@@ -1,7 +1,8 @@
 """Inactivity: churn without a contract, measured by days without usage.
 
 An account churned if `inactive_days` without usage fit inside the horizon. If the horizon is exactly that long, the
-account did nothing in it at all.
+account did nothing in it at all. It leaves when the stretch without usage begins, and not before as_of; if that is
+within the lead, its label is unknown, as in the other modes.
 """
 
 from collections.abc import Mapping
@@ -36,7 +37,15 @@ def label_inactivity(
     first, last = begins.where(begins > gaps.since, gaps.since), ends.where(ends < gaps.until, gaps.until)
     inactive = gaps.row[last - first >= pd.Timedelta(days=label.inactive_days)]
     churned = pd.Series(snapshots.index.isin(inactive), snapshots.index, dtype="float64", name=CHURNED)
-    return churned.where(is_mature(snapshots, label, known_until), np.nan)
+    left_early = snapshots.index.isin(gaps.row[_begins_in_lead(gaps, label)])
+    return churned.where(is_mature(snapshots, label, known_until) & ~left_early, np.nan)
+
+
+def _begins_in_lead(gaps: pd.DataFrame, label: LabelSettings) -> pd.Series:
+    """Whether the account leaves within the lead: a long enough stretch without usage, from as_of on, begins there."""
+    silent_from = gaps.as_of.where(gaps.as_of > gaps.since, gaps.since)
+    is_long = gaps.until - silent_from >= pd.Timedelta(days=label.inactive_days)
+    return is_long & (silent_from < gaps.as_of + pd.Timedelta(days=label.lead_days))
 
 
 def _long_gaps(tables: Mapping[str, RawTable], label: LabelSettings) -> pd.DataFrame:

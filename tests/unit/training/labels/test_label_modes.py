@@ -1,18 +1,19 @@
 """Label modes: what counts as churn without contracts, by notices, by inactivity and by shrinking revenue."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pandas as pd
 import pytest
 
 from configs.errors import ConfigError
-from configs.settings import LabelSettings, read_settings
+from configs.settings import LabelMode, LabelSettings, read_settings
 from configs.state_dir import open_state_dir
 from features.compute.compute import select_snapshots
 from features.publishing.pipeline import open_dataset
 from features.tables.raw_table import RawTable
 from tests.support.companies.raw_tables import account, raw_tables, subscription
 from training.labels.build import build_contraction_labels, build_label_context, build_labels
+from training.labels.definition import matures_at
 
 START = datetime(2023, 1, 1)
 LONG_AFTER = datetime(2024, 1, 1)
@@ -55,6 +56,29 @@ def test_an_account_without_usage_in_the_horizon_is_inactive(days, churned):
 def test_inactivity_may_be_anywhere_in_a_longer_horizon(days, churned):
     longer = INACTIVITY.model_copy(update={"horizon_days": 60})
     assert label_in_june(raw_tables(usage=usage_on(*days)), longer) == churned
+
+
+@pytest.mark.parametrize(("silent_from", "churned"), [("2023-06-11", None), ("2023-06-30", None), ("2023-08-05", 1.0)])
+def test_an_account_that_leaves_within_the_lead_has_no_label_in_any_mode(silent_from: str, churned: float | None):
+    left_at = datetime.fromisoformat(silent_from)
+    lead = LabelSettings(lead_days=60, horizon_days=60, inactive_days=30, grace_days=0)
+    days = [f"{day:%Y-%m-%d}" for day in pd.date_range("2023-05-01", left_at)]
+    smaller = [subscription("a", START, left_at), subscription("a", left_at, mrr=10.0)]
+    labels = [
+        label_in_june(raw_tables(subscriptions=[subscription("a", START, left_at)]), lead),
+        label_in_june(
+            raw_tables(notices=[{"account_id": "a", "notified_at": left_at}]), lead.model_copy(update={"mode": "event"})
+        ),
+        label_in_june(raw_tables(usage=usage_on(*days)), lead.model_copy(update={"mode": "inactivity"})),
+        label_in_june(raw_tables(subscriptions=smaller), lead.model_copy(update={"mode": "contraction"})),
+    ]
+    assert [None if pd.isna(label) else label for label in labels] == [churned] * 4
+
+
+@pytest.mark.parametrize("mode", ["event", "inactivity", "contraction"])
+def test_the_grace_delays_no_label_where_nobody_can_come_back(mode: LabelMode):
+    label = LabelSettings(mode=mode, horizon_days=90, grace_days=365)
+    assert matures_at(START, label) == START + timedelta(days=90)
 
 
 def test_an_unfinished_inactive_stretch_has_no_label():
