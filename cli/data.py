@@ -207,12 +207,14 @@ def _validate_online_store(context: CliContext) -> None:
 
 def _validate_tables(context: CliContext) -> None:
     from configs.clock import now
+    from features.publishing.data_span import is_monthly
 
     with context.progress("validate") as progress:
         progress("reading", 0, 1)
         dataset = _open_valid_dataset(context)
         rows = {name: table.rows.count().to_pyarrow().as_py() for name, table in dataset.tables.items()}
         periods, span, equal_rows = dataset.count_periods(), dataset.find_span(now()), dataset.count_equal_rows()
+        is_monthly_usage = "usage" in dataset.tables and is_monthly(dataset.tables["usage"], now())
     ignored = [str(file) for files in dataset.dataset.ignored.values() for file in files]
     if context.as_json:
         report = {
@@ -223,6 +225,7 @@ def _validate_tables(context: CliContext) -> None:
             "equal_rows": equal_rows,
             "periods": periods and asdict(periods),
             "span": span and asdict(span),
+            "is_monthly_usage": is_monthly_usage,
             "missing_inputs": [asdict(missing) for missing in dataset.missing_inputs()],
         }
         print_json(report)
@@ -242,6 +245,11 @@ def _validate_tables(context: CliContext) -> None:
         context.echo(f"{name}: {count:,} rows are equal to another one in every column; equal rows count {counted}.")
     if span:
         _show_span(context, span)
+    if is_monthly_usage:
+        context.echo(
+            "usage: nearly all rows are of the first of a month, as if they were known before the month was over, and"
+            " windows of 28 days miss some of them. Date each row on the last day of its month, in the mapping's select."
+        )
     if periods:
         _show_periods(context, periods)
     context.echo(f"{len(dataset.history.signals)} signals of {len(dataset.history.families)} families can be computed.")

@@ -23,6 +23,7 @@ STRAY_SHARE = 0.01  # of all rows, that may be set aside at either end
 THIN_SHARE = 0.1  # of the rows that are usual in the same time
 USUAL_WEEKS = 8
 MIN_DELAY_DAYS = 7  # sources that are delivered weekly
+MONTHLY_SHARE, MIN_MONTHS = 0.9, 3
 RowsByDay = Mapping[int, int]
 
 
@@ -78,6 +79,13 @@ def raise_for_late_day(span: DataSpan, as_of: datetime) -> None:
             f"{as_of:%Y-%m-%d} is beyond the data, which end on {span.last_day:%Y-%m-%d} ({declared}).",
             f"Publish {end} with --as-of {end}, or bring newer data.",
         )
+
+
+def is_monthly(table: RawTable, before: datetime) -> bool:
+    """Whether nearly all rows of a table are of the first of a month, and so counts of whole months."""
+    rows = count_events_by_day({table.contract.name: table}, before)
+    first_days = [day for day in rows if date.fromordinal(day).day == 1]
+    return len(first_days) >= MIN_MONTHS and sum(rows[day] for day in first_days) >= MONTHLY_SHARE * sum(rows.values())
 
 
 def last_covered_day(rows: RowsByDay) -> int:

@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import DataError
-from features.publishing.data_span import DataSpan, count_events_by_day, last_covered_day, raise_for_late_day
+from features.publishing.data_span import (
+    DataSpan,
+    count_events_by_day,
+    is_monthly,
+    last_covered_day,
+    raise_for_late_day,
+)
 from tests.support.companies.raw_tables import account, raw_tables, subscription
 
 END = date(2024, 10, 31).toordinal()
@@ -63,3 +69,9 @@ def test_a_day_beyond_the_data_is_refused_with_the_day_to_publish(is_declared: b
         raise_for_late_day(_span(is_declared=is_declared), late)
     assert "--as-of 2024-11-01" in refusal.value.hint
     assert raise_for_late_day(_span(is_declared=is_declared), late - timedelta(days=1)) is None
+
+
+@pytest.mark.parametrize(("day", "monthly"), [(1, True), (28, False)])
+def test_counts_dated_the_first_of_the_month_are_recognised(day: int, monthly: bool):
+    rows = [{"account_id": "a", "event": "e", "occurred_at": datetime(2023, month, day)} for month in range(1, 13)]
+    assert is_monthly(raw_tables(usage=rows)["usage"], datetime(2024, 1, 1)) is monthly
