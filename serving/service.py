@@ -17,6 +17,7 @@ from pathlib import Path
 import bentoml
 from sqlalchemy.exc import DBAPIError
 
+from configs.background import BackgroundTask
 from configs.clock import now
 from configs.errors import NoChampion, NotReady, OarlockError
 from configs.settings import read_settings
@@ -87,10 +88,21 @@ class Oarlock:
         self.metrics = Metrics(GaugeCollector(state, ledger, self._describe_champion, scorer.clock))
         self.writer.start()
         self._stopping = threading.Event()
-        self._refresh_champion()
-        self._run_maintenance()
+        tasks = [
+            BackgroundTask(name, work, settings.serving.poll_seconds)
+            for name, work in (
+                ("champion", self._refresh_champion),
+                ("keys", self._refresh_keys),
+                ("portfolio", self._refresh_portfolio),
+                ("metrics", self._update_metrics),
+            )
+        ]
+        self.context.background.extend([self.writer.health, *(task.health for task in tasks)])
+        for task in tasks:
+            task.attempt()
         tune_garbage_collector()
-        threading.Thread(target=self._poll, daemon=True).start()
+        for task in tasks:
+            task.start(self._stopping)
 
     @bentoml.on_shutdown
     def stop(self) -> None:
@@ -99,35 +111,32 @@ class Oarlock:
 
     async def __is_ready__(self) -> bool:
         try:
-            await asyncio.to_thread(self.context.scorer.check_ready)
+            await asyncio.to_thread(self.context.check_ready)
         except OarlockError:
             return False
         return True
 
-    def _poll(self) -> None:
-        while not self._stopping.wait(self.context.settings.serving.poll_seconds):
-            self._refresh_champion()
-            self._run_maintenance()
-
     def _refresh_champion(self) -> None:
         """Load a promoted version; if it cannot be read the previous champion stays."""
-        try:
+        with contextlib.suppress(NoChampion):
             self.context.champions.refresh()
-        except NoChampion:
-            pass
-        except (OSError, OarlockError) as error:
-            LOG.warning("the champion cannot be read, the previous one stays: %s", error)
 
-    def _run_maintenance(self) -> None:
-        """Read new keys and publications, write the audit log, and update the metrics of the ledger."""
-        self.metrics.update_ledger_metrics(self.writer)
-        with contextlib.suppress(OarlockError):
-            self.context.portfolios.current()  # started before anyone asks, so that nobody waits for it
+    def _refresh_keys(self) -> None:
+        """Read new keys and write the audit log; while the database is down the known keys stay."""
         try:
             self.authorizer.key_cache.refresh()
             self.authorizer.denied_requests.flush(self.writer.ledger.engine, now())
         except (DBAPIError, NotReady) as error:
             LOG.warning("the keys cannot be read, or the audit log not written: %s", error)
+
+    def _refresh_portfolio(self) -> None:
+        """Start to compute a new portfolio before anyone asks, so that nobody waits for it."""
+        with contextlib.suppress(OarlockError):
+            self.context.portfolios.current()
+
+    def _update_metrics(self) -> None:
+        self.metrics.update_ledger_metrics(self.writer)
+        self.metrics.update_background_metrics(self.context.background)
 
     def _describe_champion(self) -> Mapping[str, object]:
         champion = self.context.champions.champion()

@@ -96,7 +96,7 @@ def _request(scorer: Scorer, ids: list[str]) -> dict[str, float]:
     champion, signals = scorer.champions.champion(), mark(fetch_signals(scorer.signals, ids))
     scores = mark(score_values(champion.model, signals.values))
     reply = mark(scorer.to_response(ScoredAccounts(champion, signals, scores, {}), DRIVERS))
-    mark(scorer.append_to_ledger(champion, reply["scores"], "benchmark"))
+    mark(scorer.append_to_ledger(champion, reply["scores"], "benchmark", purpose="served"))
     mark(to_json(reply))
     return {stage: (end - start) * 1e6 for stage, (start, end) in zip(STAGES, pairwise(marks), strict=True)}
 

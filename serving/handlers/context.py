@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from configs.background import TaskHealth, require_running
 from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.store.publication import read_publication
@@ -31,6 +32,12 @@ class ServiceContext:
     ledger_reader: LedgerReader
     feedback: FeedbackStore
     portfolios: PortfolioCache = field(repr=False)
+    background: list[TaskHealth] = field(default_factory=list[TaskHealth])
+
+    def check_ready(self) -> None:
+        """Raise NotReady with the reason if no risk can be computed, or background work has stopped."""
+        self.scorer.check_ready()
+        require_running(self.background)
 
     def today(self) -> date:
         return self.clock().date()

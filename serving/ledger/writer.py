@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import cast
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_when_event_set, wait_exponential
+from tenacity import RetryCallState, Retrying, stop_when_event_set, wait_exponential
 from tenacity.nap import sleep_using_event
 
+from configs.background import TaskHealth
 from configs.clock import parse_instant
 from configs.errors import LedgerBacklogFull, NotReady
 from configs.settings import LedgerSettings
@@ -40,6 +41,10 @@ LOG = logging.getLogger("oarlock.ledger")
 BATCH_SECONDS = 0.15  # responses of this long share a commit
 ORPHAN_CHECK_SECONDS = 5.0
 BACKOFF = wait_exponential(multiplier=0.1, max=2.0)
+# The database is down or locked: the log waits for it, and answers go on.
+EXPECTED_FAILURES = (DBAPIError, NotReady, OSError)
+# A record that the database does not accept, or whose rows are not as this release writes them.
+UNSTORABLE = (DataError, IntegrityError, KeyError, TypeError, ValueError)
 ROW_COLUMNS = ("account_id", "risk", "base", "band", "status")
 
 
@@ -49,7 +54,8 @@ class LedgerWriter:
     def __init__(self, ledger: Ledger, folder: Path, settings: LedgerSettings, clock: Callable[[], datetime]) -> None:
         self.ledger, self.settings, self.clock = ledger, settings, clock
         self.write_ahead_log = WriteAheadLog(folder, settings.durability)
-        self.backlog_bytes = self.refused_responses = self.stored_rows = 0
+        self.backlog_bytes = self.refused_responses = self.stored_rows = self.corrupt_records = 0
+        self.health = TaskHealth("ledger")
         self._caught_up_at, self._recovered_at = time.monotonic(), float("-inf")
         self._changed = threading.Condition()
         self._stopping, self._gave_up = False, threading.Event()
@@ -117,7 +123,6 @@ class LedgerWriter:
 
     def _follow_log(self) -> None:
         retrying = Retrying(
-            retry=retry_if_exception_type((DBAPIError, NotReady, OSError)),
             wait=BACKOFF,
             stop=stop_when_event_set(self._gave_up),
             sleep=sleep_using_event(self._gave_up),
@@ -126,6 +131,7 @@ class LedgerWriter:
         )
         while not (self._gave_up.is_set() or (self._stopping and self.backlog_bytes == 0)):
             retrying(self._catch_up)
+            self.health.record_success()
             self._wait_for_backlog()
 
     def _catch_up(self) -> None:
@@ -135,6 +141,7 @@ class LedgerWriter:
         for segment in list(self.write_ahead_log.segments):
             for start, end, rows in _store_segment(self.ledger, segment, self.clock):
                 self.stored_rows += rows
+                self.corrupt_records += rows == 0
                 with self._changed:
                     self.backlog_bytes -= end - start
                     self._caught_up_at = time.monotonic()
@@ -143,6 +150,8 @@ class LedgerWriter:
 
     def _log_failure(self, state: RetryCallState) -> None:
         error = state.outcome and state.outcome.exception()
+        if not isinstance(error, EXPECTED_FAILURES):
+            self.health.record_failure(error)
         LOG.warning("cannot write to the ledger's database, %d bytes wait: %s", self.backlog_bytes, error)
 
     def _wait_for_backlog(self) -> None:
@@ -158,11 +167,7 @@ def recover_orphaned_segments(ledger: Ledger, folder: Path, clock: Callable[[], 
     """Store what dead processes acknowledged and the database does not hold; returns how many risks those were."""
     recovered = 0
     for segment in orphaned_segments(folder):
-        try:
-            rows = sum(rows for _, _, rows in _store_segment(ledger, segment, clock))
-        except CorruptSegment:
-            LOG.error("a segment of the write-ahead log is corrupt; its end is kept in %s", segment.quarantine())
-            continue
+        rows = sum(rows for _, _, rows in _store_segment(ledger, segment, clock))
         segment.remove()
         if rows:
             LOG.warning("recovered %d risks of a process that died", rows)
@@ -173,38 +178,70 @@ def recover_orphaned_segments(ledger: Ledger, folder: Path, clock: Callable[[], 
 def _store_segment(
     ledger: Ledger, segment: WalSegment, clock: Callable[[], datetime]
 ) -> Iterator[tuple[int, int, int]]:
-    """Store a segment to its end, batch by batch; yields each batch's start, end and number of rows."""
+    """Store a segment to its end, batch by batch; yields each batch's start, end and number of rows.
+
+    What cannot be read is set aside, as a batch without rows.
+    """
     start = ledger.stored_bytes(segment.name)
-    while records := list(segment.read(start)):
-        checkpoint = Checkpoint(segment.name, start, records[-1].end, clock())
-        rows = [row for record in records for row in _to_rows(record)]
+    while True:
         try:
-            ledger.add(rows, checkpoint)
-            end, stored = checkpoint.end, len(rows)
+            records = list(segment.read(start))
+            end, stored = _store_records(ledger, segment, records, Checkpoint(segment.name, start, start, clock()))
+        except CorruptSegment:
+            end, stored = _skip_corrupt_part(ledger, segment, start, clock), 0
         except DuplicateCheckpoint:
             end, stored = ledger.stored_bytes(segment.name), 0
-        except (DataError, IntegrityError):
-            _store_one_by_one(ledger, segment, records, checkpoint)
-            end, stored = checkpoint.end, len(rows)
+        if end == start:
+            return
         yield start, end, stored
         start = end
 
 
-def _store_one_by_one(
+def _skip_corrupt_part(ledger: Ledger, segment: WalSegment, start: int, clock: Callable[[], datetime]) -> int:
+    """Set aside what cannot be read from `start` on; returns where it ends."""
+    end = segment.set_aside(start)
+    LOG.error("a part of the write-ahead log is corrupt and is set aside beside %s", segment.path)
+    try:
+        ledger.add([], Checkpoint(segment.name, start, end, clock()))
+    except DuplicateCheckpoint:
+        return ledger.stored_bytes(segment.name)
+    return end
+
+
+def _store_records(
     ledger: Ledger, segment: WalSegment, records: Sequence[WalRecord], checkpoint: Checkpoint
-) -> None:
-    """Store records; one that the database never accepts is written to a file, so that it does not block the others."""
-    start = checkpoint.start
+) -> tuple[int, int]:
+    """Store records; returns where the last one ends and the number of rows."""
+    if not records:
+        return checkpoint.start, 0
+    end = records[-1].end
+    try:
+        rows = [row for record in records for row in _to_rows(record)]
+        ledger.add(rows, replace(checkpoint, end=end))
+        return end, len(rows)
+    except UNSTORABLE:
+        return end, _store_one_by_one(ledger, segment, records, checkpoint)
+
+
+def _store_one_by_one(ledger: Ledger, segment: WalSegment, records: Sequence[WalRecord], checkpoint: Checkpoint) -> int:
+    """Store records; one that the database never accepts is written to a file, so that it does not block the others.
+
+    Returns the number of rows.
+    """
+    start, stored = checkpoint.start, 0
     for record in records:
         part = replace(checkpoint, start=start, end=record.end)
         try:
-            ledger.add(list(_to_rows(record)), part)
-        except (DataError, IntegrityError) as error:
+            rows = list(_to_rows(record))
+            ledger.add(rows, part)
+            stored += len(rows)
+        except UNSTORABLE as error:
             with (segment.path.parent / REJECTED_RECORDS).open("ab") as file:
                 file.write(encode_record(record.header, record.lines))
-            LOG.error("the database rejects a record, which is kept in %s: %s", REJECTED_RECORDS, error.orig)
+            LOG.error("the database rejects a record, which is kept in %s: %s", REJECTED_RECORDS, error)
             ledger.add([], part)
         start = record.end
+    return stored
 
 
 def _to_header(scores: Sequence[Score], source: ScoreSource) -> RecordHeader:

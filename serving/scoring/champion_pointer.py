@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from configs.errors import NoChampion, OarlockError
+from configs.errors import NoChampion, NotReady, OarlockError
 from configs.files import read_json, write_json
 from configs.state_dir import StateDir
 from serving.schemas.responses import RefusedVersion, RegisteredModel
@@ -39,12 +39,16 @@ class ChampionPointer:
 
 
 def read_pointer(state: StateDir) -> ChampionPointer:
-    """The pointer; raises NoChampion if there is none."""
+    """The pointer; raises NoChampion if there is none, NotReady if it cannot be read."""
     try:
         content = read_json(state.champion_pointer)
+        folder = state.bundles / content["folder"]
+        return ChampionPointer(Version(**content["version"]), folder, content.get("refused"))
     except FileNotFoundError:
         raise NoChampion("No model has been promoted yet.", "Run `oarlock train`, then `oarlock promote`.") from None
-    return ChampionPointer(Version(**content["version"]), state.bundles / content["folder"], content.get("refused"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        message = f"{state.champion_pointer} cannot be read: {type(error).__name__}."
+        raise NotReady(message, "Run `oarlock promote` again: it writes the file anew.") from None
 
 
 def bundle_folder(state: StateDir, number: int) -> Path:
@@ -115,8 +119,8 @@ def _bundle_files(registry: "Registry", version: Version, kernel: Kernel, target
 def _points_to(state: StateDir, version: Version) -> bool:
     try:
         pointer = read_pointer(state)
-    except NoChampion:
-        return False
+    except NotReady:
+        return False  # it is written anew
     return pointer.version == version and pointer.folder == bundle_folder(state, version.number)
 
 
@@ -125,7 +129,7 @@ def _write_pointer(state: StateDir, version: Version, folder: Path) -> None:
 
 
 def _write_version_list(state: StateDir, registry: "Registry") -> None:
-    listed: list[RegisteredModel] = read_json(state.models)["models"] if state.models.exists() else []
+    listed = _read_version_list(state)
     described = {model["version"]: model for model in listed}
     models = [
         {**(described.get(version.number) or _describe_version(registry, version)), "alias": version.alias}
@@ -133,6 +137,15 @@ def _write_version_list(state: StateDir, registry: "Registry") -> None:
     ]
     if models != listed:
         write_json(state.models, {"name": registry.name, "models": models})
+
+
+def _read_version_list(state: StateDir) -> list[RegisteredModel]:
+    """The list as it was written last; empty if it is missing or cannot be read, since it can be made anew."""
+    try:
+        return read_json(state.models)["models"] if state.models.exists() else []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        LOG.warning("%s cannot be read and is written anew: %s", state.models, error)
+        return []
 
 
 def _describe_version(registry: "Registry", version: Version) -> RegisteredModel:
@@ -148,6 +161,14 @@ def _describe_version(registry: "Registry", version: Version) -> RegisteredModel
 
 def _record_refusal(state: StateDir, version: Version, error: OarlockError) -> None:
     LOG.error("version %s is refused, the champion stays: %s", version.number, error)
-    if state.champion_pointer.exists():
+    if _is_readable(state):
         refused: RefusedVersion = {"version": version.number, "reason": error.message}
         write_json(state.champion_pointer, {**read_json(state.champion_pointer), "refused": refused})
+
+
+def _is_readable(state: StateDir) -> bool:
+    try:
+        read_pointer(state)
+    except NotReady:
+        return False
+    return True

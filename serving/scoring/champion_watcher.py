@@ -9,11 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+from configs.background import BackgroundTask
 from configs.errors import OarlockError
 from configs.settings import read_settings
-from configs.state_dir import open_state_dir
+from configs.state_dir import StateDir, open_state_dir
 from serving.scoring.champion_pointer import sync_champion
-from training.registry.mlflow_registry import open_registry
+from training.registry.mlflow_registry import Registry, open_registry
 
 LOG = logging.getLogger("oarlock.champion")
 
@@ -21,17 +22,22 @@ LOG = logging.getLogger("oarlock.champion")
 def watch_champion(config: Path, service_pid: int) -> None:
     """Call `sync_champion` every `serving.poll_seconds` until the service's process ends.
 
-    If the registry cannot be reached, or a version is refused, the champion stays.
+    If the registry cannot be reached, or a version is refused, the champion stays. No error ends the process.
     """
     settings = read_settings(config)
     state = open_state_dir(settings)
     registry = open_registry(state, settings.name)
+    task = BackgroundTask("champion watcher", lambda: _sync(state, registry), settings.serving.poll_seconds)
     while os.getppid() == service_pid:
-        try:
-            sync_champion(state, registry)
-        except (OSError, OarlockError, registry.error_type) as error:
-            LOG.warning("the champion stays: %s", error)
+        task.attempt()
         time.sleep(settings.serving.poll_seconds)
+
+
+def _sync(state: StateDir, registry: Registry) -> None:
+    try:
+        sync_champion(state, registry)
+    except (OSError, OarlockError, registry.error_type) as error:
+        LOG.warning("the champion stays: %s", error)
 
 
 if __name__ == "__main__":

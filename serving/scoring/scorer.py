@@ -25,7 +25,7 @@ from serving.scoring.scores import (
     risks_by_days,
     score_values,
 )
-from serving.scoring.signal_lookup import SignalLookup, fetch_signals, find_unscored, require_signals
+from serving.scoring.signal_lookup import SignalLookup, fetch_signals, find_unscored, published_columns, require_signals
 
 Clock = Callable[[], datetime]
 
@@ -69,7 +69,7 @@ class Scorer:
 
     def check_ready(self) -> None:
         """Raise NotReady with the reason if no risk can be computed."""
-        require_signals(self.champions.champion().model, self.signals.views().columns)
+        require_signals(self.champions.champion().model, published_columns(self.signals))
         fetch_signals(self.signals, [])
 
     def score_accounts(self, account_ids: list[str]) -> ScoredAccounts:

@@ -1,7 +1,8 @@
 """The published signals of some accounts, how old they are, and why an account has none."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache, reduce
@@ -50,13 +51,25 @@ def fetch_signals(reader: OnlineReader, account_ids: list[str]) -> SignalLookup:
 
     Raises NotReady if nothing was published, StoreDown if the store cannot be read.
     """
-    try:
+    with _store_down_if_unreadable():
         online = reader.read(account_ids)
-    except (OSError, sqlite3.Error) as error:
-        raise StoreDown(f"The online store cannot be read: {error}.", "Repair it, or publish again.") from None
-    families = [layout.view for layout in reader.views().layouts]
+        families = [layout.view for layout in reader.views().layouts]
     as_of_by_family = dict(zip(families, online.timestamps.T, strict=True))
     return SignalLookup(account_ids, online.values, online.as_of, online.published, as_of_by_family)
+
+
+def published_columns(reader: OnlineReader) -> ColumnIndex:
+    """The published signals. Raises NotReady if nothing was published, StoreDown if that cannot be read."""
+    with _store_down_if_unreadable():
+        return reader.views().columns
+
+
+@contextmanager
+def _store_down_if_unreadable() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, sqlite3.Error, ValueError, KeyError) as error:  # the last two: a spoiled publication note
+        raise StoreDown(f"The online store cannot be read: {error}.", "Repair it, or publish again.") from None
 
 
 def require_signals(model: ModelBundle, columns: ColumnIndex) -> None:

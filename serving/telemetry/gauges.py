@@ -40,9 +40,11 @@ class GaugeCollector:
         return [sample for sample in samples if sample.values]
 
     def _ages(self) -> LabelValues:
-        if not self._state.publication.exists():
+        try:
+            as_of = read_json(self._state.publication)["as_of"]
+        except (OSError, ValueError, KeyError):  # not published yet, or spoiled
             return {}
-        age = self._clock() - datetime.fromisoformat(read_json(self._state.publication)["as_of"])
+        age = self._clock() - datetime.fromisoformat(as_of)
         return {(family,): age.total_seconds() for family in self._champion().get("families", ())}
 
     def _model_info(self) -> LabelValues:

@@ -15,6 +15,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from configs.background import TaskHealth
 from serving.ledger.writer import LedgerWriter
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -38,7 +39,8 @@ class Metrics:
     def __init__(self, collect_gauges: Callable[[], Iterable[GaugeSample]]) -> None:
         self.registry = CollectorRegistry()
         self._collect_gauges = collect_gauges
-        self._counted_rows = self._counted_refusals = 0
+        self._counted_rows = self._counted_refusals = self._counted_corrupt = 0
+        self._counted_failures: dict[str, int] = {}
         self.requests = Counter(
             "oarlock_http_requests", "Answered requests.", ["method", "route", "status"], registry=self.registry
         )
@@ -56,6 +58,14 @@ class Metrics:
             "oarlock_ledger_responses_refused",
             "Responses refused because no risk could be recorded.",
             registry=self.registry,
+        )
+        self.corrupt_records = Counter(
+            "oarlock_ledger_corrupt_records",
+            "Parts of the write-ahead log that could not be read and were set aside.",
+            registry=self.registry,
+        )
+        self.background_failures = Counter(
+            "oarlock_background_failures", "Failures of background work.", ["task"], registry=self.registry
         )
         self.lag = Gauge(
             "oarlock_ledger_lag_seconds",
@@ -78,6 +88,15 @@ class Metrics:
         self.rows_written.inc(rows - self._counted_rows)
         self.responses_refused.inc(refusals - self._counted_refusals)
         self._counted_rows, self._counted_refusals = rows, refusals
+        self.corrupt_records.inc(writer.corrupt_records - self._counted_corrupt)
+        self._counted_corrupt = writer.corrupt_records
+
+    def update_background_metrics(self, tasks: Iterable[TaskHealth]) -> None:
+        """Count the failures of this process's background work."""
+        for task in tasks:
+            failures = task.failures
+            self.background_failures.labels(task.name).inc(failures - self._counted_failures.get(task.name, 0))
+            self._counted_failures[task.name] = failures
 
     def render(self) -> bytes:
         """Every metric of every process in Prometheus' text format."""

@@ -44,7 +44,7 @@ def test_every_method_returns_a_typed_response(client: OarlockClient, api_client
     assert client.risk(riskiest)["account_id"] == client.history(riskiest, limit=1)["account_id"] == riskiest
     assert client.work_list(limit=1)["calls"][0]["play"]["suggested"]
     assert client.feedback(riskiest, "right")["account_id"] == riskiest
-    report = OutcomeReport(account_id="Ωμέγα/1", outcome="stayed", on=date(2023, 7, 1))
+    report = OutcomeReport(account_id=riskiest, outcome="stayed", on=date(2023, 7, 1))
     assert client.outcomes([report])["by_outcome"] == {"stayed": 1}
     assert client.model()["version"] == client.models()["models"][0]["version"] == 1
     assert client.ready()["ready"]

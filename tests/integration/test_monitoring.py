@@ -1,5 +1,6 @@
 """Monitoring: drift alarms, and risks compared with what happened."""
 
+import json
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import cast
@@ -194,6 +195,21 @@ def test_no_look_at_any_day_changes_what_was_served(trained: TrainedModel, serve
             batch = batch.only_viewed()
         assert len(batch.score_all(1)["scores"]) > 0
     assert _what_was_served(trained, location) == before
+
+
+def test_the_commands_say_that_a_past_day_is_recomputed(oarlock, trained: TrainedModel, tmp_path):
+    config = tmp_path / "crm5.toml"
+    config.write_text(trained.config.read_text() + f'\n[ledger]\nurl = "sqlite:///{tmp_path / "own.db"}"\n')
+    for command in ("explain", "score"):
+        shown = oarlock(command, "1096", "--as-of", "2023-05-01", config=config)
+        assert "2023-05-01 is a past day: its risks are recomputed with today's model (version 1)" in shown.out
+        as_json = oarlock(command, "1096", "--as-of", "2023-05-01", "--json", config=config)
+        assert json.loads(as_json.out)["purpose"] == "recomputed"
+        assert "recomputed" in as_json.err
+    assert "recomputed" not in oarlock("explain", "1096", config=config).out
+    with Ledger(tmp_path / "own.db").engine.connect() as connection:
+        purposes = connection.execute(sql.select(RISKS.c.purpose).order_by(RISKS.c.id)).scalars().all()
+    assert purposes == [*["recomputed"] * 4, "viewed"]
 
 
 def _what_was_served(trained: TrainedModel, location: str) -> tuple[object, ...]:

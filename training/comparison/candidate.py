@@ -21,16 +21,21 @@ from training.registry.provenance import Provenance
 from training.registry.version import Version
 
 MIN_RHYTHM_DAYS = 3
+TEST_GROUP = "test"  # the days of a split that no part of the model is fitted on
 RHYTHM_TOLERANCE = 0.9  # months are 28 to 31 days long
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One side of a comparison: the number of its version, its model, and its provenance (None if none was stored)."""
+    """One side of a comparison: the number of its version, its model, and its provenance (None if none was stored).
+
+    `learned_on` are the days whose labels its trees and its calibrator know; empty if that is not known.
+    """
 
     version: int
     model: ChurnModel
     provenance: Provenance | None
+    learned_on: tuple[str, ...] = ()
 
     def own_days(self, days: Sequence[datetime]) -> tuple[datetime, ...]:
         """Those of `days` that its recipe learns from: its own, and later ones in the rhythm of its own.
@@ -82,4 +87,8 @@ def build_comparison_context(training_set: TrainingSet, settings: Settings, stat
 
 def load_candidate(registry: Registry, version: Version) -> Candidate:
     """A version as a candidate; raises NotReady if its files can no longer be read."""
-    return Candidate(version.number, registry.load_model(version), registry.provenance(version))
+    model, provenance = registry.load_model(version), registry.provenance(version)
+    split = registry.evaluation(version).split
+    learned_on = {day for group, days in split.items() if group != TEST_GROUP for day in days}
+    calibrated_on = provenance.calibrated_on if provenance else ()
+    return Candidate(version.number, model, provenance, tuple(sorted({*learned_on, *calibrated_on})))

@@ -17,10 +17,15 @@ from training.comparison.non_inferiority import (
     ComparisonResult,
     ExplanationFlips,
     assess_non_inferiority,
-    identical,
+    assess_same_recipe,
     not_comparable,
 )
-from training.comparison.served_risks import calibration_drift_reason, pair_served_risks, share_trees
+from training.comparison.served_risks import (
+    calibration_drift_reason,
+    pair_served_risks,
+    pair_unseen_days,
+    share_trees,
+)
 from training.data.time_splits import Days, split_days
 from training.data.training_set import build_training_set
 from training.evaluation.backtest import (
@@ -43,10 +48,6 @@ from training.registry.provenance import restore_label_settings, restore_trainin
 from training.registry.version import Version
 
 NO_FAMILY = ""
-SAME_RECIPE = (
-    "both are made with the same settings and signals from snapshots of the same days, so fitted again on the same past"
-    " days they are one model; they differ only in the data they were fitted on"
-)
 
 
 def compare_versions(
@@ -97,7 +98,8 @@ def compare_models(
     if share_trees(challenger, champion):
         risks = pair_served_risks(challenger, champion, context)
     elif has_same_recipe(challenger, champion, context):
-        return identical(SAME_RECIPE, flips, settings.comparison)
+        unseen = pair_unseen_days(challenger, champion, context)
+        return assess_same_recipe(unseen, flips, evaluation=settings.evaluation, margins=settings.comparison)
     else:
         risks = pair_backtests(*(_backtest(side, context, progress) for side in (challenger, champion)))
     if risks is None:

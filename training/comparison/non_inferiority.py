@@ -17,6 +17,11 @@ from training.evaluation.paired_difference import PairedMetric, PairedRisks, com
 from training.evaluation.scorecard import Interval, wilson_interval
 from training.registry.comparison_record import Verdict
 
+SAME_RECIPE = (
+    "both are made with the same settings and signals from snapshots of the same days, so fitted again on the same past"
+    " days they are one model; they differ only in the data they were fitted on"
+)
+
 
 @dataclass(frozen=True)
 class ExplanationFlips:
@@ -86,6 +91,34 @@ def assess_non_inferiority(
         segments=segments,
         explanation_flips=flips,
     )
+
+
+def assess_same_recipe(
+    risks: PairedRisks | None,
+    flips: ExplanationFlips | None,
+    *,
+    evaluation: EvaluationSettings,
+    margins: ComparisonSettings,
+) -> ComparisonResult:
+    """Compare two versions that fitting again makes one: only a significant difference as they are served counts.
+
+    `risks` are of the days that neither learned from, usually one, which is too few to show non-inferiority.
+    """
+    if risks is None or risks.are_identical:
+        return identical(SAME_RECIPE, flips, margins)
+    metrics = compare_metrics(risks, {"log_loss": log_loss}, evaluation)
+    compared = metrics["log_loss"]
+    subject = (
+        f"as they are served on {len(risks.challenger):,} snapshots of days that neither learned from, its log loss"
+    )
+    if compared.difference.low <= 0 <= compared.difference.high:
+        return identical(f"{SAME_RECIPE}; {subject} differs by {_format_difference(compared)}", flips, margins)
+    is_worse = compared.difference.low > 0
+    reason = f"{subject} is significantly {'higher' if is_worse else 'lower'}, by {_format_difference(compared)}"
+    counts = len(risks.challenger), int(risks.data.churned.sum())
+    faults = tuple(_flip_faults(flips, margins.max_flip_share))
+    verdict: Verdict = "inferior" if is_worse or faults else "superior"
+    return ComparisonResult(verdict, (reason, *faults), *counts, metrics=metrics, explanation_flips=flips)
 
 
 def identical(reason: str, flips: ExplanationFlips | None, margins: ComparisonSettings) -> ComparisonResult:

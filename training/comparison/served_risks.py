@@ -8,6 +8,7 @@ import pandas as pd
 from training.comparison.candidate import Candidate, ComparisonContext
 from training.evaluation.backtest import evaluation_data, rows_on, segment_column
 from training.evaluation.paired_difference import PairedRisks
+from training.labels.definition import CHURNED
 from training.model.churn_model import encode
 from training.model.recalibration import days_after_training, predict_out_of_fold
 
@@ -33,6 +34,19 @@ def pair_served_risks(challenger: Candidate, champion: Candidate, context: Compa
 
     rankings = _served(challenger, rows), _served(champion, rows)
     return PairedRisks(evaluation_data(rows), risks_of(challenger), risks_of(champion), segment_column(rows), rankings)
+
+
+def pair_unseen_days(challenger: Candidate, champion: Candidate, context: ComparisonContext) -> PairedRisks | None:
+    """The served risks of two versions on the days that neither learned from; None without such a day."""
+    learned_on = [*challenger.learned_on, *champion.learned_on]
+    if not (challenger.learned_on and champion.learned_on):
+        return None
+    newest, label = datetime.fromisoformat(max(learned_on)), context.settings.label
+    days = days_after_training([newest], context.training_set.days, label)
+    rows = rows_on(context.training_set.rows, tuple(days))
+    if rows[CHURNED].nunique() < 2:
+        return None
+    return PairedRisks(evaluation_data(rows), _served(challenger, rows), _served(champion, rows))
 
 
 def calibration_drift_reason(candidate: Candidate, context: ComparisonContext) -> str:

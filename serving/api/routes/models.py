@@ -20,8 +20,8 @@ async def get_models(request: Request) -> ModelsResponse:
 
 @endpoint("GET", "/ready", scope="public", errors=(503,))
 async def get_ready(request: Request) -> ReadyResponse:
-    """Check that risks can be computed: there is a champion, and its signals are published."""
-    await run_in_thread(get_context(request).scorer.check_ready)
+    """Check that risks can be computed: a champion, its published signals, and background work that runs."""
+    await run_in_thread(get_context(request).check_ready)
     return {"ready": True}
 
 

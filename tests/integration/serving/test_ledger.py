@@ -256,9 +256,9 @@ def test_a_corrupt_segment_is_set_aside_and_blocks_no_other(make_writer, tmp_pat
     other = make_writer(ledger)
     other.append([score("of another process")], SOURCE)
     other.write_ahead_log.close(empty=False)
-    assert recover(ledger, folder) == 1
-    assert sorted(stored(ledger)) == ["complete", "of another process"]
-    assert "behind the hole" in file.with_suffix(".corrupt").read_text("utf-8", "replace")
+    assert recover(ledger, folder) == 3
+    assert sorted(stored(ledger)) == ["behind the hole", "complete", "of another process"]
+    assert set(file.with_suffix(".corrupt").read_bytes()) <= {0, 10}
     assert "corrupt" in caplog.text
     assert recover(ledger, folder) == 0
 

@@ -84,6 +84,19 @@ def test_a_version_of_newer_data_is_the_same_recipe(context, candidate):
     assert compare(newer, older, context).verdict == "identical"
 
 
+@pytest.mark.parametrize(("shift", "verdict"), [(0.0, "identical"), (1e-3, "identical"), (3.0, "inferior")])
+def test_versions_of_one_recipe_are_compared_as_they_are_served(context, candidate, shift, verdict):
+    """Newer data may spoil a model: on days that neither learned from, that shows."""
+    learned_on = tuple(f"{day:%Y-%m-%d}" for day in DAYS[:10])
+    champion = replace(candidate(1), learned_on=learned_on)
+    calibrator = champion.model.calibrator
+    shifted = replace(calibrator, intercepts=tuple(value + shift for value in calibrator.intercepts))
+    newer = replace(champion, version=2, model=replace(champion.model, calibrator=shifted))
+    result = compare(newer, champion, context)
+    assert (result.verdict, result.metrics is None) == (verdict, verdict == "identical")
+    assert ("neither learned from" in result.reasons[0]) == bool(shift)
+
+
 def test_a_version_of_fewer_snapshots_is_fitted_again_on_its_own_days(context, candidate):
     """Every second snapshot is another recipe: the comparison shows a difference, not one version twice."""
     sparse = on_days(candidate(1), DAYS[:9:2])
