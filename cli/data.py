@@ -248,7 +248,7 @@ def _validate_tables(context: CliContext) -> None:
     if is_monthly_usage:
         context.echo(
             "usage: nearly all rows are of the first of a month, as if they were known before the month was over, and"
-            " windows of 28 days miss some of them. Date each row on the last day of its month, in the mapping's select."
+            " windows of 28 days miss some of them. Date each row on the last day of its month in the mapping."
         )
     if periods:
         _show_periods(context, periods)
