@@ -13,6 +13,10 @@ HEAD = """# Raw tables
 The tables that a company brings. All instants are UTC. `accounts` is required, and `subscriptions`, or `usage` if churn
 is inactivity. A table that is missing makes its signals absent, not zero.
 
+A column of a CSV file is text that is cast to these types: a number has a decimal point (or the mark that its source
+declares) and no thousands separator, an instant is ISO 8601 or in the order or format of its source, a flag is true,
+yes, t, y or 1, or false, no, f, n or 0, in any case. See [CSV files](../how-to/bring-your-own-data.md#csv-files).
+
 *Allowed* says which words and numbers a column may hold. Words are read in any case, and with spaces or hyphens for
 underscores: `In-App` is `in_app`. A row with another word or number breaks the contract. No number may be NaN or
 infinite.

@@ -26,7 +26,7 @@ from features.compute.backends.spill_folder import SPILL
 from features.ingestion.converted_folder import exclusive, lock_for_reading, remove_unread
 from features.ingestion.csv_source import CsvSource, LoadedSources, inspect_source, load_csv_source
 from features.ingestion.select_faults import check_columns, select_error
-from features.ingestion.select_sources import sources_read
+from features.ingestion.text_comparisons import raise_for_text_order, sources_read
 from features.ingestion.text_formats import SelectedTable, choose_formats
 from features.ingestion.text_values import TextFormat, from_text
 from features.tables.contract import CONTRACT
@@ -137,7 +137,7 @@ def _write_tables(
     loaded = _load_sources(backend, dataset, frozenset().union(*tables.values()), folder)
     text_sources = _text_sources(dataset)
     selected = {
-        name: SelectedTable(CONTRACT[name], _select(backend, dataset, name), sources & text_sources)
+        name: SelectedTable(CONTRACT[name], _select(loaded, dataset, name), sources & text_sources)
         for name, sources in tables.items()
     }
     formats, dates = choose_formats(dataset, selected, loaded)
@@ -163,10 +163,12 @@ def _load_sources(backend: Backend, dataset: Dataset, names: frozenset[str], scr
     return LoadedSources(backend, loaded)
 
 
-def _select(backend: Backend, dataset: Dataset, name: str) -> ir.Table:
+def _select(loaded: LoadedSources, dataset: Dataset, name: str) -> ir.Table:
+    sources = sources_read(dataset.selects[name], loaded.sources)
+    raise_for_text_order(dataset, name, [column for source in sources for column in loaded.sources[source].columns])
     try:
-        rows = backend.select(dataset.selects[name])
-    except backend.error_types as error:
+        rows = loaded.backend.select(dataset.selects[name])
+    except loaded.backend.error_types as error:
         raise select_error(dataset, name, error) from None
     check_columns(rows.columns, CONTRACT[name])
     return rows

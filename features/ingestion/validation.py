@@ -22,7 +22,7 @@ from configs.errors import DataError
 from configs.files import atomic_write
 from features.compute.backends.base import Backend
 from features.ingestion.reader import cast_column, cast_table
-from features.ingestion.select_sources import sources_read
+from features.ingestion.text_comparisons import sources_read
 from features.ingestion.words import fold_word
 from features.tables.contract import ACCOUNT_ID, ColumnContract, NumberRange, TableContract
 from features.tables.mapping import Dataset

@@ -20,6 +20,7 @@ from feast.types import Float64, String
 
 from configs.files import atomic_write, read_json, write_json
 from configs.state_dir import StateDir
+from features.compute.backends.parquet_files import escape_pattern
 from features.signals.base import Signal
 from features.store.history import TIMESTAMP, HistoryVersion
 from features.store.packed_online_store import PackedOnlineStore, PackedRows
@@ -197,7 +198,7 @@ def _view(history: HistoryVersion, family: str, signals: tuple[Signal, ...]) -> 
             ),
         ],
         source=FileSource(
-            name=family, path=str(history.family_files(family)), file_format=ParquetFormat(), timestamp_field=TIMESTAMP
+            name=family, path=_files_pattern(history, family), file_format=ParquetFormat(), timestamp_field=TIMESTAMP
         ),
         online=True,
         ttl=timedelta(0),
@@ -207,3 +208,9 @@ def _view(history: HistoryVersion, family: str, signals: tuple[Signal, ...]) -> 
 def _declared_hash(history: HistoryVersion) -> str:
     declared = [(signal.name, signal.family, signal.kind, signal.sentence, signal.unit) for signal in history.signals]
     return hashlib.sha256(repr(declared).encode()).hexdigest()[:12]
+
+
+def _files_pattern(history: HistoryVersion, family: str) -> str:
+    """A pattern of which only the day is one: a state folder may have a name such as `exports [2023]`."""
+    file = history.family_files(family)
+    return f"{escape_pattern(str(file.parents[1]))}/{file.parent.name}/{file.name}"

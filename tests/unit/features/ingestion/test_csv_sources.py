@@ -161,6 +161,28 @@ def test_a_select_that_computes_on_text_is_refused_with_the_cast_to_write(open_f
         open_files({"accounts.csv": ACCOUNTS, "subscriptions.csv": SUBSCRIPTIONS}, selects=select)
 
 
+@pytest.mark.parametrize(
+    ("column", "accepted"),
+    [
+        ("max(mrr)", False),
+        ("max(cast(mrr as double))", True),
+        ("arg_max(mrr, started_at)", False),
+        ("arg_max(mrr, started_at::timestamp)", True),
+        ("any_value(mrr) filter (started_at < '2023')", False),
+        ("any_value(mrr) filter (started_at::timestamp < timestamp '2023-01-01')", True),
+    ],
+)
+def test_a_select_that_orders_text_is_refused(open_files: Open, column: str, accepted: bool):
+    rest = "account_id, any_value(subscription_id) as subscription_id, any_value(started_at) as started_at"
+    select = f'subscriptions = "select {rest}, {column} as mrr from subscriptions group by account_id"'
+    files = {"accounts.csv": ACCOUNTS, "subscriptions.csv": SUBSCRIPTIONS + "a,2,9,2022-03-04\n"}
+    if accepted:
+        assert _column(open_files(files, selects=select), "account_id") == ["a"]
+    else:
+        with pytest.raises(ConfigError, match=r"the select of 'subscriptions' orders the text of a CSV column"):
+            open_files(files, selects=select)
+
+
 def _parquet(path: Path, **columns: list) -> None:
     path.parent.mkdir(exist_ok=True)
     pq.write_table(pa.table(columns), path)
