@@ -22,7 +22,7 @@ from features.ingestion.reader import cast_tables
 from features.ingestion.validation import RuleViolation, quarantine_rows, validate_tables
 from features.publishing.pipeline import OpenDataset, open_dataset
 from features.tables.contract import CONTRACT
-from features.tables.mapping import Dataset, DatasetMapping
+from features.tables.mapping import Dataset, DatasetMapping, SourceMapping
 from features.tables.raw_table import RawTable
 from tests.support.companies.raw_tables import Rows, account, subscription
 
@@ -72,7 +72,7 @@ def judge(backend, tmp_path) -> Callable[..., Judged]:
     def judge_tables(**tables: Rows | pa.Table) -> Judged:
         given_tables = {"accounts": [account("a")]} | tables
         files = {name: (Path(f"{name}.parquet"),) for name in given_tables}
-        mapping = DatasetMapping(name="acme", sources={name: f"{name}.parquet" for name in files})
+        mapping = DatasetMapping(name="acme", sources={name: SourceMapping(files=f"{name}.parquet") for name in files})
         raw = {name: _raw(backend, name, rows) for name, rows in given_tables.items()}
         violations = validate_tables(Dataset(mapping_file=Path("acme.toml"), mapping=mapping, files=files), raw)
         valid = cast_tables(raw) | quarantine_rows(backend, raw, violations, tmp_path)

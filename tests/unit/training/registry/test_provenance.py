@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from configs.settings import DataSettings, Settings, TrainingSettings
-from features.tables.mapping import Dataset, DatasetMapping
+from features.tables.mapping import Dataset, DatasetMapping, SourceMapping
 from training.registry.provenance import (
     Provenance,
     compare_provenance,
@@ -68,7 +68,7 @@ def test_raw_files_and_mapping_have_one_hash_each(tmp_path):
     mapping_file, raw = tmp_path / "acme.toml", tmp_path / "usage.csv"
     mapping_file.write_text("a")
     raw.write_text("b")
-    mapping = DatasetMapping(name="acme", sources={"usage": "*.csv"})
+    mapping = DatasetMapping(name="acme", sources={"usage": SourceMapping(files="*.csv")})
     dataset = Dataset(mapping_file=mapping_file, mapping=mapping, files={"usage": (raw,)})
     before = hash_files(dataset)
     assert set(before) == {"usage: usage.csv", "mapping: acme.toml"}
