@@ -27,6 +27,7 @@ def errors_page() -> str:
     rows = [
         (f"`{error.code}`", str(error.exit_code), str(error.status), first_line(error.__doc__))
         for error in _subclasses(OarlockError)
+        if error.__module__ == OarlockError.__module__  # others have the code of one of these
     ]
     return join(
         [

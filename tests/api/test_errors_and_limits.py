@@ -95,7 +95,7 @@ def test_it_refuses_too_many_account_ids(send_request):
     assert "10001 account_ids are more than the 10000" in response.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("account_id", ["' or 1=1 --", "../../etc/passwd", "Ωμέγα 🚣", "null", "\u0000"])
+@pytest.mark.parametrize("account_id", ["' or 1=1 --", "../../etc/passwd", "Ωμέγα 🚣", "null"])
 def test_an_unusual_id_is_an_unknown_account(send_request, account_id):
     response = send_request("POST", "/score", json={"account_ids": [account_id]})
     assert response.json()["not_scored"] == [{"account_id": account_id, "reason": "unknown_account"}]

@@ -197,9 +197,9 @@ def test_no_look_at_any_day_changes_what_was_served(trained: TrainedModel, serve
     assert _what_was_served(trained, location) == before
 
 
-def test_the_commands_say_that_a_past_day_is_recomputed(oarlock, trained: TrainedModel, tmp_path):
-    config = tmp_path / "crm5.toml"
-    config.write_text(trained.config.read_text() + f'\n[ledger]\nurl = "sqlite:///{tmp_path / "own.db"}"\n')
+def test_the_commands_say_that_a_past_day_is_recomputed(oarlock, trained: TrainedModel, tmp_path, monkeypatch):
+    monkeypatch.setenv("OARLOCK_LEDGER__URL", f"sqlite:///{tmp_path / 'own.db'}")
+    config = trained.config
     for command in ("explain", "score"):
         shown = oarlock(command, "1096", "--as-of", "2023-05-01", config=config)
         assert "2023-05-01 is a past day: its risks are recomputed with today's model (version 1)" in shown.out

@@ -41,7 +41,8 @@ def _is_later(column: ColumnContract, table: TableContract, row: Row) -> bool:
     if column.known_at is None and not column.settles_days:
         return False
     known_at = row[column.known_at or str(table.at)] or NEVER
-    return known_at >= AS_OF - timedelta(days=column.settles_days)
+    # A period that ends at `as_of` has ended then.
+    return known_at > AS_OF if column.closes else known_at >= AS_OF - timedelta(days=column.settles_days)
 
 
 @few
