@@ -42,7 +42,7 @@ def run_example(example: Example, shell: DocShell) -> list[str]:
 def validate_toml(content: dict[str, Any]) -> None:
     """Raise pydantic's ValidationError if a mapping, a field map or a part of a settings file is not valid."""
     if "sources" in content:
-        DatasetMapping(**content)
+        DatasetMapping(**{"name": "acme", **content})
     elif "fields" in content:
         FieldMap(**content)
     else:
