@@ -26,7 +26,7 @@ from cli.train import compare, recalibrate, reproduce, train
 from cli.webhooks import webhooks
 
 DEFAULT_CONFIG = Path("configs/oarlock.toml")
-OWNER_ONLY = 0o077
+UMASK = 0o077
 INTERRUPTED = 130
 NO_TELEMETRY = {
     "BENTOML_DO_NOT_TRACK": "True",
@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command; an error is one sentence on standard error and its exit code."""
     from configs.errors import OarlockError
 
-    os.umask(OWNER_ONLY)  # what is written holds accounts, also what the frameworks write
+    os.umask(UMASK)  # what is written holds accounts, also what the frameworks write
     try:
         sys.exit(cli(arguments, prog_name="oarlock", standalone_mode=False))
     except click.ClickException as error:
