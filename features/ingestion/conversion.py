@@ -18,12 +18,13 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
 from configs.files import read_json, write_json
+from configs.folder_lock import lock_for_use, locked_folder
 from configs.settings import EngineSettings
 from features.compute.backends.base import Backend
 from features.compute.backends.connect import create_view
 from features.compute.backends.duckdb import open_duckdb, quote_text
 from features.compute.backends.spill_folder import SPILL
-from features.ingestion.converted_folder import exclusive, lock_for_reading, remove_unread
+from features.ingestion.converted_folder import remove_unread
 from features.ingestion.csv_source import CsvSource, LoadedSources, inspect_source, load_csv_source
 from features.ingestion.select_faults import check_columns, select_error
 from features.ingestion.text_comparisons import raise_for_text_order, sources_read
@@ -84,7 +85,7 @@ def convert_tables(settings: EngineSettings, dataset: Dataset, folder: Path) -> 
     if not tables:
         return Conversion(folder)
     target = folder / _key(dataset)
-    with exclusive(folder):
+    with locked_folder(folder):
         if not (target / SUMMARY).exists():
             _convert(settings, dataset, tables, target)
         conversion = _open(target)
@@ -118,7 +119,7 @@ def _open(target: Path) -> Conversion:
     summary = read_json(target / SUMMARY)
     tables = {name: tuple(columns) for name, columns in summary["tables"].items()}
     readings = TypeAdapter(tuple[SourceReading, ...]).validate_python(summary["sources"])
-    return Conversion(target, tables, readings, lock_for_reading(target))
+    return Conversion(target, tables, readings, lock_for_use(target))
 
 
 def _convert(settings: EngineSettings, dataset: Dataset, tables: Mapping[str, frozenset[str]], target: Path) -> None:

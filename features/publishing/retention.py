@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from configs.files import exclusive_lock
+from configs.folder_lock import locked_folder
 from configs.settings import SnapshotSettings
 from configs.state_dir import StateDir
-from features.ingestion.converted_folder import exclusive, remove_unread
+from features.ingestion.converted_folder import remove_unread
 from features.store.history import HistoryVersion, complete_days, published_history, training_days
 
 
@@ -35,7 +36,7 @@ def prune_history(state: StateDir, snapshots: SnapshotSettings, keep_days: int |
         for day in days:
             history.day_link(day).unlink()
         freed = sum(_delete(folder) for folder in [*others, *_unlinked_folders(history)])
-        with exclusive(state.converted):
+        with locked_folder(state.converted):
             freed += remove_unread(state.converted)
     return PruneResult(len(others), len(days), freed)
 
