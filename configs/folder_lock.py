@@ -2,7 +2,7 @@
 
 import fcntl
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -11,7 +11,7 @@ LOCK = "lock"
 
 
 @contextmanager
-def locked_folder(folder: Path) -> Iterator[None]:
+def locked_folder(folder: Path) -> Generator[None]:
     """Hold the lock of a folder, made for its owner only; wait while another process holds it."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
