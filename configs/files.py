@@ -7,6 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from configs.errors import Busy
 
@@ -23,6 +24,15 @@ def write_json(path: Path, content: object) -> None:
     """Write a whole JSON file or nothing."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, sort_keys=True), "utf-8")
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a SQLite file; characters that mean something in a URL are quoted.
+
+    >>> sqlite_url(Path("/data/churn%20model/what?/ledger.db"))
+    'sqlite:////data/churn%2520model/what%3F/ledger.db'
+    """
+    return f"sqlite:///{quote(str(path))}"
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 
 from configs.errors import ConfigError, NotReady
+from configs.files import sqlite_url
 from serving.ledger.schema import HEAD_REVISION, VERSION_TABLE
 
 BUSY_SECONDS = 5
@@ -54,7 +55,7 @@ def without_nul(value: object) -> object:
 def _create_engine(location: Path | str, durability: Durability) -> sql.Engine:
     if isinstance(location, Path):
         location.parent.mkdir(parents=True, exist_ok=True)
-        engine = sql.create_engine(f"sqlite:///{location}", connect_args={"timeout": BUSY_SECONDS})
+        engine = sql.create_engine(sqlite_url(location), connect_args={"timeout": BUSY_SECONDS})
         event.listen(engine, "connect", lambda connection, _: _configure_sqlite(connection, durability))
         return engine
     try:

@@ -16,6 +16,7 @@ import optuna
 import pandas as pd
 
 from configs.errors import NothingToLearn
+from configs.files import sqlite_url
 from configs.progress import Progress
 from configs.settings import Settings, TrainingSettings
 from training.data.time_splits import TimeSplit
@@ -138,7 +139,7 @@ def _can_evaluate(rows: pd.DataFrame, split: TimeSplit, training: TrainingSettin
 def _open_study(storage: TrialStorage) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage.file.parent.mkdir(parents=True, exist_ok=True)
-    database = optuna.storages.RDBStorage(f"sqlite:///{storage.file}")
+    database = optuna.storages.RDBStorage(sqlite_url(storage.file))
     study = optuna.create_study(storage=database, study_name=storage.name, load_if_exists=True)
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
         # It belongs to a search that was stopped.

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from pydantic import ValidationError
 
 from configs.errors import NoChampion, NotReady, OarlockError
-from configs.files import read_json
+from configs.files import read_json, sqlite_url
 from configs.state_dir import StateDir
 from training.model.churn_model import ChurnModel, load_model
 from training.registry.comparison_record import ComparisonRecord, LastComparison
@@ -83,7 +83,7 @@ class Registry:
         self.folder.mkdir(parents=True, exist_ok=True)
         database = self.folder / "mlflow.db"
         relocate_artifacts(database, self.name)
-        mlflow.set_tracking_uri(f"sqlite:///{database}")
+        mlflow.set_tracking_uri(sqlite_url(database))
         return mlflow.MlflowClient()
 
     @property
