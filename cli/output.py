@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 ColumnKind = Literal["text", "id", "number", "band"]
 Columns = Mapping[str, ColumnKind]
 BAND_STYLES: Mapping[str, str] = {"low": "green", "watch": "yellow", "high": "red", "critical": "bold red"}
+STEPS = 10_000  # points and risks are shown in hundredths of a percent
 PIPE_WIDTH = 10_000  # nothing is wrapped if another program reads the output
 
 
@@ -99,9 +100,41 @@ def format_points(points: float) -> str:
     return f"{points * 100:+.2f}"
 
 
+def round_share(share: float) -> float:
+    """A share in whole hundredths of a percent.
+
+    >>> round_share(0.791949)
+    0.7919
+    """
+    return round(share * STEPS) / STEPS
+
+
+def round_to_total(parts: Sequence[float], total: float) -> list[float]:
+    """The parts in whole hundredths of a percent that add up to `total`: those with the largest remainders go up.
+
+    `total` is in whole hundredths of a percent, and is what the parts add up to but for rounding.
+
+    >>> round_to_total([0.00334, 0.00333, 0.00333], 0.01)
+    [0.0034, 0.0033, 0.0033]
+    """
+    if not parts:
+        return []
+    steps = [math.floor(part * STEPS) for part in parts]
+    by_remainder = sorted(range(len(parts)), key=lambda index: steps[index] - parts[index] * STEPS)
+    each, more = divmod(round(total * STEPS) - sum(steps), len(parts))
+    for rank, index in enumerate(by_remainder):
+        steps[index] += each + (rank < more)
+    return [count / STEPS for count in steps]
+
+
 def format_percent(share: float, decimals: int = 0) -> str:
     """A share as a percentage."""
     return f"{share * 100:.{decimals}f} %"
+
+
+def format_count(count: int, singular: str, plural: str = "") -> str:
+    """A number of things: 1 account, 1,686 accounts."""
+    return f"{count:,} {singular if count == 1 else plural or f'{singular}s'}"
 
 
 def format_verdict(verdict: str) -> str:

@@ -9,15 +9,27 @@ import click
 
 from cli.context import ACCOUNT, DAY, FILE, JSON, CliContext
 from cli.export import ExportOptions, export_scores, show_if_recomputed
-from cli.output import Columns, OutputTable, format_money, format_percent, format_points, print_json, printable
+from cli.output import (
+    Columns,
+    OutputTable,
+    format_count,
+    format_money,
+    format_percent,
+    format_points,
+    print_json,
+    printable,
+    round_share,
+    round_to_total,
+)
 
 if TYPE_CHECKING:
-    from serving.schemas.responses import Score, ScoreResponse
+    from serving.schemas.responses import Driver, Score, ScoreResponse
     from serving.scoring.batch import BatchScorer
 
 MAX_SHOWN_ACCOUNTS = 10
 DEFAULT_DRIVERS = 3
 MIN_SHOWN_POINTS = 0.00005  # a signal with fewer points would be shown as 0.00
+ADDS_UP = "The lines of an account add up to its risk; the base is that of an account of its segment without signals."
 AS_OF = click.option("--as-of", type=DAY, help="The day to score; the newest published day by default.")
 
 
@@ -69,7 +81,7 @@ def score(  # noqa: PLR0913, PLR0917 - a parameter per option
     if context.as_json:
         print_json({**response, "purpose": batch.purpose})
     elif response["scores"] or not response["not_scored"]:
-        _show_scores(context, response, len(batch.account_ids))
+        _show_scores(context, response, batch)
     _require_scores(response)
 
 
@@ -132,39 +144,69 @@ def _require_scores(response: "ScoreResponse") -> None:
     )
 
 
-def _show_scores(context: CliContext, response: "ScoreResponse", count: int) -> None:
-    scores, model = response["scores"], response["model"]
+def _show_scores(context: CliContext, response: "ScoreResponse", batch: "BatchScorer") -> None:
+    scores, model, count = response["scores"], response["model"], len(batch.account_ids)
     horizon = model["horizon_days"] if model else context.settings.label.horizon_days
-    title = f"Risk of churn within {horizon} days of {response['as_of'][:10]}, {len(scores):,} of {count:,} accounts"
+    hidden = count - len(scores) - len(response["not_scored"])
+    shown = f"the {len(scores):,} highest of {count:,} accounts" if hidden else format_count(count, "account")
+    title = f"Risk of churn within {horizon} days of {response['as_of'][:10]}, {shown}"
     columns: Columns = {"account": "id", "risk": "number", "band": "band", "MRR": "number", "revenue at risk": "number"}
-    table = OutputTable({**columns, "points of the main drivers": "text"}, title)
+    table = OutputTable({**columns, "what adds up to the risk, in points": "text"}, title)
+    families = len(batch.scorer.champions.champion().model.columns_by_family)
     for account in scores:
-        drivers = "\n".join(f"{format_points(driver['points'])} {driver['text']}" for driver in account["drivers"])
         revenue = [format_money(account["revenue"][key]) for key in ("mrr", "revenue_at_risk")]
-        table.add(account["account_id"], format_percent(account["risk"], 1), account["band"], *revenue, drivers)
+        parts = "\n".join(f"{points:>6} {text}" for points, text in _list_parts(account, families))
+        table.add(account["account_id"], format_percent(account["risk"], 2), account["band"], *revenue, parts)
     table.print(context)
     for account in response["not_scored"]:
         context.echo(f"{printable(account['account_id'])} has no risk: {account['reason'].replace('_', ' ')}.")
-    if scores:
-        context.echo(f"The base is {format_percent(scores[0]['base'], 1)}; the base and all points add up to the risk.")
+    if hidden:
+        context.echo(f"{format_count(hidden, 'more account')}: --json lists all, --output writes them to a file.")
+    context.echo(ADDS_UP)
     context.echo("Drivers are not causal: they say what a risk is made of, not what would change it.")
 
 
-def show_explanation(context: CliContext, account: "Score") -> None:
-    """Show every family and signal of one scored account; signals that round to zero are summed up."""
-    from serving.scoring.driver_text import format_value
+def _list_parts(account: "Score", families: int) -> list[tuple[str, str]]:
+    """The base, the listed drivers and all others, in rounded points that add up to the rounded risk."""
+    drivers = [*account["drivers"], *account["protective_drivers"]]
+    others = format_count(families - len(drivers), "other family", "other families")
+    base = round_share(account["base"])
+    points = round_to_total(
+        [*(driver["points"] for driver in drivers), account["remaining_points"]], round_share(account["risk"]) - base
+    )
+    listed = [(format_points(share), driver["text"]) for share, driver in zip(points, drivers, strict=False)]
+    remaining = [(format_points(points[-1]), others)] if points[-1] else []
+    return [(f"{base * 100:.2f}", "base"), *listed, *remaining]
 
-    risk, base = (format_percent(account[key], 1) for key in ("risk", "base"))
-    title = f"{account['account_id']}: risk {risk} = base {base} + the points of its families ({account['status']})"
+
+def show_explanation(context: CliContext, account: "Score") -> None:
+    """Show every family and signal of one scored account; what is printed adds up to the printed risk."""
+    from features.signals.base import family_label
+
+    risk, base = round_share(account["risk"]), round_share(account["base"])
+    drivers = [*account["drivers"], *account["protective_drivers"]]
+    title = f"{account['account_id']}: risk {format_percent(risk, 2)} = the base + its families ({account['status']})"
     columns: Columns = {"points": "number", "family": "id", "signal": "text", "value": "number", "typical": "number"}
     table = OutputTable(columns, title)
-    for driver in [*account["drivers"], *account["protective_drivers"]]:
-        table.add(format_points(driver["points"]), driver["family"], "", "", "", style="bold")
-        shown = [signal for signal in driver["signals"] if abs(signal["points"]) >= MIN_SHOWN_POINTS]
-        for signal in shown:
-            values = [format_value(signal[key], signal["unit"]) for key in ("value", "typical")]
-            table.add(format_points(signal["points"]), "", signal["label"], *values)
-        if hidden := len(driver["signals"]) - len(shown):
-            remaining = driver["points"] - sum(signal["points"] for signal in shown)
-            table.add(format_points(remaining), "", f"{hidden} more", "", "", style="dim")
+    table.add(f"{base * 100:.2f}", "base", "", "", "", style="bold")
+    points = round_to_total([driver["points"] for driver in drivers], risk - base)
+    for driver, family_points in zip(drivers, points, strict=True):
+        table.add(format_points(family_points), family_label(driver["family"]), "", "", "", style="bold")
+        _add_signals(table, driver, family_points)
+    table.add(f"{risk * 100:.2f}", "risk", "", "", "", style="bold")
     table.print(context)
+
+
+def _add_signals(table: OutputTable, driver: "Driver", family_points: float) -> None:
+    """Add the signals of a family; those that would be shown as 0.00 are summed up."""
+    from serving.scoring.driver_text import format_value
+
+    shown = [signal for signal in driver["signals"] if abs(signal["points"]) >= MIN_SHOWN_POINTS]
+    hidden = len(driver["signals"]) - len(shown)
+    remaining = driver["points"] - sum(signal["points"] for signal in shown)
+    points = round_to_total([*(signal["points"] for signal in shown), *([remaining] * bool(hidden))], family_points)
+    for signal, share in zip(shown, points, strict=False):
+        values = [format_value(signal[key], signal["unit"]) for key in ("value", "typical")]
+        table.add(format_points(share), "", signal["label"], *values)
+    if hidden:
+        table.add(format_points(points[-1]), "", f"{hidden} more", "", "", style="dim")

@@ -26,7 +26,7 @@ from features.compute.backends.duckdb import open_duckdb, quote_text
 from features.compute.backends.spill_folder import SPILL
 from features.ingestion.converted_folder import remove_unread
 from features.ingestion.csv_source import CsvSource, LoadedSources, inspect_source, load_csv_source
-from features.ingestion.select_faults import check_columns, select_error
+from features.ingestion.select_faults import check_columns, select_error, select_rows
 from features.ingestion.text_comparisons import raise_for_text_order, sources_read
 from features.ingestion.text_formats import SelectedTable, choose_formats
 from features.ingestion.text_values import TextFormat, from_text
@@ -134,7 +134,7 @@ def _convert(settings: EngineSettings, dataset: Dataset, tables: Mapping[str, fr
 def _write_tables(
     settings: EngineSettings, dataset: Dataset, tables: Mapping[str, frozenset[str]], folder: Path
 ) -> None:
-    backend = open_duckdb(settings, folder.parents[1] / SPILL)
+    backend = open_duckdb(settings, folder.parents[1] / SPILL, files=dataset.all_files, folders=[folder])
     loaded = _load_sources(backend, dataset, frozenset().union(*tables.values()), folder)
     text_sources = _text_sources(dataset)
     selected = {
@@ -167,10 +167,7 @@ def _load_sources(backend: Backend, dataset: Dataset, names: frozenset[str], scr
 def _select(loaded: LoadedSources, dataset: Dataset, name: str) -> ir.Table:
     sources = sources_read(dataset.selects[name], loaded.sources)
     raise_for_text_order(dataset, name, [column for source in sources for column in loaded.sources[source].columns])
-    try:
-        rows = loaded.backend.select(dataset.selects[name])
-    except loaded.backend.error_types as error:
-        raise select_error(dataset, name, error) from None
+    rows = select_rows(loaded.backend, dataset, name)
     check_columns(rows.columns, CONTRACT[name])
     return rows
 

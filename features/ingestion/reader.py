@@ -13,9 +13,8 @@ from configs.settings import EngineSettings, Settings
 from configs.state_dir import StateDir
 from features.compute.backends.base import Backend
 from features.compute.backends.connect import create_view, open_backend
-from features.compute.backends.spill_folder import SPILL
 from features.ingestion.conversion import Conversion, convert_tables, with_values_as_written
-from features.ingestion.select_faults import check_columns, select_error
+from features.ingestion.select_faults import check_columns, select_rows
 from features.ingestion.text_values import from_text
 from features.ingestion.words import read_word
 from features.tables.contract import CONTRACT, ColumnContract, TableContract
@@ -43,7 +42,7 @@ def open_tables(settings: EngineSettings, dataset: Dataset, folder: Path) -> Ope
     """
     _require_tables(dataset)
     conversion = convert_tables(settings, dataset, folder)
-    backend = open_backend(settings, dataset, folder.parent / SPILL)
+    backend = open_backend(settings, dataset, folder)
     return OpenTables(backend, read_tables(backend, dataset, conversion), conversion)
 
 
@@ -59,7 +58,7 @@ def read_tables(backend: Backend, dataset: Dataset, conversion: Conversion | Non
         if conversion and name in converted:
             rows = _read_converted(backend, conversion, name)
         else:
-            rows = _select(backend, dataset, name)
+            rows = select_rows(backend, dataset, name)
         check_columns(rows.columns, CONTRACT[name])
         tables[name] = RawTable(CONTRACT[name], rows, frozenset(rows.columns))
     return tables
@@ -104,13 +103,6 @@ def _require_tables(dataset: Dataset) -> None:
     missing = [table.name for table in CONTRACT.values() if table.required and table.name not in dataset.selects]
     if missing:
         raise DataError(f"{dataset.mapping_file}: the required table '{missing[0]}' is not mapped.", "Add a select.")
-
-
-def _select(backend: Backend, dataset: Dataset, name: str) -> ir.Table:
-    try:
-        return backend.select(dataset.selects[name])
-    except backend.error_types as error:
-        raise select_error(dataset, name, error) from None
 
 
 def _read_converted(backend: Backend, conversion: Conversion, name: str) -> ir.Table:

@@ -2,12 +2,30 @@
 
 from collections.abc import Sequence
 
+import ibis.expr.types as ir
+
 from configs.errors import ConfigError, DataError
-from features.compute.backends.base import describe
+from features.compute.backends.base import Backend, describe
 from features.tables.contract import TableContract
 from features.tables.mapping import Dataset
+from features.tables.select_rules import find_select_fault
 
+SOURCES_HINT = "A select is one SELECT that reads only what the mapping declares under [sources]."
 CAST_HINT = "CSV columns are text: cast them in the select, such as cast(mrr as double)."
+
+
+def select_rows(backend: Backend, dataset: Dataset, table: str) -> ir.Table:
+    """The rows of the select of a table.
+
+    Raises ConfigError for a select that does not run, and for one that is more than a SELECT from the sources.
+    """
+    select = dataset.selects[table]
+    try:
+        if fault := find_select_fault(select, dataset.files):
+            raise ConfigError(f"{dataset.mapping_file}: the select of '{table}' {fault}.", SOURCES_HINT)
+        return backend.select(select)
+    except backend.error_types as error:
+        raise select_error(dataset, table, error) from None
 
 
 def select_error(dataset: Dataset, table: str, error: Exception) -> ConfigError:

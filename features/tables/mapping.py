@@ -136,6 +136,11 @@ class Dataset(BaseModel):
         return same_name | self.mapping.tables
 
     @property
+    def all_files(self) -> list[Path]:
+        """The files of all sources."""
+        return [file for files in self.files.values() for file in files]
+
+    @property
     def observed_until(self) -> datetime | None:
         """Until when the tables are complete, UTC without a time zone; None for a data set that grows."""
         return _utc(self.mapping.observed_until)

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import cast
 
@@ -200,21 +201,55 @@ def test_an_explanation_sums_up_signals_that_round_to_zero(capsys):
     family = {"family": "adoption", "points": 0.05, "signals": signals}
     score = {
         "account_id": "a",
-        "risk": 0.06,
-        "base": 0.01,
+        "risk": 0.06004,
+        "base": 0.01004,
         "status": "scored",
         "drivers": [family],
         "protective_drivers": [],
     }
     show_explanation(CliContext(Path("none.toml")), cast("Score", score))
     lines = [join_words(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line for line in lines if line.startswith("+")] == [
+    assert [line for line in lines if line[0] in "+01234567"] == [
+        "1.00 base",
         "+5.00 adoption",
         "+4.00 logins 1 2",
         "+0.99 seats 1 2",
         "+0.01 events 1 2",
         "+0.00 1 more",
+        "6.00 risk",
     ]
+
+
+def test_the_points_of_an_account_add_up_to_its_printed_risk(oarlock, trained: TrainedModel):
+    lines = oarlock("score", "--all", config=trained.config).out.splitlines()
+    title, header, _, *rows = lines[: next(n for n, line in enumerate(lines) if line.startswith("1,"))]
+    column = header.index("what adds up")
+    risks: list[Decimal] = []
+    sums: list[Decimal] = []
+    for row in rows:
+        if row[0] != " ":
+            risks.append(Decimal(row.split()[1]))
+            sums.append(Decimal(0))
+        sums[-1] += Decimal(row[column:].split()[0])
+    assert (len(risks), sums) == (10, risks)
+    assert "the 10 highest of 1,222 accounts" in title
+    assert lines[len(rows) + 3].startswith("1,212 more accounts: --json lists all")
+
+
+@pytest.mark.parametrize("account", ["1096", "1024"])
+def test_an_explanation_adds_up_on_paper(oarlock, trained: TrainedModel, account: str):
+    lines = oarlock("explain", account, config=trained.config).out.splitlines()[3:]
+    rows = re.findall(r"^ *([+-]?[\d.]+)  ?(\S*)", "\n".join(lines), re.MULTILINE)
+    families: list[Decimal] = []
+    totals: list[Decimal] = []
+    for points, family in rows[1:-1]:
+        if family:
+            families.append(Decimal(points))
+            totals.append(Decimal(0))
+        else:
+            totals[-1] += Decimal(points)
+    assert totals == families
+    assert Decimal(rows[0][0]) + sum(families) == Decimal(rows[-1][0])
 
 
 def test_a_table_in_a_pipe_is_never_wrapped_and_takes_no_markup(capsys):

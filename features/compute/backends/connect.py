@@ -7,21 +7,28 @@ from configs.settings import EngineSettings
 from features.compute.backends.base import Backend, describe
 from features.compute.backends.duckdb import open_duckdb
 from features.compute.backends.spark import open_spark
+from features.compute.backends.spill_folder import SPILL
 from features.tables.mapping import Dataset, is_csv
 
 
-def open_backend(settings: EngineSettings, dataset: Dataset, spill: Path | None = None) -> Backend:
+def open_backend(settings: EngineSettings, dataset: Dataset, converted: Path | None = None) -> Backend:
     """The backend of the settings, with a view for every source of Parquet files. CSV files are converted first.
 
-    What DuckDB cannot keep in memory goes to a folder of its own inside `spill`.
+    DuckDB reads these files and those in the folder `converted`, and nothing else; what it cannot keep in memory goes
+    to a folder of its own beside that.
 
     Raises ConfigError if the backend is not installed, DataError for a file that cannot be read.
     """
-    backend = open_spark(settings) if settings.kind == "spark" else open_duckdb(settings, spill)
+    backend = open_spark(settings) if settings.kind == "spark" else _open_duckdb(settings, dataset, converted)
     for source, files in dataset.files.items():
         if not any(is_csv(file) for file in files):
             create_view(backend, source, [str(file) for file in files])
     return backend
+
+
+def _open_duckdb(settings: EngineSettings, dataset: Dataset, converted: Path | None) -> Backend:
+    spill, folders = (converted.parent / SPILL, [converted]) if converted else (None, [])
+    return open_duckdb(settings, spill, files=dataset.all_files, folders=folders)
 
 
 def create_view(backend: Backend, source: str, paths: list[str]) -> None:

@@ -1,5 +1,6 @@
 """DuckDB as a backend: connections, views over files, and queries that are prepared once for all days."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend as DuckDBBackend
 
 PARAMETER = "as_of"
+# The last one keeps queries from changing the others.
+CONFINEMENT = {"enable_external_access": "false", "python_enable_replacements": "false", "lock_configuration": "true"}
 DUCKDB_TYPES = {
     pa.float64(): "double",
     pa.timestamp("us"): "timestamp",
@@ -27,10 +30,13 @@ DUCKDB_TYPES = {
 }
 
 
-def open_duckdb(settings: EngineSettings, spill: Path | None = None) -> Backend:
+def open_duckdb(
+    settings: EngineSettings, spill: Path | None = None, *, files: Iterable[Path] = (), folders: Iterable[Path] = ()
+) -> Backend:
     """An empty DuckDB database in memory, with a folder of its own inside `spill` for what does not fit.
 
-    Without `spill` that folder is among the system's temporary ones.
+    Without `spill` that folder is among the system's temporary ones. It opens these files and what is in these folders;
+    no query can open another one, load an extension, or change this.
     """
     import duckdb
 
@@ -39,6 +45,7 @@ def open_duckdb(settings: EngineSettings, spill: Path | None = None) -> Backend:
     connection = ibis.duckdb.connect(**options)
     connection.raw_sql(f"set temp_directory = {quote_text(str(make_spill_folder(spill, connection)))}")
     connection.raw_sql("set timezone = 'UTC'")
+    _confine(connection, files, folders)
     return Backend(
         connection,
         (duckdb.Error,),
@@ -56,6 +63,16 @@ def quote_name(name: str) -> str:
 def quote_text(text: str) -> str:
     """A text in SQL."""
     return sge.Literal.string(text).sql(dialect=MAPPING_DIALECT)
+
+
+def _confine(connection: "DuckDBBackend", files: Iterable[Path], folders: Iterable[Path]) -> None:
+    """Let the connection open these files and folders only, for as long as it is open."""
+    for setting, paths in {"allowed_paths": files, "allowed_directories": folders}.items():
+        # The engine compares the path as it is in the query, where it can be a pattern.
+        spellings = {spelling for path in map(str, paths) for spelling in (path, escape_pattern(path))}
+        connection.raw_sql(f"set {setting} = [{', '.join(map(quote_text, sorted(spellings)))}]")
+    for setting, value in CONFINEMENT.items():
+        connection.raw_sql(f"set {setting} = {value}")
 
 
 def _create_view(connection: "DuckDBBackend", source: str, paths: list[str]) -> None:

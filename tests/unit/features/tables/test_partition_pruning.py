@@ -62,7 +62,6 @@ def test_a_short_window_reads_a_fraction_of_the_usage(tmp_path: Path, stored_as:
     _write(tmp_path, stored_as)
     dataset = read_dataset(DataSettings(dataset=tmp_path / "long.toml"))
     backend = open_backend(EngineSettings(threads=1), dataset)
-    backend.connection.raw_sql("set enable_external_file_cache = false")
     tables = cast_tables(read_tables(backend, dataset))
     signals = available_signals(tables, catalogue(), "named")
     signals_of_a_month = tuple(

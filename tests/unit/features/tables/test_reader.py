@@ -127,7 +127,7 @@ def test_it_validates_again_when_a_file_changed(make_company):
 def test_it_refuses_a_select_that_fails(make_company, tmp_path):
     config = make_company(**GOOD)
     mapping = tmp_path / "acme-data.toml"
-    mapping.write_text(mapping.read_text() + '[tables]\nusage = "select nothing from nowhere"\n')
+    mapping.write_text(mapping.read_text() + '[tables]\nusage = "select nothing from accounts"\n')
     with pytest.raises(ConfigError, match="the select of 'usage' fails"):
         _open(config)
 
