@@ -45,6 +45,7 @@ NO_TELEMETRY = {
     show_default=True,
     help="The settings file.",
 )
+@click.version_option(package_name="oarlock", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(context: click.Context, config: Path) -> None:
     """Churn risk per account, with drivers that add up exactly to the risk."""
@@ -86,7 +87,25 @@ COMMANDS = (
     *(score, explain, export_outcomes, export_targets),
     *(serve, ledger, erase, webhooks, keys, audit),
 )
+
+
+def _use_config(context: click.Context, _: click.Parameter, config: Path | None) -> None:
+    if config is not None:
+        context.obj.config = config
+
+
+def _accept_config(command: click.Command) -> None:
+    """Let `--config` stand after the command as well as before it."""
+    for subcommand in command.commands.values() if isinstance(command, click.Group) else ():
+        _accept_config(subcommand)
+    option = click.Option(
+        ["--config"], type=click.Path(path_type=Path), expose_value=False, callback=_use_config, hidden=True
+    )
+    command.params.append(option)
+
+
 for command in COMMANDS:
+    _accept_config(command)
     cli.add_command(command)
 
 

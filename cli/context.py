@@ -102,16 +102,14 @@ class CliContext:
 
     @contextmanager
     def progress(self, title: str) -> Iterator["Progress"]:
-        """A progress bar on standard error; silent if that is not a terminal."""
+        """A progress bar on standard error; without a terminal, a line every half minute."""
         from rich.console import Console
-        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as ProgressBar
 
-        console, columns = Console(stderr=True), (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-        # Without a terminal a bar would leave an empty line behind.
-        with ProgressBar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task(title)
-            yield lambda step, done, of: bar.update(task, description=f"{title}: {step}", completed=done, total=of)
+        from cli.terminal.progress import progress_bar, progress_lines
+
+        console = Console(stderr=True)
+        with progress_bar(title, console) if console.is_terminal else progress_lines(title) as report:
+            yield report
 
 
 def _choose_json(context: click.Context, _: click.Parameter, as_json: bool) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import datetime
 from decimal import Decimal
+from importlib import metadata
 from pathlib import Path
 from typing import cast
 
@@ -65,6 +66,16 @@ def test_a_config_that_is_a_folder_exits_with_2(oarlock, tmp_path):
         2,
         f"oarlock: Cannot read {tmp_path}: Is a directory. Pass the path of a settings file with --config.",
     )
+
+
+def test_the_version_is_that_of_the_package(oarlock):
+    assert oarlock("--version").out == f"oarlock {metadata.version('oarlock')}\n"
+
+
+@pytest.mark.parametrize("command", [["validate"], ["keys", "list"]])
+def test_the_config_may_follow_the_command(oarlock, tmp_path, command):
+    missing = tmp_path / "acme.toml"
+    assert str(missing) in oarlock(*command, "--config", str(missing)).err
 
 
 def test_invalid_data_exits_with_3(oarlock, make_company):

@@ -1,5 +1,6 @@
 """What people read from commands: no text from outside steers a terminal, and durations mean what they say."""
 
+import time
 from datetime import timedelta
 
 import click
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from cli.keys import Duration
 from cli.output import printable, round_share, round_to_total
+from cli.terminal.progress import progress_lines
 
 
 @pytest.mark.parametrize(
@@ -51,3 +53,12 @@ def test_rounded_parts_add_up_to_the_rounded_total(parts: list[float], base: flo
 
 def test_largest_remainders_are_rounded_up():
     assert round_to_total([0.00334, 0.00333, -0.00167, 0.005], 0.01) == [0.0034, 0.0033, -0.0017, 0.005]
+
+
+def test_work_without_a_terminal_prints_a_line_now_and_then(capsys):
+    with progress_lines("Publishing", seconds=0.01) as progress:
+        progress("signals of 2024-01-01", 3, 12)
+        printed, deadline = "", time.monotonic() + 5
+        while "3 of 12" not in printed and time.monotonic() < deadline:
+            printed += capsys.readouterr().err
+    assert "Publishing: signals of 2024-01-01, 3 of 12" in printed.splitlines()
