@@ -329,6 +329,8 @@ def _published_coverage(context: CliContext) -> dict[str, float] | None:
 
 
 def _show_published(context: CliContext, result: "PublishResult") -> None:
+    from features.signals.base import family_label
+
     for violation in result.violations:
         context.echo(f"Quarantined: {violation}")
     days = f"{result.computed} days computed, {result.reused} reused"
@@ -343,7 +345,7 @@ def _show_published(context: CliContext, result: "PublishResult") -> None:
             f"Online stays {result.online:%Y-%m-%d}, a later day. To put {result.as_of:%Y-%m-%d} online, publish it"
             " again with --online."
         )
-    coverage = ", ".join(f"{family} {format_percent(share)}" for family, share in result.day.coverage.items())
-    context.echo(f"Filled in: {coverage}.")
+    coverage = [f"{family_label(family)} {format_percent(share)}" for family, share in result.day.coverage.items()]
+    context.echo(f"Filled in: {', '.join(coverage)}.")
     for fault in result.day.faults:
         context.echo(f"Forced ({result.day.forced_because}): {fault}")

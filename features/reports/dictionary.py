@@ -86,9 +86,7 @@ def _entry(signal: Signal, tables: tuple[str, ...], coverage: float | None) -> S
 
 
 def _heading(family: str) -> str:
-    """The family's label, with the family's name if that differs."""
-    label = family_label(family)
-    return label.capitalize() if label == family else f"{label.capitalize()}, family {family}"
+    return family_label(family).capitalize()
 
 
 def _stem_and_window(entry: SignalEntry) -> tuple[str, int]:

@@ -19,12 +19,11 @@ from typing import Any, Literal
 Kind = Literal["number", "category"]
 Formula = Callable[..., Any]
 ACRONYMS = frozenset({"mrr", "nps", "csat", "ces", "qbr"})
-FAMILY_LABELS = {"fit": "customer profile"}  # families that go by another name in front of people
 
 
 def family_label(family: str) -> str:
     """The family's name in plain English."""
-    return FAMILY_LABELS.get(family, family)
+    return family.replace("_", " ")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ FAMILIES = (
     "contract",
     "onboarding",
     "engagement",
-    "fit",
+    "customer_profile",
 )
 
 

@@ -368,7 +368,8 @@ def test_with_the_store_down_and_no_risk_it_answers_503(isolated_client: ApiClie
 
 
 def test_families_with_old_signals_are_stale(trained: TrainedModel, tmp_path):
-    serving = trained.settings.serving.model_copy(update={"stale_after_days_by_family": {"contract": 30, "fit": 365}})
+    limits = {"contract": 30, "customer_profile": 365}
+    serving = trained.settings.serving.model_copy(update={"stale_after_days_by_family": limits})
     settings = trained.settings.model_copy(update={"serving": serving})
     ledger = Ledger(tmp_path / "ledger.db")
     scorer = open_scorer(settings, trained.state, lambda: EXTRACT_END + timedelta(days=10), ledger)

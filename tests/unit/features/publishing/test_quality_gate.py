@@ -21,7 +21,7 @@ from tests.support.companies.raw_tables import account, raw_tables
 
 SETTINGS = QualitySettings()
 SIGNALS = tuple(signal for signal in catalogue() if signal.name in {"employees", "country"})
-DAY = DaySummary("2023-06-01", 1_000, {"fit": 0.9}, {"employees": 0.1, "country": 0.0})
+DAY = DaySummary("2023-06-01", 1_000, {"customer_profile": 0.9}, {"employees": 0.1, "country": 0.0})
 STEADY = dict.fromkeys(range(28 * (SETTINGS.compared_windows + 1)), 20)
 
 

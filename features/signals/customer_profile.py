@@ -1,4 +1,4 @@
-"""Fit (the customer profile): what kind of company the account is, and how it was acquired."""
+"""Customer profile: what kind of company the account is, and how it was acquired."""
 
 from features.signals.base import signal
 
