@@ -38,7 +38,7 @@ class NaiveModel:
             features=self.store.get_feature_service(FEATURE_SERVICE),
             entity_rows=[{"account_id": account_id} for account_id in account_ids],
         ).to_df()
-        risks = self.pyfunc.predict(rows[self.model.names])["risk"]
+        risks = self.pyfunc.predict(rows[self.model.signal_names])["risk"]
         each = os.environ.get("NAIVE_EXPLAINER") == "each"
         explainer = shap.TreeExplainer(self.model.booster) if each else self.explainer
         values = np.asarray(explainer(encode(rows, self.model.inputs)).values)
@@ -47,7 +47,7 @@ class NaiveModel:
                 "account_id": account_id,
                 "risk": float(risk),
                 "drivers": [
-                    {"signal": self.model.names[at], "margin": float(shares[at])}
+                    {"signal": self.model.signal_names[at], "margin": float(shares[at])}
                     for at in np.argsort(-np.abs(shares))[:drivers]
                 ],
             }
