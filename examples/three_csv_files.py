@@ -44,11 +44,14 @@ for name, query in CSV_FILES.items():
 # %% [markdown]
 # ## 2. The mapping and the settings
 #
-# The mapping names the files. A file that is named like a table and has its columns needs nothing else.
+# The mapping names the files. A file that is named like a table and has its columns needs nothing else. `observed_from`
+# is the day from which usage was recorded: subscriptions began years before. `observed_until` is the midnight after the
+# last day.
 
 # %%
 (FOLDER / "mapping.toml").write_text("""
 name = "acme"
+observed_from = 2024-07-01T00:00:00Z
 observed_until = 2026-07-01T00:00:00Z
 folder = "."
 

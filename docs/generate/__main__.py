@@ -9,7 +9,7 @@ from docs.generate.commands import cli_page
 from docs.generate.errors import errors_page
 from docs.generate.http_api import http_api_page
 from docs.generate.notebooks import three_csv_files
-from docs.generate.settings import settings_page
+from docs.generate.settings import mapping_page, settings_page
 from docs.generate.tables import raw_tables_page, signals_page
 
 ROOT = Path(__file__).parents[2]
@@ -17,6 +17,7 @@ WRITERS: dict[str, Callable[[], str]] = {
     "docs/reference/cli.md": cli_page,
     "docs/reference/errors.md": errors_page,
     "docs/reference/http-api.md": http_api_page,
+    "docs/reference/mapping.md": mapping_page,
     "docs/reference/raw-tables.md": raw_tables_page,
     "docs/reference/settings.md": settings_page,
     "docs/reference/signals.md": signals_page,

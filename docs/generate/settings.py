@@ -1,15 +1,23 @@
-"""The page of the settings: every section with types, defaults and meanings, from the models."""
+"""The pages of the TOML files, settings and mapping: every section with types, defaults and meanings."""
 
 import json
 from collections.abc import Iterator
 
+from pydantic import BaseModel
+
 from docs.generate.json_schema import Schema, fields_table, target_of
 from docs.generate.markdown import join
 
-HEAD = """# Settings
+SETTINGS_HEAD = """# Settings
 
 A settings file is TOML. `OARLOCK_<SECTION>__<KEY>` in the environment overrides it, for example
 `OARLOCK_LABEL__HORIZON_DAYS=90`. A relative path in the file starts at the folder of the file.
+
+## Top level"""
+MAPPING_HEAD = """# Mapping
+
+A mapping is a TOML file that names the files of a data set and maps them onto the [raw tables](raw-tables.md). [Bring
+your own data](../how-to/bring-your-own-data.md) shows how to write it.
 
 ## Top level"""
 
@@ -18,9 +26,20 @@ def settings_page() -> str:
     """Every setting."""
     from configs.settings import Settings
 
-    schema = Settings.model_json_schema()
+    return _sections_page(SETTINGS_HEAD, Settings)
+
+
+def mapping_page() -> str:
+    """Every key of a mapping."""
+    from features.tables.mapping import DatasetMapping
+
+    return _sections_page(MAPPING_HEAD, DatasetMapping)
+
+
+def _sections_page(head: str, model: type[BaseModel]) -> str:
+    schema = model.model_json_schema()
     sections = dict(_sections(schema, schema["$defs"]))
-    parts = [HEAD, fields_table(_without_sections(schema))]
+    parts = [head, fields_table(_without_sections(schema))]
     for title, name in sections.items():
         section = _without_sections(schema["$defs"][name])
         parts += [f"## \\[{title}\\]", section.get("description", ""), fields_table(section)]
@@ -35,7 +54,7 @@ def _without_sections(schema: Schema) -> Schema:
 def _sections(schema: Schema, models: Schema, prefix: str = "") -> Iterator[tuple[str, str]]:
     """The TOML path of each section and the name of its model, nested ones after their parents."""
     for name, field in schema["properties"].items():
-        title, target = f"{prefix}{name}", target_of(field)
+        title, target = f"{prefix}{name}", "".join(map(target_of, [field, *field.get("anyOf", [])]))
         if isinstance(field.get("additionalProperties"), dict):
             title, target = f"{title}.NAME", target_of(field["additionalProperties"])
         if target:

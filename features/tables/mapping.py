@@ -39,13 +39,16 @@ DATE_DIRECTIVES = re.compile(r"%-?[aAbBdfHIjmMpSyYzZ%]")
 
 
 class SimulatedDataset(BaseModel):
-    """The parameters of a simulated company."""
+    """The parameters of a simulated company; `oarlock simulate` writes its files into the folder of the data set."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     accounts: int
+    """Accounts to simulate."""
     months: int
+    """Months of history."""
     seed: int
+    """The same seed gives the same company."""
 
 
 def _to_source_mapping(value: object) -> object:
@@ -75,9 +78,12 @@ def _is_date_format(value: str) -> bool:
 
 
 class SourceMapping(BaseModel):
-    """The files of a source and, for CSV, how they are written where this is not ISO 8601 in UTF-8."""
+    """The files of a source and, for CSV, how they are written if not in ISO 8601 and UTF-8.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    If nothing but the files is declared, `NAME = "pattern"` in `[sources]` is enough.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     files: str
     """A file or a pattern, relative to the data set's folder."""
@@ -97,23 +103,28 @@ class SourceMapping(BaseModel):
 
 
 class DatasetMapping(BaseModel):
-    """The content of a mapping file.
+    """The content of a mapping file."""
 
-    `equal_rows` says what equal rows of a table without a key are: the same event, or one each. Unless it is set, files
-    of one source that have equal rows are refused.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: str
+    """Name of the data set."""
     about: str = ""
-    equal_rows: Literal["once", "each"] | None = None
+    """What the data are, for people."""
     observed_from: datetime | None = None
+    """From when the tables are complete. Undeclared: snapshots before the first recorded departure are left out."""
     observed_until: datetime | None = None
+    """Until when the tables are complete: the midnight after the last day. Undeclared: found from the rows."""
     folder: Path = Path()
+    """Where the files are, relative to the mapping."""
     people: Literal["named", "counted", "unknown"] = "named"
+    """What usage says about users: who they are, how many there are on a day, or nothing."""
+    equal_rows: Literal["once", "each"] | None = None
+    """What equal rows of usage or touches are. Undeclared: each counts, and files that share rows are rejected."""
     sources: dict[str, Annotated[SourceMapping, BeforeValidator(_to_source_mapping)]] = Field(min_length=1)
+    """The files of each source: a pattern, or a section of its own."""
     tables: dict[str, str] = {}
+    """A select per table, in DuckDB's SQL, over the sources. A source that is named like a table needs none."""
     simulated: SimulatedDataset | None = None
 
 

@@ -36,6 +36,11 @@ class DocShell:
     port: str = field(default_factory=lambda: str(_free_port()))
     _services: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
+    @property
+    def _saved(self) -> Path:
+        """The script that sets the variables and the folder of the last command."""
+        return self.folder / ".shell"
+
     def __enter__(self) -> Self:
         return self
 
@@ -44,6 +49,7 @@ class DocShell:
             with suppress(ProcessLookupError):
                 os.killpg(service.pid, signal.SIGTERM)
             service.wait(START_SECONDS)
+        self._saved.unlink(missing_ok=True)  # a copy of the folder would go back to this one
 
     def run(self, command: str) -> Result:
         """Run a command to its end; `oarlock serve` until it is ready, and on until the shell is closed."""
@@ -64,11 +70,10 @@ class DocShell:
         raise AssertionError(f"the service was not ready after {START_SECONDS} seconds: {command}")
 
     def _bash(self, command: str) -> subprocess.Popen[bytes]:
-        saved = self.folder / ".shell"
         lines = [
-            f"set -a; test -f {saved} && source {saved}",
+            f"set -a; test -f {self._saved} && source {self._saved}",
             SHOWN_PORT.sub(self.port, command),
-            f"code=$?; {{ export -p; echo cd \"'$PWD'\"; }} > {saved}; exit $code",
+            f"code=$?; {{ export -p; echo cd \"'$PWD'\"; }} > {self._saved}; exit $code",
         ]
         stdout = subprocess.DEVNULL if SERVE.match(command) else subprocess.PIPE
         return subprocess.Popen(
