@@ -1,11 +1,11 @@
-"""How good the risks are: Oarlock against its rivals, on the same snapshots and origins, each figure with its interval.
+"""Accuracy: Oarlock compared with other models on the same snapshots and origins, each figure with its interval.
 
     python -m benchmarks.accuracy crm5 online_retail ravenstack --data FOLDER
     python -m benchmarks.accuracy simulated --accounts 10000 --seed 2 --steps
     python -m benchmarks.accuracy --data FOLDER --json          # everything
 
-FOLDER holds a folder per outside data set. `--keep` names a folder in which histories are used again. Training seconds
-are those of all origins, tuning included; CPU seconds bear comparison on a machine that does other things too.
+FOLDER holds a folder per external data set. Histories in the folder of `--keep` are reused. Training seconds are those
+of all origins, tuning included; CPU seconds can be compared even on a machine that does other things too.
 """
 
 import argparse
@@ -20,20 +20,37 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.accuracy.datasets import MONTHS, OUTSIDE, SIMULATED, Ground, Progress, outside, simulated
+from benchmarks.accuracy.datasets import (
+    EXTERNAL_DATASETS,
+    MONTHS,
+    SIMULATED,
+    BenchmarkDataset,
+    Progress,
+    open_external,
+    open_simulated,
+)
 from benchmarks.accuracy.models import RIVALS
 from benchmarks.accuracy.oracle import (
     CEILING,
-    Reached,
-    held_out,
-    of_shown,
-    reached,
+    GainShare,
+    is_held_out,
+    measure_gain,
     read_truth,
+    share_of_ceiling_gain,
     steps,
     truth_of,
     with_truth,
 )
-from benchmarks.accuracy.runner import LOW_IS_GOOD, METRICS, OARLOCK, Contest, Standing, beyond_noise, hold, standings
+from benchmarks.accuracy.runner import (
+    LOW_IS_GOOD,
+    METRICS,
+    OARLOCK,
+    BenchmarkRun,
+    ModelResult,
+    run_models,
+    significant_leads,
+    summarize_models,
+)
 from features.simulator.model.parameters import Company
 from training.evaluation.backtest import rows_on
 from training.evaluation.scorecard import Interval
@@ -45,19 +62,19 @@ WIDTH = 190  # in a file no figure is cut off
 
 @dataclass(frozen=True)
 class DatasetResult:
-    """What one ground showed: standings over all origins and on the newest, and how near the limit everyone came."""
+    """The result on one data set: each model over all origins and on the newest, and its share of the possible gain."""
 
-    contest: Contest
-    pooled: list[Standing]
-    newest: list[Standing]
-    limit: dict[str, Reached]
+    run: BenchmarkRun
+    pooled: list[ModelResult]
+    newest: list[ModelResult]
+    gain_shares: dict[str, GainShare]
 
 
 def main() -> None:
-    """Hold a contest on each ground that is asked for, and print it."""
+    """Compare the models on each data set and print the result."""
     arguments = _parse_arguments()
     console = Console(stderr=True)
-    for result in _contests(arguments, lambda step: console.print(step, style="dim")):
+    for result in _run_all(arguments, lambda step: console.print(step, style="dim")):
         if arguments.json:
             print(json.dumps(_document(result)))
         else:
@@ -66,101 +83,103 @@ def main() -> None:
 
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("grounds", nargs="*", metavar="GROUND", help=f"{', '.join((*OUTSIDE, SIMULATED))}; all of them")
-    parser.add_argument("--data", type=Path, help="folder of the outside data sets")
-    parser.add_argument("--keep", type=Path, help="folder for histories that are used again")
+    parser.add_argument(
+        "datasets", nargs="*", metavar="DATASET", help=f"{', '.join((*EXTERNAL_DATASETS, SIMULATED))}; all of them"
+    )
+    parser.add_argument("--data", type=Path, help="folder of the external data sets")
+    parser.add_argument("--keep", type=Path, help="folder of histories to reuse")
     parser.add_argument("--rivals", nargs="*", choices=list(RIVALS), default=list(RIVALS), metavar="RIVAL")
     parser.add_argument("--accounts", type=int, default=10_000, help="of the simulated company")
     parser.add_argument("--seed", type=int, default=2, help="of the simulated company")
-    parser.add_argument("--steps", action="store_true", help="say where the rest of the limit is lost")
-    parser.add_argument("--json", action="store_true", help="one document a line for each ground")
+    parser.add_argument("--steps", action="store_true", help="also show where the rest of the possible gain is lost")
+    parser.add_argument("--json", action="store_true", help="print one JSON document per data set")
     arguments = parser.parse_args()
-    arguments.grounds = arguments.grounds or [*OUTSIDE, SIMULATED]
-    unknown = set(arguments.grounds) - {*OUTSIDE, SIMULATED}
+    arguments.datasets = arguments.datasets or [*EXTERNAL_DATASETS, SIMULATED]
+    unknown = set(arguments.datasets) - {*EXTERNAL_DATASETS, SIMULATED}
     if unknown:
-        parser.error(f"no ground is called {', '.join(sorted(unknown))}")
-    if set(arguments.grounds) & set(OUTSIDE) and not arguments.data:
-        parser.error("--data names the folder of the outside data sets")
+        parser.error(f"unknown data set: {', '.join(sorted(unknown))}")
+    if set(arguments.datasets) & set(EXTERNAL_DATASETS) and not arguments.data:
+        parser.error("--data is needed for external data sets")
     return arguments
 
 
-def _contests(arguments: argparse.Namespace, say: Progress) -> Iterator[DatasetResult]:
-    for name in arguments.grounds:
+def _run_all(arguments: argparse.Namespace, report: Progress) -> Iterator[DatasetResult]:
+    for name in arguments.datasets:
         with tempfile.TemporaryDirectory() as scratch:
-            ground = _ground(name, arguments, Path(scratch), say)
-            contest = hold(ground, arguments.rivals, say)
-            pooled, newest = standings(contest), standings(contest, newest_only=True)
-            yield DatasetResult(contest, pooled, newest, _limit(contest, arguments.steps) if ground.company else {})
+            dataset = _open_dataset(name, arguments, Path(scratch), report)
+            run = run_models(dataset, arguments.rivals, report)
+            pooled, newest = summarize_models(run), summarize_models(run, newest_only=True)
+            yield DatasetResult(run, pooled, newest, _gain_shares(run, arguments.steps) if dataset.company else {})
 
 
-def _ground(name: str, arguments: argparse.Namespace, scratch: Path, say: Progress) -> Ground:
+def _open_dataset(name: str, arguments: argparse.Namespace, scratch: Path, report: Progress) -> BenchmarkDataset:
     if name != SIMULATED:
-        return outside(name, arguments.data / name, arguments.keep / name if arguments.keep else scratch, say)
+        return open_external(name, arguments.data / name, arguments.keep / name if arguments.keep else scratch, report)
     company = Company(accounts=arguments.accounts, months=MONTHS, seed=arguments.seed)
     saved_company = arguments.keep / f"simulated_{arguments.accounts}_{arguments.seed}" if arguments.keep else scratch
-    return simulated(company, saved_company, say)
+    return open_simulated(company, saved_company, report)
 
 
-def _limit(contest: Contest, with_steps: bool) -> dict[str, Reached]:
-    """How near the limit each contestant came, and where the rest was lost."""
-    ground = contest.ground
-    assert ground.company is not None
-    training_rows = rows_on(ground.panel.rows, ground.splits[0].train)
-    true = read_truth(ground.company, ground.settings.label.horizon_days)
-    test = with_truth(contest.test, true)
+def _gain_shares(run: BenchmarkRun, with_steps: bool) -> dict[str, GainShare]:
+    """Each model's share of the possible gain, and where the rest is lost."""
+    dataset = run.dataset
+    assert dataset.company is not None
+    training_rows = rows_on(dataset.panel.rows, dataset.splits[0].train)
+    true = read_truth(dataset.company, dataset.settings.label.horizon_days)
+    test = with_truth(run.test, true)
     truth = truth_of(test, float(training_rows[CHURNED].mean()))
-    shares_of_gain = {entry.name: reached(truth, entry.risks) for entry in contest.entries}
+    shares_of_gain = {model.name: measure_gain(truth, model.risks) for model in run.models}
     if not with_steps:
         return shares_of_gain
-    judged = held_out(test)
+    selected = is_held_out(test)
     oracle_risks = steps(
-        with_truth(training_rows, true), test[judged], build_inputs(ground.panel.history.signals, training_rows)
+        with_truth(training_rows, true), test[selected], build_inputs(dataset.panel.history.signals, training_rows)
     )
-    same = truth.part(judged)
-    shares = {entry.name: of_shown(same, entry.risks[judged], oracle_risks[CEILING]) for entry in contest.entries}
-    shares_of_gain = {name: replace(share, of_shown=shares[name]) for name, share in shares_of_gain.items()}
-    return shares_of_gain | {name: reached(same, risks) for name, risks in oracle_risks.items()}
+    same = truth.part(selected)
+    shares = {
+        model.name: share_of_ceiling_gain(same, model.risks[selected], oracle_risks[CEILING]) for model in run.models
+    }
+    shares_of_gain = {name: replace(share, of_ceiling=shares[name]) for name, share in shares_of_gain.items()}
+    return shares_of_gain | {name: measure_gain(same, risks) for name, risks in oracle_risks.items()}
 
 
 def _document(result: DatasetResult) -> dict[str, Any]:
-    contest = result.contest
+    run = result.run
     return {
-        "ground": contest.ground.name,
-        "snapshots": len(contest.test),
-        "churned": int(contest.test[CHURNED].sum()),
-        "signals": len(contest.ground.panel.history.signals),
-        "origins": [f"{split.test[-1]:%Y-%m-%d}" for split in contest.ground.splits],
-        "day_spread": contest.day_spread,
-        "ahead_beyond_noise": {"pooled": beyond_noise(result.pooled), "newest": beyond_noise(result.newest)},
-        "pooled": [asdict(standing) for standing in result.pooled],
-        "newest": [asdict(standing) for standing in result.newest],
-        "limit": {name: asdict(standing) for name, standing in result.limit.items()},
+        "dataset": run.dataset.name,
+        "snapshots": len(run.test),
+        "churned": int(run.test[CHURNED].sum()),
+        "signals": len(run.dataset.panel.history.signals),
+        "origins": [f"{split.test[-1]:%Y-%m-%d}" for split in run.dataset.splits],
+        "day_spread": run.day_spread,
+        "significantly_better": {
+            "pooled": significant_leads(result.pooled),
+            "newest": significant_leads(result.newest),
+        },
+        "pooled": [asdict(model) for model in result.pooled],
+        "newest": [asdict(model) for model in result.newest],
+        "gain_shares": {name: asdict(share) for name, share in result.gain_shares.items()},
     }
 
 
 def _show(result: DatasetResult) -> None:
-    console, contest = Console(), result.contest
+    console, run = Console(), result.run
     if not console.is_terminal:
         console.width = WIDTH
-    for title, standing in _views(result):
-        console.print(_table(f"{contest.ground.name}, {title}", standing))
-        ahead = [
-            f"{standing_row.name} ({metric})"
-            for standing_row in standing[1:]
-            for metric in METRICS
-            if standing_row.is_ahead(metric)
-        ]
-        console.print(f"ahead of {OARLOCK} on these days, each by itself: {', '.join(ahead) or 'nobody'}")
-        console.print(f"ahead of {OARLOCK} beyond noise: {', '.join(beyond_noise(standing)) or 'nobody'}\n")
-    if result.limit:
-        console.print(_limit_table(result.limit))
+    for title, results in _titled_results(result):
+        console.print(_table(f"{run.dataset.name}, {title}", results))
+        better = [f"{model.name} ({metric})" for model in results[1:] for metric in METRICS if model.is_better(metric)]
+        console.print(f"better than {OARLOCK} on these days, each metric by itself: {', '.join(better) or 'none'}")
+        console.print(f"significantly better than {OARLOCK}: {', '.join(significant_leads(results)) or 'none'}\n")
+    if result.gain_shares:
+        console.print(_gain_table(result.gain_shares))
 
 
-def _views(result: DatasetResult) -> list[tuple[str, list[Standing]]]:
-    test, newest = result.contest.test, result.contest.ground.splits[0].test
+def _titled_results(result: DatasetResult) -> list[tuple[str, list[ModelResult]]]:
+    test, newest = result.run.test, result.run.dataset.splits[0].test
     last = test[test.as_of.isin(newest)]
     views = [(_with_counts(f"test day {newest[-1]:%Y-%m-%d}", last), result.newest)]
-    origins = len(result.contest.ground.splits)
+    origins = len(result.run.dataset.splits)
     return views + ([(_with_counts(f"{origins} origins pooled", test), result.pooled)] if origins > 1 else [])
 
 
@@ -168,23 +187,23 @@ def _with_counts(title: str, rows: pd.DataFrame) -> str:
     return f"{title}: {len(rows):,} snapshots, {int(rows[CHURNED].sum()):,} churned"
 
 
-def _table(title: str, standing: list[Standing]) -> Table:
-    figures = ("AUC", "average precision", "lift at 10 %", "log loss", f"less {OARLOCK}'s", "on days drawn again")
+def _table(title: str, results: list[ModelResult]) -> Table:
+    figures = ("AUC", "average precision", "lift at 10 %", "log loss", f"less {OARLOCK}'s", "with day noise")
     table = Table("", *figures, "CPU s", title=title)
-    for entry in standing:
+    for model in results:
         worse = (
             ("", "")
-            if entry.name == OARLOCK
-            else map(_signed, (entry.less_oarlock["log_loss"], entry.to_come["log_loss"]))
+            if model.name == OARLOCK
+            else map(_signed, (model.difference["log_loss"], model.with_day_noise["log_loss"]))
         )
         table.add_row(
-            entry.name, *(_format_figure(entry, metric) for metric in METRICS), *worse, f"{entry.cpu_seconds:.0f}"
+            model.name, *(_format_figure(model, metric) for metric in METRICS), *worse, f"{model.cpu_seconds:.0f}"
         )
     return table
 
 
-def _format_figure(standing: Standing, metric: str) -> str:
-    figure, decimals = standing.figures[metric], 2 if metric.startswith("lift") else 4 if metric in LOW_IS_GOOD else 3
+def _format_figure(results: ModelResult, metric: str) -> str:
+    figure, decimals = results.figures[metric], 2 if metric.startswith("lift") else 4 if metric in LOW_IS_GOOD else 3
     return f"{figure.value:.{decimals}f} [{figure.low:.{decimals}f}, {figure.high:.{decimals}f}]"
 
 
@@ -192,11 +211,16 @@ def _signed(interval: Interval) -> str:
     return f"{interval.value:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]"
 
 
-def _limit_table(limit: dict[str, Reached]) -> Table:
-    titles = ("share of the limit's gain", "of what the signals show", "on the answers drawn", "mean gap to the truth")
-    table = Table("", *titles, title="the limit")
-    for name, share in limit.items():
-        of_ceiling = _shares(share.of_shown) if share.of_shown else ""
+def _gain_table(gain_shares: dict[str, GainShare]) -> Table:
+    titles = (
+        "share of the possible gain",
+        "of the signal ceiling",
+        "on realised labels",
+        "mean gap to the true risk",
+    )
+    table = Table("", *titles, title="possible gain")
+    for name, share in gain_shares.items():
+        of_ceiling = _shares(share.of_ceiling) if share.of_ceiling else ""
         table.add_row(
             name, _shares(share.share), of_ceiling, f"{share.realised_share:.1%}", f"{share.gap_to_truth:.4f}"
         )

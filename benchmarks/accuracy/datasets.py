@@ -1,4 +1,4 @@
-"""Grounds: the data sets that contestants meet on, each with its panel and rolling origins."""
+"""The data sets of the benchmark, each with its training set and rolling origins."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ from training.data.training_set import TrainingSet, build_training_set
 from training.evaluation.backtest import backtest_splits
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-OUTSIDE = ("crm5", "online_retail", "ravenstack")
+EXTERNAL_DATASETS = ("crm5", "online_retail", "ravenstack")
 SIMULATED = "simulated"
 MONTHS = 24
-KNOWN_FOR_DAYS = 28  # crm5 is judged on accounts known for so long
+MIN_TENURE_DAYS = 28  # crm5: accounts that have been customers for so long
 CORES = 2
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Ground:
-    """One data set: its panel, and its origins, newest first; `company` is where a simulated one keeps its truth."""
+class BenchmarkDataset:
+    """One data set: its training set, and its origins, newest first; `company` holds the truth of a simulated one."""
 
     name: str
     settings: Settings
@@ -37,46 +37,45 @@ class Ground:
     company: Path | None = None
 
     def scope(self, test: pd.DataFrame) -> pd.DataFrame:
-        """The test snapshots that are judged."""
-        judged = test[test.tenure >= KNOWN_FOR_DAYS] if self.name == "crm5" else test
-        return judged.reset_index(drop=True)
+        """The test snapshots that count."""
+        selected = test[test.tenure >= MIN_TENURE_DAYS] if self.name == "crm5" else test
+        return selected.reset_index(drop=True)
 
 
-def outside(name: str, folder: Path, scratch: Path, say: Progress) -> Ground:
-    """An outside data set whose files lie in `folder`."""
+def open_external(name: str, folder: Path, scratch: Path, report: Progress) -> BenchmarkDataset:
+    """An external data set whose files are in `folder`."""
     settings = _settings(CONFIGS / f"{name}.toml", folder, scratch)
-    _publish(settings, name, say)
-    return _ground(name, settings, say)
+    _publish(settings, name, report)
+    return _open_dataset(name, settings, report)
 
 
-def simulated(company: Company, scratch: Path, say: Progress) -> Ground:
-    """A simulated company; one that `scratch` holds already is used again."""
-    return _ground(SIMULATED, simulated_history(company, scratch, say), say)
+def open_simulated(company: Company, scratch: Path, report: Progress) -> BenchmarkDataset:
+    """A simulated company; one that is in `scratch` already is reused."""
+    return _open_dataset(SIMULATED, simulated_history(company, scratch, report), report)
 
 
-def simulated_history(company: Company, scratch: Path, say: Progress) -> Settings:
+def simulated_history(company: Company, scratch: Path, report: Progress) -> Settings:
     """The settings of a simulated company whose history is published in `scratch`."""
     folder = scratch / "company"
-    say(f"simulating {company.accounts:,} accounts")
+    report(f"simulating {company.accounts:,} accounts")
     write_company(company, folder, workers=CORES)
     settings = _settings(CONFIGS / "oarlock.toml", folder, scratch)
-    _publish(settings, SIMULATED, say)
+    _publish(settings, SIMULATED, report)
     return settings
 
 
-def _publish(settings: Settings, name: str, say: Progress) -> None:
-    """Publish every day for training; those that are there already are used again."""
-    publish(
-        settings, open_state_dir(settings), PublishRequest(_ends(settings)), lambda step, *_: say(f"{name}: {step}")
-    )
+def _publish(settings: Settings, name: str, report: Progress) -> None:
+    """Publish every day for training; published days are reused."""
+    request = PublishRequest(_observed_until(settings))
+    publish(settings, open_state_dir(settings), request, lambda step, *_: report(f"{name}: {step}"))
 
 
-def _ground(name: str, settings: Settings, say: Progress) -> Ground:
-    say(f"{name}: joining the panel")
-    panel = build_training_set(settings, open_state_dir(settings), _ends(settings))
+def _open_dataset(name: str, settings: Settings, report: Progress) -> BenchmarkDataset:
+    report(f"{name}: building the training set")
+    panel = build_training_set(settings, open_state_dir(settings), _observed_until(settings))
     days = [day.to_pydatetime() for day in sorted(panel.rows.as_of.unique())]
     company = settings.data.folder if name == SIMULATED else None
-    return Ground(name, settings, panel, backtest_splits(days, settings), company)
+    return BenchmarkDataset(name, settings, panel, backtest_splits(days, settings), company)
 
 
 def _settings(config: Path, folder: Path, scratch: Path) -> Settings:
@@ -85,8 +84,8 @@ def _settings(config: Path, folder: Path, scratch: Path) -> Settings:
     return read.model_copy(update={"state": scratch.resolve(), "data": data})
 
 
-def _ends(settings: Settings) -> datetime:
+def _observed_until(settings: Settings) -> datetime:
     ends = read_dataset(settings.data).observed_until
     if ends is None:
-        raise LookupError(f"{settings.data.dataset} says no observed_until")
+        raise LookupError(f"{settings.data.dataset} has no observed_until")
     return ends

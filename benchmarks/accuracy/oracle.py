@@ -1,14 +1,13 @@
-"""The limit: how near risks come to the true probabilities of a simulated company, and where the rest is lost.
+"""The possible gain: how close risks come to the true probabilities of a simulated company, and where the rest is lost.
 
-The limit of the log loss is that of the true probability itself, which knows the hidden state of an account. Losses are
-taken in expectation over the true probability, so no answer's chance is in them; its own Monte Carlo error is corrected
-for. Between limit and model lie three steps, each a model fitted on the true probability itself, so that no chance of
-answers is in it either, and judged on accounts it did not learn from:
+The lowest possible log loss is that of the true probability, which depends on the hidden state of an account. Losses
+are expectations over the true probability, so they have no label noise; its Monte Carlo error is corrected for. Three
+steps lead from there to a model. Each is a model trained on the true probabilities and tested on held-out accounts:
 
-- `state`: knows every hidden part of the hazard, and the contract: what trees of this kind can say at all;
-- `visible state`: the same without the part that no table shows anything of;
-- `signals`: knows the signals alone. What a model on answers loses below this is estimation; what lies above, no model
-  of these signals can reach.
+- `state`: sees every hidden part of the hazard, and the contract: what trees of this kind can express at all;
+- `visible state`: the same without the part that no table reflects;
+- `signals`: sees the signals only (the signal ceiling). What a model trained on labels loses below it is estimation
+  error; what lies above it is out of reach for any model of these signals.
 """
 
 import zlib
@@ -27,34 +26,34 @@ from training.labels.definition import CHURNED
 from training.model.churn_model import ModelInput, encode
 
 RESAMPLES = 1_000
-SURE = 1e-9
-CEILING = "signals"  # the step that no model of these signals passes
-HELD_OUT = 4  # every fourth account judges the steps
+EPSILON = 1e-9
+CEILING = "signals"  # no model of these signals gains more
+HELD_OUT_SHARE = 4  # every fourth account tests the steps
 UNSEEN = "logit_unseen"
 TRUE_RISK, TRUE_ERROR = "true_risk", "true_error"
 CONTRACT = frozenset({"contract", "billing"})
-STOPPING = 5  # every fifth of the other accounts says when to stop
-MOST_TREES, PATIENCE = 2_000, 50
+STOPPING = 5  # every fifth of the other accounts is for early stopping
+MAX_TREES, PATIENCE = 2_000, 50
 STEP = {"objective": "cross_entropy", "learning_rate": 0.05, "num_leaves": 31, "min_data_in_leaf": 50}
 STEP |= {"feature_fraction": 0.5, "max_bin": 127, "num_threads": 2, "verbose": -1, "seed": 7}
 
 
 @dataclass(frozen=True)
-class Reached:
-    """The share of the limit's gain over the base rate that risks reach, and their mean distance from the truth.
+class GainShare:
+    """The share of the possible gain over the base rate that risks reach, and their mean distance from the true risk.
 
-    `of_shown` is their gain as a share of what the signals show, on the accounts that judge the steps.
+    `of_ceiling` is their gain as a share of that of the signal ceiling, on the held-out accounts.
     """
 
     share: Interval
     realised_share: float
     gap_to_truth: float
-    of_shown: Interval | None = None
+    of_ceiling: Interval | None = None
 
 
 @dataclass(frozen=True)
 class Truth:
-    """The true probability of each test snapshot, its Monte Carlo error, the answer, and whose it is."""
+    """The true probability of each test snapshot, its Monte Carlo error, its label, and its account."""
 
     probability: np.ndarray
     error: np.ndarray
@@ -63,7 +62,7 @@ class Truth:
     base_rate: float
 
     def part(self, where: np.ndarray) -> "Truth":
-        """Of some of the snapshots."""
+        """The truth of some of the snapshots."""
         arrays = (self.probability, self.error, self.churned, self.accounts)
         probability, error, churned, accounts = (values[where] for values in arrays)
         return Truth(probability, error, churned, accounts, self.base_rate)
@@ -77,7 +76,7 @@ def read_truth(company: Path, horizon_days: int) -> pd.DataFrame:
 
 
 def with_truth(rows: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """Snapshots with what was true of them, in their order."""
+    """Snapshots with their true probabilities, in the same order."""
     return rows.merge(truth, on=[ACCOUNT_ID, "as_of"], how="left", validate="one_to_one")
 
 
@@ -87,43 +86,43 @@ def truth_of(test: pd.DataFrame, base_rate: float) -> Truth:
     return Truth(probability, error, test[CHURNED].to_numpy(), test[ACCOUNT_ID].to_numpy(dtype="str"), base_rate)
 
 
-def reached(truth: Truth, risks: np.ndarray) -> Reached:
-    """How near these risks come."""
+def measure_gain(truth: Truth, risks: np.ndarray) -> GainShare:
+    """The gain of risks compared with that of the true probabilities."""
     base = np.full(len(risks), truth.base_rate)
-    realised = [_surprise(truth.churned, risk_array).mean() for risk_array in (base, risks, truth.probability)]
+    realised = [_log_loss(truth.churned, risk_array).mean() for risk_array in (base, risks, truth.probability)]
     table = calibration_table(truth.probability, risks)
     gaps = (table.mean_risk - table.churned / table.snapshots).abs()
-    return Reached(
-        _share(truth, _gained(truth, risks), _expected(truth, base) - _least(truth)),
+    return GainShare(
+        _share(truth, _expected_gain(truth, risks), _expected_loss(truth, base) - _lowest_expected_loss(truth)),
         float((realised[0] - realised[1]) / (realised[0] - realised[2])),
         float(np.average(gaps, weights=table.snapshots)),
     )
 
 
-def of_shown(truth: Truth, risks: np.ndarray, shown: np.ndarray) -> Interval:
-    """The gain of these risks as a share of that of what the signals show, on the same snapshots."""
-    return _share(truth, _gained(truth, risks), _gained(truth, shown))
+def share_of_ceiling_gain(truth: Truth, risks: np.ndarray, ceiling: np.ndarray) -> Interval:
+    """The gain of risks as a share of that of the signal ceiling, on the same snapshots."""
+    return _share(truth, _expected_gain(truth, risks), _expected_gain(truth, ceiling))
 
 
-def steps(train: pd.DataFrame, judged: pd.DataFrame, inputs: tuple[ModelInput, ...]) -> dict[str, np.ndarray]:
-    """What each step between limit and model makes of the `judged` snapshots, whose accounts it did not learn from.
+def steps(train: pd.DataFrame, selected: pd.DataFrame, inputs: tuple[ModelInput, ...]) -> dict[str, np.ndarray]:
+    """The risks that each step gives to the `selected` snapshots of held-out accounts.
 
-    Both hold the truth of `with_truth`.
+    Both tables come from `with_truth`.
     """
-    learned = train[~_is_one_in(HELD_OUT, train)]
+    learned = train[~_is_one_in(HELD_OUT_SHARE, train)]
     hidden = [name for name in train.columns if name.startswith("logit_")]
     contract = tuple(model_input for model_input in inputs if model_input.family in CONTRACT)
     views = {
-        "state": View(contract, tuple(hidden)),
-        "visible state": View(contract, tuple(name for name in hidden if name != UNSEEN)),
-        CEILING: View(inputs),
+        "state": StepInputs(contract, tuple(hidden)),
+        "visible state": StepInputs(contract, tuple(name for name in hidden if name != UNSEEN)),
+        CEILING: StepInputs(inputs),
     }
-    return {name: _oracle_risks(view, learned, judged) for name, view in views.items()}
+    return {name: _oracle_risks(view, learned, selected) for name, view in views.items()}
 
 
-def held_out(rows: pd.DataFrame) -> np.ndarray:
-    """Whose snapshots judge the steps: every fourth account's, by a hash of its name."""
-    return _is_one_in(HELD_OUT, rows)
+def is_held_out(rows: pd.DataFrame) -> np.ndarray:
+    """Which snapshots test the steps: those of every fourth account, by a hash of its id."""
+    return _is_one_in(HELD_OUT_SHARE, rows)
 
 
 def _is_one_in(several: int, rows: pd.DataFrame, salt: str = "") -> np.ndarray:
@@ -131,20 +130,20 @@ def _is_one_in(several: int, rows: pd.DataFrame, salt: str = "") -> np.ndarray:
 
 
 def _share(truth: Truth, gained: np.ndarray, available: np.ndarray) -> Interval:
-    """One gain as a share of another, whole accounts drawn again for its interval."""
+    """One gain as a share of another; the interval resamples accounts."""
     weights = bootstrap_weights(truth.accounts, RESAMPLES)
-    drawn = np.concatenate([(batch @ gained) / (batch @ available) for batch in weights])
-    return Interval(float(gained.sum() / available.sum()), *percentile_interval(drawn))
+    resampled = np.concatenate([(batch @ gained) / (batch @ available) for batch in weights])
+    return Interval(float(gained.sum() / available.sum()), *percentile_interval(resampled))
 
 
-def _gained(truth: Truth, risks: np.ndarray) -> np.ndarray:
-    """The expected surprise that each snapshot is spared, over the base rate."""
-    return _expected(truth, np.full(len(risks), truth.base_rate)) - _expected(truth, risks)
+def _expected_gain(truth: Truth, risks: np.ndarray) -> np.ndarray:
+    """How much lower the expected log loss of each snapshot is than that of the base rate."""
+    return _expected_loss(truth, np.full(len(risks), truth.base_rate)) - _expected_loss(truth, risks)
 
 
 @dataclass(frozen=True)
-class View:
-    """What a step knows: signals, and hidden parts of the truth."""
+class StepInputs:
+    """The inputs of a step: signals, and hidden parts of the hazard."""
 
     signals: tuple[ModelInput, ...]
     hidden: tuple[str, ...] = ()
@@ -153,8 +152,8 @@ class View:
         return np.column_stack([encode(rows, self.signals), rows[list(self.hidden)].to_numpy(dtype="float64")])
 
 
-def _oracle_risks(view: View, learned: pd.DataFrame, judged: pd.DataFrame) -> np.ndarray:
-    """The probabilities of a model of the true probability, stopped where other accounts say that it is truest."""
+def _oracle_risks(view: StepInputs, learned: pd.DataFrame, selected: pd.DataFrame) -> np.ndarray:
+    """The risks of a model trained on the true probabilities, stopped early on other accounts."""
     import lightgbm
 
     categories = [column for column, signal in enumerate(view.signals) if signal.kind == "category"]
@@ -163,25 +162,25 @@ def _oracle_risks(view: View, learned: pd.DataFrame, judged: pd.DataFrame) -> np
     data = lightgbm.Dataset(matrix[~stopping], true[~stopping], categorical_feature=categories)
     others = lightgbm.Dataset(matrix[stopping], true[stopping], reference=data)
     stop = lightgbm.early_stopping(PATIENCE, verbose=False)
-    booster = lightgbm.train(STEP, data, MOST_TREES, valid_sets=[others], callbacks=[stop])
-    return np.asarray(booster.predict(view.matrix(judged)))
+    booster = lightgbm.train(STEP, data, MAX_TREES, valid_sets=[others], callbacks=[stop])
+    return np.asarray(booster.predict(view.matrix(selected)))
 
 
-def _expected(truth: Truth, risks: np.ndarray) -> np.ndarray:
-    """The expected surprise of each snapshot at its answer."""
-    return _surprise(truth.probability, risks)
+def _expected_loss(truth: Truth, risks: np.ndarray) -> np.ndarray:
+    """The expected log loss of each snapshot."""
+    return _log_loss(truth.probability, risks)
 
 
-def _least(truth: Truth) -> np.ndarray:
-    """The expected surprise of one who knows the true probability.
+def _lowest_expected_loss(truth: Truth) -> np.ndarray:
+    """The expected log loss of the true probability.
 
-    It is concave, so the Monte Carlo error of the probability makes it look smaller: to second order by this much.
+    It is concave, so the Monte Carlo error of the probability makes it look smaller; this is corrected to second order.
     """
     p = truth.probability
-    missed = np.divide(truth.error**2, 2 * p * (1 - p), out=np.zeros(len(p)), where=truth.error > 0)
-    return -(xlogy(p, p) + xlogy(1 - p, 1 - p)) + missed
+    correction = np.divide(truth.error**2, 2 * p * (1 - p), out=np.zeros(len(p)), where=truth.error > 0)
+    return -(xlogy(p, p) + xlogy(1 - p, 1 - p)) + correction
 
 
-def _surprise(churned: np.ndarray, risks: np.ndarray) -> np.ndarray:
-    sure = np.clip(risks, SURE, 1 - SURE)
-    return -(churned * np.log(sure) + (1 - churned) * np.log1p(-sure))
+def _log_loss(churned: np.ndarray, risks: np.ndarray) -> np.ndarray:
+    clipped = np.clip(risks, EPSILON, 1 - EPSILON)
+    return -(churned * np.log(clipped) + (1 - churned) * np.log1p(-clipped))

@@ -1,20 +1,21 @@
-"""The contest: every contestant on the same origins, figures with intervals, and how far each rival is from Oarlock.
+"""Fits every model on the same origins, and compares each with Oarlock: figures and differences with intervals.
 
-A difference is paired: each resample draws the same accounts for both. A rival is ahead where the whole interval of its
-difference lies on its side, given the test days; `benchmarks/accuracy/significance.py` says which leads are beyond
-noise.
+A difference is paired: each resample takes the same accounts for both. A model is better if the whole interval of its
+difference lies on one side, given the test days; `benchmarks/accuracy/significance.py` says which differences are
+significant.
 """
 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.accuracy.datasets import Ground
+from benchmarks.accuracy.datasets import BenchmarkDataset
 from benchmarks.accuracy.models import RIVALS, Examples, Predict, TrainingTask
-from benchmarks.accuracy.significance import Daily, chance_of, day_spread, discoveries
+from benchmarks.accuracy.significance import DayNoise, day_spread, p_value, significant_differences
 from features.tables.contract import ACCOUNT_ID
 from training.data.cluster_bootstrap import bootstrap_weights, percentile_interval
 from training.data.time_splits import TimeSplit
@@ -39,8 +40,8 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One contestant: the risks it gave to the test snapshots of every origin, and its seconds of training."""
+class ModelRisks:
+    """The risks that a model gave to the test snapshots of every origin, and its seconds of training."""
 
     name: str
     risks: np.ndarray
@@ -49,126 +50,127 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Contest:
-    """All entries over the pooled test snapshots of the origins; the first is Oarlock's.
+class BenchmarkRun:
+    """All models on the pooled test snapshots of the origins; the first is Oarlock.
 
-    `day_spread` is how far the log-odds of a day to come are expected to lie from those of the days known: by the days
-    that were known before the first test.
+    `day_spread` is the standard deviation of the change of a day's log-odds since the last known day, estimated on the
+    days before the first test.
     """
 
-    ground: Ground
+    dataset: BenchmarkDataset
     test: pd.DataFrame
-    entries: list[Entry]
+    models: list[ModelRisks]
     day_spread: float
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A contestant's figures, and its own less Oarlock's on the same resamples, given the test days.
+class ModelResult:
+    """A model's figures, and their `difference` from Oarlock's on the same resamples, given the test days.
 
-    `to_come` are the same differences on days drawn again, and `chances` how likely a lead as large is without one.
+    `with_day_noise` are the same differences if the test days are resampled too; `p_values` are one-sided.
     """
 
     name: str
     figures: dict[str, Interval]
-    less_oarlock: dict[str, Interval]
-    to_come: dict[str, Interval]
-    chances: dict[str, float]
+    difference: dict[str, Interval]
+    with_day_noise: dict[str, Interval]
+    p_values: dict[str, float]
     cpu_seconds: float
     wall_seconds: float
 
-    def is_ahead(self, metric: str) -> bool:
-        """Whether the whole interval of the difference lies on its side of Oarlock."""
-        interval = self.less_oarlock[metric]
+    def is_better(self, metric: str) -> bool:
+        """Whether the whole interval of the difference is in favour of this model."""
+        interval = self.difference[metric]
         return interval.high < 0 if metric in LOW_IS_GOOD else interval.low > 0
 
 
-def hold(ground: Ground, names: list[str], say: Progress) -> Contest:
-    """Fit everyone on every origin of the ground."""
-    tests = [ground.scope(rows_on(ground.panel.rows, split.test)) for split in ground.splits]
-    entries = [_entered(ground, name, tests, say) for name in [OARLOCK, *names]]
-    spread = day_spread(ground.scope(rows_on(ground.panel.rows, ground.splits[-1].train)), ground.settings.label)
-    return Contest(ground, pd.concat(tests, ignore_index=True), entries, spread)
+def run_models(dataset: BenchmarkDataset, names: list[str], report: Progress) -> BenchmarkRun:
+    """Fit every model on every origin of the data set."""
+    tests = [dataset.scope(rows_on(dataset.panel.rows, split.test)) for split in dataset.splits]
+    models = [_fit_and_predict(dataset, name, tests, report) for name in [OARLOCK, *names]]
+    spread = day_spread(dataset.scope(rows_on(dataset.panel.rows, dataset.splits[-1].train)), dataset.settings.label)
+    return BenchmarkRun(dataset, pd.concat(tests, ignore_index=True), models, spread)
 
 
-def standings(contest: Contest, newest_only: bool = False) -> list[Standing]:
-    """Everyone's figures over all origins, or on the newest test days alone."""
-    judged = np.ones(len(contest.test), bool)
+def summarize_models(run: BenchmarkRun, newest_only: bool = False) -> list[ModelResult]:
+    """Each model's figures over all origins, or on the newest test days only."""
+    selected = np.ones(len(run.test), bool)
     if newest_only:
-        judged = contest.test.as_of.isin(contest.ground.splits[0].test).to_numpy()
-    test = contest.test[judged]
+        selected = run.test.as_of.isin(run.dataset.splits[0].test).to_numpy()
+    test = run.test[selected]
     churned, accounts = test[CHURNED].to_numpy(), test[ACCOUNT_ID].to_numpy(dtype="str")
-    daily = Daily(pd.factorize(test.as_of)[0], contest.day_spread)
-    risks = [entry.risks[judged] for entry in contest.entries]
-    measured = [_measured(churned, risk_array, accounts) for risk_array in risks]
-    moves = [daily.moves(risk_array, risks[0], RESAMPLES) for risk_array in risks]
-    each = zip(contest.entries, measured, moves, strict=True)
-    return [_standing(entry, figures, measured[0], moved=moved) for entry, figures, moved in each]
+    day_noise = DayNoise(pd.factorize(test.as_of)[0], run.day_spread)
+    risks = [model.risks[selected] for model in run.models]
+    measured = [_resample_metrics(churned, risk_array, accounts) for risk_array in risks]
+    shifts = [day_noise.day_shifts(risk_array, risks[0], RESAMPLES) for risk_array in risks]
+    each = zip(run.models, measured, shifts, strict=True)
+    return [_summarize(model, figures, measured[0], shifts=shifts) for model, figures, shifts in each]
 
 
-def beyond_noise(standing: list[Standing]) -> list[str]:
-    """Whose lead in what is beyond noise, of all that were compared."""
-    leads = {(entry.name, metric): entry.chances[metric] for entry in standing[1:] for metric in METRICS}
-    return [f"{name} ({metric})" for name, metric in discoveries(leads)]
+def significant_leads(results: list[ModelResult]) -> list[str]:
+    """The models and metrics that are significantly better than Oarlock, corrected for all comparisons."""
+    leads = {(model.name, metric): model.p_values[metric] for model in results[1:] for metric in METRICS}
+    return [f"{name} ({metric})" for name, metric in significant_differences(leads)]
 
 
-def _entered(ground: Ground, name: str, tests: list[pd.DataFrame], say: Progress) -> Entry:
+def _fit_and_predict(dataset: BenchmarkDataset, name: str, tests: list[pd.DataFrame], report: Progress) -> ModelRisks:
     risks, cpu, wall = [], time.process_time(), time.perf_counter()
-    for split, test in zip(ground.splits, tests, strict=True):
-        say(f"{ground.name}: {name}, origin {split.test[-1]:%Y-%m-%d}")
-        risks.append(_oarlock(ground, split, test) if name == OARLOCK else _rival(ground, name, split, test))
-    return Entry(name, np.concatenate(risks), time.process_time() - cpu, time.perf_counter() - wall)
+    for split, test in zip(dataset.splits, tests, strict=True):
+        report(f"{dataset.name}: {name}, origin {split.test[-1]:%Y-%m-%d}")
+        predict = _predict_with_oarlock if name == OARLOCK else partial(_predict_with_rival, name=name)
+        risks.append(predict(dataset, split, test))
+    return ModelRisks(name, np.concatenate(risks), time.process_time() - cpu, time.perf_counter() - wall)
 
 
-def _oarlock(ground: Ground, split: TimeSplit, test: pd.DataFrame) -> np.ndarray:
-    model = fit_split(ground.panel.rows, split, recipe_of(ground))
+def _predict_with_oarlock(dataset: BenchmarkDataset, split: TimeSplit, test: pd.DataFrame) -> np.ndarray:
+    model = fit_split(dataset.panel.rows, split, recipe_of(dataset))
     return model.predict_risks(encode(test, model.inputs))
 
 
-def recipe_of(ground: Ground) -> FitConfig:
-    """What Oarlock makes its model of, by the ground's settings."""
-    label, training = ground.settings.label, ground.settings.training
+def recipe_of(dataset: BenchmarkDataset) -> FitConfig:
+    """How Oarlock fits its model, by the settings of the data set."""
+    label, training = dataset.settings.label, dataset.settings.training
     horizons, _ = supported_horizons(label)
     return FitConfig(
-        ground.panel.history.signals, training, describe_label(label), {"label": label_hash(label)}, horizons
+        dataset.panel.history.signals, training, describe_label(label), {"label": label_hash(label)}, horizons
     )
 
 
-def _rival(ground: Ground, name: str, split: TimeSplit, test: pd.DataFrame) -> np.ndarray:
-    lesson = task_of(ground, split)
-    predict: Predict = RIVALS[name](lesson)
-    return np.asarray(predict(encode(test, lesson.inputs)), dtype="float64")
+def _predict_with_rival(dataset: BenchmarkDataset, split: TimeSplit, test: pd.DataFrame, *, name: str) -> np.ndarray:
+    task = task_of(dataset, split)
+    predict: Predict = RIVALS[name](task)
+    return np.asarray(predict(encode(test, task.inputs)), dtype="float64")
 
 
-def task_of(ground: Ground, split: TimeSplit) -> TrainingTask:
+def task_of(dataset: BenchmarkDataset, split: TimeSplit) -> TrainingTask:
     """The snapshots of one split, as matrices."""
-    training_rows = rows_on(ground.panel.rows, split.train)
-    inputs = build_inputs(ground.panel.history.signals, training_rows)
-    early, later = (Examples.of(rows_on(ground.panel.rows, days), inputs) for days in (split.fit, split.calibration))
+    training_rows = rows_on(dataset.panel.rows, split.train)
+    inputs = build_inputs(dataset.panel.history.signals, training_rows)
+    early, later = (Examples.of(rows_on(dataset.panel.rows, days), inputs) for days in (split.fit, split.calibration))
     return TrainingTask(early, later, Examples.of(training_rows, inputs), inputs)
 
 
-def _measured(churned: np.ndarray, risks: np.ndarray, accounts: np.ndarray) -> dict[str, np.ndarray]:
-    """Every metric: first on the snapshots as they are, then on each resample."""
+def _resample_metrics(churned: np.ndarray, risks: np.ndarray, accounts: np.ndarray) -> dict[str, np.ndarray]:
+    """Every metric: first on the snapshots themselves, then on each resample."""
     counts = count_by_risk(churned, risks)
-    drawn = [count_by_risk(churned, risks, weights) for weights in bootstrap_weights(accounts, RESAMPLES)]
-    return {name: np.concatenate([metric(t) for t in (counts, *drawn)]) for name, metric in METRICS.items()}
+    resampled = [count_by_risk(churned, risks, weights) for weights in bootstrap_weights(accounts, RESAMPLES)]
+    return {name: np.concatenate([metric(t) for t in (counts, *resampled)]) for name, metric in METRICS.items()}
 
 
-def _standing(
-    entry: Entry, figures: dict[str, np.ndarray], oarlock: dict[str, np.ndarray], *, moved: np.ndarray
-) -> Standing:
+def _summarize(
+    model: ModelRisks, figures: dict[str, np.ndarray], oarlock: dict[str, np.ndarray], *, shifts: np.ndarray
+) -> ModelResult:
     differences = {name: figures[name] - oarlock[name] for name in METRICS}
-    to_come = differences | {"log_loss": differences["log_loss"] + np.concatenate([[0.0], moved])}
-    leads = {name: -to_come[name] if name in LOW_IS_GOOD else to_come[name] for name in METRICS}
-    return Standing(
-        name=entry.name,
+    with_day_noise = differences | {"log_loss": differences["log_loss"] + np.concatenate([[0.0], shifts])}
+    leads = {name: -with_day_noise[name] if name in LOW_IS_GOOD else with_day_noise[name] for name in METRICS}
+    return ModelResult(
+        name=model.name,
         figures={name: _interval(values) for name, values in figures.items()},
-        less_oarlock={name: _interval(values) for name, values in differences.items()},
-        to_come={name: _interval(values) for name, values in to_come.items()},
-        chances={name: chance_of(values[0], values[1:]) for name, values in leads.items()},
-        cpu_seconds=entry.cpu_seconds,
-        wall_seconds=entry.wall_seconds,
+        difference={name: _interval(values) for name, values in differences.items()},
+        with_day_noise={name: _interval(values) for name, values in with_day_noise.items()},
+        p_values={name: p_value(values[0], values[1:]) for name, values in leads.items()},
+        cpu_seconds=model.cpu_seconds,
+        wall_seconds=model.wall_seconds,
     )
 
 

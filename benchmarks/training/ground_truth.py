@@ -22,8 +22,8 @@ from rich.table import Table
 from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.accuracy.datasets import MONTHS, Ground, simulated
-from benchmarks.accuracy.oracle import reached, read_truth, truth_of, with_truth
+from benchmarks.accuracy.datasets import MONTHS, BenchmarkDataset, open_simulated
+from benchmarks.accuracy.oracle import measure_gain, read_truth, truth_of, with_truth
 from benchmarks.accuracy.runner import recipe_of
 from features.simulator.model.parameters import Company
 from features.store.online_reader import values_from_frame
@@ -33,7 +33,8 @@ from serving.treeshap.kernel import Kernel
 from training.evaluation.backtest import fit_split, rows_on
 from training.labels.definition import CHURNED
 
-CAUSES = ("adoption", "value", "support", "relationship", "billing", "onboarding", "engagement", "fit")
+SAME_NAME = ("adoption", "value", "support", "relationship", "billing", "onboarding", "engagement")
+CAUSES: Mapping[str, str] = {**dict(zip(SAME_NAME, SAME_NAME, strict=True)), "customer_profile": "fit"}  # by family
 CLEAR = 0.5  # log-odds by which the largest true part must lead the second to count as clear
 NAMES: Mapping[str, str] = {
     "snapshots": "test snapshots",
@@ -50,7 +51,7 @@ NAMES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Found:
+class GroundTruthResult:
     """What one company showed."""
 
     snapshots: int
@@ -72,30 +73,32 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    results = [_one_company(Company(accounts=arguments.accounts, months=MONTHS, seed=seed)) for seed in arguments.seeds]
+    results = [
+        _compare_on_company(Company(accounts=arguments.accounts, months=MONTHS, seed=seed)) for seed in arguments.seeds
+    ]
     if arguments.json:
         print(json.dumps([asdict(result) for result in results], indent=1))
     else:
         _show(pd.DataFrame([asdict(result) for result in results]), arguments.accounts)
 
 
-def _one_company(company: Company) -> Found:
+def _compare_on_company(company: Company) -> GroundTruthResult:
     with tempfile.TemporaryDirectory() as scratch:
-        ground = simulated(company, Path(scratch), lambda _: None)
-        assert ground.company is not None
-        return _compare(ground, read_truth(ground.company, ground.settings.label.horizon_days))
+        dataset = open_simulated(company, Path(scratch), lambda _: None)
+        assert dataset.company is not None
+        return _compare(dataset, read_truth(dataset.company, dataset.settings.label.horizon_days))
 
 
-def _compare(ground: Ground, true: pd.DataFrame) -> Found:
-    rows, split = ground.panel.rows, ground.splits[0]
-    model = fit_split(rows, split, recipe_of(ground))
+def _compare(dataset: BenchmarkDataset, true: pd.DataFrame) -> GroundTruthResult:
+    rows, split = dataset.panel.rows, dataset.splits[0]
+    model = fit_split(rows, split, recipe_of(dataset))
     test = with_truth(rows_on(rows, split.test), true)
     truth = truth_of(test, float(rows_on(rows, split.train)[CHURNED].mean()))
-    bundle = make_bundle(model, Kernel(ground.settings.state / "compiled"))
+    bundle = make_bundle(model, Kernel(dataset.settings.state / "compiled"))
     scores = score_values(bundle, values_from_frame(test[model.signal_names], bundle.category_names), threads=2)
-    near = reached(truth, scores.risks)
+    near = measure_gain(truth, scores.risks)
     clear, right = _families(scores, test)
-    return Found(
+    return GroundTruthResult(
         snapshots=len(test),
         churned=int(truth.churned.sum()),
         auc=float(roc_auc_score(truth.churned, scores.risks)),
@@ -111,11 +114,11 @@ def _compare(ground: Ground, true: pd.DataFrame) -> Found:
 
 def _families(scores: Scores, test: pd.DataFrame) -> tuple[int, float]:
     """Accounts whose largest true part leads clearly, and in which share of them its family drives the risk most."""
-    causes = [family for family in CAUSES if family in scores.families]
-    true = test[[f"ahead_{family}" for family in causes]].to_numpy(dtype=float)
+    families = [family for family in CAUSES if family in scores.families]
+    true = test[[f"ahead_{CAUSES[family]}" for family in families]].to_numpy(dtype=float)
     ordered = np.sort(true, axis=1)
     clear = ordered[:, -1] - ordered[:, -2] >= CLEAR
-    estimated = scores.family_points[:, [scores.families.index(family) for family in causes]]
+    estimated = scores.family_points[:, [scores.families.index(family) for family in families]]
     return int(clear.sum()), float((estimated.argmax(axis=1) == true.argmax(axis=1))[clear].mean())
 
 
