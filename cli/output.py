@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 ColumnKind = Literal["text", "id", "number", "band"]
 Columns = Mapping[str, ColumnKind]
 BAND_STYLES: Mapping[str, str] = {"low": "green", "watch": "yellow", "high": "red", "critical": "bold red"}
-STEPS = 10_000  # points and risks are shown in hundredths of a percent
 PIPE_WIDTH = 10_000  # nothing is wrapped if another program reads the output
 
 
@@ -98,33 +97,6 @@ def print_markdown(context: "CliContext", markdown: str) -> None:
 def format_points(points: float) -> str:
     """A driver's points in percent, with their sign."""
     return f"{points * 100:+.2f}"
-
-
-def round_share(share: float) -> float:
-    """A share in whole hundredths of a percent.
-
-    >>> round_share(0.791949)
-    0.7919
-    """
-    return round(share * STEPS) / STEPS
-
-
-def round_to_total(parts: Sequence[float], total: float) -> list[float]:
-    """The parts in whole hundredths of a percent that add up to `total`: those with the largest remainders go up.
-
-    `total` is in whole hundredths of a percent, and is what the parts add up to but for rounding.
-
-    >>> round_to_total([0.00334, 0.00333, 0.00333], 0.01)
-    [0.0034, 0.0033, 0.0033]
-    """
-    if not parts:
-        return []
-    steps = [math.floor(part * STEPS) for part in parts]
-    by_remainder = sorted(range(len(parts)), key=lambda index: steps[index] - parts[index] * STEPS)
-    each, more = divmod(round(total * STEPS) - sum(steps), len(parts))
-    for rank, index in enumerate(by_remainder):
-        steps[index] += each + (rank < more)
-    return [count / STEPS for count in steps]
 
 
 def format_percent(share: float, decimals: int = 0) -> str:

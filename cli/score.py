@@ -18,9 +18,8 @@ from cli.output import (
     format_points,
     print_json,
     printable,
-    round_share,
-    round_to_total,
 )
+from configs.rounding import round_parts
 
 if TYPE_CHECKING:
     from serving.schemas.responses import Driver, Score, ScoreResponse
@@ -30,6 +29,7 @@ MAX_SHOWN_ACCOUNTS = 10
 DEFAULT_DRIVERS = 3
 MIN_SHOWN_POINTS = 0.00005  # a signal with fewer points would be shown as 0.00
 ADDS_UP = "The lines of an account add up to its risk; the base is that of an account of its segment without signals."
+STEPS = 10_000  # risks and points are shown in hundredths of a percent
 AS_OF = click.option("--as-of", type=DAY, help="The day to score; the newest published day by default.")
 
 
@@ -170,43 +170,55 @@ def _list_parts(account: "Score", families: int) -> list[tuple[str, str]]:
     """The base, the listed drivers and all others, in rounded points that add up to the rounded risk."""
     drivers = [*account["drivers"], *account["protective_drivers"]]
     others = format_count(families - len(drivers), "other family", "other families")
-    base = round_share(account["base"])
-    points = round_to_total(
-        [*(driver["points"] for driver in drivers), account["remaining_points"]], round_share(account["risk"]) - base
-    )
-    listed = [(format_points(share), driver["text"]) for share, driver in zip(points, drivers, strict=False)]
-    remaining = [(format_points(points[-1]), others)] if points[-1] else []
-    return [(f"{base * 100:.2f}", "base"), *listed, *remaining]
+    parts = [account["base"], *(driver["points"] for driver in drivers), account["remaining_points"]]
+    base, *points, remaining = _round_shares(parts, round(account["risk"] * STEPS))
+    listed = [(_format_steps(steps), driver["text"]) for steps, driver in zip(points, drivers, strict=True)]
+    return [
+        (f"{base * 100 / STEPS:.2f}", "base"),
+        *listed,
+        *([(_format_steps(remaining), others)] if remaining else []),
+    ]
 
 
 def show_explanation(context: CliContext, account: "Score") -> None:
     """Show every family and signal of one scored account; what is printed adds up to the printed risk."""
     from features.signals.base import family_label
 
-    risk, base = round_share(account["risk"]), round_share(account["base"])
-    drivers = [*account["drivers"], *account["protective_drivers"]]
-    title = f"{account['account_id']}: risk {format_percent(risk, 2)} = the base + its families ({account['status']})"
+    risk, drivers = round(account["risk"] * STEPS), [*account["drivers"], *account["protective_drivers"]]
+    title = f"{account['account_id']}: risk {risk * 100 / STEPS:.2f} % = the base + its families ({account['status']})"
     columns: Columns = {"points": "number", "family": "id", "signal": "text", "value": "number", "typical": "number"}
     table = OutputTable(columns, title)
-    table.add(f"{base * 100:.2f}", "base", "", "", "", style="bold")
-    points = round_to_total([driver["points"] for driver in drivers], risk - base)
-    for driver, family_points in zip(drivers, points, strict=True):
-        table.add(format_points(family_points), family_label(driver["family"]), "", "", "", style="bold")
-        _add_signals(table, driver, family_points)
-    table.add(f"{risk * 100:.2f}", "risk", "", "", "", style="bold")
+    base, *points = _round_shares([account["base"], *(driver["points"] for driver in drivers)], risk)
+    table.add(f"{base * 100 / STEPS:.2f}", "base", "", "", "", style="bold")
+    for driver, steps in zip(drivers, points, strict=True):
+        table.add(_format_steps(steps), family_label(driver["family"]), "", "", "", style="bold")
+        _add_signals(table, driver, steps)
+    table.add(f"{risk * 100 / STEPS:.2f}", "risk", "", "", "", style="bold")
     table.print(context)
 
 
-def _add_signals(table: OutputTable, driver: "Driver", family_points: float) -> None:
-    """Add the signals of a family; those that would be shown as 0.00 are summed up."""
-    from serving.scoring.driver_text import format_value
+def _add_signals(table: OutputTable, driver: "Driver", family_steps: int) -> None:
+    """Add the signals of a family: those that say the same in one row, those that would be shown as 0.00 in another."""
+    from serving.scoring.sentences import format_value, group_signals
 
-    shown = [signal for signal in driver["signals"] if abs(signal["points"]) >= MIN_SHOWN_POINTS]
-    hidden = len(driver["signals"]) - len(shown)
-    remaining = driver["points"] - sum(signal["points"] for signal in shown)
-    points = round_to_total([*(signal["points"] for signal in shown), *([remaining] * bool(hidden))], family_points)
-    for signal, share in zip(shown, points, strict=False):
+    groups = [(members, sum(signal["points"] for signal in members)) for members in group_signals(driver["signals"])]
+    shown = [(members, points) for members, points in groups if abs(points) >= MIN_SHOWN_POINTS]
+    hidden = len(driver["signals"]) - sum(len(members) for members, _ in shown)
+    remaining = driver["points"] - sum(points for _, points in shown)
+    *steps, others = _round_shares([*(points for _, points in shown), remaining], family_steps)
+    for (members, _), group_steps in zip(shown, steps, strict=True):
+        signal = members[0]
+        label = "; ".join([signal["label"], *(also["label"] for also in members[1:])])
         values = [format_value(signal[key], signal["unit"]) for key in ("value", "typical")]
-        table.add(format_points(share), "", signal["label"], *values)
-    if hidden:
-        table.add(format_points(points[-1]), "", f"{hidden} more", "", "", style="dim")
+        table.add(_format_steps(group_steps), "", label, *values)
+    if hidden or others:
+        table.add(_format_steps(others), "", f"{hidden} more", "", "", style="dim")
+
+
+def _round_shares(shares: Sequence[float], total: int) -> list[int]:
+    """The shares in steps that add up to `total` steps."""
+    return round_parts([share * STEPS for share in shares], total)
+
+
+def _format_steps(steps: int) -> str:
+    return format_points(steps / STEPS)

@@ -6,13 +6,28 @@ from features.signals.base import signal
 from features.tables.derived import HALF_YEAR_DAYS
 
 
-@signal(unit="events", days=(7, 28, 91), empty=0, actionable=True)
+@signal(
+    unit="events",
+    days=(7, 28, 91),
+    empty=0,
+    actionable=True,
+    moves="usage {moved} from {before} to {now} events in {days} days",
+    past=("events_{days}d", "events_trend_{days}d"),
+)
 def events(usage_days, days):
     """Usage events in the last {days} days."""
     return usage_days.events.sum(where=usage_days.days_ago <= days)
 
 
-@signal(unit="x", days=(7, 28, 91), windows_back=2, actionable=True, label="usage vs. the previous {days} days")
+@signal(
+    unit="x",
+    days=(7, 28, 91),
+    windows_back=2,
+    actionable=True,
+    label="usage vs. the previous {days} days",
+    moves="usage {moved} from {before} to {now} events in {days} days",
+    past=("events_{days}d", "events_trend_{days}d"),
+)
 def events_trend(usage_days, days):
     """Usage events in the last {days} days, divided by those in the {days} days before."""
     events, ago = usage_days.events, usage_days.days_ago
@@ -44,7 +59,14 @@ def weekday_event_share(usage_days, days):
     return events.sum(where=recent & weekday).fill_null(0) / events.sum(where=recent).nullif(0)
 
 
-@signal(unit="days", days=(7, 28, 91), empty=0, actionable=True)
+@signal(
+    unit="days",
+    days=(7, 28, 91),
+    empty=0,
+    actionable=True,
+    moves="usage {moved} from {before} to {now} active days in {days} days",
+    past=("active_days_{days}d", "active_days_91d"),
+)
 def active_days(usage_days, days):
     """Days with at least one usage event in the last {days} days."""
     return usage_days.count(where=usage_days.days_ago <= days)
@@ -83,7 +105,14 @@ def daily_events_cv(usage_days, days):
     return daily.std(where=usage_days.days_ago <= days) / daily.mean(where=usage_days.days_ago <= days).nullif(0)
 
 
-@signal(unit="types", days=(28, 91), empty=0, actionable=True)
+@signal(
+    unit="types",
+    days=(28, 91),
+    empty=0,
+    actionable=True,
+    moves="event types in use {moved} from {before} to {now} in {days} days",
+    past=("event_types_{days}d", "event_types_change_{days}d"),
+)
 def event_types(usage_kinds, days):
     """Distinct event types used in the last {days} days."""
     return usage_kinds.count(where=usage_kinds.days_ago <= days)
@@ -96,6 +125,8 @@ def event_types(usage_kinds, days):
     empty=0,
     actionable=True,
     label="change in event types vs. the previous {days} days",
+    moves="event types in use {moved} from {before} to {now} in {days} days",
+    past=("event_types_{days}d", "event_types_change_{days}d"),
 )
 def event_types_change(usage_kinds, days):
     """Distinct event types used in the last {days} days, minus those used in the {days} days before."""
@@ -128,7 +159,14 @@ def top_event_type_share(usage_kinds, days):
     return usage_kinds[f"events_{days}d"].max() / usage_kinds[f"events_{days}d"].sum().nullif(0)
 
 
-@signal(unit="users", days=(7, 28, 91), actionable=True, label="average daily active users, last {days} days")
+@signal(
+    unit="users",
+    days=(7, 28, 91),
+    actionable=True,
+    label="average daily active users, last {days} days",
+    moves="daily active users {moved} from {before} to {now} within {days} days",
+    past=("daily_active_users_{days}d", "daily_active_users_trend_{days}d"),
+)
 def daily_active_users(presence, days):
     """Average number of distinct users active per day in the last {days} days, over days with any active user."""
     return presence.people.mean(where=presence.days_ago <= days)
@@ -141,7 +179,13 @@ def peak_daily_active_users(presence, days):
 
 
 @signal(
-    unit="x", days=(28, 91), windows_back=2, actionable=True, label="daily active users vs. the previous {days} days"
+    unit="x",
+    days=(28, 91),
+    windows_back=2,
+    actionable=True,
+    label="daily active users vs. the previous {days} days",
+    moves="daily active users {moved} from {before} to {now} within {days} days",
+    past=("daily_active_users_{days}d", "daily_active_users_trend_{days}d"),
 )
 def daily_active_users_trend(presence, days):
     """Average daily active users in the last {days} days, divided by those in the {days} days before."""
@@ -210,7 +254,12 @@ def active_days_per_user(user_days, distinct_users, days):  # noqa: ARG001 - the
     return user_days / distinct_users.nullif(0)
 
 
-@signal(unit="share", days=(28, 91), actionable=True)
+@signal(
+    unit="share",
+    days=(28, 91),
+    actionable=True,
+    text="{value} of the seats are in use on an average active day, last {days} days",
+)
 def seat_utilisation(daily_active_users, seats, days):  # noqa: ARG001 - the window is in the inputs' names
     """Average daily active users in the last {days} days, as a share of the seats paid for."""
     return daily_active_users / seats.nullif(0)

@@ -31,7 +31,9 @@ class Signal:
     """One number or category known about a snapshot.
 
     `label` is its name in plain English. `text` is a clause that holds `{value}`; if it is empty, the text of a driver
-    is the label and the value. `inputs` are tables or other signals. `days` is how far back it looks, None: without
+    is the label and the value. `moves` is a clause that holds `{moved}`, `{before}` and `{now}`, for the two signals of
+    `past`: a level, and its comparison with the past, which is a ratio (unit "x"), a change, or the same sum over a
+    longer window. `inputs` are tables or other signals. `days` is how far back it looks, None: without
     limit. `empty` is its value for an account that has no row in a table of the data set. `direction` is +1 if a higher
     value can only raise the risk, -1 if it can only lower it, 0 if that is learned.
     """
@@ -40,6 +42,8 @@ class Signal:
     family: str
     label: str
     text: str
+    moves: str
+    past: tuple[str, ...]
     sentence: str
     unit: str
     kind: Kind
@@ -63,13 +67,15 @@ def signal(  # noqa: PLR0913 - everything about a signal is declared here
     direction: int = 0,
     label: str = "",
     text: str = "",
+    moves: str = "",
+    past: tuple[str, str] | None = None,
 ) -> Callable[[Formula], tuple[Signal, ...]]:
     """Declare the decorated function as one signal, or as one per window in `days`.
 
     `windows_back` is how many windows it looks back: 2 if it compares a window with the one before. `days_back` is how
     many days it looks back if that does not grow with the window. `label` is for a name that does not read well as
     `name, last {days} days`; `text` for a label that does not read well before a value. Both may hold `{days}`, and
-    `text` holds `{value}`.
+    `text` holds `{value}`. `moves` and `past` tell how it changed (see `Signal`); they may hold `{days}`, too.
     """
 
     def declare(formula: Formula) -> tuple[Signal, ...]:
@@ -80,6 +86,8 @@ def signal(  # noqa: PLR0913 - everything about a signal is declared here
                 family=formula.__module__.rpartition(".")[2],
                 label=(label or _default_label(formula.__name__, window)).format(days=window),
                 text=text.format(days=window, value="{value}"),
+                moves=moves.format(days=window, moved="{moved}", before="{before}", now="{now}"),
+                past=tuple(name.format(days=window) for name in past or ()),
                 sentence=inspect.cleandoc(formula.__doc__ or "").format(days=window),
                 unit=unit,
                 kind=kind,

@@ -27,7 +27,7 @@ def channel(accounts):
     return accounts.channel.max()
 
 
-@signal(unit="people")
+@signal(unit="people", text="{value} employees")
 def employees(accounts):
     """Employees of the account."""
     return accounts.employees.max()

@@ -6,13 +6,29 @@ Plays in progress were chosen because of the risk, so they are not signals of it
 from features.signals.base import signal
 
 
-@signal(unit="touches", days=(28, 91, 182), empty=0, actionable=True, label="touches, last {days} days")
+@signal(
+    unit="touches",
+    days=(28, 91, 182),
+    empty=0,
+    actionable=True,
+    label="touches, last {days} days",
+    moves="touches {moved} from {before} to {now} in {days} days",
+    past=("touches_made_{days}d", "touches_trend_{days}d"),
+)
 def touches_made(touches, days):
     """Touches (calls, emails, meetings and other contacts by our team) in the last {days} days."""
     return touches.count(where=touches.age <= days)
 
 
-@signal(unit="x", days=(91,), windows_back=2, actionable=True, label="touches vs. the previous {days} days")
+@signal(
+    unit="x",
+    days=(91,),
+    windows_back=2,
+    actionable=True,
+    label="touches vs. the previous {days} days",
+    moves="touches {moved} from {before} to {now} in {days} days",
+    past=("touches_made_{days}d", "touches_trend_{days}d"),
+)
 def touches_trend(touches, days):
     """Touches in the last {days} days, divided by those in the {days} days before."""
     before = touches.count(where=(touches.age > days) & (touches.age <= 2 * days))
@@ -43,7 +59,7 @@ def conversations(touches, days):
     return touches.count(where=touches.kind.isin(["qbr", "call", "meeting"]) & (touches.age <= days))
 
 
-@signal(unit="days", actionable=True, label="days since last touch")
+@signal(unit="days", actionable=True, label="days since last touch", text="the last touch was {value} days ago")
 def days_since_touch(touches):
     """Days since the last touch."""
     return touches.age.min()
@@ -55,13 +71,23 @@ def days_since_value_touch(touches):
     return touches.age.min(where=~touches.commercial)
 
 
-@signal(unit="days", actionable=True, label="days since last conversation")
+@signal(
+    unit="days",
+    actionable=True,
+    label="days since last conversation",
+    text="the last conversation was {value} days ago",
+)
 def days_since_conversation(touches):
     """Days since the last business review, call or meeting."""
     return touches.age.min(where=touches.kind.isin(["qbr", "call", "meeting"]))
 
 
-@signal(unit="days", actionable=True, label="days since last business review")
+@signal(
+    unit="days",
+    actionable=True,
+    label="days since last business review",
+    text="the last business review was {value} days ago",
+)
 def days_since_qbr(touches):
     """Days since the last business review."""
     return touches.age.min(where=touches.kind == "qbr")
@@ -73,7 +99,14 @@ def days_since_answered_touch(touches):
     return touches.age.min(where=touches.responded)
 
 
-@signal(unit="share", days=(91, 182), actionable=True, label="response rate to touches, last {days} days")
+@signal(
+    unit="share",
+    days=(91, 182),
+    actionable=True,
+    label="response rate to touches, last {days} days",
+    moves="the share of answered touches {moved} from {before} to {now} in {days} days",
+    past=("touch_response_rate_{days}d", "touch_response_rate_change_{days}d"),
+)
 def touch_response_rate(touches, days):
     """Share of the touches in the last {days} days that were answered or attended; the last 14 days are left out."""
     return touches.responded.cast("float64").mean(where=touches.age <= days)
@@ -85,6 +118,8 @@ def touch_response_rate(touches, days):
     windows_back=2,
     actionable=True,
     label="change in response rate to touches vs. the previous {days} days",
+    moves="the share of answered touches {moved} from {before} to {now} in {days} days",
+    past=("touch_response_rate_{days}d", "touch_response_rate_change_{days}d"),
 )
 def touch_response_rate_change(touches, days):
     """Touch response rate of the last {days} days, without the last 14, minus that of the {days} days before."""

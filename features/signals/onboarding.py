@@ -30,7 +30,7 @@ def milestones_reached_share(milestones):
     return milestones.count(where=milestones.reached_at.notnull()) / milestones.count().nullif(0)
 
 
-@signal(unit="milestones", empty=0, actionable=True, label="overdue milestones")
+@signal(unit="milestones", empty=0, actionable=True, label="overdue milestones", text="{value} milestones are overdue")
 def milestones_overdue(milestones):
     """Milestones past their planned date that have not been reached."""
     return milestones.count(where=milestones.reached_at.isnull() & (milestones.due_at_age > 0))
@@ -68,13 +68,18 @@ def days_since_milestone(milestones):
     return milestones.reached_at_age.min()
 
 
-@signal(unit="days", actionable=True, label="days onboarding has been stalled")
+@signal(
+    unit="days",
+    actionable=True,
+    label="days onboarding has been stalled",
+    text="onboarding has stalled for {value} days",
+)
 def onboarding_stalled_days(milestones_overdue, days_since_milestone, account_age):
     """Days since a milestone was reached (or since account creation) if another is overdue, else 0."""
     return (milestones_overdue > 0).ifelse(days_since_milestone.fill_null(account_age), 0)
 
 
-@signal(unit="days", label="days from start to first value")
+@signal(unit="days", label="days from start to first value", text="first value came after {value} days")
 def days_to_first_value(account_age, days_since_first_value):
     """Days from account creation to the milestone `first_value`."""
     return account_age - days_since_first_value
@@ -86,7 +91,7 @@ def days_waiting_for_first_value(account_age, days_since_first_value):
     return days_since_first_value.isnull().ifelse(account_age, 0)
 
 
-@signal(unit="days", label="days since go-live")
+@signal(unit="days", label="days since go-live", text="went live {value} days ago")
 def days_since_go_live(milestones):
     """Days since the milestone `live` was reached."""
     return milestones.reached_at_age.max(where=milestones.milestone == "live")

@@ -3,7 +3,13 @@
 from features.signals.base import signal
 
 
-@signal(unit="people", empty=0, actionable=True)
+@signal(
+    unit="people",
+    empty=0,
+    actionable=True,
+    moves="contacts {moved} from {before} to {now} in 182 days",
+    past=("current_contacts", "contacts_change_182d"),
+)
 def current_contacts(contacts):
     """Contacts at the account now."""
     return contacts.count(where=contacts.left_at.isnull())
@@ -15,19 +21,19 @@ def roles_covered(contacts):
     return contacts.role.nunique(where=contacts.left_at.isnull())
 
 
-@signal(unit="people", empty=0, actionable=True)
+@signal(unit="people", empty=0, actionable=True, text="{value} champions")
 def champions(contacts):
     """Champions among the current contacts."""
     return contacts.count(where=contacts.left_at.isnull() & (contacts.role == "champion"))
 
 
-@signal(unit="people", empty=0, actionable=True)
+@signal(unit="people", empty=0, actionable=True, text="{value} sponsors")
 def sponsors(contacts):
     """Sponsors among the current contacts."""
     return contacts.count(where=contacts.left_at.isnull() & (contacts.role == "sponsor"))
 
 
-@signal(unit="people", empty=0, actionable=True)
+@signal(unit="people", empty=0, actionable=True, text="{value} executives")
 def executives(contacts):
     """Executives among the current contacts."""
     return contacts.count(where=contacts.left_at.isnull() & (contacts.role == "exec"))
@@ -53,7 +59,7 @@ def champions_left(contacts, days):
     return contacts.count(where=(contacts.role == "champion") & (contacts.left_at_age <= days))
 
 
-@signal(unit="days", actionable=True, label="days since a champion left")
+@signal(unit="days", actionable=True, label="days since a champion left", text="a champion left {value} days ago")
 def days_since_champion_left(contacts):
     """Days since a champion last left."""
     return contacts.left_at_age.min(where=contacts.role == "champion")
@@ -93,7 +99,13 @@ def contacts_left(contacts, days):
     return contacts.count(where=contacts.left_at_age <= days)
 
 
-@signal(unit="x", days=(182,), label="contacts vs. {days} days ago")
+@signal(
+    unit="x",
+    days=(182,),
+    label="contacts vs. {days} days ago",
+    moves="contacts {moved} from {before} to {now} in {days} days",
+    past=("current_contacts", "contacts_change_{days}d"),
+)
 def contacts_change(contacts, days):
     """Contacts at the account now, divided by the contacts {days} days ago."""
     earlier = (contacts.joined_at_age > days) & (contacts.left_at.isnull() | (contacts.left_at_age <= days))

@@ -3,7 +3,7 @@
 from features.signals.base import signal
 
 
-@signal(unit="points of 10", actionable=True, label="latest NPS answer")
+@signal(unit="points of 10", actionable=True, label="latest NPS answer", text="the latest NPS answer is {value} of 10")
 def last_nps(answers):
     """Latest NPS answer: how likely they are to recommend the product, 0 to 10."""
     return answers.score.max(where=answers.kind == "nps")
@@ -15,7 +15,7 @@ def last_nps_age(answers):
     return answers.age.min(where=answers.kind == "nps")
 
 
-@signal(unit="points of 7", actionable=True, label="latest CSAT answer")
+@signal(unit="points of 7", actionable=True, label="latest CSAT answer", text="the latest CSAT answer is {value} of 7")
 def last_csat(answers):
     """Latest CSAT answer: how satisfied they are, 1 to 7."""
     return answers.score.max(where=answers.kind == "csat")
@@ -39,7 +39,14 @@ def last_ces_age(answers):
     return answers.age.min(where=answers.kind == "ces")
 
 
-@signal(unit="points of 10", days=(182, 364), actionable=True, label="average NPS answer, last {days} days")
+@signal(
+    unit="points of 10",
+    days=(182, 364),
+    actionable=True,
+    label="average NPS answer, last {days} days",
+    moves="the average NPS answer {moved} from {before} to {now} of 10 in {days} days",
+    past=("nps_mean_{days}d", "nps_change_{days}d"),
+)
 def nps_mean(surveys, days):
     """Average NPS answer (0 to 10) in the last {days} days."""
     return surveys.score.mean(where=(surveys.kind == "nps") & (surveys.answered_at_age <= days))
@@ -51,6 +58,8 @@ def nps_mean(surveys, days):
     windows_back=2,
     actionable=True,
     label="change in NPS answers vs. the previous {days} days",
+    moves="the average NPS answer {moved} from {before} to {now} of 10 in {days} days",
+    past=("nps_mean_{days}d", "nps_change_{days}d"),
 )
 def nps_change(surveys, days):
     """Average NPS answer in the last {days} days, minus that in the {days} days before."""
@@ -81,7 +90,14 @@ def promoter_share(surveys, days):
     return surveys.count(where=scored & (surveys.score >= 9)) / surveys.count(where=scored).nullif(0)
 
 
-@signal(unit="points of 7", days=(182,), actionable=True, label="average CSAT answer, last {days} days")
+@signal(
+    unit="points of 7",
+    days=(182,),
+    actionable=True,
+    label="average CSAT answer, last {days} days",
+    moves="the average CSAT answer {moved} from {before} to {now} of 7 in {days} days",
+    past=("csat_mean_{days}d", "csat_change_{days}d"),
+)
 def csat_mean(surveys, days):
     """Average CSAT answer (1 to 7) in the last {days} days."""
     return surveys.score.mean(where=(surveys.kind == "csat") & (surveys.answered_at_age <= days))
@@ -93,6 +109,8 @@ def csat_mean(surveys, days):
     windows_back=2,
     actionable=True,
     label="change in CSAT answers vs. the previous {days} days",
+    moves="the average CSAT answer {moved} from {before} to {now} of 7 in {days} days",
+    past=("csat_mean_{days}d", "csat_change_{days}d"),
 )
 def csat_change(surveys, days):
     """Average CSAT answer in the last {days} days, minus that in the {days} days before."""

@@ -3,13 +3,26 @@
 from features.signals.base import signal
 
 
-@signal(unit="tickets", days=(28, 91, 182), empty=0)
+@signal(
+    unit="tickets",
+    days=(28, 91, 182),
+    empty=0,
+    moves="tickets {moved} from {before} to {now} in {days} days",
+    past=("tickets_opened_{days}d", "tickets_trend_{days}d"),
+)
 def tickets_opened(tickets, days):
     """Tickets opened in the last {days} days."""
     return tickets.count(where=tickets.age <= days)
 
 
-@signal(unit="x", days=(28, 91), windows_back=2, label="tickets opened vs. the previous {days} days")
+@signal(
+    unit="x",
+    days=(28, 91),
+    windows_back=2,
+    label="tickets opened vs. the previous {days} days",
+    moves="tickets {moved} from {before} to {now} in {days} days",
+    past=("tickets_opened_{days}d", "tickets_trend_{days}d"),
+)
 def tickets_trend(tickets, days):
     """Tickets opened in the last {days} days, divided by those opened in the {days} days before."""
     before = tickets.count(where=(tickets.age > days) & (tickets.age <= 2 * days))
@@ -22,7 +35,7 @@ def tickets_per_seat(tickets_opened, seats, days):  # noqa: ARG001 - the window 
     return tickets_opened / seats.nullif(0)
 
 
-@signal(unit="days", label="days since last ticket")
+@signal(unit="days", label="days since last ticket", text="the last ticket was {value} days ago")
 def days_since_ticket(tickets):
     """Days since the last ticket was opened."""
     return tickets.age.min()
@@ -87,7 +100,14 @@ def tickets_awaiting_response(tickets):
     return tickets.count(where=tickets.first_response_at.isnull() & tickets.resolved_at.isnull())
 
 
-@signal(unit="days", days=(91, 182), actionable=True, label="average resolution time (days), last {days} days")
+@signal(
+    unit="days",
+    days=(91, 182),
+    actionable=True,
+    label="average resolution time (days), last {days} days",
+    moves="the average time to resolve a ticket {moved} from {before} to {now} days",
+    past=("resolution_days_{days}d", "resolution_days_change_{days}d"),
+)
 def resolution_days(tickets, days):
     """Average days from opening to resolution, over tickets resolved in the last {days} days."""
     return (tickets.opened_at_age - tickets.resolved_at_age).mean(where=tickets.resolved_at_age <= days)
@@ -99,6 +119,8 @@ def resolution_days(tickets, days):
     windows_back=2,
     actionable=True,
     label="change in resolution time (days) vs. the previous {days} days",
+    moves="the average time to resolve a ticket {moved} from {before} to {now} days",
+    past=("resolution_days_{days}d", "resolution_days_change_{days}d"),
 )
 def resolution_days_change(tickets, days):
     """Average resolution time of tickets resolved in the last {days} days, minus that of the {days} days before."""
@@ -106,7 +128,7 @@ def resolution_days_change(tickets, days):
     return took.mean(where=age <= days) - took.mean(where=(age > days) & (age <= 2 * days))
 
 
-@signal(unit="tickets", empty=0, actionable=True)
+@signal(unit="tickets", empty=0, actionable=True, text="{value} open tickets")
 def open_tickets(tickets):
     """Tickets that are open now."""
     return tickets.count(where=tickets.resolved_at.isnull())

@@ -3,14 +3,27 @@
 from features.signals.base import signal
 
 
-@signal(unit="events per MRR", days=(28, 91), actionable=True, label="usage per unit of spend, last {days} days")
+@signal(
+    unit="events per MRR",
+    days=(28, 91),
+    actionable=True,
+    label="usage per unit of spend, last {days} days",
+    moves="usage per unit of spend {moved} from {before} to {now} events in {days} days",
+    past=("events_per_mrr_{days}d", "events_per_mrr_trend_{days}d"),
+)
 def events_per_mrr(events, mrr, days):  # noqa: ARG001 - the window is in the inputs' names
     """Usage events in the last {days} days per unit of monthly recurring revenue (MRR)."""
     return events / mrr.nullif(0)
 
 
 @signal(
-    unit="x", days=(91,), windows_back=2, actionable=True, label="usage per unit of spend vs. the previous {days} days"
+    unit="x",
+    days=(91,),
+    windows_back=2,
+    actionable=True,
+    label="usage per unit of spend vs. the previous {days} days",
+    moves="usage per unit of spend {moved} from {before} to {now} events in {days} days",
+    past=("events_per_mrr_{days}d", "events_per_mrr_trend_{days}d"),
 )
 def events_per_mrr_trend(events_trend, mrr_change, days):  # noqa: ARG001 - the window is in the inputs' names
     """Usage events per unit of MRR in the last {days} days, divided by those in the {days} days before."""
@@ -43,7 +56,7 @@ def key_milestones_reached_share(milestones):
     return milestones.count(where=goal & milestones.reached_at.notnull()) / milestones.count(where=goal).nullif(0)
 
 
-@signal(unit="days")
+@signal(unit="days", text="first value was {value} days ago")
 def days_since_first_value(milestones):
     """Days since the milestone `first_value` was reached."""
     return milestones.reached_at_age.max(where=milestones.milestone == "first_value")

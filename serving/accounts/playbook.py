@@ -139,7 +139,7 @@ def suggest_play(
     play = choose_play(playbook, PlayContext(driver["family"], signal, score["band"], account.segment, account.stage))
     at = parse_instant(score["signals_as_of"])
     reasons = _suppressions(play, score["band"], account, limits, at)
-    suppressed_reason, rationale = next(reasons, (None, f"{driver['text']} adds {driver['points'] * 100:.1f} points"))
+    suppressed_reason, rationale = next(reasons, (None, f"{driver['text']}: {driver['points'] * 100:.1f} points"))
     return {
         "play": play.name,
         "family": driver["family"],

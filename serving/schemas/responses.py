@@ -14,6 +14,7 @@ from configs.bands import Band
 from serving.schemas.enums import Outcome, Status, SuppressedReason, UnscoredReason, Verdict
 
 Value = float | str | None
+EXAMPLE_TEXT = "Usage fell from 31 to 8 active days in 28 days (similar accounts: 28)"
 
 
 def _described(description: str, example: Any) -> Any:
@@ -53,7 +54,7 @@ ScoreStatus = Annotated[
     _described("scored, partial (a family is missing), stale (signals too old) or degraded (store down).", "scored"),
 ]
 Causal = Annotated[bool, _described("Always false: drivers explain the risk, they do not say what changes it.", False)]
-DriverText = Annotated[str, _described("A sentence.", "adoption: seat utilisation, last 28 days: 31 % (typical 74 %)")]
+DriverText = Annotated[str, _described("A sentence.", EXAMPLE_TEXT)]
 NextCursor = Annotated[
     str | None, _described("The cursor of the next page; null on the last page.", "WzAuMzEsIDEyXQ==")
 ]
@@ -231,7 +232,7 @@ class SuggestedPlay(ResponseBody):
     assignee_role: Annotated[str, _described("Who does it.", "customer success")]
     suggested: Annotated[bool, _described("Whether to do it now.", True)]
     suppressed_reason: Annotated[SuppressedReason | None, _described("Why not now; null if it is suggested.", None)]
-    rationale: Annotated[str, _described("The reason in words.", "adoption: seat utilisation 31 % adds 4.9 points")]
+    rationale: Annotated[str, _described("The reason in words.", f"{EXAMPLE_TEXT}: 4.9 points")]
 
 
 class HorizonRisk(ResponseBody):

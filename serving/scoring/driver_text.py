@@ -1,6 +1,6 @@
 """The drivers of each risk, as families and signals in points and in words, for all rows of a response at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise
 from math import isnan
@@ -8,17 +8,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from features.signals.base import family_label
 from features.store.online_reader import ColumnIndex
 from serving.schemas.responses import Driver, RowDrivers, SignalPoints
 from serving.scoring.model_bundle import ModelBundle
 from serving.scoring.scores import Scores
-from training.model.churn_model import ALL_SEGMENTS, SEGMENT, ModelInput, SignalValue
+from serving.scoring.sentences import SignalSentences, format_value, is_moment
+from training.model.churn_model import ALL_SEGMENTS, SEGMENT, SignalValue
 
 MAX_SIGNALS_PER_FAMILY = 3  # unless all are requested: the others would be most of a response
-ROUNDING_ERROR = 1e-9  # what the difference of equal numbers can leave
-NO_VALUE = "not known"
-YES_OR_NO = {0.0: "no", 1.0: "yes"}
+# A sentence is about the leading signal, unless that is as typical, or as known from another family, and a signal with
+# this share of its points or more is not.
+MIN_SHARE_OF_LEADING = 0.25
 
 
 def describe_drivers(scores: Scores, max_drivers: int | None = None) -> list[RowDrivers]:
@@ -41,22 +41,6 @@ def describe_drivers(scores: Scores, max_drivers: int | None = None) -> list[Row
     ]
 
 
-def format_value(value: SignalValue, unit: str) -> str:
-    """A value for people, with its unit only if the number would mislead without it: 31 %, 0.8x, yes, 1,250."""
-    if value is None:
-        return NO_VALUE
-    if isinstance(value, str):
-        return value
-    if unit == "0 or 1" and value in YES_OR_NO:
-        return YES_OR_NO[value]
-    if unit == "share":
-        return f"{value * 100:.0f} %"
-    if abs(value) < ROUNDING_ERROR:
-        value = 0.0
-    number = f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.2g}"
-    return f"{number}x" if unit == "x" else number
-
-
 class _SignalLayout(NamedTuple):
     """Which signals are listed once those of each family are sorted, and which of these belong to each family."""
 
@@ -72,8 +56,8 @@ class _SignalTexts:
         self.names = [signal.name for signal in model.inputs]
         self.labels = [signal.label for signal in model.inputs]
         self.units = [signal.unit for signal in model.inputs]
-        self.clauses = [_clause(signal) for signal in model.inputs]
-        self.missing = [f"{family_label(signal.family)}: {signal.label}: {NO_VALUE}" for signal in model.inputs]
+        self.sentences = SignalSentences(model.inputs)
+        self.is_moment = [is_moment(signal.name, signal.unit) for signal in model.inputs]
         self.categories = {
             column: columns.categories[name] for column, name in enumerate(self.names) if name in columns.categories
         }
@@ -87,24 +71,20 @@ class _SignalTexts:
             self.family_of[family_columns] = family
 
     @cached_property
-    def typical_by_segment(self) -> dict[str, tuple[list[SignalValue], list[str]]]:
-        """By segment, the typical value of every signal, and how a sentence about it ends."""
-        return {segment: self._typical(values) for segment, values in self.model.typical_values.items()}
+    def typical_by_segment(self) -> dict[str, list[SignalValue]]:
+        """By segment, the typical value of every signal."""
+        by_segment = self.model.typical_values.items()
+        return {segment: [values[name] for name in self.names] for segment, values in by_segment}
 
-    def typical_of(self, categories: Sequence[str | None]) -> tuple[list[SignalValue], list[str]]:
+    def typical_of(self, categories: Sequence[str | None]) -> list[SignalValue]:
         """The typical values of the segment of a row; those of all segments if it is not known."""
         segment = categories[self.segment] if self.segment is not None else None
         return self.typical_by_segment.get(str(segment)) or self.typical_by_segment[ALL_SEGMENTS]
 
-    def text(self, column: int, value: SignalValue) -> str:
-        """A clause about one signal, such as "adoption: usage is 34 % of its best month"."""
-        before, after = self.clauses[column]
-        return self.missing[column] if value is None else f"{before}{format_value(value, self.units[column])}{after}"
-
-    def _typical(self, typical: Mapping[str, SignalValue]) -> tuple[list[SignalValue], list[str]]:
-        values = [typical[name] for name in self.names]
-        pairs = zip(values, self.units, strict=True)
-        return values, ["" if value is None else f" (typical {format_value(value, unit)})" for value, unit in pairs]
+    def describe(self, row: "_AccountRow", column: int, value: SignalValue) -> str:
+        """A sentence about a signal of an account."""
+        numbers = row.scores.matrix[row.row_index]
+        return self.sentences.describe(column, value, numbers, self.typical_of(row.categories))
 
 
 class _AccountRow(NamedTuple):
@@ -132,12 +112,6 @@ def _signal_texts(model: ModelBundle, columns: ColumnIndex) -> _SignalTexts:
     return _SignalTexts(model, columns)
 
 
-def _clause(signal: ModelInput) -> tuple[str, str]:
-    """The text about a signal before its value and after it."""
-    before, _, after = (signal.text or f"{signal.label}: {{value}}").partition("{value}")
-    return f"{family_label(signal.family)}: {before}", after
-
-
 def _layout(listed: Sequence[int], sizes: Sequence[int]) -> _SignalLayout:
     """`listed` of the signals of each family, of `sizes` signals each."""
     starts = accumulate(sizes, initial=0)
@@ -158,25 +132,26 @@ def _describe_row(texts: _SignalTexts, row: _AccountRow, max_drivers: int | None
     points = row.family_points
     raising = [family for family in row.order if points[family] > 0][:max_drivers]
     lowering = [family for family in row.order if points[family] < 0][:max_drivers]
-    typical = texts.typical_of(row.categories)
+    described: set[int] = set()
     return {
         "base": row.base,
-        "drivers": [_describe_driver(texts, row, family, typical) for family in raising],
-        "protective_drivers": [_describe_driver(texts, row, family, typical) for family in lowering],
+        "drivers": [_describe_driver(texts, row, family, described) for family in raising],
+        "protective_drivers": [_describe_driver(texts, row, family, described) for family in lowering],
         "remaining_points": row.risk - row.base - sum([points[family] for family in raising + lowering]),
         "main_reason": row.main_reason,
     }
 
 
-def _describe_driver(
-    texts: _SignalTexts, row: _AccountRow, family: int, typical: tuple[list[SignalValue], list[str]]
-) -> Driver:
-    """One family with its signals; its text is about the first one that has the sign of the family's points."""
-    family_points, (typical_values, endings) = row.family_points[family], typical
+def _describe_driver(texts: _SignalTexts, row: _AccountRow, family: int, described: set[int]) -> Driver:
+    """One family with its signals; its text is about one that has the sign of the family's points.
+
+    `described` are the moments, in days ago, that texts of other families are about; the one of this text is added.
+    """
+    family_points, typical_values = row.family_points[family], texts.typical_of(row.categories)
     listed = row.layout.families[family]
     columns, points, values = row.columns[listed], row.points[listed], row.values[listed]
-    main = next((index for index, share in enumerate(points) if share * family_points > 0), -1)
-    if main < 0:  # all listed signals have the opposite sign: replace the last by the signal that decides the family
+    if not any(share * family_points > 0 for share in points):
+        # All listed signals have the opposite sign: the last is replaced by the signal that decides the family.
         columns[-1], points[-1], values[-1] = _deciding_signal(texts, row, family)
     signals: list[SignalPoints] = [
         {
@@ -189,14 +164,38 @@ def _describe_driver(
         }
         for column, share, value in zip(columns, points, values, strict=True)
     ]
-    column = columns[main]
+    agreeing = [index for index, share in enumerate(points) if share * family_points > 0]
+    main = agreeing[_choose_main(texts, [columns[i] for i in agreeing], [signals[i] for i in agreeing], described)]
+    value = signals[main]["value"]
+    if texts.is_moment[columns[main]] and isinstance(value, float):
+        described.add(round(value))
     return {
         "family": texts.families[family],
         "points": family_points,
-        "text": f"{texts.text(column, signals[main]['value'])}{endings[column]}",
+        "text": texts.describe(row, columns[main], value),
         "signals": signals,
         "remaining_points": family_points - sum(points),
     }
+
+
+def _choose_main(
+    texts: _SignalTexts, columns: Sequence[int], signals: Sequence[SignalPoints], described: set[int]
+) -> int:
+    """Which of these signals of one direction says most: the first, unless it is typical or already described."""
+    for index, (column, signal) in enumerate(zip(columns, signals, strict=True)):
+        is_large = abs(signal["points"]) >= MIN_SHARE_OF_LEADING * abs(signals[0]["points"])
+        if is_large and not _is_typical(signal) and not _is_described(texts, column, signal, described):
+            return index
+    return 0
+
+
+def _is_typical(signal: SignalPoints) -> bool:
+    return format_value(signal["value"], signal["unit"]) == format_value(signal["typical"], signal["unit"])
+
+
+def _is_described(texts: _SignalTexts, column: int, signal: SignalPoints, described: set[int]) -> bool:
+    value = signal["value"]
+    return texts.is_moment[column] and isinstance(value, float) and round(value) in described
 
 
 def _deciding_signal(texts: _SignalTexts, row: _AccountRow, family: int) -> tuple[int, float, float]:

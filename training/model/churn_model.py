@@ -45,6 +45,8 @@ class ModelInput:
     direction: int = 0
     categories: tuple[str, ...] = ()
     text: str = ""
+    moves: str = ""
+    past: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,11 @@ def load_model(folder: Path) -> ChurnModel:
 
 def input_from_json(document: JsonObject) -> ModelInput:
     """The input in a JSON document."""
-    fields: JsonObject = {**document, "categories": tuple(document["categories"])}
+    fields: JsonObject = {
+        **document,
+        "categories": tuple(document["categories"]),
+        "past": tuple(document.get("past", ())),
+    }
     return ModelInput(**fields)
 
 

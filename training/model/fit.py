@@ -164,6 +164,8 @@ def _build_input(signal: Signal, rows: pd.DataFrame) -> ModelInput:
         direction=signal.direction,
         categories=tuple(map(str, categories)),
         text=signal.text,
+        moves=signal.moves,
+        past=signal.past,
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.keys import Duration
-from cli.output import printable, round_share, round_to_total
+from cli.output import printable
 from cli.terminal.progress import progress_lines
 
 
@@ -41,18 +41,6 @@ def test_a_duration_is_days_or_hours(text: str, meaning: timedelta):
 def test_a_key_that_never_expires_is_not_made_by_mistake(text: str):
     with pytest.raises(click.BadParameter):
         Duration().convert(text, None, None)
-
-
-@given(st.lists(st.floats(-1, 1), min_size=1, max_size=12), st.floats(0, 1))
-def test_rounded_parts_add_up_to_the_rounded_total(parts: list[float], base: float):
-    total = round_share(base + sum(parts)) - round_share(base)
-    rounded = round_to_total(parts, total)
-    assert sum(round(share * 10_000) for share in rounded) == round(total * 10_000)
-    assert all(abs(share - part) < 0.0002 for share, part in zip(rounded, parts, strict=True))
-
-
-def test_largest_remainders_are_rounded_up():
-    assert round_to_total([0.00334, 0.00333, -0.00167, 0.005], 0.01) == [0.0034, 0.0033, -0.0017, 0.005]
 
 
 def test_work_without_a_terminal_prints_a_line_now_and_then(capsys):

@@ -127,7 +127,7 @@ def test_a_suggestion_has_an_action_and_a_rationale():
         "assignee_role": "support",
         "suggested": True,
         "suppressed_reason": None,
-        "rationale": "support: open tickets: 7 adds 10.0 points",
+        "rationale": "support: open tickets: 7: 10.0 points",
     }
 
 

@@ -8,9 +8,10 @@ from configs.settings import BandSettings
 from features.store.feast_store import open_store, read_historical_signals
 from features.store.history import published_history
 from features.store.online_reader import values_from_frame
-from serving.scoring.driver_text import MAX_SIGNALS_PER_FAMILY, describe_drivers, format_value
+from serving.scoring.driver_text import MAX_SIGNALS_PER_FAMILY, describe_drivers
 from serving.scoring.model_bundle import make_bundle
 from serving.scoring.scores import Scores, assign_bands, risks_by_days, score_values
+from serving.scoring.sentences import format_value
 from serving.treeshap.kernel import Kernel
 from tests.support.trained_model import EXTRACT_END, TrainedModel
 from training.data.training_set import snapshots_on

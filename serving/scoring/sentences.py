@@ -1,0 +1,134 @@
+"""Sentences about a signal of an account: how it moved or what it is, and what is typical of similar accounts."""
+
+import re
+from collections.abc import Mapping, Sequence
+from math import isnan
+from typing import Literal, NamedTuple
+
+from serving.schemas.responses import SignalPoints
+from training.model.churn_model import ModelInput, SignalValue
+
+ROUNDING_ERROR = 1e-9  # what the difference of equal numbers can leave
+NO_VALUE = "not known"
+YES_OR_NO = {0.0: "no", 1.0: "yes"}
+LAST_DAYS = re.compile(r", last (\d+) days$")
+MOMENT = re.compile(r"^days_since_|^tenure$|^account_age$|_tenure$")
+WINDOW = re.compile(r"_(\d+)d$")
+ONE_OF_MANY = re.compile(r"(?<![\d.,])1 (champion|day|event|executive|invoice|month|notice|sponsor|ticket|time)s\b")
+
+
+def is_moment(name: str, unit: str) -> bool:
+    """Whether a signal is how many days ago something happened or began; equal days are the same moment."""
+    return unit == "days" and bool(MOMENT.search(name))
+
+
+def format_value(value: SignalValue, unit: str) -> str:
+    """A value for people, with its unit only if the number would mislead without it: 31 %, 0.8x, yes, 1,250."""
+    if value is None:
+        return NO_VALUE
+    if isinstance(value, str):
+        return value
+    if unit == "0 or 1" and value in YES_OR_NO:
+        return YES_OR_NO[value]
+    if unit == "share":
+        return f"{value * 100:.0f} %"
+    if abs(value) < ROUNDING_ERROR:
+        value = 0.0
+    number = f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.2g}"
+    return f"{number}x" if unit == "x" else number
+
+
+def group_signals(signals: Sequence[SignalPoints]) -> list[list[SignalPoints]]:
+    """The signals, those that say the same together: moments on the same day, such as tenure and the last renewal."""
+    groups: dict[str | int, list[SignalPoints]] = {}
+    for signal in signals:
+        name, value = signal["name"], signal["value"]
+        key = round(value) if isinstance(value, float) and is_moment(name, signal["unit"]) else name
+        groups.setdefault(key, []).append(signal)
+    return list(groups.values())
+
+
+class _Movement(NamedTuple):
+    """How the past of a signal follows from two signals: the columns of its level and of the comparison with its past.
+
+    The past is the level divided by the comparison ("ratio"), the level less the comparison ("change"), or what the
+    comparison has beyond the level, per window of the level ("longer"), times `scale`.
+    """
+
+    text: str
+    level: int
+    past: int
+    rule: Literal["ratio", "change", "longer"]
+    unit: str
+    scale: float = 1.0
+
+    def values(self, numbers: Sequence[float]) -> tuple[float, float] | None:
+        """The value before and the value now; None if one of them is not known."""
+        now, comparison = numbers[self.level], numbers[self.past]
+        if self.rule == "ratio":
+            before = now / comparison if comparison > 0 else float("nan")
+        else:
+            before = now - comparison if self.rule == "change" else (comparison - now) * self.scale
+        return None if isnan(before) or isnan(now) else (before, now)
+
+
+class SignalSentences:
+    """The sentences about the signals of a model, in the order of its inputs."""
+
+    def __init__(self, inputs: Sequence[ModelInput]) -> None:
+        self._inputs = inputs
+        columns = {signal.name: column for column, signal in enumerate(inputs)}
+        self._movements = [_movement(signal, inputs, columns) for signal in inputs]
+        self._labels = [LAST_DAYS.sub(r" in the last \1 days", signal.label) for signal in inputs]
+
+    def describe(
+        self, column: int, value: SignalValue, numbers: Sequence[float], typical: Sequence[SignalValue]
+    ) -> str:
+        """A sentence about a signal with this value, in an account with these `numbers` of all signals.
+
+        `typical` are the typical values of similar accounts; the sentence ends with the one of this signal.
+        """
+        if moved := self._describe_movement(column, numbers, typical):
+            return moved
+        signal, shown = self._inputs[column], format_value(value, self._inputs[column].unit)
+        if signal.text and value is not None and not (isinstance(value, float) and value < 0):
+            clause = signal.text.replace("{value}", shown)
+        else:
+            clause = f"{self._labels[column]}: {shown}"
+        return _sentence(clause, shown, _format_typical(typical[column], signal.unit))
+
+    def _describe_movement(self, column: int, numbers: Sequence[float], typical: Sequence[SignalValue]) -> str:
+        """What the signal was and is; empty if that is not known, or looks the same."""
+        movement = self._movements[column]
+        values = movement and movement.values(numbers)
+        if not movement or not values:
+            return ""
+        before, now = (format_value(value, movement.unit) for value in values)
+        if before == now:
+            return ""
+        moved = "fell" if values[1] < values[0] else "rose"
+        clause = movement.text.format(moved=moved, before=before, now=now)
+        return _sentence(clause, now, _format_typical(typical[movement.level], movement.unit))
+
+
+def _movement(signal: ModelInput, inputs: Sequence[ModelInput], columns: Mapping[str, int]) -> _Movement | None:
+    """The movement that a signal declares; None if it declares none, or the model lacks one of its signals."""
+    if not signal.past or not columns.keys() >= set(signal.past) or len(set(signal.past)) == 1:
+        return None
+    level, past = (columns[name] for name in signal.past)
+    compared, unit = inputs[past], inputs[level].unit
+    if compared.unit == "x":
+        return _Movement(signal.moves, level, past, "ratio", unit)
+    if "_change" in compared.name:
+        return _Movement(signal.moves, level, past, "change", unit)
+    short, long = (int(WINDOW.findall(name)[0]) for name in signal.past)
+    return _Movement(signal.moves, level, past, "longer", unit, short / (long - short))
+
+
+def _format_typical(typical: SignalValue, unit: str) -> str:
+    return "" if typical is None else format_value(typical, unit)
+
+
+def _sentence(clause: str, shown: str, typical: str) -> str:
+    ending = f" (similar accounts: {typical})" if typical and typical != shown else ""
+    return ONE_OF_MANY.sub(r"1 \1", f"{clause[:1].upper()}{clause[1:]}{ending}")
