@@ -3,10 +3,15 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 
 from cli.context import CliContext
+from configs.settings import ENVIRONMENT_PREFIX, Settings
+
+PROGRAM = Path(__file__).resolve().parents[1]
+SPARE_SECONDS = 5.0
 
 
 @click.command(short_help="Run the HTTP service.")
@@ -20,31 +25,45 @@ def serve(context: CliContext, host: str | None, port: int | None) -> None:
     Example: oarlock serve --port 3000
     """
     from serving.security.api_keys import KeyCache
-    from serving.security.network import is_loopback, require_free_port, require_key_for_public_host
+    from serving.security.network import require_free_port, require_key_for_public_host
     from serving.telemetry.tracing import tracing_options
 
     settings = context.settings.serving
     host, port = host or settings.host, port or settings.port
     tracing_options(os.environ)
-    if not is_loopback(host):
-        require_key_for_public_host(host, KeyCache(lambda: context.database))
+    require_key_for_public_host(host, KeyCache(lambda: context.database))
     require_free_port(host, port)
     _set_environment(context)
     context.echo(f"Listening on http://{host}:{port}; /v1/openapi.json describes the API.")
     _start_champion_watcher(os.environ["OARLOCK_CONFIG"])
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Oarlock", f"--host={host}", f"--port={port}"]
+    # Python and BentoML import modules from the current folder, which may be anyone's.
+    os.chdir(PROGRAM)
     os.execv(sys.executable, command)
 
 
 def _set_environment(context: CliContext) -> None:
     os.environ["OARLOCK_CONFIG"] = str(context.config.resolve())
+    os.environ.update(_absolute_paths(context.settings))
     # BentoML ignores --api-workers for a service of this kind.
     options = os.environ.get("BENTOML_CONFIG_OPTIONS", "")
-    workers = context.settings.serving.workers
-    os.environ["BENTOML_CONFIG_OPTIONS"] = f"{options} services.oarlock.workers={workers}".strip()
+    serving, ledger = context.settings.serving, context.settings.ledger
+    # It answers in another shape, so it must come last. It keeps some memory of each request for as long.
+    timeout = serving.request_timeout_seconds + ledger.backpressure_timeout_seconds + SPARE_SECONDS
+    own = f"services.oarlock.workers={serving.workers} services.oarlock.traffic.timeout={timeout}"
+    os.environ["BENTOML_CONFIG_OPTIONS"] = f"{options} {own}".strip()
     os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+
+
+def _absolute_paths(settings: Settings) -> dict[str, str]:
+    """The settings that are paths as environment variables: relative ones start at the folder that is left."""
+    paths = {"STATE": settings.state, "PLAYBOOK": settings.playbook, "DATA__DATASET": settings.data.dataset}
+    if settings.data.folder:
+        paths["DATA__FOLDER"] = settings.data.folder
+    return {f"{ENVIRONMENT_PREFIX}{name}": str(path.resolve()) for name, path in paths.items()}
 
 
 def _start_champion_watcher(config: str) -> None:
     """Start the process that loads a new champion; it ends with this process, whose number `execv` keeps."""
-    subprocess.Popen([sys.executable, "-m", "serving.scoring.champion_watcher", config, str(os.getpid())])
+    command = [sys.executable, "-m", "serving.scoring.champion_watcher", config, str(os.getpid())]
+    subprocess.Popen(command, cwd=PROGRAM)

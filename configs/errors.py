@@ -8,7 +8,10 @@ OarlockError
 ├── NotReady           a step that must come first is missing             exit 5, HTTP 503
 │   ├── NoChampion     no model has been promoted yet
 │   ├── StoreDown      the online store cannot be read
-│   └── LedgerBacklogFull  no further risk can be recorded
+│   ├── LedgerBacklogFull  no further risk can be recorded
+│   ├── DatabaseDown   the ledger's database cannot be used
+│   ├── Overloaded     more work than the service takes at once
+│   └── ReplyAbandoned the client went away, or the request took too long
 ├── PromotionRefused   the version does not pass the promotion rules      exit 6
 ├── Busy               another process does the same work                 exit 7, HTTP 503
 └── RequestError       a request that cannot be answered                  exit 9, HTTP 4xx
@@ -21,6 +24,7 @@ class OarlockError(Exception):
     code = "error"
     exit_code = 1
     status = 500
+    retry_after_seconds: int | None = None
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(f"{message} {hint}".strip())
@@ -79,6 +83,27 @@ class LedgerBacklogFull(NotReady):
     """The database is so far behind that no further risk can be recorded, and so none is served."""
 
     code = "ledger_backlog_full"
+
+
+class DatabaseDown(NotReady):
+    """The database of the ledger cannot be used: it is down, or another process keeps it locked."""
+
+    code = "database_down"
+    retry_after_seconds = 5
+
+
+class Overloaded(NotReady):
+    """There is more work than the service takes at once."""
+
+    code = "overloaded"
+    retry_after_seconds = 1
+
+
+class ReplyAbandoned(NotReady):
+    """The client went away, or the request took too long."""
+
+    code = "timeout"
+    retry_after_seconds = 1
 
 
 class PromotionRefused(OarlockError):

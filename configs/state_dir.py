@@ -72,6 +72,11 @@ class StateDir:
         return self.folder / "accounts.db"
 
     @property
+    def rate_limits(self) -> Path:
+        """How many requests each API key sent, for the workers of the service."""
+        return self.folder / "rate_limits.bin"
+
+    @property
     def validation(self) -> Path:
         return self.folder / "validation.json"
 

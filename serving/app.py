@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
@@ -24,7 +24,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 ENDPOINTS = (
     *scores.ENDPOINTS, *explanations.ENDPOINTS, *accounts.ENDPOINTS, *feedback.ENDPOINTS, *models.ENDPOINTS,
 )  # fmt: skip
-HANDLED_ERRORS = (OarlockError, HTTPException, DBAPIError, sqlite3.Error, Exception)
+HANDLED_ERRORS = (OarlockError, HTTPException, ClientDisconnect, DBAPIError, sqlite3.Error, Exception)
 
 
 @endpoint("GET", "/openapi.json", scope="read")

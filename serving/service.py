@@ -6,12 +6,12 @@ It is configured by OARLOCK_CONFIG, the path of the settings file, which `oarloc
 # pyright: reportArgumentType=false
 # (BentoML types a middleware as an instance and takes its class)
 
-import asyncio
 import contextlib
 import logging
 import os
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import bentoml
@@ -24,6 +24,7 @@ from configs.settings import read_settings
 from configs.state_dir import open_state_dir
 from features.tables.mapping import read_dataset
 from serving.api.middleware.auth import AuthMiddleware
+from serving.api.middleware.deadline import DeadlineMiddleware
 from serving.api.middleware.fast_path import FastScorePathMiddleware
 from serving.api.middleware.idempotency import IdempotencyMiddleware, IdempotencyStore
 from serving.api.middleware.metrics_endpoint import PATH as METRICS_PATH
@@ -38,10 +39,12 @@ from serving.gc_tuning import tune_garbage_collector
 from serving.handlers.context import open_context
 from serving.ledger.ledger import open_ledger
 from serving.ledger.writer import LedgerWriter
+from serving.load.connections import ConnectionGuard, ConnectionLimits, limit_open_files
 from serving.scoring.champion import describe_model
 from serving.scoring.scorer import open_scorer
 from serving.security.api_keys import KeyCache
 from serving.security.authorization import Authorizer
+from serving.security.rate_limits import RateLimits
 from serving.telemetry.gauges import GaugeCollector
 from serving.telemetry.json_logs import configure_logging
 from serving.telemetry.metrics import Metrics
@@ -56,6 +59,19 @@ DRAIN_SECONDS = 20.0
 # Looked up once: each look-up in BentoML's package is an import.
 _get_worker = bentoml.get_current_service
 
+
+def _connection_limits() -> ConnectionLimits:
+    serving = _get_worker().context.settings.serving
+    return ConnectionLimits(
+        serving.max_connections,
+        serving.max_head_bytes,
+        serving.head_timeout_seconds,
+        serving.idle_timeout_seconds,
+        serving.response_timeout_seconds,
+    )
+
+
+CONNECTIONS = ConnectionGuard(_connection_limits)
 API = create_app(lambda: _get_worker().context)
 PUBLIC_PATHS = ("/livez", "/readyz", "/healthz", *DOCS_PATHS, PREFIX, f"{PREFIX}/")
 SCOPES = ScopeTable((*ENDPOINTS, get_openapi), PREFIX, {**dict.fromkeys(PUBLIC_PATHS, "public"), METRICS_PATH: "read"})
@@ -64,8 +80,7 @@ SCOPES = ScopeTable((*ENDPOINTS, get_openapi), PREFIX, {**dict.fromkeys(PUBLIC_P
 @bentoml.asgi_app(API, path=PREFIX)
 @bentoml.service(
     name="oarlock",
-    # BentoML keeps some memory per request until the timeout, so a long one makes memory grow with the load.
-    traffic={"timeout": 5},
+    # `oarlock serve` sets BentoML's own timeout, later than that of `DeadlineMiddleware`.
     logging={"access": {"enabled": False}},
     tracing=tracing_options(os.environ),
     # BentoML's metrics have a time series per path, so per account; ours are in `serving/telemetry/metrics.py`.
@@ -79,14 +94,18 @@ class Oarlock:
         configure_logging()
         settings = read_settings(Path(os.environ["OARLOCK_CONFIG"]))
         state, observed_until = open_state_dir(settings), read_dataset(settings.data).observed_until
-        ledger = open_ledger(settings, state)
+        # A request that waits for a lock has time left to say so.
+        lock_seconds = settings.serving.request_timeout_seconds / 2
+        ledger = replace(open_ledger(settings, state), lock_seconds=lock_seconds)
         self.writer = LedgerWriter(ledger, state.write_ahead_log, settings.ledger, now)
         scorer = open_scorer(settings, state, lambda: observed_until or now(), self.writer)
         self.context = open_context(state, scorer, ledger)
-        self.authorizer = Authorizer(KeyCache(lambda: ledger.engine), now, settings.serving.workers)
+        self.authorizer = Authorizer(KeyCache(lambda: ledger.engine), now, RateLimits(state.rate_limits))
         self.idempotency = IdempotencyStore(lambda: ledger.engine, now)
-        self.metrics = Metrics(GaugeCollector(state, ledger, self._describe_champion, scorer.clock))
+        self.gauges = GaugeCollector(state, ledger, self._describe_champion, scorer.clock)
+        self.metrics = Metrics(self.gauges)
         self.writer.start()
+        limit_open_files(settings.serving.max_connections)
         self._stopping = threading.Event()
         tasks = [
             BackgroundTask(name, work, settings.serving.poll_seconds)
@@ -111,7 +130,7 @@ class Oarlock:
 
     async def __is_ready__(self) -> bool:
         try:
-            await asyncio.to_thread(self.context.check_ready)
+            await self.context.pools.local.run(1, self.context.check_ready)
         except OarlockError:
             return False
         return True
@@ -137,21 +156,30 @@ class Oarlock:
     def _update_metrics(self) -> None:
         self.metrics.update_ledger_metrics(self.writer)
         self.metrics.update_background_metrics(self.context.background)
+        self.metrics.update_load_metrics(CONNECTIONS.closed, self.context.pools.refused)
+        self.gauges.count_accounts()
 
     def _describe_champion(self) -> Mapping[str, object]:
         champion = self.context.champions.champion()
         return {**describe_model(champion), "families": list(champion.model.columns_by_family)}
 
 
+CONNECTIONS.install()
 # The outermost first: denied requests are logged and counted too.
 Oarlock.add_asgi_middleware(RequestIdMiddleware)
 Oarlock.add_asgi_middleware(RequestLogMiddleware, metrics=lambda: _get_worker().metrics)
 Oarlock.add_asgi_middleware(AuthMiddleware, scopes=SCOPES, authorizer=lambda: _get_worker().authorizer)
+Oarlock.add_asgi_middleware(
+    DeadlineMiddleware, seconds=lambda: _get_worker().context.settings.serving.request_timeout_seconds
+)
 Oarlock.add_asgi_middleware(ApiDocsMiddleware, document=lambda: openapi_document(ENDPOINTS, PREFIX), prefix=PREFIX)
-Oarlock.add_asgi_middleware(MetricsEndpointMiddleware, metrics=lambda: _get_worker().metrics)
+Oarlock.add_asgi_middleware(
+    MetricsEndpointMiddleware, metrics=lambda: _get_worker().metrics, pool=lambda: _get_worker().context.pools.local
+)
 Oarlock.add_asgi_middleware(
     IdempotencyMiddleware,
     store=lambda: _get_worker().idempotency,
+    pool=lambda: _get_worker().context.pools.ledger,
     max_body_bytes=lambda: _get_worker().context.settings.serving.max_body_bytes,
 )
 Oarlock.add_asgi_middleware(FastScorePathMiddleware, api=API, endpoint=post_score, prefix=PREFIX)

@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, ParamSpec, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive
 
 from configs.errors import ConfigError, NotReady, RequestError
 from configs.settings import describe_validation_error
@@ -22,6 +23,8 @@ from serving.accounts.portfolio import Portfolio
 from serving.api.bodies import parse_body, read_bytes, require_json
 from serving.api.responses import JsonResponse
 from serving.handlers.context import ServiceContext
+from serving.load.pending_reply import PendingReply
+from serving.load.thread_pools import ThreadPool
 from serving.schemas.enums import Scope
 from serving.schemas.requests import AccountId, Query
 
@@ -29,7 +32,7 @@ Handler = Callable[..., Awaitable[object]]
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 PATH_ACCOUNT_ID = TypeAdapter(AccountId)
-PORTFOLIO_TIMEOUT_SECONDS = 4.0  # less than BentoML's timeout of a request
+PORTFOLIO_WAIT_SHARE = 0.8  # of the time that a request may take
 
 
 class Endpoint(Route):
@@ -80,22 +83,51 @@ def get_request_id(request: Request) -> str:
     return request.scope["oarlock.request_id"]
 
 
-async def run_in_thread(
-    function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+def get_reply(request: Request) -> PendingReply:
+    """The reply to a request, which `DeadlineMiddleware` abandons if it takes too long."""
+    return request.scope.get("oarlock.reply") or PendingReply()
+
+
+async def run_in_pool(
+    request: Request,
+    pool: ThreadPool,
+    accounts: int,
+    function: Callable[Parameters, Result],
+    *args: Parameters.args,
+    **kwargs: Parameters.kwargs,
 ) -> Result:
-    """Call a function that blocks, off the event loop."""
-    return await asyncio.to_thread(function, *args, **kwargs)
+    """Call a function that blocks, about so many accounts, in one of the context's pools.
+
+    Raises Overloaded if the pool has too much work, ClientDisconnect if the client goes away first.
+    """
+    work = asyncio.ensure_future(pool.run(accounts, function, *args, **kwargs))
+    disconnect = asyncio.ensure_future(_wait_for_disconnect(request.receive))
+    try:
+        await asyncio.wait({work, disconnect}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done() and get_reply(request).abandon():
+            raise ClientDisconnect
+        return await work
+    finally:
+        disconnect.cancel()
+        work.cancel()
 
 
-async def wait_for_portfolio(context: ServiceContext) -> Portfolio:
+async def wait_for_portfolio(request: Request) -> Portfolio:
     """The portfolio; waits a few seconds if it is being computed, and then raises NotReady."""
-    current = await run_in_thread(context.portfolios.current)
+    context = get_context(request)
+    current = await run_in_pool(request, context.pools.local, 1, context.portfolios.current)
     if isinstance(current, Portfolio):
         return current
+    seconds = PORTFOLIO_WAIT_SHARE * context.settings.serving.request_timeout_seconds
     try:
-        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(current)), PORTFOLIO_TIMEOUT_SECONDS)
+        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(current)), seconds)
     except TimeoutError:
         raise NotReady("The portfolio is being computed.", "Try again in a few seconds.") from None
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _read_query(request: Request, model: type[Query]) -> Query:

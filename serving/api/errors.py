@@ -6,20 +6,23 @@ from collections.abc import Mapping
 
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from configs.errors import OarlockError, RequestError
+from configs.errors import DatabaseDown, OarlockError, RequestError
 from serving.api.responses import JsonResponse
 from serving.schemas.responses import ErrorResponse
 
 LOG = logging.getLogger("oarlock.api")
+CLIENT_CLOSED = 499  # for the log: nobody is left to read the response
 HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 def error_response(error: OarlockError, headers: Mapping[str, str] | None = None) -> Response:
     """The response that tells a client about an error."""
     body: ErrorResponse = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
+    if error.retry_after_seconds is not None:
+        headers = {**(headers or {}), "retry-after": str(error.retry_after_seconds)}
     return JsonResponse(body, error.status, headers)
 
 
@@ -30,10 +33,14 @@ async def handle_error(request: Request, error: Exception) -> Response:
             return error_response(error)
         case HTTPException():
             return error_response(_http_error(request, error), error.headers)
+        case ClientDisconnect():
+            return error_response(
+                RequestError("The client closed the connection.", code="client_closed", status=CLIENT_CLOSED)
+            )
         case DBAPIError() | sqlite3.Error():
             LOG.error("a database cannot be used", exc_info=error)
             message, hint = "The ledger's database cannot be used.", "Try again. POST /v1/score works without it."
-            return error_response(RequestError(message, hint, code="database_down", status=503))
+            return error_response(DatabaseDown(message, hint))
         case _:
             LOG.error("a request failed", exc_info=error)
             message, hint = "The service failed to answer this request.", "Try again, or read the service's log."

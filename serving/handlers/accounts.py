@@ -12,7 +12,7 @@ from serving.accounts.portfolio import Portfolio, portfolio_page
 from serving.handlers.checks import require_account, require_past_day, unknown_account
 from serving.handlers.context import ServiceContext
 from serving.handlers.plays import active_marks, suggest_play_for
-from serving.handlers.score import ScoringRequest, score_as_of, score_or_last_known
+from serving.handlers.score import ScoringRequest, compute_or_last_known, record_scores, score_as_of
 from serving.ledger.reader import LedgerEntry
 from serving.schemas.requests import AccountsQuery, HistoryQuery
 from serving.schemas.responses import (
@@ -56,20 +56,24 @@ def list_accounts_as_of(context: ServiceContext, day: date, query: AccountsQuery
     }
 
 
-def get_account_risk(context: ServiceContext, account_id: str, day: date | None, request_id: str) -> RiskResponse:
+def get_account_risk(
+    context: ServiceContext, account_id: str, day: date | None, request: ScoringRequest
+) -> RiskResponse:
     """One account with its risk now, or as it was served on a past day.
 
     Raises RequestError (404) for an account that does not exist, or of which nothing had been served by that day.
     """
     if day is not None:
         return _past_risk(context, account_id, day)
-    request = ScoringRequest(request_id, "viewed")
-    response = score_or_last_known(context, [account_id], LISTED_DRIVERS, request)
+    computed = compute_or_last_known(context, [account_id], LISTED_DRIVERS)
+    response = computed.response
     reason = response["not_scored"][0]["reason"] if response["not_scored"] else None
     if reason == "unknown_account":
         raise unknown_account(account_id)
     details = context.account_table.details([account_id]).get(account_id)
-    return _current_risk(context, account_id, response, details)
+    risk = _current_risk(context, account_id, response, details)
+    record_scores(context, computed, request)
+    return risk
 
 
 def get_account_history(context: ServiceContext, account_id: str, query: HistoryQuery) -> HistoryResponse:

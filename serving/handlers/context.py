@@ -13,6 +13,7 @@ from serving.accounts.playbook import Playbook, read_playbook, validate_playbook
 from serving.accounts.portfolio import Portfolio, PortfolioCache, PortfolioKey, compute_portfolio
 from serving.ledger.ledger import Ledger
 from serving.ledger.reader import LedgerReader
+from serving.load.thread_pools import ThreadPools, open_thread_pools
 from serving.scoring.champion import ChampionProvider
 from serving.scoring.scorer import Clock, Scorer
 from serving.scoring.scores import band_thresholds
@@ -31,6 +32,7 @@ class ServiceContext:
     account_table: AccountTableCache
     ledger_reader: LedgerReader
     feedback: FeedbackStore
+    pools: ThreadPools
     portfolios: PortfolioCache = field(repr=False)
     background: list[TaskHealth] = field(default_factory=list[TaskHealth])
 
@@ -63,6 +65,7 @@ def open_context(state: StateDir, scorer: Scorer, ledger: Ledger) -> ServiceCont
         account_table=account_table,
         ledger_reader=LedgerReader(ledger),
         feedback=FeedbackStore(ledger),
+        pools=open_thread_pools(settings.serving.max_accounts_in_flight),
         portfolios=PortfolioCache(
             lambda: _portfolio_key(state, scorer), lambda: _compute_portfolio(state, scorer, account_table)
         ),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from serving.explanations.peer_percentiles import ALL_SEGMENTS, PeerPercentiles
 from serving.handlers.context import ServiceContext
 from serving.handlers.plays import active_marks, suggest_play_for
+from serving.handlers.score import ScoringRequest, record_risks
 from serving.schemas.responses import (
     Driver,
     ExplainedDriver,
@@ -36,10 +37,10 @@ class _Peers:
         return self.segment if is_segment and self.segment else ALL_SEGMENTS
 
 
-def explain_accounts(context: ServiceContext, account_ids: Sequence[str], request_id: str) -> ExplainResponse:
+def explain_accounts(context: ServiceContext, account_ids: Sequence[str], request: ScoringRequest) -> ExplainResponse:
     """Every family and signal of these accounts' risks; percentiles are null until the portfolio is computed."""
     scored = context.scorer.score_accounts(list(dict.fromkeys(account_ids)))
-    response = context.scorer.score_and_record(scored, None, request_id, purpose="viewed")
+    response = context.scorer.to_response(scored, None)
     ids = [score["account_id"] for score in response["scores"]]
     details, marks = context.account_table.details(ids), active_marks(context, ids)
     portfolio, inputs = context.find_portfolio(), {signal.name: signal for signal in scored.scores.model.inputs}
@@ -49,6 +50,7 @@ def explain_accounts(context: ServiceContext, account_ids: Sequence[str], reques
         play = suggest_play_for(context, score, account, marks.get(score["account_id"]))
         peers = _Peers(inputs, portfolio.peers if portfolio else None, account.segment if account else None)
         explained.append(_explain(score, peers, _risks_by_horizon(scored.scores, row), play))
+    record_risks(context, scored.champion, response["scores"], request)
     return {
         "as_of": response["as_of"],
         "model": describe_model(scored.champion),

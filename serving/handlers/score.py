@@ -9,32 +9,72 @@ from configs.errors import StoreDown
 from serving.handlers.checks import require_past_day
 from serving.handlers.context import ServiceContext
 from serving.ledger.reader import LedgerEntry, served_response
+from serving.load.pending_reply import PendingReply
 from serving.schemas.enums import Purpose
 from serving.schemas.responses import Score, ScoreResponse, UnscoredAccount
+from serving.scoring.champion import LoadedModel
 
 
 class ScoringRequest(NamedTuple):
-    """The id of a request for risks, and whether a tool makes it or a person who looks."""
+    """The id of a request for risks, whether a tool makes it or a person who looks, and its reply."""
 
     id: str
     purpose: Purpose
+    reply: PendingReply
 
 
-def score_or_last_known(
+class ComputedScores(NamedTuple):
+    """A response with risks that are not recorded yet; without a champion they are the last known ones, which are."""
+
+    response: ScoreResponse
+    champion: LoadedModel | None
+
+
+def score_and_record(
     context: ServiceContext, account_ids: Sequence[str], max_drivers: int | None, request: ScoringRequest
 ) -> ScoreResponse:
+    """The risks of these accounts, computed now and recorded; raises StoreDown if the store cannot be read."""
+    computed = compute_scores(context, account_ids, max_drivers)
+    record_scores(context, computed, request)
+    return computed.response
+
+
+def compute_scores(context: ServiceContext, account_ids: Sequence[str], max_drivers: int | None) -> ComputedScores:
+    """The risks of these accounts, computed now; raises StoreDown if the store cannot be read."""
+    scored = context.scorer.score_accounts(list(dict.fromkeys(account_ids)))
+    response = context.scorer.to_response(scored, max_drivers)
+    response["not_scored"] = _find_missing_from_store(context, response["not_scored"])
+    return ComputedScores(response, scored.champion)
+
+
+def compute_or_last_known(
+    context: ServiceContext, account_ids: Sequence[str], max_drivers: int | None
+) -> ComputedScores:
     """The risks of these accounts, or their last known risks if the store is down.
 
     Raises StoreDown if none of them has one.
     """
-    ids = list(dict.fromkeys(account_ids))
     try:
-        scored = context.scorer.score_accounts(ids)
+        return compute_scores(context, account_ids, max_drivers)
     except StoreDown as error:
-        return _last_known_risks(context, ids, error)
-    response = context.scorer.score_and_record(scored, max_drivers, request.id, purpose=request.purpose)
-    response["not_scored"] = _find_missing_from_store(context, response["not_scored"])
-    return response
+        return ComputedScores(last_known_risks(context, account_ids, error), None)
+
+
+def record_scores(context: ServiceContext, computed: ComputedScores, request: ScoringRequest) -> None:
+    """Record computed risks. It comes last: a response that fails after it would be in the ledger as given.
+
+    Raises ReplyAbandoned, and records nothing, if nobody waits for the response.
+    """
+    if computed.champion:
+        record_risks(context, computed.champion, computed.response["scores"], request)
+
+
+def record_risks(
+    context: ServiceContext, champion: LoadedModel, scores: Sequence[Score], request: ScoringRequest
+) -> None:
+    """Record risks of a champion that are about to be returned; raises ReplyAbandoned if nobody waits for them."""
+    request.reply.commit()
+    context.scorer.append_to_ledger(champion, scores, request.id, purpose=request.purpose)
 
 
 def score_as_of(context: ServiceContext, account_ids: Sequence[str], day: date) -> ScoreResponse:
@@ -50,7 +90,9 @@ def score_as_of(context: ServiceContext, account_ids: Sequence[str], day: date) 
     }
 
 
-def _last_known_risks(context: ServiceContext, ids: list[str], error: StoreDown) -> ScoreResponse:
+def last_known_risks(context: ServiceContext, account_ids: Sequence[str], error: StoreDown) -> ScoreResponse:
+    """The last known risks of these accounts; raises `error`, why none can be computed, if there are none."""
+    ids = list(dict.fromkeys(account_ids))
     entries, now = context.ledger_reader.last_known(ids), context.clock()
     if not entries:
         raise error

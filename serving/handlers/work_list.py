@@ -11,6 +11,7 @@ from serving.accounts.portfolio import Portfolio
 from serving.accounts.work_list_ranking import CallCandidate, expected_values, select_calls
 from serving.handlers.context import ServiceContext
 from serving.handlers.plays import active_marks, suggest_play_for
+from serving.handlers.score import ScoringRequest, record_risks
 from serving.schemas.requests import AccountsQuery, WorkListQuery
 from serving.schemas.responses import ExcludedAccount, RecommendedCall, Score, SuggestedPlay, WorkListResponse
 
@@ -28,7 +29,7 @@ class _ExplainedCall(NamedTuple):
 
 
 def build_work_list(
-    context: ServiceContext, portfolio: Portfolio, query: WorkListQuery, request_id: str
+    context: ServiceContext, portfolio: Portfolio, query: WorkListQuery, request: ScoringRequest
 ) -> WorkListResponse:
     """Whom to call by expected value, and which accounts were considered and excluded; others are counted."""
     settings = context.settings
@@ -43,7 +44,7 @@ def build_work_list(
     selected = select_calls(candidates, per_owner, query.limit)
     # More accounts were scored to find them; only the risks on the list are shown, and so recorded.
     scores = [explained[call.account_id].score for call in selected.calls]
-    context.scorer.append_to_ledger(context.champions.champion(), scores, request_id, purpose="viewed")
+    record_risks(context, context.champions.champion(), scores, request)
     below = {"below_break_even": len(rows) - len(profitable)} if len(rows) > len(profitable) else {}
     return {
         "as_of": format_instant(portfolio.key.as_of),

@@ -18,20 +18,25 @@ from configs.errors import ConfigError, NotReady
 from configs.files import sqlite_url
 from serving.ledger.schema import HEAD_REVISION, VERSION_TABLE
 
-BUSY_SECONDS = 5
+CONNECT_SECONDS = 5
+LOCK_SECONDS = 5.0  # how long a statement waits for what another process keeps locked
+SILENT_SECONDS = 15  # a server that acknowledges nothing for so long is taken for dead
 SECURE_DELETE = "pragma secure_delete=on"  # SQLite overwrites what is deleted
 MIGRATION_LOCK = 0x6F61726C  # any number, as long as nothing else locks it: "oarl"
 MIGRATIONS = Path(__file__).with_name("migrations")
 Durability = Literal["process", "fsync"]
 
 
-def open_database(location: Path | str, durability: Durability = "process") -> sql.Engine:
+def open_database(
+    location: Path | str, durability: Durability = "process", lock_seconds: float = LOCK_SECONDS
+) -> sql.Engine:
     """The database at a path (SQLite) or URL, with every table in place.
 
-    With "fsync" a commit waits for the disk. Raises ConfigError for an invalid URL or a schema that this release does
+    With "fsync" a commit waits for the disk. A lock is waited for so many seconds, and then OperationalError is raised
+    by what needs it. Raises ConfigError for an invalid URL or a schema that this release does
     not know, NotReady if the database cannot be reached.
     """
-    engine = _create_engine(location, durability)
+    engine = _create_engine(location, durability, lock_seconds)
     try:
         if _schema_revision(engine) != HEAD_REVISION:
             with _migration_transaction(engine) as connection:
@@ -52,16 +57,20 @@ def without_nul(value: object) -> object:
     return value.replace("\0", "") if isinstance(value, str) else value
 
 
-def _create_engine(location: Path | str, durability: Durability) -> sql.Engine:
+def _create_engine(location: Path | str, durability: Durability, lock_seconds: float) -> sql.Engine:
     if isinstance(location, Path):
         location.parent.mkdir(parents=True, exist_ok=True)
-        engine = sql.create_engine(sqlite_url(location), connect_args={"timeout": BUSY_SECONDS})
+        engine = sql.create_engine(sqlite_url(location), connect_args={"timeout": lock_seconds})
         event.listen(engine, "connect", lambda connection, _: _configure_sqlite(connection, durability))
         return engine
     try:
         url = sql.make_url(location.replace("postgresql://", "postgresql+psycopg://", 1))
-        timeout = {"connect_timeout": BUSY_SECONDS} if url.get_backend_name() == "postgresql" else {}
-        return sql.create_engine(url, connect_args=timeout, pool_pre_ping=True)
+        if url.get_backend_name() != "postgresql":
+            return sql.create_engine(url, pool_pre_ping=True)
+        limits = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": SILENT_SECONDS * 1000}
+        engine = sql.create_engine(url, connect_args=limits, pool_pre_ping=True)
+        event.listen(engine, "connect", lambda connection, _: _configure_postgres(connection, lock_seconds))
+        return engine
     except (ArgumentError, ImportError, NoSuchModuleError) as error:
         # The message must not repeat the URL: it may hold a password.
         hint = 'Write "postgresql://user@host/database" and install oarlock[postgres].'
@@ -74,6 +83,12 @@ def _configure_sqlite(connection: sql.PoolProxiedConnection, durability: Durabil
     cursor.execute("pragma journal_mode=wal")
     cursor.execute(SECURE_DELETE)
     cursor.execute(f"pragma synchronous={'full' if durability == 'fsync' else 'normal'}")
+
+
+def _configure_postgres(connection: sql.PoolProxiedConnection, lock_seconds: float) -> None:
+    # Postgres waits for a lock for ever by default.
+    connection.cursor().execute(f"set lock_timeout = {round(lock_seconds * 1000)}")
+    connection.commit()
 
 
 def _schema_revision(engine: sql.Engine) -> str | None:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from configs.clock import parse_instant
 from configs.settings import Settings
 from configs.state_dir import StateDir
-from serving.ledger.database import Durability, open_database, without_nul
+from serving.ledger.database import LOCK_SECONDS, Durability, open_database, without_nul
 from serving.ledger.schema import RISKS, WAL_CHECKPOINTS
 from serving.schemas.enums import Purpose
 from serving.schemas.responses import Score
@@ -75,10 +75,14 @@ class DuplicateCheckpoint(Exception):
 
 @dataclass(frozen=True)
 class Ledger:
-    """The ledger in the database at `location`, a SQLite file or a URL; with "fsync" a commit waits for the disk."""
+    """The ledger in the database at `location`, a SQLite file or a URL; with "fsync" a commit waits for the disk.
+
+    What another process keeps locked is waited for `lock_seconds`.
+    """
 
     location: Path | str
     durability: Durability = "process"
+    lock_seconds: float = LOCK_SECONDS
 
     @property
     def is_immediate(self) -> bool:
@@ -87,7 +91,7 @@ class Ledger:
 
     @cached_property
     def engine(self) -> sql.Engine:
-        return open_database(self.location, self.durability)
+        return open_database(self.location, self.durability, self.lock_seconds)
 
     def append(self, scores: Iterable[Score], source: ScoreSource) -> None:
         """Add the scores of one response, all of them or none."""

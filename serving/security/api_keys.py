@@ -104,13 +104,17 @@ class KeyCache:
                 self._keys = {key.id: key for key in read_api_keys(self._engine())}
             except (DBAPIError, NotReady) as error:
                 if self._keys is None:
-                    raise NotReady("Cannot read the API keys.", "Start the database of the ledger.") from error
+                    raise _unread_keys() from error
 
     def keys(self) -> dict[str, ApiKey]:
         """Every key by its id. Raises NotReady if they were never read: requests are then refused."""
         if self._keys is None:
-            self.refresh()
-        return self._keys or {}
+            raise _unread_keys()
+        return self._keys
+
+
+def _unread_keys() -> NotReady:
+    return NotReady("Cannot read the API keys.", "Start the database of the ledger.")
 
 
 def _hash(secret: str) -> str:

@@ -3,20 +3,17 @@
 Readiness is public. As long as no key exists, other requests are answered to this machine only; then they need a key.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 from configs.errors import RequestError
 from serving.schemas.enums import Scope
-from serving.security.api_keys import KEY_PREFIX, ApiKey, KeyCache, verify_key
+from serving.security.api_keys import KEY_PREFIX, KeyCache, verify_key
 from serving.security.audit_log import Denial, DeniedRequests
 from serving.security.network import is_loopback, require_own_site
+from serving.security.rate_limits import RateDecision, RateLimits
 
 SECURITY_HEADERS = {
     b"x-content-type-options": b"nosniff",
@@ -27,49 +24,65 @@ SECURITY_HEADERS = {
 }
 
 
+class Permission(NamedTuple):
+    """That a request is allowed: the id of its key ("" if it needs none), and what is left of the key's rate."""
+
+    key_id: str
+    rate: RateDecision | None = None
+
+
+NO_KEY = Permission("")
+
+
+class RateLimited(RequestError):
+    """A key sent more requests than it may; `rate` says when it may send the next."""
+
+    def __init__(self, key_id: str, rate: RateDecision) -> None:
+        message = f"The API key '{key_id}' may send {rate.limit} requests a minute."
+        super().__init__(message, "Wait, or put many ids in one request.", code="rate_limited", status=429)
+        self.rate, self.retry_after_seconds = rate, rate.retry_after_seconds
+
+
 @dataclass(frozen=True)
 class Authorizer:
-    """Authorizes the requests of one process, which is one of `workers` that share the rate of a key."""
+    """Authorizes the requests of one process; all processes of a service share the `rate_limits` of its keys."""
 
     key_cache: KeyCache
     clock: Callable[[], datetime]
-    workers: int = 1
+    rate_limits: RateLimits
     denied_requests: DeniedRequests = field(default_factory=DeniedRequests)
-    rate_limiter: SlidingWindowCounterRateLimiter = field(
-        default_factory=lambda: SlidingWindowCounterRateLimiter(MemoryStorage())
-    )
 
-    def authorize(self, scope: Scope | None, path: str, headers: Mapping[bytes, bytes], address: str) -> ApiKey | None:
-        """The key of a request that needs `scope` (None: any key); None if it needs no key.
+    def authorize(self, scope: Scope | None, path: str, headers: Mapping[bytes, bytes], address: str) -> Permission:
+        """The permission of a request that needs `scope` (None: any key).
 
-        Raises RequestError if the request is denied.
+        Raises RequestError if the request is denied, NotReady if the keys were never read.
         """
         if scope == "public":
-            return None
+            return NO_KEY
         try:
             return self._check_key(scope, headers, address)
         except RequestError as error:
             self.denied_requests.add(Denial(bearer_key_id(headers) or address, error.code, _without_ids(path)))
             raise
 
-    def _check_key(self, scope: Scope | None, headers: Mapping[bytes, bytes], address: str) -> ApiKey | None:
+    def _check_key(self, scope: Scope | None, headers: Mapping[bytes, bytes], address: str) -> Permission:
         keys, secret = self.key_cache.keys(), bearer_token(headers)
         if not keys:
             _require_loopback(address)
             require_own_site(headers)
-            return None
+            return NO_KEY
         if not secret:
             hint = "Send `Authorization: Bearer <key>`."
             raise RequestError("This request needs an API key.", hint, code="api_key_required", status=401)
-        key = verify_key(keys, secret, self.clock())
+        now = self.clock()
+        key = verify_key(keys, secret, now)
         if scope is not None and not key.has_scope(scope):
             message = f"The API key '{key.id}' lacks the scope '{scope}'."
             raise RequestError(message, "Use a key that has it.", code="scope_required", status=403)
-        # Each process counts for itself, so it gets its share of the rate.
-        if not self.rate_limiter.hit(RateLimitItemPerMinute(math.ceil(key.per_minute / self.workers)), key.id):
-            message = f"The API key '{key.id}' may send {key.per_minute} requests a minute."
-            raise RequestError(message, "Wait, or put many ids in one request.", code="rate_limited", status=429)
-        return key
+        rate = self.rate_limits.hit(key.id, key.per_minute, now.replace(tzinfo=UTC).timestamp())
+        if not rate.is_allowed:
+            raise RateLimited(key.id, rate)
+        return Permission(key.id, rate)
 
 
 def bearer_token(headers: Mapping[bytes, bytes]) -> str:

@@ -40,7 +40,10 @@ def _without_port(host: str) -> str:
 
 def require_key_for_public_host(host: str, key_cache: KeyCache) -> None:
     """Raise ConfigError if other machines could reach the service and no key exists."""
-    if not is_loopback(host) and not key_cache.keys():
+    if is_loopback(host):
+        return
+    key_cache.refresh()
+    if not key_cache.keys():
         raise ConfigError(
             f"Other machines can reach {host}, and there is no API key yet.",
             "Create one first: `oarlock keys create --name crm --scope score`.",

@@ -1,6 +1,5 @@
 """The gauges that are read from the state: how old the signals are, which model answers, how many accounts per band."""
 
-import contextlib
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -35,9 +34,18 @@ class GaugeCollector:
         samples = [
             GaugeSample("oarlock_signals_age_seconds", "Age of the published signals.", ("family",), self._ages()),
             GaugeSample("oarlock_model_info", "The model that answers.", MODEL_LABELS, self._model_info()),
-            GaugeSample("oarlock_accounts", "Accounts by band, as last served.", ("band",), self._accounts_by_band()),
+            GaugeSample("oarlock_accounts", "Accounts by band, as last served.", ("band",), self._band_counts),
         ]
         return [sample for sample in samples if sample.values]
+
+    def count_accounts(self) -> None:
+        """Count the ledger's accounts by band for the next scrapes, which never wait for its database."""
+        if time.monotonic() - self._counted_at > BAND_COUNT_SECONDS:
+            try:
+                self._band_counts = count_accounts_by_band(self._ledger.engine)
+            except (DBAPIError, OarlockError):
+                self._band_counts = {}
+            self._counted_at = time.monotonic()
 
     def _ages(self) -> LabelValues:
         try:
@@ -56,13 +64,6 @@ class GaugeCollector:
             return self._model()
         except OarlockError:
             return {}
-
-    def _accounts_by_band(self) -> LabelValues:
-        if time.monotonic() - self._counted_at > BAND_COUNT_SECONDS:
-            self._counted_at, self._band_counts = time.monotonic(), {}
-            with contextlib.suppress(DBAPIError, OarlockError):
-                self._band_counts = count_accounts_by_band(self._ledger.engine)
-        return self._band_counts
 
 
 def count_accounts_by_band(engine: sql.Engine) -> LabelValues:

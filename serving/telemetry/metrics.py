@@ -6,7 +6,7 @@ that describe the state (ages, versions, bands) are collected when they are scra
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,70 +33,87 @@ class GaugeSample:
     values: dict[tuple[str, ...], float]
 
 
+class TotalCounter:
+    """A counter that follows totals which are counted elsewhere, by the value of its label if it has one."""
+
+    def __init__(self, registry: CollectorRegistry, name: str, description: str, label: str = "") -> None:
+        self._counter = Counter(name, description, [label] if label else [], registry=registry)
+        self._has_label, self._counted = bool(label), dict[str, int]()
+
+    def follow(self, totals: Mapping[str, int]) -> None:
+        """Count what was added to the totals since the last call."""
+        for value, total in dict(totals).items():
+            counter = self._counter.labels(value) if self._has_label else self._counter
+            counter.inc(total - self._counted.get(value, 0))
+            self._counted[value] = total
+
+
 class Metrics:
     """The metrics of one process, which can render those of all."""
 
     def __init__(self, collect_gauges: Callable[[], Iterable[GaugeSample]]) -> None:
-        self.registry = CollectorRegistry()
+        registry = self.registry = CollectorRegistry()
         self._collect_gauges = collect_gauges
-        self._counted_rows = self._counted_refusals = self._counted_corrupt = 0
-        self._counted_failures: dict[str, int] = {}
         self.requests = Counter(
-            "oarlock_http_requests", "Answered requests.", ["method", "route", "status"], registry=self.registry
+            "oarlock_http_requests", "Answered requests.", ["method", "route", "status"], registry=registry
         )
         self.request_seconds = Histogram(
             "oarlock_http_request_duration_seconds",
             "Time from a request to its response.",
             ["method", "route"],
             buckets=DURATION_BUCKETS,
-            registry=self.registry,
+            registry=registry,
         )
-        self.rows_written = Counter(
-            "oarlock_ledger_rows_written", "Risks written to the ledger's database.", registry=self.registry
-        )
-        self.responses_refused = Counter(
-            "oarlock_ledger_responses_refused",
-            "Responses refused because no risk could be recorded.",
-            registry=self.registry,
-        )
-        self.corrupt_records = Counter(
-            "oarlock_ledger_corrupt_records",
-            "Parts of the write-ahead log that could not be read and were set aside.",
-            registry=self.registry,
-        )
-        self.background_failures = Counter(
-            "oarlock_background_failures", "Failures of background work.", ["task"], registry=self.registry
-        )
+        self._add_totals(registry)
         self.lag = Gauge(
             "oarlock_ledger_lag_seconds",
             "How long the oldest response that the ledger's database does not hold has waited.",
-            registry=self.registry,
+            registry=registry,
             multiprocess_mode="livemax",
         )
         self.backlog = Gauge(
             "oarlock_ledger_backlog_bytes",
             "Bytes in the write-ahead log that the ledger's database does not hold.",
-            registry=self.registry,
+            registry=registry,
             multiprocess_mode="livesum",
+        )
+
+    def _add_totals(self, registry: CollectorRegistry) -> None:
+        self._rows_written = TotalCounter(
+            registry, "oarlock_ledger_rows_written", "Risks written to the ledger's database."
+        )
+        self._responses_refused = TotalCounter(
+            registry, "oarlock_ledger_responses_refused", "Responses refused because no risk could be recorded."
+        )
+        self._corrupt_records = TotalCounter(
+            registry,
+            "oarlock_ledger_corrupt_records",
+            "Parts of the write-ahead log that could not be read and were set aside.",
+        )
+        self._failures = TotalCounter(registry, "oarlock_background_failures", "Failures of background work.", "task")
+        self._requests_refused = TotalCounter(
+            registry, "oarlock_http_requests_refused", "Requests refused because of too much work.", "pool"
+        )
+        self._connections_closed = TotalCounter(
+            registry, "oarlock_http_connections_closed", "Connections closed because they broke a limit.", "reason"
         )
 
     def update_ledger_metrics(self, writer: LedgerWriter) -> None:
         """Read how far behind the ledger of this process is."""
         self.lag.set(writer.lag_seconds)
         self.backlog.set(writer.backlog_bytes)
-        rows, refusals = writer.stored_rows, writer.refused_responses
-        self.rows_written.inc(rows - self._counted_rows)
-        self.responses_refused.inc(refusals - self._counted_refusals)
-        self._counted_rows, self._counted_refusals = rows, refusals
-        self.corrupt_records.inc(writer.corrupt_records - self._counted_corrupt)
-        self._counted_corrupt = writer.corrupt_records
+        self._rows_written.follow({"": writer.stored_rows})
+        self._responses_refused.follow({"": writer.refused_responses})
+        self._corrupt_records.follow({"": writer.corrupt_records})
 
     def update_background_metrics(self, tasks: Iterable[TaskHealth]) -> None:
         """Count the failures of this process's background work."""
-        for task in tasks:
-            failures = task.failures
-            self.background_failures.labels(task.name).inc(failures - self._counted_failures.get(task.name, 0))
-            self._counted_failures[task.name] = failures
+        self._failures.follow({task.name: task.failures for task in tasks})
+
+    def update_load_metrics(self, closed_connections: Mapping[str, int], refused_requests: Mapping[str, int]) -> None:
+        """Count the connections that this process closed, by reason, and the requests it refused, by pool."""
+        self._connections_closed.follow(closed_connections)
+        self._requests_refused.follow(refused_requests)
 
     def render(self) -> bytes:
         """Every metric of every process in Prometheus' text format."""

@@ -22,10 +22,12 @@ from serving.api.middleware.request_log import RequestLogMiddleware
 from serving.api.scopes import ScopeTable, require_scopes
 from serving.app import ENDPOINTS, PREFIX
 from serving.ledger.database import open_database
+from serving.load.thread_pools import ThreadPool
 from serving.security.api_keys import KeyCache, create_key, revoke_key, save_key
 from serving.security.audit_log import read_audit_events
 from serving.security.authorization import Authorizer
 from serving.security.network import is_loopback, require_key_for_public_host
+from serving.security.rate_limits import RateLimits
 from serving.telemetry.json_logs import configure_logging, redact
 from serving.telemetry.metrics import GaugeSample, Metrics
 
@@ -42,7 +44,9 @@ class Service:
     def __init__(self, database) -> None:
         self.now, self.calls, self.status = NOW, 0, 200
         self.engine = open_database(database)
-        self.authorizer = Authorizer(KeyCache(lambda: self.engine), lambda: self.now)
+        rate_limits = RateLimits(database.with_name("rate_limits.bin"))
+        self.authorizer = Authorizer(KeyCache(lambda: self.engine), lambda: self.now, rate_limits)
+        self.authorizer.key_cache.refresh()
         ages = GaugeSample("oarlock_signals_age_seconds", "Age.", ("family",), {("support",): 60.0})
         self.metrics = Metrics(lambda: [ages])
 
@@ -56,9 +60,11 @@ class Service:
 
         paths = ["/v1/score", "/v1/feedback", "/v1/model", "/v1/ready", "/v1/accounts/{account_id}/risk", "/v1/keys"]
         routes = [Route(path, handle, methods=["GET", "POST", "DELETE"]) for path in paths]
+        pool = ThreadPool("test", 1)
         stored_responses = IdempotencyStore(lambda: self.engine, lambda: self.now)
-        app = IdempotencyMiddleware(Starlette(routes=routes), lambda: stored_responses, lambda: 10_000)
-        secured = AuthMiddleware(MetricsEndpointMiddleware(app, lambda: self.metrics), SCOPES, lambda: self.authorizer)
+        app = IdempotencyMiddleware(Starlette(routes=routes), lambda: stored_responses, lambda: pool, lambda: 10_000)
+        measured = MetricsEndpointMiddleware(app, lambda: self.metrics, lambda: pool)
+        secured = AuthMiddleware(measured, SCOPES, lambda: self.authorizer)
         return RequestIdMiddleware(RequestLogMiddleware(secured, lambda: self.metrics))
 
     def add_key(self, *scopes: str, **fields) -> str:
@@ -207,8 +213,14 @@ def test_the_rate_limit_counts_each_key_separately(service: Service):
     first_key, second_key = service.add_key("score", per_minute=3), service.add_key("score", per_minute=3)
     assert [service.send("POST", "/v1/score", key=first_key).status_code for _ in range(4)] == [200, 200, 200, 429]
     refused = service.send("POST", "/v1/score", key=first_key)
-    assert (error_code(refused), refused.headers["retry-after"]) == ((429, "rate_limited"), "60")
-    assert service.send("POST", "/v1/score", key=second_key).status_code == 200
+    assert error_code(refused) == (429, "rate_limited")
+    # At 12:00:00 the three requests leave the sliding minute at 12:01:20, when a third of it is left.
+    assert (refused.headers["retry-after"], refused.headers["ratelimit"]) == ("80", '"key";r=0;t=60')
+    allowed = service.send("POST", "/v1/score", key=second_key)
+    assert (allowed.status_code, allowed.headers["ratelimit"]) == (200, '"key";r=2;t=60')
+    assert allowed.headers["ratelimit-policy"] == '"key";q=3;w=60'
+    service.now += timedelta(seconds=80)
+    assert service.send("POST", "/v1/score", key=first_key).status_code == 200
 
 
 def test_cached_keys_work_while_the_database_is_down(service: Service, tmp_path):
@@ -219,8 +231,10 @@ def test_cached_keys_work_while_the_database_is_down(service: Service, tmp_path)
     service.engine = broken
     service.authorizer.key_cache.refresh()
     assert service.send("POST", "/v1/score", key=secret).status_code == 200
-    with pytest.raises(NotReady, match="Cannot read the API keys"):
-        KeyCache(lambda: broken).keys()
+    unread = KeyCache(lambda: broken)
+    for read in (unread.refresh, unread.keys):
+        with pytest.raises(NotReady, match="Cannot read the API keys"):
+            read()
 
 
 def test_the_database_contains_no_secret(service: Service, tmp_path):

@@ -7,9 +7,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from configs.errors import OarlockError
 from serving.api.errors import error_response
 from serving.api.scopes import ScopeTable
-from serving.security.authorization import SECURITY_HEADERS, Authorizer
+from serving.security.authorization import SECURITY_HEADERS, Authorizer, RateLimited
+from serving.security.rate_limits import RateDecision
 
-RESPONSE_HEADERS = {429: {"retry-after": "60"}, 401: {"www-authenticate": "Bearer"}}
+RESPONSE_HEADERS = {401: {"www-authenticate": "Bearer"}}
 
 
 class AuthMiddleware:
@@ -23,23 +24,26 @@ class AuthMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        send = _with_security_headers(send)
         required = self.scopes.scope_of(scope["method"], scope["path"])
         address = scope["client"][0] if scope.get("client") else ""
         try:
-            key = self.authorizer().authorize(required, scope["path"], dict(scope["headers"]), address)
+            key_id, rate = self.authorizer().authorize(required, scope["path"], dict(scope["headers"]), address)
         except OarlockError as denied:
+            send = _with_headers(send, denied.rate if isinstance(denied, RateLimited) else None)
             await error_response(denied, RESPONSE_HEADERS.get(denied.status))(scope, receive, send)
             return
-        scope["oarlock.key"] = key.id if key else ""
-        await self.app(scope, receive, send)
+        scope["oarlock.key"] = key_id
+        await self.app(scope, receive, _with_headers(send, rate))
 
 
-def _with_security_headers(send: Send) -> Send:
+def _with_headers(send: Send, rate: RateDecision | None) -> Send:
+    """Add the security headers, and what is left of the key's rate, unless the response has its own."""
+    added = {**SECURITY_HEADERS, **rate.headers} if rate else SECURITY_HEADERS
+
     async def add_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             present = {name.lower() for name, _ in message.get("headers", [])}
-            missing = [(name, value) for name, value in SECURITY_HEADERS.items() if name not in present]
+            missing = [(name, value) for name, value in added.items() if name not in present]
             message = {**message, "headers": [*message.get("headers", []), *missing]}
         await send(message)
 

@@ -6,27 +6,29 @@ answered. Responses are kept for a day. Responses that ask to try again later (5
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ParamSpec, TypeVar
 
 import sqlalchemy as sql
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from configs.errors import NotReady, OarlockError, RequestError
+from configs.errors import DatabaseDown, OarlockError, Overloaded, RequestError
 from serving.api.bodies import read_bytes
-from serving.api.errors import error_response
+from serving.api.errors import CLIENT_CLOSED, error_response
 from serving.ledger.schema import IDEMPOTENT_RESPONSES as STORED
+from serving.load.thread_pools import ThreadPool
 
 HEADER, REPLAYED_HEADER = b"idempotency-key", b"idempotency-replayed"
 RETENTION = timedelta(days=1)
 # Longer than any request takes: after it, a key that a dead process held is free again.
 LOCK_TIMEOUT = timedelta(minutes=1)
+STORE_SECONDS = 2.0
 MAX_KEY_LENGTH = 200
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
+LOG = logging.getLogger("oarlock.api")
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,16 @@ class IdempotencyStore:
 
 
 class IdempotencyMiddleware:
-    """The ASGI middleware for requests with the header; `store` gives this process's store."""
+    """The ASGI middleware for requests with the header; the functions give this process's store and its threads."""
 
-    def __init__(self, app: ASGIApp, store: Callable[[], IdempotencyStore], max_body_bytes: Callable[[], int]) -> None:
-        self.app, self.store, self.max_body_bytes = app, store, max_body_bytes
+    def __init__(
+        self,
+        app: ASGIApp,
+        store: Callable[[], IdempotencyStore],
+        pool: Callable[[], ThreadPool],
+        max_body_bytes: Callable[[], int],
+    ) -> None:
+        self.app, self.store, self.pool, self.max_body_bytes = app, store, pool, max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Replay a stored response, or pass the request on and store its response."""
@@ -120,8 +128,10 @@ class IdempotencyMiddleware:
             message = f"The idempotency key is longer than {MAX_KEY_LENGTH} characters."
             raise RequestError(message, "Send a shorter one.", code="invalid", status=422)
         body = await read_bytes(receive, self.max_body_bytes())
-        request, store = KeyedRequest(scope.get("oarlock.key", ""), key, _hash(scope, body)), self.store()
-        stored = await _in_thread(store.begin, request)
+        request = KeyedRequest(scope.get("oarlock.key", ""), key, _hash(scope, body))
+        store, pool = self.store(), self.pool()
+        with _database_errors():
+            stored = await pool.run(1, store.begin, request)
         if stored:
             await _send_stored(send, stored)
             return
@@ -130,7 +140,11 @@ class IdempotencyMiddleware:
             await self.app(scope, _replay_body(body, receive), recorder.record)
             response = recorder.response
         finally:
-            await _in_thread(store.end, request, response)
+            # The work is done and recorded, so its response is given even if it cannot be kept for a repetition.
+            try:
+                await asyncio.wait_for(pool.run(1, store.end, request, response), STORE_SECONDS)
+            except (DBAPIError, Overloaded, TimeoutError) as error:
+                LOG.warning("the response to an idempotency key is not kept: %s", error)
         await recorder.forward()
 
 
@@ -151,20 +165,19 @@ class _Recorder:
     def response(self) -> StoredResponse | None:
         """The response, if it is one to keep."""
         start, *parts = self._messages
-        if start["status"] >= 500 or start["status"] == 429:
+        if start["status"] >= CLIENT_CLOSED or start["status"] == 429:
             return None
         content_type = dict(start.get("headers", [])).get(b"content-type", b"application/json").decode("latin-1")
         return StoredResponse(start["status"], content_type, b"".join(part.get("body", b"") for part in parts))
 
 
-async def _in_thread(
-    function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
-) -> Result:
-    """Call a function of the store; raises NotReady if the database cannot be used."""
+@contextmanager
+def _database_errors() -> Iterator[None]:
+    """Raise DatabaseDown if the database cannot be used."""
     try:
-        return await asyncio.to_thread(function, *args, **kwargs)
+        yield
     except DBAPIError:
-        raise NotReady("Idempotency keys cannot be stored now.", "Try again with the same key.") from None
+        raise DatabaseDown("Idempotency keys cannot be stored now.", "Try again with the same key.") from None
 
 
 def _hash(scope: Scope, body: bytes) -> str:

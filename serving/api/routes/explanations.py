@@ -2,7 +2,7 @@
 
 from starlette.requests import Request
 
-from serving.api.endpoint import endpoint, get_context, run_in_thread, wait_for_portfolio
+from serving.api.endpoint import endpoint, get_context, run_in_pool, wait_for_portfolio
 from serving.handlers.risk_change import explain_changes
 from serving.handlers.what_if import evaluate_what_if
 from serving.schemas.requests import ChangeRequest, WhatIfRequest
@@ -12,14 +12,15 @@ from serving.schemas.responses import ChangeResponse, WhatIfResponse
 @endpoint("POST", "/change", scope="score")
 async def post_change(request: Request, body: ChangeRequest) -> ChangeResponse:
     """Split the change of risks between two days into changed signals, a changed model and a changed calibration."""
-    return await run_in_thread(explain_changes, get_context(request), body)
+    context, accounts = get_context(request), len(body.account_ids)
+    return await run_in_pool(request, context.pools.ledger, accounts, explain_changes, context, body)
 
 
 @endpoint("POST", "/what-if", scope="score", errors=(404, 422, 503))
 async def post_what_if(request: Request, body: WhatIfRequest) -> WhatIfResponse:
     """Return the risk with some actionable signals changed, within the range of the segment. Not causal."""
-    context = get_context(request)
-    return await run_in_thread(evaluate_what_if, context, await wait_for_portfolio(context), body)
+    context, portfolio = get_context(request), await wait_for_portfolio(request)
+    return await run_in_pool(request, context.pools.scoring, 1, evaluate_what_if, context, portfolio, body)
 
 
 ENDPOINTS = (post_change, post_what_if)

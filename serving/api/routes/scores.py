@@ -2,10 +2,10 @@
 
 from starlette.requests import Request
 
-from configs.errors import RequestError
-from serving.api.endpoint import endpoint, get_context, get_request_id, run_in_thread
+from configs.errors import RequestError, StoreDown
+from serving.api.endpoint import endpoint, get_context, get_reply, get_request_id, run_in_pool
 from serving.handlers.explain import explain_accounts
-from serving.handlers.score import ScoringRequest, score_as_of, score_or_last_known
+from serving.handlers.score import ScoringRequest, last_known_risks, score_and_record, score_as_of
 from serving.schemas.requests import ExplainRequest, PastQuery, ScoreRequest
 from serving.schemas.responses import ExplainResponse, ScoreResponse
 
@@ -21,17 +21,23 @@ async def post_score(request: Request, body: ScoreRequest, query: PastQuery) -> 
         message = f"{len(ids)} account_ids are more than the {max_accounts} allowed in one request."
         raise RequestError(message, "Split the request.", code="too_many", status=422)
     if query.as_of:
-        return await run_in_thread(score_as_of, context, ids, query.as_of)
-    scoring = ScoringRequest(get_request_id(request), "served")
-    if len(ids) <= MAX_INLINE_ACCOUNTS and context.scorer.is_immediate:
-        return score_or_last_known(context, ids, body.drivers, scoring)
-    return await run_in_thread(score_or_last_known, context, ids, body.drivers, scoring)
+        return await run_in_pool(request, context.pools.ledger, len(ids), score_as_of, context, ids, query.as_of)
+    scoring = ScoringRequest(get_request_id(request), "served", get_reply(request))
+    try:
+        if len(ids) <= MAX_INLINE_ACCOUNTS and context.scorer.is_immediate:
+            return score_and_record(context, ids, body.drivers, scoring)
+        arguments = context, ids, body.drivers, scoring
+        return await run_in_pool(request, context.pools.scoring, len(ids), score_and_record, *arguments)
+    except StoreDown as error:
+        return await run_in_pool(request, context.pools.ledger, len(ids), last_known_risks, context, ids, error)
 
 
 @endpoint("POST", "/explain", scope="score")
 async def post_explain(request: Request, body: ExplainRequest) -> ExplainResponse:
     """Explain risks by every family and signal, within every horizon, compared with peers, with a suggested play."""
-    return await run_in_thread(explain_accounts, get_context(request), body.account_ids, get_request_id(request))
+    context, ids = get_context(request), body.account_ids
+    viewed = ScoringRequest(get_request_id(request), "viewed", get_reply(request))
+    return await run_in_pool(request, context.pools.ledger, len(ids), explain_accounts, context, ids, viewed)
 
 
 ENDPOINTS = (post_score, post_explain)
