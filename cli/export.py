@@ -1,5 +1,6 @@
 """Exports: the risks of all accounts to a file or a table, and the reported outcomes as a raw table."""
 
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -14,8 +15,15 @@ from cli.output import OutputTable, print_json
 
 if TYPE_CHECKING:
     from serving.exports.field_map import ExportRow
-    from serving.exports.targets import ExportDifference
+    from serving.exports.targets import ExportDifference, Target
     from serving.scoring.batch import BatchScorer
+
+
+STANDARD_INPUT = "-"
+PASSWORD_WARNING = (
+    "The password in --output is in the process list, where every user of this machine can read it. "
+    "Put it into PGPASSWORD or ~/.pgpass, or write the URL to standard input and pass --output -."
+)
 
 
 @dataclass(frozen=True)
@@ -112,9 +120,9 @@ def export_scores(context: CliContext, options: ExportOptions) -> None:
     from configs.clock import now
     from serving.exports.field_map import read_field_map, write_export
     from serving.exports.remembered_targets import remember_target
-    from serving.exports.targets import compare_export, parse_target
+    from serving.exports.targets import compare_export
 
-    field_map, destination = read_field_map(options.field_map), parse_target(options.output)
+    field_map, destination = read_field_map(options.field_map), _read_target(options.output)
     destination.require_writable(field_map.arrow_schema)  # a refused export has served nobody
     with tempfile.TemporaryDirectory(dir=context.state.folder, prefix=".export-") as folder:
         export, existing = Path(folder) / "export.parquet", Path(folder) / "existing.parquet"
@@ -134,6 +142,18 @@ def export_scores(context: CliContext, options: ExportOptions) -> None:
         _show_difference(context, f"{destination.name} would hold {count:,} accounts", difference)
     else:
         context.echo(f"{destination.name}: {count:,} accounts.")
+
+
+def _read_target(output: str) -> "Target":
+    """The target that --output names, or the first line of standard input; warns of a password that others can read."""
+    from serving.exports.targets import TableTarget, parse_target
+
+    if output == STANDARD_INPUT:
+        return parse_target(sys.stdin.readline().strip())
+    target = parse_target(output)
+    if isinstance(target, TableTarget) and target.has_password:
+        click.echo(PASSWORD_WARNING, err=True)
+    return target
 
 
 def _score_chunks(context: CliContext, options: ExportOptions) -> Iterator[list["ExportRow"]]:

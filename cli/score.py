@@ -44,7 +44,11 @@ AS_OF = click.option("--as-of", type=DAY, help="The day to score; the newest pub
     help="How many drivers to name in each direction.",
 )
 @AS_OF
-@click.option("--output", help="With --all: a .parquet or .csv file, or postgresql://user@host/database/table.")
+@click.option(
+    "--output",
+    help="With --all: a .parquet or .csv file, or postgresql://user@host/database/table; - reads it from standard"
+    " input, so that no password is in the process list.",
+)
 @click.option("--field-map", type=FILE, help="With --output: a TOML file with the field names of another tool.")
 @click.option("--dry-run", is_flag=True, help="With --output: show what would change there, and change nothing.")
 @JSON

@@ -5,15 +5,15 @@ A relative path in the file starts at the file's folder, one in the environment 
 """
 
 import os
-import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from configs.addresses import require_safe_address
 from configs.bands import Band
 from configs.errors import ConfigError
 from configs.files import JsonObject
@@ -366,16 +366,10 @@ class LedgerSettings(Section):
 class EndpointSettings(Section):
     """Where events are sent."""
 
-    url: Annotated[str, Field(pattern=r"^https?://")]
-    """The address; https, except on this machine."""
+    url: Annotated[str, AfterValidator(require_safe_address)]
+    """The address; https, except on this machine, and without a password."""
     secret_env: str
     """The environment variable that holds the secret that events are signed with."""
-
-    @model_validator(mode="after")
-    def _require_https(self) -> "EndpointSettings":
-        if self.url.startswith("http://") and not re.match(r"http://(127(\.\d+){3}|localhost|\[::1\])[:/]", self.url):
-            raise ValueError("url must be https, except on this machine")
-        return self
 
 
 class WebhookSettings(Section):

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import duckdb
 import pyarrow as pa
@@ -129,7 +129,14 @@ class TableTarget:
         parts = urlsplit(self.url)
         host = parts.netloc.rpartition("@")
         user = f"{host[0].split(':')[0]}@" if host[0] else ""
-        return urlunsplit(parts._replace(netloc=f"{user}{host[2]}", path=f"{parts.path}/{self.table}"))
+        query = "&".join(field for field in parts.query.split("&") if not _is_password(field))
+        return urlunsplit(parts._replace(netloc=f"{user}{host[2]}", path=f"{parts.path}/{self.table}", query=query))
+
+    @property
+    def has_password(self) -> bool:
+        """Whether the URL holds a password."""
+        parts = urlsplit(self.url)
+        return bool(parts.password) or any(_is_password(field) for field in parts.query.split("&"))
 
     def require_writable(self, schema: pa.Schema) -> None:
         """Raise ConfigError if the table cannot be reached, was not created by Oarlock, or has other columns."""
@@ -231,6 +238,11 @@ class TableTarget:
 Target = FileTarget | TableTarget
 
 
+def _is_password(field: str) -> bool:
+    """Whether a field of a URL's query is a password, such as `password` and `sslpassword`."""
+    return unquote(field.partition("=")[0]).lower().endswith("password")
+
+
 def parse_target(text: str) -> Target:
     """The target that a command names. Raises ConfigError if it is not a target."""
     if text.startswith(("postgresql://", "postgres://")):
@@ -241,7 +253,8 @@ def parse_target(text: str) -> Target:
         return TableTarget(urlunsplit(parts._replace(path=f"/{database}")), table)
     path = Path(text)
     if path.suffix not in (".parquet", ".csv"):
-        raise ConfigError(f"'{text}' is neither a .parquet nor a .csv file nor a postgresql:// URL.", "Name one.")
+        shown = text.rpartition("@")[2] if "://" in text else text  # another URL may hold a password
+        raise ConfigError(f"'{shown}' is neither a .parquet nor a .csv file nor a postgresql:// URL.", "Name one.")
     return FileTarget(path)
 
 

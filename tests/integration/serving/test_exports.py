@@ -1,6 +1,7 @@
 """Exports: mapped fields, written to files and Postgres, and the comparison that a dry run prints."""
 
 import csv
+import io
 from datetime import date, datetime
 from pathlib import Path
 from typing import cast
@@ -133,8 +134,38 @@ def test_a_table_not_created_by_oarlock_is_not_written_to(postgres, tmp_path):
         target.write(export(tmp_path / "1.parquet", export_row("a")), "id")
 
 
-def test_the_name_of_a_target_has_no_password():
-    assert parse_target("postgresql://me:hunter2@db:5432/crm/scores").name == "postgresql://me@db:5432/crm/scores"
+@pytest.mark.parametrize(
+    ("url", "name", "has_password"),
+    [
+        ("postgresql://me:hunter2@db:5432/crm/scores", "postgresql://me@db:5432/crm/scores", True),
+        ("postgresql://db/crm/scores?password=x&user=me", "postgresql://db/crm/scores?user=me", True),
+        ("postgresql://db/crm/scores?sslmode=require", "postgresql://db/crm/scores?sslmode=require", False),
+        ("postgresql://me@db/crm/scores", "postgresql://me@db/crm/scores", False),
+    ],
+)
+def test_the_name_of_a_target_has_no_password(url: str, name: str, has_password: bool):
+    target = parse_target(url)
+    assert isinstance(target, TableTarget)
+    assert (target.name, target.has_password) == (name, has_password)
+
+
+def test_what_is_no_target_is_named_without_its_password():
+    with pytest.raises(ConfigError, match=r"^'db/crm/scores' is neither") as refused:
+        parse_target("mysql://me:hunter2@db/crm/scores")
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_target_is_read_from_standard_input_and_a_password_elsewhere_is_warned_of(oarlock, make_company, monkeypatch):
+    config = make_company(accounts=[{"account_id": "a"}])
+    refused = "postgresql://me:hunter2@127.0.0.1:1/crm/scores"
+    shown = oarlock("score", "--all", "--output", refused, config=config)
+    monkeypatch.setattr("sys.stdin", io.StringIO(refused + "\n"))
+    hidden = oarlock("score", "--all", "--output", "-", config=config)
+    assert "process list" in shown.err
+    assert "process list" not in hidden.err
+    for result in (shown, hidden):
+        assert "postgresql://me@127.0.0.1:1/crm/scores cannot be reached" in result.err
+        assert "hunter2" not in result.err + result.out
 
 
 def test_a_file_target_is_named_by_its_path(tmp_path):
