@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3.11
 DATA ?= oarlock
+WORKERS ?= 2 # a worker of the tests needs up to 2 GB of memory
+PYTEST = .venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -18,7 +20,7 @@ demo: .venv/installed ## from raw tables to the accounts most at risk; DATA=oarl
 	.venv/bin/oarlock --config configs/$(DATA).toml demo
 
 test: .venv/installed ## run the tests that are not marked slow
-	.venv/bin/python -m pytest -m "not slow and not examples"
+	$(PYTEST) -m "not slow and not examples"
 
 lint: .venv/installed ## check style and types
 	.venv/bin/ruff check .
@@ -28,7 +30,7 @@ lint: .venv/installed ## check style and types
 .PHONY: test-all
 test-all: .venv/installed ## run all tests, also on Spark; needs Java
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
-	.venv/bin/python -m pytest $(ONLY)
+	$(PYTEST) $(ONLY)
 
 test-examples: .venv/installed ## run every example of the documentation
 	.venv/bin/python -m pytest -m examples tests/docs
