@@ -402,6 +402,8 @@ class MonitoringSettings(Section):
     """Level of the interval of observed over expected churn."""
     min_mature: Annotated[int, Field(ge=1)] = 50
     """Mature risks needed to judge the model by outcomes."""
+    false_alarms_per_year: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """False alarms that you accept in a year, over everything that can raise one."""
 
 
 class Settings(BaseSettings):

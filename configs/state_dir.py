@@ -64,6 +64,11 @@ class StateDir:
         return self.folder / "models.json"
 
     @property
+    def monitoring(self) -> Path:
+        """What monitoring measured of pairs of past days, so that it need not read them again."""
+        return self.folder / "monitoring"
+
+    @property
     def compiled_kernels(self) -> Path:
         return self.folder / "compiled"
 

@@ -3,30 +3,25 @@
 It is unknown while too few risks are mature: no drift alarm is not yet a reason to trust a model.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-
-import pandas as pd
+from datetime import datetime
 
 from configs.progress import Progress
 from configs.settings import Settings
 from configs.state_dir import StateDir
-from features.store.feast_store import open_history_store, read_historical_signals
-from features.store.history import HistoryVersion, complete_days, published_history
-from features.tables.contract import ACCOUNT_ID
-from monitoring.drift import DriftReport, detect_drift
+from features.store.history import published_history
+from monitoring.drift.detector import DriftedSignal, DriftReport
+from monitoring.drift.paired_changes import Aspect
+from monitoring.drift.panel import detect_panel_drift, open_panel
 from monitoring.observed_vs_expected import ObservedVsExpected
 from monitoring.served_outcomes import compare_served_outcomes
-from training.data.training_set import snapshots_on
-from training.model.churn_model import ChurnModel, encode
 from training.registry.mlflow_registry import open_registry
 from training.registry.version import Version
 
 VERDICTS = ("ok", "unknown", "watch", "retrain")  # the worst last
 EXIT_CODES = {"ok": 0, "watch": 10, "retrain": 11, "unknown": 12}
 SHOWN_SIGNALS = 5
-FULL_WINDOWS = 0.9  # the share of signals whose window must lie inside the history
 
 
 @dataclass(frozen=True)
@@ -54,10 +49,9 @@ def check_health(settings: Settings, state: StateDir, known_until: datetime, pro
     registry = open_registry(state, settings.name)
     version = registry.champion()
     history, as_of = published_history(state)
-    days = _comparable_days(history, as_of)
     progress("comparing days", 0, 2)
-    rows = read_historical_signals(open_history_store(state, history, settings.name), snapshots_on(history, days))
-    drift = _detect_signal_drift(registry.load_model(version), rows, registry.evaluation(version).split)
+    panel = open_panel(state, history, registry.load_model(version), version.number)
+    drift = detect_panel_drift(panel, as_of, settings.monitoring.false_alarms_per_year)
     progress("comparing outcomes", 1, 2)
     outcomes = compare_served_outcomes(settings, state, known_until)
     versions, outcome = outcomes.judged(settings.monitoring.min_mature)
@@ -68,37 +62,30 @@ def check_health(settings: Settings, state: StateDir, known_until: datetime, pro
     return HealthReport(verdict, reasons, version, as_of, drift, outcome, versions, outcomes.by_version)
 
 
-def _comparable_days(history: HistoryVersion, as_of: datetime) -> list[datetime]:
-    """The complete days up to `as_of` on which most windows were full: a young history keeps changing."""
-    days = [day for day in complete_days(history) if day <= as_of]
-    windows = sorted(signal.days or 0 for signal in history.signals)
-    full = timedelta(days=windows[int(len(windows) * FULL_WINDOWS)])
-    return [day for day in days if day >= days[0] + full] or days[-1:]
-
-
-def _detect_signal_drift(model: ChurnModel, rows: pd.DataFrame, split: Mapping[str, Sequence[str]]) -> DriftReport:
-    """The newest day against the last days the trees learned from, and each past day at the same distance."""
-    days = [f"{day:%Y-%m-%d}" for day in sorted(rows.as_of.unique())]
-    learned = sum(day in split["train"] for day in days)
-    rows = rows.assign(risk=model.predict_risks(encode(rows, model.inputs)))[
-        [ACCOUNT_ID, "as_of", "risk", *model.signal_names]
-    ]
-    by_day = [part.drop(columns=[ACCOUNT_ID, "as_of"]) for _, part in rows.groupby("as_of")]
-    return detect_drift(by_day, min(len(split["calibration"]), learned), max(len(days) - learned, 1))
-
-
 def _judge_drift(drift: DriftReport) -> tuple[str, str]:
-    if not drift.is_conclusive:
-        return "ok", f"drift: {drift.past_days} past days are too few to compare with"
-    text = f"drift: {len(drift.drifted)} signals differ from training by more than ever before"
-    text += f" (at most {drift.max_past_count} did on any of {drift.past_days} past days)"
+    if drift.before is None:
+        return "ok", "drift: no published day is 25 to 31 days before, to compare with"
+    text = (
+        f"drift: {len(drift.drifted)} of {drift.tests} aspects of signals moved more in four weeks than they ever did"
+    )
+    text += f" ({drift.accounts} accounts, {drift.past_pairs} past pairs of days)"
     if not drift.is_alarm:
-        return "ok", text
-    furthest = drift.drifted[:SHOWN_SIGNALS]
-    names = [
-        f"{signal.signal} {signal.distance:.2f} (before {signal.largest_past_distance:.2f})" for signal in furthest
-    ]
-    return "watch", f"{text}: {', '.join(names)}"
+        return "ok", f"{text}; {_describe_power(drift)}"
+    return "watch", f"{text}: {', '.join(map(describe_drifted, drift.drifted[:SHOWN_SIGNALS]))}"
+
+
+def describe_drifted(signal: DriftedSignal) -> str:
+    """One drifted signal in a few words."""
+    name = str(Aspect(signal.signal, signal.kind)) + (f" in {signal.segment}" if signal.segment else "")
+    effect = "" if signal.points is None else f", {signal.points:+.2f} points of risk"
+    return f"{name} {signal.change:+.2f} (tolerated {signal.tolerated:.2f}{effect})"
+
+
+def _describe_power(drift: DriftReport) -> str:
+    if drift.smallest_visible is None:
+        return "no shift can be seen with so few accounts"
+    season = "" if drift.knows_season else "; no past pair is of this season, so a prior tolerance applies"
+    return f"a median signal shows moves from {drift.smallest_visible:.2f} on the scale of ranks{season}"
 
 
 def _judge_outcome(versions: tuple[int, ...], outcome: ObservedVsExpected, settings: Settings) -> tuple[str, str]:

@@ -1,20 +1,25 @@
 """Monitoring: drift alarms, and risks compared with what happened."""
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import cast
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import sqlalchemy as sql
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from configs.state_dir import StateDir
+from features.store.history import HistoryVersion, complete_days, published_history, read_day, write_day
+from features.store.history_reader import read_history_frame
 from monitoring.alerts.outbox import _unprocessed_days
-from monitoring.drift import detect_drift, distance
+from monitoring.drift.panel import Panel, detect_panel_drift, open_panel
 from monitoring.health import EXIT_CODES, HealthReport, check_health
 from monitoring.observed_vs_expected import compare_observed_with_expected, non_overlapping_days
 from monitoring.served_outcomes import compare_served_outcomes
@@ -31,48 +36,6 @@ from tests.support.ledger_rows import source_at
 from tests.support.progress import ignore_progress
 from tests.support.trained_model import EXTRACT_END, TrainedModel
 from training.registry.mlflow_registry import open_registry
-
-
-def days(count: int, shift: float = 0.0, signals: int = 20, seed: int = 0) -> list[pd.DataFrame]:
-    """Clean days of 300 snapshots; the last one has its first five signals shifted."""
-    generator = np.random.default_rng(seed)
-    frames = [pd.DataFrame(generator.normal(size=(300, signals))).rename(columns=str) for _ in range(count)]
-    frames[-1].iloc[:, :5] += shift
-    return frames
-
-
-def test_distance_separates_shifted_samples():
-    generator = np.random.default_rng(0)
-    old, same, other = (pd.Series(generator.normal(mean, 1, 2000)) for mean in (0, 0, 1))
-    assert distance(old, same) < 0.06
-    assert distance(old, other) > 0.3
-
-
-def test_a_signal_that_goes_missing_has_a_large_distance():
-    values = pd.Series(np.arange(100.0))
-    assert distance(values, values.where(values >= 50)) >= 0.5
-    assert distance(values, pd.Series(np.full(100, np.nan))) == 1.0
-
-
-def test_categories_are_compared_by_their_shares():
-    assert distance(pd.Series(["a"] * 50 + ["b"] * 50), pd.Series(["a"] * 80 + ["c"] * 20)) == pytest.approx(0.5)
-
-
-def test_false_alarms_are_as_rare_as_promised():
-    alarms = [detect_drift(days(15, seed=seed), reference_days=3, lag=2).is_alarm for seed in range(30)]
-    # 10 past days: at most 1 in 11, and six standard errors of 30 draws above that.
-    assert np.mean(alarms) <= 1 / 11 + 6 * np.sqrt(1 / 11 * 10 / 11 / 30)
-
-
-def test_a_shift_raises_an_alarm_that_names_the_signals():
-    drift = detect_drift(days(15, shift=1.0), reference_days=3, lag=2)
-    assert drift.is_alarm
-    assert {signal_drift.signal for signal_drift in drift.drifted} >= {"0", "1", "2", "3", "4"}
-
-
-def test_too_few_past_days_raise_no_alarm():
-    drift = detect_drift(days(6, shift=5.0), reference_days=3, lag=2)
-    assert (drift.is_conclusive, drift.is_alarm) == (False, False)
 
 
 def test_calibrated_risks_are_not_off():
@@ -230,3 +193,39 @@ def _what_was_served(trained: TrainedModel, location: str) -> tuple[object, ...]
         _unprocessed_days(ledger.engine),
         count_accounts_by_band(ledger.engine),
     )
+
+
+@pytest.fixture
+def panel(trained: TrainedModel, tmp_path) -> Panel:
+    """The panel of the trained state, with a copy of its history that a test may change."""
+    history, _ = published_history(trained.state)
+    copied = HistoryVersion(shutil.copytree(history.folder, tmp_path / "history", symlinks=True), history.signals)
+    registry = open_registry(trained.state, "crm5")
+    return open_panel(StateDir(tmp_path), copied, registry.load_model(registry.champion()), 1)
+
+
+def rewrite(panel: Panel, day: datetime, **signals: float) -> None:
+    """Publish a day again with some signals set to a value for everybody."""
+    rows = read_history_frame(panel.history.folder, day).assign(**signals).reset_index()
+    write_day(panel.history, read_day(panel.history, day), pa.Table.from_pandas(rows, preserve_index=False))
+
+
+def test_a_shift_on_the_newest_day_is_named_with_its_effect(panel: Panel):
+    assert detect_panel_drift(panel, EXTRACT_END, 0.05).drifted == ()
+    rewrite(panel, EXTRACT_END, active_days_28d=0.0)
+    report = detect_panel_drift(panel, EXTRACT_END, 0.05)
+    assert {"active_days_28d", "risk"} >= {signal.signal for signal in report.drifted}
+    assert report.drifted[0].signal == "active_days_28d"
+    assert report.joint_points == report.drifted[0].points != 0
+
+
+def test_a_second_run_reads_the_stored_pairs(panel: Panel, monkeypatch):
+    first = detect_panel_drift(panel, EXTRACT_END, 0.05)
+    monkeypatch.setattr("monitoring.drift.panel.read_history_frame", None)
+    assert detect_panel_drift(panel, EXTRACT_END, 0.05) == first
+    assert len(list(panel.folder.glob("*.json"))) == first.past_pairs + 1
+
+
+def test_a_day_without_another_four_weeks_before_cannot_be_compared(panel: Panel):
+    first = complete_days(panel.history)[0]
+    assert detect_panel_drift(panel, first, 0.05).before is None

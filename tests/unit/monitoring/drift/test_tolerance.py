@@ -1,0 +1,45 @@
+"""Tolerance: what the own past allows, and what is assumed while it is short."""
+
+from datetime import datetime, timedelta
+
+from monitoring.drift.paired_changes import Aspect, Change
+from monitoring.drift.tolerance import FLOOR, SEASON_PRIOR, SLACK, choose_pairs, learn_tolerance, thin_out
+
+USAGE = Aspect("usage", "value")
+MONTHS = [datetime(2024 + (month // 12), month % 12 + 1, 1) for month in range(24)]
+
+
+def past(ends: list[datetime], change: float) -> dict[datetime, dict[Aspect, Change]]:
+    return {day: {USAGE: Change(change, 0.01, 100)} for day in ends}
+
+
+def test_the_tolerance_is_the_largest_own_change_times_the_slack():
+    moved = past(MONTHS[:18], 0.1) | past([MONTHS[3]], -0.15)
+    assert learn_tolerance(moved, MONTHS[18]).of(USAGE) == SLACK * 0.15
+
+
+def test_a_signal_that_never_moves_has_the_floor():
+    tolerance = learn_tolerance(past(MONTHS[:18], 0.0), MONTHS[18])
+    assert (tolerance.of(USAGE), tolerance.of(Aspect("new", "value"))) == (FLOOR, FLOOR)
+
+
+def test_the_first_turn_of_a_year_is_met_with_the_prior():
+    first_year = learn_tolerance(past(MONTHS[1:11], 0.01), datetime(2024, 12, 28))
+    assert (first_year.knows_season, first_year.of(USAGE)) == (False, SEASON_PRIOR)
+    second_year = learn_tolerance(past(MONTHS[1:13], 0.01), datetime(2025, 12, 28))
+    assert (second_year.knows_season, second_year.of(USAGE)) == (True, FLOOR)
+
+
+def test_few_pairs_are_met_with_the_prior_though_they_hold_the_season():
+    assert learn_tolerance(past(MONTHS[:2], 0.01), MONTHS[13]).of(USAGE) == SEASON_PRIOR
+
+
+def test_days_are_paired_with_the_nearest_day_four_weeks_before():
+    assert choose_pairs(MONTHS[:3], 28, 3) == {MONTHS[1]: MONTHS[0], MONTHS[2]: MONTHS[1]}
+    days = [datetime(2024, 1, 1) + timedelta(days=days) for days in (0, 2, 3, 4, 30)]
+    assert choose_pairs(days, 28, 3) == {days[4]: days[1]}
+
+
+def test_past_days_are_thinned_out_from_the_newest_on():
+    days = [datetime(2024, 1, day) for day in range(1, 29)]
+    assert [day.day for day in thin_out(days, 7, 3)] == [28, 21, 14]
