@@ -68,12 +68,14 @@ def _enqueue_events(context: CliContext) -> int:
     from configs.clock import now
     from features.store.account_table import AccountTable
     from features.store.publication import read_publication
-    from monitoring.alerts.outbox import enqueue_risk_events, enqueue_stale_events
+    from monitoring.alerts.outbox import KnownAccounts, enqueue_risk_events, enqueue_stale_events
     from monitoring.alerts.rules import PublishedFamilies
+    from serving.accounts.feedback_store import FeedbackStore
 
     table = AccountTable(context.state.account_table)
     details = table.details_by_id(table.columns("account_id")["account_id"])
-    changes = enqueue_risk_events(context.database, context.settings, details, now())
+    accounts = KnownAccounts(details, FeedbackStore(context.ledger).active_marks(now().date()))
+    changes = enqueue_risk_events(context.database, context.settings, accounts, now())
     publication = read_publication(context.state)
     families = tuple(view["view"] for view in publication["views"])
     published = PublishedFamilies(datetime.fromisoformat(publication["as_of"]), families)

@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sql
 from pydantic import TypeAdapter
 
+from configs.clock import format_instant
 from configs.settings import Settings
 from features.store.account_table import AccountDetails
 from monitoring.alerts.rules import (
@@ -21,20 +22,30 @@ from monitoring.alerts.rules import (
     next_state,
     stale_events,
 )
+from serving.accounts.playbook import ContactLimits, Playbook, read_playbook, suggest_play
 from serving.ledger.database import upsert
 from serving.ledger.ledger import is_served
 from serving.ledger.schema import ALERT_STATES, RISKS, WEBHOOK_DELIVERIES
+from serving.schemas.responses import Score
 
 FIRST_DAYS = 2  # days of a ledger that are looked at when webhooks are first sent
 STATE_JSON = TypeAdapter(AlertState)
-Accounts = Mapping[str, AccountDetails]
+
+
+@dataclass(frozen=True)
+class KnownAccounts:
+    """What events say of accounts besides their risks: their details, and the marks that people set."""
+
+    details: Mapping[str, AccountDetails] = field(default_factory=dict[str, AccountDetails])
+    marks: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class QueuedEvent(NamedTuple):
-    """An event of an account ("" for none), pending or suppressed."""
+    """An event of an account ("" for none) and what is said of the account; pending or suppressed."""
 
     account_id: str
     event: AlertEvent
+    account: Mapping[str, object] = {}
     status: str = "pending"
 
 
@@ -47,10 +58,13 @@ class RiskRow(NamedTuple):
     score: str
 
 
-def enqueue_risk_events(engine: sql.Engine, settings: Settings, accounts: Accounts, at: datetime) -> int:
-    """Queue the events of every day that was served and not processed yet, oldest first; returns how many."""
-    outbox = Outbox(engine, settings, at)
-    return sum(outbox.enqueue_day(day, accounts) for day in _unprocessed_days(engine))
+def enqueue_risk_events(engine: sql.Engine, settings: Settings, accounts: KnownAccounts, at: datetime) -> int:
+    """Queue the events of every day that was served and not processed yet, oldest first; returns how many.
+
+    Raises ConfigError for a playbook that cannot be read.
+    """
+    outbox, playbook = Outbox(engine, settings, at), read_playbook(settings.playbook)
+    return sum(outbox.enqueue_day(day, accounts, playbook) for day in _unprocessed_days(engine))
 
 
 def enqueue_stale_events(engine: sql.Engine, settings: Settings, published: PublishedFamilies, at: datetime) -> int:
@@ -69,14 +83,14 @@ class Outbox:
     settings: Settings
     at: datetime
 
-    def enqueue_day(self, day: datetime, accounts: Accounts) -> int:
+    def enqueue_day(self, day: datetime, accounts: KnownAccounts, playbook: Playbook) -> int:
         """Queue the events of one day and store the new states; returns how many events are pending."""
         states: list[dict[str, object]] = []
         owned: list[tuple[str | None, float, QueuedEvent]] = []
         with self.engine.begin() as connection:
             before = _read_states(connection)
             for row in _read_risks(connection, day):
-                account = accounts.get(row.account_id)
+                account = accounts.details.get(row.account_id)
                 state, events = next_state(
                     before.get(row.account_id),
                     _observe(row, day, account),
@@ -87,7 +101,8 @@ class Outbox:
                     {"account_id": row.account_id, "as_of": day, "state": STATE_JSON.dump_json(state).decode()}
                 )
                 owner, revenue_at_risk = account.owner if account else None, row.risk * (row.mrr or 0.0)
-                owned += [(owner, revenue_at_risk, QueuedEvent(row.account_id, event)) for event in events]
+                described = _describe_account(row, accounts, playbook, self.settings) if events else {}
+                owned += [(owner, revenue_at_risk, QueuedEvent(row.account_id, event, described)) for event in events]
             self._store_states(connection, states)
             within, over = apply_budget(owned, self.settings.webhooks.budget_per_owner)
             return self.enqueue(connection, [*within, *(event._replace(status="suppressed") for event in over)])
@@ -110,7 +125,7 @@ class Outbox:
         )
 
     def _delivery(self, endpoint: str, queued: QueuedEvent) -> dict[str, object]:
-        account_id, event, status = queued
+        account_id, event, account, status = queued
         # The same event has the same id when it is found again after a killed run.
         identity = f"{endpoint} {account_id} {event.key} {event.current['as_of']}"
         return {
@@ -118,7 +133,7 @@ class Outbox:
             "endpoint": endpoint,
             "account_id": account_id or None,
             "event_type": event.event_type,
-            "body": _encode_body(account_id, event),
+            "body": _encode_body(event, account, self.at),
             "status": status,
             "attempts": 0,
             "next_attempt_at": self.at,
@@ -153,7 +168,27 @@ def _observe(row: RiskRow, day: datetime, account: AccountDetails | None) -> Obs
     return Observation(day, row.risk, points, account.renews_at if account else None)
 
 
-def _encode_body(account_id: str, event: AlertEvent) -> str:
-    values = {"previous": event.previous, "current": event.current, "causal": False}
-    body = {"type": event.event_type, "account_id": account_id or None, **values}
-    return json.dumps(body, default=datetime.isoformat)
+def _describe_account(
+    row: RiskRow, accounts: KnownAccounts, playbook: Playbook, settings: Settings
+) -> dict[str, object]:
+    """Who the account is, what it pays, and what to do about its main driver."""
+    score: Score = json.loads(row.score)
+    details = accounts.details.get(row.account_id, AccountDetails(row.account_id))
+    limits = ContactLimits(settings.work_list.touched_within_days, accounts.marks.get(row.account_id))
+    drivers = score.get("drivers", [])
+    return {
+        "account_id": row.account_id,
+        "name": details.name,
+        "owner": details.owner,
+        "mrr": row.mrr,
+        "revenue_at_risk": None if row.mrr is None else round(row.risk * row.mrr, 2),
+        "main_driver": drivers[0]["text"] if drivers else None,
+        "play": suggest_play(playbook, score, details, limits) if drivers else None,
+    }
+
+
+def _encode_body(event: AlertEvent, account: Mapping[str, object], at: datetime) -> str:
+    """The body as Standard Webhooks defines it: `type`, `timestamp` and `data`."""
+    data = {**account, "previous": event.previous, "current": event.current, "causal": False}
+    body = {"type": event.event_type, "timestamp": format_instant(at), "data": data}
+    return json.dumps(body, default=format_instant)

@@ -4,11 +4,12 @@ import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from configs.clock import parse_instant
 from configs.errors import ConfigError
@@ -17,6 +18,9 @@ from features.store.account_table import AccountDetails
 from features.tables.contract import ACCOUNT_ID
 from serving.schemas.responses import ModelDescription, Score
 
+SHARES = ("risk", "base")
+MONEY = ("mrr", "revenue_at_risk")
+DEFAULT_DECIMALS = 2
 HEALTH_SCORES = (10.0, 7.5, 5.0, 2.5, 0.0)
 
 
@@ -48,10 +52,45 @@ FIELDS: dict[str, tuple[pa.DataType, Callable[[ExportRow], object]]] = {
     "next_renewal": (pa.date32(), lambda row: row.facts.renews_at and row.facts.renews_at.date()),
     "main_driver": (pa.string(), lambda row: next((driver["text"] for driver in row.score["drivers"]), None)),
     "drivers": (pa.string(), lambda row: "; ".join(driver["text"] for driver in row.score["drivers"])),
-    "as_of": (pa.timestamp("s"), lambda row: parse_instant(row.score["signals_as_of"])),
+    "as_of": (pa.timestamp("s", tz="UTC"), lambda row: parse_instant(row.score["signals_as_of"])),
     "horizon_days": (pa.int64(), lambda row: row.model["horizon_days"] if row.model else None),
     "model_version": (pa.int64(), lambda row: row.model["version"] if row.model else None),
 }
+
+
+def _to_mapped_field(value: object) -> object:
+    return {"field": value} if isinstance(value, str) else value
+
+
+class MappedField(BaseModel):
+    """One of Oarlock's fields, and how the tool wants its number: as a percentage, with so many decimals."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    field: str
+    unit: Literal["as_is", "percent"] = "as_is"
+    """`percent` writes a share of 0.8827 as 88.27, as a percent field of Salesforce expects it."""
+    decimals: Annotated[int, Field(ge=0, le=15)] | None = None
+    """Undeclared: 2 for percentages and money; a share is written as it is."""
+
+    @model_validator(mode="after")
+    def _fits_the_field(self) -> "MappedField":
+        if self.unit == "percent" and self.field not in SHARES:
+            raise ValueError(f"'{self.field}' is not a share, so it has no percentage; {' and '.join(SHARES)} are")
+        return self
+
+    @property
+    def decimals_written(self) -> int | None:
+        is_rounded = self.unit == "percent" or self.field in MONEY
+        return DEFAULT_DECIMALS if self.decimals is None and is_rounded else self.decimals
+
+    def value(self, row: ExportRow) -> object:
+        """The value of an account, in the unit and with the decimals of the tool."""
+        value = FIELDS[self.field][1](row)
+        if not isinstance(value, float):
+            return value
+        scaled = value * 100 if self.unit == "percent" else value
+        return scaled if self.decimals_written is None else round(scaled, self.decimals_written)
 
 
 class FieldMap(BaseModel):
@@ -59,22 +98,22 @@ class FieldMap(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    fields: dict[str, str]
+    fields: dict[str, Annotated[MappedField, BeforeValidator(_to_mapped_field)]]
 
     @property
     def key_column(self) -> str:
         """The tool's name for the account's id."""
-        return next(external_name for external_name, field in self.fields.items() if field == ACCOUNT_ID)
+        return next(external_name for external_name, mapped in self.fields.items() if mapped.field == ACCOUNT_ID)
 
     @property
     def arrow_schema(self) -> pa.Schema:
         """The columns and their types."""
-        return pa.schema([(external_name, FIELDS[field][0]) for external_name, field in self.fields.items()])
+        return pa.schema([(external_name, FIELDS[mapped.field][0]) for external_name, mapped in self.fields.items()])
 
     def to_table(self, exported: Iterable[ExportRow]) -> pa.Table:
         """The accounts as a table of these columns."""
         rows = list(exported)
-        values = [[FIELDS[field][1](row) for row in rows] for field in self.fields.values()]
+        values = [[mapped.value(row) for row in rows] for mapped in self.fields.values()]
         return pa.table(values, schema=self.arrow_schema)
 
 
@@ -84,7 +123,7 @@ def read_field_map(path: Path | None) -> FieldMap:
     Raises ConfigError if it names an unknown field or leaves out the account's id.
     """
     if path is None:
-        return FieldMap(fields={name: name for name in FIELDS})
+        return FieldMap(fields={name: MappedField(field=name) for name in FIELDS})
     hint = "Compare with configs/exports/customer_success.toml."
     try:
         field_map = FieldMap.model_validate(tomllib.loads(path.read_text("utf-8")))
@@ -92,12 +131,13 @@ def read_field_map(path: Path | None) -> FieldMap:
         raise ConfigError(f"{path}: {describe_validation_error(error)}.", hint) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}.", hint) from None
-    unknown = [field for field in field_map.fields.values() if field not in FIELDS]
+    fields = [mapped.field for mapped in field_map.fields.values()]
+    unknown = [field for field in fields if field not in FIELDS]
     if unknown:
         raise ConfigError(
             f"{path}: '{unknown[0]}' is not a field of Oarlock's.", f"The fields are {', '.join(FIELDS)}."
         )
-    if list(field_map.fields.values()).count(ACCOUNT_ID) != 1:
+    if fields.count(ACCOUNT_ID) != 1:
         raise ConfigError(f"{path}: exactly one field must be '{ACCOUNT_ID}', the key.", hint)
     return field_map
 

@@ -28,6 +28,7 @@ ROWS_PER_CHUNK = 10_000
 # A table is written to only if it has this comment: rows that are not in the export are deleted.
 TABLE_COMMENT = "written by oarlock export"
 POSTGRES_TYPES = {"string": "text", "double": "double precision", "int64": "bigint", "date32[day]": "date"}
+RFC_3339 = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,8 @@ class TableTarget:
 
         try:
             with psycopg.connect(self.url, connect_timeout=CONNECT_SECONDS) as connection:
+                # A table of an older export keeps its instants in UTC without a zone.
+                connection.execute("set time zone 'UTC'")
                 yield connection
         except psycopg.OperationalError as error:
             message = f"{self.name} cannot be reached: {type(error).__name__}."
@@ -222,7 +225,7 @@ class TableTarget:
             self._refuse_foreign_table(connection, schema)
             return
         columns = ", ".join(
-            f"{_quote_name(field.name)} {POSTGRES_TYPES.get(str(field.type), 'timestamp')}" for field in schema
+            f"{_quote_name(field.name)} {POSTGRES_TYPES.get(str(field.type), 'timestamptz')}" for field in schema
         )
         connection.execute(f"create table {_quote_table(self.table)} ({columns}, primary key ({_quote_name(key)}))")
         connection.execute(f"comment on table {_quote_table(self.table)} is '{TABLE_COMMENT}'")
@@ -260,10 +263,10 @@ def parse_target(text: str) -> Target:
 
 def compare_export(existing: Path | None, export: Path, key: str) -> ExportDifference:
     """Compare an export with the rows of its target, both Parquet; values are compared as text."""
-    if existing is None:
-        return ExportDifference(pq.read_metadata(export).num_rows, 0, 0, 0, [])
-    names, old = pq.read_schema(export).names, set(pq.read_schema(existing).names)
-    pairs = [(_as_text("new", name), _as_text("old", name) if name in old else "null") for name in names]
+    schema = pq.read_schema(export)
+    old_schema = pq.read_schema(existing) if existing else pa.schema([])
+    names, old = schema.names, {field.name: _as_text("old", field) for field in old_schema}
+    pairs = [(_as_text("new", field), old.get(field.name, "null")) for field in schema]
     differs = " or ".join(f"{new_value} is distinct from {old_value}" for new_value, old_value in pairs)
     status = f"case when old.k is null then 'new' when new.k is null then 'removed' when {differs} then 'changed'"
     changes = ", ".join(
@@ -271,16 +274,18 @@ def compare_export(existing: Path | None, export: Path, key: str) -> ExportDiffe
         f" then {_quote_text(name)} || ': ' || coalesce({old_value}, '-') || ' -> ' || coalesce({new_value}, '-') end"
         for name, (new_value, old_value) in zip(names, pairs, strict=True)
     )
-    keyed = f"(select *, {_quote_name(key)} as k from read_parquet({{}})) {{}}"
-    sides = keyed.format(_quote_text(export), "new"), keyed.format(_quote_text(existing), "old")
+    contents = ", ".join(f"{_quote_text(name)} || ': ' || {new}" for name, (new, _) in zip(names, pairs, strict=True))
+    keyed = f"(select *, {_quote_name(key)} as k from read_parquet({{}}){{}}) {{}}"
+    sides = keyed.format(_quote_text(export), "", "new"), keyed.format(*_rows_before(existing, export), "old")
     compared = (
-        f"select coalesce(new.k, old.k) as k, {status} else 'same' end as status, concat_ws(', ', {changes}) as changes"
+        f"select coalesce(new.k, old.k) as k, {status} else 'same' end as status,"
+        f" concat_ws(', ', {changes}) as changes, concat_ws(', ', {contents}) as contents"
         f" from {sides[0]} full join {sides[1]} on new.k = old.k"
     )
     counts = dict(_run_duckdb(f"select status, count(*) from ({compared}) group by status"))
     rows = _run_duckdb(
-        f"select k, status, if(status = 'changed', changes, '') from ({compared}) where status <> 'same'"
-        f" order by status, k limit {MAX_EXAMPLES * 3}"
+        f"select k, status, if(status = 'changed', changes, contents) from ({compared}) where status <> 'same'"
+        f" qualify row_number() over (partition by status order by k) <= {MAX_EXAMPLES} order by status, k"
     )
     examples = [ExportExample(*row) for row in rows]
     new, changed, removed, same = (counts.get(name, 0) for name in ("new", "changed", "removed", "same"))
@@ -292,16 +297,32 @@ def _rows(export: Path) -> Iterator[tuple[object, ...]]:
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
-def _as_text(side: str, name: str) -> str:
+def _rows_before(existing: Path | None, export: Path) -> tuple[str, str]:
+    """The file of the rows before an export, and a condition: without such a file, none of the export."""
+    return (_quote_text(existing), "") if existing else (_quote_text(export), " where false")
+
+
+def _as_text(side: str, field: pa.Field) -> str:
     # A CSV has no types, and nothing is an empty field there.
-    return f"nullif({side}.{_quote_name(name)}::varchar, '')"
+    value = f"{side}.{_quote_name(field.name)}"
+    return f"nullif({_format_instant(value) if _is_instant(field) else f'{value}::varchar'}, '')"
+
+
+def _is_instant(field: pa.Field) -> bool:
+    return pa.types.is_timestamp(field.type) and field.type.tz is not None
+
+
+def _format_instant(value: str) -> str:
+    return f"strftime({value} at time zone 'UTC', {_quote_text(RFC_3339)})"
 
 
 def _write_csv(rows: str, schema: pa.Schema, path: Path) -> None:
     """Write the rows of a query as CSV. A text that a spreadsheet takes for a formula gets an apostrophe before it."""
     texts = [_quote_name(column.name) for column in schema if pa.types.is_string(column.type)]
-    marked = ", ".join(f"regexp_replace({name}, '^({FORMULA})', '''\\1') as {name}" for name in texts)
-    columns = f"select * replace ({marked}) {rows}" if texts else rows
+    marked = [f"regexp_replace({name}, '^({FORMULA})', '''\\1') as {name}" for name in texts]
+    instants = [_quote_name(column.name) for column in schema if _is_instant(column)]
+    written = [*marked, *(f"{_format_instant(name)} as {name}" for name in instants)]
+    columns = f"select * replace ({', '.join(written)}) {rows}" if written else rows
     _run_duckdb(f"copy ({columns}) to {_quote_text(path)} (format csv, header)")
 
 

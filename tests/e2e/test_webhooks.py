@@ -13,7 +13,7 @@ from configs.clock import now
 from configs.errors import ConfigError
 from configs.settings import DataSettings, EndpointSettings, ServingSettings, Settings, WebhookSettings
 from features.store.account_table import AccountDetails
-from monitoring.alerts.outbox import enqueue_risk_events, enqueue_stale_events
+from monitoring.alerts.outbox import KnownAccounts, enqueue_risk_events, enqueue_stale_events
 from monitoring.alerts.rules import PublishedFamilies
 from monitoring.alerts.webhooks import count_deliveries, requeue_deliveries, send_due_deliveries, signer_for, wait_after
 from serving.ledger.ledger import Ledger
@@ -78,22 +78,42 @@ def append_days(ledger: Ledger, *days: dict[str, float]) -> None:
 def test_a_change_of_band_arrives_once_and_signed(ledger, receiver):
     company = settings(receiver)
     append_days(ledger, {"a": 0.06, "b": 0.01}, {"a": 0.25, "b": 0.01})
-    assert enqueue_risk_events(ledger.engine, company, {}, DAY) == 1
-    assert enqueue_risk_events(ledger.engine, company, {}, DAY) == 0
+    assert enqueue_risk_events(ledger.engine, company, KnownAccounts(), DAY) == 1
+    assert enqueue_risk_events(ledger.engine, company, KnownAccounts(), DAY) == 0
     at = now()  # the receiver refuses a message that is minutes old
     assert send_due_deliveries(ledger.engine, company.webhooks, lambda: at) == {"sent": 1}
     assert send_due_deliveries(ledger.engine, company.webhooks, lambda: at) == {}
     ((headers, body),) = receiver.requests
     event = Webhook(SECRET).verify(body, headers)
-    assert (event["type"], event["account_id"]) == ("band_changed", "a")
-    assert (event["previous"]["band"], event["current"]["band"]) == ("watch", "critical")
-    assert (event["previous"]["risk"], event["current"]["risk"]) == (0.06, 0.25)
+    assert set(event) == {"type", "timestamp", "data"}
+    assert (event["type"], event["timestamp"]) == ("band_changed", "2024-01-01T00:00:00Z")
+    data = event["data"]
+    assert (data["account_id"], data["previous"]["band"], data["current"]["band"]) == ("a", "watch", "critical")
+    assert (data["previous"]["risk"], data["current"]["risk"]) == (0.06, 0.25)
+    assert data["current"]["as_of"] == "2024-01-02T00:00:00Z"
+
+
+def test_an_event_says_who_the_account_is_and_what_to_do(ledger, receiver):
+    company = settings(receiver)
+    signals = [{"name": "open_tickets", "points": 0.2}]
+    driver = {"family": "support", "points": 0.2, "text": "7 open tickets (similar accounts: 1)", "signals": signals}
+    for number, risk in enumerate((0.01, 0.25)):
+        day = DAY + timedelta(days=number)
+        ledger.append([score("a", risk, signals_as_of=f"{day.isoformat()}Z", drivers=[driver])], source_at(day))
+    details = {"a": AccountDetails("a", name="Acme", owner="olga")}
+    enqueue_risk_events(ledger.engine, company, KnownAccounts(details), DAY)
+    send_due_deliveries(ledger.engine, company.webhooks, lambda: DAY)
+    data = next(json.loads(body)["data"] for _, body in receiver.requests)
+    shown = [data[key] for key in ("name", "owner", "mrr", "revenue_at_risk", "main_driver")]
+    assert shown == ["Acme", "olga", 100.0, 25.0, "7 open tickets (similar accounts: 1)"]
+    assert (data["play"]["family"], data["play"]["suggested"]) == ("support", True)
+    assert data["play"]["rationale"] == "7 open tickets (similar accounts: 1): 20.0 points"
 
 
 def test_a_failing_delivery_is_retried_then_dead_then_replayed(ledger, receiver):
     company, at, receiver.status = settings(receiver, max_attempts=3), DAY, 500
     append_days(ledger, {"a": 0.01}, {"a": 0.25})
-    enqueue_risk_events(ledger.engine, company, {}, DAY)
+    enqueue_risk_events(ledger.engine, company, KnownAccounts(), DAY)
     for attempt, expected in enumerate(("pending", "pending", "dead"), start=1):
         assert send_due_deliveries(ledger.engine, company.webhooks, lambda at=at: at) == {expected: 1}
         assert send_due_deliveries(ledger.engine, company.webhooks, lambda at=at: at) == {}
@@ -110,7 +130,7 @@ def test_a_failing_delivery_is_retried_then_dead_then_replayed(ledger, receiver)
 def test_an_endpoint_that_answers_410_gets_no_retry(ledger, receiver):
     company, receiver.status = settings(receiver), 410
     append_days(ledger, {"a": 0.01}, {"a": 0.25})
-    enqueue_risk_events(ledger.engine, company, {}, DAY)
+    enqueue_risk_events(ledger.engine, company, KnownAccounts(), DAY)
     assert send_due_deliveries(ledger.engine, company.webhooks, lambda: DAY) == {"dead": 1}
 
 
@@ -119,7 +139,7 @@ def test_an_endpoint_that_is_down_is_tried_again(ledger, receiver):
     receiver.server.shutdown()
     receiver.server.server_close()
     append_days(ledger, {"a": 0.01}, {"a": 0.25})
-    enqueue_risk_events(ledger.engine, company, {}, DAY)
+    enqueue_risk_events(ledger.engine, company, KnownAccounts(), DAY)
     assert send_due_deliveries(ledger.engine, company.webhooks, lambda: DAY) == {"pending": 1}
 
 
@@ -127,10 +147,10 @@ def test_events_over_an_owners_budget_are_suppressed(ledger, receiver):
     company = settings(receiver, budget_per_owner=2)
     append_days(ledger, {f"a{n}": 0.01 for n in range(5)}, {f"a{n}": 0.3 + n / 100 for n in range(5)})
     facts = {f"a{n}": AccountDetails(f"a{n}", owner="olga") for n in range(5)}
-    assert enqueue_risk_events(ledger.engine, company, facts, DAY) == 2
+    assert enqueue_risk_events(ledger.engine, company, KnownAccounts(facts), DAY) == 2
     assert count_deliveries(ledger.engine) == {("crm", "pending"): 2, ("crm", "suppressed"): 3}
     send_due_deliveries(ledger.engine, company.webhooks, lambda: DAY)
-    assert {json.loads(body)["account_id"] for _, body in receiver.requests} == {"a3", "a4"}
+    assert {json.loads(body)["data"]["account_id"] for _, body in receiver.requests} == {"a3", "a4"}
 
 
 def test_stale_signals_are_reported_once_for_each_day_and_limit(ledger, receiver):
@@ -142,9 +162,9 @@ def test_stale_signals_are_reported_once_for_each_day_and_limit(ledger, receiver
         enqueue_stale_events(ledger.engine, company, published, DAY + timedelta(days=days))
         assert sum(count_deliveries(ledger.engine).values()) == deliveries
     send_due_deliveries(ledger.engine, company.webhooks, lambda: DAY + timedelta(days=31))
-    events = [json.loads(body)["current"] for _, body in receiver.requests]
+    events = [json.loads(body)["data"]["current"] for _, body in receiver.requests]
     assert [event["families"] for event in events] == [["adoption", "support"], ["fit"]]
-    assert events[1]["stale_since"] == (DAY + timedelta(days=30)).isoformat()
+    assert events[1]["stale_since"] == "2024-01-31T00:00:00Z"
 
 
 def test_the_wait_doubles_up_to_six_hours():

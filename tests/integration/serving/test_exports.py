@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import cast
 
@@ -13,14 +13,15 @@ from configs.errors import ConfigError
 from configs.settings import BandSettings
 from features.store.account_table import AccountDetails
 from serving.exports.field_map import FIELDS, ExportRow, FieldMap, health_score, read_field_map, write_export
-from serving.exports.targets import ExportExample, FileTarget, TableTarget, compare_export, parse_target
+from serving.exports.targets import TABLE_COMMENT, ExportExample, FileTarget, TableTarget, compare_export, parse_target
 from serving.schemas.responses import ModelDescription
 from tests.support.ledger_rows import score
 from tests.support.paths import ROOT
 
 BANDS = BandSettings()
 MODEL = cast(ModelDescription, {"version": 3, "horizon_days": 90})
-MAPPED = FieldMap(fields={"id": "account_id", "health_score": "health", "mrr": "mrr", "next_renewal": "next_renewal"})
+NAMES = {"id": "account_id", "health_score": "health", "mrr": "mrr", "next_renewal": "next_renewal"}
+MAPPED = FieldMap.model_validate({"fields": NAMES})
 
 
 def export_row(account_id: str, risk: float = 0.1, renews_at: datetime | None = datetime(2024, 3, 1)) -> ExportRow:
@@ -61,6 +62,8 @@ def test_the_shipped_mappings_are_valid(name):
         ('[fields]\nid = "account_id"\nx = "churniness"', "'churniness' is not a field"),
         ('[fields]\nx = "risk"', "exactly one field must be 'account_id'"),
         ("[columns]\n", "fields"),
+        ('[fields]\nid = "account_id"\nx = { field = "mrr", unit = "percent" }', "'mrr' is not a share"),
+        ('[fields]\nid = "account_id"\nx = { field = "mrr", unit = "euro" }', "as_is"),
         ("[fields", "cannot be read"),
     ],
 )
@@ -69,6 +72,58 @@ def test_an_invalid_mapping_is_refused(tmp_path, text, message):
     file.write_text(text)
     with pytest.raises(ConfigError, match=message):
         read_field_map(file)
+
+
+def test_numbers_are_in_the_unit_and_decimals_of_the_target():
+    row = export_row("a", 0.88268)
+    row.score["revenue"]["mrr"], row.score["revenue"]["revenue_at_risk"] = 1234.567, 1089.7276
+    (exported,) = read_field_map(ROOT / "configs/exports/salesforce.toml").to_table([row]).to_pylist()
+    assert (exported["Churn_Risk__c"], exported["Revenue_At_Risk__c"]) == (88.27, 1089.73)
+    assert exported["Churn_As_Of__c"] == datetime(2024, 1, 1, tzinfo=UTC)
+    (exported,) = read_field_map(ROOT / "configs/exports/customer_success.toml").to_table([row]).to_pylist()
+    assert (exported["churn_risk"], exported["mrr"]) == (0.8827, 1234.57)
+    (exported,) = read_field_map(None).to_table([row]).to_pylist()
+    assert exported["risk"] == 0.88268
+
+
+def test_an_instant_has_its_zone_in_every_target(target, tmp_path):
+    fields = FieldMap.model_validate({"fields": {"id": "account_id", "at": "as_of"}})
+    file = tmp_path / "e.parquet"
+    write_export(file, fields, [[export_row("a")]])
+    target.write(file, "id")
+    if isinstance(target, TableTarget):
+        with target._connect() as connection:
+            ((at,),) = connection.execute("select at from scores").fetchall()
+        assert at == datetime(2024, 1, 1, tzinfo=UTC)
+    elif target.path.suffix == ".csv":
+        assert target.path.read_text() == "id,at\na,2024-01-01T00:00:00Z\n"
+    else:
+        assert pq.read_schema(target.path).field("at").type.tz == "UTC"
+    existing = target.existing(tmp_path / "current.parquet", fields.arrow_schema)
+    assert compare_export(existing, file, "id").same == 1
+
+
+def test_a_table_of_an_older_export_keeps_its_instants_in_utc(postgres, tmp_path):
+    url, _, options = postgres.partition("?")
+    older = parse_target(f"{url}/scores?{options}")
+    assert isinstance(older, TableTarget)
+    with older._connect() as connection:
+        connection.execute("create table scores (id text primary key, at timestamp)")
+        connection.execute(f"comment on table scores is '{TABLE_COMMENT}'")
+    fields = FieldMap.model_validate({"fields": {"id": "account_id", "at": "as_of"}})
+    file = tmp_path / "e.parquet"
+    write_export(file, fields, [[export_row("a")]])
+    older.write(file, "id")
+    with older._connect() as connection:
+        assert connection.execute("select at from scores").fetchall() == [(datetime(2024, 1, 1),)]
+    assert compare_export(older.existing(tmp_path / "current.parquet", fields.arrow_schema), file, "id").same == 1
+
+
+def test_a_first_dry_run_shows_the_rows_that_would_be_written(tmp_path):
+    changes = compare_export(None, export(tmp_path / "1.parquet", export_row("b"), export_row("a", 0.2)), "id")
+    assert (changes.new, changes.same) == (2, 0)
+    content = "id: a, health_score: 2.5, mrr: 100.0, next_renewal: 2024-03-01"
+    assert changes.examples[0] == ExportExample("a", "new", content)
 
 
 @pytest.mark.parametrize("text", ["scores.xlsx", "postgresql://h/table_only", "scores"])
