@@ -32,6 +32,19 @@ test-all: .venv/installed ## run all tests, also on Spark; needs Java
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
 	$(PYTEST) $(ONLY)
 
+.venv-client/installed: requirements-client.lock
+	$(PYTHON) -m venv .venv-client
+	.venv-client/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-client.lock
+	touch .venv-client/installed
+
+.PHONY: test-client
+test-client: .venv/installed .venv-client/installed ## test a client that is generated from the OpenAPI document
+	.venv/bin/python -m pytest tests/e2e/test_generated_client.py
+
+.PHONY: test-fuzz
+test-fuzz: .venv/installed ## send a running service more than 10,000 requests made from the OpenAPI document
+	FUZZ_EXAMPLES=300 .venv/bin/python -m pytest tests/e2e/test_openapi_fuzz.py
+
 test-examples: .venv/installed ## run every example of the documentation
 	.venv/bin/python -m pytest -m examples tests/docs
 
@@ -52,6 +65,7 @@ lock: ## pin the packages again after a change of pyproject.toml; needs uv
 	$(PIN) --extra dev --extra spark pyproject.toml -o requirements-spark.lock
 	$(PIN) --extra dev --extra docs pyproject.toml -o requirements-docs.lock
 	$(PIN) --extra dev --extra rivals pyproject.toml -o requirements-rivals.lock
+	echo 'openapi-python-client>=0.29' | $(PIN) - -o requirements-client.lock
 
 clean: ## remove the state folder
 	rm -rf .oarlock

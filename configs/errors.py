@@ -1,11 +1,11 @@
-"""The error tree: every error that Oarlock reports, with its exit code and HTTP status.
+"""The error tree: every error that Oarlock reports, with its exit code and HTTP status (503 unless it is given).
 
 OarlockError
 ├── ConfigError        the settings or a mapping cannot be used           exit 2
 ├── DataError          a raw table breaks the contract                    exit 3
 ├── NothingToLearn     the data holds no labels to learn from             exit 4
 │   └── LabelsRefused  the labels would teach the model something else
-├── NotReady           a step that must come first is missing             exit 5, HTTP 503
+├── NotReady           a step that must come first is missing             exit 5
 │   ├── NoChampion     no model has been promoted yet
 │   ├── StoreDown      the online store cannot be read
 │   ├── LedgerBacklogFull  no further risk can be recorded
@@ -13,7 +13,7 @@ OarlockError
 │   ├── Overloaded     more work than the service takes at once
 │   └── ReplyAbandoned the client went away, or the request took too long
 ├── PromotionRefused   the version does not pass the promotion rules      exit 6
-├── Busy               another process does the same work                 exit 7, HTTP 503
+├── Busy               another process does the same work                 exit 7
 └── RequestError       a request that cannot be answered                  exit 9, HTTP 4xx
 """
 
@@ -23,7 +23,7 @@ class OarlockError(Exception):
 
     code = "error"
     exit_code = 1
-    status = 500
+    status = 503  # the client can do nothing about it; the message says what is to be mended
     retry_after_seconds: int | None = None
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -64,7 +64,6 @@ class NotReady(OarlockError):
 
     code = "not_ready"
     exit_code = 5
-    status = 503
 
 
 class NoChampion(NotReady):
@@ -118,13 +117,14 @@ class Busy(OarlockError):
 
     code = "busy"
     exit_code = 7
-    status = 503
 
 
 class RequestError(OarlockError):
     """A request that cannot be answered; `status` is its HTTP status, `code` its machine-readable name."""
 
+    code = "bad_request"
     exit_code = 9
+    status = 400
 
     def __init__(self, message: str, hint: str = "", *, code: str = "bad_request", status: int = 400) -> None:
         super().__init__(message, hint)

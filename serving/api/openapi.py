@@ -19,16 +19,28 @@ ERROR_DESCRIPTIONS = {
     401: "No valid API key was sent. As long as no key exists, only this machine is answered.",
     403: "The API key lacks the scope of this route (`x-scope`), or without a key a page of another site asks.",
     404: "There is no such account, or it had no risk by that day.",
+    408: "The body did not arrive in time.",
     409: "The same `Idempotency-Key` was sent with another body, or its first request is still being answered.",
     413: "The body is too large.",
     415: "The body is not sent as `application/json`.",
     422: "The request is not valid.",
     429: "The API key sent more requests than it may in a minute; `Retry-After` says how many seconds to wait.",
-    503: "No risk can be computed now; the message says why.",
+    431: "The line and headers of the request are too large.",
+    503: "It cannot be answered now, or would take too long; the message says why.",
 }
 SCHEMA_PREFIX = "#/components/schemas/"
 ACCESS_STATUSES = (401, 403, 429)
-BODY_STATUSES = (400, 409, 413, 415)
+BODY_STATUSES = (400, 408, 409, 413, 415)
+ALL_STATUSES = (431, 503)
+HEADERS = {
+    "X-Request-Id": "The id of the request, in the log and in the ledger too: the one that was sent, or a new one.",
+    "RateLimit-Policy": "Of an API key: how many requests (q) it may send in how many seconds (w).",
+    "RateLimit": "Of an API key: how many requests are left (r), and when the minute ends (t, in seconds).",
+    "Retry-After": "How many seconds to wait.",
+    "Idempotency-Replayed": "`true` if an earlier response is sent again.",
+}
+HEADER_PREFIX = "#/components/headers/"
+RETRIED_STATUSES = (429, 503)
 SECURITY_SCHEME = "api_key"
 IDEMPOTENCY_PARAMETER: JsonObject = {
     "name": "Idempotency-Key",
@@ -59,6 +71,7 @@ def openapi_document(endpoints: Sequence[Endpoint], prefix: str) -> JsonObject:
         "security": [{SECURITY_SCHEME: []}],
         "components": {
             "schemas": _schemas(endpoints),
+            "headers": {name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()},
             "securitySchemes": {
                 SECURITY_SCHEME: {
                     "type": "http",
@@ -97,19 +110,51 @@ def _header_parameters(route: Endpoint) -> list[JsonObject]:
 def _query_parameters(route: Endpoint) -> list[JsonObject]:
     properties = route.query.model_json_schema()["properties"] if route.query else {}
     return [
-        {"name": name, "in": "query", "required": False, "description": schema.pop("description"), "schema": schema}
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": schema.pop("description"),
+            "schema": _without_null(schema),
+        }
         for name, schema in properties.items()
     ]
 
 
+def _without_null(schema: JsonObject) -> JsonObject:
+    """The schema of a query parameter, which is left out rather than null."""
+    choices = [choice for choice in schema.pop("anyOf", []) if choice.get("type") != "null"]
+    (choice,) = choices or [{}]
+    if schema.get("default", "") is None:
+        del schema["default"]
+    return {**schema, **choice}
+
+
 def _responses(route: Endpoint) -> JsonObject:
     access = ACCESS_STATUSES if route.scope != "public" else ()
-    statuses = sorted({*access, *(BODY_STATUSES if route.body else ()), *route.errors})
+    statuses = sorted({*ALL_STATUSES, *access, *(BODY_STATUSES if route.body else ()), *route.errors})
     errors = {
-        str(status): {"description": ERROR_DESCRIPTIONS[status], "content": _content(ErrorResponse)}
+        str(status): {
+            "description": ERROR_DESCRIPTIONS[status],
+            "headers": _headers(route, is_refusal=status in RETRIED_STATUSES),
+            "content": _content(ErrorResponse),
+        }
         for status in statuses
     }
-    return {"200": {"description": route.response.__doc__, "content": _content(route.response)}, **errors}
+    success: JsonObject = {
+        "description": route.response.__doc__,
+        "headers": _headers(route),
+        "content": _content(route.response),
+    }
+    return {"200": success, **errors}
+
+
+def _headers(route: Endpoint, *, is_refusal: bool = False) -> JsonObject:
+    names = ["X-Request-Id"]
+    names += ["RateLimit-Policy", "RateLimit"] if route.scope != "public" else []
+    names += ["Idempotency-Replayed"] if route.body and not is_refusal else []
+    names += ["Retry-After"] if is_refusal else []
+    return {name: {"$ref": f"{HEADER_PREFIX}{name}"} for name in names}
 
 
 def _content(model: type) -> JsonObject:

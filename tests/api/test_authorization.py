@@ -302,6 +302,12 @@ def test_an_idempotency_key_with_another_body_conflicts(service: Service):
     assert error_code(response) == (409, "idempotency_conflict")
 
 
+@pytest.mark.parametrize("key", ["", "k" * 201])
+def test_an_empty_or_long_idempotency_key_is_refused(service: Service, key: str):
+    response = service.send("POST", "/v1/score", headers={"idempotency-key": key})
+    assert (error_code(response), service.calls) == ((422, "invalid"), 0)
+
+
 def test_idempotency_keys_are_per_caller_and_last_a_day(service: Service):
     first_key, second_key = service.add_key("score"), service.add_key("score")
     for secret in (first_key, second_key, first_key):

@@ -117,5 +117,17 @@ def test_before_any_promotion_it_answers_503(trained: TrainedModel, tmp_path, me
     assert "oarlock promote" in response.json()["error"]["hint"]
 
 
+def test_what_cannot_be_answered_because_of_the_settings_is_refused_and_not_recorded(trained: TrainedModel, tmp_path):
+    playbook, ledger = tmp_path / "playbook.toml", Ledger(tmp_path / "ledger.db")
+    play = 'name = "wait"\nfamilies = ["none"]\naction = "Wait and see."\nassignee_role = "customer success"\n'
+    playbook.write_text(f"[[play]]\n{play}")
+    settings = trained.settings.model_copy(update={"playbook": playbook})
+    send_request = _request_sender(TrainedModel(settings, trained.state, trained.config), trained.state, ledger)
+    for path in ("/accounts/1096/risk", "/work-list"):
+        assert _error_of(send_request("GET", path)) == (503, "config_error")
+    assert _error_of(send_request("POST", "/explain", json={"account_ids": ["1096"]})) == (503, "config_error")
+    assert ledger.count() == 0
+
+
 def test_it_is_ready_with_a_champion_and_signals(send_request):
     assert send_request("GET", "/ready").json() == {"ready": True}

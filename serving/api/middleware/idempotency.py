@@ -114,19 +114,19 @@ class IdempotencyMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Replay a stored response, or pass the request on and store its response."""
-        key = dict(scope["headers"]).get(HEADER, b"").decode("latin-1") if scope["type"] == "http" else ""
-        if not key or scope["method"] != "POST":
+        key = dict(scope["headers"]).get(HEADER) if scope["type"] == "http" else None
+        if key is None or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
         try:
-            await self._answer(key, scope, receive, send)
+            await self._answer(key.decode("latin-1"), scope, receive, send)
         except OarlockError as error:
             await error_response(error)(scope, receive, send)
 
     async def _answer(self, key: str, scope: Scope, receive: Receive, send: Send) -> None:
-        if len(key) > MAX_KEY_LENGTH:
-            message = f"The idempotency key is longer than {MAX_KEY_LENGTH} characters."
-            raise RequestError(message, "Send a shorter one.", code="invalid", status=422)
+        if not 0 < len(key) <= MAX_KEY_LENGTH:
+            message = f"The idempotency key has {len(key)} characters."
+            raise RequestError(message, f"Send 1 to {MAX_KEY_LENGTH}.", code="invalid", status=422)
         body = await read_bytes(receive, self.max_body_bytes())
         request = KeyedRequest(scope.get("oarlock.key", ""), key, _hash(scope, body))
         store, pool = self.store(), self.pool()
