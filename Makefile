@@ -11,16 +11,19 @@ PYTEST = .venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	touch .venv/installed
 
-.PHONY: help demo test test-examples lint lock docs docs-images clean
+.PHONY: help demo test coverage test-examples lint lock docs docs-images clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/installed ## from raw tables to the accounts most at risk; DATA=oarlock (simulated) or DATA=crm5
 	.venv/bin/oarlock --config configs/$(DATA).toml demo
 
 test: .venv/installed ## run the tests that are not marked slow
 	$(PYTEST) -m "not slow and not examples"
+
+coverage: .venv/installed ## run the same tests and show the branch coverage of every file
+	$(PYTEST) -m "not slow and not examples" --cov
 
 lint: .venv/installed ## check style and types
 	.venv/bin/ruff check .

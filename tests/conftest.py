@@ -143,12 +143,12 @@ def api_client(trained: TrainedModel, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture
 def in_memory_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     """Count metrics in memory, even if another test imported Feast, which makes prometheus_client count in files."""
-    from prometheus_client.values import MutexValue, ValueClass
+    from prometheus_client import values
 
     from serving.telemetry.metrics import MULTIPROCESS_DIR_VARIABLE
 
-    if ValueClass is MutexValue:
-        monkeypatch.delenv(MULTIPROCESS_DIR_VARIABLE, raising=False)
+    monkeypatch.setattr(values, "ValueClass", values.MutexValue)
+    monkeypatch.delenv(MULTIPROCESS_DIR_VARIABLE, raising=False)
 
 
 @pytest.fixture
