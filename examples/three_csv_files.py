@@ -1,9 +1,9 @@
 # %% [markdown]
 # # From three CSV files to a scored account
 #
-# Accounts, subscriptions and usage are enough for a model. This example makes three CSV files of a simulated company,
-# tells Oarlock about them in two small files, trains a model, and explains the account most at risk. Run it from the
-# folder of the project. It takes some two minutes and writes to the folder `acme`.
+# Accounts, subscriptions and invoices are enough for a model. This example makes three CSV files of a simulated
+# company, tells Oarlock about them in two small files, trains a model, and explains the account most at risk. Run it
+# from the folder of the project. It takes some two minutes and writes to the folder `acme`.
 
 # %%
 import json
@@ -31,11 +31,10 @@ CSV_FILES = {
     "accounts": "select account_id, name, segment, created_at from source",
     "subscriptions": """select account_id, subscription_id, plan, seats, mrr, started_at, ended_at, renews_at
         from source""",
-    "usage": """select account_id, event, date_trunc('week', occurred_at) as occurred_at, sum(quantity) as quantity
-        from source where event in ('session', 'report_viewed') group by all""",
+    "invoices": "select account_id, invoice_id, issued_at, due_at, paid_at, amount from source",
 }
 if not (FOLDER / "raw").exists():
-    oarlock("simulate", "--accounts", "500", "--months", "24", "--seed", "7", "--output", str(FOLDER / "raw"))
+    oarlock("simulate", "--accounts", "2000", "--months", "24", "--seed", "7", "--output", str(FOLDER / "raw"))
 for name, query in CSV_FILES.items():
     source = duckdb.read_parquet(f"{FOLDER}/raw/{name}/*.parquet")
     duckdb.sql(query).order("all").write_csv(f"{FOLDER}/{name}.csv")
@@ -45,8 +44,8 @@ for name, query in CSV_FILES.items():
 # ## 2. The mapping and the settings
 #
 # The mapping names the files. A file that is named like a table and has its columns needs nothing else. `observed_from`
-# is the day from which usage was recorded: subscriptions began years before. `observed_until` is the midnight after the
-# last day.
+# is the day from which invoices were recorded: subscriptions began years before. `observed_until` is the midnight after
+# the last day.
 
 # %%
 (FOLDER / "mapping.toml").write_text("""
@@ -58,7 +57,7 @@ folder = "."
 [sources]
 accounts = "accounts.csv"
 subscriptions = "subscriptions.csv"
-usage = "usage.csv"
+invoices = "invoices.csv"
 """)
 (FOLDER / "acme.toml").write_text("""
 state = "state"
