@@ -1,5 +1,6 @@
 """A running service: real processes, real HTTP, and a promotion while it runs."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -46,6 +47,17 @@ def test_a_running_service_loads_a_promoted_version(trained: TrainedModel):
     finally:
         registry.set_champion(ChampionEvent(1, "2023-07-01", "promoted", "a test"))
     assert Ledger(trained.state.ledger).count() == before + 1
+
+
+def test_a_service_imports_nothing_from_the_folder_it_is_started_in(trained: TrainedModel, tmp_path: Path):
+    folder, imported = tmp_path / "anyone's", tmp_path / "imported"
+    folder.mkdir()
+    for name in ("bentoml", "circus", "psutil", "serving", "sitecustomize", "uvicorn"):
+        (folder / f"{name}.py").write_text(f"open({str(imported)!r}, 'a').write('{name} ')\n")
+    state = os.path.relpath(trained.state.folder.parent, folder)
+    with run_service(trained.config, folder, OARLOCK_STATE=state) as service:
+        assert service.client.get("/v1/ready").status_code == 200
+    assert not imported.exists(), imported.read_text()
 
 
 def _driver_points(score: dict) -> float:

@@ -66,13 +66,13 @@ class ClientLoad:
 
 
 @contextmanager
-def run_service(config: Path, **environment: str) -> Iterator[RunningService]:
-    """Run `oarlock serve` in processes of its own until the block ends."""
+def run_service(config: Path, folder: Path = ROOT, /, **environment: str) -> Iterator[RunningService]:
+    """Run `oarlock serve` from a folder, in processes of its own, until the block ends."""
     port = _free_port()
     command = [sys.executable, str(ROOT / "oarlock.py"), "--config", str(config), "serve", "--port", str(port)]
     client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
     variables = os.environ | environment
-    with client, subprocess.Popen(command, cwd=ROOT, stdout=DISCARD, stderr=DISCARD, env=variables) as process:
+    with client, subprocess.Popen(command, cwd=folder, stdout=DISCARD, stderr=DISCARD, env=variables) as process:
         try:
             wait_until(lambda: client.get("/livez").status_code == 200)
             yield RunningService(client, psutil.Process(process.pid))
