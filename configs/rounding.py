@@ -17,7 +17,7 @@ def round_parts(parts: Sequence[float], total: int) -> list[int]:
     >>> round_parts([33.4, 33.3, 33.3], 100)
     [34, 33, 33]
     >>> round_parts([2.5, -0.4, -0.1], 2)
-    [3, -1, 0]
+    [2, 0, 0]
     """
     floors = [math.floor(part) for part in parts]
     missing = total - sum(floors)

@@ -69,6 +69,10 @@ class StateDir:
         return self.folder / "monitoring"
 
     @property
+    def model_report(self) -> Path:
+        return self.folder / "model_report.json"
+
+    @property
     def compiled_kernels(self) -> Path:
         return self.folder / "compiled"
 
@@ -80,6 +84,11 @@ class StateDir:
     def rate_limits(self) -> Path:
         """How many requests each API key sent, for the workers of the service."""
         return self.folder / "rate_limits.bin"
+
+    @property
+    def session_secret(self) -> Path:
+        """What the cookies of people who signed in are signed with; without it they sign in again."""
+        return self.folder / "session.key"
 
     @property
     def validation(self) -> Path:

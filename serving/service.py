@@ -40,11 +40,14 @@ from serving.handlers.context import open_context
 from serving.ledger.ledger import open_ledger
 from serving.ledger.writer import LedgerWriter
 from serving.load.connections import ConnectionGuard, ConnectionLimits, limit_open_files
+from serving.pages.app import PagesMiddleware, create_pages
+from serving.pages.page import PageServices
 from serving.scoring.champion import describe_model
 from serving.scoring.scorer import open_scorer
 from serving.security.api_keys import KeyCache
 from serving.security.authorization import Authorizer
 from serving.security.rate_limits import RateLimits
+from serving.security.sessions import SessionSigner
 from serving.telemetry.gauges import GaugeCollector
 from serving.telemetry.json_logs import configure_logging
 from serving.telemetry.metrics import Metrics
@@ -69,6 +72,10 @@ def _connection_limits() -> ConnectionLimits:
         serving.idle_timeout_seconds,
         serving.response_timeout_seconds,
     )
+
+
+def _request_timeout() -> float:
+    return _get_worker().context.settings.serving.request_timeout_seconds
 
 
 CONNECTIONS = ConnectionGuard(_connection_limits)
@@ -101,6 +108,8 @@ class Oarlock:
         scorer = open_scorer(settings, state, lambda: observed_until or now(), self.writer)
         self.context = open_context(state, scorer, ledger)
         self.authorizer = Authorizer(KeyCache(lambda: ledger.engine), now, RateLimits(state.rate_limits))
+        signer = SessionSigner(state.session_secret, now)
+        self.page_services = PageServices(self.context, self.authorizer, signer)
         self.idempotency = IdempotencyStore(lambda: ledger.engine, now)
         self.gauges = GaugeCollector(state, ledger, self._describe_champion, scorer.clock)
         self.metrics = Metrics(self.gauges)
@@ -168,10 +177,13 @@ CONNECTIONS.install()
 # The outermost first: denied requests are logged and counted too.
 Oarlock.add_asgi_middleware(RequestIdMiddleware)
 Oarlock.add_asgi_middleware(RequestLogMiddleware, metrics=lambda: _get_worker().metrics)
-Oarlock.add_asgi_middleware(AuthMiddleware, scopes=SCOPES, authorizer=lambda: _get_worker().authorizer)
+# A page checks the session of its visitor itself.
 Oarlock.add_asgi_middleware(
-    DeadlineMiddleware, seconds=lambda: _get_worker().context.settings.serving.request_timeout_seconds
+    PagesMiddleware,
+    pages=DeadlineMiddleware(create_pages(lambda: _get_worker().page_services), seconds=_request_timeout),
 )
+Oarlock.add_asgi_middleware(AuthMiddleware, scopes=SCOPES, authorizer=lambda: _get_worker().authorizer)
+Oarlock.add_asgi_middleware(DeadlineMiddleware, seconds=_request_timeout)
 Oarlock.add_asgi_middleware(ApiDocsMiddleware, document=lambda: openapi_document(ENDPOINTS, PREFIX), prefix=PREFIX)
 Oarlock.add_asgi_middleware(
     MetricsEndpointMiddleware, metrics=lambda: _get_worker().metrics, pool=lambda: _get_worker().context.pools.local

@@ -38,7 +38,7 @@ def past_accounts_page(ledger: Ledger, day: date, query: AccountsQuery) -> PastA
     """
     key = _sort_key(query)
     with ledger.engine.connect() as connection:
-        as_of, filters = _last_risks(connection, day)
+        as_of, filters = last_served_risks(connection, day)
         newest = sql.select(RISKS.c.version).where(*filters).order_by(RISKS.c.id.desc()).limit(1)
         version = connection.execute(newest).scalar_one()
         if query.band is not None:
@@ -65,8 +65,11 @@ def _sort_key(query: AccountsQuery) -> sql.ColumnElement[float]:
     return SORT_KEYS[query.sort]
 
 
-def _last_risks(connection: sql.Connection, day: date) -> tuple[datetime, Filters]:
-    """The newest day of signals that was served by the end of a day, and the filter for its last risks."""
+def last_served_risks(connection: sql.Connection, day: date) -> tuple[datetime, Filters]:
+    """The newest day of signals that was served by the end of a day, and the filter for its last risks.
+
+    Raises RequestError (404) if nothing had been served.
+    """
     served = sql.and_(is_served(), RISKS.c.scored_at < end_of_day(day))
     as_of = connection.execute(sql.select(sql.func.max(RISKS.c.as_of)).where(served)).scalar()
     if as_of is None:

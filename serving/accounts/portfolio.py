@@ -1,7 +1,7 @@
 """The portfolio: every account's risk of one publication and model version, as arrays to filter, sort and page.
 
 It is computed once per publication and version, in chunks, by one thread of the process. Until it is there, the
-previous one answers. Names stay on disk in the account table: a page looks up only its own rows.
+previous one answers.
 """
 
 import base64
@@ -26,12 +26,15 @@ from serving.schemas.requests import AccountsQuery
 
 ROWS_PER_CHUNK = 1_000
 SORTS_LAST = np.inf
-ScoreMatrix = Callable[[list[str]], tuple[np.ndarray, np.ndarray]]
+ScoreMatrix = Callable[[list[str]], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
 class PortfolioKey:
-    """What a portfolio is of: a publication and a version, with its horizons, the main one's column, and its inputs."""
+    """What a portfolio is of: a publication and a version, with its horizons, the main one's column, and its inputs.
+
+    `families` are those of the version, in the order of its columns.
+    """
 
     publication: str
     version: int
@@ -39,6 +42,7 @@ class PortfolioKey:
     horizons: tuple[int, ...]
     main_column: int
     signal_names: tuple[str, ...]
+    families: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,17 +56,32 @@ class CategoryColumn:
         code = self.categories.index(category) if category in self.categories else len(self.categories)
         return self.codes == code
 
+    def value(self, row: int) -> str | None:
+        """The category of a row."""
+        code = int(self.codes[row])
+        return None if code < 0 else self.categories[code]
+
+    def take(self, rows: np.ndarray) -> "CategoryColumn":
+        """The column of these rows."""
+        return CategoryColumn(self.categories, self.codes[rows])
+
 
 @dataclass(frozen=True)
 class Portfolio:
-    """Every account at risk, by its row in the account table; `risks` has the shape (accounts, horizons)."""
+    """Every account at risk, by its row in the account table; `risks` has the shape (accounts, horizons).
+
+    `families` are those that raise each risk most.
+    """
 
     key: PortfolioKey
+    account_ids: np.ndarray
+    names: np.ndarray
     risks: np.ndarray
     mrr: np.ndarray
     renewal_times: np.ndarray
     owners: CategoryColumn
     segments: CategoryColumn
+    families: CategoryColumn
     bands: np.ndarray
     peers: PeerPercentiles
 
@@ -76,11 +95,14 @@ class Portfolio:
 
     def percentile(self, segment: str | None, risk: float) -> float | None:
         """The percentage of a segment's accounts with a lower risk, ties counted half; None if there are none."""
-        peers = self.main_risks[self.segments.equals(segment)] if segment else self.main_risks
-        peers = peers[~np.isnan(peers)]
+        peers = self._peer_risks(segment)
         if not len(peers):
             return None
         return float(((peers < risk).sum() + (peers == risk).sum() / 2) / len(peers) * 100)
+
+    def count_peers(self, segment: str | None) -> int:
+        """How many accounts of a segment have a risk; all accounts if it is None."""
+        return len(self._peer_risks(segment))
 
     def matching_rows(self, query: AccountsQuery) -> np.ndarray:
         """The rows that match the filters, in the order of the query."""
@@ -91,6 +113,10 @@ class Portfolio:
         """The values to sort by, smallest first; missing values come last."""
         columns = {"risk": -self.main_risks, "revenue_at_risk": -self.revenue_at_risk, "renewal": self.renewal_times}
         return np.where(np.isnan(columns[sort]), SORTS_LAST, columns[sort])
+
+    def _peer_risks(self, segment: str | None) -> np.ndarray:
+        peers = self.main_risks[self.segments.equals(segment)] if segment else self.main_risks
+        return peers[~np.isnan(peers)]
 
     @cached_property
     def _orders(self) -> dict[str, np.ndarray]:
@@ -110,9 +136,9 @@ class Portfolio:
         if query.band is not None:
             matches &= self.bands == BANDS.index(query.band)
         if query.renews_from is not None:
-            matches &= self.renewal_times >= _epoch_seconds(query.renews_from)
+            matches &= self.renewal_times >= epoch_seconds(query.renews_from)
         if query.renews_until is not None:
-            matches &= self.renewal_times < _epoch_seconds(query.renews_until)
+            matches &= self.renewal_times < epoch_seconds(query.renews_until)
         return matches
 
 
@@ -138,25 +164,31 @@ def compute_portfolio(
 ) -> Portfolio:
     """The portfolio of every account in the account table; `score_matrix_for` reads and scores a chunk of them.
 
-    It returns their risks within every horizon, NaN if there is none, and the matrix of the model's inputs.
+    It returns their risks within every horizon, NaN if there is none, the matrix of the model's inputs, and the column
+    of the family that raises each risk most, -1 if none does.
     """
-    columns = table.columns("account_id", "mrr", "renews_at", "owner", "segment")
+    columns = table.columns("account_id", "name", "mrr", "renews_at", "owner", "segment")
     ids, segments = columns["account_id"], columns["segment"]
     sampled = sample_rows(segments)
     risks = np.full((len(ids), len(key.horizons)), np.nan)
     sample = np.full((len(sampled), len(key.signal_names)), np.nan)
+    leading = np.full(len(ids), -1, dtype=np.int32)
     for start in range(0, len(ids), ROWS_PER_CHUNK):
-        chunk_risks, matrix = score_matrix_for(ids[start : start + ROWS_PER_CHUNK])
+        chunk_risks, matrix, chunk_leading = score_matrix_for(ids[start : start + ROWS_PER_CHUNK])
         risks[start : start + len(chunk_risks)] = chunk_risks
+        leading[start : start + len(chunk_risks)] = chunk_leading
         in_chunk = (sampled >= start) & (sampled < start + ROWS_PER_CHUNK)
         sample[in_chunk] = matrix[sampled[in_chunk] - start]
     return Portfolio(
         key=key,
+        account_ids=np.array(ids, dtype=object),
+        names=np.array(columns["name"], dtype=object),
         risks=risks,
         mrr=np.array([np.nan if mrr is None else mrr for mrr in columns["mrr"]], dtype=float),
         renewal_times=np.array([_parse_epoch_seconds(text) for text in columns["renews_at"]], dtype=float),
-        owners=_encode_categories(columns["owner"]),
-        segments=_encode_categories(segments),
+        owners=encode_categories(columns["owner"]),
+        segments=encode_categories(segments),
+        families=CategoryColumn(key.families, leading),
         bands=np.searchsorted(bands.thresholds, risks[:, key.main_column], side="right"),
         peers=compute_peers(sample, key.signal_names, [segments[row] for row in sampled]),
     )
@@ -197,12 +229,12 @@ class PortfolioCache:
             pending.set_result(portfolio)
 
 
-def encode_cursor(key: float, row: int, sort: Sort) -> str:
+def encode_cursor(key: float, row: int, sort: str) -> str:
     """A cursor for the rows after this one, in an order by `key`."""
     return base64.urlsafe_b64encode(json.dumps([key, row, sort]).encode()).decode()
 
 
-def decode_cursor(text: str, sort: Sort) -> tuple[float, int]:
+def decode_cursor(text: str, sort: str) -> tuple[float, int]:
     """The key and the row in a cursor; raises RequestError if it is invalid or of another order."""
     hint = "Request the first page, without a cursor."
     try:
@@ -216,7 +248,8 @@ def decode_cursor(text: str, sort: Sort) -> tuple[float, int]:
     return position
 
 
-def _encode_categories(values: Sequence[str | None]) -> CategoryColumn:
+def encode_categories(values: Sequence[str | None]) -> CategoryColumn:
+    """The values as codes; the categories are sorted."""
     categories = sorted({value for value in values if value is not None})
     codes = {category: code for code, category in enumerate(categories)}
     return CategoryColumn(
@@ -225,9 +258,10 @@ def _encode_categories(values: Sequence[str | None]) -> CategoryColumn:
 
 
 def _parse_epoch_seconds(text: str | None) -> float:
-    return np.nan if text is None else _epoch_seconds(datetime.fromisoformat(text))
+    return np.nan if text is None else epoch_seconds(datetime.fromisoformat(text))
 
 
-def _epoch_seconds(day: date) -> float:
+def epoch_seconds(day: date) -> float:
+    """An instant, or the midnight at which a day begins, as seconds since 1970."""
     instant = day if isinstance(day, datetime) else datetime(day.year, day.month, day.day)
     return (instant - datetime(1970, 1, 1)).total_seconds()

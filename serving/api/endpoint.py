@@ -53,7 +53,7 @@ class Endpoint(Route):
     async def respond(self, request: Request) -> Response:
         """Read what the handler takes, call it, and write what it returns."""
         request.scope["route_template"] = f"{request.scope.get('root_path', '')}{self.path_format}"
-        arguments: dict[str, Any] = {name: _read_account_id(text) for name, text in request.path_params.items()}
+        arguments: dict[str, Any] = {name: read_account_id(text) for name, text in request.path_params.items()}
         if self.query:
             arguments["query"] = _read_query(request, self.query)
         if self.body:
@@ -138,7 +138,8 @@ def _read_query(request: Request, model: type[Query]) -> Query:
         raise RequestError(f"{describe_validation_error(error)}.", hint, code="invalid", status=422) from None
 
 
-def _read_account_id(text: str) -> str:
+def read_account_id(text: str) -> str:
+    """The id of an account in a path; raises RequestError (422) if it is in another form."""
     try:
         return PATH_ACCOUNT_ID.validate_python(text)
     except ValidationError as error:

@@ -27,24 +27,28 @@ def error_response(error: OarlockError, headers: Mapping[str, str] | None = None
 
 
 async def handle_error(request: Request, error: Exception) -> Response:
-    """The response to any exception of a route; logs those that a client did not cause."""
+    """The response to any exception of a route."""
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return error_response(describe_error(request, error), headers)
+
+
+def describe_error(request: Request, error: Exception) -> OarlockError:
+    """What a client is told about any exception of a route; logs those that a client did not cause."""
     match error:
         case OarlockError():
-            return error_response(error)
+            return error
         case HTTPException():
-            return error_response(_http_error(request, error), error.headers)
+            return _http_error(request, error)
         case ClientDisconnect():
-            return error_response(
-                RequestError("The client closed the connection.", code="client_closed", status=CLIENT_CLOSED)
-            )
+            return RequestError("The client closed the connection.", code="client_closed", status=CLIENT_CLOSED)
         case DBAPIError() | sqlite3.Error():
             LOG.error("a database cannot be used", exc_info=error)
             message, hint = "The ledger's database cannot be used.", "Try again. POST /v1/score works without it."
-            return error_response(DatabaseDown(message, hint))
+            return DatabaseDown(message, hint)
         case _:
             LOG.error("a request failed", exc_info=error)
             message, hint = "The service failed to answer this request.", "Try again, or read the service's log."
-            return error_response(RequestError(message, hint, code="internal", status=500))
+            return RequestError(message, hint, code="internal", status=500)
 
 
 def _http_error(request: Request, error: HTTPException) -> RequestError:

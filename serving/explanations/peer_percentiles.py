@@ -17,12 +17,19 @@ LOWEST_PLAUSIBLE, HIGHEST_PLAUSIBLE = 1, 99
 class PeerPercentiles:
     """Percentiles 0 to 100 of every signal by segment, shape (segments, signals, 101); NaN if no account has a value.
 
-    `columns` and `segments` give the index of each signal and each segment.
+    `columns` and `segments` give the index of each signal and each segment. `counts`, shape (segments, signals), says
+    how many accounts each row of percentiles is made of: those of the sample that have a value.
     """
 
     columns: Mapping[str, int]
     segments: Mapping[str, int]
     percentiles: np.ndarray
+    counts: np.ndarray
+
+    def count(self, segment: str | None, signal: str) -> int:
+        """How many peers have a value."""
+        index = self.columns.get(signal)
+        return 0 if index is None else int(self.counts[self._segment_index(segment), index])
 
     def percentile(self, segment: str | None, signal: str, value: float | None) -> float | None:
         """The percentage of peers below a value, equal values counted half; None if it is not known."""
@@ -45,9 +52,11 @@ class PeerPercentiles:
     def _grid(self, segment: str | None, signal: str) -> np.ndarray | None:
         if signal not in self.columns:
             return None
-        index = self.segments.get(segment or ALL_SEGMENTS, self.segments[ALL_SEGMENTS])
-        grid = self.percentiles[index, self.columns[signal]]
+        grid = self.percentiles[self._segment_index(segment), self.columns[signal]]
         return None if np.isnan(grid[0]) else grid
+
+    def _segment_index(self, segment: str | None) -> int:
+        return self.segments.get(segment or ALL_SEGMENTS, self.segments[ALL_SEGMENTS])
 
 
 def compute_peers(values: np.ndarray, names: Sequence[str], segments: Sequence[str | None]) -> PeerPercentiles:
@@ -62,8 +71,9 @@ def compute_peers(values: np.ndarray, names: Sequence[str], segments: Sequence[s
         if members.sum() >= MIN_PEERS:
             groups[segment] = members
     grids = np.stack([_percentile_grids(values[members]) for members in groups.values()])
+    counts = np.stack([(~np.isnan(values[members])).sum(axis=0) for members in groups.values()])
     columns = {name: index for index, name in enumerate(names)}
-    return PeerPercentiles(columns, {name: index for index, name in enumerate(groups)}, grids)
+    return PeerPercentiles(columns, {name: index for index, name in enumerate(groups)}, grids, counts)
 
 
 def sample_rows(segments: Sequence[str | None], max_per_segment: int = MAX_SAMPLE) -> np.ndarray:

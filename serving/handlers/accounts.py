@@ -64,7 +64,7 @@ def get_account_risk(
     Raises RequestError (404) for an account that does not exist, or of which nothing had been served by that day.
     """
     if day is not None:
-        return _past_risk(context, account_id, day)
+        return get_past_risk(context, account_id, day)
     computed = compute_or_last_known(context, [account_id], LISTED_DRIVERS)
     response = computed.response
     reason = response["not_scored"][0]["reason"] if response["not_scored"] else None
@@ -92,7 +92,11 @@ def get_account_history(context: ServiceContext, account_id: str, query: History
     }
 
 
-def _past_risk(context: ServiceContext, account_id: str, day: date) -> RiskResponse:
+def get_past_risk(context: ServiceContext, account_id: str, day: date) -> RiskResponse:
+    """One account with its risk as it was served on a past day.
+
+    Raises RequestError (404) for an account that does not exist, or of which nothing had been served by that day.
+    """
     response = score_as_of(context, [account_id], day)
     if not response["scores"]:
         require_account(context, account_id)

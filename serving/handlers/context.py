@@ -8,6 +8,7 @@ from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.store.publication import read_publication
 from serving.accounts.account_table_cache import AccountTableCache
+from serving.accounts.columns_cache import ColumnsCache
 from serving.accounts.feedback_store import FeedbackStore
 from serving.accounts.playbook import Playbook, read_playbook, validate_playbook
 from serving.accounts.portfolio import Portfolio, PortfolioCache, PortfolioKey, compute_portfolio
@@ -34,6 +35,7 @@ class ServiceContext:
     feedback: FeedbackStore
     pools: ThreadPools
     portfolios: PortfolioCache = field(repr=False)
+    columns: ColumnsCache = field(repr=False)
     background: list[TaskHealth] = field(default_factory=list[TaskHealth])
 
     def check_ready(self) -> None:
@@ -69,6 +71,7 @@ def open_context(state: StateDir, scorer: Scorer, ledger: Ledger) -> ServiceCont
         portfolios=PortfolioCache(
             lambda: _portfolio_key(state, scorer), lambda: _compute_portfolio(state, scorer, account_table)
         ),
+        columns=ColumnsCache(ledger, account_table),
     )
 
 
@@ -82,6 +85,7 @@ def _portfolio_key(state: StateDir, scorer: Scorer) -> PortfolioKey:
         horizons=tuple(model.calibrator.horizons),
         main_column=model.main_horizon_index,
         signal_names=tuple(model.signal_names),
+        families=tuple(model.columns_by_family),
     )
 
 

@@ -19,6 +19,7 @@ from serving.schemas.responses import (
     SuggestedPlay,
 )
 from serving.scoring.champion import describe_model
+from serving.scoring.scorer import ScoredAccounts
 from serving.scoring.scores import Scores
 from training.model.churn_model import ModelInput
 
@@ -39,7 +40,11 @@ class _Peers:
 
 def explain_accounts(context: ServiceContext, account_ids: Sequence[str], request: ScoringRequest) -> ExplainResponse:
     """Every family and signal of these accounts' risks; percentiles are null until the portfolio is computed."""
-    scored = context.scorer.score_accounts(list(dict.fromkeys(account_ids)))
+    return explain_scored(context, context.scorer.score_accounts(list(dict.fromkeys(account_ids))), request)
+
+
+def explain_scored(context: ServiceContext, scored: ScoredAccounts, request: ScoringRequest) -> ExplainResponse:
+    """Every family and signal of scored accounts' risks, which are recorded."""
     response = context.scorer.to_response(scored, None)
     ids = [score["account_id"] for score in response["scores"]]
     details, marks = context.account_table.details(ids), active_marks(context, ids)
@@ -99,6 +104,7 @@ def _explain_signal(signal: SignalPoints, peers: _Peers) -> ExplainedSignal:
     return {
         **signal,
         "percentile": percentile,
+        "peer_count": peers.percentiles.count(peers.segment, model_input.name) if peers.percentiles else None,
         "actionable": model_input.actionable,
         "sentence": model_input.sentence,
     }

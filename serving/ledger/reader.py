@@ -71,6 +71,18 @@ class LedgerReader:
         with self.ledger.engine.connect() as connection:
             return [entry_from_row(row) for row in connection.execute(query).mappings()]
 
+    def recent_risks(self, account_ids: Sequence[str], days: int) -> dict[str, list[float]]:
+        """The last served risk of each of the newest `days` days of each account, oldest first."""
+        of_day = RISKS.c.account_id, RISKS.c.as_of
+        series: dict[str, list[float]] = {}
+        with self.ledger.engine.connect() as connection:
+            for ids in _chunk_ids(account_ids):
+                last = sql.select(sql.func.max(RISKS.c.id)).where(RISKS.c.account_id.in_(ids), is_served())
+                query = sql.select(RISKS.c.account_id, RISKS.c.risk).where(RISKS.c.id.in_(last.group_by(*of_day)))
+                for account_id, risk in connection.execute(query.order_by(*of_day)):
+                    series.setdefault(account_id, []).append(risk)
+        return {account_id: risks[-days:] for account_id, risks in series.items()}
+
     def _newest(self, account_ids: Sequence[str], *filters: sql.ColumnElement[bool]) -> dict[str, LedgerEntry]:
         order = RISKS.c.as_of.desc(), RISKS.c.id.desc()
         rank = sql.func.row_number().over(partition_by=RISKS.c.account_id, order_by=order).label("rank")

@@ -135,6 +135,9 @@ class ExplainedSignal(SignalPoints):
     """A signal's share of a risk, compared with peers."""
 
     percentile: Annotated[float | None, _described("The percentage of peers below it; null if not known.", 8.5)]
+    peer_count: Annotated[
+        int | None, _described("How many peers the percentile is taken from: at most 2,000 of a segment.", 412)
+    ]
     actionable: Annotated[bool, _described("Whether a team can change it.", True)]
     sentence: Annotated[
         str, _described("The meaning of the signal.", "Average daily active users, as a share of the seats paid for.")

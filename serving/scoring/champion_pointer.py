@@ -3,6 +3,7 @@
     champion/<version>-<format>/    the version's bundle, which is also stored with the version in MLflow
     champion.json                   the pointer: which bundle is served; workers read nothing else
     models.json                     every registered version, for the API
+    model_report.json               every registered version and the champion's evaluation, for people
 
 The alias decides. `make_champion` moves alias and pointer together; `sync_champion` runs beside `oarlock serve` and
 updates the pointer if another tool moved the alias. If a bundle is refused, the pointer stays and says why.
@@ -19,6 +20,7 @@ from configs.files import read_json, write_json
 from configs.state_dir import StateDir
 from serving.schemas.responses import RefusedVersion, RegisteredModel
 from serving.scoring.model_bundle import FORMAT, load_bundle, make_bundle, save_bundle
+from serving.scoring.model_report import write_model_report
 from serving.treeshap.kernel import Kernel
 from training.registry.version import Version
 
@@ -135,8 +137,10 @@ def _write_version_list(state: StateDir, registry: "Registry") -> None:
         {**(described.get(version.number) or _describe_version(registry, version)), "alias": version.alias}
         for version in registry.versions()
     ]
-    if models != listed:
+    if models != listed or not state.model_report.exists():
         write_json(state.models, {"name": registry.name, "models": models})
+        if champion := registry.find_champion():
+            write_model_report(state, registry, champion)
 
 
 def _read_version_list(state: StateDir) -> list[RegisteredModel]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -21,11 +21,11 @@ from serving.scoring.scores import (
     Scores,
     assign_bands,
     band_thresholds,
-    encode_matrix,
     risks_by_days,
     score_values,
 )
 from serving.scoring.signal_lookup import SignalLookup, fetch_signals, find_unscored, published_columns, require_signals
+from training.model.attribution import find_leading_family
 
 Clock = Callable[[], datetime]
 
@@ -49,6 +49,17 @@ class ScoredAccounts:
     signals: SignalLookup
     scores: Scores
     unscored_reasons: Mapping[str, UnscoredReason]
+
+
+class ScoredMatrix(NamedTuple):
+    """Scores as arrays: risks within every horizon, shape (accounts, horizons), and the matrix of the model's inputs.
+
+    `leading` is the column of the family that raises each risk most, -1 if none raises it.
+    """
+
+    risks: np.ndarray
+    matrix: np.ndarray
+    leading: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -81,13 +92,14 @@ class Scorer:
         """The scores of accounts whose signals were read already."""
         return self._score(self.champions.champion(), signals)
 
-    def score_matrix_for(self, account_ids: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        """The risks of accounts within every horizon, NaN for accounts without one, and the model's matrix."""
+    def score_matrix_for(self, account_ids: list[str]) -> ScoredMatrix:
+        """What the portfolio holds of accounts; those without a current risk have NaN."""
         model, signals = self.champions.champion().model, fetch_signals(self.signals, account_ids)
         require_signals(model, signals.values.columns)
-        matrix = encode_matrix(model, signals.values)
+        scores = score_values(model, signals.values, self.threads)
         is_current = signals.newest_as_of >= np.datetime64(signals.published_as_of)
-        return np.where(is_current[:, None], model.predict_risks_by_horizon(matrix), np.nan), matrix
+        leading, _ = find_leading_family(scores.family_contributions)
+        return ScoredMatrix(np.where(is_current[:, None], scores.risks_by_horizon, np.nan), scores.matrix, leading)
 
     def to_response(self, scored: ScoredAccounts, max_drivers: int | None) -> ScoreResponse:
         """Risks with at most `max_drivers` drivers in each direction, all if None."""

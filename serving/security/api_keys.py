@@ -82,11 +82,16 @@ def verify_key(keys: dict[str, ApiKey], secret: str, at: datetime) -> ApiKey:
     if not hmac.compare_digest(_hash(secret), key.hash if key else UNMATCHABLE_HASH) or key is None:
         hint = "Create one with `oarlock keys create`."
         raise RequestError("The API key is not valid.", hint, code="invalid_api_key", status=401)
+    require_active(key, at)
+    return key
+
+
+def require_active(key: ApiKey, at: datetime) -> None:
+    """Raise RequestError (401) if a key is expired or revoked."""
     status = key.status(at)
     if status != "active":
         hint = "Create a new one with `oarlock keys create`."
         raise RequestError(f"The API key '{key.id}' is {status}.", hint, code=f"key_{status}", status=401)
-    return key
 
 
 class KeyCache:

@@ -3,14 +3,15 @@
 Readiness is public. As long as no key exists, other requests are answered to this machine only; then they need a key.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from configs.errors import RequestError
 from serving.schemas.enums import Scope
-from serving.security.api_keys import KEY_PREFIX, KeyCache, verify_key
+from serving.security.api_keys import KEY_PREFIX, ApiKey, KeyCache, require_active, verify_key
 from serving.security.audit_log import Denial, DeniedRequests
 from serving.security.network import is_loopback, require_own_site
 from serving.security.rate_limits import RateDecision, RateLimits
@@ -59,27 +60,55 @@ class Authorizer:
         """
         if scope == "public":
             return NO_KEY
-        try:
+        with self._denials_counted(bearer_key_id(headers) or address, path):
             return self._check_key(scope, headers, address)
+
+    def authorize_session(
+        self, key_id: str, scope: Scope, path: str, headers: Mapping[bytes, bytes], *, address: str
+    ) -> Permission:
+        """The permission of a person who signed in with this key ("" for nobody).
+
+        Raises RequestError if the key is missing, unknown, expired or revoked, or the request is denied.
+        """
+        with self._denials_counted(key_id or address, path):
+            keys = self.key_cache.keys()
+            if not keys:
+                return _permit_this_machine(headers, address)
+            key = keys.get(key_id)
+            if key is None:
+                hint = "Sign in with an API key."
+                raise RequestError("You are not signed in.", hint, code="sign_in_required", status=401)
+            require_active(key, self.clock())
+            return self._permit(key, scope)
+
+    def sign_in(self, secret: str, path: str, address: str) -> Permission:
+        """The permission of a person who sends this secret; raises RequestError unless it is valid and may read."""
+        with self._denials_counted(address, path):
+            return self._permit(verify_key(self.key_cache.keys(), secret, self.clock()), "read")
+
+    @contextmanager
+    def _denials_counted(self, actor: str, path: str) -> Iterator[None]:
+        try:
+            yield
         except RequestError as error:
-            self.denied_requests.add(Denial(bearer_key_id(headers) or address, error.code, _without_ids(path)))
+            self.denied_requests.add(Denial(actor, error.code, _without_ids(path)))
             raise
 
     def _check_key(self, scope: Scope | None, headers: Mapping[bytes, bytes], address: str) -> Permission:
         keys, secret = self.key_cache.keys(), bearer_token(headers)
         if not keys:
-            _require_loopback(address)
-            require_own_site(headers)
-            return NO_KEY
+            return _permit_this_machine(headers, address)
         if not secret:
             hint = "Send `Authorization: Bearer <key>`."
             raise RequestError("This request needs an API key.", hint, code="api_key_required", status=401)
-        now = self.clock()
-        key = verify_key(keys, secret, now)
+        return self._permit(verify_key(keys, secret, self.clock()), scope)
+
+    def _permit(self, key: ApiKey, scope: Scope | None) -> Permission:
+        """The permission of a valid key; raises RequestError if it lacks the scope, or sent too many requests."""
         if scope is not None and not key.has_scope(scope):
             message = f"The API key '{key.id}' lacks the scope '{scope}'."
             raise RequestError(message, "Use a key that has it.", code="scope_required", status=403)
-        rate = self.rate_limits.hit(key.id, key.per_minute, now.replace(tzinfo=UTC).timestamp())
+        rate = self.rate_limits.hit(key.id, key.per_minute, self.clock().replace(tzinfo=UTC).timestamp())
         if not rate.is_allowed:
             raise RateLimited(key.id, rate)
         return Permission(key.id, rate)
@@ -102,7 +131,10 @@ def _without_ids(path: str) -> str:
     return "/".join(path.split("/")[:3])[:100]
 
 
-def _require_loopback(address: str) -> None:
+def _permit_this_machine(headers: Mapping[bytes, bytes], address: str) -> Permission:
+    """The permission without any key; raises RequestError unless this machine asks, and no page of another site."""
     if address and not is_loopback(address):
         hint = "Create a key with `oarlock keys create`."
         raise RequestError("Without a key only this machine is answered.", hint, code="api_key_required", status=401)
+    require_own_site(headers)
+    return NO_KEY

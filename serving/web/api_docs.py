@@ -13,7 +13,7 @@ from configs.files import JsonObject
 
 FOLDER = Path(__file__).parent
 STYLE_PATH = "/docs.css"
-PATHS = ("/", "/docs", STYLE_PATH)
+PATHS = ("/docs", STYLE_PATH)
 BACKTICKS = re.compile("`([^`]+)`")
 HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -22,10 +22,7 @@ HEADERS = {
 
 
 class ApiDocsMiddleware:
-    """The ASGI middleware that answers `/`, `/docs` and, with a redirect, the API's bare prefix.
-
-    BentoML would answer `/` with a page of its own, which loads scripts from other hosts.
-    """
+    """The ASGI middleware that answers `/docs` and, with a redirect, the API's bare prefix."""
 
     def __init__(self, app: ASGIApp, document: Callable[[], JsonObject], prefix: str) -> None:
         self.app, self.prefix = app, prefix

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from configs.errors import OarlockError
 from serving.api.errors import error_response
+from serving.api.middleware.response_headers import add_missing_headers
 from serving.api.scopes import ScopeTable
 from serving.security.authorization import SECURITY_HEADERS, Authorizer, RateLimited
 from serving.security.rate_limits import RateDecision
@@ -38,13 +39,4 @@ class AuthMiddleware:
 
 def _with_headers(send: Send, rate: RateDecision | None) -> Send:
     """Add the security headers, and what is left of the key's rate, unless the response has its own."""
-    added = {**SECURITY_HEADERS, **rate.headers} if rate else SECURITY_HEADERS
-
-    async def add_headers(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            present = {name.lower() for name, _ in message.get("headers", [])}
-            missing = [(name, value) for name, value in added.items() if name not in present]
-            message = {**message, "headers": [*message.get("headers", []), *missing]}
-        await send(message)
-
-    return add_headers
+    return add_missing_headers(send, {**SECURITY_HEADERS, **rate.headers} if rate else SECURITY_HEADERS)

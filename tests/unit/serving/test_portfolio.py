@@ -16,7 +16,8 @@ from serving.accounts.portfolio import Portfolio, PortfolioCache, PortfolioKey, 
 from serving.schemas.requests import AccountsQuery
 
 AS_OF = datetime(2024, 5, 15)
-KEY = PortfolioKey("w", 3, AS_OF, (30, 90), 1, ("events",))
+KEY = PortfolioKey("w", 3, AS_OF, (30, 90), 1, ("events",), ("adoption", "support"))
+LEADING = {"a": 0, "b": 1, "c": 1, "d": -1, "unscored": 0}
 RISKS = {"a": 0.30, "b": 0.10, "c": 0.30, "d": 0.01, "unscored": np.nan}
 ACCOUNTS = [
     AccountDetails("a", owner="ada", segment="small", mrr=10.0, renews_at=datetime(2024, 7, 1)),
@@ -27,9 +28,10 @@ ACCOUNTS = [
 ]
 
 
-def _score_matrix_for(ids: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def _score_matrix_for(ids: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     risks = np.array([RISKS[account_id] for account_id in ids])
-    return np.column_stack([risks / 2, risks]), np.arange(len(ids), dtype=float)[:, None]
+    leading = np.array([LEADING[account_id] for account_id in ids])
+    return np.column_stack([risks / 2, risks]), np.arange(len(ids), dtype=float)[:, None], leading
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,10 @@ def test_accounts_are_filtered_and_sorted(portfolio, query, ids):
 
 def test_an_account_without_a_risk_is_not_listed(portfolio):
     assert "unscored" not in _ids(portfolio, sort="risk")
+
+
+def test_the_family_that_raises_a_risk_most_is_known_by_row(portfolio):
+    assert [portfolio.families.value(row) for row in range(4)] == ["adoption", "support", "support", None]
 
 
 def test_a_percentile_is_within_the_segment(portfolio):

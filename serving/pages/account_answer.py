@@ -1,0 +1,93 @@
+"""The sentences that answer, for one account: who it is, why it is flagged, whether that is new, and how sure it is."""
+
+from collections.abc import Iterator
+
+from features.signals.base import family_label
+from serving.pages.formats import format_day, format_percent
+from serving.views.account_view import AccountView
+
+REASONS = {
+    "no_running_subscription": "It had no running subscription when signals were last published.",
+    "not_in_store": "It is published, but the online store has no signals of it.",
+    "unknown_account": "It was scored before, and is not published any more.",
+    "never_scored": "No risk of it was ever served.",
+}
+NO_REASON = "It has no risk now."
+
+
+def answer_account(view: AccountView) -> str:
+    """The account and its risk, among its peers."""
+    name = display_name(view)
+    if view.score is None:
+        return f"{name} has no risk."
+    horizon = f" within {view.horizon_days} days" if view.horizon_days else ""
+    verb = "had" if view.past_day else "has"
+    text = f"{name} {verb} a risk of {format_percent(view.score['risk'])} to leave{horizon}"
+    if view.percentile is None or not view.details:
+        return f"{text}."
+    peers = f"{view.peer_count:,} accounts in {view.details.segment}" if view.details.segment else "all accounts"
+    return f"{text}, above {int(view.percentile)}\u00a0% of the {peers}."
+
+
+def explain_account(view: AccountView) -> list[str]:
+    """Why, whether it is new, how sure that is, and what to do: a sentence each."""
+    if view.score is None:
+        return [REASONS.get(view.reason or "", NO_REASON)]
+    return [*_why(view), *_is_new(view), *_how_sure(view), *_what_to_do(view)]
+
+
+def display_name(view: AccountView) -> str:
+    """The account's name, or its id."""
+    return (view.details and view.details.name) or view.account_id
+
+
+def _why(view: AccountView) -> Iterator[str]:
+    assert view.score is not None
+    drivers, base = view.score["drivers"], format_percent(view.score["base"])
+    if not drivers:
+        yield f"Nothing raises its risk above the base of {base}."
+    elif view.score["main_reason"]:
+        main = next((driver for driver in drivers if driver["family"] == view.score["main_reason"]), drivers[0])
+        yield f"The main reason is {main['text']}."
+    elif len(drivers) == 1:
+        yield f"What raises it is {drivers[0]['text']}."
+    else:
+        yield f"No single reason leads clearly. What raises it most is {drivers[0]['text']}, then {drivers[1]['text']}."
+
+
+def _is_new(view: AccountView) -> Iterator[str]:
+    standing = view.standing
+    assert view.score is not None
+    if standing is None:
+        return
+    if standing.since is None:
+        yield "It is new: no earlier risk of it was served."
+    elif standing.before is None:
+        yield f"Not new: it has been {standing.band} since its first served risk, of {format_day(standing.since)}."
+    elif f"{standing.since:%Y-%m-%d}" == view.score["signals_as_of"][:10]:
+        yield f"New: it is {standing.band} now; when it was served last it was {standing.before}."
+    else:
+        yield f"It has been {standing.band} since {format_day(standing.since)}; before that it was {standing.before}."
+
+
+def _what_to_do(view: AccountView) -> Iterator[str]:
+    if view.play and view.play["suggested"]:
+        yield f"What to do: {view.play['action']}"
+    elif view.play:
+        yield f"Leave it alone for now: {view.play['rationale']}."
+
+
+def _how_sure(view: AccountView) -> Iterator[str]:
+    assert view.score is not None
+    if view.score["main_reason"]:
+        yield "That reason is stable: it stays the main one when the model is refitted on other accounts."
+    missing, stale = (view.score[name] for name in ("missing_families", "stale_families"))
+    if missing:
+        yield f"Less sure: nothing is known of {_join(missing)}."
+    if stale:
+        yield f"Less sure: the signals of {_join(stale)} are too old."
+
+
+def _join(families: list[str]) -> str:
+    *others, last = map(family_label, families)
+    return f"{', '.join(others)} and {last}" if others else last

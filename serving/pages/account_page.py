@@ -1,0 +1,135 @@
+"""One account as a page and as JSON, and what people report about its risk."""
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from pydantic import ConfigDict
+from starlette.responses import RedirectResponse, Response
+
+from serving.api.endpoint import read_account_id
+from serving.api.responses import JsonResponse
+from serving.handlers.feedback import save_feedback
+from serving.pages.account_answer import answer_account, display_name, explain_account
+from serving.pages.charts.line import TimePoint, time_line
+from serving.pages.page import PageRequest, page, read_query
+from serving.pages.risk_steps import Waterfall, change_waterfall, risk_waterfall
+from serving.schemas.page_queries import AccountQuery
+from serving.schemas.requests import FeedbackRequest
+from serving.views.account_view import AccountView, view_account
+from serving.views.system_state import describe_system
+
+SEE_OTHER = 303
+UNMARK = "unmark"
+QUICK_DAYS = ((7, "a week"), (28, "four weeks"), (91, "a quarter"))
+
+
+@page("GET", "/accounts/{account_id:path}", scope="read")
+async def get_account(request: PageRequest, account_id: str, query: AccountQuery) -> Response:
+    """Why an account is flagged, since when, what changed, and what to do."""
+    context = request.context
+    account_id = read_account_id(account_id)
+    view = await request.run(1, view_account, context, account_id, query, request.viewing)
+    if query.format == "json":
+        return JsonResponse(account_document(view))
+    system = await request.run(1, describe_system, context)
+    values = {"system": system, "saved": query.saved, **account_values(view)}
+    return request.render("account.html.jinja", values)
+
+
+@page("POST", "/accounts/{account_id:path}/feedback", scope="feedback")
+async def post_account_feedback(request: PageRequest, account_id: str, form: dict[str, str]) -> Response:
+    """Save a verdict, a note and a mark, and lead back to the account."""
+    account_id = read_account_id(account_id)
+    by = request.key.name if request.key else ""
+    feedback = read_query(feedback_fields(account_id, form, by), FeedbackForm)
+    await request.run(1, save_feedback, request.context, feedback, request.viewing.reply)
+    return RedirectResponse(f"/accounts/{quote(account_id, safe='')}?saved=yes#feedback", SEE_OTHER)
+
+
+class FeedbackForm(FeedbackRequest):
+    """Feedback from a form, whose fields are texts."""
+
+    model_config = ConfigDict(strict=False)
+
+
+def feedback_fields(account_id: str, form: Mapping[str, str], by: str) -> dict[str, str]:
+    """The fields of a feedback: the mark "unmark" of a form removes one."""
+    mark = form.get("mark", "")
+    fields = {name: form.get(name, "") for name in ("verdict", "note")}
+    changes = {UNMARK: "true"} if mark == UNMARK else {"mark": mark, "mark_until": form.get("mark_until", "")}
+    return {**fields, **(changes if mark else {}), "account_id": account_id, "by": by}
+
+
+def account_values(view: AccountView) -> dict[str, object]:
+    """What the template of an account shows."""
+    points = _history_points(view)
+    return {
+        "view": view,
+        "name": display_name(view),
+        "answer": answer_account(view),
+        "sentences": explain_account(view),
+        "waterfall": risk_waterfall(view),
+        "change": change_waterfall(view),
+        "points": points,
+        "chart": time_line(points, "Risk by day; the table below has the numbers."),
+        "quick_days": _quick_days(view),
+    }
+
+
+def account_document(view: AccountView) -> dict[str, object]:
+    """The view as JSON: what the page shows, rounded as it is there, so that its parts add up."""
+    return {
+        "account_id": view.account_id,
+        "answer": answer_account(view),
+        "sentences": explain_account(view),
+        "band": view.score["band"] if view.score else None,
+        "risk": _waterfall_document(risk_waterfall(view)),
+        "change": _waterfall_document(change_waterfall(view)),
+        "change_reason": view.change_reason or None,
+        "mark": view.mark,
+        "play": view.play,
+        "history": [
+            {"as_of": f"{point.at:%Y-%m-%d}", "risk": round(point.share, 3)} for point in _history_points(view)
+        ],
+    }
+
+
+def _waterfall_document(waterfall: Waterfall | None) -> dict[str, object] | None:
+    """Numbers in percentage points: the start, the parts with their signals, and the end."""
+    if waterfall is None:
+        return None
+    scale = 10**waterfall.decimals
+    first, *parts, last = waterfall.steps
+    return {
+        "from": first.points / scale,
+        "parts": [
+            {
+                "name": part.label,
+                "points": part.points / scale,
+                "signals": [{"name": signal.label, "points": signal.points / scale} for signal in part.signals],
+            }
+            for part in parts
+        ],
+        "to": last.points / scale,
+    }
+
+
+def _history_points(view: AccountView) -> list[TimePoint]:
+    """The last served risk of each day, oldest first, and the risk that is shown; a new model version is marked."""
+    by_day = {entry.as_of: entry for entry in sorted(view.history, key=lambda entry: entry.id)}
+    points: list[TimePoint] = []
+    version = None
+    for as_of, entry in sorted(by_day.items()):
+        mark = f"model version {entry.version}" if version not in (None, entry.version) else ""
+        points.append(TimePoint(as_of, entry.risk, mark))
+        version = entry.version
+    return points
+
+
+def _quick_days(view: AccountView) -> list[tuple[str, str]]:
+    """Days to compare with, before the day that is shown."""
+    if view.score is None:
+        return []
+    as_of = view.score["signals_as_of"][:10]
+    ordinal = view.since.fromisoformat(as_of).toordinal()
+    return [(view.since.fromordinal(ordinal - days).isoformat(), label) for days, label in QUICK_DAYS]

@@ -1,0 +1,91 @@
+"""The pages: their application, and the middleware that hands it the requests that are for it."""
+
+import sqlite3
+from collections.abc import Callable
+
+from sqlalchemy.exc import DBAPIError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from configs.errors import OarlockError, RequestError
+from serving.api.errors import describe_error
+from serving.api.middleware.response_headers import add_missing_headers
+from serving.pages import account_page, model_page, portfolio_page, sign_in, work_list_page
+from serving.pages.page import Page, PageServices
+from serving.pages.rendering import ICON, PageFrame, read_style, render
+from serving.security.authorization import SECURITY_HEADERS
+
+PAGES: tuple[Page, ...] = (
+    portfolio_page.get_portfolio, account_page.post_account_feedback, account_page.get_account,
+    work_list_page.get_work_list_page, model_page.get_model_page,
+    sign_in.get_sign_in, sign_in.post_sign_in, sign_in.post_sign_out,
+)  # fmt: skip
+STYLE_PATH, ICON_PATH = "/style.css", "/icon.svg"
+FILE_HEADERS = {"cache-control": "public, max-age=31536000, immutable"}
+PAGE_HEADERS = {
+    **SECURITY_HEADERS,
+    b"content-security-policy": (
+        b"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none';"
+        b" frame-ancestors 'none'"
+    ),
+    b"cross-origin-opener-policy": b"same-origin",
+    b"cross-origin-resource-policy": b"same-origin",
+}
+HANDLED_ERRORS = (OarlockError, HTTPException, DBAPIError, sqlite3.Error, Exception)
+
+
+def create_pages(get_services: Callable[[], PageServices]) -> Starlette:
+    """The application of the pages; `get_services` gives what this process answers from when a request needs it."""
+    files = [Route(STYLE_PATH, _get_style), Route(ICON_PATH, _get_icon)]
+    app = Starlette(routes=[*PAGES, *files], exception_handlers=dict.fromkeys(HANDLED_ERRORS, _show_error))
+    app.state.get_services = get_services
+    app.state.get_context = lambda: get_services().context
+    return app
+
+
+class PagesMiddleware:
+    """The ASGI middleware that answers the pages, and passes every other request on."""
+
+    def __init__(self, app: ASGIApp, pages: ASGIApp) -> None:
+        self.app, self.pages = app, pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with a page, or pass the request on."""
+        if scope["type"] != "http" or not is_page(scope["path"]):
+            await self.app(scope, receive, send)
+            return
+        await self.pages(scope, receive, add_missing_headers(send, PAGE_HEADERS))
+
+
+def is_page(path: str) -> bool:
+    """Whether a page answers at this path.
+
+    >>> is_page("/"), is_page("/accounts/7"), is_page("/v1/accounts")
+    (True, True, False)
+    """
+    return path in PAGE_PATHS or path.startswith("/accounts/")
+
+
+PAGE_PATHS = frozenset({STYLE_PATH, ICON_PATH, *(route.path for route in PAGES)})
+
+
+async def _get_style(_: Request) -> Response:
+    return Response(read_style(), media_type="text/css", headers=FILE_HEADERS)
+
+
+async def _get_icon(_: Request) -> Response:
+    return Response(ICON, media_type="image/svg+xml", headers=FILE_HEADERS)
+
+
+async def _show_error(request: Request, error: Exception) -> Response:
+    """A page that says what is wrong and what to do next."""
+    described: OarlockError = describe_error(request, error)
+    if isinstance(error, HTTPException):
+        described = RequestError("There is no such page.", "Start at the portfolio.", code="not_found", status=404)
+    page = render("error.html.jinja", PageFrame(request.url.path), {"error": described})
+    seconds = described.retry_after_seconds
+    return HTMLResponse(page, described.status, None if seconds is None else {"retry-after": str(seconds)})

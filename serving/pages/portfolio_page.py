@@ -1,0 +1,145 @@
+"""The portfolio as a page, as CSV and as JSON: three renderings of one view."""
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import get_args
+
+from starlette.responses import Response
+
+from configs.bands import BANDS
+from configs.clock import format_instant
+from serving.api.endpoint import wait_for_portfolio
+from serving.api.responses import JsonResponse
+from serving.pages.charts.sparkline import sparkline
+from serving.pages.page import PageRequest, page
+from serving.pages.portfolio_answer import answer_portfolio, portfolio_url
+from serving.schemas.page_queries import DESCENDING_SORTS, PortfolioQuery, PortfolioSort, Shown
+from serving.views.portfolio_view import ListedAccount, PortfolioView, view_past_portfolio, view_portfolio
+from serving.views.system_state import describe_system
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+RISK_DECIMALS, MONEY_DECIMALS = 3, 2
+LIMITS = (25, 50, 100, 500)
+# The columns of the table in their order, with what sorts by each.
+HEADINGS: tuple[tuple[PortfolioSort | None, str, str], ...] = (
+    ("name", "Account", ""),
+    ("risk", "Risk", "number"),
+    ("change", "Change", "number"),
+    (None, "Trend", "trend"),
+    ("revenue_at_risk", "Revenue at risk", "number"),
+    ("mrr", "MRR", "number"),
+    ("family", "Main driver", ""),
+    ("owner", "Owner", ""),
+    ("segment", "Segment", ""),
+    ("renewal", "Renews", "number"),
+)
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The head of a column: the address that sorts by it, and how it is sorted now."""
+
+    label: str
+    kind: str
+    href: str | None
+    sorted: str | None
+
+
+@page("GET", "/", scope="read")
+async def get_portfolio(request: PageRequest, query: PortfolioQuery) -> Response:
+    """Who needs attention, in the order and with the filters of the address."""
+    context = request.context
+    if query.as_of is not None:
+        view = await request.run(query.limit, view_past_portfolio, context, query.as_of, query)
+    else:
+        portfolio = await wait_for_portfolio(request.http)
+        view = await request.run(query.limit, view_portfolio, context, portfolio, query)
+    if query.format == "json":
+        return JsonResponse(portfolio_document(view))
+    if query.format == "csv":
+        name = f'attachment; filename="oarlock-accounts-{view.as_of:%Y-%m-%d}.csv"'
+        return Response(portfolio_csv(view), media_type="text/csv", headers={"content-disposition": name})
+    system = await request.run(1, describe_system, context)
+    return request.render("portfolio.html.jinja", {"system": system, **portfolio_values(view)})
+
+
+def portfolio_values(view: PortfolioView) -> Mapping[str, object]:
+    """What the template of the portfolio shows."""
+    return {
+        "view": view,
+        "answer": answer_portfolio(view),
+        "headings": _headings(view.query),
+        "bands": BANDS[::-1],
+        "shows": get_args(Shown),
+        "limits": LIMITS,
+        "sparkline": sparkline,
+        "url": lambda **changes: portfolio_url(view.query, **changes),
+    }
+
+
+def portfolio_document(view: PortfolioView) -> dict[str, object]:
+    """The view as JSON: what the page shows, rounded as it is there."""
+    totals = view.totals._asdict()
+    return {
+        "as_of": format_instant(view.as_of),
+        "version": view.version,
+        "since": view.since.isoformat() if view.has_earlier else None,
+        "answer": "".join(part.text for part in answer_portfolio(view)),
+        "totals": {name: value if value is None else round(value, MONEY_DECIMALS) for name, value in totals.items()},
+        "total": view.shown,
+        "accounts": [account_fields(account) for account in view.accounts],
+        "next_cursor": view.next_cursor,
+    }
+
+
+def portfolio_csv(view: PortfolioView) -> str:
+    """The accounts on the page as CSV; a text that a spreadsheet takes for a formula gets an apostrophe before it."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(ListedAccount.__annotations__), extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for account in view.accounts:
+        fields = account_fields(account)
+        fields["recent_risks"] = " ".join(map(str, account_fields(account)["recent_risks"]))  # type: ignore[arg-type]
+        writer.writerow({name: _safe_cell(value) for name, value in fields.items()})
+    return file.getvalue()
+
+
+def account_fields(account: ListedAccount) -> dict[str, object]:
+    """One account with the numbers of the page: risks in tenths of a percent, amounts in hundredths."""
+    return {
+        **vars(account),
+        "risk": round(account.risk, RISK_DECIMALS),
+        "change": _rounded(account.change, RISK_DECIMALS),
+        "mrr": _rounded(account.mrr, MONEY_DECIMALS),
+        "revenue_at_risk": _rounded(account.revenue_at_risk, MONEY_DECIMALS),
+        "renews_at": format_instant(account.renews_at) if account.renews_at else None,
+        "recent_risks": [round(risk, RISK_DECIMALS) for risk in account.recent_risks],
+    }
+
+
+def _rounded(value: float | None, decimals: int) -> float | None:
+    return None if value is None else round(value, decimals)
+
+
+def _safe_cell(value: object) -> object:
+    if isinstance(value, str) and value.lstrip("'").startswith(FORMULA_STARTS):
+        return f"'{value}"
+    return value
+
+
+def _headings(query: PortfolioQuery) -> list[Heading]:
+    return [Heading(label, kind, *_sort_link(query, sort)) for sort, label, kind in HEADINGS]
+
+
+def _sort_link(query: PortfolioQuery, sort: PortfolioSort | None) -> tuple[str | None, str | None]:
+    """The address that sorts by a column, in the other direction if it sorts already, and its direction now."""
+    if sort is None:
+        return None, None
+    is_sorted = query.sort == sort
+    is_descending = not query.is_descending if is_sorted else sort in DESCENDING_SORTS
+    default = sort in DESCENDING_SORTS
+    order = None if is_descending == default else ("desc" if is_descending else "asc")
+    direction = ("descending" if query.is_descending else "ascending") if is_sorted else None
+    return portfolio_url(query, sort=sort, order=order, cursor=None), direction

@@ -1,0 +1,68 @@
+"""Renders templates: every value is escaped, and a name that a template does not know is an error."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from serving.pages import formats
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+FOLDER = Path(__file__).parent
+STYLE_FILE = FOLDER / "style.css"
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="#2f6f8f" stroke-width="2.5"'
+    ' stroke-linecap="round"><path d="M7 3v9a5 5 0 0 0 10 0V3"/><path d="M12 17v4"/></svg>'
+)
+NAVIGATION = (("/", "Portfolio"), ("/work-list", "Work list"), ("/model", "Model"))
+
+
+@dataclass(frozen=True)
+class PageFrame:
+    """What surrounds a page: its path, who is signed in, the token of its forms, and whether feedback may be given.
+
+    `is_offline` is for a file: it has its style inside, no navigation and no forms.
+    """
+
+    path: str
+    signed_in_as: str | None = None
+    form_token: str = ""
+    may_write: bool = False
+    is_offline: bool = False
+
+
+def render(template: str, frame: PageFrame, values: Mapping[str, object]) -> str:
+    """A page from a template in `templates/`."""
+    return _environment().get_template(template).render(frame=frame, **values)
+
+
+@cache
+def read_style() -> str:
+    """The style sheet."""
+    return STYLE_FILE.read_text("utf-8")
+
+
+@cache
+def style_path() -> str:
+    """The address of the style sheet, which changes with its content."""
+    return f"/style.css?v={hashlib.sha256(read_style().encode()).hexdigest()[:12]}"
+
+
+@cache
+def _environment() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # only who opens a page needs it
+
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= formats.FILTERS
+    environment.globals |= {"navigation": NAVIGATION, "style_path": style_path, "style": read_style}
+    return environment

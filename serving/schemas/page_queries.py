@@ -1,0 +1,80 @@
+"""The queries of the pages: what is shown is in the URL, all of it, so that a view can be saved and sent."""
+
+from datetime import date
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
+
+from configs.bands import Band
+from serving.schemas.requests import Day, Name, Query
+
+PortfolioSort = Literal[
+    "revenue_at_risk", "risk", "change", "mrr", "renewal", "name", "owner", "segment", "family"
+]  # fmt: skip
+SORTS: tuple[PortfolioSort, ...] = get_args(PortfolioSort)
+DESCENDING_SORTS = frozenset({"revenue_at_risk", "risk", "change", "mrr"})
+Order = Literal["asc", "desc"]
+Shown = Literal["all", "half", "new"]
+PAGE_FORM_TOKEN = "form_token"
+PageFormat = Literal["html", "csv", "json"]
+CURRENT_ONLY_FILTERS = ("band", "family", "renews_from", "renews_until")
+
+
+class PortfolioQuery(Query):
+    """Which accounts of the portfolio to show, in which order, of which day, compared with which day."""
+
+    q: Annotated[Name | None, Field(description="A part of the name or the id.")] = None
+    segment: Name | None = None
+    owner: Name | None = None
+    band: Band | None = None
+    family: Annotated[Name | None, Field(description="The family that raises the risk most.")] = None
+    renews_from: Day | None = None
+    renews_until: Day | None = None
+    show: Annotated[Shown, Field(description="half: those that carry half of the revenue at risk; new: new there.")] = (
+        "all"
+    )
+    sort: PortfolioSort = "revenue_at_risk"
+    order: Order | None = None
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+    cursor: Annotated[str | None, Field(max_length=500)] = None
+    since: Annotated[Day | None, Field(description="The day to compare with; a week before by default.")] = None
+    as_of: Annotated[Day | None, Field(description="A past day, as it was served.")] = None
+    format: PageFormat = "html"
+
+    @property
+    def is_descending(self) -> bool:
+        """Whether the highest comes first: by default for amounts, not for names and days."""
+        return (self.order or ("desc" if self.sort in DESCENDING_SORTS else "asc")) == "desc"
+
+    @property
+    def has_current_only_filter(self) -> bool:
+        """Whether a filter is set that says nothing of an earlier day."""
+        return any(getattr(self, name) is not None for name in CURRENT_ONLY_FILTERS)
+
+
+class SignInQuery(Query):
+    """Where to continue after the sign-in."""
+
+    next: Annotated[str, Field(max_length=2_000)] = "/"
+
+
+class AccountQuery(Query):
+    """Which day of an account to show, and which day to compare it with."""
+
+    as_of: Day | None = None
+    since: Day | None = None
+    saved: Annotated[str | None, Field(max_length=20)] = None
+    format: Literal["html", "json"] = "html"
+
+
+class WorkListPageQuery(Query):
+    """Whose work list to show."""
+
+    owner: Name | None = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 20
+    format: Literal["html", "json"] = "html"
+
+
+def default_since(as_of: date) -> date:
+    """The day to compare a day with unless another is asked for: a week before."""
+    return date.fromordinal(as_of.toordinal() - 7)

@@ -1,0 +1,96 @@
+"""Sessions of people: a signed cookie that names the API key a person signed in with, and the tokens of their forms.
+
+The cookie holds no secret. Each request checks the key again, so a revoked key ends its sessions at once.
+"""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from configs.errors import RequestError
+
+SESSION_HOURS = 12
+SECRET_BYTES = 32
+SIGNING = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
+
+
+@dataclass(frozen=True)
+class Session:
+    """Who is signed in (the id of a key, empty for nobody), a random value for the tokens of forms, and the end."""
+
+    key_id: str
+    nonce: str
+    ends_at: datetime
+
+
+@dataclass(frozen=True)
+class SessionSigner:
+    """Signs and reads sessions with the secret in a file, which all processes of this state folder share."""
+
+    file: Path
+    clock: Callable[[], datetime]
+
+    def open(self, key_id: str = "") -> Session:
+        """A new session."""
+        return Session(key_id, secrets.token_urlsafe(16), self.clock() + timedelta(hours=SESSION_HOURS))
+
+    def to_cookie(self, session: Session) -> str:
+        """The value of the session's cookie."""
+        return str(self._sessions.dumps([session.key_id, session.nonce, session.ends_at.isoformat()]))
+
+    def from_cookie(self, cookie: str) -> Session | None:
+        """The session in a cookie; None if it is not of ours, or has ended."""
+        try:
+            key_id, nonce, ends_at = self._sessions.loads(cookie)
+        except BadSignature:
+            return None
+        session = Session(key_id, nonce, datetime.fromisoformat(ends_at))
+        return session if self.clock() < session.ends_at else None
+
+    def form_token(self, session: Session) -> str:
+        """The token that a form of this session sends back."""
+        return str(self._forms.dumps(session.nonce))
+
+    def require_form_token(self, session: Session, token: str) -> None:
+        """Raise RequestError (403) unless a form of this session sent the token."""
+        try:
+            is_own = secrets.compare_digest(str(self._forms.loads(token)), session.nonce)
+        except BadSignature:
+            is_own = False
+        if not is_own:
+            hint = "Load the page again, and send the form from there."
+            raise RequestError("The form is not of this session.", hint, code="form_token", status=403)
+
+    @cached_property
+    def _sessions(self) -> URLSafeSerializer:
+        return URLSafeSerializer(self._secret, salt="oarlock session", signer_kwargs=SIGNING)
+
+    @cached_property
+    def _forms(self) -> URLSafeSerializer:
+        return URLSafeSerializer(self._secret, salt="oarlock form", signer_kwargs=SIGNING)
+
+    @cached_property
+    def _secret(self) -> bytes:
+        return read_or_create_secret(self.file)
+
+
+def read_or_create_secret(file: Path) -> bytes:
+    """The random secret in a file, which is made if it is missing: by one of several processes that start together."""
+    if not file.exists():
+        temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+        temporary.write_bytes(secrets.token_bytes(SECRET_BYTES))
+        temporary.chmod(0o600)
+        try:
+            os.link(temporary, file)  # fails if another process was first
+        except FileExistsError:
+            pass
+        finally:
+            temporary.unlink()
+    return file.read_bytes()

@@ -1,0 +1,237 @@
+"""The view of one account that a person sees: its risk with all drivers, its past, what changed, and what to do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import cast
+
+from configs.bands import Band
+from configs.clock import format_instant, parse_instant
+from configs.errors import NotReady, RequestError
+from features.store.account_table import AccountDetails
+from features.store.publication import published_as_of
+from serving.handlers.accounts import get_past_risk
+from serving.handlers.checks import require_account
+from serving.handlers.context import ServiceContext
+from serving.handlers.explain import explain_scored
+from serving.handlers.plays import active_marks
+from serving.handlers.risk_change import explain_changes
+from serving.handlers.score import ScoringRequest
+from serving.ledger.reader import LedgerEntry
+from serving.schemas.enums import UnscoredReason
+from serving.schemas.page_queries import AccountQuery, default_since
+from serving.schemas.requests import ChangeRequest
+from serving.schemas.responses import AccountChange, Driver, ExplainedScore, Score, SuggestedPlay
+from serving.scoring.scorer import ScoredAccounts
+
+HISTORY_LIMIT = 400
+
+
+@dataclass(frozen=True)
+class FamilyCoverage:
+    """How much is known of a family: how many of its signals have a value, and of which day they are."""
+
+    family: str
+    with_value: int
+    signals: int
+    as_of: datetime
+    is_stale: bool
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The band of a risk, since when it lasts, and the band before; `since` is None if nothing was served before."""
+
+    band: Band
+    since: datetime | None
+    before: Band | None
+
+
+@dataclass(frozen=True)
+class AccountView:
+    """What a page of an account shows. `score` is None if it has no risk, and `reason` then says why.
+
+    `past_day` is the day of a past view. `percentile` is among `peer_count` accounts of the segment. `change` is None
+    if it cannot be split, and `change_reason` then says why. `horizon_days` is the main horizon, None if not known.
+    """
+
+    account_id: str
+    details: AccountDetails | None
+    score: Score | None
+    reason: UnscoredReason | None
+    explained: ExplainedScore | None
+    horizon_days: int | None
+    past_day: date | None
+    percentile: float | None
+    peer_count: int
+    mark: str | None
+    play: SuggestedPlay | None
+    standing: Standing | None
+    history: Sequence[LedgerEntry]
+    since: date
+    change: AccountChange | None
+    change_reason: str
+    coverage: Sequence[FamilyCoverage]
+    labels: Mapping[str, tuple[str, str]]
+
+    @property
+    def drivers(self) -> Sequence[Driver]:
+        """Every family that moves the risk, those that raise it first."""
+        return [] if self.score is None else [*self.score["drivers"], *self.score["protective_drivers"]]
+
+
+def view_account(context: ServiceContext, account_id: str, query: AccountQuery, request: ScoringRequest) -> AccountView:
+    """An account now, or as it had been served by the end of a day.
+
+    Raises RequestError (404) for an account that does not exist, or of which nothing had been served by that day.
+    """
+    if query.as_of is not None:
+        return _view_past(context, account_id, query.as_of, query)
+    scored = context.scorer.score_accounts([account_id])
+    response = explain_scored(context, scored, request)
+    since = query.since or default_since(published_as_of(context.state).date())
+    if not response["explained"]:
+        require_account(context, account_id)
+        return _without_risk(context, account_id, response["not_scored"][0]["reason"], since)
+    (explained,) = response["explained"]
+    details = context.account_table.details([account_id]).get(account_id)
+    portfolio, history = context.find_portfolio(), context.ledger_reader.history(account_id, HISTORY_LIMIT)
+    segment = details.segment if details else None
+    change, change_reason = _change(context, account_id, since, None)
+    return AccountView(
+        account_id=account_id,
+        details=details,
+        score=cast(Score, explained),
+        reason=None,
+        explained=explained,
+        horizon_days=response["model"]["horizon_days"],
+        past_day=None,
+        percentile=portfolio.percentile(segment, explained["risk"]) if portfolio else None,
+        peer_count=portfolio.count_peers(segment) if portfolio else 0,
+        mark=active_marks(context, [account_id]).get(account_id),
+        play=explained["play"],
+        standing=find_standing(history, explained["band"], explained["signals_as_of"]),
+        history=history,
+        since=since,
+        change=change,
+        change_reason=change_reason,
+        coverage=_coverage(scored, explained),
+        labels=_labels(context),
+    )
+
+
+def find_standing(history: Sequence[LedgerEntry], band: Band, signals_as_of: str) -> Standing:
+    """Since when a risk is in its band, by the served risks, newest first."""
+    earlier = [entry for entry in history if format_instant(entry.as_of) < signals_as_of]
+    since = parse_instant(signals_as_of)
+    for entry in earlier:
+        if entry.band != band:
+            return Standing(band, since, entry.band)
+        since = entry.as_of
+    return Standing(band, since if earlier else None, None)
+
+
+def _view_past(context: ServiceContext, account_id: str, day: date, query: AccountQuery) -> AccountView:
+    risk = get_past_risk(context, account_id, day)
+    score = risk["score"]
+    assert score is not None
+    history = [
+        entry
+        for entry in context.ledger_reader.history(account_id, HISTORY_LIMIT)
+        if format_instant(entry.scored_at) <= score.get("scored_at", "")
+    ]
+    since = query.since or default_since(parse_instant(score["signals_as_of"]).date())
+    change, change_reason = _change(context, account_id, since, day)
+    return AccountView(
+        account_id=account_id,
+        details=context.account_table.details([account_id]).get(account_id),
+        score=score,
+        reason=None,
+        explained=None,
+        horizon_days=_main_horizon(score),
+        past_day=day,
+        percentile=None,
+        peer_count=0,
+        mark=None,
+        play=None,
+        standing=find_standing(history, score["band"], score["signals_as_of"]),
+        history=history,
+        since=since,
+        change=change,
+        change_reason=change_reason,
+        coverage=(),
+        labels=_labels(context),
+    )
+
+
+def _without_risk(context: ServiceContext, account_id: str, reason: UnscoredReason, since: date) -> AccountView:
+    return AccountView(
+        account_id=account_id,
+        details=context.account_table.details([account_id]).get(account_id),
+        score=None,
+        reason=reason,
+        explained=None,
+        horizon_days=None,
+        past_day=None,
+        percentile=None,
+        peer_count=0,
+        mark=active_marks(context, [account_id]).get(account_id),
+        play=None,
+        standing=None,
+        history=context.ledger_reader.history(account_id, HISTORY_LIMIT),
+        since=since,
+        change=None,
+        change_reason="",
+        coverage=(),
+        labels={},
+    )
+
+
+def _change(
+    context: ServiceContext, account_id: str, since: date, until: date | None
+) -> tuple[AccountChange | None, str]:
+    """The change since a day, or why it cannot be split."""
+    if until is not None and until < since:
+        return None, "The day to compare with is after the day that is shown."
+    try:
+        response = explain_changes(context, ChangeRequest(account_ids=[account_id], since=since, until=until))
+    except (RequestError, NotReady) as error:
+        return None, f"{error.message} {error.hint}".strip()
+    if response["changed"]:
+        return response["changed"][0], ""
+    return None, CHANGE_REASONS[response["not_scored"][0]["reason"]]
+
+
+CHANGE_REASONS: Mapping[UnscoredReason, str] = {
+    "unknown_account": "There is no such account.",
+    "no_running_subscription": "It had no running subscription on one of the two days.",
+    "not_in_store": "The store has no signals of it.",
+    "never_scored": "No risk of it had been served by that day.",
+    "history_gone": "The signals of one of the two days are not in the history any more.",
+    "version_gone": "The model of one of the two days is not there any more.",
+}
+
+
+def _coverage(scored: ScoredAccounts, explained: ExplainedScore) -> list[FamilyCoverage]:
+    matrix, families = scored.scores.matrix[0], scored.scores.model.columns_by_family
+    by_family, oldest = scored.signals.as_of_by_family, scored.signals.as_of
+    return [
+        FamilyCoverage(
+            family=family,
+            with_value=int((matrix[columns] == matrix[columns]).sum()),  # NaN differs from itself
+            signals=len(columns),
+            as_of=by_family.get(family, oldest)[0].astype("datetime64[s]").item(),
+            is_stale=family in explained["stale_families"],
+        )
+        for family, columns in families.items()
+    ]
+
+
+def _labels(context: ServiceContext) -> Mapping[str, tuple[str, str]]:
+    """The label and the unit of every signal of the champion."""
+    return {signal.name: (signal.label, signal.unit) for signal in context.champions.champion().model.inputs}
+
+
+def _main_horizon(score: Score) -> int | None:
+    """The horizon whose risk is the main one."""
+    return next((int(days) for days, risk in score["risks"].items() if risk == score["risk"]), None)

@@ -1,0 +1,174 @@
+"""The account page: its parts add up as they are shown, its past is what was served, and forms save feedback."""
+
+from datetime import timedelta
+from urllib.parse import quote
+
+import pytest
+
+from serving.handlers.context import ServiceContext
+from serving.handlers.score import ScoringRequest
+from serving.ledger.ledger import Ledger
+from serving.load.pending_reply import PendingReply
+from serving.pages.risk_steps import change_waterfall, risk_waterfall, sums_up
+from serving.schemas.page_queries import AccountQuery
+from serving.schemas.responses import Driver, Score
+from serving.scoring.scorer import open_scorer
+from serving.views.account_view import view_account
+from tests.support.api_client import ApiClient, open_api_client
+from tests.support.ledger_rows import source_at
+from tests.support.page_client import PageClient, open_page_client
+from tests.support.trained_model import EXTRACT_END, TrainedModel
+
+EARLIER = EXTRACT_END - timedelta(days=28)
+ACCOUNTS = 60
+VIEWING = ScoringRequest("r", "viewed", PendingReply())
+
+
+@pytest.fixture
+def keyed_client(trained: TrainedModel, tmp_path) -> PageClient:
+    """A client of a service with a ledger, and so with keys, of its own."""
+    ledger = Ledger(tmp_path / "ledger.db")
+    scorer = open_scorer(trained.settings, trained.state, lambda: EXTRACT_END, ledger)
+    return open_page_client(open_api_client(trained.state, scorer, ledger).context)
+
+
+@pytest.fixture(scope="module")
+def api(trained: TrainedModel, tmp_path_factory) -> ApiClient:
+    """A client of a service that served every account's risk on the newest day, and half of it four weeks earlier."""
+    ledger = Ledger(tmp_path_factory.mktemp("pages") / "ledger.db")
+    scorer = open_scorer(trained.settings, trained.state, lambda: EXTRACT_END, ledger)
+    client = open_api_client(trained.state, scorer, ledger)
+    ids = [account["account_id"] for account in client.get("/accounts", limit=ACCOUNTS, sort="risk")["accounts"]]
+    scores = client.context.scorer.to_response(client.context.scorer.score_accounts(ids), 3)["scores"]
+    ledger.append([_halve(score) for score in scores], source_at(EARLIER))
+    ledger.append(scores, source_at(EXTRACT_END))
+    return client
+
+
+def _halve(score: Score) -> Score:
+    """A score with half the risk, base and points, which so still add up."""
+
+    def halve(drivers: list[Driver]) -> list[Driver]:
+        return [{**driver, "points": driver["points"] / 2, "signals": []} for driver in drivers]
+
+    return {
+        **score,
+        "band": "low",
+        "risk": score["risk"] / 2,
+        "base": score["base"] / 2,
+        "remaining_points": score["remaining_points"] / 2,
+        "drivers": halve(score["drivers"]),
+        "protective_drivers": halve(score["protective_drivers"]),
+    }
+
+
+@pytest.fixture(scope="module")
+def context(api: ApiClient) -> ServiceContext:
+    return api.context
+
+
+@pytest.fixture
+def client(context: ServiceContext) -> PageClient:
+    return open_page_client(context)
+
+
+def total(document: dict) -> float:
+    return round(document["from"] + sum(part["points"] for part in document["parts"]), 6)
+
+
+def test_the_parts_of_every_account_add_up_as_they_are_shown(api: ApiClient, context: ServiceContext):
+    ids = [account["account_id"] for account in api.get("/accounts", limit=ACCOUNTS, sort="risk")["accounts"]]
+    for account_id in ids:
+        view = view_account(context, account_id, AccountQuery(since=EARLIER.date()), VIEWING)
+        for waterfall in (risk_waterfall(view), change_waterfall(view)):
+            assert waterfall is not None, view.change_reason
+            assert sums_up(waterfall)
+            for step in waterfall.steps:
+                assert not step.signals or sum(signal.points for signal in step.signals) == step.points
+
+
+def test_the_page_shows_what_its_json_says(client: PageClient, api: ApiClient):
+    document = client.get(f"/accounts/{api.riskiest}?format=json").json()
+    page = client.read(f"/accounts/{api.riskiest}")
+    assert document["answer"].replace("\xa0", " ") in page.replace("\xa0", " ")
+    assert total(document["risk"]) == document["risk"]["to"]
+    assert f"{document['risk']['to']:.1f} %" in page
+    for part in document["risk"]["parts"]:
+        assert f'<span class="label">{part["name"]}</span>' in page
+        assert round(sum(signal["points"] for signal in part["signals"]), 6) == part["points"]
+
+
+def test_a_change_starts_and_ends_at_the_risks_that_were_served(client: PageClient, api: ApiClient):
+    document = client.get(f"/accounts/{api.riskiest}?since={EARLIER.date()}&format=json").json()
+    risk = (
+        api.get(f"/accounts/{api.riskiest}/risk")["risk"]
+        if False
+        else api.context.ledger_reader.history(api.riskiest, 1)[0].risk
+    )
+    assert (document["change"]["from"], document["change"]["to"]) == (round(risk * 50, 1), round(risk * 100, 1))
+    assert total(document["change"]) == document["change"]["to"]
+
+
+def test_a_change_since_a_day_without_a_risk_says_why(client: PageClient, api: ApiClient):
+    assert "No risk of it had been served by that day." in client.read(f"/accounts/{api.riskiest}?since=2020-01-01")
+
+
+def test_a_past_day_shows_what_was_served(client: PageClient, api: ApiClient):
+    page = client.read(f"/accounts/{api.riskiest}?as_of={EARLIER.date()}")
+    (entry,) = api.context.ledger_reader.served_by([api.riskiest], EARLIER.date()).values()
+    assert f"had a risk of {entry.risk * 100:.1f}\xa0%" in page
+    assert "As served by the end of 3 June 2023 (UTC)." in page
+    assert "/feedback" not in page
+
+
+def test_the_history_leads_to_each_day(client: PageClient, api: ApiClient):
+    page = client.read(f"/accounts/{api.riskiest}")
+    assert f"as_of={EXTRACT_END.date()}" in page
+
+
+def test_feedback_and_a_mark_are_saved_and_shown(client: PageClient, api: ApiClient):
+    path = f"/accounts/{api.riskiest}"
+    fields = {"verdict": "already_known", "note": "=cmd|x", "mark": "do_not_chase", "mark_until": "2030-01-01"}
+    response = client.send(path, f"{path}/feedback", fields)
+    assert (response.status_code, "Saved. Thank you." in response.text) == (200, True)
+    assert "do not chase" in response.text
+    assert "Leave it alone for now" in response.text
+    removed = client.send(path, f"{path}/feedback", {"verdict": "right", "mark": "unmark"})
+    assert "Leave it alone for now: somebody marked" not in removed.text
+
+
+def test_feedback_needs_a_verdict(client: PageClient, api: ApiClient):
+    path = f"/accounts/{api.riskiest}"
+    response = client.send(path, f"{path}/feedback", {"note": "x"})
+    assert (response.status_code, "verdict: field required" in response.text) == (422, True)
+
+
+def test_feedback_needs_its_scope(keyed_client: PageClient):
+    path = "/accounts/1096"
+    keyed_client.sign_in(keyed_client.add_key("read"), path)
+    assert "Your key has no right to give feedback." in keyed_client.read(path)
+    assert keyed_client.send("/", f"{path}/feedback", {"verdict": "right"}).status_code == 403
+    keyed_client.sign_in(keyed_client.add_key("read", "feedback"), path)
+    assert keyed_client.send(path, f"{path}/feedback", {"verdict": "right"}).status_code == 200
+
+
+@pytest.mark.parametrize("account_id", ["nobody", "<script>alert(1)</script>", "شركة", "a/b"])
+def test_an_unknown_account_is_a_page_that_says_so(client: PageClient, account_id: str):
+    response = client.get(f"/accounts/{quote(account_id, safe='')}")
+    assert (response.status_code, "There is no account" in response.text) == (404, True)
+    assert "<script" not in response.text
+
+
+def test_an_account_without_a_risk_says_why(client: PageClient, context: ServiceContext):
+    departed = next((str(number) for number in range(1, 3000) if _has_departed(context, str(number))), None)
+    if departed is None:
+        pytest.skip("every account of the extract has a subscription")
+    assert "It had no running subscription" in client.read(f"/accounts/{departed}")
+
+
+def _has_departed(context: ServiceContext, account_id: str) -> bool:
+    return context.scorer.score_accounts([account_id]).unscored_reasons.get(account_id) == "no_running_subscription"
+
+
+def test_times_name_their_zone(client: PageClient, api: ApiClient):
+    assert "Signals as of 1 July 2023, 00:00 UTC" in client.read(f"/accounts/{api.riskiest}")
