@@ -1,5 +1,6 @@
 """The examples in README and docs: they run, and their output is the one that the page shows."""
 
+import json
 import re
 import tomllib
 from typing import Any
@@ -67,6 +68,13 @@ def test_toml_blocks_hold_known_settings(page: str):
     for example in EXAMPLES[page]:
         if example.language == "toml":
             validate_toml(tomllib.loads(example.content))
+
+
+@pytest.mark.parametrize("page", EXAMPLES)
+def test_json_blocks_are_valid(page: str):
+    for example in EXAMPLES[page]:
+        if example.language == "json":
+            json.loads(example.content)
 
 
 @pytest.mark.parametrize("page", EXAMPLES)
