@@ -46,7 +46,7 @@ test-client: .venv/installed .venv-client/installed ## test a client that is gen
 
 .PHONY: test-fuzz
 test-fuzz: .venv/installed ## send a running service more than 10,000 requests made from the OpenAPI document
-	FUZZ_EXAMPLES=300 .venv/bin/python -m pytest tests/e2e/test_openapi_fuzz.py
+	FUZZ_EXAMPLES=500 .venv/bin/python -m pytest tests/e2e/test_openapi_fuzz.py
 
 test-examples: .venv/installed ## run every example of the documentation
 	.venv/bin/python -m pytest -m examples tests/docs
