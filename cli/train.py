@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.context import JSON, CliContext
-from cli.output import Columns, OutputTable, format_verdict, print_json, print_markdown
+from cli.output import Columns, OutputTable, format_verdict, print_json
 
 if TYPE_CHECKING:
     from configs.progress import Progress
@@ -37,7 +37,7 @@ def train(context: CliContext, tune: bool, trials: int | None, timeout: float | 
     Example: oarlock train --tune --trials 30 --timeout 10
     """
     from training.pipelines.train import train as train_model
-    from training.reports.model_card import model_card
+    from training.reports.model_card import model_summary
 
     if (trials or timeout) and not tune:
         raise click.UsageError("--trials and --timeout need --tune.")
@@ -48,11 +48,12 @@ def train(context: CliContext, tune: bool, trials: int | None, timeout: float | 
         identity = {"version": asdict(result.version), "reused": result.reused, "comparison": result.comparison}
         print_json(identity | result.evaluation.to_json())
         return
-    print_markdown(context, model_card(result.evaluation))
+    context.echo(model_summary(result.evaluation))
     if result.comparison:
         _show_comparison(context, result.comparison)
     status = "exists already: the same data, settings and code made it" if result.reused else "is registered"
-    context.echo(f"\nVersion {result.version.number} of {result.version.name} {status}.")
+    number = result.version.number
+    context.echo(f"Version {number} of {result.version.name} {status}. `oarlock model-card {number}` shows its card.")
 
 
 @click.command(short_help="Test a version against the champion.")

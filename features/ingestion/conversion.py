@@ -166,8 +166,9 @@ def _load_sources(backend: Backend, dataset: Dataset, names: frozenset[str], scr
 
 def _select(loaded: LoadedSources, dataset: Dataset, name: str) -> ir.Table:
     sources = sources_read(dataset.selects[name], loaded.sources)
-    raise_for_text_order(dataset, name, [column for source in sources for column in loaded.sources[source].columns])
-    rows = select_rows(loaded.backend, dataset, name)
+    text_columns = [column for source in sources for column in loaded.sources[source].columns]
+    raise_for_text_order(dataset, name, text_columns)
+    rows = select_rows(loaded.backend, dataset, name, text_columns)
     check_columns(rows.columns, CONTRACT[name])
     return rows
 

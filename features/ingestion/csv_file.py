@@ -72,6 +72,15 @@ def transcode(file: CsvFile, target: Path) -> None:
             raise _encoding_error(file.path, file.encoding) from None
 
 
+def find_lines(file: CsvFile, values: frozenset[str]) -> Iterator[int]:
+    """The numbers of the lines at which the rows end that hold each of these values."""
+    with _open_text(file.path, file.encoding) as text:
+        reader = csv.reader(text, delimiter=file.delimiter)
+        for row in reader:
+            if values.issubset(value.strip() for value in row):
+                yield reader.line_num
+
+
 def invalid_csv_error(file: CsvFile) -> DataError:
     """The error for a file that could not be read: the first line that is not valid, and why."""
     try:

@@ -15,8 +15,7 @@ from features.compute.backends.base import Backend
 from features.compute.backends.connect import create_view, open_backend
 from features.ingestion.conversion import Conversion, convert_tables, with_values_as_written
 from features.ingestion.select_faults import check_columns, select_rows
-from features.ingestion.text_values import from_text
-from features.ingestion.words import read_word
+from features.ingestion.text_values import from_text, read_word
 from features.tables.contract import CONTRACT, ColumnContract, TableContract
 from features.tables.mapping import Dataset, read_dataset
 from features.tables.point_in_time import STORED_SUFFIX

@@ -1,11 +1,12 @@
 """What can be wrong with the select of a table: it does not run, or its columns are not those of the contract."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import ibis.expr.types as ir
 
 from configs.errors import ConfigError, DataError
 from features.compute.backends.base import Backend, describe
+from features.ingestion.text_comparisons import find_text_arithmetic
 from features.tables.contract import TableContract
 from features.tables.mapping import Dataset
 from features.tables.select_rules import find_select_fault
@@ -14,10 +15,11 @@ SOURCES_HINT = "A select is one SELECT that reads only what the mapping declares
 CAST_HINT = "CSV columns are text: cast them in the select, such as cast(mrr as double)."
 
 
-def select_rows(backend: Backend, dataset: Dataset, table: str) -> ir.Table:
+def select_rows(backend: Backend, dataset: Dataset, table: str, text_columns: Iterable[str] = ()) -> ir.Table:
     """The rows of the select of a table.
 
-    Raises ConfigError for a select that does not run, and for one that is more than a SELECT from the sources.
+    `text_columns` are those of its CSV files. Raises ConfigError for a select that does not run, and for one that is
+    more than a SELECT from the sources.
     """
     select = dataset.selects[table]
     try:
@@ -25,7 +27,19 @@ def select_rows(backend: Backend, dataset: Dataset, table: str) -> ir.Table:
             raise ConfigError(f"{dataset.mapping_file}: the select of '{table}' {fault}.", SOURCES_HINT)
         return backend.select(select)
     except backend.error_types as error:
-        raise select_error(dataset, table, error) from None
+        raise _arithmetic_error(dataset, table, text_columns) or select_error(dataset, table, error) from None
+
+
+def _arithmetic_error(dataset: Dataset, table: str, text_columns: Iterable[str]) -> ConfigError | None:
+    """The error for a select that failed because it computes with text; None if it failed for another reason."""
+    arithmetic = find_text_arithmetic(dataset.selects[table], text_columns)
+    if arithmetic is None:
+        return None
+    expression, cast = arithmetic
+    return ConfigError(
+        f"{dataset.mapping_file}: the select of '{table}' computes with the text of CSV columns: {expression}.",
+        f"Cast each of them, such as {cast}.",
+    )
 
 
 def select_error(dataset: Dataset, table: str, error: Exception) -> ConfigError:

@@ -1,7 +1,7 @@
-"""What a select reads, and where it orders CSV columns that it has not cast: as text, 9 is more than 10.
+"""What a select reads, and where it orders or computes with CSV columns that it has not cast: as text, 9 exceeds 10.
 
-
-Sums and differences of text fail by themselves; a minimum or a comparison would give another answer without a word.
+Sums and differences of text fail by themselves, and are named here; a minimum or a comparison would give another answer
+without a word.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,6 +16,7 @@ from features.tables.mapping import Dataset
 
 COMPARISONS = (sge.LT, sge.LTE, sge.GT, sge.GTE, sge.Between)
 EXTREMES = (sge.Min, sge.Max, sge.Greatest, sge.Least)
+ARITHMETIC = (sge.Add, sge.Sub, sge.Mul, sge.Div, sge.IntDiv, sge.Mod, sge.Neg, sge.Sum, sge.Avg, sge.Round, sge.Abs)
 ORDERED_BY = (sge.ArgMin, sge.ArgMax)
 
 
@@ -34,6 +35,25 @@ def raise_for_text_order(dataset: Dataset, table: str, text_columns: Iterable[st
                 f"{dataset.mapping_file}: the select of '{table}' orders the text of a CSV column: {written}.",
                 f"Write {cast}, or as timestamp or varchar if that is meant.",
             )
+
+
+def find_text_arithmetic(select: str, text_columns: Iterable[str]) -> tuple[str, str] | None:
+    """The first expression of a select that computes with CSV columns as text, and their casts; None without one."""
+    try:
+        tree = sqlglot.parse_one(select, dialect=MAPPING_DIALECT)
+    except SqlglotError:
+        return None
+    names = {name.casefold() for name in text_columns} - set(_cast_names(tree))
+    for expression in tree.find_all(*ARITHMETIC):
+        columns = [operand for operand in _operands(expression) if isinstance(operand, sge.Column)]
+        casts = [f"{_sql(column)}::double" for column in columns if column.name.casefold() in names]
+        if casts:
+            return _sql(expression), ", ".join(casts)
+    return None
+
+
+def _sql(expression: sge.Expr) -> str:
+    return expression.sql(dialect=MAPPING_DIALECT)
 
 
 def _cast_names(tree: sge.Expr) -> Iterator[str]:

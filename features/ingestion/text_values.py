@@ -1,7 +1,8 @@
 """Values that are written as text, in the contract's types: strictly, so that what is not of the type is null.
 
 Canonical text is a number with a decimal point, an ISO 8601 date or instant, or a word or digit for true and false.
-Files may write other numbers and dates; `TextFormat` says how.
+Files may write other numbers and dates; `TextFormat` says how. Words of the contract are read in capitals too, and with
+spaces or hyphens.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
+from features.tables.contract import ColumnContract
 from features.tables.mapping import DATE_ORDERS
 
 # NaN and infinity are numbers here, so that validation can name them.
@@ -92,3 +94,14 @@ def _ordered_instant(text: ir.Value, order: str) -> ir.Value:
 def _flag(text: ir.Value, _: TextFormat) -> ir.Value:
     word = text.lower()
     return ibis.cases((word.isin(TRUE), True), (word.isin(FALSE), False), else_=ibis.null("boolean"))
+
+
+def fold_word(text: ir.Value) -> ir.Value:
+    """The text as the contract writes words: `" In-App "` is `in_app`; blank text is null."""
+    return text.strip().lower().replace(" ", "_").replace("-", "_").nullif("")
+
+
+def read_word(text: ir.Value, column: ColumnContract) -> ir.Value:
+    """The word of the contract that a text stands for; other words of an open column stay as they are."""
+    folded = fold_word(text)
+    return folded if column.values else folded.isin(column.known_values).ifelse(folded, text)

@@ -9,32 +9,42 @@ in the order of the contract's columns, an empty one last. Equal rows are the on
 so the choice is the same in every query, whatever the order of the rows or the files.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow.parquet as pq
 
+from configs.account_ids import account_id_fault
 from configs.errors import DataError
 from configs.files import atomic_write
 from features.compute.backends.base import Backend
 from features.ingestion.reader import cast_column, cast_table
+from features.ingestion.row_location import locate_row
 from features.ingestion.text_comparisons import sources_read
-from features.ingestion.words import fold_word
+from features.ingestion.text_values import fold_word
 from features.tables.contract import ACCOUNT_ID, ColumnContract, NumberRange, TableContract
 from features.tables.mapping import Dataset
 from features.tables.raw_table import RawTable
 
 EARLIEST, LATEST = "1970-01-02", "2100-01-01"
+# All but printable ASCII without outer spaces: few ids, each looked at by `account_id_fault`.
+UNUSUAL_ID = r"[^ -~]|^ | $|^$"
+NOT_IN_FORM = "holds a control character, begins or ends with white space, or is not in the Unicode form NFC"
 SMALLEST_SHARE = 0.001  # a smaller share of a table is not told apart from 0.1 %
 
 
 @dataclass(frozen=True)
 class RuleViolation:
-    """How many rows of a table break one rule, which share of the table that is, and an example."""
+    """How many rows of a table break one rule, which share of the table that is, and an example.
+
+    `files` are those of the table, or file and line of the example where they are known.
+    """
 
     table: str
     files: tuple[str, ...]
@@ -65,10 +75,11 @@ class _Rule:
 
 def validate_tables(dataset: Dataset, tables: Mapping[str, RawTable]) -> tuple[RuleViolation, ...]:
     """Every rule that some row breaks, table by table; empty if all rows follow the contract."""
+    malformed = find_malformed_ids(tables)
     return tuple(
-        RuleViolation(name, _files(dataset, name), *counts)
+        RuleViolation(name, locate_row(dataset, sources_of(dataset, name), key) or _files(dataset, name), *counts)
         for name in tables
-        for counts in _count_violations(tables[name].contract, mark_invalid_rows(tables, name))
+        for counts, key in _count_violations(tables[name].contract, mark_invalid_rows(tables, name, malformed))
     )
 
 
@@ -93,9 +104,9 @@ def quarantine_rows(
     backend: Backend, tables: Mapping[str, RawTable], violations: tuple[RuleViolation, ...], folder: Path
 ) -> dict[str, RawTable]:
     """The tables with violations without their invalid rows, which are written to `folder` with the rule they break."""
-    valid_tables = {}
+    valid_tables, malformed = {}, find_malformed_ids(tables)
     for name in sorted({violation.table for violation in violations}):
-        rows, raw = mark_invalid_rows(tables, name), tables[name]
+        rows, raw = mark_invalid_rows(tables, name, malformed), tables[name]
         with atomic_write(folder / f"{name}.parquet") as file:
             pq.write_table(rows.filter(rows.breach.notnull()).to_pyarrow(), file)
         valid = cast_table(rows.filter(rows.breach.isnull()), raw.contract)
@@ -105,9 +116,20 @@ def quarantine_rows(
     return valid_tables
 
 
-def mark_invalid_rows(tables: Mapping[str, RawTable], name: str) -> ir.Table:
-    """The rows as they were read, with the first rule that each breaks in `breach`, null if it breaks none."""
-    contract, rows = tables[name].contract, _with_account(tables, name)
+def find_malformed_ids(tables: Mapping[str, RawTable]) -> tuple[str, ...]:
+    """The ids of accounts that are not in the one form of an id."""
+    rows = tables["accounts"].rows
+    ids = rows.select(id=rows.account_id.cast("string")).distinct()
+    unusual = ids.filter(ids.id.re_search(UNUSUAL_ID)).to_pyarrow()["id"].to_pylist()
+    return tuple(account_id for account_id in unusual if account_id_fault(account_id))
+
+
+def mark_invalid_rows(tables: Mapping[str, RawTable], name: str, malformed: tuple[str, ...] = ()) -> ir.Table:
+    """The rows as they were read, with the first rule that each breaks in `breach`, null if it breaks none.
+
+    `malformed` are the ids of accounts that are not in their form; no row may have one.
+    """
+    contract, rows = tables[name].contract, _with_account(tables, name, malformed)
     rules = [(rule.broken, rule.text) for rule in _rules(rows, contract)]
     rows = rows.mutate(breach=ibis.cases(*rules, else_=ibis.null("string"))).drop("_account")
     if contract.key and set(contract.key) <= set(rows.columns):
@@ -115,13 +137,25 @@ def mark_invalid_rows(tables: Mapping[str, RawTable], name: str) -> ir.Table:
     return rows
 
 
-def _with_account(tables: Mapping[str, RawTable], name: str) -> ir.Table:
-    """The rows with `_account`, the account that they belong to, null if it does not exist."""
+def _with_account(tables: Mapping[str, RawTable], name: str, malformed: tuple[str, ...]) -> ir.Table:
+    """The rows with `_account`, the account that they belong to, null if it does not exist or has no proper id."""
     rows, accounts = tables[name].rows, tables["accounts"].rows
     if name == "accounts":
-        return rows.mutate(_account=rows.account_id.cast("string"))
+        account_id = rows.account_id.cast("string")
+        return rows.mutate(_account=_is_one_of(account_id, malformed).ifelse(ibis.null("string"), account_id))
     accounts = accounts.select(_account=accounts.account_id.cast("string")).distinct()
+    accounts = accounts.filter(~_is_one_of(accounts["_account"], malformed))
     return rows.left_join(accounts, rows.account_id.cast("string") == accounts["_account"])
+
+
+def _is_one_of(account_id: ir.Value, ids: tuple[str, ...]) -> ir.BooleanValue:
+    """Whether an id is one of these, by its hash: SQL has no text with a NUL in it."""
+    if not ids:
+        no_row: Any = ibis.literal(value=False)
+        return no_row
+    hashes = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in ids]
+    text: Any = account_id
+    return text.hexdigest("sha256").isin(hashes)
 
 
 def _rules(rows: ir.Table, table: TableContract) -> Iterator[_Rule]:
@@ -134,7 +168,8 @@ def _rules(rows: ir.Table, table: TableContract) -> Iterator[_Rule]:
     for start, end in table.spans:
         if {start, end} <= columns.keys():
             yield _Rule(values[end] < values[start], f"{end} is before {start}", end)
-    yield _Rule(rows["_account"].isnull(), f"{ACCOUNT_ID} is not in accounts", ACCOUNT_ID)
+    missing = "is not in accounts" if table.name != "accounts" else NOT_IN_FORM
+    yield _Rule(rows["_account"].isnull(), f"{ACCOUNT_ID} {missing}", ACCOUNT_ID)
 
 
 def _type_rules(raw: ir.Value, value: ir.Value, column: ColumnContract) -> Iterator[tuple[ir.BooleanValue, str]]:
@@ -206,15 +241,27 @@ def _with_article(kind: str) -> str:
     return f"an {kind}" if kind == "instant" else f"a {kind}"
 
 
-def _count_violations(table: TableContract, rows: ir.Table) -> Iterator[tuple[str, int, float, str]]:
-    """The rule, the rows, their share of the table and an example, for every rule that some row breaks."""
+def _count_violations(
+    table: TableContract, rows: ir.Table
+) -> Iterator[tuple[tuple[str, int, float, str], tuple[str, ...]]]:
+    """The rule, the rows, their share of the table and an example with its key, for every rule that some row breaks."""
+    keys = [name for name in _key_columns(table, rows) if table.columns[name].type == "text"]
     text = rows.breach.isnull().ifelse(ibis.null("string"), _example(table, rows))
     groups = rows.mutate(text=text).group_by("breach")
-    counts = groups.aggregate(rows=lambda t: t.count(), example=lambda t: t.text.min()).order_by("breach").to_pyarrow()
+    example_keys: dict[str, Any] = {f"key {name}": _of_example(name) for name in keys}
+    counts = groups.aggregate(rows=lambda t: t.count(), example=lambda t: t.text.min(), **example_keys)
+    counts = counts.order_by("breach").to_pyarrow()
     total = sum(counts["rows"].to_pylist())
     for group in counts.to_pylist():
         if group["breach"] is not None:
-            yield group["breach"], group["rows"], group["rows"] / total, group["example"]
+            counted = group["breach"], group["rows"], group["rows"] / total, group["example"]
+            yield counted, tuple(filter(None, (group[f"key {name}"] for name in keys)))
+
+
+def _of_example(column: str) -> Any:
+    """The value of a column in the row of the example, which is the first by its text."""
+    text: Any = ibis._[column].cast("string")
+    return text.argmin(ibis._.text)
 
 
 def _example(table: TableContract, rows: ir.Table) -> ir.Value:

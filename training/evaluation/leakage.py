@@ -22,6 +22,10 @@ from training.model.churn_model import ModelInput, encode
 from training.model.fit import FitConfig
 
 MAX_SIGNALS = 5
+OVERWRITTEN = (
+    "a column that its source overwrites when an account renews or leaves tells the answer: map what it was on each"
+    " day, from a history of changes, or leave it out"
+)
 # By chance an AUC leaves these bounds once in 1,500 trainings.
 CHANCE_SDS = 3.4
 BOOTSTRAP_SAMPLES = 200
@@ -167,9 +171,13 @@ def _auc(churned: np.ndarray, risks: np.ndarray) -> float:
 
 
 def _signal_alarms(signal_aucs: Mapping[str, float], max_auc: float) -> Iterator[str]:
-    for name, value in signal_aucs.items():
-        if value > max_auc:
-            yield f"the signal '{name}' alone has an AUC of {value:.3f}, above {max_auc}"
+    strong = sorted(((value, name) for name, value in signal_aucs.items() if value > max_auc), reverse=True)
+    if strong:
+        (value, name), *others = strong
+        named = ", ".join(f"'{name}' ({value:.3f})" for value, name in others[: MAX_SIGNALS - 1])
+        more = f" and {len(others) - MAX_SIGNALS + 1} more" if len(others) >= MAX_SIGNALS else ""
+        also = f", and so do {named}{more}" if others else ""
+        yield f"the signal '{name}' alone has an AUC of {value:.3f}, above {max_auc}{also}; {OVERWRITTEN}"
 
 
 def _shuffle_alarms(shuffled: ShuffledLabels) -> Iterator[str]:

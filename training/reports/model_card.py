@@ -19,6 +19,7 @@ from training.reports.model_card_sections import (
 )
 
 METRICS = ("auc", "average_precision", "lift_at_10", "brier", "log_loss")
+SUMMARY_METRICS = ("auc", "lift_at_10", "log_loss")
 SPLIT_NAMES = {"fit": "the first fit", "train": "the final fit", "test": "the test"}
 
 
@@ -39,6 +40,19 @@ def model_card(evaluation: EvaluationRecord) -> str:
         leakage_lines(evaluation.leakage),
     )
     return "\n".join(line for lines in sections for line in lines) + "\n"
+
+
+def model_summary(evaluation: EvaluationRecord) -> str:
+    """The lines of a card that matter first."""
+    metrics, label, refusal = evaluation.metrics, evaluation.label, refusal_reason(evaluation)
+    figures = ", ".join(f"{METRIC_NAMES[name]} {format_interval(metrics, name)}" for name in SUMMARY_METRICS)
+    return (
+        f"The probability that an account churns within {label['horizon_days']} days,"
+        f" from {evaluation.signal_count} signals and {evaluation.tree_count} trees.\n"
+        f"On later test days {metrics['churned']:,} of {metrics['snapshots']:,} snapshots churned, at a mean risk of"
+        f" {metrics['mean_risk'] * 100:.1f} %: {figures}.\n"
+        f"{f'Not to be promoted: {refusal}.' if refusal else 'It beat its baselines, and no leak was found.'}"
+    )
 
 
 def _overview_lines(evaluation: EvaluationRecord) -> Iterator[str]:

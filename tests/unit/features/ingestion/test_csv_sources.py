@@ -11,6 +11,7 @@ import pytest
 from configs.errors import ConfigError, DataError
 from configs.settings import DataSettings, EngineSettings
 from features.ingestion.reader import OpenTables, cast_tables, open_tables
+from features.ingestion.validation import validate_tables
 from features.tables.mapping import read_dataset
 
 ACCOUNTS = "account_id,created_at\na,2022-01-01\nb,2022-01-01\n"
@@ -157,7 +158,7 @@ def test_shadow_files_are_ignored(open_files: Open, tmp_path: Path):
 
 def test_a_select_that_computes_on_text_is_refused_with_the_cast_to_write(open_files: Open):
     select = 'subscriptions = "select * replace (sum(mrr) over () as mrr) from subscriptions"'
-    with pytest.raises(ConfigError, match=r"CSV columns are text: .* cast\(mrr as double\)"):
+    with pytest.raises(ConfigError, match=r"the text of CSV columns: SUM\(mrr\)\. Cast .* mrr::double"):
         open_files({"accounts.csv": ACCOUNTS, "subscriptions.csv": SUBSCRIPTIONS}, selects=select)
 
 
@@ -222,3 +223,45 @@ def test_a_conversion_is_reused_and_replaced_by_that_of_other_content(open_files
     second = open_files({**files, "subscriptions.csv": SUBSCRIPTIONS.replace("10", "20")}).conversion
     assert second.folder != first.folder
     assert [path for path in (tmp_path / "converted").iterdir() if path.is_dir()] == [second.folder]
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        (
+            "seats * mrr as mrr",
+            r"computes with the text of CSV columns: seats \* mrr\. Cast each of them, such as seats::double",
+        ),
+        ("sum(mrr) over () as mrr", r"CSV columns: SUM\(mrr\).* mrr::double"),
+        ("-mrr as mrr", r"CSV columns: -mrr.* mrr::double"),
+        ("(mrr::double) / seats as mrr", r"CSV columns: .* seats::double"),
+    ],
+)
+def test_a_select_that_computes_with_text_is_refused_with_the_cast(open_files: Open, expression: str, message: str):
+    select = f"select account_id, subscription_id, started_at, {expression} from source"
+    files = {
+        "accounts.csv": ACCOUNTS,
+        "source.csv": "account_id,subscription_id,mrr,seats,started_at\na,1,10,2,2022-03-04\n",
+    }
+    with pytest.raises(ConfigError, match=message):
+        open_files(
+            {**files, "subscriptions.csv": SUBSCRIPTIONS}, 'source = "source.csv"', f'subscriptions = "{select}"'
+        )
+
+
+def test_an_invalid_row_is_named_by_file_and_line(open_files: Open, tmp_path: Path):
+    open_files({"accounts.csv": ACCOUNTS, "subscriptions_1.csv": SUBSCRIPTIONS})
+    bad = SUBSCRIPTIONS.replace("a,1,10,2022-03-04", "a,2,10,2022-03-04\nb,3,x,2022-03-04")
+    opened = open_files({"subscriptions_2.csv": bad})
+    dataset = read_dataset(DataSettings(dataset=tmp_path / "m.toml"))
+    (violation,) = validate_tables(dataset, opened.tables)
+    assert violation.files == ("subscriptions_2.csv, line 3",)
+    assert str(violation).startswith("subscriptions (subscriptions_2.csv, line 3): mrr is not a number in 1 row")
+
+
+def test_a_repeated_key_is_named_in_both_files(open_files: Open, tmp_path: Path):
+    opened = open_files(
+        {"accounts.csv": ACCOUNTS, "subscriptions_1.csv": SUBSCRIPTIONS, "subscriptions_2.csv": SUBSCRIPTIONS}
+    )
+    (violation,) = validate_tables(read_dataset(DataSettings(dataset=tmp_path / "m.toml")), opened.tables)
+    assert violation.files == ("subscriptions_1.csv, line 2", "subscriptions_2.csv, line 2")

@@ -264,3 +264,17 @@ def test_only_a_history_that_rows_can_be_set_aside_from_depends_on_the_rules(mak
     monkeypatch.setattr("features.publishing.pipeline.rules_version", lambda: "stricter")
     error_now, quarantine_now = histories()
     assert (error_now == error, quarantine_now == quarantine) == (True, False)
+
+
+@pytest.mark.parametrize("account_id", ["a\x00", " a", "a ", "a\u0301", "a\n", "\u2028a"])
+def test_an_id_that_is_not_in_its_form_is_refused_everywhere(judge, account_id):
+    judged = judge(accounts=[account("b"), account(account_id)], tickets=[_row("tickets", account_id=account_id)])
+    form = "account_id holds a control character, begins or ends with white space, or is not in the Unicode form NFC"
+    assert [violation.rule for violation in judged.violations] == [form, "account_id is not in accounts"]
+    assert (judged.values("accounts", "account_id"), judged.values("tickets", "ticket_id")) == (["b"], [])
+
+
+@pytest.mark.parametrize("account_id", ["Ünïcode GmbH", "acme.com/eu", "東京", "=cmd|0"])
+def test_an_id_in_its_form_is_taken_as_it_is(judge, account_id):
+    judged = judge(accounts=[account(account_id)])
+    assert (judged.values("accounts", "account_id"), judged.violations) == ([account_id], ())

@@ -53,6 +53,12 @@ def test_a_planted_leak_is_reported_by_name(rows):
     assert "'days_until_departure' alone has an AUC of 1.000" in alarm
 
 
+def test_many_leaking_signals_are_one_alarm_with_the_strongest_first():
+    (alarm,) = signal_alarms({f"s{number}": 0.901 + number / 1_000 for number in range(16)} | {"honest": 0.7})
+    assert alarm.startswith("the signal 's15' alone has an AUC of 0.916, above 0.9, and so do 's14' (0.915), 's13'")
+    assert " and 11 more; a column that its source overwrites" in alarm
+
+
 def test_honest_signals_raise_no_alarm(rows, newest):
     aucs = single_signal_aucs(rows_on(rows, SPLIT.train), newest, (number("events_28d"),))
     assert 0.55 < aucs["events_28d"] < 0.8
