@@ -1,8 +1,8 @@
 """The command line: `oarlock COMMAND`. The commands are in `cli/`; here logging is set up and errors become exit codes.
 
 Exit codes: 0 done, 2 settings, mapping or command line, 3 data, 4 nothing to learn from, 5 not ready, 6 promotion
-refused, 7 another process does the same work, 8 not reproduced, 9 request that cannot be answered, 130 stopped by
-Ctrl-C. `monitor` exits with 0 for ok, 10 for watch, 11 for retrain and 12 for unknown.
+refused, 7 another process does the same work, 8 not reproduced, 9 request that cannot be answered, 13 disk full,
+130 stopped by Ctrl-C. `monitor` exits with 0 for ok, 10 for watch, 11 for retrain and 12 for unknown.
 """
 
 import logging
@@ -36,7 +36,24 @@ NO_TELEMETRY = {
 }
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class CommandGroup(click.Group):
+    """The commands; an error of the file system or of a library that reads files is explained, if it can be."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; raises OarlockError for a full disk and for a file that cannot be used."""
+        from configs.storage_errors import explain_storage_error, storage_error_types
+
+        try:
+            return super().invoke(ctx)
+        except storage_error_types() as error:
+            context: CliContext = ctx.obj
+            explained = explain_storage_error(error) or context.find_unreadable_file()
+            if explained is None:
+                raise
+            raise explained from error
+
+
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--config",
     type=click.Path(path_type=Path),

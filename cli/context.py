@@ -13,6 +13,7 @@ import click
 if TYPE_CHECKING:
     import sqlalchemy
 
+    from configs.errors import OarlockError
     from configs.progress import Progress
     from configs.settings import Settings
     from configs.state_dir import StateDir
@@ -95,6 +96,20 @@ class CliContext:
         from serving.security.audit_log import append_audit_event
 
         append_audit_event(self.database, now(), _current_user(), action, subject=subject, **detail)
+
+    def find_unreadable_file(self) -> "OarlockError | None":
+        """The error for the first Parquet file of the data set or the state folder that cannot be read, if any is."""
+        from configs.errors import DataError
+        from configs.stored_files import damaged
+        from features.compute.backends.parquet_files import find_unreadable
+        from features.tables.mapping import read_dataset
+
+        sources = [file for files in read_dataset(self.settings.data).files.values() for file in files]
+        if unreadable := find_unreadable(file for file in sources if file.suffix == ".parquet"):
+            return DataError(f"Cannot read {unreadable[0]}: {unreadable[1]}.", "Write the file again.")
+        if unreadable := find_unreadable(sorted(self.state.folder.rglob("*.parquet"))):
+            return damaged(*unreadable, "Delete it and run `oarlock publish`.")
+        return None
 
     def echo(self, message: str) -> None:
         """Print a line for people: to standard error if JSON goes to standard output."""

@@ -89,7 +89,7 @@ def promote(context: CliContext, version: int | None, force: bool, reason: str) 
     Example: oarlock promote 3
     """
     from configs.clock import now
-    from serving.scoring.champion_pointer import make_champion, sync_champion
+    from serving.scoring.champion_pointer import make_champion, rewrite_champion
     from training.registry.promotion import Decision, approve_promotion
 
     if force and not reason:
@@ -98,7 +98,7 @@ def promote(context: CliContext, version: int | None, force: bool, reason: str) 
     chosen = registry.newest() if version is None else registry.get(version)
     event = approve_promotion(registry, chosen, Decision(now(), reason, force))
     if event is None:
-        sync_champion(context.state, registry)
+        rewrite_champion(context.state, registry)
         context.echo(f"Version {chosen.number} of {chosen.name} is already the champion.")
         return
     promoted = make_champion(context.state, registry, event)

@@ -8,6 +8,8 @@ OarlockError
 ├── NotReady           a step that must come first is missing             exit 5
 │   ├── NoChampion     no model has been promoted yet
 │   ├── StoreDown      the online store cannot be read
+│   ├── DamagedState   a file of the state folder cannot be read
+│   ├── StorageFull    the disk is full                               exit 13
 │   ├── LedgerBacklogFull  no further risk can be recorded
 │   ├── DatabaseDown   the ledger's database cannot be used
 │   ├── Overloaded     more work than the service takes at once
@@ -76,6 +78,19 @@ class StoreDown(NotReady):
     """The online store cannot be read."""
 
     code = "store_down"
+
+
+class DamagedState(NotReady):
+    """A file of the state folder cannot be read: it is cut short, or something else wrote to it."""
+
+    code = "damaged_state"
+
+
+class StorageFull(NotReady):
+    """The disk is full, so nothing was written."""
+
+    code = "storage_full"
+    exit_code = 13
 
 
 class LedgerBacklogFull(NotReady):

@@ -5,10 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configs.errors import ConfigError
-from configs.files import read_json, write_json
+from configs.files import write_json
 from configs.settings import Settings
+from configs.stored_files import read_stored
 
 OWNER_ONLY, OTHERS = 0o700, 0o077
+
+
+@dataclass(frozen=True)
+class StateOwner:
+    """The data set that a state folder belongs to: the name of its mapping, or in old folders its path."""
+
+    dataset: str
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,10 @@ class StateDir:
     def account_table(self) -> Path:
         return self.folder / "accounts.db"
 
+    def service_folder(self, port: int) -> Path:
+        """What BentoML writes while a service listens on this port: the metrics of its processes."""
+        return self.folder / "service" / str(port)
+
     @property
     def rate_limits(self) -> Path:
         """How many requests each API key sent, for the workers of the service."""
@@ -98,7 +110,7 @@ class StateDir:
 def open_state_dir(settings: Settings) -> StateDir:
     """The state folder of a configuration.
 
-    Raises ConfigError if it belongs to another data set.
+    Raises ConfigError if it belongs to another data set, DamagedState if it does not say to which.
     """
     state = StateDir(settings.state.resolve() / settings.name)
     # The data set is known by the name of its mapping, which may be moved with the state folder or without.
@@ -106,7 +118,10 @@ def open_state_dir(settings: Settings) -> StateDir:
     _make_private(state.folder)
     if not owner.exists():
         write_json(owner, {"dataset": dataset})
-    elif (owner_dataset := Path(read_json(owner)["dataset"]).name) != dataset:
+        return state
+    hint = f"If the folder holds the state of {dataset}, delete the file: the next command writes it anew."
+    owner_dataset = Path(read_stored(owner, StateOwner, hint).dataset).name
+    if owner_dataset != dataset:
         raise ConfigError(
             f"{state.folder} holds the state of {owner_dataset}, not of {dataset}.",
             "Give this configuration another `name` or `state` in its settings.",

@@ -10,12 +10,13 @@ EXIT_CODES = [
     ("2", "the settings, a mapping or the command line cannot be read"),
     ("3", "a raw table breaks the contract, or a day fails the quality gate"),
     ("4", "there is nothing to learn from"),
-    ("5", "a step that must come first is missing"),
+    ("5", "a step that must come first is missing, or a file of the state folder is damaged"),
     ("6", "the promotion is refused"),
     ("7", "another process does the same work, or the port is in use"),
     ("8", "`reproduce`: not the same"),
     ("9", "a request that cannot be answered, such as an unknown account"),
     ("10, 11, 12", "`monitor`: watch, retrain, unknown (too few mature risks)"),
+    ("13", "the disk is full; nothing is half-written"),
     ("130", "stopped by Ctrl-C; nothing is half-written"),
 ]
 

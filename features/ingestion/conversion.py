@@ -14,12 +14,13 @@ from typing import IO
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import TypeAdapter
 
-from configs.files import read_json, write_json
+from configs.files import write_json
 from configs.folder_lock import lock_for_use, locked_folder
 from configs.settings import EngineSettings
+from configs.stored_files import read_rebuildable, read_stored
 from features.compute.backends.base import Backend
 from features.compute.backends.connect import create_view
 from features.compute.backends.duckdb import open_duckdb, quote_text
@@ -74,6 +75,12 @@ class Conversion:
     lock: IO[str] | None = None
 
 
+@dataclass(frozen=True)
+class _Summary:
+    tables: Mapping[str, tuple[str, ...]]
+    sources: tuple[SourceReading, ...]
+
+
 def convert_tables(settings: EngineSettings, dataset: Dataset, folder: Path) -> Conversion:
     """The tables that are read from CSV, converted in `folder`, unless they are already; older ones are removed.
 
@@ -86,9 +93,12 @@ def convert_tables(settings: EngineSettings, dataset: Dataset, folder: Path) -> 
         return Conversion(folder)
     target = folder / _key(dataset)
     with locked_folder(folder):
-        if not (target / SUMMARY).exists():
+        summary = _read_summary(target)
+        if summary is None:
+            shutil.rmtree(target, ignore_errors=True)
             _convert(settings, dataset, tables, target)
-        conversion = _open(target)
+            summary = read_stored(target / SUMMARY, _Summary, "")
+        conversion = Conversion(target, summary.tables, summary.sources, lock_for_use(target))
         remove_unread(folder, keep=target)
     return conversion
 
@@ -115,11 +125,15 @@ def _key(dataset: Dataset) -> str:
     return hashlib.sha256(f"{RULES} {dataset.content_hash()} {contract}".encode()).hexdigest()[:16]
 
 
-def _open(target: Path) -> Conversion:
-    summary = read_json(target / SUMMARY)
-    tables = {name: tuple(columns) for name, columns in summary["tables"].items()}
-    readings = TypeAdapter(tuple[SourceReading, ...]).validate_python(summary["sources"])
-    return Conversion(target, tables, readings, lock_for_use(target))
+def _read_summary(target: Path) -> _Summary | None:
+    """The summary of converted tables; None if they are missing, or damaged so that their files cannot be opened."""
+    summary = read_rebuildable(target / SUMMARY, _Summary)
+    try:
+        for name in summary.tables if summary else ():
+            pq.read_metadata(target / f"{name}.parquet")
+    except (pa.ArrowException, OSError):
+        return None
+    return summary
 
 
 def _convert(settings: EngineSettings, dataset: Dataset, tables: Mapping[str, frozenset[str]], target: Path) -> None:

@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import ibis.expr.types as ir
+import numpy as np
 import pyarrow as pa
 
 from configs.clock import now
-from configs.errors import DataError
-from configs.files import exclusive_lock, read_json, write_json
+from configs.errors import DataError, NotReady
+from configs.files import JsonObject, exclusive_lock, write_json
 from configs.progress import Progress
 from configs.settings import Settings
 from configs.state_dir import StateDir
+from configs.stored_files import read_rebuildable
 from features.compute.availability import MissingInput, available_signals, missing_inputs
 from features.compute.backends.base import Backend
 from features.compute.compute import ComputeRequest, compile_signals
@@ -33,22 +35,25 @@ from features.publishing.data_span import DataSpan, find_span, raise_for_late_da
 from features.publishing.quality_gate import check_day, check_schema, check_sources, raise_for_day_faults
 from features.signals.base import Signal
 from features.signals.registry import catalogue
-from features.store.account_table import write_account_table
+from features.store.account_table import COLUMNS, AccountTable, write_account_table
 from features.store.history import (
     DaySummary,
     HistoryVersion,
     RowSelection,
+    accounts_on,
     complete_days,
     content_version,
     history_version,
     is_complete,
+    is_intact,
     read_day,
     summarize_day,
     to_midnight,
     training_days,
     write_day,
 )
-from features.store.publication import Publication, ViewColumns, published_as_of
+from features.store.online_reader import ONLINE_FILE, OnlineReader, remove_online_store
+from features.store.publication import Publication, ViewColumns, find_publication, published_as_of
 from features.tables.mapping import Dataset, raise_for_duplicate_files, read_dataset
 from features.tables.periods import PeriodCounts, count_periods, join_periods
 from features.tables.raw_table import RawTable
@@ -154,7 +159,7 @@ def open_dataset(settings: Settings, state: StateDir) -> OpenDataset:
     opened = open_tables(settings.engine, dataset, state.converted)
     backend, raw = opened.backend, opened.tables
     content = {"content": dataset.content_hash(), "rules": rules_version()}
-    is_valid = state.validation.exists() and read_json(state.validation) == content
+    is_valid = read_rebuildable(state.validation, JsonObject) == content
     if not is_valid:
         raise_for_overlaps(dataset)
     violations = () if is_valid else validate_tables(dataset, raw)
@@ -184,8 +189,8 @@ def open_dataset(settings: Settings, state: StateDir) -> OpenDataset:
 def publish(settings: Settings, state: StateDir, request: PublishRequest, progress: Progress) -> PublishResult:
     """Compute the day's signals and every missing training day, and write the day to the online store.
 
-    Complete days are not computed again unless requested, so a stopped publish can be continued. Raises DataError if a
-    requested day has faults, Busy if another process is publishing into the same state.
+    Complete days are not computed again unless requested or damaged, so a stopped publish can be continued. Raises
+    DataError if a requested day has faults, Busy if another process is publishing into the same state.
     """
     with exclusive_lock(state.folder / "publish.lock", "publishing into"):
         return _publish(settings, state, request, progress)
@@ -216,6 +221,8 @@ def _publish(settings: Settings, state: StateDir, request: PublishRequest, progr
         raise_for_late_day(span, request.as_of)
     required = sorted({*_required_training_days(settings, data, request.as_of), request.as_of})
     days = _days_to_compute(data.history, request, required)
+    # A damaged day does not say which accounts it had, so that none can stay online by mistake.
+    is_damaged = is_complete(data.history, request.as_of) and not is_intact(data.history, request.as_of)
     source_faults = {day: check_sources(data.tables, day, settings.quality) for day in days if request.is_checked(day)}
     if not request.forced_because:
         for day, faults in source_faults.items():
@@ -233,6 +240,8 @@ def _publish(settings: Settings, state: StateDir, request: PublishRequest, progr
             skipped.append(f"{as_of:%Y-%m-%d}")
     progress("online store", len(days), len(days) + 1)
     if request.online or _replaces_online_day(state, request.as_of, span):
+        if is_damaged:
+            remove_online_store(state.feast / ONLINE_FILE)
         _write_online(settings, state, data, request)
     progress("published", len(days) + 1, len(days) + 1)
     day, reused = read_day(data.history, request.as_of), len({*required, *days}) - len(days)
@@ -255,7 +264,7 @@ def _days_to_compute(history: HistoryVersion, request: PublishRequest, required:
         raise DataError(
             f"There is no day to backfill from {request.backfill_from:%Y-%m-%d} on.", "Name a published day."
         )
-    return sorted({*backfilled, *(day for day in required if not is_complete(history, day))})
+    return sorted({*backfilled, *(day for day in required if not is_intact(history, day))})
 
 
 def _required_training_days(settings: Settings, data: OpenDataset, as_of: datetime) -> list[datetime]:
@@ -300,9 +309,10 @@ def raise_for_empty_day(history: HistoryVersion, as_of: datetime) -> None:
 
 def _replaces_online_day(state: StateDir, as_of: datetime, span: DataSpan | None) -> bool:
     """Whether a day goes online by itself: unless a later day is online that is not beyond the data."""
-    if not state.publication.exists():
+    publication = find_publication(state)
+    if publication is None:
         return True
-    online = published_as_of(state)
+    online = datetime.fromisoformat(publication["as_of"])
     return as_of >= online or (span is not None and not span.contains(online))
 
 
@@ -329,13 +339,25 @@ def _write_online(settings: Settings, state: StateDir, data: OpenDataset, reques
         "views": _view_columns(history),
         "stages": settings.stages.model_dump(),
     }
-    is_unchanged = state.publication.exists() and read_json(state.publication) == publication
-    if is_unchanged and state.account_table.exists() and not request.is_backfilled(as_of):
+    is_unchanged = find_publication(state) == publication and not request.is_backfilled(as_of)
+    if is_unchanged and _is_online(state, history, as_of):
         return
     details = build_account_details(data.tables, as_of, settings.stages, data.required_activity_days)
     write_account_table(state.account_table, as_of, details)
     with contextlib.redirect_stdout(io.StringIO()):  # Feast prints a line per view
         _materialize(settings, state, history, publication)
+
+
+def _is_online(state: StateDir, history: HistoryVersion, as_of: datetime) -> bool:
+    """Whether the online store and the account table can be read and hold this day, whole."""
+    try:
+        online = OnlineReader(state).read(accounts_on(history, as_of))
+        table = AccountTable(state.account_table)
+        table.columns(*COLUMNS)
+    except (NotReady, OSError):
+        return False
+    table.close()
+    return table.as_of == as_of and bool((online.as_of == np.datetime64(as_of)).all())
 
 
 def _materialize(settings: Settings, state: StateDir, history: HistoryVersion, publication: Publication) -> None:

@@ -6,7 +6,7 @@ replaced atomically: an open reader goes on reading the previous day.
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import astuple, dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -14,8 +14,10 @@ from typing import Any, Literal
 
 from configs.errors import NotReady
 from configs.files import atomic_write
+from configs.stored_files import damaged_if
 
 Stage = Literal["onboarding", "established", "renewing"]
+REBUILD = "Run `oarlock publish`: it writes the file anew."
 IDS_PER_QUERY = 900  # old builds of SQLite bind at most 999 values
 
 
@@ -63,11 +65,14 @@ class AccountTable:
     """The account table of the last published day; one per reader, closed after use."""
 
     def __init__(self, file: Path) -> None:
-        """Raises NotReady if none was published."""
+        """Raises NotReady if none was published, DamagedState if it cannot be read; so does every method."""
         if not file.exists():
             raise NotReady("The account table has not been published.", "Run `oarlock publish`.")
-        self._connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True, check_same_thread=False)
-        self.as_of = datetime.fromisoformat(self._connection.execute("select as_of from published").fetchone()[0])
+        self._file = file
+        self._connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        with self._reading():
+            published = self._connection.execute("select as_of from published").fetchone()
+            self.as_of = datetime.fromisoformat(published[0])
 
     def close(self) -> None:
         self._connection.close()
@@ -83,7 +88,8 @@ class AccountTable:
     def columns(self, *names: str) -> dict[str, list[Any]]:
         """Whole columns as stored, in the order of rows."""
         assert set(names) <= set(COLUMNS)
-        rows = self._connection.execute(f"select {', '.join(names)} from accounts order by row").fetchall()
+        with self._reading():
+            rows = self._connection.execute(f"select {', '.join(names)} from accounts order by row").fetchall()
         return {name: [row[index] for row in rows] for index, name in enumerate(names)}
 
     def _select(self, column: str, values: Sequence[str] | Sequence[int]) -> list[tuple[int, AccountDetails]]:
@@ -91,8 +97,13 @@ class AccountTable:
         for start in range(0, len(values), IDS_PER_QUERY):
             chunk = values[start : start + IDS_PER_QUERY]
             query = f"select * from accounts where {column} in ({','.join('?' * len(chunk))})"
-            rows += self._connection.execute(query, chunk)
-        return [(row[0], _from_row(row[1:])) for row in rows]
+            with self._reading():
+                rows += self._connection.execute(query, chunk)
+        with self._reading():
+            return [(row[0], _from_row(row[1:])) for row in rows]
+
+    def _reading(self) -> AbstractContextManager[None]:
+        return damaged_if((sqlite3.Error, TypeError, ValueError), self._file, REBUILD)
 
 
 def _to_row(details: AccountDetails) -> tuple[str | float | bool | None, ...]:

@@ -7,23 +7,35 @@ as_of. `asof_offline_store.py` and `packed_online_store.py` are the two stores b
 # pyright: reportArgumentType=false
 # (Feast declares its list parameters too narrowly for lists of one kind)
 
+import glob
 import hashlib
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
 from feast.data_format import ParquetFormat
+from feast.protos.feast.core.Registry_pb2 import Registry as RegistryProto
 from feast.types import Float64, String
+from google.protobuf.message import DecodeError
 
-from configs.files import atomic_write, read_json, write_json
+from configs.files import JsonObject, atomic_write, write_json
 from configs.state_dir import StateDir
+from configs.stored_files import damaged, damaged_if, read_rebuildable
 from features.compute.backends.parquet_files import escape_pattern
 from features.signals.base import Signal
 from features.store.history import TIMESTAMP, HistoryVersion
-from features.store.packed_online_store import PackedOnlineStore, PackedRows
+from features.store.online_reader import ONLINE_FILE, REFILL, remove_online_store
+from features.store.packed_online_store import PackedOnlineStore, PackedRows, is_online_store
+from features.store.publication import recompute_hint
 from features.tables.contract import ACCOUNT_ID
 
 FEATURE_SERVICE = "risk"
@@ -45,8 +57,16 @@ class OnlineRows:
 
 
 def open_store(state: StateDir, project: str) -> FeatureStore:
-    """The Feast store of this state, embedded: registry, DuckDB offline and SQLite online under the state folder."""
-    return _open_registry(state, project, state.feast / "registry.db")
+    """The Feast store of this state, embedded: registry, DuckDB offline and SQLite online under the state folder.
+
+    To be published into: a registry or an online store that cannot be read is removed, since a publish makes it anew.
+    """
+    registry, online = state.feast / "registry.db", state.feast / ONLINE_FILE
+    if FEATURE_SERVICE not in _declared_services(registry):
+        registry.unlink(missing_ok=True)
+    if not is_online_store(online):
+        remove_online_store(online)
+    return _open_registry(state, project, registry)
 
 
 def _open_registry(state: StateDir, project: str, registry: Path) -> FeatureStore:
@@ -60,7 +80,7 @@ def _open_registry(state: StateDir, project: str, registry: Path) -> FeatureStor
             offline_store={"type": "features.store.asof_offline_store.AsofOfflineStore"},
             online_store={
                 "type": "features.store.packed_online_store.PackedOnlineStore",
-                "path": str(state.feast / "packed.db"),
+                "path": str(state.feast / ONLINE_FILE),
             },
             batch_engine={"type": "features.store.packed_online_store.PackedComputeEngine"},
             entity_key_serialization_version=3,
@@ -75,7 +95,7 @@ def open_history_store(state: StateDir, history: HistoryVersion, project: str) -
     """
     key = hashlib.sha256(f"{history.folder} {_declared_hash(history)}".encode()).hexdigest()[:12]
     registry = state.feast / "histories" / f"{key}.db"
-    if not registry.exists():
+    if FEATURE_SERVICE not in _declared_services(registry):
         with atomic_write(registry) as temporary:
             store = _open_registry(state, project, temporary)
             for view in (views := _views(history)):
@@ -92,7 +112,8 @@ def apply_declarations(store: FeatureStore, history: HistoryVersion, state: Stat
     """
     applied_file = state.feast / "applied.json"
     declared = {"history": str(history.folder), "signals": _declared_hash(history)}
-    if applied_file.exists() and read_json(applied_file) == declared:
+    is_applied = FEATURE_SERVICE in {service.name for service in store.list_feature_services()}
+    if is_applied and read_rebuildable(applied_file, JsonObject) == declared:
         return False
     views = _views(history)
     store.apply([_account(), *views, FeatureService(name=FEATURE_SERVICE, features=views)])
@@ -109,10 +130,11 @@ def drop_stale_views(store: FeatureStore, history: HistoryVersion) -> None:
 
 
 def materialize_online(store: FeatureStore, as_of: datetime) -> None:
-    """Write the snapshots of one day to the online store."""
+    """Write the snapshots of one day to the online store; raises DamagedState if the history cannot be read."""
     end = as_of.replace(tzinfo=UTC)
     start, families = end - timedelta(seconds=1), [view.name for view in online_views(store)]
-    store.materialize(start_date=start, end_date=end, feature_views=families, disable_event_timestamp=False)
+    with _damaged_history(store):
+        store.materialize(start_date=start, end_date=end, feature_views=families, disable_event_timestamp=False)
 
 
 def tombstone_accounts(store: FeatureStore, history: HistoryVersion, account_ids: list[str], as_of: datetime) -> None:
@@ -132,13 +154,15 @@ def tombstone_accounts(store: FeatureStore, history: HistoryVersion, account_ids
 def read_historical_signals(store: FeatureStore, snapshots: pd.DataFrame) -> pd.DataFrame:
     """The signals of these snapshots (account_id, as_of), in their order, by Feast's point-in-time join.
 
-    Every snapshot has a row; an account that was never published by then has only missing values.
+    Every snapshot has a row; an account that was never published by then has only missing values. Raises DamagedState
+    if a file of the history cannot be read.
     """
     requested = snapshots[[ACCOUNT_ID, "as_of"]].rename(columns={"as_of": TIMESTAMP})
     requested[TIMESTAMP] = pd.to_datetime(requested[TIMESTAMP]).dt.tz_localize("UTC")
     requested[ROW] = range(len(requested))
     service = store.get_feature_service(FEATURE_SERVICE)
-    rows = store.get_historical_features(entity_df=requested, features=service).to_arrow().sort_by(ROW)
+    with _damaged_history(store):
+        rows = store.get_historical_features(entity_df=requested, features=service).to_arrow().sort_by(ROW)
     values = rows.drop_columns([ACCOUNT_ID, TIMESTAMP, ROW]).to_pandas()
     if len(values) < len(requested):  # Feast's own join drops rows
         values = values.set_axis(rows[ROW].to_numpy()).reindex(range(len(requested)))
@@ -156,13 +180,51 @@ def online_views(store: FeatureStore) -> list[FeatureView]:
 def read_online_signals(
     store: FeatureStore, account_ids: list[str], views: list[FeatureView] | None = None
 ) -> OnlineRows:
-    """The latest published signals of these accounts, in their order; `views` are those of `online_views`."""
+    """The latest published signals of these accounts, in their order; `views` are those of `online_views`.
+
+    Raises DamagedState if the online store cannot be read.
+    """
     online = _online(store)
-    packed = [online.read_rows(store.config, view, account_ids) for view in views or online_views(store)]
+    file = Path(store.config.repo_path or "", ONLINE_FILE)
+    with damaged_if((sqlite3.Error, ValueError, TypeError), file, REFILL):
+        packed = [online.read_rows(store.config, view, account_ids) for view in views or online_views(store)]
     seconds = np.array([rows.as_of for rows in packed])
     oldest = np.where(seconds > 0, seconds, np.iinfo("int64").max).min(axis=0).astype("datetime64[s]")
     as_of = np.where((seconds > 0).any(axis=0), oldest, np.datetime64("NaT"))
     return OnlineRows(pd.concat([_to_frame(rows) for rows in packed], axis=1), as_of)
+
+
+@contextmanager
+def _damaged_history(store: FeatureStore) -> Generator[None, None, None]:
+    """Raise DamagedState, naming the file, if the history cannot be read because one of its files is damaged."""
+    try:
+        yield
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        for view in store.list_feature_views():
+            source = view.batch_source
+            assert isinstance(source, FileSource)
+            for file in map(Path, sorted(glob.glob(source.path))):  # noqa: PTH207 - an escaped pattern
+                if fault := _parquet_fault(file, view):
+                    raise damaged(file, fault, recompute_hint(datetime.fromisoformat(file.parent.name))) from error
+        raise
+
+
+def _parquet_fault(file: Path, view: FeatureView) -> str:
+    """Why a file does not hold the rows of a view; empty if it does."""
+    try:
+        missing = {field.name for field in view.features} - set(pq.read_table(file).column_names)
+    except (pa.ArrowException, OSError) as error:
+        return str(error)
+    return f"it has no column {min(missing)}" if missing else ""
+
+
+def _declared_services(registry: Path) -> set[str]:
+    """The feature services in the file of a registry; none if it is missing or cannot be read."""
+    try:
+        content = RegistryProto.FromString(registry.read_bytes())
+    except (FileNotFoundError, DecodeError):
+        return set()
+    return {service.spec.name for service in content.feature_services}
 
 
 def _online(store: FeatureStore) -> PackedOnlineStore:

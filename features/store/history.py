@@ -19,17 +19,19 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from configs.errors import NotReady
-from configs.files import atomic_write, read_json, write_json
+from configs.errors import DamagedState, NotReady
+from configs.files import atomic_write, write_json
 from configs.state_dir import StateDir
+from configs.stored_files import damaged_if, read_stored
 from features.compute.fingerprints import signal_set
 from features.signals.base import Signal
 from features.signals.registry import FAMILIES, catalogue
-from features.store.publication import read_publication
+from features.store.publication import read_publication, recompute_hint
 from features.tables.contract import ACCOUNT_ID
 from features.tables.mapping import Dataset
 
 TIMESTAMP = "event_timestamp"
+PARQUET_ERRORS = (pa.ArrowException, OSError, KeyError)
 
 
 @dataclass(frozen=True)
@@ -143,9 +145,21 @@ def complete_days(history: HistoryVersion) -> list[datetime]:
 
 
 def read_day(history: HistoryVersion, as_of: datetime) -> DaySummary:
-    """The summary of a complete day."""
-    content = read_json(history.day_link(as_of) / "day.json")
-    return DaySummary(**{**content, "faults": tuple(content["faults"]), "dropped": tuple(content["dropped"])})
+    """The summary of a complete day; raises DamagedState if it cannot be read."""
+    file = history.day_link(as_of) / "day.json"
+    with damaged_if((FileNotFoundError,), file, recompute_hint(as_of)):
+        return read_stored(file, DaySummary, recompute_hint(as_of))
+
+
+def is_intact(history: HistoryVersion, as_of: datetime) -> bool:
+    """Whether a day is complete, with a summary and Parquet files that can be opened."""
+    try:
+        read_day(history, as_of)
+        for family in history.families:
+            pq.read_metadata(history.day_link(as_of) / f"{family}.parquet")
+    except (DamagedState, *PARQUET_ERRORS):
+        return False
+    return True
 
 
 def content_version(history: HistoryVersion, as_of: datetime) -> str:
@@ -154,9 +168,10 @@ def content_version(history: HistoryVersion, as_of: datetime) -> str:
 
 
 def accounts_on(history: HistoryVersion, as_of: datetime) -> list[str]:
-    """The accounts with a snapshot on this complete day, in order."""
+    """The accounts with a snapshot on this complete day, in order; raises DamagedState if they cannot be read."""
     file = history.day_link(as_of) / f"{next(iter(history.families))}.parquet"
-    return pq.read_table(file, columns=[ACCOUNT_ID])[ACCOUNT_ID].to_pylist()
+    with damaged_if(PARQUET_ERRORS, file, recompute_hint(as_of)):
+        return pq.read_table(file, columns=[ACCOUNT_ID])[ACCOUNT_ID].to_pylist()
 
 
 def training_days(first: datetime, last: datetime, frequency: str) -> list[datetime]:
@@ -171,8 +186,8 @@ def to_midnight(day: date) -> datetime:
 
 
 def _dropped_accounts(history: HistoryVersion, as_of: datetime, rows: pa.Table) -> tuple[str, ...]:
-    if not is_complete(history, as_of):
-        return ()
+    if not is_intact(history, as_of):
+        return ()  # a damaged day does not say; the online store is then filled anew
     earlier = {*accounts_on(history, as_of), *read_day(history, as_of).dropped}
     return tuple(sorted(earlier - set(rows[ACCOUNT_ID].to_pylist())))
 

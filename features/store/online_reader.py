@@ -19,13 +19,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from configs.errors import NotReady
-from configs.files import read_json
 from configs.state_dir import StateDir
+from configs.stored_files import damaged_if
+from features.store.publication import Publication, read_publication
 
 if TYPE_CHECKING:
     import pandas as pd
 
 BUSY_TIMEOUT_SECONDS = 2
+REFILL = "Run `oarlock publish`: it fills the online store anew."
+ONLINE_FILE = "packed.db"  # in the folder of the Feast store
 MAX_TIMESTAMP = np.iinfo("int64").max
 
 
@@ -112,21 +115,25 @@ class OnlineReader:
         self._threads = threading.local()
 
     def views(self) -> "OnlineViews":
-        """The views that were published last; raises NotReady if nothing was."""
+        """The views that were published last; raises NotReady if nothing was, DamagedState if they cannot be read."""
         try:
             modified = self.state.publication.stat().st_mtime_ns
         except FileNotFoundError:
             raise NotReady("Nothing has been published yet.", "Run `oarlock publish`.") from None
         cached = self._views
         if cached is None or cached[0] != modified:
-            self._views = cached = (modified, _read_views(self.state.publication))
+            self._views = cached = (modified, _to_views(read_publication(self.state)))
         return cached[1]
 
     def read(self, account_ids: Sequence[str]) -> OnlineSignals:
         """The latest published signals of these accounts, in the requested order, all of one publication.
 
-        Raises NotReady if nothing was published, OSError or sqlite3.Error if the store cannot be read.
+        Raises NotReady if nothing was published, DamagedState or OSError if the store cannot be read.
         """
+        with damaged_if((sqlite3.Error, ValueError, TypeError), self.state.feast / ONLINE_FILE, REFILL):
+            return self._read(account_ids)
+
+    def _read(self, account_ids: Sequence[str]) -> OnlineSignals:
         views, parameters = self.views(), (json.dumps(list(account_ids)),)
         try:
             rows = self._connection().execute(views.query, parameters).fetchall()
@@ -144,7 +151,7 @@ class OnlineReader:
 
     def _connection(self) -> sqlite3.Connection:
         """This thread's connection: it must not cross a fork, nor outlive a file that was replaced."""
-        file = self.state.feast / "packed.db"
+        file = self.state.feast / ONLINE_FILE
         key = (os.getpid(), file.stat().st_ino)
         cached = getattr(self._threads, "connection", None)
         if cached is None or cached[0] != key:
@@ -165,10 +172,13 @@ class OnlineViews:
     gaps: tuple[bytes, ...]  # the packed numbers of an account that is not in a view
 
 
-def _read_views(file: Path) -> OnlineViews:
-    publication = read_json(file)
-    if "views" not in publication:
-        raise NotReady("The signals were published by an earlier version of Oarlock.", "Run `oarlock publish`.")
+def remove_online_store(file: Path) -> None:
+    """Remove the store; readers that have it open go on reading it."""
+    for suffix in ("", "-wal", "-shm"):
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
+
+
+def _to_views(publication: Publication) -> OnlineViews:
     layouts = tuple(
         Layout(view["view"], tuple(view["numbers"]), tuple(view["categories"])) for view in publication["views"]
     )

@@ -13,6 +13,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,10 +32,17 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel
 from feast.types import Float64
 
+from configs.stored_files import sqlite_fault
 from features.store.online_reader import Layout
 
 BUSY_TIMEOUT_SECONDS = 10
 IDS_PER_QUERY = 900  # old builds of SQLite bind at most 999 values
+COLUMNS = {
+    "account_id": "text primary key",
+    "as_of": "integer not null",
+    "numbers": "blob not null",
+    "categories": "text",
+}
 WriteRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 PackedRow = tuple[str, int, bytes, str | None]  # id, as_of in seconds, numbers, categories as JSON
 ReadRow = tuple[datetime | None, dict[str, Value] | None]
@@ -201,6 +209,22 @@ class PackedComputeEngine(LocalComputeEngine):
         return LocalMaterializationJob(job_id=f"{view.name}-{task.end_time}", status=MaterializationJobStatus.SUCCEEDED)
 
 
+def is_online_store(file: Path) -> bool:
+    """Whether a file is a packed online store, whole, or does not exist; raises sqlite3.Error if it is locked."""
+    if not file.exists():
+        return True
+    try:
+        with closing(sqlite3.connect(file, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
+            tables = [row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")]
+            columns = [[row[1] for row in connection.execute(f'pragma table_info("{table}")')] for table in tables]
+            is_whole = connection.execute("pragma quick_check(1)").fetchone() == ("ok",)
+    except sqlite3.Error as error:
+        if sqlite_fault(error, file, "") is None:
+            raise
+        return False
+    return is_whole and all(names == list(COLUMNS) for names in columns)
+
+
 def layout_of(view: FeatureView) -> Layout:
     """The signals in the packed rows of a view."""
     numbers = tuple(feature.name for feature in view.features if feature.dtype == Float64)
@@ -209,7 +233,7 @@ def layout_of(view: FeatureView) -> Layout:
 
 
 def _create(layout: Layout) -> str:
-    columns = "account_id text primary key, as_of integer not null, numbers blob not null, categories text"
+    columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
     return f'create table if not exists "{layout.table}" ({columns}) without rowid'
 
 

@@ -2,11 +2,24 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import Annotated
+
+from pydantic import AfterValidator
+from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
 
 from configs.errors import NotReady
-from configs.files import read_json
 from configs.state_dir import StateDir
+from configs.stored_files import read_stored
+
+REPUBLISH = "Run `oarlock publish`: it writes the file anew."
+
+
+def _require_instant(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
+
+
+InstantText = Annotated[str, AfterValidator(_require_instant)]
 
 
 class ViewColumns(TypedDict):
@@ -20,7 +33,7 @@ class ViewColumns(TypedDict):
 class Publication(TypedDict):
     """What a publish put online: the day, the history and its content, the signals, and the settings of the stages."""
 
-    as_of: str
+    as_of: InstantText
     history: str
     content_version: str
     signal_set: str
@@ -30,16 +43,30 @@ class Publication(TypedDict):
 
 
 def read_publication(state: StateDir) -> Publication:
-    """What was published last; raises NotReady if nothing was."""
+    """What was published last; raises NotReady if nothing was, DamagedState if the note cannot be read."""
     try:
-        return cast(Publication, read_json(state.publication))
+        return read_stored(state.publication, Publication, REPUBLISH)
     except FileNotFoundError:
         raise NotReady("Nothing has been published yet.", "Run `oarlock publish`.") from None
+
+
+def find_publication(state: StateDir) -> Publication | None:
+    """What was published last; None if nothing was, or if the note cannot be read and has to be written anew."""
+    try:
+        return read_publication(state)
+    except NotReady:
+        return None
 
 
 def published_as_of(state: StateDir) -> datetime:
     """The day whose signals are online; raises NotReady if nothing was published."""
     return datetime.fromisoformat(read_publication(state)["as_of"])
+
+
+def recompute_hint(as_of: datetime) -> str:
+    """How to compute a damaged day again."""
+    day = f"{as_of:%Y-%m-%d}"
+    return f"Run `oarlock publish --backfill-from {day} --backfill-to {day}`: it computes the day again."
 
 
 def published_history_folder(state: StateDir) -> Path:

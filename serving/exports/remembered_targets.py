@@ -7,9 +7,10 @@ hash of a file. What does not carry it any more is not ours and stays as it is.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypedDict
+from typing import Literal
 
 import sqlalchemy as sql
+from typing_extensions import TypedDict
 
 from configs.errors import ConfigError
 from serving.exports.targets import Target, parse_target

@@ -12,10 +12,11 @@ from typing import Literal
 import sqlalchemy as sql
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 
 from configs.errors import ConfigError, NotReady
 from configs.files import sqlite_url
+from configs.stored_files import sqlite_fault
 from serving.ledger.schema import HEAD_REVISION, VERSION_TABLE
 
 CONNECT_SECONDS = 5
@@ -33,15 +34,16 @@ def open_database(
     """The database at a path (SQLite) or URL, with every table in place.
 
     With "fsync" a commit waits for the disk. A lock is waited for so many seconds, and then OperationalError is raised
-    by what needs it. Raises ConfigError for an invalid URL or a schema that this release does
-    not know, NotReady if the database cannot be reached.
+    by what needs it. Raises ConfigError for an invalid URL or a schema that this release does not know, NotReady if the
+    database cannot be reached. Of SQLite every use raises DamagedState for a damaged file and StorageFull for a full
+    disk.
     """
     engine = _create_engine(location, durability, lock_seconds)
     try:
         if _schema_revision(engine) != HEAD_REVISION:
             with _migration_transaction(engine) as connection:
                 migrate(connection)
-    except OperationalError as error:
+    except DatabaseError as error:
         message = f"Cannot reach the database of the ledger: {_first_line(error)}."
         raise NotReady(message, "Start the database, or check ledger.url.") from None
     return engine
@@ -62,6 +64,7 @@ def _create_engine(location: Path | str, durability: Durability, lock_seconds: f
         location.parent.mkdir(parents=True, exist_ok=True)
         engine = sql.create_engine(sqlite_url(location), connect_args={"timeout": lock_seconds})
         event.listen(engine, "connect", lambda connection, _: _configure_sqlite(connection, durability))
+        event.listen(engine, "handle_error", lambda context: _raise_for_file(context.original_exception, location))
         return engine
     try:
         url = sql.make_url(location.replace("postgresql://", "postgresql+psycopg://", 1))
@@ -75,6 +78,13 @@ def _create_engine(location: Path | str, durability: Durability, lock_seconds: f
         # The message must not repeat the URL: it may hold a password.
         hint = 'Write "postgresql://user@host/database" and install oarlock[postgres].'
         raise ConfigError(f"ledger.url is not a usable database URL: {type(error).__name__}.", hint) from None
+
+
+def _raise_for_file(error: BaseException, file: Path) -> None:
+    """Raise DamagedState or StorageFull for an error of SQLite that is one of its file or its disk."""
+    hint = "Restore it from a backup, or move it away: the next command begins an empty one."
+    if fault := sqlite_fault(error, file, hint):
+        raise fault from error
 
 
 def _configure_sqlite(connection: sql.PoolProxiedConnection, durability: Durability) -> None:
@@ -135,6 +145,6 @@ def _migration_transaction(engine: sql.Engine) -> Iterator[sql.Connection]:
             raise
 
 
-def _first_line(error: OperationalError) -> str:
+def _first_line(error: DatabaseError) -> str:
     lines = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
     return lines[0].rstrip(".")

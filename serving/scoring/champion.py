@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configs.errors import NoChampion, NotReady, PromotionRefused
-from configs.files import read_json
 from configs.state_dir import StateDir
 from serving.schemas.responses import ModelDescription, ModelResponse, ModelsResponse, RefusedVersion
-from serving.scoring.champion_pointer import ChampionPointer, bundle_folder, read_pointer
+from serving.scoring.champion_pointer import ChampionPointer, bundle_folder, read_pointer, read_version_list
 from serving.scoring.model_bundle import ModelBundle, load_bundle
 from serving.treeshap.kernel import Kernel
 from training.registry.version import CHAMPION, Version
@@ -64,7 +63,9 @@ class ChampionProvider:
                 self._loaded_pointer = (written, pointer.folder)
             if self._champion is None:
                 reason = self.refused["reason"] if self.refused else ""
-                raise PromotionRefused(f"The promoted version cannot be loaded. {reason}".strip(), "Promote it again.")
+                message = f"The promoted version cannot be loaded. {reason}".strip()
+                hint = f"Run `oarlock promote {pointer.version.number}`: it builds the bundle anew."
+                raise PromotionRefused(message, hint)
             return self._champion
 
     def load_version(self, number: int) -> ModelBundle:
@@ -82,11 +83,11 @@ class ChampionProvider:
         return {**describe_model(self.champion()), "refused": self.refused}
 
     def list_versions(self) -> ModelsResponse:
-        """Every registered version, newest first."""
-        if not self._state.models.exists():
+        """Every registered version, newest first; raises DamagedState if the list cannot be read."""
+        versions = read_version_list(self._state)
+        if versions is None:
             return {"name": self._model_name, "models": []}
-        models = read_json(self._state.models)
-        return {"name": models["name"], "models": models["models"]}
+        return {"name": versions.name, "models": versions.models}
 
     def _load(self, pointer: ChampionPointer) -> None:
         self.refused = pointer.refused

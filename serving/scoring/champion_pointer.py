@@ -11,13 +11,14 @@ updates the pointer if another tool moved the alias. If a bundle is refused, the
 
 import logging
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from configs.errors import NoChampion, NotReady, OarlockError
-from configs.files import read_json, write_json
+from configs.errors import NoChampion, NotReady, OarlockError, PromotionRefused
+from configs.files import write_json
 from configs.state_dir import StateDir
+from configs.stored_files import damaged, read_rebuildable, read_stored
 from serving.schemas.responses import RefusedVersion, RegisteredModel
 from serving.scoring.model_bundle import FORMAT, load_bundle, make_bundle, save_bundle
 from serving.scoring.model_report import write_model_report
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("oarlock.promotion")
 ARTIFACT = f"bundle-{FORMAT}"
+REWRITE = "Run `oarlock promote` with the version that is champion: it writes the file anew."
 
 
 @dataclass(frozen=True)
@@ -40,17 +42,36 @@ class ChampionPointer:
     refused: RefusedVersion | None
 
 
+@dataclass(frozen=True)
+class _PointerFile:
+    version: Version
+    folder: str
+    refused: RefusedVersion | None = None
+
+
+@dataclass(frozen=True)
+class VersionList:
+    """Every registered version, as the API lists them: the name of the model, and the versions, newest first."""
+
+    name: str
+    models: list[RegisteredModel]
+
+
 def read_pointer(state: StateDir) -> ChampionPointer:
-    """The pointer; raises NoChampion if there is none, NotReady if it cannot be read."""
+    """The pointer; raises NoChampion if there is none, DamagedState if it cannot be read."""
     try:
-        content = read_json(state.champion_pointer)
-        folder = state.bundles / content["folder"]
-        return ChampionPointer(Version(**content["version"]), folder, content.get("refused"))
+        content = read_stored(state.champion_pointer, _PointerFile, REWRITE)
     except FileNotFoundError:
         raise NoChampion("No model has been promoted yet.", "Run `oarlock train`, then `oarlock promote`.") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        message = f"{state.champion_pointer} cannot be read: {type(error).__name__}."
-        raise NotReady(message, "Run `oarlock promote` again: it writes the file anew.") from None
+    return ChampionPointer(content.version, state.bundles / content.folder, content.refused)
+
+
+def read_version_list(state: StateDir) -> VersionList | None:
+    """Every registered version; None before the first promotion. Raises DamagedState if the list cannot be read."""
+    try:
+        return read_stored(state.models, VersionList, REWRITE)
+    except FileNotFoundError:
+        return None
 
 
 def bundle_folder(state: StateDir, number: int) -> Path:
@@ -73,11 +94,13 @@ def make_champion(state: StateDir, registry: "Registry", event: "ChampionEvent")
 def sync_champion(state: StateDir, registry: "Registry") -> Version | None:
     """Make the pointer name the version of the alias; returns that version, None if there is no champion.
 
-    Raises PromotionRefused for a bundle that does not give the risks of its model; the pointer stays as it is.
+    Raises PromotionRefused for a bundle that does not give the risks of its model, and DamagedState for a registry that
+    has lost its versions; the pointer stays as it is.
     """
     _write_version_list(state, registry)
     version = registry.find_champion()
     if version is None:
+        _require_versions(state, registry)
         state.champion_pointer.unlink(missing_ok=True)
     elif not _points_to(state, version):
         try:
@@ -86,6 +109,17 @@ def sync_champion(state: StateDir, registry: "Registry") -> Version | None:
             _record_refusal(state, version, error)
             raise
     return version
+
+
+def rewrite_champion(state: StateDir, registry: "Registry") -> None:
+    """Write the list of versions, the champion's bundle if it cannot be loaded, and the pointer anew.
+
+    Raises NoChampion if there is no champion, PromotionRefused as `build_bundle`.
+    """
+    version = registry.champion()
+    folder = build_bundle(state, registry, version)
+    _write_version_list(state, registry)
+    _write_pointer(state, version, folder)
 
 
 def rebuild_outdated_bundle(state: StateDir, registry: "Registry") -> None:
@@ -98,17 +132,37 @@ def rebuild_outdated_bundle(state: StateDir, registry: "Registry") -> None:
 def build_bundle(state: StateDir, registry: "Registry", version: Version) -> Path:
     """The folder of a version's bundle, verified: an existing one, a copy from MLflow, or one that is built now.
 
-    A new bundle is verified before it gets its name, so a process that is killed leaves no unverified one. Raises
-    PromotionRefused for a bundle that does not give the risks of its model.
+    An existing one that cannot be loaded is replaced. A new bundle is verified before it gets its name, so a process
+    that is killed leaves no unverified one. Raises PromotionRefused for a bundle that does not give the risks of its
+    model.
     """
     folder, kernel = bundle_folder(state, version.number), Kernel(state.compiled_kernels)
+    if folder.exists() and _is_loadable(folder, kernel):
+        return folder
     state.bundles.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=state.bundles, prefix=".") as scratch:
-        files = folder if folder.exists() else _bundle_files(registry, version, kernel, Path(scratch) / "bundle")
+        files = _bundle_files(registry, version, kernel, Path(scratch) / "bundle")
         load_bundle(files, kernel)
-        if files != folder:
-            files.replace(folder)
+        if folder.exists():
+            folder.replace(Path(scratch) / "damaged")
+        files.replace(folder)
     return folder
+
+
+def _is_loadable(folder: Path, kernel: Kernel) -> bool:
+    try:
+        load_bundle(folder, kernel)
+    except PromotionRefused as error:
+        LOG.warning("the bundle is built anew: %s", error)
+        return False
+    return True
+
+
+def _require_versions(state: StateDir, registry: "Registry") -> None:
+    """Raise DamagedState if a champion is served and the registry has no version at all: nobody demoted it."""
+    if state.champion_pointer.exists() and not registry.versions():
+        hint = "Restore the folder from a backup, or delete champion.json beside it to serve no model."
+        raise damaged(registry.folder, "it holds no version, and a champion is served", hint)
 
 
 def _bundle_files(registry: "Registry", version: Version, kernel: Kernel, target: Path) -> Path:
@@ -131,7 +185,8 @@ def _write_pointer(state: StateDir, version: Version, folder: Path) -> None:
 
 
 def _write_version_list(state: StateDir, registry: "Registry") -> None:
-    listed = _read_version_list(state)
+    stored = read_rebuildable(state.models, VersionList)
+    listed = stored.models if stored else []
     described = {model["version"]: model for model in listed}
     models = [
         {**(described.get(version.number) or _describe_version(registry, version)), "alias": version.alias}
@@ -141,15 +196,6 @@ def _write_version_list(state: StateDir, registry: "Registry") -> None:
         write_json(state.models, {"name": registry.name, "models": models})
         if champion := registry.find_champion():
             write_model_report(state, registry, champion)
-
-
-def _read_version_list(state: StateDir) -> list[RegisteredModel]:
-    """The list as it was written last; empty if it is missing or cannot be read, since it can be made anew."""
-    try:
-        return read_json(state.models)["models"] if state.models.exists() else []
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        LOG.warning("%s cannot be read and is written anew: %s", state.models, error)
-        return []
 
 
 def _describe_version(registry: "Registry", version: Version) -> RegisteredModel:
@@ -165,14 +211,7 @@ def _describe_version(registry: "Registry", version: Version) -> RegisteredModel
 
 def _record_refusal(state: StateDir, version: Version, error: OarlockError) -> None:
     LOG.error("version %s is refused, the champion stays: %s", version.number, error)
-    if _is_readable(state):
+    content = read_rebuildable(state.champion_pointer, _PointerFile)
+    if content:
         refused: RefusedVersion = {"version": version.number, "reason": error.message}
-        write_json(state.champion_pointer, {**read_json(state.champion_pointer), "refused": refused})
-
-
-def _is_readable(state: StateDir) -> bool:
-    try:
-        read_pointer(state)
-    except NotReady:
-        return False
-    return True
+        write_json(state.champion_pointer, asdict(replace(content, refused=refused)))

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -200,9 +201,9 @@ def load_bundle(folder: Path, kernel: Kernel) -> ModelBundle:
     """
     try:
         bundle = _read_bundle(folder, kernel)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
         raise PromotionRefused(
-            f"The bundle in {folder} cannot be read: {error}.", "Promote the version again."
+            f"The bundle in {folder} cannot be read: {error}.", "Promote the version again: that builds it anew."
         ) from None
     risks, expected = bundle.predict_risks_by_horizon(bundle.smoke_matrix), bundle.smoke_risks
     # Written so that NaN fails too.

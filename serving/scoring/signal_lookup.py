@@ -1,6 +1,5 @@
 """The published signals of some accounts, how old they are, and why an account has none."""
 
-import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -9,7 +8,7 @@ from functools import lru_cache, reduce
 
 import numpy as np
 
-from configs.errors import NotReady, StoreDown
+from configs.errors import DamagedState, NotReady, StoreDown
 from features.store.online_reader import ColumnIndex, OnlineReader, SignalValues
 from serving.schemas.enums import UnscoredReason
 from serving.scoring.model_bundle import ModelBundle
@@ -68,8 +67,10 @@ def published_columns(reader: OnlineReader) -> ColumnIndex:
 def _store_down_if_unreadable() -> Iterator[None]:
     try:
         yield
-    except (OSError, sqlite3.Error, ValueError, KeyError) as error:  # the last two: a spoiled publication note
-        raise StoreDown(f"The online store cannot be read: {error}.", "Repair it, or publish again.") from None
+    except DamagedState as error:
+        raise StoreDown(f"The online store is down: {error.message}", error.hint) from None
+    except OSError as error:
+        raise StoreDown(f"The online store cannot be read: {error}.", "Repair it, or run `oarlock publish`.") from None
 
 
 def require_signals(model: ModelBundle, columns: ColumnIndex) -> None:

@@ -13,16 +13,19 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import NotRequired, TypedDict, cast
+from typing import NotRequired
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import sqlalchemy as sql
+from typing_extensions import TypedDict
 
 from configs.account_ids import canonical_account_id
-from configs.files import atomic_write, read_json, write_json
+from configs.errors import DamagedState
+from configs.files import JsonObject, atomic_write, write_json
 from configs.state_dir import StateDir
+from configs.stored_files import damaged_if, read_stored
 from features.ingestion.converted_folder import converted_files, remove_conversions
 from features.tables.contract import ACCOUNT_ID
 from serving.exports.remembered_targets import UNFINISHED, TargetErasure, erase_from_targets
@@ -78,7 +81,8 @@ def _open_certificate(state: StateDir, account_id: str, at: datetime) -> tuple[P
     digest = hashlib.sha256(account_id.encode()).hexdigest()
     file = state.folder / "erased" / f"{digest[:16]}.json"
     if file.exists():
-        return file, cast(Certificate, {**read_json(file), "targets": {}, "complete": False})
+        earlier = read_stored(file, Certificate, "Move it away and erase again: a new certificate begins.")
+        return file, {**earlier, "targets": {}, "complete": False}
     return file, {
         "account_sha256": digest,
         "removed": {},
@@ -115,7 +119,8 @@ def _is_behind_link(file: Path, root: Path) -> bool:
 def _remove_from_sqlite(file: Path, account_id: str) -> int:
     if not file.exists():
         return 0
-    with closing(sqlite3.connect(file, timeout=10)) as connection, connection:
+    reading = damaged_if((sqlite3.Error,), file, "Run `oarlock publish`, which writes it anew, and erase again.")
+    with reading, closing(sqlite3.connect(file, timeout=10)) as connection, connection:
         connection.execute(SECURE_DELETE)
         tables = [row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")]
         keyed = [name for name in tables if ACCOUNT_ID in _column_names(connection, name)]
@@ -138,9 +143,9 @@ def _column_names(connection: sqlite3.Connection, table: str) -> set[str]:
 
 
 def _remove_from_parquet(file: Path, account_id: str) -> int:
-    if ACCOUNT_ID not in pq.read_schema(file).names:
+    rows = _read_rows(file)
+    if ACCOUNT_ID not in rows.column_names:
         return 0
-    rows = pq.read_table(file)
     remaining = _without_account(rows, account_id)
     if remaining.num_rows < rows.num_rows:
         with atomic_write(file) as temporary:
@@ -157,10 +162,19 @@ def _remove_conversions(folder: Path, account_id: str) -> int:
 
 
 def _count_rows(file: Path, account_id: str) -> int:
-    if ACCOUNT_ID not in pq.read_schema(file).names:
+    try:
+        rows = _read_rows(file)
+    except DamagedState:
+        return 0  # it is removed all the same
+    if ACCOUNT_ID not in rows.column_names:
         return 0
-    rows = pq.read_table(file, columns=[ACCOUNT_ID])
     return rows.num_rows - _without_account(rows, account_id).num_rows
+
+
+def _read_rows(file: Path) -> pa.Table:
+    """The rows of a file that may hold the account; raises DamagedState if nobody can say whether it does."""
+    with damaged_if((pa.ArrowException, OSError), file, "Delete the file, run `oarlock publish`, and erase again."):
+        return pq.read_table(file)
 
 
 def _without_account(rows: pa.Table, account_id: str) -> pa.Table:
@@ -170,8 +184,8 @@ def _without_account(rows: pa.Table, account_id: str) -> pa.Table:
 
 
 def _remove_from_day_file(file: Path, account_id: str) -> int:
-    content = read_json(file)
-    dropped = content.get("dropped", [])
+    content = read_stored(file, JsonObject, "Run `oarlock publish` for that day, and erase again.")
+    dropped: list[str] = content.get("dropped", [])
     spellings = _spellings(dropped, account_id)
     if spellings:
         write_json(file, {**content, "dropped": [other for other in dropped if other not in spellings]})

@@ -7,9 +7,10 @@ from datetime import datetime
 import sqlalchemy as sql
 from sqlalchemy.exc import DBAPIError
 
-from configs.errors import OarlockError
-from configs.files import JsonObject, read_json
+from configs.errors import NotReady, OarlockError
+from configs.files import JsonObject
 from configs.state_dir import StateDir
+from features.store.publication import published_as_of
 from serving.ledger.ledger import Ledger, is_served
 from serving.ledger.schema import RISKS
 from serving.telemetry.metrics import GaugeSample
@@ -49,10 +50,10 @@ class GaugeCollector:
 
     def _ages(self) -> LabelValues:
         try:
-            as_of = read_json(self._state.publication)["as_of"]
-        except (OSError, ValueError, KeyError):  # not published yet, or spoiled
+            as_of = published_as_of(self._state)
+        except NotReady:  # not published yet, or spoiled
             return {}
-        age = self._clock() - datetime.fromisoformat(as_of)
+        age = self._clock() - as_of
         return {(family,): age.total_seconds() for family in self._champion().get("families", ())}
 
     def _model_info(self) -> LabelValues:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from training.labels.definition import LabelDescription
 
 BOOSTER_FILE, DOCUMENT_FILE = "booster.txt", "model.json"
+END_OF_TREES = "\nend of trees\n"  # LightGBM reads a text that is cut short without an error
 ALL_SEGMENTS = "*"
 SEGMENT = "segment"
 SignalValue = float | str | None
@@ -161,10 +162,13 @@ def save_model(model: ChurnModel, folder: Path) -> None:
 
 
 def load_model(folder: Path) -> ChurnModel:
-    """The model that `save_model` wrote."""
+    """The model that `save_model` wrote; raises ValueError, KeyError, TypeError or OSError for anything else."""
     document: JsonObject = json.loads((folder / DOCUMENT_FILE).read_text("utf-8"))
+    booster_text = (folder / BOOSTER_FILE).read_text("utf-8")
+    if not (booster_text.startswith("tree\n") and END_OF_TREES in booster_text):
+        raise ValueError("the booster is not complete")
     return ChurnModel(
-        booster_text=(folder / BOOSTER_FILE).read_text("utf-8"),
+        booster_text=booster_text,
         inputs=tuple(map(input_from_json, document.pop("inputs"))),
         calibrator=calibrator_from_json(document.pop("calibrator")),
         linear_model=linear_model_from_json(document.pop("linear_model")),

@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pandas as pd
+from sqlalchemy.exc import SQLAlchemyError
 
 from configs.errors import NothingToLearn
 from configs.files import sqlite_url
 from configs.progress import Progress
 from configs.settings import Settings, TrainingSettings
+from configs.stored_files import damaged_if
 from training.data.time_splits import TimeSplit
 from training.evaluation.backtest import backtest_splits, fit_split, require_both_outcomes, rows_on
 from training.evaluation.paired_difference import mean_log_loss
@@ -139,8 +141,10 @@ def _can_evaluate(rows: pd.DataFrame, split: TimeSplit, training: TrainingSettin
 def _open_study(storage: TrialStorage) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage.file.parent.mkdir(parents=True, exist_ok=True)
-    database = optuna.storages.RDBStorage(sqlite_url(storage.file))
-    study = optuna.create_study(storage=database, study_name=storage.name, load_if_exists=True)
+    errors = (SQLAlchemyError, AssertionError, optuna.exceptions.OptunaError, RuntimeError)
+    with damaged_if(errors, storage.file, "Delete it: the search begins anew."):
+        database = optuna.storages.RDBStorage(sqlite_url(storage.file))
+        study = optuna.create_study(storage=database, study_name=storage.name, load_if_exists=True)
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
         # It belongs to a search that was stopped.
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)

@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass
@@ -24,8 +25,9 @@ from typing import TYPE_CHECKING, Literal, cast
 from pydantic import ValidationError
 
 from configs.errors import NoChampion, NotReady, OarlockError
-from configs.files import read_json, sqlite_url
+from configs.files import JsonObject, sqlite_url
 from configs.state_dir import StateDir
+from configs.stored_files import damaged, find_full_disk, read_stored
 from training.model.churn_model import ChurnModel, load_model
 from training.registry.comparison_record import ComparisonRecord, LastComparison
 from training.registry.provenance import Provenance, read_provenance
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 
     from training.registry.evaluation_record import EvaluationRecord
 
+DATABASE = "mlflow.db"
+RETRAIN = "Run `oarlock train`, or use the release that trained it."
 TAG = "oarlock."
 IDENTITY_TAG, COMPARISON_TAG, EVENT_TAG = f"{TAG}identity", f"{TAG}comparison", f"{TAG}champion."
 MAX_TAG_LENGTH = 4_000  # MLflow stores 5,000 characters per tag
@@ -81,10 +85,13 @@ class Registry:
 
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         self.folder.mkdir(parents=True, exist_ok=True)
-        database = self.folder / "mlflow.db"
-        relocate_artifacts(database, self.name)
+        database = self.folder / DATABASE
         mlflow.set_tracking_uri(sqlite_url(database))
-        return mlflow.MlflowClient()
+        with self._reading_database():
+            relocate_artifacts(database, self.name)
+            client = mlflow.MlflowClient()
+            client.search_registered_models(max_results=1)
+            return client
 
     @property
     def error_type(self) -> type[Exception]:
@@ -188,31 +195,33 @@ class Registry:
             raise NotReady(message, f"Run `oarlock compare {version.number} --with {champion}`.") from None
 
     def load_model(self, version: Version) -> ChurnModel:
-        """The model of a version; raises NotReady if it is stored in a format that is no longer read."""
+        """The model of a version; raises NotReady if it is damaged, or stored in a format that is no longer read."""
+        folder = self._model_folder(version)
         try:
-            return load_model(self._model_folder(version))
-        except (KeyError, TypeError):
-            raise _unreadable(version) from None
+            return load_model(folder)
+        except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+            raise _unreadable(version, folder, error) from None
 
     def evaluation(self, version: Version) -> "EvaluationRecord":
-        """The evaluation of a version; raises NotReady without one, or if its format is no longer read."""
+        """The evaluation of a version; raises NotReady without one, if it is damaged, or its format no longer read."""
         from training.registry.evaluation_record import read_evaluation
 
+        file = self._model_folder(version) / EVALUATION_FILE
         try:
-            return read_evaluation(read_json(self._model_folder(version) / EVALUATION_FILE))
-        except (FileNotFoundError, ValidationError):
-            raise _unreadable(version) from None
+            return read_evaluation(read_stored(file, JsonObject, RETRAIN))
+        except (FileNotFoundError, ValidationError) as error:
+            raise _unreadable(version, file, error) from None
 
     def provenance(self, version: Version) -> Provenance | None:
         """What a version was trained from; None if that was not stored.
 
-        Raises NotReady if it is stored in a format that is no longer read.
+        Raises NotReady if it is damaged, or stored in a format that is no longer read.
         """
         file = self._model_folder(version) / PROVENANCE_FILE
         try:
-            return read_provenance(read_json(file)) if file.exists() else None
-        except ValidationError:
-            raise _unreadable(version) from None
+            return read_provenance(read_stored(file, JsonObject, RETRAIN)) if file.exists() else None
+        except ValidationError as error:
+            raise _unreadable(version, file, error) from None
 
     @contextlib.contextmanager
     def download_report(self, version: Version) -> Generator[Path, None, None]:
@@ -256,7 +265,21 @@ class Registry:
         from mlflow.artifacts import download_artifacts
 
         _ = self.client  # it points MLflow at this folder
-        return Path(download_artifacts(f"models:/{version.name}/{version.number}")) / "artifacts" / "model"
+        try:
+            return Path(download_artifacts(f"models:/{version.name}/{version.number}")) / "artifacts" / "model"
+        except (self.error_type, OSError) as error:
+            raise damaged(self.folder / ARTIFACTS, f"the files of version {version.number}: {error}", RETRAIN) from None
+
+    @contextlib.contextmanager
+    def _reading_database(self) -> Generator[None, None, None]:
+        """Raise DamagedState if MLflow cannot read its database, StorageFull if it cannot bring it up to date."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (sqlite3.Error, SQLAlchemyError, self.error_type) as error:
+            hint = "Restore it from a backup, or move the folder away and run `oarlock train`."
+            raise find_full_disk(error) or damaged(self.folder / DATABASE, str(error), hint) from None
 
     def _aliases(self) -> dict[str, str]:
         """The alias of each version that has one; `champion` if it has several."""
@@ -277,9 +300,9 @@ def open_registry(state: StateDir, name: str) -> Registry:
     return Registry(state.mlflow, name)
 
 
-def _unreadable(version: Version) -> NotReady:
-    message = f"Version {version.number} is stored in a format that this release cannot read."
-    return NotReady(message, "Run `oarlock train`, or use the release that trained it.")
+def _unreadable(version: Version, path: Path, error: Exception) -> NotReady:
+    fault = f"{type(error).__name__}, so version {version.number} is damaged or of a release with another format"
+    return damaged(path, fault, RETRAIN)
 
 
 def _comparison_file(champion: int) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,6 +35,17 @@ def group_for_union(paths: Sequence[str]) -> list[ParquetGroup]:
     for path, types in schemas.items():
         groups.setdefault(tuple(sorted((name, str(kind)) for name, kind in types.items())), []).append(path)
     return [_group(tuple(members), schemas[members[0]], target) for members in groups.values()]
+
+
+def find_unreadable(files: Iterable[Path]) -> tuple[Path, str] | None:
+    """The first Parquet file that cannot be read, and why; None if all can."""
+    for file in files:
+        try:
+            for _ in pq.ParquetFile(file).iter_batches():
+                pass
+        except (pa.ArrowException, OSError) as error:
+            return file, str(error).splitlines()[0].rstrip(".")
+    return None
 
 
 def escape_pattern(path: str) -> str:

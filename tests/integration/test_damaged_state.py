@@ -1,0 +1,139 @@
+"""Whatever spoils a file of the state folder, a command works, or names the file in one sentence with an exit code."""
+
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from docs.generate.errors import EXIT_CODES
+from tests.support.trained_model import TrainedModel
+
+DOCUMENTED = {int(code) for codes, _ in EXIT_CODES for code in codes.split(",")} - {1}
+DAY = "days/2023-07-01"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file: where the first of them is, and whether `publish` and `promote` make it anew."""
+
+    pattern: str
+    is_rebuilt: bool = True
+
+
+KINDS = {
+    "owner": Kind("owner.json", is_rebuilt=False),
+    "publication": Kind("published.json"),
+    "champion": Kind("champion.json"),
+    "versions": Kind("models.json"),
+    "validation": Kind("validation.json"),
+    "applied": Kind("feast/applied.json"),
+    "feast registry": Kind("feast/registry.db"),
+    "history registry": Kind("feast/histories/*.db"),
+    "online store": Kind("feast/packed.db"),
+    "account table": Kind("accounts.db"),
+    "day": Kind(f"history/*/{DAY}/day.json"),
+    "signals": Kind(f"history/*/{DAY}/adoption.parquet"),
+    "bundle": Kind("champion/1-*/bundle.json"),
+    "bundle arrays": Kind("champion/1-*/arrays.npz"),
+    "registry": Kind("mlflow/mlflow.db", is_rebuilt=False),
+    "model": Kind("mlflow/artifacts/**/model.json", is_rebuilt=False),
+    "booster": Kind("mlflow/artifacts/**/booster.txt", is_rebuilt=False),
+    "evaluation": Kind("mlflow/artifacts/**/model/evaluation.json", is_rebuilt=False),
+    "ledger": Kind("ledger.db", is_rebuilt=False),
+}
+COMMANDS = (
+    ("score", "1096", "--json"),
+    ("score", "1096", "--as-of", "2023-06-01", "--json"),
+    ("explain", "1096", "--json"),
+    ("signals", "--json"),
+    ("validate", "--online-store", "--json"),
+    ("models", "list", "--json"),
+    ("model-card", "--json"),
+    ("keys", "list", "--json"),
+    ("audit", "--json"),
+    ("monitor", "--json"),
+    ("train", "--json"),
+    ("erase", "nobody", "--json"),
+    ("publish", "--json"),
+    ("promote", "1"),
+)
+REBUILD = (("publish", "--json"), ("promote", "1"), ("score", "1096", "--json"))
+
+
+def _random_bytes(content: bytes) -> bytes:
+    return random.Random(0).randbytes(max(len(content), 100))
+
+
+def _overwrite_middle(content: bytes) -> bytes:
+    """The first and the last third of a file, with other bytes between them."""
+    third = len(content) // 3
+    return content[:third] + _random_bytes(content)[:third] + content[2 * third :]
+
+
+SPOILS: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "cut": lambda content: content[: len(content) // 2],
+    "random": _random_bytes,
+    "middle": _overwrite_middle,
+    "list": lambda _: b"[]",
+    "other object": lambda _: b'{"size": 3}',
+}
+
+
+def _spoil(file: Path, spoil: str) -> None:
+    content = file.read_bytes()
+    file.unlink()
+    if spoil == "other object" and content.startswith(b"SQLite"):
+        with closing(sqlite3.connect(file)) as connection, connection:
+            connection.execute("create table accounts (size integer)")
+    elif spoil == "other object" and content.startswith(b"PAR1"):
+        pq.write_table(pa.table({"size": [3]}), file)
+    else:
+        file.write_bytes(SPOILS[spoil](content))
+
+
+@pytest.fixture
+def copy_company(trained: TrainedModel, tmp_path: Path) -> Callable[[], Path]:
+    """A function that copies the trained company; gives its settings file."""
+
+    def copy() -> Path:
+        folder = tmp_path / "company"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(trained.state.folder, folder / "state/crm5", symlinks=True)
+        return Path(shutil.copy(trained.config, folder))
+
+    return copy
+
+
+def _check(oarlock, config: Path, kind: str, commands) -> None:
+    (name,) = {Path(KINDS[kind].pattern).name}
+    expected = name.removesuffix(".json").split("*")[0]
+    for command in commands:
+        result = oarlock(*command, config=config)
+        assert result.code in DOCUMENTED, (command, result.err)
+        if result.code not in (0, 10, 11, 12):
+            _, line = result.failure
+            assert expected in line or str(Path(KINDS[kind].pattern).parent).strip("*/") in line, (command, line)
+
+
+def _try(oarlock, config: Path, kind: str, spoil: str, commands) -> None:
+    state = config.parent / "state/crm5"
+    file = sorted(state.glob(KINDS[kind].pattern))[0]
+    _spoil(file, spoil)
+    _check(oarlock, config, kind, commands)
+    if KINDS[kind].is_rebuilt:
+        assert [oarlock(*command, config=config).code for command in REBUILD] == [0, 0, 0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spoil", SPOILS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_command_works_or_names_the_damaged_file(oarlock, copy_company, kind, spoil):
+    _try(oarlock, copy_company(), kind, spoil, COMMANDS)

@@ -1,0 +1,93 @@
+"""On a full disk a command says so in one sentence (exit code 13), leaves nothing half-written, and works later."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sql
+
+from serving.ledger.ledger import RISKS, Ledger
+from tests.support.paths import ROOT
+from tests.support.trained_model import TrainedModel
+
+DISK_FULL = "The disk is full: nothing of this was written."
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Iterator:
+    """A function that mounts a small disk; the test is skipped if this user may not mount any."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount_disk(size: str) -> Path:
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+        if os.getuid() or subprocess.run(command, check=False, capture_output=True).returncode:
+            pytest.skip("only root may mount a small disk")
+        return folder
+
+    yield mount_disk
+    subprocess.run(["umount", "--lazy", str(folder)], check=False, capture_output=True)
+
+
+def _fill(disk: Path) -> Path:
+    """A file that takes all space that is left."""
+    with suppress(OSError), (disk / "filler").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    return disk / "filler"
+
+
+def test_an_export_to_a_full_disk_has_served_nobody(oarlock, trained: TrainedModel, mount):
+    disk = mount("64k")
+    code, line = oarlock("score", "--all", "--output", str(disk / "scores.csv"), config=trained.config).failure
+    assert (code, DISK_FULL in line, list(disk.iterdir())) == (13, True, [])
+    with Ledger(trained.state.ledger).engine.connect() as connection:
+        newest = sql.select(RISKS.c.purpose).order_by(RISKS.c.id.desc()).limit(100)
+        assert set(connection.execute(newest).scalars()) == {"viewed"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("score", "1096", "--json"),
+        ("publish", "--backfill-from", "2023-07-01", "--json"),
+        ("keys", "create", "--name", "crm", "--scope", "read"),
+        ("erase", "1096", "--json"),
+        pytest.param(("set-bands", "--sizes", "40", "20", "10"), marks=pytest.mark.slow),
+        pytest.param(("recalibrate", "--json"), marks=pytest.mark.slow),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_command_on_a_full_disk_works_once_there_is_space(oarlock, trained: TrainedModel, mount, command):
+    disk = mount("60m")
+    shutil.copytree(trained.state.folder, disk / "state/crm5", symlinks=True)
+    config = Path(shutil.copy(trained.config, disk))
+    filler = _fill(disk)
+    code, line = oarlock(*command, config=config).failure
+    assert (code, "disk is full" in line) == (13, True)
+    filler.unlink()
+    assert oarlock("score", "1096", "--json", config=config).code == 0
+    assert oarlock(*command, config=config).code == 0
+
+
+def test_metrics_on_a_full_disk_are_counted_in_memory(mount):
+    disk = mount("64k")
+    _fill(disk)
+    code = "\n".join(
+        [
+            "from serving.telemetry.metrics import Metrics",
+            "metrics = Metrics(lambda: [])",
+            "metrics.requests.labels('GET', '/v1/model', 200).inc()",
+            "print(metrics.render().decode())",
+        ]
+    )
+    variables = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(disk)}
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, 'route="/v1/model",status="200"} 1.0' in result.stdout) == (0, True), result.stderr
