@@ -265,10 +265,24 @@ def _open_valid_dataset(context: CliContext) -> "OpenDataset":
         return open_dataset(context.settings, context.state)
     except InvalidRows as error:
         if context.as_json:
-            print_json({"invalid": [asdict(violation) for violation in error.violations]})
+            print_json(_describe_files(context) | {"invalid": [asdict(violation) for violation in error.violations]})
         else:
             _show_violations(context, error.violations)
         raise
+
+
+def _describe_files(context: CliContext) -> "JsonObject":
+    """The rows of each table before anything is set aside, how its files were read, and which were ignored."""
+    from features.ingestion.reader import open_tables
+    from features.tables.mapping import read_dataset
+
+    dataset = read_dataset(context.settings.data)
+    opened = open_tables(context.settings.engine, dataset, context.state.converted)
+    return {
+        "tables": {name: table.rows.count().to_pyarrow().as_py() for name, table in opened.tables.items()},
+        "sources": [asdict(reading) for reading in opened.conversion.readings],
+        "ignored_files": [str(file) for files in dataset.ignored.values() for file in files],
+    }
 
 
 def _show_violations(context: CliContext, violations: "tuple[RuleViolation, ...]") -> None:

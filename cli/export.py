@@ -2,7 +2,8 @@
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -124,9 +125,11 @@ def export_scores(context: CliContext, options: ExportOptions) -> None:
 
     field_map, destination = read_field_map(options.field_map), _read_target(options.output)
     destination.require_writable(field_map.arrow_schema)  # a refused export has served nobody
-    with tempfile.TemporaryDirectory(dir=context.state.folder, prefix=".export-") as folder:
+    batch = _open_batch(context, options)
+    scratch = tempfile.TemporaryDirectory(dir=context.state.folder, prefix=".export-")
+    with _served_if_delivered(context, batch), scratch as folder:
         export, existing = Path(folder) / "export.parquet", Path(folder) / "existing.parquet"
-        count = write_export(export, field_map, _score_chunks(context, options))
+        count = write_export(export, field_map, _score_chunks(context, batch, options.drivers))
         difference = None
         if options.dry_run:
             difference = compare_export(
@@ -134,7 +137,8 @@ def export_scores(context: CliContext, options: ExportOptions) -> None:
             )
         else:
             destination.write(export, field_map.key_column)
-            remember_target(context.database, destination, field_map.key_column, now())
+    if not options.dry_run:
+        remember_target(context.database, destination, field_map.key_column, now())
     if context.as_json:
         summary = {"output": destination.name, "accounts": count, "dry_run": options.dry_run}
         print_json(summary | (asdict(difference) if difference else {}))
@@ -156,19 +160,33 @@ def _read_target(output: str) -> "Target":
     return target
 
 
-def _score_chunks(context: CliContext, options: ExportOptions) -> Iterator[list["ExportRow"]]:
-    from features.store.account_table import AccountDetails, AccountTable
-    from serving.exports.field_map import ExportRow
-    from serving.gc_tuning import tune_garbage_collector
+def _open_batch(context: CliContext, options: ExportOptions) -> "BatchScorer":
     from serving.scoring.batch import open_batch
 
     batch = open_batch(context.state, context.open_scorer(), [], options.as_of)
-    batch = batch.only_viewed() if options.dry_run else batch
+    return batch.only_viewed() if options.dry_run else batch
+
+
+@contextmanager
+def _served_if_delivered(context: CliContext, batch: "BatchScorer") -> Generator[None, None, None]:
+    """A risk is recorded before it is delivered; if an export fails, record that it reached nobody."""
+    try:
+        yield
+    except BaseException:
+        context.ledger.mark_undelivered(batch.request_id)
+        raise
+
+
+def _score_chunks(context: CliContext, batch: "BatchScorer", drivers: int) -> Iterator[list["ExportRow"]]:
+    from features.store.account_table import AccountDetails, AccountTable
+    from serving.exports.field_map import ExportRow
+    from serving.gc_tuning import tune_garbage_collector
+
     show_if_recomputed(context, batch)
     account_table, done, total = AccountTable(context.state.account_table), 0, len(batch.account_ids)
     tune_garbage_collector()
     with context.progress("score") as progress:
-        for response in batch.iter_responses(options.drivers):
+        for response in batch.iter_responses(drivers):
             done += len(response["scores"]) + len(response["not_scored"])
             progress(f"{done:,} of {total:,} accounts", done, total)
             details = account_table.details_by_id([score["account_id"] for score in response["scores"]])

@@ -22,24 +22,28 @@ def ledger() -> None:
 
 
 @ledger.command()
-@click.option("--keep-days", type=click.IntRange(min=1), required=True, help="Remove risks that are older.")
+@click.option("--keep-days", type=click.IntRange(min=1), required=True, help="Remove what is older.")
 @JSON
 @click.pass_obj
 def prune(context: CliContext, keep_days: int) -> None:
-    """Remove old risks.
+    """Remove old risks and denied requests, and give their space back to the disk.
+
+    What people did stays in the audit.
 
     \b
     Example: oarlock ledger prune --keep-days 730
     """
     from configs.clock import now
+    from serving.security.audit_log import prune_denied_requests
 
-    recovered = context.recover_ledger()
-    removed = recovered.prune(now() - timedelta(days=keep_days))
+    recovered, before = context.recover_ledger(), now() - timedelta(days=keep_days)
+    removed, denied = recovered.prune(before), prune_denied_requests(context.database, before)
     remaining = recovered.count()
+    recovered.vacuum()
     if context.as_json:
-        print_json({"removed": removed, "remaining": remaining})
+        print_json({"removed": removed, "remaining": remaining, "denied_requests_removed": denied})
     else:
-        context.echo(f"{removed:,} risks removed, {remaining:,} remain.")
+        context.echo(f"{removed:,} risks removed, {remaining:,} remain. {denied:,} rows of denied requests removed.")
 
 
 @click.command(short_help="Erase an account everywhere, with a certificate.")

@@ -1,7 +1,6 @@
 """The command that runs the HTTP service."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -33,18 +32,20 @@ def serve(context: CliContext, host: str | None, port: int | None) -> None:
     tracing_options(os.environ)
     require_key_for_public_host(host, KeyCache(lambda: context.database))
     require_free_port(host, port)
-    _set_environment(context)
+    _set_environment(context, port)
     context.echo(f"Listening on http://{host}:{port}; /v1/openapi.json describes the API.")
-    _start_champion_watcher(os.environ["OARLOCK_CONFIG"])
     command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Oarlock", f"--host={host}", f"--port={port}"]
     # Python and BentoML import modules from the current folder, which may be anyone's.
     os.chdir(PROGRAM)
     os.execv(sys.executable, command)
 
 
-def _set_environment(context: CliContext) -> None:
+def _set_environment(context: CliContext, port: int) -> None:
     os.environ["OARLOCK_CONFIG"] = str(context.config.resolve())
+    os.environ["OARLOCK_SUPERVISOR"] = str(os.getpid())  # `execv` keeps it
     os.environ.update(_absolute_paths(context.settings))
+    # BentoML empties the folder of its metrics at start; in the home directory that would be another service's too.
+    os.environ["BENTOML_HOME"] = str(context.state.service_folder(port))
     # BentoML ignores --api-workers for a service of this kind.
     options = os.environ.get("BENTOML_CONFIG_OPTIONS", "")
     serving, ledger = context.settings.serving, context.settings.ledger
@@ -61,9 +62,3 @@ def _absolute_paths(settings: Settings) -> dict[str, str]:
     if settings.data.folder:
         paths["DATA__FOLDER"] = settings.data.folder
     return {f"{ENVIRONMENT_PREFIX}{name}": str(path.resolve()) for name, path in paths.items()}
-
-
-def _start_champion_watcher(config: str) -> None:
-    """Start the process that loads a new champion; it ends with this process, whose number `execv` keeps."""
-    command = [sys.executable, "-m", "serving.scoring.champion_watcher", config, str(os.getpid())]
-    subprocess.Popen(command, cwd=PROGRAM)

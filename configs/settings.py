@@ -344,6 +344,12 @@ class ServingSettings(Section):
     """A client that has not taken a response within it is disconnected."""
     poll_seconds: Annotated[float, Field(gt=0)] = 2.0
     """How often a worker looks for a new champion."""
+    idempotency_hours: Annotated[float, Field(gt=0)] = 24.0
+    """How long the response to a request with an idempotency key is kept."""
+    idempotency_max_bytes: Annotated[int, Field(ge=0)] = 256_000_000
+    """How many bytes of such responses are kept; the oldest are removed first."""
+    keep_denied_days: Days = 90
+    """How long the audit keeps denied requests. What people did is kept for ever."""
 
     def max_signal_age_days(self, family: str) -> int:
         """How old the signals of a family may be before a risk is stale."""
@@ -513,7 +519,12 @@ def _resolve_paths(content: JsonObject, folder: Path) -> JsonObject:
 
 
 def _refuse_unknown_overrides(environment: Iterable[str]) -> None:
-    sections = {name.upper() for name in Settings.model_fields} | {"CONFIG", "OUTSIDE_DATA", "TEST_POSTGRES"}
+    sections = {name.upper() for name in Settings.model_fields} | {
+        "CONFIG",
+        "SUPERVISOR",
+        "OUTSIDE_DATA",
+        "TEST_POSTGRES",
+    }
     for variable in environment:
         section = variable.removeprefix(ENVIRONMENT_PREFIX).split("__")[0]
         if variable.startswith(ENVIRONMENT_PREFIX) and section not in sections:

@@ -1,6 +1,7 @@
 """The BentoML service: what a worker opens at start, the middleware, and the API of `serving/app.py` under /v1.
 
-It is configured by OARLOCK_CONFIG, the path of the settings file, which `oarlock serve` sets.
+It is configured by OARLOCK_CONFIG, the path of the settings file, and OARLOCK_SUPERVISOR, the process that runs the
+workers, both of which `oarlock serve` sets.
 """
 
 # pyright: reportArgumentType=false
@@ -9,9 +10,11 @@ It is configured by OARLOCK_CONFIG, the path of the settings file, which `oarloc
 import contextlib
 import logging
 import os
+import signal
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import bentoml
@@ -44,7 +47,9 @@ from serving.pages.app import PagesMiddleware, create_pages
 from serving.pages.page import PageServices
 from serving.scoring.champion import describe_model
 from serving.scoring.scorer import open_scorer
+from serving.scoring.watcher_process import WatcherProcess
 from serving.security.api_keys import KeyCache
+from serving.security.audit_log import prune_denied_requests
 from serving.security.authorization import Authorizer
 from serving.security.rate_limits import RateLimits
 from serving.security.sessions import SessionSigner
@@ -57,6 +62,7 @@ from serving.web.api_docs import ApiDocsMiddleware
 
 LOG = logging.getLogger("oarlock.service")
 DRAIN_SECONDS = 20.0
+HOUSEKEEPING_SECONDS = 60.0
 
 
 # Looked up once: each look-up in BentoML's package is an import.
@@ -110,21 +116,28 @@ class Oarlock:
         self.authorizer = Authorizer(KeyCache(lambda: ledger.engine), now, RateLimits(state.rate_limits))
         signer = SessionSigner(state.session_secret, now)
         self.page_services = PageServices(self.context, self.authorizer, signer)
-        self.idempotency = IdempotencyStore(lambda: ledger.engine, now)
+        self.idempotency = IdempotencyStore(
+            lambda: ledger.engine,
+            now,
+            timedelta(hours=settings.serving.idempotency_hours),
+            settings.serving.idempotency_max_bytes,
+        )
         self.gauges = GaugeCollector(state, ledger, self._describe_champion, scorer.clock)
         self.metrics = Metrics(self.gauges)
         self.writer.start()
         limit_open_files(settings.serving.max_connections)
         self._stopping = threading.Event()
-        tasks = [
-            BackgroundTask(name, work, settings.serving.poll_seconds)
-            for name, work in (
-                ("champion", self._refresh_champion),
-                ("keys", self._refresh_keys),
-                ("portfolio", self._refresh_portfolio),
-                ("metrics", self._update_metrics),
-            )
-        ]
+        work = {
+            "champion": self._refresh_champion,
+            "keys": self._refresh_keys,
+            "portfolio": self._refresh_portfolio,
+            "metrics": self._update_metrics,
+        }
+        if "OARLOCK_SUPERVISOR" in os.environ:
+            watcher = WatcherProcess(Path(os.environ["OARLOCK_CONFIG"]), state)
+            work |= {"champion watcher": watcher.ensure_running, "supervisor": _end_with_supervisor}
+        tasks = [BackgroundTask(name, function, settings.serving.poll_seconds) for name, function in work.items()]
+        tasks.append(BackgroundTask("housekeeping", self._keep_house, HOUSEKEEPING_SECONDS))
         self.context.background.extend([self.writer.health, *(task.health for task in tasks)])
         for task in tasks:
             task.attempt()
@@ -136,6 +149,7 @@ class Oarlock:
     def stop(self) -> None:
         self._stopping.set()
         self.writer.close(DRAIN_SECONDS)
+        self._keep_house()
 
     async def __is_ready__(self) -> bool:
         try:
@@ -150,12 +164,21 @@ class Oarlock:
             self.context.champions.refresh()
 
     def _refresh_keys(self) -> None:
-        """Read new keys and write the audit log; while the database is down the known keys stay."""
+        """Read new keys; while the database is down the known keys stay."""
         try:
             self.authorizer.key_cache.refresh()
-            self.authorizer.denied_requests.flush(self.writer.ledger.engine, now())
         except (DBAPIError, NotReady) as error:
-            LOG.warning("the keys cannot be read, or the audit log not written: %s", error)
+            LOG.warning("the keys cannot be read: %s", error)
+
+    def _keep_house(self) -> None:
+        """Write the denied requests to the audit, and remove what is kept for a while only."""
+        engine, days = self.writer.ledger.engine, self.context.settings.serving.keep_denied_days
+        try:
+            self.authorizer.denied_requests.flush(engine, now())
+            prune_denied_requests(engine, now() - timedelta(days=days))
+            self.idempotency.prune()
+        except (DBAPIError, NotReady) as error:
+            LOG.warning("the audit cannot be written, or old rows not removed: %s", error)
 
     def _refresh_portfolio(self) -> None:
         """Start to compute a new portfolio before anyone asks, so that nobody waits for it."""
@@ -171,6 +194,13 @@ class Oarlock:
     def _describe_champion(self) -> Mapping[str, object]:
         champion = self.context.champions.champion()
         return {**describe_model(champion), "families": list(champion.model.columns_by_family)}
+
+
+def _end_with_supervisor() -> None:
+    """End this worker if its supervisor was killed: it would go on answering, and nothing could stop or replace it."""
+    if os.getppid() != int(os.environ["OARLOCK_SUPERVISOR"]):
+        LOG.error("the supervisor of this worker has ended, and so does the worker")
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 CONNECTIONS.install()

@@ -34,6 +34,10 @@ class ScopeTable:
         scopes = self._find(path.removeprefix(self.prefix))
         return scopes.get(method) or next(iter(scopes.values()), None)
 
+    def serves(self, path: str) -> bool:
+        """Whether a path is one of the service's."""
+        return path in self.others or bool(self._find(path.removeprefix(self.prefix)))
+
     def _find(self, path: str) -> ScopeByMethod:
         if path in self._by_path:
             return self._by_path[path]

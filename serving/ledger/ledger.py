@@ -2,6 +2,7 @@
 
 A risk is served (to a tool, by a batch or an export, when it was new), viewed (a person looked at it) or recomputed (a
 past day, computed again with a later model). Past answers, monitoring and webhooks read what was served, nothing else.
+The purpose alone may change: what a failed export did not deliver was only viewed.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import sqlalchemy as sql
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from configs.clock import parse_instant
+from configs.errors import NotReady
 from configs.settings import Settings
 from configs.state_dir import StateDir
 from serving.ledger.database import LOCK_SECONDS, Durability, open_database, without_nul
@@ -139,6 +141,27 @@ class Ledger:
         with self.engine.begin() as connection:
             connection.execute(WAL_CHECKPOINTS.delete().where(expired))
             return connection.execute(RISKS.delete().where(RISKS.c.scored_at < before)).rowcount
+
+    def mark_undelivered(self, request_id: str) -> None:
+        """Record that the risks of a request reached nobody: they count as viewed, not as served."""
+        of_request = RISKS.c.request_id == request_id, is_served()
+        with self.engine.begin() as connection:
+            connection.execute(RISKS.update().where(*of_request).values(purpose="viewed"))
+
+    def vacuum(self) -> None:
+        """Give the space of deleted rows back to the disk. Postgres does so by itself: its autovacuum reuses it.
+
+        Raises NotReady if other processes hold the database, StorageFull without space for a copy of what remains.
+        """
+        if self.engine.dialect.name != "sqlite":
+            return
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            try:
+                connection.exec_driver_sql("vacuum")
+                connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
+            except OperationalError as error:
+                message = f"The rows are removed, but the disk did not get their space back: {error.orig}."
+                raise NotReady(message, "Run it again when no other command writes.") from None
 
     def _insert(self, connection: sql.Connection, rows: Sequence[LedgerRow]) -> None:
         if self.engine.dialect.name == "sqlite":

@@ -1,6 +1,7 @@
 """A process beside the workers that makes the champion pointer agree with MLflow's alias.
 
-MLflow takes seconds and hundreds of MB to import: here once, instead of in every worker.
+MLflow takes seconds and hundreds of MB to import: here once, instead of in every worker. `watcher_process.py` keeps it
+running.
 """
 
 import logging
@@ -19,8 +20,8 @@ from training.registry.mlflow_registry import Registry, open_registry
 LOG = logging.getLogger("oarlock.champion")
 
 
-def watch_champion(config: Path, service_pid: int) -> None:
-    """Call `sync_champion` every `serving.poll_seconds` until the service's process ends.
+def watch_champion(config: Path, worker_pid: int) -> None:
+    """Call `sync_champion` every `serving.poll_seconds` until the worker ends that started it.
 
     If the registry cannot be reached, or a version is refused, the champion stays. No error ends the process.
     """
@@ -28,7 +29,7 @@ def watch_champion(config: Path, service_pid: int) -> None:
     state = open_state_dir(settings)
     registry = open_registry(state, settings.name)
     task = BackgroundTask("champion watcher", lambda: _sync(state, registry), settings.serving.poll_seconds)
-    while os.getppid() == service_pid:
+    while os.getppid() == worker_pid:
         task.attempt()
         time.sleep(settings.serving.poll_seconds)
 

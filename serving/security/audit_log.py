@@ -1,4 +1,8 @@
-"""The audit log: who created and revoked keys, promoted, overrode and erased, and what was denied. It only grows."""
+"""The audit log: who created and revoked keys, promoted, overrode and erased, and what was denied.
+
+What people did is kept for ever. Denied requests are counted, so that a flood of them makes some rows, and are removed
+after a while.
+"""
 
 import json
 import threading
@@ -11,7 +15,8 @@ from sqlalchemy.exc import DBAPIError
 
 from serving.ledger.schema import AUDIT_LOG
 
-MAX_DISTINCT_DENIALS = 1_000
+MAX_DISTINCT_DENIALS = 50
+DENIED = "denied"
 
 
 class AuditEvent(TypedDict):
@@ -52,6 +57,13 @@ def read_audit_events(engine: sql.Engine, since: datetime | None = None, action:
         return [AuditEvent(**{**row, "details": json.loads(row["details"])}) for row in rows]
 
 
+def prune_denied_requests(engine: sql.Engine, before: datetime) -> int:
+    """Delete the denied requests from before an instant; returns how many rows. What people did stays."""
+    with engine.begin() as connection:
+        is_old = (AUDIT_LOG.c.action == DENIED) & (AUDIT_LOG.c.at < before)
+        return connection.execute(AUDIT_LOG.delete().where(is_old)).rowcount
+
+
 class DeniedRequests:
     """Counts denied requests by actor, reason and path, so that a flood of them makes one row, not a million."""
 
@@ -82,4 +94,4 @@ class DeniedRequests:
 
 def _to_row(denial: Denial, count: int, at: datetime) -> dict[str, object]:
     details = json.dumps({"reason": denial.reason, "times": count})
-    return {"at": at, "actor": denial.actor, "action": "denied", "subject": denial.path, "details": details}
+    return {"at": at, "actor": denial.actor, "action": DENIED, "subject": denial.path, "details": details}

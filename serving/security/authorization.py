@@ -60,7 +60,7 @@ class Authorizer:
         """
         if scope == "public":
             return NO_KEY
-        with self._denials_counted(bearer_key_id(headers) or address, path):
+        with self._denials_counted(bearer_key_id(headers), path, address=address):
             return self._check_key(scope, headers, address)
 
     def authorize_session(
@@ -70,7 +70,7 @@ class Authorizer:
 
         Raises RequestError if the key is missing, unknown, expired or revoked, or the request is denied.
         """
-        with self._denials_counted(key_id or address, path):
+        with self._denials_counted(key_id, path, address=address):
             keys = self.key_cache.keys()
             if not keys:
                 return _permit_this_machine(headers, address)
@@ -83,14 +83,16 @@ class Authorizer:
 
     def sign_in(self, secret: str, path: str, address: str) -> Permission:
         """The permission of a person who sends this secret; raises RequestError unless it is valid and may read."""
-        with self._denials_counted(address, path):
+        with self._denials_counted("", path, address=address):
             return self._permit(verify_key(self.key_cache.keys(), secret, self.clock()), "read")
 
     @contextmanager
-    def _denials_counted(self, actor: str, path: str) -> Iterator[None]:
+    def _denials_counted(self, key_id: str, path: str, *, address: str) -> Iterator[None]:
         try:
             yield
         except RequestError as error:
+            keys = self.key_cache.keys()
+            actor = key_id if key_id in keys else address  # anybody can make up ids
             self.denied_requests.add(Denial(actor, error.code, _without_ids(path)))
             raise
 

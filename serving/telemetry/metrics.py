@@ -1,9 +1,12 @@
 """The metrics, for Prometheus.
 
-Each process keeps counters and histograms in files; the process that is scraped reads the files of all of them. Gauges
-that describe the state (ages, versions, bands) are collected when they are scraped.
+Each process keeps counters and histograms in files; the process that is scraped reads the files of all of them. The
+files are in the state folder, apart for each service, and are mapped into memory: a write to a page that a full disk
+cannot hold would kill the process. So their space is reserved first, and without space a process counts in memory.
+Gauges that describe the state (ages, versions, bands) are collected when they are scraped.
 """
 
+import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -11,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import values as metric_values
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -18,8 +22,11 @@ from prometheus_client.registry import Collector
 from configs.background import TaskHealth
 from serving.ledger.writer import LedgerWriter
 
+LOG = logging.getLogger("oarlock.metrics")
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MULTIPROCESS_DIR_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+FILE_PREFIXES = ("counter", "histogram", "gauge_livemax", "gauge_livesum")
+RESERVED_BYTES = 1 << 20  # what prometheus_client maps at first, and some thousand time series
 DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
@@ -52,6 +59,7 @@ class Metrics:
     """The metrics of one process, which can render those of all."""
 
     def __init__(self, collect_gauges: Callable[[], Iterable[GaugeSample]]) -> None:
+        self._in_files = _reserve_files()
         registry = self.registry = CollectorRegistry()
         self._collect_gauges = collect_gauges
         self.requests = Counter(
@@ -122,12 +130,29 @@ class Metrics:
         return self._render_processes() + generate_latest(registry)
 
     def _render_processes(self) -> bytes:
-        if MULTIPROCESS_DIR_VARIABLE not in os.environ:
+        if not self._in_files:
             return generate_latest(self.registry)
         _delete_gauges_of_dead_processes(Path(os.environ[MULTIPROCESS_DIR_VARIABLE]))
         registry = CollectorRegistry()
         MultiProcessCollector(registry)
         return generate_latest(registry)
+
+
+def _reserve_files() -> bool:
+    """Reserve the space of this process's files; False if it has to count in memory."""
+    if MULTIPROCESS_DIR_VARIABLE not in os.environ:
+        return False
+    folder = Path(os.environ[MULTIPROCESS_DIR_VARIABLE])
+    try:
+        for name in FILE_PREFIXES:
+            with (folder / f"{name}_{os.getpid()}.db").open("ab") as file:
+                os.posix_fallocate(file.fileno(), 0, RESERVED_BYTES)
+    except OSError as error:
+        LOG.error("this process counts its metrics in memory, and the other processes' are not shown: %s", error)
+        # Chosen when prometheus_client is imported, before anybody knows whether there is space.
+        metric_values.ValueClass = metric_values.MutexValue
+        return False
+    return True
 
 
 class _SampleCollector(Collector):

@@ -10,12 +10,14 @@ from datetime import datetime, timedelta
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+from starlette.types import Message
 
 from configs.errors import ConfigError, NotReady, RequestError
 from serving.api.middleware.auth import AuthMiddleware
-from serving.api.middleware.idempotency import IdempotencyMiddleware, IdempotencyStore, KeyedRequest
+from serving.api.middleware.idempotency import IdempotencyMiddleware, IdempotencyStore, KeyedRequest, StoredResponse
 from serving.api.middleware.metrics_endpoint import MetricsEndpointMiddleware
 from serving.api.middleware.request_id import RequestIdMiddleware
 from serving.api.middleware.request_log import RequestLogMiddleware
@@ -24,7 +26,7 @@ from serving.app import ENDPOINTS, PREFIX
 from serving.ledger.database import open_database
 from serving.load.thread_pools import ThreadPool
 from serving.security.api_keys import KeyCache, create_key, revoke_key, save_key
-from serving.security.audit_log import read_audit_events
+from serving.security.audit_log import Denial, append_audit_event, prune_denied_requests, read_audit_events
 from serving.security.authorization import Authorizer
 from serving.security.network import is_loopback, require_key_for_public_host
 from serving.security.rate_limits import RateLimits
@@ -261,6 +263,28 @@ def test_the_audit_log_counts_denied_requests(service: Service):
     ]
 
 
+def test_a_flood_of_denied_requests_makes_few_rows(service: Service):
+    service.add_key("score")
+    for n in range(300):
+        service.send("GET", f"/v1/nothing/{n}", key=f"oarlock_{n:012x}_secret")
+    service.authorizer.denied_requests.flush(service.engine, NOW)
+    (event,) = read_audit_events(service.engine, action="denied")
+    assert (event["actor"], event["subject"], event["details"]["times"]) == (
+        "127.0.0.1",
+        "a path that is not served",
+        300,
+    )
+
+
+def test_denied_requests_are_pruned_and_what_people_did_is_not(service: Service):
+    append_audit_event(service.engine, NOW, "kim", "erased")
+    service.authorizer.denied_requests.add(Denial("10.0.0.9", "api_key_required", "/v1/model"))
+    service.authorizer.denied_requests.flush(service.engine, NOW)
+    assert prune_denied_requests(service.engine, NOW) == 0
+    assert prune_denied_requests(service.engine, NOW + timedelta(days=1)) == 1
+    assert [event["action"] for event in read_audit_events(service.engine)] == ["erased"]
+
+
 def test_every_response_has_security_headers(service: Service):
     for response in (service.send("POST", "/v1/score"), service.send("POST", "/v1/score", client="10.0.0.9")):
         assert response.headers["x-content-type-options"] == "nosniff"
@@ -331,6 +355,53 @@ def test_an_idempotency_key_in_use_is_refused_for_minutes(service: Service):
     assert error_code(service.send("POST", "/v1/score", headers={"idempotency-key": "k"}))[0] == 409
     service.now = NOW + timedelta(minutes=2)
     assert service.send("POST", "/v1/score", headers={"idempotency-key": "k"}).status_code == 200
+
+
+def _answer(store: IdempotencyStore, key: str, size: int) -> None:
+    request = KeyedRequest("", key, "hash")
+    assert store.begin(request) is None
+    store.end(request, StoredResponse(200, "application/json", b"x" * size))
+
+
+def _is_stored(store: IdempotencyStore, key: str) -> bool:
+    return store.begin(KeyedRequest("", key, "hash")) is not None
+
+
+def test_stored_responses_are_bounded_by_age_and_by_size(service: Service):
+    store = IdempotencyStore(lambda: service.engine, lambda: service.now, max_bytes=1_000)
+    _answer(store, "day old", 10)
+    service.now = NOW + timedelta(hours=23)
+    for n in range(5):
+        service.now += timedelta(seconds=1)
+        _answer(store, f"k{n}", 400)
+    assert [_is_stored(store, f"k{n}") for n in (4, 3, 2)] == [True, True, False]
+    service.now = NOW + timedelta(days=2)
+    assert store.prune() == 3  # with the one in use, which nobody ended
+    with service.engine.connect() as connection:
+        assert connection.exec_driver_sql("select count(*) from idempotent_responses").scalar() == 0
+
+
+def test_an_upload_that_was_cut_off_leaves_its_key_free(service: Service):
+    messages = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+
+    async def receive() -> dict:
+        return messages.pop(0)
+
+    async def send(_: Message) -> None:
+        raise AssertionError("nobody listens any more")
+
+    headers = [(b"host", b"localhost"), (b"idempotency-key", b"k"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/score", "headers": headers, "client": ("127.0.0.1", 1)}
+    with pytest.raises(ClientDisconnect):
+        asyncio.run(service.app(scope, receive, send))
+    assert service.send("POST", "/v1/score", headers={"idempotency-key": "k"}, content=b"{}").json()["asked"] == 1
+
+
+def test_metrics_of_made_up_methods_are_one_series(service: Service):
+    for n in range(20):
+        service.send(f"M{n}", "/v1/model")
+    text = service.send("GET", "/metrics").text
+    assert (text.count('method="other"') > 0, 'method="M' in text) == (True, False)
 
 
 def test_metrics_count_routes_not_paths(service: Service):

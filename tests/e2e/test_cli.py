@@ -113,7 +113,9 @@ def test_validate_lists_every_kind_of_invalid_row(oarlock, invalid_company):
 
 def test_invalid_rows_are_json_for_machines(oarlock, invalid_company):
     result = oarlock("validate", "--json", config=invalid_company())
-    rows = [(kind["table"], kind["rows"], kind["share"]) for kind in json.loads(result.out)["invalid"]]
+    report = json.loads(result.out)
+    assert (report["tables"]["subscriptions"], report["sources"], report["ignored_files"]) == (3, [], [])
+    rows = [(kind["table"], kind["rows"], kind["share"]) for kind in report["invalid"]]
     assert (result.code, rows) == (3, [("subscriptions", 1, 1 / 3), ("subscriptions", 1, 1 / 3), ("contacts", 1, 1.0)])
 
 

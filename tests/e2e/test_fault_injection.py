@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 import sqlalchemy as sql
 
@@ -208,3 +209,31 @@ def test_the_metrics_page_sums_all_workers(company, service):
     wait_until(lambda: count_requests() == before + len(load.acknowledged))
     service.client.get("/v1/openapi.json")
     wait_until(lambda: 'route="/v1/openapi.json",status="200"' in service.client.get("/metrics").text)
+
+
+def test_workers_end_when_their_supervisor_is_killed(company):
+    with run_service(company.config) as service:
+        wait_until(lambda: len(service.workers()) == 2)
+        workers, (watcher,) = service.workers(), service.watchers()
+        service.process.kill()
+        wait_until(lambda: not any(map(_is_running, [*workers, watcher])))
+
+
+def test_a_killed_champion_watcher_is_started_again(service):
+    wait_until(lambda: len(service.watchers()) == 1)
+    (killed,) = service.watchers()
+    killed.kill()
+    wait_until(lambda: [process for process in service.watchers() if process.pid != killed.pid] != [])
+    failures = 'oarlock_background_failures_total{task="champion watcher"} 1.0'
+    wait_until(lambda: failures in service.client.get("/metrics").text)
+
+
+def test_the_metrics_of_a_service_are_in_its_state_folder(company, service):
+    port = service.client.base_url.port
+    folder = company.state.service_folder(port) / "prometheus_multiproc_dir"
+    files = {file.name for file in folder.iterdir()}
+    assert {f"counter_{worker.pid}.db" for worker in service.workers()} <= files
+
+
+def _is_running(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

@@ -31,9 +31,14 @@ class RunningService:
 
     def workers(self) -> list[psutil.Process]:
         """The processes that answer requests."""
-        return [
-            process for process in self.process.children(recursive=True) if "worker.service" in _command_line(process)
-        ]
+        return self._children("worker.service")
+
+    def watchers(self) -> list[psutil.Process]:
+        """The processes that follow MLflow's alias of the champion."""
+        return self._children("champion_watcher")
+
+    def _children(self, module: str) -> list[psutil.Process]:
+        return [process for process in self.process.children(recursive=True) if module in _command_line(process)]
 
     def kill_all(self) -> None:
         """Kill every process of the service at once, as when a machine runs out of memory."""

@@ -11,6 +11,7 @@ from serving.api.scopes import ScopeTable
 from serving.security.authorization import SECURITY_HEADERS, Authorizer, RateLimited
 from serving.security.rate_limits import RateDecision
 
+UNSERVED = "a path that is not served"  # anybody can make up paths, and each would be a row of the audit
 RESPONSE_HEADERS = {401: {"www-authenticate": "Bearer"}}
 
 
@@ -28,7 +29,8 @@ class AuthMiddleware:
         required = self.scopes.scope_of(scope["method"], scope["path"])
         address = scope["client"][0] if scope.get("client") else ""
         try:
-            key_id, rate = self.authorizer().authorize(required, scope["path"], dict(scope["headers"]), address)
+            path = scope["path"] if self.scopes.serves(scope["path"]) else UNSERVED
+            key_id, rate = self.authorizer().authorize(required, path, dict(scope["headers"]), address)
         except OarlockError as denied:
             send = _with_headers(send, denied.rate if isinstance(denied, RateLimited) else None)
             await error_response(denied, RESPONSE_HEADERS.get(denied.status))(scope, receive, send)

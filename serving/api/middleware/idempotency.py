@@ -1,7 +1,8 @@
 """Answers a POST that is repeated with the same `Idempotency-Key` with the response it had before.
 
 A key belongs to its client. The same key with another request is refused, and so is one whose request is still being
-answered. Responses are kept for a day. Responses that ask to try again later (5xx, 429) are not kept.
+answered. Responses are kept for a day, and as many as fit in a number of bytes: the oldest go first. Responses that ask
+to try again later (5xx, 429) are not kept, nor is a request that was cut off.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from serving.load.thread_pools import ThreadPool
 
 HEADER, REPLAYED_HEADER = b"idempotency-key", b"idempotency-replayed"
 RETENTION = timedelta(days=1)
+MAX_BYTES = 256_000_000
 # Longer than any request takes: after it, a key that a dead process held is free again.
 LOCK_TIMEOUT = timedelta(minutes=1)
 STORE_SECONDS = 2.0
@@ -54,12 +56,15 @@ class KeyedRequest:
         return (STORED.c.key_id == self.key_id) & (STORED.c.idempotency_key == self.idempotency_key)
 
 
-@dataclass(frozen=True)
+@dataclass
 class IdempotencyStore:
     """The responses in the database that `engine` opens."""
 
     engine: Callable[[], sql.Engine]
     clock: Callable[[], datetime]
+    retention: timedelta = RETENTION
+    max_bytes: int = MAX_BYTES
+    _unpruned_bytes: int = 0
 
     def begin(self, request: KeyedRequest) -> StoredResponse | None:
         """The response the same request had before; None if the caller, and nobody else, is to answer it now.
@@ -68,7 +73,7 @@ class IdempotencyStore:
         """
         now = self.clock()
         is_abandoned = STORED.c.status.is_(None) & (STORED.c.created_at < now - LOCK_TIMEOUT)
-        is_expired = (STORED.c.created_at < now - RETENTION) | is_abandoned
+        is_expired = (STORED.c.created_at < now - self.retention) | is_abandoned
         try:
             with self.engine().begin() as connection:
                 connection.execute(STORED.delete().where(request.rows, is_expired))
@@ -82,11 +87,25 @@ class IdempotencyStore:
         change = STORED.update().values(**vars(response)) if response else STORED.delete()
         with self.engine().begin() as connection:
             connection.execute(change.where(request.rows))
+        self._unpruned_bytes += len(response.body) if response else 0
+        if self._unpruned_bytes > self.max_bytes // 10:
+            self.prune()
 
     def prune(self) -> int:
-        """Delete expired responses; returns how many."""
+        """Delete the responses that are too old, and the oldest of those that are too many; returns how many."""
+        self._unpruned_bytes = 0
         with self.engine().begin() as connection:
-            return connection.execute(STORED.delete().where(STORED.c.created_at < self.clock() - RETENTION)).rowcount
+            expired = connection.execute(STORED.delete().where(STORED.c.created_at < self.clock() - self.retention))
+            return expired.rowcount + connection.execute(self._delete_oldest()).rowcount
+
+    def _delete_oldest(self) -> sql.Delete:
+        """Delete the responses that, with all newer ones, take more than `max_bytes`."""
+        key = STORED.c.key_id, STORED.c.idempotency_key
+        newest_first = STORED.c.created_at.desc(), *key
+        total = sql.func.sum(sql.func.length(STORED.c.body)).over(order_by=newest_first).label("total")
+        totals = sql.select(*key, total).where(STORED.c.status.is_not(None)).subquery()
+        too_many = sql.select(totals.c.key_id, totals.c.idempotency_key).where(totals.c.total > self.max_bytes)
+        return STORED.delete().where(sql.tuple_(*key).in_(too_many))
 
     def _read(self, request: KeyedRequest) -> StoredResponse:
         with self.engine().connect() as connection:

@@ -12,6 +12,8 @@ LOG = logging.getLogger("oarlock.request")
 # Monitoring asks for these every few seconds: they are counted, not logged.
 UNLOGGED_PATHS = frozenset({"/livez", "/readyz", "/healthz", "/metrics", "/v1/ready"})
 NO_ROUTE = "none"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER_METHOD = "other"  # anybody can make up methods, and each would be a time series
 
 
 class RequestLogMiddleware:
@@ -39,7 +41,8 @@ class RequestLogMiddleware:
             self._log_request(scope, status, time.perf_counter() - started)
 
     def _log_request(self, scope: Scope, status: int, seconds: float) -> None:
-        method, route, metrics = scope["method"], route_template(scope), self.metrics()
+        method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
+        route, metrics = route_template(scope), self.metrics()
         metrics.requests.labels(method, route, status).inc()
         metrics.request_seconds.labels(method, route).observe(seconds)
         if scope["path"] not in UNLOGGED_PATHS:

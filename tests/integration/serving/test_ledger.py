@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 import sqlalchemy as sql
@@ -26,6 +27,7 @@ from serving.ledger.database import MIGRATIONS, migrate, open_database
 from serving.ledger.ledger import Checkpoint, DuplicateCheckpoint, Ledger, row_from_score
 from serving.ledger.schema import HEAD_REVISION, METADATA, RISKS, VERSION_TABLE
 from serving.ledger.writer import LedgerWriter, recover_orphaned_segments
+from serving.schemas.responses import Score
 from tests.support.ledger_rows import DAY, SOURCE, score, source_at
 from tests.support.paths import ROOT
 
@@ -110,8 +112,21 @@ def test_the_command_prunes_the_configured_ledger(oarlock, make_company, postgre
     result = oarlock(
         "ledger", "prune", "--keep-days", "3650", "--json", config=make_company(accounts=[{"account_id": "a"}])
     )
-    assert list(json.loads(result.out).values()) == [1, 1]
+    assert list(json.loads(result.out).values()) == [1, 1, 0]
     assert stored(ledger) == ["new"]
+
+
+def test_pruning_gives_the_space_back_to_the_disk(oarlock, make_company):
+    config = make_company(accounts=[{"account_id": "a"}])
+    file = config.parent / "state/acme/ledger.db"
+    ledger = Ledger(file)
+    scores = [cast(Score, {**score(f"a{n}"), "padding": "x" * 10_000}) for n in range(200)]
+    ledger.append(scores, source_at(DAY - timedelta(days=4_000)))
+    ledger.engine.dispose()
+    before = file.stat().st_size
+    result = oarlock("ledger", "prune", "--keep-days", "3650", config=config)
+    assert (result.code, "200 risks removed, 0 remain." in result.out) == (0, True)
+    assert (before > 2_000_000, file.stat().st_size < 300_000) == (True, True)
 
 
 def test_the_migrations_make_the_tables_that_the_code_declares(ledger):
