@@ -41,7 +41,7 @@ class CommandGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; raises OarlockError for a full disk and for a file that cannot be used."""
-        from configs.storage_errors import explain_storage_error, storage_error_types
+        from configs.stored_files import explain_storage_error, storage_error_types
 
         try:
             return super().invoke(ctx)

@@ -1,18 +1,23 @@
-"""Files that are read and written as a whole: JSON, atomic replacement, and locks between processes."""
+"""Files that are read and written as a whole: JSON, atomic replacement, and locks between processes.
+
+A process that uses a folder holds its lock, so that what a killed process left can be removed.
+"""
 
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 from configs.errors import Busy
 
 JsonObject = dict[str, Any]
 PERMISSION_BITS = 0o777
+LOCK = "lock"
 
 
 def read_json(path: Path) -> JsonObject:
@@ -65,3 +70,37 @@ def atomic_write(path: Path) -> Generator[Path, None, None]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Generator[None]:
+    """Hold the lock of a folder, made for its owner only; wait while another process holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    with (folder / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def lock_for_use(folder: Path) -> IO[str]:
+    """A lock that keeps a folder from being removed by `remove_unless_used` until it is closed or the process ends."""
+    lock = (folder / LOCK).open("w")
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    return lock
+
+
+def remove_unless_used(folder: Path) -> int:
+    """Remove a folder that no process uses; returns the bytes freed. The caller holds the lock of its parent."""
+    with (folder / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return 0
+        return remove_folder(folder)
+
+
+def remove_folder(folder: Path) -> int:
+    """Remove a folder; returns the bytes freed."""
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    shutil.rmtree(folder)
+    return size

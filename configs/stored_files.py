@@ -9,6 +9,7 @@ import errno
 import re
 import shutil
 import sqlite3
+import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -17,7 +18,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from configs.errors import DamagedState, NotReady, StorageFull
+from configs.errors import DamagedState, NotReady, OarlockError, StorageFull
 
 Content = TypeVar("Content")
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -25,6 +26,14 @@ NO_SPACE_TEXT = re.compile("no space left|disk is full|disk quota exceeded|file 
 DAMAGED_SQLITE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 PRIMARY_CODE = 0xFF
 NEARLY_FULL_BYTES = 100_000
+LIBRARY_ERRORS = {
+    "sqlite3": "Error",
+    "duckdb": "Error",
+    "pyarrow": "ArrowException",
+    "sqlalchemy.exc": "DBAPIError",
+    "mlflow.exceptions": "MlflowException",
+    "lightgbm.basic": "LightGBMError",
+}
 
 
 def read_stored(path: Path, kind: type[Content], hint: str) -> Content:
@@ -85,6 +94,22 @@ def find_full_disk(error: BaseException, path: Path | None = None) -> StorageFul
     return StorageFull(
         "The disk is full: nothing of this was written.", "Free space where the state folder is, and run it again."
     )
+
+
+def storage_error_types() -> tuple[type[Exception], ...]:
+    """The errors of the file system and of the libraries that this process has imported; none is imported for it."""
+    loaded = {module: name for module, name in LIBRARY_ERRORS.items() if module in sys.modules}
+    return (OSError, *(getattr(sys.modules[module], name) for module, name in loaded.items()))
+
+
+def explain_storage_error(error: Exception) -> OarlockError | None:
+    """The error to report for a full disk, or for a file that the system refuses; None for any other error."""
+    if full := find_full_disk(error):
+        return full
+    if isinstance(error, OSError) and error.filename:
+        hint = "Check the path, its permissions and its disk."
+        return NotReady(f"Cannot use {error.filename}: {error.strerror or type(error).__name__}.", hint)
+    return None
 
 
 def _is_full_disk(error: BaseException) -> bool:

@@ -17,8 +17,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from configs.files import write_json
-from configs.folder_lock import lock_for_use, locked_folder
+from configs.files import lock_for_use, locked_folder, write_json
 from configs.settings import EngineSettings
 from configs.stored_files import read_rebuildable, read_stored
 from features.compute.backends.base import Backend

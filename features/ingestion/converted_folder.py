@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from configs.folder_lock import locked_folder, remove_folder, remove_unless_used
+from configs.files import locked_folder, remove_folder, remove_unless_used
 
 
 def converted_files(folder: Path) -> list[Path]:

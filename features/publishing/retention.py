@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from configs.files import exclusive_lock
-from configs.folder_lock import locked_folder
+from configs.files import exclusive_lock, locked_folder
 from configs.settings import SnapshotSettings
 from configs.state_dir import StateDir
 from features.ingestion.converted_folder import remove_unread

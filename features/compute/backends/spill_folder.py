@@ -6,7 +6,7 @@ import weakref
 from pathlib import Path
 from typing import IO
 
-from configs.folder_lock import lock_for_use, locked_folder, remove_unless_used
+from configs.files import lock_for_use, locked_folder, remove_unless_used
 
 SPILL = "spill"  # beside the other folders of the state
 
