@@ -401,7 +401,7 @@ def test_with_a_broken_ledger_it_answers_503(api_client: ApiClient, tmp_path):
     broken = open_api_client(context.state, scorer, ledger)
     for method, path, body in (("GET", "/accounts/1096/history", None), ("POST", "/feedback", FEEDBACK)):
         response = broken.request(method, path, json=body)
-        assert (response.status_code, response.json()["error"]["code"]) == (503, "database_down")
+        assert (response.status_code, response.json()["error"]["code"]) == (503, "damaged_state")
 
 
 def test_before_any_publish_it_answers_503(isolated_client: ApiClient):

@@ -137,3 +137,22 @@ def _try(oarlock, config: Path, kind: str, spoil: str, commands) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_command_works_or_names_the_damaged_file(oarlock, copy_company, kind, spoil):
     _try(oarlock, copy_company(), kind, spoil, COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "spoil", "code"),
+    [
+        ("publication", "other object", 5),
+        ("champion", "list", 5),
+        ("online store", "random", 5),
+        ("bundle", "cut", 6),
+        ("account table", "empty", 0),
+    ],
+)
+def test_a_damaged_file_is_named_and_made_anew(oarlock, copy_company, kind, spoil, code):
+    config = copy_company()
+    (file,) = (config.parent / "state/crm5").glob(KINDS[kind].pattern)
+    _spoil(file, spoil)
+    result = oarlock("score", "1096", "--json", config=config)
+    assert (result.code, file.name in result.err or str(file.parent) in result.err) == (code, code != 0)
+    assert [oarlock(*command, config=config).code for command in REBUILD] == [0, 0, 0]

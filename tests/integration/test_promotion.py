@@ -82,7 +82,7 @@ def test_a_version_with_an_unreadable_evaluation_is_refused(registry, tmp_path):
     version = add_version(registry, tmp_path)
     evaluation = registry._model_folder(version) / "evaluation.json"
     evaluation.write_text(json.dumps({"metrics": {"auc": 0.9, "auc_low": 0.8}}))
-    with pytest.raises(NotReady, match="cannot read"):
+    with pytest.raises(NotReady, match="cannot be read"):
         approve_promotion(registry, version, NOW)
 
 
