@@ -20,6 +20,7 @@ from cli.ledger import erase, ledger
 from cli.models import model_card, models, promote, rollback, set_bands
 from cli.monitor import monitor
 from cli.output import printable
+from cli.reports.report import report
 from cli.score import explain, score
 from cli.serve import serve
 from cli.train import compare, recalibrate, reproduce, train
@@ -101,7 +102,7 @@ def demo(context: click.Context) -> None:
 COMMANDS = (
     *(demo, simulate, validate, signals, publish, history),
     *(train, compare, promote, rollback, models, model_card, reproduce, recalibrate, set_bands, monitor),
-    *(score, explain, export_outcomes, export_targets),
+    *(score, explain, report, export_outcomes, export_targets),
     *(serve, ledger, erase, webhooks, keys, audit),
 )
 

@@ -1,5 +1,6 @@
 """Renders templates: every value is escaped, and a name that a template does not know is an error."""
 
+import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,6 +41,11 @@ def render(template: str, frame: PageFrame, values: Mapping[str, object]) -> str
     return _environment().get_template(template).render(frame=frame, **values)
 
 
+def render_offline(template: str, values: Mapping[str, object]) -> str:
+    """A page as one file: with its style inside, and without navigation, forms and links."""
+    return render(template, PageFrame("", is_offline=True), {"system": None, **values})
+
+
 @cache
 def read_style() -> str:
     """The style sheet."""
@@ -50,6 +56,12 @@ def read_style() -> str:
 def style_path() -> str:
     """The address of the style sheet, which changes with its content."""
     return f"/style.css?v={hashlib.sha256(read_style().encode()).hexdigest()[:12]}"
+
+
+@cache
+def style_hash() -> str:
+    """The hash by which the policy of an offline page allows its style sheet, and nothing else."""
+    return base64.b64encode(hashlib.sha256(read_style().encode()).digest()).decode()
 
 
 @cache
@@ -64,5 +76,10 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
     )
     environment.filters |= formats.FILTERS
-    environment.globals |= {"navigation": NAVIGATION, "style_path": style_path, "style": read_style}
+    environment.globals |= {
+        "navigation": NAVIGATION,
+        "style_path": style_path,
+        "style": read_style,
+        "style_hash": style_hash,
+    }
     return environment

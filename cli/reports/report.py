@@ -1,0 +1,112 @@
+"""Commands that write a page to a file, to hand on: it needs no service and no network."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.context import ACCOUNT, DAY, FILE, CliContext
+
+if TYPE_CHECKING:
+    from serving.accounts.portfolio import Portfolio
+    from serving.handlers.context import ServiceContext
+
+AS_OF = click.option("--as-of", type=DAY, help="A past day, as it was served by its end; now by default.")
+SINCE = click.option("--since", type=DAY, help="The day to compare with; a week before by default.")
+HTML = click.option("--html", "file", type=FILE, required=True, help="The file to write.")
+
+
+@click.group(short_help="Write a page to a file, to hand on.")
+def report() -> None:
+    """Write a page of the service to one HTML file, which can be read offline and printed.
+
+    \b
+    Example: oarlock report account 1024 --html 1024.html
+    """
+
+
+@report.command()
+@click.argument("account", type=ACCOUNT)
+@AS_OF
+@SINCE
+@HTML
+@click.pass_obj
+def account(context: CliContext, account: str, as_of: datetime | None, since: datetime | None, file: Path) -> None:
+    """Write why an account is flagged, since when, what changed and what to do.
+
+    \b
+    Example: oarlock report account 1024 --html 1024.html
+    """
+    from serving.handlers.score import ScoringRequest
+    from serving.load.pending_reply import PendingReply
+    from serving.pages.account_page import account_values
+    from serving.pages.rendering import render_offline
+    from serving.schemas.page_queries import AccountQuery
+    from serving.telemetry.request_ids import new_request_id
+    from serving.views.account_view import view_account
+
+    service = _open_service(context)
+    if as_of is None:
+        _compute_portfolio(service)
+    query = AccountQuery(as_of=as_of and as_of.date(), since=since and since.date())
+    view = view_account(service, account, query, ScoringRequest(new_request_id(), "viewed", PendingReply()))
+    _write(context, file, render_offline("account.html.jinja", {"saved": None, **account_values(view)}))
+
+
+@report.command()
+@AS_OF
+@SINCE
+@click.option("--owner", help="Only accounts of this owner.")
+@click.option("--segment", help="Only this segment.")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="How many accounts to list.")
+@HTML
+@click.pass_obj
+def portfolio(  # noqa: PLR0913, PLR0917 - a parameter per option
+    context: CliContext,
+    as_of: datetime | None,
+    since: datetime | None,
+    owner: str | None,
+    segment: str | None,
+    limit: int,
+    file: Path,
+) -> None:
+    """Write who carries the revenue at risk, with the totals and their change.
+
+    \b
+    Example: oarlock report portfolio --owner csm-3 --html csm-3.html
+    """
+    from serving.pages.portfolio_page import portfolio_values
+    from serving.pages.rendering import render_offline
+    from serving.schemas.page_queries import PortfolioQuery
+    from serving.views.portfolio_view import view_past_portfolio, view_portfolio
+
+    service = _open_service(context)
+    past_day, since_day = as_of and as_of.date(), since and since.date()
+    query = PortfolioQuery(owner=owner, segment=segment, limit=limit, as_of=past_day, since=since_day)
+    if query.as_of is not None:
+        view = view_past_portfolio(service, query.as_of, query)
+    else:
+        view = view_portfolio(service, _compute_portfolio(service), query)
+    _write(context, file, render_offline("portfolio.html.jinja", portfolio_values(view)))
+
+
+def _open_service(context: CliContext) -> "ServiceContext":
+    from serving.handlers.context import open_context
+
+    return open_context(context.state, context.open_scorer(), context.recover_ledger())
+
+
+def _compute_portfolio(service: "ServiceContext") -> "Portfolio":
+    from serving.accounts.portfolio import Portfolio
+
+    current = service.portfolios.current()
+    return current if isinstance(current, Portfolio) else current.result()
+
+
+def _write(context: CliContext, file: Path, page: str) -> None:
+    from configs.files import atomic_write
+
+    with atomic_write(file) as temporary:
+        temporary.write_text(page, "utf-8")
+    context.echo(f"{file.resolve()} is written.")
