@@ -2,7 +2,7 @@
 
 Exit codes: 0 done, 2 settings, mapping or command line, 3 data, 4 nothing to learn from, 5 not ready, 6 promotion
 refused, 7 another process does the same work, 8 not reproduced, 9 request that cannot be answered, 13 disk full,
-130 stopped by Ctrl-C. `monitor` exits with 0 for ok, 10 for watch, 11 for retrain and 12 for unknown.
+130 stopped by Ctrl-C. `monitor` exits with 0 for ok, and with 10, 11, 12, 14, 15 or 16 by verdict.
 """
 
 import logging

@@ -404,10 +404,6 @@ class WebhookSettings(Section):
 class MonitoringSettings(Section):
     """When the health of the model is questioned."""
 
-    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    """Level of the interval of observed over expected churn."""
-    min_mature: Annotated[int, Field(ge=1)] = 50
-    """Mature risks needed to judge the model by outcomes."""
     false_alarms_per_year: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """False alarms that you accept in a year, over everything that can raise one."""
 

@@ -1,102 +1,126 @@
-"""Health: ok, unknown, watch or retrain, with the reasons, from drift of signals and risks and from mature risks.
-
-It is unknown while too few risks are mature: no drift alarm is not yet a reason to trust a model.
-"""
+"""Health: can the risks that are served still be trusted? One verdict from drift, outcomes and plays."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+import pandas as pd
+
 from configs.progress import Progress
 from configs.settings import Settings
 from configs.state_dir import StateDir
-from features.store.history import published_history
-from monitoring.drift.detector import DriftedSignal, DriftReport
-from monitoring.drift.paired_changes import Aspect
-from monitoring.drift.panel import detect_panel_drift, open_panel
-from monitoring.observed_vs_expected import ObservedVsExpected
-from monitoring.served_outcomes import compare_served_outcomes
-from training.registry.mlflow_registry import open_registry
+from features.publishing.pipeline import OpenDataset, open_dataset
+from features.store.history import complete_days, published_history
+from features.tables.contract import ACCOUNT_ID
+from monitoring.drift.panel import Panel, detect_panel_drift, open_panel
+from monitoring.outcomes.bets import Doubt
+from monitoring.outcomes.cohorts import FollowedAccounts, days_until_known, follow_served_accounts
+from monitoring.outcomes.e_detector import judge_cohorts, tolerated_deviations
+from monitoring.outcomes.plays import judge_plays
+from monitoring.outcomes.summary import GroupOutcome, compare_groups
+from monitoring.verdicts.verdict import Checks, HealthDecision, decide
+from serving.ledger.ledger import open_ledger
+from training.data.training_set import observed_labels, snapshots_on
+from training.registry.mlflow_registry import Registry, open_registry
 from training.registry.version import Version
-
-VERDICTS = ("ok", "unknown", "watch", "retrain")  # the worst last
-EXIT_CODES = {"ok": 0, "watch": 10, "retrain": 11, "unknown": 12}
-SHOWN_SIGNALS = 5
 
 
 @dataclass(frozen=True)
 class HealthReport:
-    """The verdict on what is served, why, and what it rests on.
+    """The verdict on what is served, and everything that was checked; `groups` are the outcomes of groups."""
 
-    `outcome` is that of the `judged_versions` together, `outcome_by_version` that of every version with a mature risk.
-    """
-
-    verdict: str
-    reasons: tuple[str, ...]
     version: Version
-    as_of: datetime
-    drift: DriftReport
-    outcome: ObservedVsExpected
-    judged_versions: tuple[int, ...]
-    outcome_by_version: Mapping[int, ObservedVsExpected]
+    decision: HealthDecision
+    checks: Checks
+    groups: tuple[GroupOutcome, ...]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a run looks at: the settings, the data, the versions, and until when answers are known."""
+
+    settings: Settings
+    state: StateDir
+    opened: OpenDataset
+    registry: Registry
+    known_until: datetime
 
 
 def check_health(settings: Settings, state: StateDir, known_until: datetime, progress: Progress) -> HealthReport:
-    """Judge the champion by the newest published day, and all that served by their risks mature by `known_until`.
+    """Judge the newest published day, and every risk that was served and whose answer is known by `known_until`.
 
     Raises NoChampion or NotReady if there is nothing to judge.
     """
     registry = open_registry(state, settings.name)
     version = registry.champion()
     history, as_of = published_history(state)
+    budget = settings.monitoring.false_alarms_per_year
     progress("comparing days", 0, 2)
     panel = open_panel(state, history, registry.load_model(version), version.number)
-    drift = detect_panel_drift(panel, as_of, settings.monitoring.false_alarms_per_year)
+    drift = detect_panel_drift(panel, as_of, budget)
     progress("comparing outcomes", 1, 2)
-    outcomes = compare_served_outcomes(settings, state, known_until)
-    versions, outcome = outcomes.judged(settings.monitoring.min_mature)
+    inspection = Inspection(settings, state, open_dataset(settings, state), registry, known_until)
+    followed = follow_served_accounts(inspection.opened, settings, open_ledger(settings, state), known_until)
+    cohorts = followed.cohorts()
+    doubts = {number: _doubt(inspection, panel, number) for number in {cohort.version for cohort in cohorts}}
+    checks = Checks(
+        as_of=as_of,
+        sources=(),
+        drift=drift,
+        outcomes=judge_cohorts(cohorts, doubts, budget),
+        plays=judge_plays(followed.rows, budget),
+        first_known_at=_first_known_at(followed, settings),
+        next_known_at=followed.next_known_at,
+    )
     progress("judged", 2, 2)
-    judgements = [_judge_drift(drift), _judge_outcome(versions, outcome, settings)]
-    verdict = max((verdict for verdict, _ in judgements), key=VERDICTS.index)
-    reasons = tuple(text for _, text in judgements)
-    return HealthReport(verdict, reasons, version, as_of, drift, outcome, versions, outcomes.by_version)
+    return HealthReport(version, decide(checks), checks, compare_groups(followed.rows))
 
 
-def _judge_drift(drift: DriftReport) -> tuple[str, str]:
-    if drift.before is None:
-        return "ok", "drift: no published day is 25 to 31 days before, to compare with"
-    text = (
-        f"drift: {len(drift.drifted)} of {drift.tests} aspects of signals moved more in four weeks than they ever did"
+def _doubt(inspection: Inspection, panel: Panel, number: int) -> Doubt:
+    """How little a version can know about its own level: by the departures on the days that it was calibrated on."""
+    training = inspection.settings.training
+    return Doubt(
+        departures=max(_calibration_departures(inspection, panel, number), training.min_churned),
+        drift_sd=training.drift_prior_sd,
+        segment_sd=training.segment_prior_sd,
+        critical=tolerated_deviations(inspection.settings.monitoring.false_alarms_per_year),
     )
-    text += f" ({drift.accounts} accounts, {drift.past_pairs} past pairs of days)"
-    if not drift.is_alarm:
-        return "ok", f"{text}; {_describe_power(drift)}"
-    return "watch", f"{text}: {', '.join(map(describe_drifted, drift.drifted[:SHOWN_SIGNALS]))}"
 
 
-def describe_drifted(signal: DriftedSignal) -> str:
-    """One drifted signal in a few words."""
-    name = str(Aspect(signal.signal, signal.kind)) + (f" in {signal.segment}" if signal.segment else "")
-    effect = "" if signal.points is None else f", {signal.points:+.2f} points of risk"
-    return f"{name} {signal.change:+.2f} (tolerated {signal.tolerated:.2f}{effect})"
+def _calibration_departures(inspection: Inspection, panel: Panel, number: int) -> int:
+    """The accounts that left after the calibration days; an account counts once, on however many days it was seen."""
+    versions = {version.number: version for version in inspection.registry.versions()}
+    if number not in versions:  # deleted since it served
+        return 0
+    evaluation = inspection.registry.evaluation(versions[number])
+    names = evaluation.recalibrated_on or evaluation.split["calibration"]
+    days = sorted({datetime.fromisoformat(name) for name in names} & {*complete_days(panel.history)})
+    if not days:
+        return 0
+    snapshots = snapshots_on(panel.history, days)
+    churned = observed_labels(inspection.opened, inspection.settings, snapshots, inspection.known_until)
+    return int(snapshots[ACCOUNT_ID][churned == 1].nunique())
 
 
-def _describe_power(drift: DriftReport) -> str:
-    if drift.smallest_visible is None:
-        return "no shift can be seen with so few accounts"
-    season = "" if drift.knows_season else "; no past pair is of this season, so a prior tolerance applies"
-    return f"a median signal shows moves from {drift.smallest_visible:.2f} on the scale of ranks{season}"
+def _first_known_at(followed: FollowedAccounts, settings: Settings) -> datetime | None:
+    if followed.rows.empty:
+        return None
+    return pd.Timestamp(followed.rows.as_of.min()).to_pydatetime() + days_until_known(settings.label)
 
 
-def _judge_outcome(versions: tuple[int, ...], outcome: ObservedVsExpected, settings: Settings) -> tuple[str, str]:
-    enough = settings.monitoring.min_mature
-    if outcome.snapshots < enough:
-        return "unknown", f"outcomes: {outcome.snapshots} mature risks are too few to judge what was served ({enough})"
-    noun, numbers = "version" if len(versions) == 1 else "versions", ", ".join(map(str, sorted(versions)))
-    text = (
-        f"outcomes of {noun} {numbers}: {outcome.churned} of {outcome.snapshots} accounts with mature risks churned,"
-        f" {outcome.expected:.1f} were expected;"
-        f" observed/expected {outcome.ratio:.2f} [{outcome.low:.2f}, {outcome.high:.2f}]"
-        f" at {settings.monitoring.confidence:.0%}"
-    )
-    return ("retrain" if outcome.is_off else "ok"), text
+def key_figures(report: HealthReport) -> Mapping[str, float]:
+    """The figures behind the verdict, by name."""
+    outcomes, drift = report.checks.outcomes, report.checks.drift
+    return {
+        "drifted_signals": float(len({signal.signal for signal in drift.drifted})),
+        "drift_tests": float(drift.tests),
+        "drift_effect_points": drift.joint_points or 0.0,
+        "outcome_evidence": outcomes.evidence,
+        "outcome_threshold": outcomes.threshold,
+        "outcome_power": outcomes.visible,
+        "departures_observed": outcomes.observed,
+        "departures_expected": outcomes.expected,
+        "play_evidence": report.checks.plays.evidence,
+        "play_threshold": report.checks.plays.threshold,
+        "broken_sources": float(len(report.checks.sources)),
+    }

@@ -15,8 +15,13 @@ EXIT_CODES = [
     ("7", "another process does the same work, or the port is in use"),
     ("8", "`reproduce`: not the same"),
     ("9", "a request that cannot be answered, such as an unknown account"),
-    ("10, 11, 12", "`monitor`: watch, retrain, unknown (too few mature risks)"),
+    ("10", "`monitor`: population moved"),
+    ("11", "`monitor`: cause changed: retrain"),
+    ("12", "`monitor`: cannot tell yet"),
     ("13", "the disk is full; nothing is half-written"),
+    ("14", "`monitor`: level moved: recalibrate"),
+    ("15", "`monitor`: mend a source"),
+    ("16", "`monitor`: plays work"),
     ("130", "stopped by Ctrl-C; nothing is half-written"),
 ]
 

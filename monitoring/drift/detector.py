@@ -10,7 +10,7 @@ from datetime import datetime
 from statistics import median
 
 from monitoring.drift.paired_changes import VALUE, Aspect
-from monitoring.drift.tolerance import Changes, Tolerance, learn_tolerance
+from monitoring.drift.tolerance import Changes, Pair, Tolerance, learn_tolerance
 from monitoring.evidence.budget import critical_value, level_of_test
 
 EVERYBODY = ""
@@ -64,19 +64,19 @@ class DriftReport:
 
 
 def detect_drift(
-    pair: tuple[datetime, datetime],
+    pair: Pair,
     changes: ChangesBySegment,
-    past: Mapping[datetime, ChangesBySegment],
+    past: Mapping[Pair, ChangesBySegment],
     *,
     false_alarms_per_year: float,
 ) -> DriftReport:
-    """Compare the changes of a pair of days with those of past pairs, by the day on which they ended.
+    """Compare the changes of a pair of days with those of past pairs.
 
     A segment is listed only for signals that did not drift for everybody.
     """
     tests = sum(map(len, changes.values()))
     critical = critical_value(level_of_test(false_alarms_per_year, 2 * tests))
-    tolerances = {segment: _tolerance(past, segment, pair[1]) for segment in changes}
+    tolerances = {segment: _tolerance(past, segment, pair) for segment in changes}
     overall = changes.get(EVERYBODY, {})
     drifted = [
         signal
@@ -84,7 +84,7 @@ def detect_drift(
         for signal in _find_drifted(changes[segment], tolerances[segment], segment, critical)
     ]
     everywhere = {signal.signal for signal in drifted if signal.segment == EVERYBODY}
-    tolerance = tolerances.get(EVERYBODY, Tolerance({}, 0, knows_season=False))
+    tolerance = tolerances.get(EVERYBODY, Tolerance({}, knows_season=False))
     return DriftReport(
         *pair,
         accounts=max((change.accounts for change in overall.values()), default=0),
@@ -96,8 +96,8 @@ def detect_drift(
     )
 
 
-def _tolerance(past: Mapping[datetime, ChangesBySegment], segment: str, day: datetime) -> Tolerance:
-    return learn_tolerance({ended: groups[segment] for ended, groups in past.items() if segment in groups}, day)
+def _tolerance(past: Mapping[Pair, ChangesBySegment], segment: str, pair: Pair) -> Tolerance:
+    return learn_tolerance({days: groups[segment] for days, groups in past.items() if segment in groups}, pair)
 
 
 def _find_drifted(changes: Changes, tolerance: Tolerance, segment: str, critical: float) -> Sequence[DriftedSignal]:

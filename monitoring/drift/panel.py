@@ -89,7 +89,7 @@ def detect_panel_drift(panel: Panel, as_of: datetime, false_alarms_per_year: flo
         day for day, earlier in pairs.items() if day <= newest[0] and not _is_forced(panel.history, (earlier, day))
     ]
     chosen = [(pairs[day], day) for day in thin_out(past_days, PAST_SPACING_DAYS, MAX_PAST_PAIRS)]
-    past = {day: panel.changes(before, day) for before, day in chosen}
+    past = {pair: panel.changes(*pair) for pair in chosen}
     changes = panel.changes(*newest)
     panel.forget_except([*chosen, newest])
     report = detect_drift(newest, changes, past, false_alarms_per_year=false_alarms_per_year)

@@ -12,39 +12,51 @@ from monitoring.drift.paired_changes import Aspect, Change
 
 FLOOR = 0.05  # of the scale of ranks: what is smaller is not worth a warning
 SLACK = 2.0
-SEASON_PRIOR = 0.25  # what holidays may move a signal by, as far as nobody knows better
+UNSEEN_PRIOR = 0.25  # what a season may move a signal by, as far as nobody knows better
+LARGE_PRIOR = 0.5  # the same around the turn of a year, when trends of usage double, and between two weekdays
+HOLIDAYS_BEGIN, HOLIDAYS_END = (12, 20), (3, 5)  # windows of four weeks hold the holidays until then
 SEASON_DAYS = 10
 MIN_PAST_PAIRS = 6
 YEAR_DAYS = 365
 Changes = Mapping[Aspect, Change]
+Pair = tuple[datetime, datetime]  # the earlier and the later day
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The usual change of each aspect at this lag, and whether the past holds enough to rely on it."""
+    """The usual change of each aspect at this lag, and the least that is tolerated: `prior` if the past is too short.
+
+    `knows_season` says whether the past is long enough to rely on it.
+    """
 
     usual: Mapping[Aspect, float]
-    past_pairs: int
     knows_season: bool
-
-    @property
-    def is_prior(self) -> bool:
-        """Whether the stated prior applies, because the company's own past is too short."""
-        return self.past_pairs < MIN_PAST_PAIRS or not self.knows_season
+    prior: float = UNSEEN_PRIOR
 
     def of(self, aspect: Aspect) -> float:
         """How far an aspect may move without being worth a warning."""
         learned = max(FLOOR, SLACK * self.usual.get(aspect, 0.0))
-        return max(learned, SEASON_PRIOR) if self.is_prior else learned
+        return learned if self.knows_season else max(learned, self.prior)
 
 
-def learn_tolerance(past: Mapping[datetime, Changes], day: datetime) -> Tolerance:
-    """The tolerance for a pair that ends on a day, from past pairs by the day on which they ended."""
+def learn_tolerance(past: Mapping[Pair, Changes], pair: Pair) -> Tolerance:
+    """The tolerance for a pair of days, from past pairs.
+
+    They must hold the same season of another year. A pair that joins two weekdays needs past pairs that do so, too.
+    """
     usual: dict[Aspect, float] = {}
-    for changes in past.values():
+    is_holiday = _is_turn_of_year(pair[1])
+    for (_, ended), changes in past.items():
+        # What the holidays move is no excuse in summer.
+        if _is_turn_of_year(ended) and not is_holiday:
+            continue
         for aspect, change in changes.items():
             usual[aspect] = max(usual.get(aspect, 0.0), abs(change.mean))
-    return Tolerance(usual, len(past), any(_is_same_season(day, ended) for ended in past))
+    similar = [earlier for earlier in past if _joins_one_weekday(pair) or not _joins_one_weekday(earlier)]
+    has_season = any(_is_same_season(pair[1], ended) for _, ended in past)
+    is_unlike = not _joins_one_weekday(pair) and len(similar) < MIN_PAST_PAIRS
+    prior = LARGE_PRIOR if is_holiday or is_unlike else UNSEEN_PRIOR
+    return Tolerance(usual, has_season and len(similar) >= MIN_PAST_PAIRS, prior)
 
 
 def choose_pairs(days: Sequence[datetime], lag_days: int, slack_days: int) -> dict[datetime, datetime]:
@@ -70,3 +82,11 @@ def thin_out(days: Sequence[datetime], spacing_days: int, limit: int) -> list[da
 def _is_same_season(day: date, other: date) -> bool:
     apart = abs((day - other).days) % YEAR_DAYS
     return abs((day - other).days) > YEAR_DAYS / 2 and min(apart, YEAR_DAYS - apart) <= SEASON_DAYS
+
+
+def _is_turn_of_year(day: date) -> bool:
+    return (day.month, day.day) >= HOLIDAYS_BEGIN or (day.month, day.day) <= HOLIDAYS_END
+
+
+def _joins_one_weekday(pair: Pair) -> bool:
+    return (pair[1] - pair[0]).days % 7 == 0

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import cast
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pytest
 import sqlalchemy as sql
@@ -16,13 +14,14 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from configs.state_dir import StateDir
+from features.publishing.pipeline import open_dataset
 from features.store.history import HistoryVersion, complete_days, published_history, read_day, write_day
 from features.store.history_reader import read_history_frame
 from monitoring.alerts.outbox import _unprocessed_days
 from monitoring.drift.panel import Panel, detect_panel_drift, open_panel
-from monitoring.health import EXIT_CODES, HealthReport, check_health
-from monitoring.observed_vs_expected import compare_observed_with_expected, non_overlapping_days
-from monitoring.served_outcomes import compare_served_outcomes
+from monitoring.health import HealthReport, check_health
+from monitoring.outcomes.cohorts import follow_served_accounts
+from monitoring.verdicts.verdict import EXIT_CODES
 from serving.accounts.past_listing import past_accounts_page
 from serving.ledger.ledger import Ledger, ScoreSource
 from serving.ledger.reader import LedgerReader
@@ -37,26 +36,6 @@ from tests.support.progress import ignore_progress
 from tests.support.trained_model import EXTRACT_END, TrainedModel
 from training.registry.mlflow_registry import open_registry
 
-
-def test_calibrated_risks_are_not_off():
-    result = compare_observed_with_expected(pd.Series([0.1] * 1000), pd.Series([1.0] * 95 + [0.0] * 905), 0.95)
-    assert (result.churned, result.expected, result.is_off) == (95, pytest.approx(100), False)
-    assert result.low < 0.95 < result.high
-
-
-def test_risks_at_half_the_true_rate_are_off():
-    assert compare_observed_with_expected(pd.Series([0.05] * 1000), pd.Series([1.0] * 100 + [0.0] * 900), 0.95).is_off
-
-
-def test_a_snapshot_without_a_label_does_not_count():
-    assert compare_observed_with_expected(pd.Series([0.5, 0.5]), pd.Series([1.0, np.nan]), 0.95).snapshots == 1
-
-
-def test_observed_days_have_horizons_that_do_not_overlap():
-    months = [datetime(2023, month, 1) for month in range(1, 7)]
-    assert non_overlapping_days(months, 60) == [datetime(2023, 6, 1), datetime(2023, 4, 1), datetime(2023, 1, 1)]
-
-
 # The shipped extract ends on 2023-07-01 and its label takes 60 days: what was served on 1 May is mature then.
 SERVED_ON = datetime(2023, 5, 1)
 
@@ -69,11 +48,16 @@ def served(trained: TrainedModel, tmp_path) -> Callable[..., None]:
     label = scorer.champions.champion().model.identity["label"]
 
     def serve(version: int = 1, times: float = 1.0, accounts: int | None = None, **source: object) -> None:
-        changed = [cast(Score, {**score, "risk": score["risk"] * times}) for score in scores[:accounts]]
+        changed = [_scaled(score, times) for score in scores[:accounts]]
         common = {**source_at(SERVED_ON, version), "label_hash": label, **source}
         Ledger(f"sqlite:///{tmp_path / 'ledger.db'}").append(changed, cast(ScoreSource, common))
 
     return serve
+
+
+def _scaled(score: Score, times: float) -> Score:
+    risks = {days: min(risk * times, 0.9) for days, risk in score["risks"].items()}
+    return cast(Score, {**score, "risk": min(score["risk"] * times, 0.9), "risks": risks})
 
 
 @pytest.fixture
@@ -84,41 +68,31 @@ def health(trained: TrainedModel, tmp_path) -> Callable[[], HealthReport]:
     return lambda: check_health(settings, trained.state, EXTRACT_END, ignore_progress)
 
 
-def test_health_compares_the_mature_risks_of_the_champion(trained: TrainedModel, served, health):
+def test_outcomes_are_known_four_weeks_after_a_day_was_served(served, health):
     served()
+    outcomes = health().checks.outcomes
+    assert outcomes.cohorts == 1
+    assert outcomes.accounts > 500
+    assert 0.5 < outcomes.observed / outcomes.expected < 2
+
+
+def test_risks_that_are_far_too_high_are_a_matter_of_level(served, health):
+    served(times=6)
+    decision = health().decision
+    assert (decision.verdict, EXIT_CODES[decision.verdict]) == ("level moved: recalibrate", 14)
+    assert decision.command == "oarlock recalibrate"
+    assert decision.began_before == SERVED_ON
+
+
+def test_without_a_served_risk_nothing_can_be_told(health):
     report = health()
-    test = open_registry(trained.state, "crm5").evaluation(report.version).metrics
-    assert (report.outcome.snapshots, report.outcome.churned) == (test["snapshots"], test["churned"])
-    assert report.outcome.expected == pytest.approx(test["mean_risk"] * test["snapshots"])
-    assert (report.verdict in ("ok", "watch"), report.judged_versions) == (True, (1,))
-
-
-def test_wrong_risks_lead_to_the_verdict_retrain(served, health):
-    served(times=4)
-    report = health()
-    assert (report.verdict, EXIT_CODES[report.verdict]) == ("retrain", 11)
-    assert "observed/expected 0." in report.reasons[1]
-
-
-def test_without_a_mature_risk_nothing_can_be_told(health):
-    report = health()
-    assert report.outcome.snapshots == 0
-    assert report.verdict in ("unknown", "watch")
-    assert EXIT_CODES["unknown"] not in (EXIT_CODES["ok"], EXIT_CODES["watch"])
+    assert report.checks.outcomes.accounts == 0
+    assert (report.decision.verdict, EXIT_CODES[report.decision.verdict]) == ("cannot tell yet", 12)
 
 
 def test_a_former_champion_is_judged_by_what_it_served(served, health):
-    served(version=7, times=4)
-    report = health()
-    assert (report.verdict, report.judged_versions, list(report.outcome_by_version)) == ("retrain", (7,), [7])
-    assert "outcomes of version 7" in report.reasons[1]
-
-
-def test_versions_that_served_little_each_are_judged_together(served, health):
-    served(version=7)
-    served(version=8, accounts=3)
-    report = health()
-    assert (report.judged_versions, set(report.outcome_by_version)) == ((7,), {7, 8})
+    served(version=7, times=6)
+    assert health().decision.verdict == "level moved: recalibrate"
 
 
 @pytest.mark.parametrize(
@@ -126,14 +100,13 @@ def test_versions_that_served_little_each_are_judged_together(served, health):
     [
         {"purpose": "recomputed", "scored_at": EXTRACT_END},
         {"purpose": "viewed"},
-        {"scored_at": datetime(2023, 6, 30)},  # after the answer was known
+        {"scored_at": datetime(2023, 5, 30)},  # when some had left already
         {"label_hash": "another"},
     ],
 )
 def test_only_what_was_served_before_its_answer_is_judged(served, health, source):
-    served(times=4, **source)
-    report = health()
-    assert (report.outcome.snapshots, dict(report.outcome_by_version)) == (0, {})
+    served(times=6, **source)
+    assert health().checks.outcomes.accounts == 0
 
 
 LOOKS = st.lists(
@@ -189,7 +162,7 @@ def _what_was_served(trained: TrainedModel, location: str) -> tuple[object, ...]
         [reader.served_by(ids, day) for day in days],
         [reader.history(account_id, 50) for account_id in ids],
         past_accounts_page(ledger, date(2023, 6, 1), AccountsQuery()),
-        compare_served_outcomes(monitored, trained.state, EXTRACT_END),
+        follow_served_accounts(open_dataset(monitored, trained.state), monitored, ledger, EXTRACT_END).rows.to_dict(),
         _unprocessed_days(ledger.engine),
         count_accounts_by_band(ledger.engine),
     )

@@ -35,10 +35,13 @@ def simulate_panel(accounts: int, seed: int, months: int = 15) -> Days:
 
 def detect(days: Days) -> DriftReport:
     """The last pair of the days against all earlier ones."""
-    changes = {four_weeks(number): changes_by_segment(*pair) for number, pair in enumerate(pairwise(days), start=1)}
+    changes = {
+        (four_weeks(number - 1), four_weeks(number)): changes_by_segment(*pair)
+        for number, pair in enumerate(pairwise(days), start=1)
+    }
     newest = max(changes)
-    past = {day: change for day, change in changes.items() if day < newest}
-    return detect_drift((newest - timedelta(days=28), newest), changes[newest], past, false_alarms_per_year=BUDGET)
+    past = {pair: change for pair, change in changes.items() if pair != newest}
+    return detect_drift(newest, changes[newest], past, false_alarms_per_year=BUDGET)
 
 
 @pytest.mark.parametrize("accounts", [100, 400])

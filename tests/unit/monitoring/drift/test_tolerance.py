@@ -3,35 +3,63 @@
 from datetime import datetime, timedelta
 
 from monitoring.drift.paired_changes import Aspect, Change
-from monitoring.drift.tolerance import FLOOR, SEASON_PRIOR, SLACK, choose_pairs, learn_tolerance, thin_out
+from monitoring.drift.tolerance import (
+    FLOOR,
+    LARGE_PRIOR,
+    SLACK,
+    UNSEEN_PRIOR,
+    Pair,
+    choose_pairs,
+    learn_tolerance,
+    thin_out,
+)
 
 USAGE = Aspect("usage", "value")
 MONTHS = [datetime(2024 + (month // 12), month % 12 + 1, 1) for month in range(24)]
 
 
-def past(ends: list[datetime], change: float) -> dict[datetime, dict[Aspect, Change]]:
-    return {day: {USAGE: Change(change, 0.01, 100)} for day in ends}
+def pair(ended: datetime, lag: int = 28) -> Pair:
+    return ended - timedelta(days=lag), ended
+
+
+def past(ends: list[datetime], change: float, lag: int = 28) -> dict[Pair, dict[Aspect, Change]]:
+    return {pair(day, lag): {USAGE: Change(change, 0.01, 100)} for day in ends}
 
 
 def test_the_tolerance_is_the_largest_own_change_times_the_slack():
     moved = past(MONTHS[:18], 0.1) | past([MONTHS[3]], -0.15)
-    assert learn_tolerance(moved, MONTHS[18]).of(USAGE) == SLACK * 0.15
+    assert learn_tolerance(moved, pair(MONTHS[18])).of(USAGE) == SLACK * 0.15
 
 
 def test_a_signal_that_never_moves_has_the_floor():
-    tolerance = learn_tolerance(past(MONTHS[:18], 0.0), MONTHS[18])
+    tolerance = learn_tolerance(past(MONTHS[:18], 0.0), pair(MONTHS[18]))
     assert (tolerance.of(USAGE), tolerance.of(Aspect("new", "value"))) == (FLOOR, FLOOR)
 
 
 def test_the_first_turn_of_a_year_is_met_with_the_prior():
-    first_year = learn_tolerance(past(MONTHS[1:11], 0.01), datetime(2024, 12, 28))
-    assert (first_year.knows_season, first_year.of(USAGE)) == (False, SEASON_PRIOR)
-    second_year = learn_tolerance(past(MONTHS[1:13], 0.01), datetime(2025, 12, 28))
+    first_year = learn_tolerance(past(MONTHS[1:11], 0.01), pair(datetime(2024, 12, 28)))
+    assert (first_year.knows_season, first_year.of(USAGE)) == (False, LARGE_PRIOR)
+    second_year = learn_tolerance(past(MONTHS[1:13], 0.01), pair(datetime(2025, 12, 28)))
     assert (second_year.knows_season, second_year.of(USAGE)) == (True, FLOOR)
 
 
+def test_an_unseen_season_is_met_with_a_smaller_prior():
+    assert learn_tolerance(past(MONTHS[1:8], 0.01), pair(MONTHS[8])).of(USAGE) == UNSEEN_PRIOR
+
+
+def test_what_the_holidays_moved_is_no_excuse_in_summer():
+    moved = past(MONTHS[:18], 0.01) | past([MONTHS[12]], 0.3)
+    assert learn_tolerance(moved, pair(MONTHS[18])).of(USAGE) == FLOOR
+    assert learn_tolerance(moved, pair(datetime(2025, 12, 28))).of(USAGE) == SLACK * 0.3
+
+
 def test_few_pairs_are_met_with_the_prior_though_they_hold_the_season():
-    assert learn_tolerance(past(MONTHS[:2], 0.01), MONTHS[13]).of(USAGE) == SEASON_PRIOR
+    assert learn_tolerance(past(MONTHS[5:7], 0.01), pair(MONTHS[18])).of(USAGE) == UNSEEN_PRIOR
+
+
+def test_two_weekdays_are_compared_by_pairs_of_two_weekdays():
+    assert not learn_tolerance(past(MONTHS[:18], 0.01), pair(MONTHS[18], lag=30)).knows_season
+    assert learn_tolerance(past(MONTHS[:18], 0.01, lag=30), pair(MONTHS[18], lag=30)).knows_season
 
 
 def test_days_are_paired_with_the_nearest_day_four_weeks_before():

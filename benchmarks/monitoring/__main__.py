@@ -1,0 +1,159 @@
+"""How often monitoring is wrong in a year without change, and how soon it sees planted shifts, beside usual rules.
+
+    python -m benchmarks.monitoring [--companies 20] [--accounts 100 1000] [--json]
+
+Drift: 52 weekly runs of simulated companies with seasons and holidays, one year and eleven months after they began.
+Rivals compare the same days: PSI above 0.2 on any signal, a Kolmogorov-Smirnov p-value below 0.05 on any signal.
+Outcomes: 13 monthly cohorts whose risks are right except for a level that rests on 80 departures. The rival is an exact
+Poisson interval of observed over expected departures, looked at every month.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from itertools import count
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+from scipy.stats import chi2, ks_2samp
+
+from benchmarks.monitoring.panels import CHECKED_WEEKS, SHIFTS, WEEKS, PanelWeek, simulate_panel
+from monitoring.drift.detector import detect_drift
+from monitoring.drift.panel import changes_by_segment
+from monitoring.outcomes.bets import Cohort, Doubt
+from monitoring.outcomes.e_detector import judge_cohorts, tolerated_deviations
+
+BUDGET, LAG_WEEKS = 0.05, 4
+BINS, PSI_LIMIT, KS_LEVEL = 10, 0.2, 0.05
+MONTHS, DEPARTURES = 13, 80
+FAMILIES = ("adoption", "support", "value")
+WORLDS = {"none": (0.0, 1.0), "odds doubled": (float(np.log(2)), 1.0), "a family's weight gone": (0.0, 0.0)}
+Rule = Callable[[pd.DataFrame, pd.DataFrame], bool]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A rule in worlds with one shift: the share with an alarm in the year, and the median delay of the others.
+
+    The delay is in weeks from the shift for drift, and in cohorts of 28 days for outcomes; None if under half are seen.
+    """
+
+    rule: str
+    shift: str
+    accounts: int
+    companies: int
+    alarmed: float
+    median_delay: float | None
+
+
+def main() -> None:
+    """Print a line per rule, shift and size."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.monitoring", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--companies", type=int, default=20, help="per shift and size")
+    parser.add_argument("--accounts", type=int, nargs="*", default=[100, 1_000])
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    for accounts in arguments.accounts:
+        for result in (*drift_results(accounts, arguments.companies), *outcome_results(accounts, arguments.companies)):
+            print(json.dumps(asdict(result)) if arguments.json else _line(result), flush=True)
+
+
+def drift_results(accounts: int, companies: int) -> Iterator[Result]:
+    """The drift rules on each planted shift, which begins in the middle of the checked year."""
+    for shift in SHIFTS:
+        delays: dict[str, list[int | None]] = {"oarlock": [], "PSI > 0.2": [], "KS p < 0.05": []}
+        first = WEEKS - CHECKED_WEEKS
+        planted = first if shift == "none" else first + CHECKED_WEEKS // 2
+        for seed in range(companies):
+            weeks = simulate_panel(accounts, seed, shift, WEEKS if shift == "none" else planted)
+            delays["oarlock"].append(_first_alarm(_oarlock_alarms(weeks, planted)))
+            for name, rule in (("PSI > 0.2", _any_psi), ("KS p < 0.05", _any_ks)):
+                alarms = (rule(weeks[at - LAG_WEEKS].rows, weeks[at].rows) for at in range(planted, WEEKS))
+                delays[name].append(_first_alarm(alarms))
+        yield from (_result(f"drift: {name}", shift, accounts, found) for name, found in delays.items())
+
+
+def outcome_results(accounts: int, companies: int) -> Iterator[Result]:
+    """The outcome rules on each world, which holds from the first cohort on; the level is unlucky in all of them."""
+    doubt = Doubt(DEPARTURES, 0.1, 0.2, tolerated_deviations(BUDGET))
+    for shift, (level, weight) in WORLDS.items():
+        delays: dict[str, list[int | None]] = {"oarlock": [], "Poisson interval": []}
+        for seed in range(companies):
+            cohorts = _simulate_cohorts(accounts, seed, level=level, weight=weight)
+            until = [cohorts[: month + 1] for month in range(MONTHS)]
+            delays["oarlock"].append(_first_alarm(judge_cohorts(part, {1: doubt}, BUDGET).is_alarm for part in until))
+            delays["Poisson interval"].append(_first_alarm(map(_excludes_one, until)))
+        yield from (_result(f"outcomes: {name}", shift, accounts, found) for name, found in delays.items())
+
+
+def _oarlock_alarms(weeks: Sequence[PanelWeek], start: int) -> Iterator[bool]:
+    pairs = {at: (weeks[at - LAG_WEEKS], weeks[at]) for at in range(LAG_WEEKS, len(weeks))}
+    changes = {at: changes_by_segment(before.rows, after.rows) for at, (before, after) in pairs.items()}
+    days = {at: (before.day, after.day) for at, (before, after) in pairs.items()}
+    for at in range(start, len(weeks)):
+        past = {days[earlier]: changes[earlier] for earlier in pairs if earlier <= at - LAG_WEEKS}
+        yield detect_drift(days[at], changes[at], past, false_alarms_per_year=BUDGET).is_alarm
+
+
+def _first_alarm(alarms: Iterator[bool]) -> int | None:
+    return next((number for number, alarm in zip(count(), alarms, strict=False) if alarm), None)
+
+
+def _any_psi(before: pd.DataFrame, after: pd.DataFrame) -> bool:
+    return any(_psi(before[name].dropna(), after[name].dropna()) > PSI_LIMIT for name in before)
+
+
+def _psi(before: pd.Series, after: pd.Series) -> float:
+    edges = np.quantile(before, np.linspace(0, 1, BINS + 1)[1:-1])
+    shares = [np.bincount(np.searchsorted(edges, part), minlength=BINS) / max(len(part), 1) for part in (before, after)]
+    old, new = (np.clip(share, 1e-4, None) for share in shares)
+    return float(((new - old) * np.log(new / old)).sum())
+
+
+def _any_ks(before: pd.DataFrame, after: pd.DataFrame) -> bool:
+    return any(_ks(before[name].dropna(), after[name].dropna()) < KS_LEVEL for name in before)
+
+
+def _ks(before: pd.Series, after: pd.Series) -> float:
+    return float(ks_2samp(before, after, method="asymp").pvalue) if len(before) and len(after) else 0.0
+
+
+def _simulate_cohorts(accounts: int, seed: int, *, level: float, weight: float) -> list[Cohort]:
+    generator = np.random.default_rng(seed)
+    unlucky = generator.normal(0, np.sqrt(1 / DEPARTURES))
+    cohorts: list[Cohort] = []
+    for month in range(MONTHS):
+        families = {family: 0.7 * generator.normal(size=accounts) for family in FAMILIES}
+        served = -4.6 + sum(families.values(), np.zeros(accounts))
+        true = served + level + unlucky - (1 - weight) * families["support"]
+        left = (generator.random(accounts) < expit(true)).astype("float64")
+        day = datetime(2024, 1, 1) + timedelta(days=28 * month)
+        cohorts.append(Cohort(day, 1, expit(served), left, families, np.full(accounts, "")))
+    return cohorts
+
+
+def _excludes_one(cohorts: Sequence[Cohort]) -> bool:
+    observed = sum(cohort.churned.sum() for cohort in cohorts)
+    expected = sum(cohort.risks.sum() for cohort in cohorts)
+    low = chi2.ppf(0.025, 2 * observed) / 2 if observed else 0.0
+    return not low <= expected <= chi2.ppf(0.975, 2 * observed + 2) / 2
+
+
+def _result(rule: str, shift: str, accounts: int, delays: Sequence[int | None]) -> Result:
+    ordered = sorted(float("inf") if delay is None else float(delay) for delay in delays)
+    middle = ordered[len(ordered) // 2]
+    alarmed = float(np.mean([delay is not None for delay in delays]))
+    return Result(rule, shift, accounts, len(delays), alarmed, None if middle == float("inf") else middle)
+
+
+def _line(result: Result) -> str:
+    delay = "-" if result.median_delay is None else f"{result.median_delay:.0f}"
+    seen = f"alarmed {result.alarmed:>4.0%}  median delay {delay}"
+    return f"{result.accounts:>6} {result.shift:<24} {result.rule:<28} {seen}"
+
+
+if __name__ == "__main__":
+    main()

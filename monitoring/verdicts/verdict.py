@@ -1,0 +1,164 @@
+"""The verdict: one answer from everything that was checked, with its cause, its date, and what to do.
+
+The first that applies counts: a broken source explains signals that moved, and wrong risks are worse than signals that
+moved.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from monitoring.drift.detector import DriftReport
+from monitoring.outcomes.e_detector import Finding, OutcomeEvidence
+from monitoring.outcomes.plays import PlayEvidence
+from monitoring.verdicts.wording import describe_bet, describe_drifted
+
+Verdict = Literal[
+    "mend a source",
+    "cause changed: retrain",
+    "level moved: recalibrate",
+    "population moved",
+    "plays work",
+    "cannot tell yet",
+    "ok",
+]
+EXIT_CODES: Mapping[Verdict, int] = {
+    "ok": 0,
+    "population moved": 10,
+    "cause changed: retrain": 11,
+    "cannot tell yet": 12,
+    "level moved: recalibrate": 14,
+    "mend a source": 15,
+    "plays work": 16,
+}
+SHOWN_SIGNALS = 3
+
+
+@dataclass(frozen=True)
+class SourceFault:
+    """A table that broke, since which day, and what is wrong with it."""
+
+    table: str
+    since: datetime
+    text: str
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What a run found: broken sources, signals that moved, outcomes, plays, and when the next answers are known."""
+
+    as_of: datetime
+    sources: Sequence[SourceFault]
+    drift: DriftReport
+    outcomes: OutcomeEvidence
+    plays: PlayEvidence
+    first_known_at: datetime | None
+    next_known_at: datetime | None
+
+
+@dataclass(frozen=True)
+class HealthDecision:
+    """The verdict with its cause, between which days it began, what waiting costs, and the command that acts.
+
+    `subject` names what the verdict is about, such as a table or a bet. `tells_from` is the day from which on a verdict
+    is expected, for `cannot tell yet`; None if it cannot be foreseen.
+    """
+
+    verdict: Verdict
+    cause: str
+    subject: str = ""
+    began_after: datetime | None = None
+    began_before: datetime | None = None
+    waiting: str = ""
+    command: str = ""
+    tells_from: datetime | None = None
+
+
+def decide(checks: Checks) -> HealthDecision:
+    """The verdict on what was found."""
+    if checks.sources:
+        return _mend(checks.sources[0], checks)
+    if checks.outcomes.is_alarm and checks.outcomes.finding:
+        return _correct(checks.outcomes, checks.outcomes.finding)
+    if checks.drift.is_alarm:
+        return _moved(checks.drift)
+    if checks.plays.is_alarm:
+        return _plays_work(checks.plays)
+    return _ok(checks.outcomes) if checks.outcomes.is_conclusive else _cannot_tell(checks)
+
+
+def _mend(fault: SourceFault, checks: Checks) -> HealthDecision:
+    points = checks.drift.joint_points
+    moved = "" if points is None else f"signals that moved changed the mean risk by {points:+.2f} points; "
+    return HealthDecision(
+        "mend a source",
+        fault.text,
+        subject=fault.table,
+        began_after=fault.since - timedelta(days=1),
+        began_before=fault.since,
+        waiting=f"{moved}every risk that is served rests on a broken table",
+        command=f"mend {fault.table}, then: oarlock publish --backfill-from {fault.since:%Y-%m-%d}",
+    )
+
+
+def _correct(outcomes: OutcomeEvidence, finding: Finding) -> HealthDecision:
+    is_level = finding.bet.cause == "level"
+    return HealthDecision(
+        "level moved: recalibrate" if is_level else "cause changed: retrain",
+        describe_bet(finding.bet),
+        subject=f"{finding.bet.cause} {finding.bet.name}".strip(),
+        began_after=finding.began_after,
+        began_before=finding.began_before,
+        waiting=f"about {finding.log_loss_per_account:.4f} of log loss per account and cohort"
+        f" ({outcomes.observed:.0f} left, {outcomes.expected:.1f} were expected)",
+        command="oarlock recalibrate" if is_level else "oarlock train",
+    )
+
+
+def _moved(drift: DriftReport) -> HealthDecision:
+    points = "no signal that the model reads" if drift.joint_points is None else f"{drift.joint_points:+.2f} points"
+    return HealthDecision(
+        "population moved",
+        "; ".join(map(describe_drifted, drift.drifted[:SHOWN_SIGNALS])),
+        subject=drift.drifted[0].signal,
+        began_after=drift.before,
+        began_before=drift.after,
+        waiting=f"harmless until outcomes say otherwise; effect on the mean risk: {points}",
+        command="find out why, then: oarlock monitor --acknowledge DAY --because TEXT",
+    )
+
+
+def _plays_work(plays: PlayEvidence) -> HealthDecision:
+    interval = "" if plays.ratio is None else f"{plays.ratio:.2f} [{plays.low:.2f}, {plays.high:.2f}]"
+    return HealthDecision(
+        "plays work",
+        f"accounts with a play leave {interval} times as often as accounts whose play was held out",
+        subject="plays",
+        waiting="nothing",
+        command="go on with plays, and with holding some out",
+    )
+
+
+def _ok(outcomes: OutcomeEvidence) -> HealthDecision:
+    return HealthDecision("ok", f"{outcomes.observed:.0f} left, {outcomes.expected:.1f} were expected")
+
+
+def _cannot_tell(checks: Checks) -> HealthDecision:
+    outcomes = checks.outcomes
+    if not outcomes.cohorts:
+        return HealthDecision(
+            "cannot tell yet", "no answer is known of a risk that was served", tells_from=checks.next_known_at
+        )
+    text = (
+        f"{outcomes.observed:.0f} departures in {outcomes.cohorts} cohorts are too few to tell doubled odds from chance"
+    )
+    return HealthDecision("cannot tell yet", text, tells_from=_foresee(checks))
+
+
+def _foresee(checks: Checks) -> datetime | None:
+    """When doubled odds would be visible, if as many accounts are followed as until now."""
+    if checks.first_known_at is None or checks.outcomes.visible <= 0:
+        return checks.next_known_at
+    followed_days = (checks.as_of - checks.first_known_at).days + 28
+    return checks.as_of + timedelta(days=followed_days * (1 / checks.outcomes.visible - 1))
