@@ -152,14 +152,16 @@ def read_day(history: HistoryVersion, as_of: datetime) -> DaySummary:
 
 
 def is_intact(history: HistoryVersion, as_of: datetime) -> bool:
-    """Whether a day is complete, with a summary and Parquet files that can be opened."""
+    """Whether a day is complete, with a summary and Parquet files that hold the signals of their family."""
     try:
         read_day(history, as_of)
-        for family in history.families:
-            pq.read_metadata(history.day_link(as_of) / f"{family}.parquet")
+        files = {family: pq.read_schema(history.day_link(as_of) / f"{family}.parquet") for family in history.families}
     except (DamagedState, *PARQUET_ERRORS):
         return False
-    return True
+    return all(
+        {ACCOUNT_ID, TIMESTAMP, *(signal.name for signal in signals)} <= set(files[family].names)
+        for family, signals in history.families.items()
+    )
 
 
 def content_version(history: HistoryVersion, as_of: datetime) -> str:

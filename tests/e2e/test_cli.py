@@ -210,7 +210,7 @@ def test_ctrl_c_exits_with_130_in_one_sentence(statement):
 
 def test_an_explanation_sums_up_signals_that_round_to_zero(capsys):
     points = {"logins": 0.0400, "seats": 0.0099, "days": 0.00003, "events": 0.00007}
-    signals = [{"label": n, "points": p, "value": 1, "typical": 2, "unit": ""} for n, p in points.items()]
+    signals = [{"name": n, "label": n, "points": p, "value": 1, "typical": 2, "unit": ""} for n, p in points.items()]
     family = {"family": "adoption", "points": 0.05, "signals": signals}
     score = {
         "account_id": "a",

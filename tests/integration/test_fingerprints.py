@@ -234,7 +234,7 @@ def _retype(code: Path) -> None:
         )
     (code / "features/signals").rename(code / "features/declared")
     (code / "training/data/time_splits.py").rename(code / "training/w.py")
-    _replace(code / "features/declared/adoption.py", r"\bbefore\b", "earlier")
+    _replace(code / "features/declared/adoption.py", r"\brecent\b", "lately")
     _replace(code / "features/tables/derived.py", r"\bsettled\b", "certain")
     _replace(code / "training/w.py", r"\bsplits\b", "longer_horizons")
 

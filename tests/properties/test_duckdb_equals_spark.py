@@ -164,7 +164,7 @@ def test_a_file_that_is_not_a_table_is_refused_by_name(dataset: Dataset, setting
 
 @pytest.mark.parametrize("settings", [DUCKDB, pytest.param(SPARK, marks=[pytest.mark.slow, needs_spark])])
 def test_a_failing_select_is_refused_by_its_table(dataset: Dataset, settings: EngineSettings):
-    mapping = dataset.mapping.model_copy(update={"tables": {"usage": "select nothing from nowhere"}})
+    mapping = dataset.mapping.model_copy(update={"tables": {"usage": "select no_such_column from usage"}})
     wrong = dataset.model_copy(update={"mapping": mapping})
     with pytest.raises(ConfigError, match="the select of 'usage' fails"):
         read_tables(open_backend(settings, wrong), wrong)
