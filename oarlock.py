@@ -28,6 +28,7 @@ from cli.webhooks import webhooks
 
 DEFAULT_CONFIG = Path("configs/oarlock.toml")
 UMASK = 0o077
+PAGES = "http://127.0.0.1:3000"
 INTERRUPTED = 130
 NO_TELEMETRY = {
     "BENTOML_DO_NOT_TRACK": "True",
@@ -96,7 +97,7 @@ def demo(context: click.Context) -> None:
     context.invoke(score, score_all=True)
     config = "" if oarlock.config == DEFAULT_CONFIG else f" --config {oarlock.config}"
     oarlock.echo(f"\nExplain an account:  oarlock{config} explain ACCOUNT")
-    oarlock.echo(f"Start the service:   oarlock{config} serve")
+    oarlock.echo(f"Start the service:   oarlock{config} serve, with pages at {PAGES}")
 
 
 COMMANDS = (

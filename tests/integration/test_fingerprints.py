@@ -254,7 +254,10 @@ def test_reformatted_code_accepts_the_published_history(identify, first: Identif
 @pytest.mark.parametrize(
     ("file", "before", "after"),
     [
-        ("features/signals/adoption.py", "ago > days) & (ago <= 2 * days)", "ago > days) & (ago < 2 * days)"),
+        pytest.param(
+            *("features/signals/adoption.py", "ago > days) & (ago <= 2 * days)", "ago > days) & (ago < 2 * days)"),
+            marks=pytest.mark.slow,
+        ),
         ("features/tables/derived.py", "RECENT_DAYS = 28", "RECENT_DAYS = 29"),
     ],
 )

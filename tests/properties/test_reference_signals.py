@@ -11,14 +11,14 @@ from tests.support.companies.reference_signals import REFERENCE, snapshots
 seeds = st.integers(0, 2**32 - 1)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(seeds)
 def test_duckdb_has_the_same_snapshots_as_the_reference(seed):
     reference = snapshots(random_company(seed), AS_OF)
     assert sorted(compile_catalogue()(random_company(seed))) == [snapshot.account for snapshot in reference]
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(seeds)
 def test_duckdb_gives_the_same_values_as_the_reference(seed):
     values = compile_catalogue()(random_company(seed))

@@ -160,6 +160,7 @@ def test_models_of_different_sizes_share_one_kernel(kernel):
     assert np.array_equal(kernel.shares(small, matrix), first)
 
 
+@pytest.mark.slow
 def test_llvm_loads_the_machine_code_without_a_linker(kernel, tmp_path):
     command = [sys.executable, "-m", "serving.treeshap.compile", str(tmp_path / "walk")]
     environment = {**os.environ, "PATH": ""}

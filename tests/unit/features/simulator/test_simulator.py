@@ -288,6 +288,7 @@ def _churn_outcomes(trajectories: Trajectories, month: int) -> tuple[np.ndarray,
     return first.risk, second.risk, second.standard_error, churned, np.full(len(first.account), month)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("horizon", "months_apart"), [(0, 3), (1, 3), (2, 6)], ids=["30 days", "90 days", "180 days"])
 def test_true_risks_are_calibrated(outcomes, horizon, months_apart):
     """Overall and in ten bins the outcomes lie within four standard deviations of the true risks.
