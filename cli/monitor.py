@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import JSON, CliContext
-from cli.output import print_json
+from cli.context import DAY, JSON, CliContext
+from cli.output import Columns, OutputTable, print_json
 
 if TYPE_CHECKING:
     from monitoring.health import HealthReport
@@ -16,9 +16,20 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Check whether the served risks can still be trusted.")
+@click.option("--since", type=DAY, help="List the runs of the days from this one on instead.")
+@click.option("--acknowledge", metavar="VERDICT", help="Say that this verdict, the last one, is known.")
+@click.option("--until", type=DAY, help="The day until which it is known; required with --acknowledge.")
+@click.option("--because", help="Why it is known; required with --acknowledge.")
 @JSON
 @click.pass_obj
-def monitor(context: CliContext) -> int:
+def monitor(
+    context: CliContext,
+    *,
+    since: datetime | None,
+    acknowledge: str | None,
+    until: datetime | None,
+    because: str | None,
+) -> int:
     """Say if what is served can still be trusted: one verdict, with its cause and the command that acts.
 
     \b
@@ -33,18 +44,73 @@ def monitor(context: CliContext) -> int:
 
     \b
     Example: oarlock monitor --json
+             oarlock monitor --since 2026-01-01
+             oarlock monitor --acknowledge "population moved" --until 2026-09-01 --because "prices were raised"
     """
-    from monitoring.health import check_health
+    if since:
+        return _list_runs(context, since)
+    if acknowledge or until or because:
+        return _acknowledge(context, acknowledge, until, because)
+    from configs.clock import now
+    from monitoring.health import check_health, run_of
+    from monitoring.verdicts.run_store import RunStore
     from monitoring.verdicts.verdict import EXIT_CODES
 
     with context.progress("monitor") as progress:
         report = check_health(context.settings, context.state, context.known_until, progress)
+    RunStore(context.database).save(run_of(report, now()))
     if context.as_json:
         print_json(asdict(report))
     else:
         for line in _lines(report):
             context.echo(line)
     return EXIT_CODES[report.decision.verdict]
+
+
+def _list_runs(context: CliContext, since: datetime) -> int:
+    from monitoring.verdicts.run_store import RunStore
+
+    runs = RunStore(context.database).since(since)
+    if context.as_json:
+        print_json([asdict(run) for run in runs])
+        return 0
+    columns: Columns = {"day": "id", "version": "number", "verdict": "text", "evidence": "number", "signals": "number"}
+    table = OutputTable(columns)
+    for run in runs:
+        evidence, signals = run.figures["outcome_evidence"], run.figures["drifted_signals"]
+        table.add(_day(run.as_of), str(run.version), run.verdict, f"{evidence:.3g}", f"{signals:.0f}")
+    table.print(context)
+    return 0
+
+
+def _acknowledge(context: CliContext, verdict: str | None, until: datetime | None, because: str | None) -> int:
+    from configs.clock import now
+    from configs.errors import NotReady, RequestError
+    from monitoring.verdicts.run_store import RunStore
+    from monitoring.verdicts.verdict import ALARMS
+
+    if not verdict or until is None or not because:
+        raise RequestError(
+            "An acknowledgement needs a verdict, a day and a reason.",
+            "Use --acknowledge VERDICT --until DAY --because TEXT.",
+        )
+    store = RunStore(context.database)
+    run = store.last()
+    if run is None:
+        raise NotReady("There is no verdict to acknowledge yet.", "Run `oarlock monitor` first.")
+    if run.verdict != verdict or run.verdict not in ALARMS:
+        raise RequestError(
+            f"The last verdict is {run.verdict!r}, not an alarm {verdict!r}.",
+            "Acknowledge only an alarm of the last run.",
+        )
+    if until <= run.as_of:
+        raise RequestError(
+            f"{_day(until)} is not after {_day(run.as_of)}, the day of the verdict.", "Name a later day."
+        )
+    store.acknowledge(run, until, because, at=now())
+    context.record_audit("monitor_acknowledged", run.verdict, until=_day(until), because=because)
+    context.echo(f"{run.verdict} ({run.subject}) is known until {_day(until)}: {because}")
+    return 0
 
 
 def _lines(report: "HealthReport") -> Iterator[str]:

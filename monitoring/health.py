@@ -18,11 +18,14 @@ from monitoring.outcomes.cohorts import FollowedAccounts, days_until_known, foll
 from monitoring.outcomes.e_detector import judge_cohorts, tolerated_deviations
 from monitoring.outcomes.plays import judge_plays
 from monitoring.outcomes.summary import GroupOutcome, compare_groups
+from monitoring.verdicts.run_store import MonitorRun, RunStore, latch, restart_after
 from monitoring.verdicts.verdict import Checks, HealthDecision, decide
 from serving.ledger.ledger import open_ledger
 from training.data.training_set import observed_labels, snapshots_on
 from training.registry.mlflow_registry import Registry, open_registry
 from training.registry.version import Version
+
+FIRST_DAY = datetime(1970, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Inspection:
 def check_health(settings: Settings, state: StateDir, known_until: datetime, progress: Progress) -> HealthReport:
     """Judge the newest published day, and every risk that was served and whose answer is known by `known_until`.
 
+    An alarm of an earlier run stays until somebody acts on it, acknowledges it, or evidence withdraws it.
     Raises NoChampion or NotReady if there is nothing to judge.
     """
     registry = open_registry(state, settings.name)
@@ -61,7 +65,11 @@ def check_health(settings: Settings, state: StateDir, known_until: datetime, pro
     progress("comparing outcomes", 1, 2)
     inspection = Inspection(settings, state, open_dataset(settings, state), registry, known_until)
     followed = follow_served_accounts(inspection.opened, settings, open_ledger(settings, state), known_until)
-    cohorts = followed.cohorts()
+    store = RunStore(open_ledger(settings, state).engine)
+    runs = [run for run in store.since(FIRST_DAY) if run.as_of <= as_of]
+    restart = restart_after(runs, version.number)
+    # After a rollback the champion is older than the version that it replaced; its own cohorts still count.
+    cohorts = [cohort for cohort in followed.cohorts() if cohort.version > restart or cohort.version == version.number]
     doubts = {number: _doubt(inspection, panel, number) for number in {cohort.version for cohort in cohorts}}
     checks = Checks(
         as_of=as_of,
@@ -73,7 +81,26 @@ def check_health(settings: Settings, state: StateDir, known_until: datetime, pro
         next_known_at=followed.next_known_at,
     )
     progress("judged", 2, 2)
-    return HealthReport(version, decide(checks), checks, compare_groups(followed.rows))
+    acknowledged = store.acknowledged(as_of)
+    unknown = [run for run in runs if (run.verdict, run.subject) not in acknowledged]
+    decision = latch(decide(checks, acknowledged), unknown, version.number, checks.outcomes.evidence)
+    return HealthReport(version, decision, checks, compare_groups(followed.rows))
+
+
+def run_of(report: HealthReport, run_at: datetime) -> MonitorRun:
+    """A report as it is stored."""
+    decision = report.decision
+    return MonitorRun(
+        run_at=run_at,
+        as_of=report.checks.as_of,
+        version=report.version.number,
+        verdict=decision.verdict,
+        subject=decision.subject,
+        cause=decision.cause,
+        began_after=decision.began_after,
+        began_before=decision.began_before,
+        figures=key_figures(report),
+    )
 
 
 def _doubt(inspection: Inspection, panel: Panel, number: int) -> Doubt:

@@ -4,10 +4,10 @@ The first that applies counts: a broken source explains signals that moved, and 
 moved.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 from monitoring.drift.detector import DriftReport
 from monitoring.outcomes.e_detector import Finding, OutcomeEvidence
@@ -32,6 +32,10 @@ EXIT_CODES: Mapping[Verdict, int] = {
     "mend a source": 15,
     "plays work": 16,
 }
+Subject = tuple[Verdict, str]  # a verdict, and what it is about
+RANKED: tuple[Verdict, ...] = get_args(Verdict)  # the worst first
+ALARMS = RANKED[:-2]
+ACKNOWLEDGE = 'find out why, then: oarlock monitor --acknowledge "population moved" --until DAY --because TEXT'
 SHOWN_SIGNALS = 3
 
 
@@ -75,17 +79,23 @@ class HealthDecision:
     tells_from: datetime | None = None
 
 
-def decide(checks: Checks) -> HealthDecision:
-    """The verdict on what was found."""
-    if checks.sources:
-        return _mend(checks.sources[0], checks)
-    if checks.outcomes.is_alarm and checks.outcomes.finding:
-        return _correct(checks.outcomes, checks.outcomes.finding)
-    if checks.drift.is_alarm:
-        return _moved(checks.drift)
-    if checks.plays.is_alarm:
-        return _plays_work(checks.plays)
+def decide(checks: Checks, acknowledged: Collection[Subject] = ()) -> HealthDecision:
+    """The first verdict that applies and that nobody has acknowledged."""
+    for decision in _alarms(checks):
+        if (decision.verdict, decision.subject) not in acknowledged:
+            return decision
     return _ok(checks.outcomes) if checks.outcomes.is_conclusive else _cannot_tell(checks)
+
+
+def _alarms(checks: Checks) -> Iterator[HealthDecision]:
+    if checks.sources:
+        yield _mend(checks.sources[0], checks)
+    if checks.outcomes.is_alarm and checks.outcomes.finding:
+        yield _correct(checks.outcomes, checks.outcomes.finding)
+    if checks.drift.is_alarm:
+        yield _moved(checks.drift)
+    if checks.plays.is_alarm:
+        yield _plays_work(checks.plays)
 
 
 def _mend(fault: SourceFault, checks: Checks) -> HealthDecision:
@@ -125,7 +135,7 @@ def _moved(drift: DriftReport) -> HealthDecision:
         began_after=drift.before,
         began_before=drift.after,
         waiting=f"harmless until outcomes say otherwise; effect on the mean risk: {points}",
-        command="find out why, then: oarlock monitor --acknowledge DAY --because TEXT",
+        command=ACKNOWLEDGE,
     )
 
 

@@ -5,7 +5,7 @@ To change one, change it here, add a revision to `migrations/versions` and raise
 
 import sqlalchemy as sql
 
-HEAD_REVISION = "0003"
+HEAD_REVISION = "0004"
 VERSION_TABLE = "oarlock_schema_version"  # MLflow may keep an `alembic_version` of its own in the same database
 METADATA = sql.MetaData()
 # SQLite counts in 64 bits only under its own name for it.
@@ -134,4 +134,30 @@ WEBHOOK_DELIVERIES = sql.Table(
     sql.Column("created_at", sql.DateTime, nullable=False),
     sql.Column("error", sql.String(200), nullable=False),
     sql.Index("webhook_deliveries_due", "status", "next_attempt_at"),
+)
+# Every run of `oarlock monitor`, and the verdicts that somebody acknowledged until a day.
+MONITOR_RUNS = sql.Table(
+    "monitor_runs",
+    METADATA,
+    sql.Column("id", BIG_ID, primary_key=True, autoincrement=True),
+    sql.Column("run_at", sql.DateTime, nullable=False),
+    sql.Column("as_of", sql.DateTime, nullable=False),
+    sql.Column("version", sql.Integer, nullable=False),
+    sql.Column("verdict", sql.String(40), nullable=False),
+    sql.Column("subject", sql.String(200), nullable=False),
+    sql.Column("cause", sql.Text, nullable=False),
+    sql.Column("began_after", sql.DateTime),
+    sql.Column("began_before", sql.DateTime),
+    sql.Column("figures", sql.Text, nullable=False),
+    sql.Index("monitor_runs_by_day", "as_of"),
+)
+MONITOR_ACKNOWLEDGEMENTS = sql.Table(
+    "monitor_acknowledgements",
+    METADATA,
+    sql.Column("id", BIG_ID, primary_key=True, autoincrement=True),
+    sql.Column("acknowledged_at", sql.DateTime, nullable=False),
+    sql.Column("verdict", sql.String(40), nullable=False),
+    sql.Column("subject", sql.String(200), nullable=False),
+    sql.Column("until", sql.DateTime, nullable=False),
+    sql.Column("because", sql.Text, nullable=False),
 )
