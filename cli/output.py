@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -122,10 +123,16 @@ def format_money(amount: float | None) -> str:
 def print_json(content: object) -> None:
     """Print strict JSON: numbers that JSON cannot express become null."""
     try:
-        text = json.dumps(content, indent=1, default=str, allow_nan=False)
+        text = json.dumps(content, indent=1, default=_as_text, allow_nan=False)
     except ValueError:
-        text = json.dumps(_replace_non_finite(content), indent=1, default=str)
+        text = json.dumps(_replace_non_finite(content), indent=1, default=_as_text)
     click.echo(text)
+
+
+def _as_text(content: object) -> str:
+    from configs.clock import format_instant
+
+    return format_instant(content) if isinstance(content, datetime) else str(content)
 
 
 def _replace_non_finite(content: object) -> object:

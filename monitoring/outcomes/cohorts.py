@@ -146,8 +146,10 @@ def care_at(tables: Mapping[str, RawTable], rows: pd.DataFrame) -> pd.Series:
     plays = tables["plays"].rows
     is_held_out = plays.holdout.fill_null(False) if "holdout" in plays.columns else ibis.literal(False)
     assigned = plays.select(ACCOUNT_ID, "assigned_at", is_held_out=is_held_out).to_pandas()
-    assigned["seen_at"] = assigned.assigned_at.astype("datetime64[us]") - pd.Timedelta(days=ASSIGNED_WITHIN_DAYS)
-    ordered = rows[[ACCOUNT_ID, "as_of"]].rename_axis("row").reset_index().sort_values("as_of")
+    seen_at = assigned.assigned_at - pd.Timedelta(days=ASSIGNED_WITHIN_DAYS)
+    assigned["seen_at"] = seen_at.astype("datetime64[us]")  # pandas joins instants of one resolution only
+    begun = rows[[ACCOUNT_ID, "as_of"]].astype({"as_of": "datetime64[us]"})
+    ordered = begun.rename_axis("row").reset_index().sort_values("as_of")
     tolerance = pd.Timedelta(days=PLAY_DAYS + ASSIGNED_WITHIN_DAYS)
     last = pd.merge_asof(
         ordered,

@@ -25,7 +25,7 @@ def answer_account(view: AccountView) -> str:
     text = f"{name} {verb} a risk of {format_percent(view.score['risk'])} to leave{horizon}"
     if view.percentile is None or not view.details:
         return f"{text}."
-    peers = f"{view.peer_count:,} accounts in {view.details.segment}" if view.details.segment else "all accounts"
+    peers = f"{view.peer_count:,} accounts of segment {view.details.segment}" if view.details.segment else "all accounts"
     return f"{text}, above {int(view.percentile)}\u00a0% of the {peers}."
 
 
@@ -48,11 +48,11 @@ def _why(view: AccountView) -> Iterator[str]:
         yield f"Nothing raises its risk above the base of {base}."
     elif view.score["main_reason"]:
         main = next((driver for driver in drivers if driver["family"] == view.score["main_reason"]), drivers[0])
-        yield f"The main reason is {main['text']}."
+        yield f"The main reason: {main['text']}."
     elif len(drivers) == 1:
-        yield f"What raises it is {drivers[0]['text']}."
+        yield f"What raises it: {drivers[0]['text']}."
     else:
-        yield f"No single reason leads clearly. What raises it most is {drivers[0]['text']}, then {drivers[1]['text']}."
+        yield f"No single reason leads clearly. The first: {drivers[0]['text']}. The second: {drivers[1]['text']}."
 
 
 def _is_new(view: AccountView) -> Iterator[str]:

@@ -301,6 +301,11 @@ def test_monitor_exits_by_its_verdict(oarlock, trained: TrainedModel):
     assert (json.loads(result.out)["decision"]["verdict"], result.code) == ("cannot tell yet", 12)
 
 
+def test_instants_in_json_have_a_zone(capsys):
+    print_json({"known_at": datetime(2024, 2, 1, 6, 30)})
+    assert json.loads(capsys.readouterr().out) == {"known_at": "2024-02-01T06:30:00Z"}
+
+
 def test_json_has_null_for_numbers_that_json_cannot_express(capsys):
     print_json({"ratio": float("nan"), "n": 3, "low": [float("inf"), 1.5]})
     assert capsys.readouterr().out == '{\n "ratio": null,\n "n": 3,\n "low": [\n  null,\n  1.5\n ]\n}\n'

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import ibis
 import pandas as pd
+import pytest
 
 from configs.settings import LabelSettings
 from features.tables.contract import CONTRACT
@@ -50,12 +51,14 @@ def test_a_short_risk_follows_from_the_hazard():
     assert 0.3 < risk_within({"30": 0.3, "90": 0.6}, 45) < 0.6
 
 
-def test_care_is_that_of_the_last_play_before_a_cohort():
+@pytest.mark.parametrize("resolution", ["ns", "us"])
+def test_care_is_that_of_the_last_play_before_a_cohort(resolution: str):
     assigned = [("a", 0, False), ("b", 0, True), ("c", 200, False), ("d", 0, True), ("d", 30, False)]
     plays = pd.DataFrame(assigned, columns=["account_id", "day", "holdout"])
     plays["assigned_at"] = DAY + pd.to_timedelta(plays.day, unit="D")
     table = RawTable(CONTRACT["plays"], ibis.memtable(plays.drop(columns="day")), frozenset(plays.columns))
     rows = served({"a": [0, 150], "b": [10], "c": [0], "d": [40], "e": [0]})
+    rows["as_of"] = rows.as_of.astype(f"datetime64[{resolution}]")
     assert care_at({"plays": table}, rows).tolist() == ["play", "no play", "held out", "no play", "play", "no play"]
 
 
