@@ -47,6 +47,8 @@ def monitor(
              oarlock monitor --since 2026-01-01
              oarlock monitor --acknowledge "population moved" --until 2026-09-01 --because "prices were raised"
     """
+    if since and (acknowledge or until or because):
+        raise click.UsageError("--since lists runs; leave it out to acknowledge a verdict.")
     if since:
         return _list_runs(context, since)
     if acknowledge or until or because:
@@ -73,6 +75,9 @@ def _list_runs(context: CliContext, since: datetime) -> int:
     runs = RunStore(context.database).since(since)
     if context.as_json:
         print_json([asdict(run) for run in runs])
+        return 0
+    if not runs:
+        context.echo(f"There is no run since {_day(since)}.")
         return 0
     columns: Columns = {"day": "id", "version": "number", "verdict": "text", "evidence": "number", "signals": "number"}
     table = OutputTable(columns)

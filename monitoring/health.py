@@ -18,6 +18,7 @@ from monitoring.outcomes.cohorts import FollowedAccounts, days_until_known, foll
 from monitoring.outcomes.e_detector import judge_cohorts, tolerated_deviations
 from monitoring.outcomes.plays import judge_plays
 from monitoring.outcomes.summary import GroupOutcome, compare_groups
+from monitoring.sources import find_broken_sources
 from monitoring.verdicts.run_store import MonitorRun, RunStore, latch, restart_after
 from monitoring.verdicts.verdict import Checks, HealthDecision, decide
 from serving.ledger.ledger import open_ledger
@@ -73,7 +74,7 @@ def check_health(settings: Settings, state: StateDir, known_until: datetime, pro
     doubts = {number: _doubt(inspection, panel, number) for number in {cohort.version for cohort in cohorts}}
     checks = Checks(
         as_of=as_of,
-        sources=(),
+        sources=find_broken_sources(history, as_of),
         drift=drift,
         outcomes=judge_cohorts(cohorts, doubts, budget),
         plays=judge_plays(followed.rows, budget),

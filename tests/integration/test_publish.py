@@ -32,6 +32,7 @@ from features.store.feast_store import (
 )
 from features.store.history import HistoryVersion, complete_days, published_history, read_day
 from features.store.online_reader import OnlineReader
+from monitoring.sources import find_broken_sources
 from tests.support.companies.growing_company import ACCOUNTS, TODAY, Company, create_company, rewrite_rows
 from tests.support.progress import ignore_progress
 from training.data.training_set import snapshots_on
@@ -326,6 +327,10 @@ def test_a_forced_day_is_published_with_its_reason(company: Company):
     day = read_day(history, as_of)
     assert (as_of, day.forced_because) == (TODAY, "summer holiday")
     assert day.faults[0].startswith("usage: 0 rows")
+    (broken,) = find_broken_sources(history, as_of)
+    assert (broken.table, broken.since) == ("usage", TODAY)
+    assert broken.text.endswith("; published because: summer holiday")
+    assert find_broken_sources(history, BEFORE) == ()
 
 
 def test_a_day_without_faults_is_not_marked_as_forced(published_company: Company):
