@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 import ibis
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -58,7 +59,7 @@ def test_care_is_that_of_the_last_play_before_a_cohort(resolution: str):
     plays["assigned_at"] = DAY + pd.to_timedelta(plays.day, unit="D")
     table = RawTable(CONTRACT["plays"], ibis.memtable(plays.drop(columns="day")), frozenset(plays.columns))
     rows = served({"a": [0, 150], "b": [10], "c": [0], "d": [40], "e": [0]})
-    rows["as_of"] = rows.as_of.astype(f"datetime64[{resolution}]")
+    rows["as_of"] = rows.as_of.astype(np.dtype(f"datetime64[{resolution}]"))
     assert care_at({"plays": table}, rows).tolist() == ["play", "no play", "held out", "no play", "play", "no play"]
 
 
