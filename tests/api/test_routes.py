@@ -27,7 +27,7 @@ from serving.scoring.scorer import open_scorer
 from serving.treeshap.kernel import Kernel
 from tests.support.api_client import ApiClient, open_api_client
 from tests.support.ledger_rows import source_at
-from tests.support.trained_model import EXTRACT_END, TrainedModel
+from tests.support.trained_model import EXTRACT_END, TrainedModel, copy_folder
 from training.registry.mlflow_registry import open_registry
 
 EXACT = 1e-9
@@ -39,10 +39,10 @@ def isolated_client(trained: TrainedModel, tmp_path) -> ApiClient:
     """A client of a state that a test may break; the model is the shared one."""
     state = StateDir(tmp_path / "state")
     for part in ("feast", "history"):
-        shutil.copytree(trained.state.folder / part, state.folder / part, symlinks=True)
+        copy_folder(trained.state.folder / part, state.folder / part)
     for file in (trained.state.publication, trained.state.account_table):
         shutil.copy(file, state.folder)
-    shutil.copytree(trained.state.mlflow, state.mlflow, symlinks=True)
+    copy_folder(trained.state.mlflow, state.mlflow)
     ledger, champions = Ledger(state.ledger), ChampionProvider(trained.state, trained.settings.name)
     scorer = replace(open_scorer(trained.settings, state, lambda: EXTRACT_END, ledger), champions=champions)
     return open_api_client(state, scorer, ledger)

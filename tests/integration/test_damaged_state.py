@@ -15,7 +15,7 @@ import pytest
 
 from docs.generate.errors import EXIT_CODES
 from monitoring.verdicts.verdict import EXIT_CODES as MONITOR_CODES
-from tests.support.trained_model import TrainedModel
+from tests.support.trained_model import TrainedModel, copy_folder
 
 DOCUMENTED = {int(code) for codes, _ in EXIT_CODES for code in codes.split(",")} - {1}
 DAY = "days/2023-07-01"
@@ -91,7 +91,8 @@ SPOILS: dict[str, Callable[[bytes], bytes]] = {
 
 def _spoil(file: Path, spoil: str) -> None:
     content = file.read_bytes()
-    file.unlink()
+    for part in file.parent.glob(f"{file.name}*"):
+        part.unlink()  # a write-ahead log would make up for a damaged database
     if spoil == "other object" and content.startswith(b"SQLite"):
         with closing(sqlite3.connect(file)) as connection, connection:
             connection.execute("create table accounts (size integer)")
@@ -108,7 +109,7 @@ def copy_company(trained: TrainedModel, tmp_path: Path) -> Callable[[], Path]:
     def copy() -> Path:
         folder = tmp_path / "company"
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(trained.state.folder, folder / "state/crm5", symlinks=True)
+        copy_folder(trained.state.folder, folder / "state/crm5")
         return Path(shutil.copy(trained.config, folder))
 
     return copy

@@ -14,7 +14,7 @@ import sqlalchemy as sql
 
 from serving.ledger.ledger import RISKS, Ledger
 from tests.support.paths import ROOT
-from tests.support.trained_model import TrainedModel
+from tests.support.trained_model import TrainedModel, copy_folder
 
 DISK_FULL = "The disk is full: nothing of this was written."
 
@@ -73,7 +73,7 @@ def test_an_export_to_a_full_disk_has_served_nobody(oarlock, trained: TrainedMod
 )
 def test_a_command_on_a_full_disk_works_once_there_is_space(oarlock, trained: TrainedModel, mount, command):
     disk = mount("60m")
-    shutil.copytree(trained.state.folder, disk / "state/crm5", symlinks=True)
+    copy_folder(trained.state.folder, disk / "state/crm5")
     config = Path(shutil.copy(trained.config, disk))
     _close_logs(disk)
     filler = _fill(disk)

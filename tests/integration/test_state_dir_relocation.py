@@ -10,7 +10,7 @@ from configs.state_dir import StateDir, open_state_dir
 from features.store.feast_store import open_history_store, read_historical_signals
 from features.store.history import published_history
 from tests.support.paths import ROOT
-from tests.support.trained_model import EXTRACT_END, TrainedModel
+from tests.support.trained_model import EXTRACT_END, TrainedModel, copy_folder
 from training.data.training_set import snapshots_on
 from training.registry.mlflow_registry import Registry, open_registry
 
@@ -18,7 +18,7 @@ from training.registry.mlflow_registry import Registry, open_registry
 @pytest.fixture
 def moved(trained: TrainedModel, tmp_path: Path) -> StateDir:
     """A state folder that was used in one place and then moved to another."""
-    before = StateDir(Path(shutil.copytree(trained.state.folder, tmp_path / "before", symlinks=True)))
+    before = StateDir(copy_folder(trained.state.folder, tmp_path / "before"))
     assert _folders(_registry(trained.settings, before)) == {before.mlflow}
     return StateDir(before.folder.rename(tmp_path / "after"))
 
@@ -56,7 +56,7 @@ def test_a_mapping_may_move_with_its_state(trained: TrainedModel, tmp_path):
     for folder in ("before", "after"):
         shutil.copytree(ROOT / "configs/datasets", tmp_path / folder / "datasets")
         (tmp_path / folder / "crm5.toml").write_text('state = "state"\n[data]\ndataset = "datasets/crm5.toml"\n')
-    shutil.copytree(trained.state.folder, tmp_path / "before/state/crm5", symlinks=True)
+    copy_folder(trained.state.folder, tmp_path / "before/state/crm5")
     open_state_dir(read_settings(tmp_path / "before/crm5.toml"))
     shutil.move(tmp_path / "before/state", tmp_path / "after/state")
     settings = read_settings(tmp_path / "after/crm5.toml")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT
-from tests.support.trained_model import TrainedModel
+from tests.support.trained_model import TrainedModel, copy_folder
 
 pytestmark = pytest.mark.slow
 WEAK_TRAINING = {
@@ -23,7 +23,7 @@ WEAK_TRAINING = {
 @pytest.fixture
 def company_copy(trained: TrainedModel, tmp_path: Path) -> Path:
     """The settings of a copy of the trained company."""
-    shutil.copytree(trained.state.folder, tmp_path / "state" / "crm5")
+    copy_folder(trained.state.folder, tmp_path / "state/crm5")
     return Path(shutil.copy(trained.config, tmp_path))
 
 
