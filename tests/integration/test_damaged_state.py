@@ -128,6 +128,7 @@ def _check(oarlock, config: Path, kind: str, commands) -> None:
 
 def _try(oarlock, config: Path, kind: str, spoil: str, commands) -> None:
     state = config.parent / "state/crm5"
+    oarlock("keys", "list", config=config)  # makes the ledger, if no test before did
     file = sorted(state.glob(KINDS[kind].pattern))[0]
     _spoil(file, spoil)
     _check(oarlock, config, kind, commands)
