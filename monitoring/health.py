@@ -65,8 +65,9 @@ def check_health(settings: Settings, state: StateDir, known_until: datetime, pro
     drift = detect_panel_drift(panel, as_of, budget)
     progress("comparing outcomes", 1, 2)
     inspection = Inspection(settings, state, open_dataset(settings, state), registry, known_until)
-    followed = follow_served_accounts(inspection.opened, settings, open_ledger(settings, state), known_until)
-    store = RunStore(open_ledger(settings, state).engine)
+    ledger = open_ledger(settings, state)
+    followed = follow_served_accounts(inspection.opened, settings, ledger, known_until)
+    store = RunStore(ledger.engine)
     runs = [run for run in store.since(FIRST_DAY) if run.as_of <= as_of]
     restart = restart_after(runs, version.number)
     # After a rollback the champion is older than the version that it replaced; its own cohorts still count.

@@ -92,11 +92,6 @@ def format_time(instant: datetime | None) -> str:
     return MISSING if instant is None else f"{format_day(instant)}, {instant:%H:%M} UTC"
 
 
-def format_name(name: str | None, account_id: str) -> str:
-    """What an account is called: its name, or its id."""
-    return name or account_id
-
-
 FILTERS = {
     "percent": format_percent,
     "points": format_points,

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -175,10 +174,3 @@ def describe_value(value: float | str | None, unit: str) -> str:
     text = format_value(value, unit)
     is_plain = value is None or isinstance(value, str) or unit in ("", "share", "x", "0 or 1")
     return text if is_plain else f"{text} {unit}"
-
-
-def sums_up(waterfall: Waterfall) -> bool:
-    """Whether every step leads to the next, and the last part to the end."""
-    steps = waterfall.steps
-    leads = all(before.level + after.points == after.level for before, after in pairwise(steps[:-1]))
-    return leads and steps[-2].level == steps[-1].points

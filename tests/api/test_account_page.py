@@ -1,6 +1,7 @@
 """The account page: its parts add up as they are shown, its past is what was served, and forms save feedback."""
 
 from datetime import timedelta
+from itertools import pairwise
 from urllib.parse import quote
 
 import pytest
@@ -9,7 +10,7 @@ from serving.handlers.context import ServiceContext
 from serving.handlers.score import ScoringRequest
 from serving.ledger.ledger import Ledger
 from serving.load.pending_reply import PendingReply
-from serving.pages.risk_steps import change_waterfall, risk_waterfall, sums_up
+from serving.pages.risk_steps import Waterfall, change_waterfall, risk_waterfall
 from serving.schemas.page_queries import AccountQuery
 from serving.schemas.responses import Driver, Score
 from serving.scoring.scorer import open_scorer
@@ -74,6 +75,13 @@ def client(context: ServiceContext) -> PageClient:
 
 def total(document: dict) -> float:
     return round(document["from"] + sum(part["points"] for part in document["parts"]), 6)
+
+
+def sums_up(waterfall: Waterfall) -> bool:
+    """Whether every step leads to the next, and the last part to the end."""
+    steps = waterfall.steps
+    leads = all(before.level + after.points == after.level for before, after in pairwise(steps[:-1]))
+    return leads and steps[-2].level == steps[-1].points
 
 
 def test_the_parts_of_every_account_add_up_as_they_are_shown(api: ApiClient, context: ServiceContext):

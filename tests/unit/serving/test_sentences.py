@@ -3,28 +3,16 @@
 import math
 from collections.abc import Mapping
 
+import pandas as pd
 import pytest
 
 from features.signals.registry import catalogue
 from serving.schemas.responses import SignalPoints
 from serving.scoring.sentences import SignalSentences, group_signals
 from training.model.churn_model import ModelInput, SignalValue
+from training.model.fit import build_inputs
 
-INPUTS = [
-    ModelInput(
-        name=signal.name,
-        family=signal.family,
-        label=signal.label,
-        sentence=signal.sentence,
-        unit=signal.unit,
-        kind=signal.kind,
-        actionable=signal.actionable,
-        text=signal.text,
-        moves=signal.moves,
-        past=signal.past,
-    )
-    for signal in catalogue()
-]
+INPUTS = build_inputs(catalogue(), pd.DataFrame(columns=[signal.name for signal in catalogue()]))
 NAMES = [signal.name for signal in INPUTS]
 SENTENCES = SignalSentences(INPUTS)
 
