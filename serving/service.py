@@ -43,8 +43,8 @@ from serving.handlers.context import open_context
 from serving.ledger.ledger import open_ledger
 from serving.ledger.writer import LedgerWriter
 from serving.load.connections import ConnectionGuard, ConnectionLimits, limit_open_files
-from serving.pages.app import PagesMiddleware, create_pages
 from serving.pages.page import PageServices
+from serving.pages_app import PagesMiddleware, create_pages
 from serving.scoring.champion import describe_model
 from serving.scoring.scorer import open_scorer
 from serving.scoring.watcher_process import WatcherProcess

@@ -40,7 +40,7 @@ def account(context: CliContext, account: str, as_of: datetime | None, since: da
     """
     from serving.handlers.score import ScoringRequest
     from serving.load.pending_reply import PendingReply
-    from serving.pages.account_page import account_values
+    from serving.pages.account.account_page import account_values
     from serving.pages.rendering import render_offline
     from serving.schemas.page_queries import AccountQuery
     from serving.telemetry.request_ids import new_request_id

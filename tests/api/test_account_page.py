@@ -10,7 +10,7 @@ from serving.handlers.context import ServiceContext
 from serving.handlers.score import ScoringRequest
 from serving.ledger.ledger import Ledger
 from serving.load.pending_reply import PendingReply
-from serving.pages.risk_steps import Waterfall, change_waterfall, risk_waterfall
+from serving.pages.account.risk_steps import Waterfall, change_waterfall, risk_waterfall
 from serving.schemas.page_queries import AccountQuery
 from serving.schemas.responses import Driver, Score
 from serving.scoring.scorer import open_scorer

@@ -8,7 +8,7 @@ import pytest
 
 from serving.handlers.context import ServiceContext
 from serving.ledger.ledger import Ledger
-from serving.pages.app import PAGES
+from serving.pages_app import PAGES
 from serving.scoring.scorer import open_scorer
 from serving.security.api_keys import revoke_key
 from serving.security.audit_log import read_audit_events

@@ -13,8 +13,8 @@ from starlette.types import ASGIApp
 
 from serving.api.middleware.request_id import RequestIdMiddleware
 from serving.handlers.context import ServiceContext
-from serving.pages.app import PagesMiddleware, create_pages
 from serving.pages.page import PageServices
+from serving.pages_app import PagesMiddleware, create_pages
 from serving.security.api_keys import KeyCache, create_key, save_key
 from serving.security.authorization import Authorizer
 from serving.security.rate_limits import RateLimits

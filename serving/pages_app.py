@@ -14,7 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from configs.errors import OarlockError, RequestError
 from serving.api.errors import describe_error
 from serving.api.middleware.response_headers import add_missing_headers
-from serving.pages import account_page, model_page, portfolio_page, sign_in, work_list_page
+from serving.pages import model_page, portfolio_page, sign_in, work_list_page
+from serving.pages.account import account_page
 from serving.pages.page import Page, PageServices
 from serving.pages.rendering import ICON, PageFrame, read_style, render
 from serving.security.authorization import SECURITY_HEADERS

@@ -9,10 +9,10 @@ from starlette.responses import RedirectResponse, Response
 from serving.api.endpoint import read_account_id
 from serving.api.responses import JsonResponse
 from serving.handlers.feedback import save_feedback
-from serving.pages.account_answer import answer_account, display_name, explain_account
+from serving.pages.account.account_answer import answer_account, display_name, explain_account
+from serving.pages.account.risk_steps import Waterfall, change_waterfall, risk_waterfall
 from serving.pages.charts.line import TimePoint, time_line
 from serving.pages.page import PageRequest, page, read_query
-from serving.pages.risk_steps import Waterfall, change_waterfall, risk_waterfall
 from serving.schemas.page_queries import AccountQuery
 from serving.schemas.requests import FeedbackRequest
 from serving.views.account_view import AccountView, view_account
