@@ -3,7 +3,7 @@
 PYTHON ?= python3.11
 DATA ?= oarlock
 WORKERS ?= 2 # a worker of the tests needs up to 2 GB of memory
-PYTEST = .venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+PYTEST = .venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -1,7 +1,7 @@
 """Fixtures that many tests share: small data sets, a CLI runner, and one model trained once on the shipped extract."""
 
+import fcntl
 import os
-import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,12 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from configs.settings import read_settings
-from configs.state_dir import open_state_dir
 from tests.support.companies.raw_tables import Rows
-from tests.support.paths import ROOT
-from tests.support.progress import ignore_progress
-from tests.support.trained_model import EXTRACT_END, TrainedModel
+from tests.support.trained_model import (
+    EXTRACT_END,
+    TrainedModel,
+    copy_folder,
+    open_trained_model,
+    train_shipped_extract,
+)
 
 if TYPE_CHECKING:
     from tests.support.api_client import ApiClient
@@ -76,26 +78,15 @@ def oarlock(capsys) -> Callable[..., CommandResult]:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
-    """The shipped extract, published, trained and promoted once for the whole run."""
-    from features.publishing.pipeline import PublishRequest, publish
-    from serving.scoring.champion_pointer import make_champion
-    from training.pipelines.train import train
-    from training.registry.mlflow_registry import open_registry
-    from training.registry.promotion import Decision, approve_promotion
-
-    folder = tmp_path_factory.mktemp("crm5")
-    config = folder / "crm5.toml"
-    shipped = (ROOT / "configs/crm5.toml").read_text()
-    config.write_text(shipped.replace("datasets/", f"{ROOT}/configs/datasets/").replace("../.oarlock", "state"))
-    settings = read_settings(config)
-    state = open_state_dir(settings)
-    publish(settings, state, PublishRequest(EXTRACT_END), ignore_progress)
-    version = train(settings, state, EXTRACT_END, ignore_progress).version
-    registry = open_registry(state, settings.name)
-    event = approve_promotion(registry, version, Decision(EXTRACT_END))
-    assert event is not None
-    make_champion(state, registry, event)
-    return TrainedModel(settings, state, config)
+    """The shipped extract, published, trained and promoted once for the whole run; each process has its own copy."""
+    own = tmp_path_factory.mktemp("crm5") / "crm5"
+    of_run = own.parents[2] if "PYTEST_XDIST_WORKER" in os.environ else own.parents[1]
+    with (of_run / "trained.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (of_run / "trained").exists():
+            train_shipped_extract(of_run / "training")
+            (of_run / "training").rename(of_run / "trained")
+    return open_trained_model(copy_folder(of_run / "trained", own))
 
 
 @pytest.fixture(scope="session")
@@ -156,6 +147,14 @@ def copy_state_part(trained: TrainedModel, tmp_path: Path) -> Callable[[str], Pa
     """Copy one part of the trained state, which a test may then change."""
 
     def copy(part: str) -> Path:
-        return Path(shutil.copytree(trained.state.folder / part, tmp_path / part))
+        return copy_folder(trained.state.folder / part, tmp_path / part)
 
     return copy
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with a file that trains the model, then run the tests without it: the other process need not wait."""
+    with_model = [item.path for item in items if "trained" in getattr(item, "fixturenames", ())]
+    if with_model:
+        files = set(with_model)
+        items.sort(key=lambda item: 0 if item.path == with_model[0] else 1 + (item.path in files))

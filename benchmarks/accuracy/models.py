@@ -25,6 +25,7 @@ MAX_TREES, PATIENCE = 1_500, 50
 MIN_CATEGORY_ROWS = 20
 EPSILON = 1e-6
 Predict = Callable[[np.ndarray], np.ndarray]
+Setting = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Trial:
     """One setting, its log loss on the later days, and its number of trees."""
 
     loss: float
-    setting: dict[str, Any]
+    setting: Setting
     trees: int = 0
 
 
@@ -84,7 +85,7 @@ def xgboost_tuned(task: TrainingTask, trials: int = 12) -> Predict:
 
     early, later = to_matrix(task.early), to_matrix(task.later)
 
-    def attempt(setting: dict[str, Any]) -> Trial:
+    def attempt(setting: Setting) -> Trial:
         booster = xgboost.train(
             setting, early, MAX_TREES, evals=[(later, "later")], early_stopping_rounds=PATIENCE, verbose_eval=False
         )
@@ -104,12 +105,12 @@ def catboost_tuned(task: TrainingTask) -> Predict:
         codes = {column: frame[column].fillna(-1).astype(int) for column in task.categories}
         return frame.assign(**{str(column): values for column, values in codes.items()}).drop(columns=[*codes])
 
-    def build_model(setting: dict[str, Any], trees: int) -> catboost.CatBoostClassifier:
+    def build_model(setting: Setting, trees: int) -> catboost.CatBoostClassifier:
         fixed = {"cat_features": [str(column) for column in task.categories], "random_seed": SEED}
         quiet = {"verbose": False, "allow_writing_files": False, "thread_count": THREADS}
         return catboost.CatBoostClassifier(iterations=trees, learning_rate=0.05, **fixed, **quiet, **setting)
 
-    def attempt(setting: dict[str, Any]) -> Trial:
+    def attempt(setting: Setting) -> Trial:
         model = build_model(setting, MAX_TREES)
         later = (to_frame(task.later.matrix), task.later.churned)
         model.fit(to_frame(task.early.matrix), task.early.churned, eval_set=later, early_stopping_rounds=PATIENCE)
@@ -124,7 +125,7 @@ def catboost_tuned(task: TrainingTask) -> Predict:
 def logistic_regression(task: TrainingTask) -> Predict:
     """Logistic regression: medians and indicators for missing values, scaled or normal; one-hot; ridge."""
 
-    def build_model(setting: dict[str, Any]) -> Any:
+    def build_model(setting: Setting) -> Any:
         from sklearn.pipeline import make_pipeline
 
         return make_pipeline(
@@ -141,7 +142,7 @@ def random_forest(task: TrainingTask) -> Predict:
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
 
-    def build_model(setting: dict[str, Any]) -> Any:
+    def build_model(setting: Setting) -> Any:
         forest = RandomForestClassifier(300, n_jobs=THREADS, random_state=SEED, **setting)
         return make_pipeline(SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True), forest)
 
@@ -161,7 +162,7 @@ RIVALS: dict[str, Callable[[TrainingTask], Predict]] = {
 }
 
 
-def _sample_settings(trials: int) -> Iterator[dict[str, Any]]:
+def _sample_settings(trials: int) -> Iterator[Setting]:
     """Random settings of XGBoost, in the ranges that its users search."""
     draw = np.random.default_rng(SEED)
     for _ in range(trials):
@@ -181,11 +182,11 @@ def _sample_settings(trials: int) -> Iterator[dict[str, Any]]:
 
 
 def _fit_best_setting(
-    task: TrainingTask, build_model: Callable[[dict[str, Any]], Any], settings: list, *, refit: bool = True
+    task: TrainingTask, build_model: Callable[[Setting], Any], settings: list, *, refit: bool = True
 ) -> Predict:
     """The scikit-learn model with the lowest log loss on the later days, refitted on all days if `refit`."""
 
-    def attempt(setting: dict[str, Any]) -> tuple[Trial, Any]:
+    def attempt(setting: Setting) -> tuple[Trial, Any]:
         model = build_model(setting).fit(task.early.matrix, task.early.churned)
         return Trial(log_loss(task.later.churned, model.predict_proba(task.later.matrix)[:, 1]), setting), model
 

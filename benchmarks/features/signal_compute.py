@@ -41,6 +41,7 @@ from features.signals.registry import catalogue
 from features.store.history import complete_days, published_history
 from features.tables.mapping import read_dataset
 
+Figures = dict[str, Any]
 MAPPING = Path(__file__).parents[2] / "configs/datasets/crm5.toml"
 COMPANY = MAPPING.with_name("simulated.toml")
 COMPUTED_DAYS = tuple(datetime(2023, month, 1) for month in range(1, 7))
@@ -212,7 +213,7 @@ def _usage_in_pandas(rows: pd.DataFrame, usage: pd.DataFrame, day: datetime) -> 
     return rows.fillna(dict.fromkeys(counts, 0))
 
 
-def _days(spans: Any) -> pd.Series:
+def _days(spans: pd.Series) -> pd.Series:
     return spans.dt.total_seconds() / 86_400
 
 
@@ -258,7 +259,7 @@ def through_asof(settings: Settings, state: StateDir, snapshots: pd.DataFrame) -
     return connection.execute(ASOF.format(columns=columns, joins=joins)).df()
 
 
-def measure_computing(ground: Ground, repeats: int) -> dict[str, Any]:
+def measure_computing(ground: Ground, repeats: int) -> Figures:
     """The best seconds of each way, their ratios, and how many values were compared; AssertionError where they differ.
 
     The ways take turns, and ratios are of processor seconds: both keep other work on the machine out of the figures.
@@ -269,7 +270,7 @@ def measure_computing(ground: Ground, repeats: int) -> dict[str, Any]:
     for method in ways:
         for expected, actual in zip(runs[0]["declared"][1], runs[0][method][1], strict=True):
             _assert_same(expected.set_index("account_id"), actual.set_index("account_id")[[*TWELVE]])
-    best: dict[str, Any] = {
+    best: Figures = {
         method: {unit: min(run[method][0][unit] for run in runs) for unit in ("wall", "processor")} for method in ways
     }
     ratios = {unit: _ratios({method: best[method][unit] for method in ways}) for unit in ("wall", "processor")}
@@ -291,7 +292,7 @@ def _timed(work: Callable[[Ground], Any], ground: Ground) -> tuple[dict[str, flo
     return {"wall": time.perf_counter() - wall, "processor": time.process_time() - processor}, tables
 
 
-def measure_joining(folder: Path, snapshots: int) -> dict[str, Any]:
+def measure_joining(folder: Path, snapshots: int) -> Figures:
     """Seconds and peak memory of the joins, each in a process of its own; AssertionError where values differ."""
     with tempfile.TemporaryDirectory() as temporary:
         settings = Settings(name="benchmark", state=Path(temporary), data=DataSettings(dataset=MAPPING, folder=folder))
@@ -327,12 +328,12 @@ def sampled(state: StateDir, snapshots: int) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"as_of": "datetime64[us]"})
 
 
-def _in_own_process(work: Callable[..., pd.DataFrame], *arguments: Any) -> tuple[dict[str, float], pd.DataFrame]:
+def _in_own_process(work: Callable[..., pd.DataFrame], *arguments: object) -> tuple[dict[str, float], pd.DataFrame]:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_with_cost, (work, *arguments))
 
 
-def _with_cost(work: Callable[..., pd.DataFrame], *arguments: Any) -> tuple[dict[str, float], pd.DataFrame]:
+def _with_cost(work: Callable[..., pd.DataFrame], *arguments: object) -> tuple[dict[str, float], pd.DataFrame]:
     from feast import FeatureStore
 
     del FeatureStore  # importing Feast takes longer than a join, and is no part of it
@@ -349,7 +350,7 @@ def _assert_same(actual: pd.DataFrame, expected: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(first, second, check_dtype=False, rtol=1e-9, atol=0)
 
 
-def machine() -> dict[str, Any]:
+def machine() -> Figures:
     """What the figures were measured on."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
     packages = {name: version(name) for name in ("duckdb", "ibis-framework", "pandas", "feast")}
@@ -357,7 +358,7 @@ def machine() -> dict[str, Any]:
     return {"system": platform.platform(), **facts, "python": platform.python_version(), **packages}
 
 
-def show(measured: dict[str, Any], console: Console) -> None:
+def show(measured: Figures, console: Console) -> None:
     """The measurement as tables for people."""
     joining = measured["joining"]
     for computing in measured["computing"]:
@@ -374,7 +375,7 @@ def show(measured: dict[str, Any], console: Console) -> None:
     console.print(", ".join(f"{name} {fact}" for name, fact in measured["machine"].items()))
 
 
-def _show_computing(console: Console, computing: dict[str, Any]) -> None:
+def _show_computing(console: Console, computing: Figures) -> None:
     title = f"{computing['ground']}: {len(TWELVE)} signals of {computing['days']} days"
     table = Table("way", "seconds", "processor seconds", title=title, title_justify="left")
     for method, seconds in computing["seconds"].items():

@@ -37,6 +37,7 @@ from training.registry.version import CHAMPION
 
 ACCOUNTS, AT_ONCE = 200, 10
 EXACT = 1e-9
+Document = dict[str, Any]
 
 
 def main() -> None:
@@ -92,7 +93,7 @@ def _break(folder: Path) -> None:
 
 def _under_load(
     config: Path, ids: list[str], seconds: float, clients: int, steps: list[Callable[[], None]]
-) -> tuple[list[dict[str, Any]], list[Any]]:
+) -> tuple[list[Document], list[Any]]:
     command = ["oarlock.py", "--config", str(config), "serve", "--port={port}"]
     with serving(command, {"OARLOCK_CONFIG": str(config), "OARLOCK_SERVING__WORKERS": "2"}) as (_, port):
         request = {"port": port, "ids": ids, "seconds": seconds, "clients": clients}
@@ -112,7 +113,7 @@ def _act(steps: list[Callable[[], None]], pause: float, port: int, versions: lis
         versions.append(httpx.get(f"http://127.0.0.1:{port}/v1/model").json())
 
 
-def _summarise(replies: list[dict[str, Any]], versions: list[Any], state: StateDir, ids: list[str]) -> dict[str, Any]:
+def _summarise(replies: list[Document], versions: list[Any], state: StateDir, ids: list[str]) -> Document:
     kernel, values = Kernel(state.compiled_kernels), OnlineReader(state).read(ids).values
     right = {number: _risks(state, number, kernel, values, ids) for number in (1, 2)}
     mixed = failed = 0

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from configs.settings import Settings
-from configs.state_dir import StateDir
+from configs.settings import Settings, read_settings
+from configs.state_dir import StateDir, open_state_dir
+from tests.support.paths import ROOT
+from tests.support.progress import ignore_progress
 
 EXTRACT_END = datetime(2023, 7, 1)
 
@@ -18,6 +20,34 @@ class TrainedModel:
     settings: Settings
     state: StateDir
     config: Path
+
+
+def open_trained_model(folder: Path) -> TrainedModel:
+    """The model that `train_shipped_extract` made in this folder."""
+    config = folder / "crm5.toml"
+    settings = read_settings(config)
+    return TrainedModel(settings, open_state_dir(settings), config)
+
+
+def train_shipped_extract(folder: Path) -> None:
+    """Publish the shipped extract into a new folder, train a model on it, and promote that."""
+    from features.publishing.pipeline import PublishRequest, publish
+    from serving.scoring.champion_pointer import make_champion
+    from training.pipelines.train import train
+    from training.registry.mlflow_registry import open_registry
+    from training.registry.promotion import Decision, approve_promotion
+
+    folder.mkdir()
+    shipped = (ROOT / "configs/crm5.toml").read_text()
+    config = shipped.replace("datasets/", f"{ROOT}/configs/datasets/").replace("../.oarlock", "state")
+    (folder / "crm5.toml").write_text(config)
+    model = open_trained_model(folder)
+    publish(model.settings, model.state, PublishRequest(EXTRACT_END), ignore_progress)
+    version = train(model.settings, model.state, EXTRACT_END, ignore_progress).version
+    registry = open_registry(model.state, model.settings.name)
+    event = approve_promotion(registry, version, Decision(EXTRACT_END))
+    assert event is not None
+    make_champion(model.state, registry, event)
 
 
 def copy_folder(source: Path, target: Path) -> Path:
