@@ -55,8 +55,8 @@ def monitor(
         return _acknowledge(context, acknowledge, until, because)
     from configs.clock import now
     from monitoring.health import check_health, run_of
-    from monitoring.verdicts.run_store import RunStore
     from monitoring.verdicts.verdict import EXIT_CODES
+    from serving.ledger.monitor_runs import RunStore
 
     with context.progress("monitor") as progress:
         report = check_health(context.settings, context.state, context.known_until, progress)
@@ -70,7 +70,7 @@ def monitor(
 
 
 def _list_runs(context: CliContext, since: datetime) -> int:
-    from monitoring.verdicts.run_store import RunStore
+    from serving.ledger.monitor_runs import RunStore
 
     runs = RunStore(context.database).since(since)
     if context.as_json:
@@ -91,8 +91,8 @@ def _list_runs(context: CliContext, since: datetime) -> int:
 def _acknowledge(context: CliContext, verdict: str | None, until: datetime | None, because: str | None) -> int:
     from configs.clock import now
     from configs.errors import NotReady, RequestError
-    from monitoring.verdicts.run_store import RunStore
     from monitoring.verdicts.verdict import ALARMS
+    from serving.ledger.monitor_runs import RunStore
 
     if not verdict or until is None or not because:
         raise RequestError(
@@ -120,14 +120,12 @@ def _acknowledge(context: CliContext, verdict: str | None, until: datetime | Non
 
 def _lines(report: "HealthReport") -> Iterator[str]:
     """The report in at most twenty lines."""
-    from monitoring.verdicts.wording import describe_drift, describe_outcomes, describe_plays
+    from monitoring.health import describe_checks
 
-    checks = report.checks
-    yield f"Version {report.version.number} on {checks.as_of:%Y-%m-%d}: {report.decision.verdict}"
+    yield f"Version {report.version.number} on {report.checks.as_of:%Y-%m-%d}: {report.decision.verdict}"
     yield from _decision_lines(report.decision)
-    yield f"- drift: {describe_drift(checks.drift)}"
-    yield f"- outcomes: {describe_outcomes(checks.outcomes)}"
-    yield f"- plays: {describe_plays(checks.plays)}"
+    for check, text in describe_checks(report.checks).items():
+        yield f"- {check}: {text}"
 
 
 def _decision_lines(decision: "HealthDecision") -> Iterator[str]:

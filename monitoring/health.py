@@ -19,9 +19,11 @@ from monitoring.outcomes.e_detector import judge_cohorts, tolerated_deviations
 from monitoring.outcomes.plays import judge_plays
 from monitoring.outcomes.summary import GroupOutcome, compare_groups
 from monitoring.sources import find_broken_sources
-from monitoring.verdicts.run_store import MonitorRun, RunStore, latch, restart_after
+from monitoring.verdicts.latch import latch, restart_after
 from monitoring.verdicts.verdict import Checks, HealthDecision, decide
+from monitoring.verdicts.wording import describe_drift, describe_outcomes, describe_plays
 from serving.ledger.ledger import open_ledger
+from serving.ledger.monitor_runs import BrokenSource, MonitorRun, RunStore
 from training.data.training_set import observed_labels, snapshots_on
 from training.registry.mlflow_registry import Registry, open_registry
 from training.registry.version import Version
@@ -102,7 +104,21 @@ def run_of(report: HealthReport, run_at: datetime) -> MonitorRun:
         began_after=decision.began_after,
         began_before=decision.began_before,
         figures=key_figures(report),
+        waiting=decision.waiting,
+        command=decision.command,
+        tells_from=decision.tells_from,
+        sources=tuple(BrokenSource(fault.table, fault.since, fault.text) for fault in report.checks.sources),
+        checks=describe_checks(report.checks),
     )
+
+
+def describe_checks(checks: Checks) -> Mapping[str, str]:
+    """What each check compared and what it could not have seen, in a sentence, by the name of the check."""
+    return {
+        "drift": describe_drift(checks.drift),
+        "outcomes": describe_outcomes(checks.outcomes),
+        "plays": describe_plays(checks.plays),
+    }
 
 
 def _doubt(inspection: Inspection, panel: Panel, number: int) -> Doubt:
@@ -138,9 +154,11 @@ def _first_known_at(followed: FollowedAccounts, settings: Settings) -> datetime 
 
 
 def key_figures(report: HealthReport) -> Mapping[str, float]:
-    """The figures behind the verdict, by name."""
+    """The figures behind the verdict, by name; an undefined one is absent."""
     outcomes, drift = report.checks.outcomes, report.checks.drift
+    visible = {} if drift.smallest_visible is None else {"drift_smallest_visible": drift.smallest_visible}
     return {
+        **visible,
         "drifted_signals": float(len({signal.signal for signal in drift.drifted})),
         "drift_tests": float(drift.tests),
         "drift_effect_points": drift.joint_points or 0.0,

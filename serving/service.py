@@ -122,7 +122,7 @@ class Oarlock:
             timedelta(hours=settings.serving.idempotency_hours),
             settings.serving.idempotency_max_bytes,
         )
-        self.gauges = GaugeCollector(state, ledger, self._describe_champion, scorer.clock)
+        self.gauges = GaugeCollector(state, ledger, self._describe_champion, clock=scorer.clock, wall_clock=now)
         self.metrics = Metrics(self.gauges)
         self.writer.start()
         limit_open_files(settings.serving.max_connections)
@@ -189,7 +189,7 @@ class Oarlock:
         self.metrics.update_ledger_metrics(self.writer)
         self.metrics.update_background_metrics(self.context.background)
         self.metrics.update_load_metrics(CONNECTIONS.closed, self.context.pools.refused)
-        self.gauges.count_accounts()
+        self.gauges.read_database()
 
     def _describe_champion(self) -> Mapping[str, object]:
         champion = self.context.champions.champion()

@@ -7,23 +7,16 @@ moved.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, get_args
+from typing import get_args
 
 from monitoring.drift.detector import DriftReport
 from monitoring.outcomes.e_detector import Finding, OutcomeEvidence
 from monitoring.outcomes.plays import PlayEvidence
 from monitoring.verdicts.wording import describe_bet, describe_drifted
+from serving.ledger.monitor_runs import Subject
+from serving.schemas.enums import HealthVerdict
 
-Verdict = Literal[
-    "mend a source",
-    "cause changed: retrain",
-    "level moved: recalibrate",
-    "population moved",
-    "plays work",
-    "cannot tell yet",
-    "ok",
-]
-EXIT_CODES: Mapping[Verdict, int] = {
+EXIT_CODES: Mapping[HealthVerdict, int] = {
     "ok": 0,
     "population moved": 10,
     "cause changed: retrain": 11,
@@ -32,8 +25,7 @@ EXIT_CODES: Mapping[Verdict, int] = {
     "mend a source": 15,
     "plays work": 16,
 }
-Subject = tuple[Verdict, str]  # a verdict, and what it is about
-RANKED: tuple[Verdict, ...] = get_args(Verdict)  # the worst first
+RANKED: tuple[HealthVerdict, ...] = get_args(HealthVerdict)  # the worst first
 ALARMS = RANKED[:-2]
 ACKNOWLEDGE = 'find out why, then: oarlock monitor --acknowledge "population moved" --until DAY --because TEXT'
 SHOWN_SIGNALS = 3
@@ -69,7 +61,7 @@ class HealthDecision:
     is expected, for `cannot tell yet`; None if it cannot be foreseen.
     """
 
-    verdict: Verdict
+    verdict: HealthVerdict
     cause: str
     subject: str = ""
     began_after: datetime | None = None

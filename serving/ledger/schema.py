@@ -5,7 +5,7 @@ To change one, change it here, add a revision to `migrations/versions` and raise
 
 import sqlalchemy as sql
 
-HEAD_REVISION = "0004"
+HEAD_REVISION = "0005"
 VERSION_TABLE = "oarlock_schema_version"  # MLflow may keep an `alembic_version` of its own in the same database
 METADATA = sql.MetaData()
 # SQLite counts in 64 bits only under its own name for it.
@@ -149,6 +149,11 @@ MONITOR_RUNS = sql.Table(
     sql.Column("began_after", sql.DateTime),
     sql.Column("began_before", sql.DateTime),
     sql.Column("figures", sql.Text, nullable=False),
+    sql.Column("waiting", sql.Text, nullable=False, server_default=""),
+    sql.Column("command", sql.Text, nullable=False, server_default=""),
+    sql.Column("tells_from", sql.DateTime),
+    sql.Column("sources", sql.Text, nullable=False, server_default="[]"),
+    sql.Column("checks", sql.Text, nullable=False, server_default="{}"),
     sql.Index("monitor_runs_by_day", "as_of"),
 )
 MONITOR_ACKNOWLEDGEMENTS = sql.Table(

@@ -11,6 +11,16 @@ UnscoredReason = Literal[
 Purpose = Literal["served", "viewed", "recomputed"]
 Mark = Literal["do_not_chase", "saved_watch"]
 Verdict = Literal["right", "wrong", "already_known"]
+# What `oarlock monitor` says, the worst first.
+HealthVerdict = Literal[
+    "mend a source",
+    "cause changed: retrain",
+    "level moved: recalibrate",
+    "population moved",
+    "plays work",
+    "cannot tell yet",
+    "ok",
+]
 Outcome = Literal["left", "stayed", "contracted"]
 Sort = Literal["revenue_at_risk", "risk", "renewal"]
 SuppressedReason = Literal[

@@ -1,7 +1,7 @@
-"""The gauges that are read from the state: how old the signals are, which model answers, how many accounts per band."""
+"""The gauges that are read from the state: signals, the model, accounts per band, and the newest run of monitoring."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import sqlalchemy as sql
@@ -13,40 +13,59 @@ from configs.state_dir import StateDir
 from features.store.publication import published_as_of
 from serving.ledger.ledger import Ledger, is_served
 from serving.ledger.schema import RISKS
-from serving.telemetry.metrics import GaugeSample
+from serving.telemetry.metrics import MetricFamily, Sample
+from serving.telemetry.monitor_gauges import MONITOR_METRICS, MonitorSnapshot, monitor_values, read_monitor
 
-BAND_COUNT_SECONDS = 30.0  # how long a count of the ledger is reused
+DATABASE_SECONDS = 30.0  # how long what was read from the ledger's database is reused
 MODEL_LABELS = ("name", "version", "label_hash", "signal_set")
-LabelValues = dict[tuple[str, ...], float]
+LabelValues = Mapping[tuple[str, ...], float]
+SIGNALS_AGE = MetricFamily("oarlock_signals_age_seconds", "Age of the published signals.", ("family",))
+MODEL_INFO = MetricFamily("oarlock_model_info", "The model that answers.", MODEL_LABELS)
+ACCOUNTS = MetricFamily("oarlock_accounts", "Accounts by band, as last served.", ("band",))
+STATE_METRICS = (SIGNALS_AGE, MODEL_INFO, ACCOUNTS, *MONITOR_METRICS)
 
 
 class GaugeCollector:
-    """Collects the gauges of one process; `model` describes the champion (`MODEL_LABELS` and `families`)."""
+    """Collects the gauges of one process; `model` describes the champion (`MODEL_LABELS` and `families`).
+
+    `clock` says how old signals are, and `wall_clock` how long ago `oarlock monitor` ran.
+    """
 
     def __init__(
-        self, state: StateDir, ledger: Ledger, model: Callable[[], JsonObject], clock: Callable[[], datetime]
+        self,
+        state: StateDir,
+        ledger: Ledger,
+        model: Callable[[], JsonObject],
+        *,
+        clock: Callable[[], datetime],
+        wall_clock: Callable[[], datetime],
     ) -> None:
-        self._state, self._ledger, self._model, self._clock = state, ledger, model, clock
+        self._state, self._ledger, self._model = state, ledger, model
+        self._clock, self._wall_clock = clock, wall_clock
         self._band_counts: LabelValues = {}
-        self._counted_at = float("-inf")
+        self._monitor: MonitorSnapshot | None = None
+        self._read_at = float("-inf")
 
-    def __call__(self) -> list[GaugeSample]:
+    def __call__(self) -> list[Sample]:
         """What can be read now. The rest is absent, so that an alert on absence fires."""
         samples = [
-            GaugeSample("oarlock_signals_age_seconds", "Age of the published signals.", ("family",), self._ages()),
-            GaugeSample("oarlock_model_info", "The model that answers.", MODEL_LABELS, self._model_info()),
-            GaugeSample("oarlock_accounts", "Accounts by band, as last served.", ("band",), self._band_counts),
+            Sample(SIGNALS_AGE, self._ages()),
+            Sample(MODEL_INFO, self._model_info()),
+            Sample(ACCOUNTS, self._band_counts),
         ]
+        if self._monitor is not None:
+            samples += monitor_values(self._monitor, self._wall_clock())
         return [sample for sample in samples if sample.values]
 
-    def count_accounts(self) -> None:
-        """Count the ledger's accounts by band for the next scrapes, which never wait for its database."""
-        if time.monotonic() - self._counted_at > BAND_COUNT_SECONDS:
+    def read_database(self) -> None:
+        """Read the ledger's database for the next scrapes, which never wait for it."""
+        if time.monotonic() - self._read_at > DATABASE_SECONDS:
             try:
-                self._band_counts = count_accounts_by_band(self._ledger.engine)
+                engine = self._ledger.engine
+                self._band_counts, self._monitor = count_accounts_by_band(engine), read_monitor(engine)
             except (DBAPIError, OarlockError):
-                self._band_counts = {}
-            self._counted_at = time.monotonic()
+                self._band_counts, self._monitor = {}, None
+            self._read_at = time.monotonic()
 
     def _ages(self) -> LabelValues:
         try:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client import values as metric_values
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
@@ -31,13 +31,21 @@ DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 
 
 @dataclass(frozen=True)
-class GaugeSample:
-    """A gauge when it is scraped: its name, its description, the names of its labels, and a value per labels."""
+class MetricFamily:
+    """A gauge or counter that is read when it is scraped: its name, its description and the names of its labels."""
 
     name: str
     description: str
-    label_names: tuple[str, ...]
-    values: dict[tuple[str, ...], float]
+    label_names: tuple[str, ...] = ()
+    is_counter: bool = False
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The values of a metric when it is scraped, by its labels."""
+
+    family: MetricFamily
+    values: Mapping[tuple[str, ...], float]
 
 
 class TotalCounter:
@@ -58,7 +66,7 @@ class TotalCounter:
 class Metrics:
     """The metrics of one process, which can render those of all."""
 
-    def __init__(self, collect_gauges: Callable[[], Iterable[GaugeSample]]) -> None:
+    def __init__(self, collect_gauges: Callable[[], Iterable[Sample]]) -> None:
         self._in_files = _reserve_files()
         registry = self.registry = CollectorRegistry()
         self._collect_gauges = collect_gauges
@@ -156,15 +164,20 @@ def _reserve_files() -> bool:
 
 
 class _SampleCollector(Collector):
-    def __init__(self, samples: Iterable[GaugeSample]) -> None:
+    def __init__(self, samples: Iterable[Sample]) -> None:
         self._samples = samples
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
+    def collect(self) -> Iterable[Metric]:
         for sample in self._samples:
-            family = GaugeMetricFamily(sample.name, sample.description, labels=sample.label_names)
+            family = _to_prometheus(sample.family)
             for labels, value in sample.values.items():
                 family.add_metric(labels, value)
             yield family
+
+
+def _to_prometheus(family: MetricFamily) -> GaugeMetricFamily | CounterMetricFamily:
+    metric = CounterMetricFamily if family.is_counter else GaugeMetricFamily
+    return metric(family.name, family.description, labels=family.label_names)
 
 
 def _delete_gauges_of_dead_processes(folder: Path) -> None:

@@ -31,7 +31,7 @@ from serving.security.authorization import Authorizer
 from serving.security.network import is_loopback, require_key_for_public_host
 from serving.security.rate_limits import RateLimits
 from serving.telemetry.json_logs import configure_logging, redact
-from serving.telemetry.metrics import GaugeSample, Metrics
+from serving.telemetry.metrics import MetricFamily, Metrics, Sample
 
 NOW = datetime(2024, 1, 1, 12)
 SCOPES = ScopeTable(ENDPOINTS, PREFIX, {"/metrics": "read"})
@@ -49,7 +49,7 @@ class Service:
         rate_limits = RateLimits(database.with_name("rate_limits.bin"))
         self.authorizer = Authorizer(KeyCache(lambda: self.engine), lambda: self.now, rate_limits)
         self.authorizer.key_cache.refresh()
-        ages = GaugeSample("oarlock_signals_age_seconds", "Age.", ("family",), {("support",): 60.0})
+        ages = Sample(MetricFamily("oarlock_signals_age_seconds", "Age.", ("family",)), {("support",): 60.0})
         self.metrics = Metrics(lambda: [ages])
 
     @property

@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from monitoring.verdicts.run_store import MonitorRun, RunStore, latch, restart_after
-from monitoring.verdicts.verdict import HealthDecision, Verdict
+from monitoring.verdicts.latch import latch, restart_after
+from monitoring.verdicts.verdict import HealthDecision
 from serving.ledger.ledger import Ledger
+from serving.ledger.monitor_runs import MonitorRun, RunStore
+from serving.schemas.enums import HealthVerdict
 
 DAY = datetime(2024, 3, 1)
 RUN = MonitorRun(DAY, DAY, 1, "level moved: recalibrate", "level", "more leave", None, DAY, {"outcome_evidence": 9e4})
@@ -40,7 +42,7 @@ def test_an_alarm_stays_until_a_promotion_or_until_its_evidence_is_gone():
 
 
 @pytest.mark.parametrize("verdict", ["ok", "cannot tell yet", "plays work", "mend a source"])
-def test_other_verdicts_do_not_stay(verdict: Verdict):
+def test_other_verdicts_do_not_stay(verdict: HealthVerdict):
     assert latch(OK, [replace(RUN, verdict=verdict)], 1, evidence=50.0) == OK
 
 

@@ -1,0 +1,123 @@
+"""The history of `oarlock monitor`: every verdict with its figures, and the verdicts that somebody acknowledged."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple, cast
+
+import sqlalchemy as sql
+
+from configs.clock import format_instant, parse_instant
+from serving.ledger.schema import MONITOR_ACKNOWLEDGEMENTS, MONITOR_RUNS
+from serving.schemas.enums import HealthVerdict
+
+Subject = tuple[HealthVerdict, str]  # a verdict, and what it is about
+
+
+class BrokenSource(NamedTuple):
+    """A table that was named as broken, since which day, and what is wrong with it."""
+
+    table: str
+    since: datetime
+    text: str
+
+
+class Acknowledgement(NamedTuple):
+    """A verdict that is known until a day, and why."""
+
+    verdict: HealthVerdict
+    subject: str
+    until: datetime
+    because: str
+
+
+@dataclass(frozen=True)
+class MonitorRun:
+    """A run as it was stored: when, of which day and champion, its decision, and the figures behind it.
+
+    `checks` says of each check, by its name, what was compared and what could not have been seen. A figure is absent if
+    it is undefined.
+    """
+
+    run_at: datetime
+    as_of: datetime
+    version: int
+    verdict: HealthVerdict
+    subject: str
+    cause: str
+    began_after: datetime | None
+    began_before: datetime | None
+    figures: Mapping[str, float]
+    waiting: str = ""
+    command: str = ""
+    tells_from: datetime | None = None
+    sources: tuple[BrokenSource, ...] = ()
+    checks: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True)
+class RunStore:
+    """The runs and acknowledgements in the database of the ledger."""
+
+    database: sql.Engine
+
+    def save(self, run: MonitorRun) -> None:
+        """Add a run; earlier runs of the same day stay."""
+        sources = [{**source._asdict(), "since": format_instant(source.since)} for source in run.sources]
+        texts = {
+            "figures": json.dumps(dict(run.figures)),
+            "sources": json.dumps(sources),
+            "checks": json.dumps(dict(run.checks)),
+        }
+        with self.database.begin() as connection:
+            connection.execute(MONITOR_RUNS.insert().values({**vars(run), **texts}))
+
+    def since(self, day: datetime) -> list[MonitorRun]:
+        """The last run of each day from `day` on, oldest first."""
+        last = sql.select(sql.func.max(MONITOR_RUNS.c.id)).group_by(MONITOR_RUNS.c.as_of)
+        query = sql.select(MONITOR_RUNS).where(MONITOR_RUNS.c.as_of >= day, MONITOR_RUNS.c.id.in_(last))
+        with self.database.connect() as connection:
+            return [_to_run(row) for row in connection.execute(query.order_by(MONITOR_RUNS.c.as_of)).mappings()]
+
+    def last(self) -> MonitorRun | None:
+        """The newest run; None if there was none."""
+        query = sql.select(MONITOR_RUNS).order_by(MONITOR_RUNS.c.id.desc()).limit(1)
+        with self.database.connect() as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else _to_run(row)
+
+    def count_by_verdict(self) -> dict[HealthVerdict, int]:
+        """How many runs ended with each verdict."""
+        query = sql.select(MONITOR_RUNS.c.verdict, sql.func.count()).group_by(MONITOR_RUNS.c.verdict)
+        with self.database.connect() as connection:
+            return {cast(HealthVerdict, verdict): count for verdict, count in connection.execute(query)}
+
+    def acknowledge(self, run: MonitorRun, until: datetime, because: str, *, at: datetime) -> None:
+        """The verdict of a run is known until a day: it is not repeated before that."""
+        values = {"verdict": run.verdict, "subject": run.subject, "until": until, "because": because}
+        with self.database.begin() as connection:
+            connection.execute(MONITOR_ACKNOWLEDGEMENTS.insert().values(acknowledged_at=at, **values))
+
+    def acknowledgements(self, on: datetime) -> list[Acknowledgement]:
+        """What is acknowledged on a day, the earliest end first."""
+        columns = MONITOR_ACKNOWLEDGEMENTS.c
+        query = sql.select(*(columns[name] for name in Acknowledgement._fields)).where(columns.until > on)
+        with self.database.connect() as connection:
+            return [Acknowledgement(*row) for row in connection.execute(query.order_by(columns.until))]
+
+    def acknowledged(self, on: datetime) -> frozenset[Subject]:
+        """The verdicts that are acknowledged on a day, with what they are about."""
+        return frozenset((entry.verdict, entry.subject) for entry in self.acknowledgements(on))
+
+
+def _to_run(row: sql.RowMapping) -> MonitorRun:
+    sources = [
+        BrokenSource(**{**source, "since": parse_instant(source["since"])}) for source in json.loads(row["sources"])
+    ]
+    return MonitorRun(
+        **{name: row[name] for name in row if name not in ("id", "figures", "sources", "checks")},
+        figures=json.loads(row["figures"]),
+        sources=tuple(sources),
+        checks=json.loads(row["checks"]),
+    )
