@@ -5,6 +5,7 @@ The model is asked, not the world: nothing here says that changing a signal woul
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from training.model.churn_model import ModelInput
 TARGET_PERCENTILES = (10, 25, 50, 75, 90)
 MIN_EFFORT = 5.0
 Value = float | str
+Risks = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class CounterfactualCase:
 class SuggestedChange:
     """One suggested change: the signal, its value now and its target, percentiles between them, and the risk after it.
 
-    The risk includes the changes suggested before it.
+    In a sequence the risk includes the changes suggested before it.
     """
 
     signal: str
@@ -70,9 +72,7 @@ def apply_changes(row: np.ndarray, columns: Mapping[int, float]) -> np.ndarray:
     return changed
 
 
-def find_cheapest_changes(
-    case: CounterfactualCase, risks: Callable[[np.ndarray], np.ndarray], max_changes: int = 3
-) -> list[SuggestedChange]:
+def find_cheapest_changes(case: CounterfactualCase, risks: Risks, max_changes: int = 3) -> list[SuggestedChange]:
     """Up to `max_changes` changes, one after another: each time the one that lowers the risk most for its effort.
 
     `risks` gives the risk of each row of a matrix. A change goes to the 10th, 25th, 50th, 75th or 90th percentile of
@@ -80,26 +80,60 @@ def find_cheapest_changes(
     """
     suggestions: list[SuggestedChange] = []
     used: set[int] = set()
-    current, risk = case.row, float(risks(case.row[None, :])[0])
     for _ in range(max_changes):
-        candidates = [change for change in _candidate_changes(replace(case, row=current)) if change[0] not in used]
-        if not candidates:
+        candidates = [change for change in _candidate_changes(case) if change.column not in used]
+        gains, after = _gains_for_effort(case, candidates, risks)
+        if not gains.max(initial=0.0) > 0:
             break
-        after = risks(np.stack([apply_changes(current, {column: target}) for column, target, _ in candidates]))
-        gains = (risk - after) / np.array([max(effort, MIN_EFFORT) for *_, effort in candidates])
         best = int(np.argmax(gains))
-        if gains[best] <= 0:
-            break
-        column, target, effort = candidates[best]
-        value = None if np.isnan(current[column]) else float(current[column])
-        current, risk = apply_changes(current, {column: target}), float(after[best])
-        used.add(column)
-        suggestions.append(SuggestedChange(case.inputs[column].name, value, target, effort, risk))
+        suggestions.append(_suggestion(case, candidates[best], float(after[best])))
+        used.add(candidates[best].column)
+        case = replace(case, row=apply_changes(case.row, {candidates[best].column: candidates[best].target}))
     return suggestions
 
 
-def _candidate_changes(case: CounterfactualCase) -> Iterator[tuple[int, float, float]]:
-    """Every change worth trying: the column, the target value, the number of percentiles between."""
+def find_single_changes(case: CounterfactualCase, risks: Risks, max_changes: int = 3) -> list[SuggestedChange]:
+    """Up to `max_changes` changes of one signal each, all else as it is: those that lower the risk most for the effort.
+
+    Targets and efforts are those of `find_cheapest_changes`.
+    """
+    candidates = list(_candidate_changes(case))
+    gains, after = _gains_for_effort(case, candidates, risks)
+    best: dict[int, int] = {}
+    for index in np.argsort(-gains, kind="stable").tolist():
+        if gains[index] > 0:
+            best.setdefault(candidates[index].column, index)
+    chosen = list(best.values())[:max_changes]
+    return [_suggestion(case, candidates[index], float(after[index])) for index in chosen]
+
+
+class _Candidate(NamedTuple):
+    """A change worth trying, and the number of percentiles between the value and the target."""
+
+    column: int
+    target: float
+    effort: float
+
+
+def _gains_for_effort(
+    case: CounterfactualCase, candidates: Sequence[_Candidate], risks: Risks
+) -> tuple[np.ndarray, np.ndarray]:
+    """How much each change lowers the risk by percentile moved, and the risk after it."""
+    if not candidates:
+        return np.empty(0), np.empty(0)
+    changed = [apply_changes(case.row, {candidate.column: candidate.target}) for candidate in candidates]
+    before, *after = risks(np.stack([case.row, *changed])).tolist()
+    efforts = [max(candidate.effort, MIN_EFFORT) for candidate in candidates]
+    return (before - np.array(after)) / efforts, np.array(after)
+
+
+def _suggestion(case: CounterfactualCase, change: _Candidate, risk: float) -> SuggestedChange:
+    current = float(case.row[change.column])
+    value = None if np.isnan(current) else current
+    return SuggestedChange(case.inputs[change.column].name, value, change.target, change.effort, risk)
+
+
+def _candidate_changes(case: CounterfactualCase) -> Iterator[_Candidate]:
     for column, signal in enumerate(case.inputs):
         if not signal.actionable or signal.kind == "category" or np.isnan(case.row[column]):
             continue
@@ -107,7 +141,7 @@ def _candidate_changes(case: CounterfactualCase) -> Iterator[tuple[int, float, f
         for percentile in TARGET_PERCENTILES:
             target = case.peers.value_at(case.segment, signal.name, percentile)
             if current is not None and target is not None and target != case.row[column]:
-                yield column, target, abs(percentile - current)
+                yield _Candidate(column, target, abs(percentile - current))
 
 
 def _category_code(signal: ModelInput, value: Value) -> float:

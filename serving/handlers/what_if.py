@@ -1,5 +1,8 @@
 """What-if: an account's risk with some of its signals changed, beside the risk it has."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from configs.errors import RequestError
@@ -22,21 +25,30 @@ from training.model.churn_model import ModelInput, SignalValue
 NOTE = "Not causal: this is the risk the model gives to such an account, not what would happen to this one."
 
 
+@dataclass(frozen=True)
+class WhatIf:
+    """An account as it is scored now, and with some columns of its row changed; `changed` is None without changes."""
+
+    scored: ScoredAccounts
+    case: CounterfactualCase
+    columns: Mapping[int, float]
+    changed: ScoredAccounts | None
+
+
 def evaluate_what_if(context: ServiceContext, portfolio: Portfolio, request: WhatIfRequest) -> WhatIfResponse:
     """The risk with the requested changes, and the cheapest changes that lower the risk.
 
     Raises RequestError: 404 for an account without a risk, 422 for a change that is not plausible.
     """
-    scored = _score_account(context, request.account_id)
-    case = _open_case(context, portfolio, scored)
-    columns = encode_changes(request.changes, case)
-    changed = _score_changed(scored, apply_changes(case.row, columns)) if columns else None
+    what_if = change_account(context, portfolio, request.account_id, request.changes)
+    scored, case = what_if.scored, what_if.case
+    changed = what_if.changed.scores if what_if.changed else None
     return {
         "account_id": request.account_id,
         "model": describe_model(scored.champion),
         "risk": float(scored.scores.risks[0]),
         "risks": risks_by_days(scored.scores)[0],
-        "changed": [_requested_change(case, column, value) for column, value in columns.items()],
+        "changed": [_requested_change(case, column, value) for column, value in what_if.columns.items()],
         "counterfactual_risk": float(changed.risks[0]) if changed else None,
         "counterfactual_risks": risks_by_days(changed)[0] if changed else None,
         "family_changes": _family_changes(scored.scores, changed) if changed else [],
@@ -44,6 +56,20 @@ def evaluate_what_if(context: ServiceContext, portfolio: Portfolio, request: Wha
         "causal": False,
         "note": NOTE,
     }
+
+
+def change_account(
+    context: ServiceContext, portfolio: Portfolio, account_id: str, changes: Mapping[str, float | str]
+) -> WhatIf:
+    """Score an account as it is and with some signals changed. Nothing of it is recorded: it was not served.
+
+    Raises RequestError: 404 for an account without a risk, 422 for a change that is not plausible.
+    """
+    scored = _score_account(context, account_id)
+    case = _open_case(context, portfolio, scored)
+    columns = encode_changes(changes, case)
+    changed = _score_changed(scored, case, columns) if columns else None
+    return WhatIf(scored, case, columns, changed)
 
 
 def _score_account(context: ServiceContext, account_id: str) -> ScoredAccounts:
@@ -61,8 +87,16 @@ def _open_case(context: ServiceContext, portfolio: Portfolio, scored: ScoredAcco
     return CounterfactualCase(row, inputs, portfolio.peers, account.segment if account else None)
 
 
-def _score_changed(scored: ScoredAccounts, row: np.ndarray) -> Scores:
-    return score_matrix(scored.champion.model, scored.signals.values, row[None, :])
+def _score_changed(scored: ScoredAccounts, case: CounterfactualCase, columns: Mapping[int, float]) -> ScoredAccounts:
+    """The account with these columns changed; categories also in the values, which texts show."""
+    values, categories = scored.signals.values, list(scored.signals.values.categories[0])
+    for column, code in columns.items():
+        if case.inputs[column].kind == "category":
+            name = case.inputs[column].name
+            categories[values.columns.categories[name]] = case.inputs[column].categories[int(code)]
+    signals = replace(scored.signals, values=replace(values, categories=[categories]))
+    matrix = apply_changes(case.row, columns)[None, :]
+    return replace(scored, signals=signals, scores=score_matrix(scored.champion.model, signals.values, matrix))
 
 
 def _family_changes(before: Scores, after: Scores) -> list[FamilyChange]:
@@ -93,14 +127,15 @@ def _requested_change(case: CounterfactualCase, column: int, value: float) -> Si
     return {
         "signal": signal.name,
         "label": signal.label,
-        "value": _decode_value(signal, case.row[column]),
-        "to": _decode_value(signal, value),
+        "value": decode_value(signal, case.row[column]),
+        "to": decode_value(signal, value),
         "percentiles_moved": None,
         "risk": None,
     }
 
 
-def _decode_value(signal: ModelInput, value: float) -> SignalValue:
+def decode_value(signal: ModelInput, value: float) -> SignalValue:
+    """A value of the model's matrix as a signal's value; None for missing."""
     if np.isnan(value):
         return None
     return signal.categories[int(value)] if signal.kind == "category" else float(value)

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from configs.bands import Band
 from serving.schemas.requests import Day, Name, Query
@@ -65,6 +65,17 @@ class AccountQuery(Query):
     since: Day | None = None
     saved: Annotated[str | None, Field(max_length=20)] = None
     format: Literal["html", "json"] = "html"
+
+
+class WhatIfQuery(Query):
+    """The signals to change, by name, each with its value; the signals are those of the model."""
+
+    model_config = ConfigDict(extra="allow")
+    format: Literal["html", "json"] = "html"
+
+    @property
+    def changes(self) -> dict[str, str]:
+        return {name: str(text) for name, text in (self.model_extra or {}).items()}
 
 
 class WorkListPageQuery(Query):

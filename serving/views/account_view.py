@@ -21,7 +21,7 @@ from serving.ledger.reader import LedgerEntry
 from serving.schemas.enums import UnscoredReason
 from serving.schemas.page_queries import AccountQuery, default_since
 from serving.schemas.requests import ChangeRequest
-from serving.schemas.responses import AccountChange, Driver, ExplainedScore, Score, SuggestedPlay
+from serving.schemas.responses import AccountChange, ExplainedScore, Score, SuggestedPlay
 from serving.scoring.scorer import ScoredAccounts
 
 HISTORY_LIMIT = 400
@@ -73,11 +73,6 @@ class AccountView:
     change_reason: str
     coverage: Sequence[FamilyCoverage]
     labels: Mapping[str, tuple[str, str]]
-
-    @property
-    def drivers(self) -> Sequence[Driver]:
-        """Every family that moves the risk, those that raise it first."""
-        return [] if self.score is None else [*self.score["drivers"], *self.score["protective_drivers"]]
 
 
 def view_account(context: ServiceContext, account_id: str, query: AccountQuery, request: ScoringRequest) -> AccountView:

@@ -88,7 +88,7 @@ def test_the_parts_of_every_account_add_up_as_they_are_shown(api: ApiClient, con
     ids = [account["account_id"] for account in api.get("/accounts", limit=ACCOUNTS, sort="risk")["accounts"]]
     for account_id in ids:
         view = view_account(context, account_id, AccountQuery(since=EARLIER.date()), VIEWING)
-        for waterfall in (risk_waterfall(view), change_waterfall(view)):
+        for waterfall in (risk_waterfall(view.score), change_waterfall(view)):
             assert waterfall is not None, view.change_reason
             assert sums_up(waterfall)
             for step in waterfall.steps:

@@ -10,7 +10,7 @@ from serving.api.endpoint import read_account_id
 from serving.api.responses import JsonResponse
 from serving.handlers.feedback import save_feedback
 from serving.pages.account.account_answer import answer_account, display_name, explain_account
-from serving.pages.account.risk_steps import Waterfall, change_waterfall, risk_waterfall
+from serving.pages.account.risk_steps import Waterfall, change_waterfall, risk_waterfall, waterfall_document
 from serving.pages.charts.line import TimePoint, time_line
 from serving.pages.page import PageRequest, page, read_query
 from serving.schemas.page_queries import AccountQuery
@@ -68,7 +68,7 @@ def account_values(view: AccountView) -> dict[str, object]:
         "name": display_name(view),
         "answer": answer_account(view),
         "sentences": explain_account(view),
-        "waterfall": risk_waterfall(view),
+        "waterfall": risk_waterfall(view.score),
         "change": change_waterfall(view),
         "points": points,
         "chart": time_line(points, "Risk by day; the table below has the numbers."),
@@ -83,7 +83,7 @@ def account_document(view: AccountView) -> dict[str, object]:
         "answer": answer_account(view),
         "sentences": explain_account(view),
         "band": view.score["band"] if view.score else None,
-        "risk": _waterfall_document(risk_waterfall(view)),
+        "risk": _waterfall_document(risk_waterfall(view.score)),
         "change": _waterfall_document(change_waterfall(view)),
         "change_reason": view.change_reason or None,
         "mark": view.mark,
@@ -95,23 +95,7 @@ def account_document(view: AccountView) -> dict[str, object]:
 
 
 def _waterfall_document(waterfall: Waterfall | None) -> dict[str, object] | None:
-    """Numbers in percentage points: the start, the parts with their signals, and the end."""
-    if waterfall is None:
-        return None
-    scale = 10**waterfall.decimals
-    first, *parts, last = waterfall.steps
-    return {
-        "from": first.points / scale,
-        "parts": [
-            {
-                "name": part.label,
-                "points": part.points / scale,
-                "signals": [{"name": signal.label, "points": signal.points / scale} for signal in part.signals],
-            }
-            for part in parts
-        ],
-        "to": last.points / scale,
-    }
+    return waterfall_document(waterfall) if waterfall else None
 
 
 def _history_points(view: AccountView) -> list[TimePoint]:

@@ -7,15 +7,15 @@ from markupsafe import Markup
 
 from configs.rounding import round_parts
 from features.signals.base import family_label
-from serving.pages.charts.waterfall import draw_bars, waterfall_bars
-from serving.schemas.responses import AccountChange, ExplainedSignal, SignalPart, SignalPoints
+from serving.pages.charts.waterfall import Bar, draw_bars, waterfall_bars
+from serving.schemas.responses import AccountChange, ExplainedSignal, Score, SignalPart, SignalPoints
 from serving.scoring.driver_text import format_value
 from serving.views.account_view import AccountView
 
 COARSE, FINE = 1, 2
 FINE_BELOW = 0.02  # smaller risks are shown with two decimals
 MAX_SIGNALS = 8
-OTHER_SIGNALS = "other signals"
+OTHER_SIGNALS, OTHER_FAMILIES = "other signals", "other families"
 
 
 @dataclass(frozen=True)
@@ -64,18 +64,41 @@ class _Part:
     signals: Sequence[tuple[float, SignalStep]] = field(default_factory=tuple)
 
 
-def risk_waterfall(view: AccountView) -> Waterfall | None:
+_Ends = tuple[tuple[str, float], tuple[str, float]]
+
+
+def risk_waterfall(score: Score | None) -> Waterfall | None:
     """From the base to the risk by family, each with its signals; None without a risk."""
-    if view.score is None:
+    if score is None:
         return None
     parts = [
         _Part(family_label(driver["family"]), driver["points"], driver["text"], _signals(driver["signals"]))
-        for driver in view.drivers
+        for driver in (*score["drivers"], *score["protective_drivers"])
     ]
-    if abs(view.score["remaining_points"]) > 1e-9:
-        parts.append(_Part("other families", view.score["remaining_points"]))
-    ends = ("base", view.score["base"]), ("risk", view.score["risk"])
-    return _waterfall(ends, parts)
+    if abs(score["remaining_points"]) > 1e-9:
+        parts.append(_Part(OTHER_FAMILIES, score["remaining_points"]))
+    return _draw(_round_steps(_risk_ends(score), parts))
+
+
+def compared_waterfalls(before: Score, after: Score) -> tuple[Waterfall, Waterfall]:
+    """Two risks of one account with the same families in the same order, the same decimals, and bars of one scale."""
+    points = _points_by_family(before), _points_by_family(after)
+    families = list(dict.fromkeys([*points[0], *points[1]]))
+    decimals = _decimals(before["risk"], before["base"], after["risk"], after["base"])
+    rounded = [
+        _round_steps(_risk_ends(score), [_Part(family_label(name), by.get(name, 0.0)) for name in families], decimals)
+        for score, by in zip((before, after), points, strict=True)
+    ]
+    first, second = rounded
+    return _draw(first, beside=second), _draw(second, beside=first)
+
+
+def _points_by_family(score: Score) -> dict[str, float]:
+    return {driver["family"]: driver["points"] for driver in (*score["drivers"], *score["protective_drivers"])}
+
+
+def _risk_ends(score: Score) -> _Ends:
+    return ("base", score["base"]), ("risk", score["risk"])
 
 
 def change_waterfall(view: AccountView) -> Waterfall | None:
@@ -90,7 +113,25 @@ def change_waterfall(view: AccountView) -> Waterfall | None:
             change["after"]["risk"],
         ),
     )
-    return _waterfall(ends, _change_parts(change, view.labels))
+    return _draw(_round_steps(ends, _change_parts(change, view.labels)))
+
+
+def waterfall_document(waterfall: Waterfall) -> dict[str, object]:
+    """Numbers in percentage points: the start, the parts with their signals, and the end."""
+    scale = 10**waterfall.decimals
+    first, *parts, last = waterfall.steps
+    return {
+        "from": first.points / scale,
+        "parts": [
+            {
+                "name": part.label,
+                "points": part.points / scale,
+                "signals": [{"name": signal.label, "points": signal.points / scale} for signal in part.signals],
+            }
+            for part in parts
+        ],
+        "to": last.points / scale,
+    }
 
 
 def _change_parts(change: AccountChange, labels: Mapping[str, tuple[str, str]]) -> list[_Part]:
@@ -108,18 +149,42 @@ def _change_parts(change: AccountChange, labels: Mapping[str, tuple[str, str]]) 
     return [*families, *(_Part(label, points) for label, points in others if abs(points) > 1e-9)]
 
 
-def _waterfall(ends: tuple[tuple[str, float], tuple[str, float]], parts: Sequence[_Part]) -> Waterfall:
+@dataclass(frozen=True)
+class _RoundedSteps:
+    """Steps in whole units: the labels of both ends, the start, and each part with its units."""
+
+    labels: tuple[str, str]
+    start: int
+    parts: Sequence[_Part]
+    units: Sequence[int]
+    decimals: int
+
+    @property
+    def bars(self) -> list[Bar]:
+        return waterfall_bars(self.start, self.units)
+
+
+def _decimals(*risks: float) -> int:
+    return COARSE if max(risks) >= FINE_BELOW else FINE
+
+
+def _round_steps(ends: _Ends, parts: Sequence[_Part], decimals: int | None = None) -> _RoundedSteps:
     (start_label, start), (end_label, end) = ends
-    decimals = COARSE if max(start, end) >= FINE_BELOW else FINE
+    decimals = _decimals(start, end) if decimals is None else decimals
     scale = 100 * 10**decimals
     first, last = round(start * scale), round(end * scale)
-    points = round_parts([part.points * scale for part in parts], last - first)
-    bars = draw_bars(waterfall_bars(first, points))
-    steps = [Step(start_label, first, first, bars[0], is_sum=True)]
-    for part, units, bar in zip(parts, points, bars[1:-1], strict=True):
-        signals = _round_signals(part, units, scale)
+    units = round_parts([part.points * scale for part in parts], last - first)
+    return _RoundedSteps((start_label, end_label), first, parts, units, decimals)
+
+
+def _draw(rounded: _RoundedSteps, beside: _RoundedSteps | None = None) -> Waterfall:
+    bars = draw_bars(rounded.bars, beside.bars if beside else ())
+    steps = [Step(rounded.labels[0], rounded.start, rounded.start, bars[0], is_sum=True)]
+    for part, units, bar in zip(rounded.parts, rounded.units, bars[1:-1], strict=True):
+        signals = _round_signals(part, units, 100 * 10**rounded.decimals)
         steps.append(Step(part.label, units, steps[-1].level + units, bar, text=part.text, signals=signals))
-    return Waterfall([*steps, Step(end_label, last, last, bars[-1], is_sum=True)], decimals)
+    last = steps[-1].level
+    return Waterfall([*steps, Step(rounded.labels[1], last, last, bars[-1], is_sum=True)], rounded.decimals)
 
 
 def _round_signals(part: _Part, units: int, scale: float) -> list[SignalStep]:
@@ -172,5 +237,5 @@ def describe_value(value: float | str | None, unit: str) -> str:
     ('12 days', '31 %', 'not known')
     """
     text = format_value(value, unit)
-    is_plain = value is None or isinstance(value, str) or unit in ("", "share", "x", "0 or 1")
+    is_plain = value is None or isinstance(value, str) or unit in ("", "share", "x", "0 or 1", "money")
     return text if is_plain else f"{text} {unit}"

@@ -33,9 +33,10 @@ def waterfall_bars(start: float, parts: Sequence[float]) -> list[Bar]:
     return [*bars, Bar(min(level, 0), max(level, 0), "sum")]
 
 
-def draw_bars(bars: Sequence[Bar]) -> list[Markup]:
-    """The SVG of each bar, all on one scale from zero."""
-    low, high = min(0, *(bar.low for bar in bars)), max(bar.high for bar in bars)
+def draw_bars(bars: Sequence[Bar], beside: Sequence[Bar] = ()) -> list[Markup]:
+    """The SVG of each bar, all on one scale from zero; bars drawn beside them have the same scale."""
+    low = min(0, *(bar.low for bar in [*bars, *beside]))
+    high = max(bar.high for bar in [*bars, *beside])
     scale = WIDTH / ((high - low) or 1)
     return [_draw_bar(bar, low, scale) for bar in bars]
 

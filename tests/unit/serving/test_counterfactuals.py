@@ -12,6 +12,7 @@ from serving.explanations.counterfactuals import (
     apply_changes,
     encode_changes,
     find_cheapest_changes,
+    find_single_changes,
 )
 from serving.explanations.peer_percentiles import ALL_SEGMENTS, compute_peers, sample_rows
 from training.model.churn_model import ModelInput
@@ -117,3 +118,12 @@ def test_the_cheapest_changes_lower_the_risk_step_by_step():
 def test_no_change_is_suggested_if_none_helps():
     best = np.array([89.1, 0.0, np.nan, 0.0])
     assert find_cheapest_changes(_case(best), lambda matrix: np.zeros(len(matrix))) == []
+
+
+def test_single_changes_are_one_per_signal_and_each_from_the_account_as_it_is():
+    row = np.array([20.0, 8.0, np.nan, 0.0])
+    changes = find_single_changes(_case(row), _risks)
+    assert [change.signal for change in changes] == ["tickets", "events"]
+    for change in changes:
+        changed = apply_changes(row, {NAMES.index(change.signal): change.target})
+        assert change.risk == _risks(changed[None, :])[0]
