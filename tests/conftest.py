@@ -12,7 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support.companies.growing_company import TODAY, Company, copy_company, create_company
 from tests.support.companies.raw_tables import Rows
+from tests.support.progress import ignore_progress
 from tests.support.trained_model import (
     EXTRACT_END,
     TrainedModel,
@@ -87,6 +89,22 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
             train_shipped_extract(of_run / "training")
             (of_run / "training").rename(of_run / "trained")
     return open_trained_model(copy_folder(of_run / "trained", own))
+
+
+@pytest.fixture(scope="session")
+def published_once(tmp_path_factory: pytest.TempPathFactory) -> Company:
+    """A growing company, published once; no test changes it."""
+    from features.publishing.pipeline import PublishRequest, publish
+
+    company = create_company(tmp_path_factory.mktemp("published") / "growing")
+    publish(company.settings, company.state, PublishRequest(TODAY), ignore_progress)
+    return company
+
+
+@pytest.fixture
+def published_company(published_once: Company, tmp_path: Path) -> Company:
+    """A published company of its own, which a test may change."""
+    return copy_company(published_once, tmp_path / "growing")
 
 
 @pytest.fixture(scope="session")

@@ -206,7 +206,8 @@ def identify(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callabl
     folder = tmp_path_factory.mktemp("identities")
     growing_company.create_company(folder / "company")
     config = folder / "company/growing.toml"
-    config.write_text(config.read_text() + "[label]\nlead_days = 0\nhorizon_days = 30\ngrace_days = 0\n")
+    few_days = config.read_text().replace("warmup_days = 100", "warmup_days = 160")
+    config.write_text(few_days + "[label]\nlead_days = 0\nhorizon_days = 30\ngrace_days = 0\n")
 
     def run(name: str, change: Callable[[Path], None]) -> Identified:
         for package in PACKAGES:

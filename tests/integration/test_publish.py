@@ -46,25 +46,10 @@ class PublishStopped(Exception):
     """A publish was stopped from outside."""
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Company:
-    """A growing company, published once; no test changes it."""
-    company = create_company(tmp_path_factory.mktemp("published") / "growing")
-    publish(company.settings, company.state, PublishRequest(TODAY), ignore_progress)
-    return company
-
-
 @pytest.fixture
 def company(tmp_path: Path) -> Company:
     """A company of its own, not published yet."""
     return create_company(tmp_path / "growing")
-
-
-@pytest.fixture
-def published_company(company: Company) -> Company:
-    """A published company of its own, which a test may change."""
-    publish(company.settings, company.state, PublishRequest(TODAY), ignore_progress)
-    return company
 
 
 def _history(company: Company) -> dict[str, str]:
@@ -99,8 +84,8 @@ def _publish_until_step(company: Company, step: int) -> None:
         publish(company.settings, company.state, PublishRequest(TODAY), stop_after_step)
 
 
-def test_a_publish_writes_all_training_days_and_its_own_day(published: Company):
-    history, as_of = published_history(published.state)
+def test_a_publish_writes_all_training_days_and_its_own_day(published_once: Company):
+    history, as_of = published_history(published_once.state)
     assert (complete_days(history), as_of) == (TRAINING_DAYS, TODAY)
 
 
@@ -213,20 +198,20 @@ def test_a_backfill_of_days_not_in_the_history_is_refused(published_company: Com
 
 
 @pytest.mark.parametrize("step", range(STEPS))
-def test_a_publish_stopped_at_any_step_can_be_finished(company: Company, published: Company, step: int):
+def test_a_publish_stopped_at_any_step_can_be_finished(company: Company, published_once: Company, step: int):
     _publish_until_step(company, step)
     publish(company.settings, company.state, PublishRequest(TODAY), ignore_progress)
-    assert _history(company) == _history(published)
-    pd.testing.assert_frame_equal(_online(company), _online(published))
+    assert _history(company) == _history(published_once)
+    pd.testing.assert_frame_equal(_online(company), _online(published_once))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("days", range(len(TRAINING_DAYS) + 1))
-def test_a_publish_killed_at_any_day_can_be_finished(company: Company, published: Company, days: int):
+def test_a_publish_killed_at_any_day_can_be_finished(company: Company, published_once: Company, days: int):
     _kill_when_written(company, days)
     publish(company.settings, company.state, PublishRequest(TODAY), ignore_progress)
-    assert _history(company) == _history(published)
-    pd.testing.assert_frame_equal(_online(company), _online(published))
+    assert _history(company) == _history(published_once)
+    pd.testing.assert_frame_equal(_online(company), _online(published_once))
 
 
 def _kill_when_written(company: Company, days: int) -> None:

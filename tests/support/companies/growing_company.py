@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from configs.settings import Settings, read_settings
 from configs.state_dir import StateDir, open_state_dir
+from tests.support.trained_model import copy_folder
 
 START, TODAY = datetime(2023, 1, 1), datetime(2023, 8, 1)
 ACCOUNTS = [f"account-{number:02}" for number in range(40)]
@@ -44,6 +45,15 @@ def create_company(folder: Path) -> Company:
     _write(folder / "subscriptions.parquet", subscriptions)
     for month in range(START.month, TODAY.month):
         _write(folder / f"usage/{month:02}.parquet", usage_rows(datetime(2023, month, 1), datetime(2023, month + 1, 1)))
+    return _open_company(folder)
+
+
+def copy_company(company: Company, folder: Path) -> Company:
+    """Copy a company with what was published of it; a test may change the copy."""
+    return _open_company(copy_folder(company.folder, folder))
+
+
+def _open_company(folder: Path) -> Company:
     settings = read_settings(folder / "growing.toml")
     return Company(folder, settings, open_state_dir(settings))
 

@@ -15,37 +15,29 @@ from tests.support.companies.growing_company import ACCOUNTS, TODAY, Company, cr
 from tests.support.progress import ignore_progress
 
 
-@pytest.fixture
-def published(tmp_path: Path) -> Company:
-    """The growing company, published."""
-    company = create_company(tmp_path / "growing")
-    publish(company.settings, company.state, PublishRequest(TODAY), ignore_progress)
-    return company
-
-
-def test_both_stores_of_a_publish_agree(published: Company):
-    report = compare_stores(published.settings, published.state, max_accounts=1_000)
+def test_both_stores_of_a_publish_agree(published_company: Company):
+    report = compare_stores(published_company.settings, published_company.state, max_accounts=1_000)
     assert (report.accounts, report.differences) == (len(ACCOUNTS), ())
     raise_for_differences(report)
 
 
-def test_a_sample_is_spread_over_all_accounts(published: Company):
-    assert compare_stores(published.settings, published.state, max_accounts=10).accounts == 10
+def test_a_sample_is_spread_over_all_accounts(published_company: Company):
+    assert compare_stores(published_company.settings, published_company.state, max_accounts=10).accounts == 10
 
 
-def _write_wrong_values(published: Company) -> list[str]:
+def _write_wrong_values(published_company: Company) -> list[str]:
     """Write wrong billing signals of one account with an older timestamp to the online store; gives their names."""
-    history, as_of = published_history(published.state)
+    history, as_of = published_history(published_company.state)
     names = [signal.name for signal in history.families["billing"]]
     key = {"account_id": [ACCOUNTS[7]], "event_timestamp": [as_of.replace(tzinfo=UTC) - pd.Timedelta(days=2)]}
     rows = pd.DataFrame({**key, **{name: [123.0] for name in names}})
-    open_store(published.state, published.settings.name).write_to_online_store("billing", rows)
+    open_store(published_company.state, published_company.settings.name).write_to_online_store("billing", rows)
     return names
 
 
-def test_a_wrong_value_and_timestamp_are_reported(published: Company):
-    names = _write_wrong_values(published)
-    report = compare_stores(published.settings, published.state, max_accounts=1_000)
+def test_a_wrong_value_and_timestamp_are_reported(published_company: Company):
+    names = _write_wrong_values(published_company)
+    report = compare_stores(published_company.settings, published_company.state, max_accounts=1_000)
     assert {(difference.account_id, difference.signal) for difference in report.differences} == {
         (ACCOUNTS[7], name) for name in [*names, "as_of"]
     }
@@ -53,10 +45,12 @@ def test_a_wrong_value_and_timestamp_are_reported(published: Company):
         raise_for_differences(report)
 
 
-def test_a_backfill_repairs_differences(published: Company):
-    _write_wrong_values(published)
-    publish(published.settings, published.state, PublishRequest(TODAY, backfill_from=TODAY), ignore_progress)
-    assert compare_stores(published.settings, published.state, max_accounts=1_000).differences == ()
+def test_a_backfill_repairs_differences(published_company: Company):
+    _write_wrong_values(published_company)
+    publish(
+        published_company.settings, published_company.state, PublishRequest(TODAY, backfill_from=TODAY), ignore_progress
+    )
+    assert compare_stores(published_company.settings, published_company.state, max_accounts=1_000).differences == ()
 
 
 def test_before_any_publish_it_is_not_ready(tmp_path: Path):

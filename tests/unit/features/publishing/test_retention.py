@@ -10,19 +10,24 @@ from configs.files import exclusive_lock
 from features.publishing.pipeline import PublishRequest, publish
 from features.publishing.retention import PruneResult, prune_history
 from features.store.history import complete_days, published_history
-from tests.support.companies.growing_company import TODAY, Company, create_company
+from tests.support.companies.growing_company import TODAY, Company, copy_company, create_company
 from tests.support.progress import ignore_progress
 
 DAYS = [datetime(2023, 7, 30), datetime(2023, 7, 31)]
 
 
-@pytest.fixture
-def company(tmp_path: Path) -> Company:
-    """A company with the newest day and two earlier days published; neither of the two is a training day."""
-    company = create_company(tmp_path / "growing")
-    for day in (*DAYS, TODAY):
+@pytest.fixture(scope="module")
+def company_of_three_days(published_once: Company, tmp_path_factory: pytest.TempPathFactory) -> Company:
+    """A company with two earlier days published beside the newest; neither of the two is a training day."""
+    company = copy_company(published_once, tmp_path_factory.mktemp("retention") / "growing")
+    for day in DAYS:
         publish(company.settings, company.state, PublishRequest(day), ignore_progress)
     return company
+
+
+@pytest.fixture
+def company(company_of_three_days: Company, tmp_path: Path) -> Company:
+    return copy_company(company_of_three_days, tmp_path / "growing")
 
 
 def _prune(company: Company, keep_days: int | None = None) -> PruneResult:
