@@ -20,10 +20,10 @@ demo: .venv/installed ## from raw tables to the accounts most at risk; DATA=oarl
 	.venv/bin/oarlock --config configs/$(DATA).toml demo
 
 test: .venv/installed ## run the tests that are not marked slow
-	$(PYTEST) -m "not slow and not examples"
+	$(PYTEST) -m "not slow and not examples" $(OPTIONS)
 
-coverage: .venv/installed ## run the same tests and show the branch coverage of every file
-	$(PYTEST) -m "not slow and not examples" --cov
+coverage: ## run the same tests, show the branch coverage of every file, and hold its floor
+	$(MAKE) test OPTIONS=--cov
 
 lint: .venv/installed ## check style and types
 	.venv/bin/ruff check .

@@ -74,7 +74,7 @@ def portfolio(  # noqa: PLR0913, PLR0917 - a parameter per option
     """Write who carries the revenue at risk, with the totals and their change.
 
     \b
-    Example: oarlock report portfolio --owner csm-3 --html csm-3.html
+    Example: oarlock report portfolio --owner "Chloe Martin" --html chloe.html
     """
     from serving.pages.portfolio_page import portfolio_values
     from serving.pages.rendering import render_offline

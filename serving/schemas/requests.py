@@ -112,7 +112,7 @@ class FeedbackRequest(RequestBody):
     verdict: Annotated[Verdict, _field("Whether the risk and its drivers were right.", "already_known")]
     as_of: Annotated[Day | None, _field("The day of the risk; the newest if omitted.", "2026-07-01")] = None
     note: Annotated[Note, _field("A comment.", "Their champion told us in June.")] = ""
-    by: Annotated[Name | None, _field("The person who reports it.", "csm-3")] = None
+    by: Annotated[Name | None, _field("The person who reports it.", "Chloe Martin")] = None
     mark: Annotated[
         Mark | None,
         _field("do_not_chase: do not contact it; saved_watch: saved, and still at risk.", "do_not_chase"),
@@ -164,7 +164,7 @@ class AccountsQuery(Query):
         Sort, _field("By revenue at risk or risk, highest first, or by next renewal.", "revenue_at_risk")
     ] = "revenue_at_risk"
     segment: Annotated[Name | None, _field("Only this segment.", "mid")] = None
-    owner: Annotated[Name | None, _field("Only accounts of this owner.", "csm-3")] = None
+    owner: Annotated[Name | None, _field("Only accounts of this owner.", "Chloe Martin")] = None
     band: Annotated[Band | None, _field("Only this band.", "critical")] = None
     renews_from: Annotated[Day | None, _field("Only accounts that renew on this day or later.", "2026-07-01")] = None
     renews_until: Annotated[Day | None, _field("Only accounts that renew before this day.", "2026-10-01")] = None
@@ -185,7 +185,7 @@ class HistoryQuery(Query):
 class WorkListQuery(Query):
     """Whose work list, and how long."""
 
-    owner: Annotated[Name | None, _field("Only accounts of this owner.", "csm-3")] = None
+    owner: Annotated[Name | None, _field("Only accounts of this owner.", "Chloe Martin")] = None
     limit: Annotated[int, _field("How many accounts to call.", 20, ge=1, le=200)] = 20
     per_owner: Annotated[
         int | None, _field("How many calls each owner can make; work_list.per_owner if omitted.", 10, ge=1, le=1_000)

@@ -27,8 +27,8 @@ def _instant(description: str, example: str | None) -> Any:
 
 Instant = Annotated[str, _instant("An instant in UTC.", "2026-07-01T00:00:00Z")]
 AccountId = Annotated[str, _described("The account.", "A0000302")]
-AccountName = Annotated[str | None, _described("The account's name.", "Company 302")]
-Owner = Annotated[str | None, _described("The person responsible for the account.", "csm-3")]
+AccountName = Annotated[str | None, _described("The account's name.", "Blue Books")]
+Owner = Annotated[str | None, _described("The person responsible for the account.", "Chloe Martin")]
 Segment = Annotated[str | None, _described("The account's segment.", "mid")]
 ParentId = Annotated[str | None, _described("The parent account.", None)]
 Stage = Annotated[str | None, _described("onboarding, established or renewing; null if not known.", "renewing")]
@@ -460,7 +460,7 @@ class ExcludedAccount(ResponseBody):
     owner: Owner
     value: Annotated[float, _described("The expected value of the call.", 640.0)]
     suppressed_reason: Annotated[SuppressedReason, _described("Why it is not on the list.", "over_capacity")]
-    rationale: Annotated[str, _described("The reason in words.", "csm-3 has 10 calls of higher value")]
+    rationale: Annotated[str, _described("The reason in words.", "Chloe Martin has 10 calls of higher value")]
 
 
 class WorkListResponse(ResponseBody):

@@ -89,7 +89,7 @@ def tidy_range(low: float, high: float) -> tuple[float, float]:
     """A range with few digits inside another one; the other one if there is none.
 
     >>> tidy_range(0.99, 98.013)
-    (0.99, 98.0)
+    (1.0, 98.0)
     >>> tidy_range(2.0, 2.0)
     (2.0, 2.0)
     """

@@ -22,6 +22,7 @@ from features.simulator.model.trajectories import (
     Trajectories,
     temporary_cutoffs,
 )
+from features.simulator.tables.company_names import OWNERS, company_names
 from features.simulator.tables.table_builder import TableColumns, TextColumn, row_ids, text_column
 
 # How often seats change on an ordinary anchor day and at a renewal of a long term.
@@ -69,14 +70,14 @@ def accounts(population: Population, generator: np.random.Generator) -> TableCol
     employees = population.seats * np.exp(generator.normal(1.5, 0.7, size))
     return {
         "account_id": text_column(ids),
-        "name": text_column(np.char.add("Company ", population.account_number.astype(str))),
+        "name": text_column(company_names(population.account_number)),
         "segment": TextColumn(population.segment, np.array(SEGMENTS)),
         "industry": TextColumn(population.industry, np.array(INDUSTRIES)),
         "country": TextColumn(population.country, np.array(COUNTRIES)),
         "employees": np.maximum(employees.round(), population.seats),
         "created_at": population.start_day + population.time_of_day,
         "parent_id": TextColumn(_draw_parents(population, generator), ids),
-        "owner": TextColumn(generator.integers(0, 12, size), np.char.add("csm-", np.arange(1, 13).astype(str))),
+        "owner": TextColumn(generator.integers(0, len(OWNERS), size), OWNERS),
         "channel": TextColumn(population.channel, np.array(CHANNELS)),
     }
 

@@ -8,6 +8,7 @@ from features.simulator.model.population import account_ids, start_week
 from features.simulator.model.trajectories import (
     Trajectories,
 )
+from features.simulator.tables.company_names import OWNERS
 from features.simulator.tables.table_builder import TableColumns, TextColumn, recording_times, spread_over_weeks
 
 TOUCH_KINDS = {"qbr": 0.08, "call": 0.22, "email": 0.38, "meeting": 0.14, "training": 0.08, "in_app": 0.10}
@@ -40,7 +41,7 @@ def touches(trajectories: Trajectories, generator: np.random.Generator) -> Table
         "account_id": TextColumn(account, account_ids(population)),
         "at": at,
         "kind": TextColumn(generator.choice(6, len(at), p=list(TOUCH_KINDS.values())), np.array(list(TOUCH_KINDS))),
-        "by": TextColumn(generator.integers(0, 12, len(at)), np.char.add("csm-", np.arange(1, 13).astype(str))),
+        "by": TextColumn(generator.integers(0, len(OWNERS), len(at)), OWNERS),
         "responded": generator.random(len(at)) < 0.65 * np.exp(-0.4 * cold),
         "commercial": generator.random(len(at)) < selling,
         "recorded_at": recording_times(at, LATE_SHARE, generator=generator),
