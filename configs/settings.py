@@ -311,6 +311,22 @@ class WorkListSettings(Section):
     """Accounts that were contacted so recently are excluded."""
 
 
+class RetentionSettings(Section):
+    """Which reasons for leaving the company can do something about; a reason in neither list is shown as unknown."""
+
+    controllable: tuple[str, ...] = ()
+    """Reasons that the company can do something about, as `notices.reason` names them."""
+    not_controllable: tuple[str, ...] = ()
+    """Reasons that it cannot."""
+
+    @model_validator(mode="after")
+    def _check_reasons(self) -> "RetentionSettings":
+        listed = [reason.strip().casefold() for reason in (*self.controllable, *self.not_controllable)]
+        if len(listed) != len(set(listed)):
+            raise ValueError("a reason is listed twice")
+        return self
+
+
 class ServingSettings(Section):
     """How risks are served."""
 
@@ -439,6 +455,7 @@ class Settings(BaseSettings):
     playbook: Path = Path(__file__).with_name("playbook.toml")
     """The file with the plays."""
     work_list: WorkListSettings = WorkListSettings()
+    retention: RetentionSettings = RetentionSettings()
     serving: ServingSettings = ServingSettings()
     ledger: LedgerSettings = LedgerSettings()
     webhooks: WebhookSettings = WebhookSettings()

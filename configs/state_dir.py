@@ -88,6 +88,10 @@ class StateDir:
     def account_table(self) -> Path:
         return self.folder / "accounts.db"
 
+    @property
+    def revenue_table(self) -> Path:
+        return self.folder / "revenue.db"
+
     def service_folder(self, port: int) -> Path:
         """What BentoML writes while a service listens on this port: the metrics of its processes."""
         return self.folder / "service" / str(port)

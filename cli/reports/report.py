@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import ACCOUNT, DAY, FILE, CliContext
+from cli.context import ACCOUNT, DAY, FILE, JSON, CliContext
 
 if TYPE_CHECKING:
+    from features.store.revenue_table import RevenueHistory
     from serving.accounts.portfolio import Portfolio
     from serving.handlers.context import ServiceContext
 
@@ -89,6 +90,57 @@ def portfolio(  # noqa: PLR0913, PLR0917 - a parameter per option
     else:
         view = view_portfolio(service, _compute_portfolio(service), query)
     _write(context, file, render_offline("portfolio.html.jinja", portfolio_values(view)))
+
+
+@report.command()
+@click.option("--as-of", type=DAY, help="The day up to which the tables are read; the published day by default.")
+@click.option("--months", type=click.Choice(["3", "6", "12"]), default="12", show_default=True, help="The period.")
+@click.option("--segment", help="Only this segment.")
+@click.option("--owner", help="Only accounts of this owner.")
+@click.option("--channel", help="Only this acquisition channel.")
+@click.option("--html", "file", type=FILE, help="The file to write.")
+@JSON
+@click.pass_obj
+def retention(context: CliContext, as_of: datetime | None, file: Path | None, **filters: str | None) -> None:
+    """Write what became of the recurring revenue: gross and net retention, by group, month and reason.
+
+    \b
+    Example: oarlock report retention --html retention.html
+    """
+    from cli.output import print_json
+    from serving.pages.rendering import render_offline
+    from serving.pages.retention.retention_document import retention_document
+    from serving.pages.retention.retention_page import retention_values
+    from serving.schemas.page_queries import RetentionQuery
+    from serving.views.retention_view import view_retention
+
+    if file is None and not context.as_json:
+        raise click.UsageError("Name a file with --html, or ask for --json.")
+    query = RetentionQuery.model_validate(filters)
+    view = view_retention(_read_revenue(context, as_of), query, context.settings.retention)
+    if file is not None:
+        _write(context, file, render_offline("retention.html.jinja", retention_values(view)))
+    if context.as_json:
+        print_json(retention_document(view))
+
+
+def _read_revenue(context: CliContext, as_of: datetime | None) -> "RevenueHistory":
+    """The published revenue, or that of another day from the raw tables as they were known then."""
+    from features.store.revenue_table import read_revenue_table
+
+    return read_revenue_table(context.state.revenue_table) if as_of is None else _build_revenue(context, as_of)
+
+
+def _build_revenue(context: CliContext, as_of: datetime) -> "RevenueHistory":
+    from configs.errors import ConfigError
+    from features.publishing.pipeline import open_dataset
+    from features.publishing.revenue_table_builder import build_revenue_history
+
+    data = open_dataset(context.settings, context.state)
+    history = build_revenue_history(data.tables, as_of, data.dataset.observed_from)
+    if history is None:
+        raise ConfigError("The data set has no subscriptions, so no recurring revenue.", "Map the table.")
+    return history
 
 
 def _open_service(context: CliContext) -> "ServiceContext":

@@ -33,6 +33,7 @@ from features.ingestion.validation import (
 from features.publishing.account_table_builder import build_account_details
 from features.publishing.data_span import DataSpan, find_span, raise_for_late_day
 from features.publishing.quality_gate import check_day, check_schema, check_sources, raise_for_day_faults
+from features.publishing.revenue_table_builder import build_revenue_history
 from features.signals.base import Signal
 from features.signals.registry import catalogue
 from features.store.account_table import COLUMNS, AccountTable, write_account_table
@@ -54,6 +55,7 @@ from features.store.history import (
 )
 from features.store.online_reader import ONLINE_FILE, OnlineReader, remove_online_store
 from features.store.publication import Publication, ViewColumns, find_publication, published_as_of
+from features.store.revenue_table import read_revenue_table, write_revenue_table
 from features.tables.mapping import Dataset, raise_for_duplicate_files, read_dataset
 from features.tables.periods import PeriodCounts, count_periods, join_periods
 from features.tables.raw_table import RawTable
@@ -340,24 +342,34 @@ def _write_online(settings: Settings, state: StateDir, data: OpenDataset, reques
         "stages": settings.stages.model_dump(),
     }
     is_unchanged = find_publication(state) == publication and not request.is_backfilled(as_of)
-    if is_unchanged and _is_online(state, history, as_of):
+    if is_unchanged and _is_online(state, history, as_of, has_revenue="subscriptions" in data.tables):
         return
     details = build_account_details(data.tables, as_of, settings.stages, data.required_activity_days)
     write_account_table(state.account_table, as_of, details)
+    _write_revenue(state, data, as_of)
     with contextlib.redirect_stdout(io.StringIO()):  # Feast prints a line per view
         _materialize(settings, state, history, publication)
 
 
-def _is_online(state: StateDir, history: HistoryVersion, as_of: datetime) -> bool:
-    """Whether the online store and the account table can be read and hold this day, whole."""
+def _write_revenue(state: StateDir, data: OpenDataset, as_of: datetime) -> None:
+    revenue = build_revenue_history(data.tables, as_of, data.dataset.observed_from)
+    if revenue is None:
+        state.revenue_table.unlink(missing_ok=True)
+    else:
+        write_revenue_table(state.revenue_table, revenue)
+
+
+def _is_online(state: StateDir, history: HistoryVersion, as_of: datetime, *, has_revenue: bool) -> bool:
+    """Whether the online store and the tables of accounts and revenue can be read and hold this day, whole."""
     try:
+        is_revenue_of_day = not has_revenue or read_revenue_table(state.revenue_table).as_of == as_of
         online = OnlineReader(state).read(accounts_on(history, as_of))
         table = AccountTable(state.account_table)
         table.columns(*COLUMNS)
     except (NotReady, OSError):
         return False
     table.close()
-    return table.as_of == as_of and bool((online.as_of == np.datetime64(as_of)).all())
+    return is_revenue_of_day and table.as_of == as_of and bool((online.as_of == np.datetime64(as_of)).all())
 
 
 def _materialize(settings: Settings, state: StateDir, history: HistoryVersion, publication: Publication) -> None:

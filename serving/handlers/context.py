@@ -12,6 +12,7 @@ from serving.accounts.columns_cache import ColumnsCache
 from serving.accounts.feedback_store import FeedbackStore
 from serving.accounts.playbook import Playbook, read_playbook, validate_playbook
 from serving.accounts.portfolio import Portfolio, PortfolioCache, PortfolioKey, compute_portfolio
+from serving.accounts.revenue_cache import RevenueCache
 from serving.ledger.ledger import Ledger
 from serving.ledger.reader import LedgerReader
 from serving.load.thread_pools import ThreadPools, open_thread_pools
@@ -31,6 +32,7 @@ class ServiceContext:
     scorer: Scorer
     playbook: Playbook
     account_table: AccountTableCache
+    revenue: RevenueCache
     ledger_reader: LedgerReader
     feedback: FeedbackStore
     pools: ThreadPools
@@ -65,6 +67,7 @@ def open_context(state: StateDir, scorer: Scorer, ledger: Ledger) -> ServiceCont
         scorer=scorer,
         playbook=playbook,
         account_table=account_table,
+        revenue=RevenueCache(state.revenue_table),
         ledger_reader=LedgerReader(ledger),
         feedback=FeedbackStore(ledger),
         pools=open_thread_pools(settings.serving.max_accounts_in_flight),

@@ -1,7 +1,5 @@
 """The portfolio as a page, as CSV and as JSON: three renderings of one view."""
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
@@ -13,13 +11,13 @@ from configs.clock import format_instant
 from serving.api.endpoint import wait_for_portfolio
 from serving.api.responses import JsonResponse
 from serving.pages.charts.sparkline import sparkline
+from serving.pages.csv_text import write_csv
 from serving.pages.page import PageRequest, page
 from serving.pages.portfolio_answer import answer_portfolio, portfolio_url
 from serving.schemas.page_queries import DESCENDING_SORTS, PortfolioQuery, PortfolioSort, Shown
 from serving.views.portfolio_view import ListedAccount, PortfolioView, view_past_portfolio, view_portfolio
 from serving.views.system_state import describe_system
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 RISK_DECIMALS, MONEY_DECIMALS = 3, 2
 LIMITS = (25, 50, 100, 500)
 # The columns of the table in their order, with what sorts by each.
@@ -96,14 +94,9 @@ def portfolio_document(view: PortfolioView) -> dict[str, object]:
 
 def portfolio_csv(view: PortfolioView) -> str:
     """The accounts on the page as CSV; a text that a spreadsheet takes for a formula gets an apostrophe before it."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, list(ListedAccount.__annotations__), extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for account in view.accounts:
-        fields = account_fields(account)
-        fields["recent_risks"] = " ".join(map(str, account_fields(account)["recent_risks"]))  # type: ignore[arg-type]
-        writer.writerow({name: _safe_cell(value) for name, value in fields.items()})
-    return file.getvalue()
+    fields = [account_fields(account) for account in view.accounts]
+    risks = [{"recent_risks": " ".join(map(str, row["recent_risks"]))} for row in fields]  # type: ignore[arg-type]
+    return write_csv(list(ListedAccount.__annotations__), [row | text for row, text in zip(fields, risks, strict=True)])
 
 
 def account_fields(account: ListedAccount) -> dict[str, object]:
@@ -121,12 +114,6 @@ def account_fields(account: ListedAccount) -> dict[str, object]:
 
 def _rounded(value: float | None, decimals: int) -> float | None:
     return None if value is None else round(value, decimals)
-
-
-def _safe_cell(value: object) -> object:
-    if isinstance(value, str) and value.lstrip("'").startswith(FORMULA_STARTS):
-        return f"'{value}"
-    return value
 
 
 def _headings(query: PortfolioQuery) -> list[Heading]:

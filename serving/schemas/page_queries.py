@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Literal, get_args
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from configs.bands import Band
 from serving.schemas.requests import Day, Name, Query
@@ -18,6 +18,11 @@ Shown = Literal["all", "half", "new"]
 PAGE_FORM_TOKEN = "form_token"
 PageFormat = Literal["html", "csv", "json"]
 CURRENT_ONLY_FILTERS = ("band", "family", "renews_from", "renews_until")
+
+
+def _parse_months(value: object) -> object:
+    """A number from an address, which is a text."""
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
 
 
 class PortfolioQuery(Query):
@@ -84,6 +89,16 @@ class WorkListPageQuery(Query):
     owner: Name | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 20
     format: Literal["html", "json"] = "html"
+
+
+class RetentionQuery(Query):
+    """Of which accounts and how many months to show the retention; `csv` has groups, `months.csv` the months."""
+
+    months: Annotated[Literal[3, 6, 12], BeforeValidator(_parse_months)] = 12
+    segment: Name | None = None
+    owner: Name | None = None
+    channel: Name | None = None
+    format: Literal["html", "json", "csv", "months.csv"] = "html"
 
 
 def default_since(as_of: date) -> date:

@@ -95,7 +95,7 @@ def _open_certificate(state: StateDir, account_id: str, at: datetime) -> tuple[P
 
 def _removals(state: StateDir, engine: sql.Engine, account_id: str) -> Iterator[Removal]:
     """Each place that may hold the account, and what removes it there and counts it."""
-    for file in (state.feast / "packed.db", state.account_table):
+    for file in (state.feast / "packed.db", state.account_table, state.revenue_table):
         yield f"sqlite {file.name}", lambda file=file: _remove_from_sqlite(file, account_id)
     for file in sorted(state.history.rglob("*.parquet")) + sorted(state.quarantine.rglob("*.parquet")):
         if not _is_behind_link(file, state.folder):

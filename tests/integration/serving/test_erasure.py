@@ -85,6 +85,7 @@ def test_an_account_is_erased_everywhere_and_others_stay(state, tmp_path):
     assert {name: count for name, count in removed.items() if count} == {
         "sqlite packed.db": 1,
         "sqlite accounts.db": 1,
+        "sqlite revenue.db": 1,
         "files history": 1,
         "files quarantine": 1,
         "history day files": 1,

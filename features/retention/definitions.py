@@ -1,0 +1,92 @@
+"""What each figure of the retention report means: a sentence, a formula and where it comes from, with a hash.
+
+The hash changes with the words or the formula, so two reports with the same hash mean the same.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+SMSB = "SaaS Metrics Standards Board, standards for gross and net revenue retention (saasmetricsboard.com)"
+COWAN = "D. Cowan, Bessemer Venture Partners: Measuring High-Growth, Recurring Revenue Businesses"
+WILSON = "E. B. Wilson: Probable inference, the law of succession, and statistical inference, JASA 22 (1927)"
+EFRON = "B. Efron and R. J. Tibshirani: An Introduction to the Bootstrap (1993)"
+
+
+@dataclass(frozen=True)
+class FigureDefinition:
+    """One figure: its name, its label, what it means, its formula and its source."""
+
+    name: str
+    label: str
+    meaning: str
+    formula: str
+    source: str = ""
+
+    @property
+    def hash(self) -> str:
+        """Twelve hexadecimal digits that change with the meaning or the formula."""
+        return hashlib.sha256(f"{self.name}\n{self.meaning}\n{self.formula}".encode()).hexdigest()[:12]
+
+
+DEFINITIONS = (
+    FigureDefinition(
+        "gross",
+        "Gross revenue retention",
+        "The share of the recurring revenue at the start that the same accounts still pay, without any expansion."
+        " It is never above 100 %.",
+        "(start - contraction - churned) / start = sum of min(start, end) / sum of start",
+        SMSB,
+    ),
+    FigureDefinition(
+        "net",
+        "Net revenue retention",
+        "What the accounts of the start pay at the end, as a share of what they paid at the start. Expansion counts,"
+        " accounts that were not there at the start do not.",
+        "(start + expansion - contraction - churned) / start = sum of end / sum of start",
+        SMSB,
+    ),
+    FigureDefinition(
+        "logo",
+        "Logo retention",
+        "The share of the accounts that paid at the start and pay at the end.",
+        "accounts with start > 0 and end > 0 / accounts with start > 0",
+    ),
+    FigureDefinition(
+        "mrr",
+        "Recurring revenue",
+        "The monthly recurring revenue after discount of all subscriptions that run at an instant, as it was known on"
+        " the day of the report. One that starts at that instant does not run yet.",
+        "sum of mrr over subscriptions with started_at < instant and no end by then",
+    ),
+    FigureDefinition(
+        "movements",
+        "New, returned, expansion, contraction, churned",
+        "An account's recurring revenue at two instants decides, never what happened between them: an account that left"
+        " and came back between them is no churn. Returned: it paid before, but not at the start.",
+        "start + new + returned + expansion - contraction - churned = end, exactly",
+    ),
+    FigureDefinition(
+        "committed",
+        "Committed recurring revenue (CMRR)",
+        "The recurring revenue less that of accounts whose notice takes effect later. Signed subscriptions that have"
+        " not begun belong to it, too, but no table holds them before they begin.",
+        "mrr - mrr of accounts with notified_at < day < effective_at",
+        COWAN,
+    ),
+    FigureDefinition(
+        "losses",
+        "Why revenue was lost",
+        "Accounts that paid at the start and not at the end, by the last notice that took effect in the period."
+        " Involuntary: a payment failed. Controllable or not: as the settings `retention` sort the reasons. Unknown:"
+        " no notice, or a reason that they do not name.",
+        "involuntary + controllable + not controllable + unknown = churned, exactly",
+    ),
+    FigureDefinition(
+        "interval",
+        "Intervals",
+        "95 %: Wilson's score interval for logo retention, a bootstrap of whole accounts for revenue. A revenue"
+        " interval needs 20 accounts, 5 of them with another revenue than at the start: of fewer, none is shown.",
+        "percentiles 2.5 and 97.5 of the ratio over 500 weightings of the accounts, each weight Poisson(1)",
+        f"{WILSON}; {EFRON}",
+    ),
+)  # fmt: skip

@@ -1,0 +1,113 @@
+"""The revenue table: what each account paid a month, at the start of every month, as it was known on the published day.
+
+It holds every account that ever paid, also those that left, and is written with each day. It is a SQLite file that is
+read without a data frame and replaced atomically. Amounts are in hundredths, so that sums are exact.
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from configs.errors import NotReady
+from configs.files import atomic_write
+from configs.stored_files import damaged_if
+
+REBUILD = "Run `oarlock publish`: it writes the file anew."
+INSTANT = "datetime64[s]"
+UNKNOWN = -1
+COLUMNS = ("account_id", "first_started", "notified_at", "effective_at", "reason", "voluntary", "attributes", "cents")
+
+
+@dataclass(frozen=True)
+class RevenueHistory:
+    """The recurring revenue of accounts at some instants, and their last notice, as known at `as_of`.
+
+    `cents` has the shape (accounts, instants); the last instant is `as_of`. `notified_at` and `effective_at` are NaT
+    and `reasons` None without a notice; `voluntary` is 1, 0 or UNKNOWN. `attributes` are the columns of the accounts
+    that the data set has, such as segment. Without `has_notices` nothing is known of why accounts left.
+    """
+
+    as_of: datetime
+    instants: tuple[datetime, ...]
+    account_ids: np.ndarray
+    cents: np.ndarray
+    first_started: np.ndarray
+    notified_at: np.ndarray
+    effective_at: np.ndarray
+    reasons: np.ndarray
+    voluntary: np.ndarray
+    attributes: Mapping[str, np.ndarray]
+    has_notices: bool
+
+    def take(self, rows: np.ndarray) -> "RevenueHistory":
+        """The history of these accounts, by a mask or by rows."""
+        columns = ("account_ids", "cents", "first_started", "notified_at", "effective_at", "reasons", "voluntary")
+        taken = {name: getattr(self, name)[rows] for name in columns}
+        attributes = {name: values[rows] for name, values in self.attributes.items()}
+        return RevenueHistory(self.as_of, self.instants, **taken, attributes=attributes, has_notices=self.has_notices)
+
+
+def write_revenue_table(file: Path, history: RevenueHistory) -> None:
+    """Write the history atomically."""
+    header = {
+        "as_of": history.as_of.isoformat(),
+        "instants": [instant.isoformat() for instant in history.instants],
+        "attributes": list(history.attributes),
+        "has_notices": history.has_notices,
+    }
+    attributes = [list(row) for row in zip(*history.attributes.values(), strict=True)] or [[]] * len(history.cents)
+    seconds = [_to_seconds(getattr(history, name)) for name in ("first_started", "notified_at", "effective_at")]
+    amounts = [row.tobytes() for row in history.cents.astype("<i8")]
+    columns = (history.account_ids, *seconds, history.reasons, history.voluntary.tolist())
+    rows = zip(*columns, map(json.dumps, attributes), amounts, strict=True)
+    with atomic_write(file) as temporary:
+        temporary.unlink(missing_ok=True)  # left by a publish that was killed
+        with closing(sqlite3.connect(temporary)) as connection, connection:
+            connection.execute("create table published (header text not null)")
+            connection.execute("insert into published values (?)", (json.dumps(header),))
+            connection.execute(f"create table revenue ({', '.join(COLUMNS)})")
+            connection.executemany(f"insert into revenue values ({', '.join('?' * len(COLUMNS))})", rows)
+
+
+def read_revenue_table(file: Path) -> RevenueHistory:
+    """The history of the last published day; raises NotReady if none was published, DamagedState if it is damaged."""
+    if not file.exists():
+        raise NotReady("The revenue of the accounts has not been published.", "Run `oarlock publish`.")
+    uri = f"{file.resolve().as_uri()}?mode=ro"
+    with damaged_if((sqlite3.Error, KeyError, ValueError), file, REBUILD):
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            header = json.loads(connection.execute("select header from published").fetchone()[0])
+            rows = connection.execute(f"select {', '.join(COLUMNS)} from revenue order by rowid").fetchall()
+        columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
+        ids, first, notified, effective, reasons, voluntary, attributes, amounts = columns
+        values = list(zip(*map(json.loads, attributes), strict=True)) or [()] * len(header["attributes"])
+        instants = tuple(map(datetime.fromisoformat, header["instants"]))
+        return RevenueHistory(
+            as_of=datetime.fromisoformat(header["as_of"]),
+            instants=instants,
+            account_ids=np.array(ids, dtype=object),
+            cents=np.frombuffer(b"".join(amounts), "<i8").reshape(len(rows), len(instants)),
+            first_started=_from_seconds(first),
+            notified_at=_from_seconds(notified),
+            effective_at=_from_seconds(effective),
+            reasons=np.array(reasons, dtype=object),
+            voluntary=np.array(voluntary, dtype=np.int8),
+            attributes=dict(zip(header["attributes"], (np.array(texts, object) for texts in values), strict=True)),
+            has_notices=header["has_notices"],
+        )
+
+
+def _to_seconds(instants: np.ndarray) -> list[int | None]:
+    numbers = instants.astype(INSTANT).astype("int64").tolist()
+    return [None if is_missing else number for number, is_missing in zip(numbers, np.isnat(instants), strict=True)]
+
+
+def _from_seconds(seconds: tuple[int | None, ...]) -> np.ndarray:
+    missing = np.datetime64("NaT")
+    return np.array([missing if number is None else np.datetime64(number, "s") for number in seconds], INSTANT)

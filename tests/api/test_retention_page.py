@@ -1,0 +1,82 @@
+"""The retention page: gross beside net with n and interval, and JSON, CSV and report say the same as the page."""
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from features.retention.definitions import DEFINITIONS
+from tests.support.api_client import ApiClient
+from tests.support.page_client import PageClient, open_page_client
+from tests.support.trained_model import TrainedModel
+
+
+@pytest.fixture(scope="module")
+def client(api_client: ApiClient) -> PageClient:
+    return open_page_client(api_client.context)
+
+
+def test_page_json_and_csv_say_the_same(client: PageClient):
+    page, document = client.read("/retention"), client.get("/retention?format=json").json()
+    assert document["answer"] in page
+    rows = list(csv.DictReader(io.StringIO(client.read("/retention?format=csv"))))
+    assert [row["group"] for row in rows] == [group["group"] for group in document["groups"]]
+    assert [float(row["gross"]) for row in rows] == [group["gross"] for group in document["groups"]]
+    months = list(csv.DictReader(io.StringIO(client.read("/retention?format=months.csv"))))
+    assert [float(month["end"]) for month in months] == [month["end"] for month in document["months"]]
+
+
+def test_every_definition_is_on_the_page_with_its_hash(client: PageClient):
+    page = client.read("/retention")
+    assert all(f"<code>{definition.hash}</code>" in page for definition in DEFINITIONS)
+
+
+def test_gross_never_stands_without_net_and_n(client: PageClient):
+    for group in client.get("/retention?format=json").json()["groups"]:
+        assert group["gross"] <= min(group["net"], 1)
+        assert group["accounts"] >= group["stayed"]
+        assert group["logo_low"] <= group["logo"] <= group["logo_high"]
+
+
+def test_the_months_on_the_page_add_up_as_they_are_shown(client: PageClient):
+    table = client.read("/retention").split('aria-label="Movements by month"')[1].split("</table>")[0]
+    for row in re.findall(r"<tr><th scope=\"row\".*?</tr>", table):
+        start, *parts, end, _, _ = (
+            int(cell.replace(",", "").replace("\u2212", "-"))
+            for cell in re.findall(r'<td class="number[^"]*">([^<]+)', row)
+        )
+        assert start + sum(parts) == end
+
+
+def test_a_filter_leaves_the_groups_of_one_segment(client: PageClient):
+    everybody = client.get("/retention?format=json").json()["groups"]
+    segment = next(group for group in everybody if group["dimension"] == "segment")
+    filtered = client.get(f"/retention?segment={segment['group']}&format=json").json()["groups"]
+    assert filtered[0]["start"] == segment["start"]
+    assert [group["group"] for group in filtered if group["dimension"] == "segment"] == [segment["group"]]
+
+
+def test_nobody_under_a_filter_is_said_so(client: PageClient):
+    assert "Nothing to keep." in client.read("/retention?segment=nowhere")
+
+
+def test_a_period_that_is_not_offered_is_refused(client: PageClient):
+    assert client.get("/retention?months=5").status_code == 422
+
+
+def test_the_report_is_one_file_with_the_same_answer(
+    client: PageClient, oarlock, trained: TrainedModel, tmp_path: Path
+):
+    result = oarlock("report", "retention", "--html", str(tmp_path / "r.html"), config=trained.config)
+    assert result.code == 0, result.err
+    page = (tmp_path / "r.html").read_text("utf-8")
+    assert client.get("/retention?format=json").json()["answer"] in page
+    assert "<form" not in page
+
+
+def test_a_report_that_goes_nowhere_is_refused(oarlock, trained: TrainedModel):
+    result = oarlock("report", "retention", config=trained.config)
+    assert result.code == 2
+    assert "Name a file with --html, or ask for --json." in result.err
