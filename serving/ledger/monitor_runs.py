@@ -12,6 +12,21 @@ from configs.clock import format_instant, parse_instant
 from serving.ledger.schema import MONITOR_ACKNOWLEDGEMENTS, MONITOR_RUNS
 from serving.schemas.enums import HealthVerdict
 
+# What the figures of a run mean; a page shows another figure by its name.
+FIGURE_MEANINGS: Mapping[str, str] = {
+    "outcome_evidence": "evidence of outcomes",
+    "outcome_threshold": "alarm level of outcomes",
+    "outcome_power": "evidence that doubled odds of leaving would have brought, as a share of what is needed",
+    "departures_observed": "accounts that left",
+    "departures_expected": "accounts that were expected to leave",
+    "drifted_signals": "signals that moved",
+    "drift_effect_points": "effect of moved signals on the mean risk, in points",
+    "drift_smallest_visible": "smallest visible shift of a median signal, in ranks from 0 to 1",
+    "drift_tests": "tests of signals",
+    "play_evidence": "evidence of plays",
+    "play_threshold": "alarm level of plays",
+    "broken_sources": "broken tables",
+}
 Subject = tuple[HealthVerdict, str]  # a verdict, and what it is about
 
 
