@@ -11,7 +11,7 @@ from cli.output import OutputTable, print_json
 
 @click.group(short_help="Send changes of risk to other tools.")
 def webhooks() -> None:
-    """Send events to other tools: changed bands and drivers, renewals at risk, stale signals.
+    """Send events to other tools: changed bands and drivers, renewals at risk, stale signals, changed verdicts.
 
     \b
     Example: oarlock webhooks send
@@ -64,11 +64,16 @@ def replay(context: CliContext, delivery_id: str) -> None:
 
 
 def _enqueue_events(context: CliContext) -> int:
-    """Queue the events of new risks and of stale signals; returns how many."""
+    """Queue the events of new risks, of stale signals and of changed verdicts; returns how many."""
     from configs.clock import now
     from features.store.account_table import AccountTable
     from features.store.publication import read_publication
-    from monitoring.alerts.outbox import KnownAccounts, enqueue_risk_events, enqueue_stale_events
+    from monitoring.alerts.outbox import (
+        KnownAccounts,
+        enqueue_risk_events,
+        enqueue_stale_events,
+        enqueue_verdict_events,
+    )
     from monitoring.alerts.rules import PublishedFamilies
     from serving.accounts.feedback_store import FeedbackStore
 
@@ -80,7 +85,8 @@ def _enqueue_events(context: CliContext) -> int:
     families = tuple(view["view"] for view in publication["views"])
     published = PublishedFamilies(datetime.fromisoformat(publication["as_of"]), families)
     at = min(context.known_until, now())
-    return changes + enqueue_stale_events(context.database, context.settings, published, at)
+    stale = enqueue_stale_events(context.database, context.settings, published, at)
+    return changes + stale + enqueue_verdict_events(context.database, context.settings, now())
 
 
 def _show_deliveries(context: CliContext, counts: Mapping[tuple[str, str], int]) -> None:

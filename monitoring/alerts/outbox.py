@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import sqlalchemy as sql
@@ -22,13 +22,16 @@ from monitoring.alerts.rules import (
     next_state,
     stale_events,
 )
+from monitoring.alerts.verdict_changes import verdict_events
 from serving.accounts.playbook import ContactLimits, Playbook, read_playbook, suggest_play
 from serving.ledger.database import upsert
 from serving.ledger.ledger import is_served
+from serving.ledger.monitor_runs import RunStore
 from serving.ledger.schema import ALERT_STATES, RISKS, WEBHOOK_DELIVERIES
 from serving.schemas.responses import Score
 
 FIRST_DAYS = 2  # days of a ledger that are looked at when webhooks are first sent
+VERDICT_DAYS = 7  # how old a change of the verdict may be
 STATE_JSON = TypeAdapter(AlertState)
 
 
@@ -75,6 +78,14 @@ def enqueue_stale_events(engine: sql.Engine, settings: Settings, published: Publ
         return outbox.enqueue(connection, events)
 
 
+def enqueue_verdict_events(engine: sql.Engine, settings: Settings, at: datetime) -> int:
+    """Queue every change of the verdict of `oarlock monitor` in the last days, each once; returns how many."""
+    outbox = Outbox(engine, settings, at)
+    before, runs = RunStore(engine).started_since(at - timedelta(days=VERDICT_DAYS))
+    with engine.begin() as connection:
+        return outbox.enqueue(connection, [QueuedEvent("", event) for event in verdict_events(before, runs)])
+
+
 @dataclass(frozen=True)
 class Outbox:
     """The queue of a company's endpoints at an instant."""
@@ -108,12 +119,13 @@ class Outbox:
             return self.enqueue(connection, [*within, *(event._replace(status="suppressed") for event in over)])
 
     def enqueue(self, connection: sql.Connection, events: Iterable[QueuedEvent]) -> int:
-        """Queue events for every endpoint; returns how many deliveries are pending."""
+        """Queue events for every endpoint; returns how many deliveries are pending that were not queued before."""
         endpoints = self.settings.webhooks.endpoints
         rows = [self._delivery(endpoint, event) for event in events for endpoint in endpoints]
+        before = _count_pending(connection)
         if rows:
             connection.execute(upsert(WEBHOOK_DELIVERIES, self.engine).on_conflict_do_nothing(), rows)
-        return sum(row["status"] == "pending" for row in rows)
+        return _count_pending(connection) - before
 
     def _store_states(self, connection: sql.Connection, states: list[dict[str, object]]) -> None:
         if not states:
@@ -140,6 +152,11 @@ class Outbox:
             "created_at": self.at,
             "error": "",
         }
+
+
+def _count_pending(connection: sql.Connection) -> int:
+    pending = sql.select(sql.func.count()).where(WEBHOOK_DELIVERIES.c.status == "pending")
+    return connection.execute(pending).scalar_one()
 
 
 def _unprocessed_days(engine: sql.Engine) -> list[datetime]:

@@ -102,6 +102,16 @@ class RunStore:
             row = connection.execute(query).mappings().first()
         return None if row is None else _to_run(row)
 
+    def started_since(self, instant: datetime) -> tuple[MonitorRun | None, list[MonitorRun]]:
+        """Every run that started at an instant or later, oldest first, and the run before them if there was one."""
+        started = MONITOR_RUNS.c.run_at
+        earlier = sql.select(MONITOR_RUNS).where(started < instant).order_by(MONITOR_RUNS.c.id.desc()).limit(1)
+        later = sql.select(MONITOR_RUNS).where(started >= instant).order_by(MONITOR_RUNS.c.id)
+        with self.database.connect() as connection:
+            before = connection.execute(earlier).mappings().first()
+            runs = [_to_run(row) for row in connection.execute(later).mappings()]
+            return None if before is None else _to_run(before), runs
+
     def count_by_verdict(self) -> dict[HealthVerdict, int]:
         """How many runs ended with each verdict."""
         query = sql.select(MONITOR_RUNS.c.verdict, sql.func.count()).group_by(MONITOR_RUNS.c.verdict)

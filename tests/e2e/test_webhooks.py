@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -13,10 +14,12 @@ from configs.clock import now
 from configs.errors import ConfigError
 from configs.settings import DataSettings, EndpointSettings, ServingSettings, Settings, WebhookSettings
 from features.store.account_table import AccountDetails
-from monitoring.alerts.outbox import KnownAccounts, enqueue_risk_events, enqueue_stale_events
+from monitoring.alerts.outbox import KnownAccounts, enqueue_risk_events, enqueue_stale_events, enqueue_verdict_events
 from monitoring.alerts.rules import PublishedFamilies
+from monitoring.alerts.verdict_changes import verdict_events
 from monitoring.alerts.webhooks import count_deliveries, requeue_deliveries, send_due_deliveries, signer_for, wait_after
 from serving.ledger.ledger import Ledger
+from serving.ledger.monitor_runs import MonitorRun, RunStore
 from tests.support.ledger_rows import DAY, score, source_at
 
 SECRET = "whsec_" + "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ="
@@ -183,3 +186,62 @@ def test_an_invalid_secret_is_refused_without_repeating_it(monkeypatch, secret):
 def test_events_are_sent_to_other_machines_by_https_only(url):
     with pytest.raises(ValueError, match="url"):
         EndpointSettings(url=url, secret_env="X")
+
+
+RUN = MonitorRun(DAY, DAY, 1, "ok", "", "as expected", None, None, {})
+ALARM = replace(
+    RUN,
+    run_at=DAY + timedelta(days=1),
+    verdict="level moved: recalibrate",
+    subject="level",
+    cause="more leave",
+    began_before=DAY,
+    waiting="0.004 of log loss",
+    command="oarlock recalibrate",
+)
+
+
+def test_a_change_of_the_verdict_is_sent_once_with_what_to_do(ledger, receiver):
+    company, store, at = settings(receiver), RunStore(ledger.engine), now()
+    store.save(replace(RUN, run_at=at - timedelta(days=2)))
+    store.save(replace(ALARM, run_at=at - timedelta(days=1)))
+    store.save(replace(ALARM, run_at=at))  # it stays
+    assert enqueue_verdict_events(ledger.engine, company, at) == 1
+    assert enqueue_verdict_events(ledger.engine, company, at) == 0
+    assert send_due_deliveries(ledger.engine, company.webhooks, lambda: at) == {"sent": 1}
+    assert enqueue_verdict_events(ledger.engine, company, at) == 0
+    ((headers, body),) = receiver.requests
+    event = Webhook(SECRET).verify(body, headers)
+    assert (event["type"], event["data"]["previous"]["verdict"]) == ("verdict_changed", "ok")
+    assert event["data"]["current"] == {
+        "verdict": "level moved: recalibrate",
+        "as_of": "2024-01-01T00:00:00Z",
+        "version": 1,
+        "cause": "more leave",
+        "subject": "level",
+        "began_before": "2024-01-01T00:00:00Z",
+        "waiting": "0.004 of log loss",
+        "command": "oarlock recalibrate",
+    }
+
+
+def test_a_change_of_the_verdict_is_not_sent_weeks_later(ledger, receiver):
+    store = RunStore(ledger.engine)
+    store.save(RUN)
+    store.save(ALARM)
+    assert enqueue_verdict_events(ledger.engine, settings(receiver), ALARM.run_at + timedelta(days=8)) == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "runs", "reported"),
+    [
+        (None, [], []),
+        (None, [RUN], []),
+        (None, [ALARM], ["level moved: recalibrate"]),
+        (ALARM, [ALARM], []),
+        (RUN, [ALARM, ALARM, RUN], ["level moved: recalibrate", "ok"]),
+        (ALARM, [replace(ALARM, subject="slope")], ["level moved: recalibrate"]),
+    ],
+)
+def test_only_another_verdict_is_reported(before, runs, reported):
+    assert [event.current["verdict"] for event in verdict_events(before, runs)] == reported
