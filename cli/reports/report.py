@@ -143,6 +143,25 @@ def _build_revenue(context: CliContext, as_of: datetime) -> "RevenueHistory":
     return history
 
 
+@report.command()
+@click.option("--since", type=DAY, help="Show the runs of the days from this one on; a year by default.")
+@HTML
+@click.pass_obj
+def monitoring(context: CliContext, since: datetime | None, file: Path) -> None:
+    """Write whether the risks can be trusted, why, since when, and what to do, from the stored runs of monitor.
+
+    \b
+    Example: oarlock report monitoring --html monitoring.html
+    """
+    from configs.clock import now
+    from serving.pages.monitoring_page import monitoring_values
+    from serving.pages.rendering import render_offline
+    from serving.views.monitoring_view import view_monitoring
+
+    view = view_monitoring(context.database, since and since.date(), now())
+    _write(context, file, render_offline("monitoring.html.jinja", monitoring_values(view)))
+
+
 def _open_service(context: CliContext) -> "ServiceContext":
     from serving.handlers.context import open_context
 

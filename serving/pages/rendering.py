@@ -19,7 +19,13 @@ ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="#2f6f8f" stroke-width="2.5"'
     ' stroke-linecap="round"><path d="M7 3v9a5 5 0 0 0 10 0V3"/><path d="M12 17v4"/></svg>'
 )
-NAVIGATION = (("/", "Portfolio"), ("/work-list", "Work list"), ("/retention", "Retention"), ("/model", "Model"))
+NAVIGATION = (
+    ("/", "Portfolio"),
+    ("/work-list", "Work list"),
+    ("/retention", "Retention"),
+    ("/model", "Model"),
+    ("/monitoring", "Monitoring"),
+)
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,13 @@ class RetentionQuery(Query):
     format: Literal["html", "json", "csv", "months.csv"] = "html"
 
 
+class MonitoringPageQuery(Query):
+    """From which day on to show runs."""
+
+    since: Day | None = None
+    format: Literal["html", "json"] = "html"
+
+
 def default_since(as_of: date) -> date:
     """The day to compare a day with unless another is asked for: a week before."""
     return date.fromordinal(as_of.toordinal() - 7)

@@ -36,11 +36,11 @@ def time_line(points: Sequence[TimePoint], label: str) -> Markup:
 
     grid = [_grid_line(y(index * step), index * step) for index in range(lines + 1)]
     marks = [_mark(x(point)) for point in points if point.mark]
-    dots = [_dot(x(point), y(point.share), point is points[-1]) for point in points]
+    dots = [dot(x(point), y(point.share), point is points[-1]) for point in points]
     path = " ".join(f"{x(point):.1f},{y(point.share):.1f}" for point in points)
-    axis = [_day(LEFT, points[0].at, "start"), _day(WIDTH - RIGHT, points[-1].at, "end")]
+    axis = [day_text(LEFT, points[0].at, "start"), day_text(WIDTH - RIGHT, points[-1].at, "end")]
     return Markup('<svg class="line-chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        WIDTH, HEIGHT, label, Markup("").join([*grid, *marks, _line(path), *dots, *axis])
+        WIDTH, HEIGHT, label, Markup("").join([*grid, *marks, polyline(path), *dots, *axis])
     )
 
 
@@ -55,17 +55,20 @@ def _mark(x: float) -> Markup:
     return Markup('<line class="mark" x1="{:.1f}" x2="{:.1f}" y1="{}" y2="{}"/>').format(x, x, TOP, HEIGHT - BOTTOM)
 
 
-def _line(path: str) -> Markup:
-    return Markup('<polyline points="{}"/>').format(path)
+def polyline(path: str, *, is_dashed: bool = False) -> Markup:
+    """The line through points."""
+    return Markup('<polyline{} points="{}"/>').format(Markup(' class="dashed"') if is_dashed else "", path)
 
 
-def _dot(x: float, y: float, is_last: bool) -> Markup:
+def dot(x: float, y: float, is_last: bool) -> Markup:
+    """A point of a line; the last is filled."""
     return Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="{}"/>').format(
         "now" if is_last else "dot", x, y, 4 if is_last else 2.5
     )
 
 
-def _day(x: float, at: datetime, anchor: str) -> Markup:
+def day_text(x: float, at: datetime, anchor: str) -> Markup:
+    """A day below the axis."""
     return Markup('<text x="{}" y="{}" text-anchor="{}">{} {}</text>').format(
         x, HEIGHT - 6, anchor, at.day, f"{at:%b %Y}"
     )
