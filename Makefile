@@ -31,8 +31,8 @@ lint: .venv/installed ## check style and types
 	.venv/bin/pyright
 
 .PHONY: test-all
-test-all: .venv/installed ## run all tests, also on Spark; needs Java
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock
+test-all: .venv/installed ## run all tests, also on Spark and in a browser; needs Java and Chromium
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock -r requirements-browser.lock
 	$(PYTEST) $(ONLY)
 
 .venv-client/installed: requirements-client.lock
@@ -67,6 +67,7 @@ lock: ## pin the packages again after a change of pyproject.toml; needs uv
 	$(PIN) --extra dev pyproject.toml -o requirements.lock
 	$(PIN) --extra dev --extra spark pyproject.toml -o requirements-spark.lock
 	$(PIN) --extra dev --extra docs pyproject.toml -o requirements-docs.lock
+	$(PIN) --extra dev --extra browser pyproject.toml -o requirements-browser.lock
 	$(PIN) --extra dev --extra rivals pyproject.toml -o requirements-rivals.lock
 	echo 'openapi-python-client>=0.29' | $(PIN) - -o requirements-client.lock
 

@@ -12,12 +12,11 @@ from serving.ledger.ledger import Ledger
 from serving.load.pending_reply import PendingReply
 from serving.pages.account.risk_steps import Waterfall, change_waterfall, risk_waterfall
 from serving.schemas.page_queries import AccountQuery
-from serving.schemas.responses import Driver, Score
 from serving.scoring.scorer import open_scorer
 from serving.views.account_view import view_account
 from tests.support.api_client import ApiClient, open_api_client
-from tests.support.ledger_rows import source_at
 from tests.support.page_client import PageClient, open_page_client
+from tests.support.served_days import serve_two_days
 from tests.support.trained_model import EXTRACT_END, TrainedModel
 
 EARLIER = EXTRACT_END - timedelta(days=28)
@@ -39,28 +38,8 @@ def api(trained: TrainedModel, tmp_path_factory) -> ApiClient:
     ledger = Ledger(tmp_path_factory.mktemp("pages") / "ledger.db")
     scorer = open_scorer(trained.settings, trained.state, lambda: EXTRACT_END, ledger)
     client = open_api_client(trained.state, scorer, ledger)
-    ids = [account["account_id"] for account in client.get("/accounts", limit=ACCOUNTS, sort="risk")["accounts"]]
-    scores = client.context.scorer.to_response(client.context.scorer.score_accounts(ids), 3)["scores"]
-    ledger.append([_halve(score) for score in scores], source_at(EARLIER))
-    ledger.append(scores, source_at(EXTRACT_END))
+    serve_two_days(client, ledger, (EARLIER, EXTRACT_END), ACCOUNTS)
     return client
-
-
-def _halve(score: Score) -> Score:
-    """A score with half the risk, base and points, which so still add up."""
-
-    def halve(drivers: list[Driver]) -> list[Driver]:
-        return [{**driver, "points": driver["points"] / 2, "signals": []} for driver in drivers]
-
-    return {
-        **score,
-        "band": "low",
-        "risk": score["risk"] / 2,
-        "base": score["base"] / 2,
-        "remaining_points": score["remaining_points"] / 2,
-        "drivers": halve(score["drivers"]),
-        "protective_drivers": halve(score["protective_drivers"]),
-    }
 
 
 @pytest.fixture(scope="module")
