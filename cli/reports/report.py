@@ -114,14 +114,40 @@ def retention(context: CliContext, as_of: datetime | None, file: Path | None, **
     from serving.schemas.page_queries import RetentionQuery
     from serving.views.retention_view import view_retention
 
-    if file is None and not context.as_json:
-        raise click.UsageError("Name a file with --html, or ask for --json.")
+    _require_target(context, file)
     query = RetentionQuery.model_validate(filters)
     view = view_retention(_read_revenue(context, as_of), query, context.settings.retention)
     if file is not None:
         _write(context, file, render_offline("retention.html.jinja", retention_values(view)))
     if context.as_json:
         print_json(retention_document(view))
+
+
+@report.command()
+@click.option("--html", "file", type=FILE, help="The file to write.")
+@JSON
+@click.pass_obj
+def outcomes(context: CliContext, file: Path | None) -> None:
+    """Write what became of accounts whose risks were served: flags that were right, missed and false, by quarter.
+
+    \b
+    Example: oarlock report outcomes --html outcomes.html
+    """
+    from cli.output import print_json
+    from monitoring.outcomes.outcome_report import NOBODY_HELD_OUT, report_outcomes
+    from serving.pages.rendering import render_offline
+
+    _require_target(context, file)
+    result = report_outcomes(context.settings, context.state, context.recover_ledger(), context.known_until)
+    if file is not None:
+        _write(context, file, render_offline("outcomes.html.jinja", {"report": result, "no_plays": NOBODY_HELD_OUT}))
+    if context.as_json:
+        print_json(result.document())
+
+
+def _require_target(context: CliContext, file: Path | None) -> None:
+    if file is None and not context.as_json:
+        raise click.UsageError("Name a file with --html, or ask for --json.")
 
 
 def _read_revenue(context: CliContext, as_of: datetime | None) -> "RevenueHistory":

@@ -102,7 +102,7 @@ def follow_served_accounts(
     rows = rows.dropna(subset=[CHURNED]).reset_index(drop=True)
     parts = _parts(ledger, rows, label.horizon_days)
     rows["risk"] = np.clip(parts.pop("risk") * _return_factor(opened, settings.label, known_until), 0, 1)
-    rows["care"], rows["segment"] = care_at(opened.tables, rows), _segments(opened.tables, rows)
+    rows["care"], rows["segment"] = care_at(opened.tables, rows), segments_of(opened.tables, rows)
     pending = chosen.as_of[~is_known]
     return FollowedAccounts(
         pd.concat([rows, parts], axis=1),
@@ -184,7 +184,8 @@ def _return_factor(opened: OpenDataset, label: LabelSettings, known_until: datet
     return (counts[0] + 1) / (counts[1] + 1)
 
 
-def _segments(tables: Mapping[str, RawTable], rows: pd.DataFrame) -> pd.Series:
+def segments_of(tables: Mapping[str, RawTable], rows: pd.DataFrame) -> pd.Series:
+    """The segment of the account of each row; empty if the data set names none."""
     accounts = tables["accounts"]
     if "segment" not in accounts.source_columns:
         return pd.Series("", rows.index)

@@ -47,6 +47,18 @@ def read_served_snapshots(ledger: Ledger, label_hash: str, until: datetime) -> p
     return in_time.drop_duplicates(list(SNAPSHOT), keep="last").drop(columns="scored_at").reset_index(drop=True)
 
 
+def read_bands(ledger: Ledger, ids: Sequence[int]) -> pd.DataFrame:
+    """The id, band, risk and recurring revenue of these rows of the ledger."""
+    columns = [RISKS.c[name] for name in ("id", "band", "risk", "mrr")]
+    frames = [pd.DataFrame({"id": [], "band": [], "risk": [], "mrr": []})]
+    with ledger.engine.connect() as connection:
+        for start in range(0, len(ids), IDS_PER_QUERY):
+            chunk = [int(row_id) for row_id in ids[start : start + IDS_PER_QUERY]]
+            frames.append(pd.read_sql(sql.select(*columns).where(RISKS.c.id.in_(chunk)), connection))
+    frame = pd.concat(frames if len(frames) == 1 else frames[1:], ignore_index=True)
+    return frame.astype({"id": "int64", "risk": "float64", "mrr": "float64"})
+
+
 def read_scores(ledger: Ledger, ids: Sequence[int]) -> list[ServedScore]:
     """The scores of these rows of the ledger, in their order."""
     scores: dict[int, ServedScore] = {}

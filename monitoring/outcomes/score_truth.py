@@ -1,0 +1,111 @@
+"""Score truth: what the bands that were served said of each account in a quarter, against what happened to it."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# (the stubs of pandas do not know the columns of a frame)
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+from scipy.stats import bootstrap
+
+from configs.settings import Settings
+from features.publishing.pipeline import OpenDataset
+from features.tables.contract import ACCOUNT_ID
+from monitoring.outcomes.served_scores import read_bands, read_served_snapshots
+from serving.ledger.ledger import Ledger
+from training.evaluation.scorecard import Interval, wilson_interval
+from training.labels.build import DATED_MODES, build_labels
+from training.labels.definition import CHURNED, is_mature, label_hash
+from training.labels.departures import find_departures, find_next_departure
+
+FLAGGED = ("high", "critical")
+MIN_LEFT = 20  # of fewer accounts that left, a share of revenue has no interval
+SAMPLES, SEED = 500, 17
+
+
+@dataclass(frozen=True)
+class QuarterTruth:
+    """The flags of a quarter: `caught` were flagged and left, `missed` left unflagged, `false_alarms` stayed flagged.
+
+    `recall` is the share of those who left that was flagged, `precision` the share of the flagged that left; None if
+    there were none. `lead_days` is the median from the flag to the departure; None if accounts leave on no day.
+    """
+
+    quarter: str
+    accounts: int
+    flagged: int
+    left: int
+    caught: int
+    missed: int
+    false_alarms: int
+    recall: Interval | None
+    precision: Interval | None
+    lead_days: float | None
+    revenue_lost: float
+    revenue_caught: float
+    revenue_share: Interval | None
+
+
+def follow_flags(opened: OpenDataset, settings: Settings, ledger: Ledger, known_until: datetime) -> pd.DataFrame:
+    """The first risk that was served of each account in each quarter, if its answer is known by an instant.
+
+    Has id, account_id, as_of, quarter, band, mrr, churned and lead_days, NaN if the account did not leave on a day.
+    """
+    known_until = opened.known_until(known_until)
+    served = read_served_snapshots(ledger, label_hash(settings.label), known_until)
+    served = served[is_mature(served, settings.label, known_until)].sort_values("as_of", kind="stable")
+    served["quarter"] = served.as_of.dt.to_period("Q").astype(str)
+    rows = served.drop_duplicates([ACCOUNT_ID, "quarter"]).reset_index(drop=True).astype({"as_of": "datetime64[us]"})
+    rows[CHURNED] = build_labels(opened.tables, rows[[ACCOUNT_ID, "as_of"]], settings.label, known_until)
+    rows = rows.dropna(subset=[CHURNED]).reset_index(drop=True)
+    rows = rows.merge(read_bands(ledger, rows["id"].tolist()), on="id")
+    rows["lead_days"] = np.nan
+    if settings.label.mode in DATED_MODES:
+        left_at = find_next_departure(rows, find_departures(opened.tables, settings.label))
+        rows["lead_days"] = ((left_at - rows.as_of).dt.total_seconds() / 86_400).where(rows[CHURNED] == 1)
+    return rows
+
+
+def judge_flags(rows: pd.DataFrame) -> Sequence[QuarterTruth]:
+    """The truth of each quarter, oldest first; `rows` are those of `follow_flags`."""
+    return [_judge(str(quarter), quarter_rows) for quarter, quarter_rows in rows.groupby("quarter", sort=True)]
+
+
+def _judge(quarter: str, rows: pd.DataFrame) -> QuarterTruth:
+    is_flagged, has_left = rows.band.isin(FLAGGED).to_numpy(), (rows[CHURNED] == 1).to_numpy()
+    flagged, left, caught = int(is_flagged.sum()), int(has_left.sum()), int((is_flagged & has_left).sum())
+    mrr = rows.mrr.fillna(0).to_numpy("float64")
+    lost, flagged_mrr = mrr[has_left], (mrr * is_flagged)[has_left]
+    lead = rows.lead_days[is_flagged & has_left].median()
+    return QuarterTruth(
+        quarter=quarter,
+        accounts=len(rows),
+        flagged=flagged,
+        left=left,
+        caught=caught,
+        missed=left - caught,
+        false_alarms=flagged - caught,
+        recall=wilson_interval(caught, left) if left else None,
+        precision=wilson_interval(caught, flagged) if flagged else None,
+        lead_days=None if pd.isna(lead) else float(lead),
+        revenue_lost=float(lost.sum()),
+        revenue_caught=float(flagged_mrr.sum()),
+        revenue_share=_share(flagged_mrr, lost),
+    )
+
+
+def _share(part: np.ndarray, total: np.ndarray) -> Interval | None:
+    """The share of revenue with a bootstrap of accounts; None if too few left, or all or none of it was flagged."""
+    if len(total) < MIN_LEFT or not 0 < part.sum() < total.sum():
+        return None
+
+    def ratio(parts: np.ndarray, totals: np.ndarray, axis: int = -1) -> np.ndarray:
+        return parts.sum(axis=axis) / totals.sum(axis=axis)
+
+    sampled = bootstrap(
+        (part, total), ratio, n_resamples=SAMPLES, paired=True, vectorized=True, method="percentile", rng=SEED
+    ).confidence_interval
+    return Interval(float(part.sum() / total.sum()), float(sampled.low), float(sampled.high))

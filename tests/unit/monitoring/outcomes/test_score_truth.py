@@ -1,0 +1,96 @@
+"""Score truth and the natural rate, of a few accounts whose figures are counted by hand."""
+
+from datetime import datetime
+
+import pandas as pd
+import pytest
+
+from configs.settings import read_settings
+from configs.state_dir import open_state_dir
+from monitoring.outcomes.natural_rate import natural_rates
+from monitoring.outcomes.outcome_report import report_outcomes
+from monitoring.outcomes.score_truth import judge_flags
+from serving.ledger.ledger import Ledger
+from tests.support.companies.raw_tables import account, subscription
+from tests.support.ledger_rows import score, source_at
+from training.labels.definition import label_hash
+
+BEGAN, SERVED, LEFT = datetime(2023, 1, 1), datetime(2023, 4, 3), datetime(2023, 5, 3)
+LABEL = '[label]\nmode = "contract"\nhorizon_days = 60\ngrace_days = 10\n'
+# account      band      left after 30 days
+OUTCOMES = {
+    "caught": ("high", True),
+    "missed": ("low", True),
+    "false": ("critical", False),
+    "quiet": ("low", False),
+}
+
+
+def test_flags_are_counted_against_what_happened():
+    rows = pd.DataFrame(
+        {
+            "quarter": "2023Q2",
+            "band": ["high"] * 3 + ["low"] * 2 + ["critical"] * 1 + ["watch"] * 4,
+            "churned": [1.0] * 5 + [0.0] * 5,
+            "mrr": [300.0, 200.0, 100.0, 400.0, 0.0, 50.0, 1.0, 1.0, 1.0, 1.0],
+            "lead_days": [10.0, 20.0, 40.0, 5.0, 6.0] + [float("nan")] * 5,
+        }
+    )
+    (truth,) = judge_flags(rows)
+    assert (truth.accounts, truth.flagged, truth.left) == (10, 4, 5)
+    assert (truth.caught, truth.missed, truth.false_alarms) == (3, 2, 1)
+    assert truth.recall is not None
+    assert truth.precision is not None
+    assert (truth.recall.value, truth.precision.value, truth.lead_days) == (3 / 5, 3 / 4, 20.0)
+    assert (truth.revenue_caught, truth.revenue_lost) == (600.0, 1_000.0)
+    assert truth.revenue_share is None  # five accounts are too few for an interval
+
+
+def test_the_share_of_revenue_has_an_interval_if_enough_accounts_left():
+    rows = pd.DataFrame({"quarter": "2023Q2", "band": ["high", "low"] * 20, "churned": 1.0, "mrr": 100.0})
+    (truth,) = judge_flags(rows.assign(lead_days=30.0))
+    assert truth.revenue_share is not None
+    assert truth.revenue_share.low < 0.5 == truth.revenue_share.value < truth.revenue_share.high
+
+
+def test_the_natural_rate_stands_beside_what_happened():
+    rows = pd.DataFrame({"segment": "small", "natural": [0.1, 0.2], "risk": [0.3, 0.5], "churned": [1.0, 0.0]})
+    (rate,) = natural_rates(rows)
+    assert (rate.accounts, rate.expected, rate.happened.value) == (2, 0.4, 0.5)
+    assert rate.natural == pytest.approx(0.15)
+
+
+@pytest.fixture
+def report(make_company, tmp_path):
+    """A report of the company above, as known at an instant."""
+    subscriptions = [subscription(name, BEGAN, LEFT if has_left else None) for name, (_, has_left) in OUTCOMES.items()]
+    # The data set knows this much: an end in the last days would not be settled.
+    config = make_company(LABEL, accounts=[account(name) for name in OUTCOMES], subscriptions=subscriptions)
+    settings = read_settings(config)
+    ledger = Ledger(tmp_path / "ledger.db")
+    parts = {
+        "drivers": [],
+        "protective_drivers": [],
+        "risks": {"60": 0.1},
+        "signals_as_of": f"{SERVED:%Y-%m-%d}T00:00:00Z",
+    }
+    scores = [score(name, band=band, **parts) for name, (band, _) in OUTCOMES.items()]
+    ledger.append(scores, {**source_at(SERVED), "label_hash": label_hash(settings.label)})
+    return lambda known_until: report_outcomes(settings, open_state_dir(settings), ledger, known_until)
+
+
+def test_what_was_served_is_compared_with_the_tables(report):
+    result = report(datetime(2023, 12, 1))
+    (truth,) = result.quarters
+    assert (truth.quarter, truth.caught, truth.missed, truth.false_alarms, truth.lead_days) == ("2023Q2", 1, 1, 1, 30.0)
+    assert result.answer == (
+        "Of 2 accounts that left within 60 days of their first risk of 2023Q2, 1 had been flagged and 1 had not;"
+        " 1 of 2 flagged accounts stayed."
+    )
+    assert result.plays is None
+
+
+def test_nothing_is_said_of_risks_that_are_too_young(report):
+    result = report(datetime(2023, 5, 10))
+    assert (list(result.quarters), list(result.natural)) == ([], [])
+    assert result.answer.endswith("The answer to a risk is known 70 days after its day.")
