@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.context import DAY, FILE, JSON, CliContext
-from cli.output import OutputTable, format_percent, print_json
+from cli.output import OutputTable, format_count, format_percent, print_json, printable
 
 if TYPE_CHECKING:
     from configs.files import JsonObject
@@ -293,6 +293,9 @@ def _show_violations(context: CliContext, violations: "tuple[RuleViolation, ...]
         rows, share = f"{violation.rows:,}", violation.share_text
         table.add(violation.table, ", ".join(violation.files), violation.rule, rows, share, violation.example)
     table.print(context)
+    for violation in violations:
+        if violation.unknown_ids:
+            context.echo(f"{violation.table}: {printable(violation.unknown_text)}.")
 
 
 def _show_missing_inputs(context: CliContext, missing: "tuple[MissingInput, ...]") -> None:
@@ -317,9 +320,12 @@ def _show_span(context: CliContext, span: "DataSpan") -> None:
 
 def _show_periods(context: CliContext, periods: "PeriodCounts") -> None:
     hours = context.settings.label.joins_within_hours
+    moved = f"{format_count(periods.joined, 'end')} {'was' if periods.joined == 1 else 'were'} moved"
+    left = f"{format_count(periods.gaps, 'gap')} and {format_count(periods.overlaps, 'overlap')}"
+    verb = "remains" if periods.gaps + periods.overlaps == 1 else "remain"
     context.echo(
-        f"Periods of subscriptions: {periods.joined:,} ends were moved to the start of the next period, at most {hours}"
-        f" hours away; then {periods.gaps:,} gaps and {periods.overlaps:,} overlaps remain."
+        f"Periods of subscriptions: {moved} to the start of the next period, at most {hours} hours away; then"
+        f" {left} {verb}."
     )
 
 

@@ -6,7 +6,7 @@ import ibis.expr.types as ir
 
 from configs.errors import ConfigError, DataError
 from features.compute.backends.base import Backend, describe
-from features.ingestion.text_comparisons import find_text_arithmetic
+from features.ingestion.text_comparisons import cast_numbers, find_text_arithmetic, sources_read
 from features.tables.contract import TableContract
 from features.tables.mapping import Dataset
 from features.tables.select_rules import find_select_fault
@@ -25,9 +25,15 @@ def select_rows(backend: Backend, dataset: Dataset, table: str, text_columns: It
     try:
         if fault := find_select_fault(select, dataset.files):
             raise ConfigError(f"{dataset.mapping_file}: the select of '{table}' {fault}.", SOURCES_HINT)
-        return backend.select(select)
+        return backend.select(cast_numbers(select, text_columns) if _has_decimal_points(dataset, table) else select)
     except backend.error_types as error:
         raise _arithmetic_error(dataset, table, text_columns) or select_error(dataset, table, error) from None
+
+
+def _has_decimal_points(dataset: Dataset, table: str) -> bool:
+    """Whether a cast reads the numbers of all sources of a table: with a decimal comma it would not."""
+    names = sources_read(dataset.selects[table], dataset.files)
+    return all(dataset.mapping.sources[name].decimal == "." for name in names)
 
 
 def _arithmetic_error(dataset: Dataset, table: str, text_columns: Iterable[str]) -> ConfigError | None:

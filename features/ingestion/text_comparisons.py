@@ -1,7 +1,7 @@
 """What a select reads, and where it orders or computes with CSV columns that it has not cast: as text, 9 exceeds 10.
 
-Sums and differences of text fail by themselves, and are named here; a minimum or a comparison would give another answer
-without a word.
+What only numbers can be computed with is cast here. A sum or difference of two columns may be of dates: it fails by
+itself, and is named here. A minimum or a comparison would give another answer without a word.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,8 @@ from features.tables.mapping import Dataset
 
 COMPARISONS = (sge.LT, sge.LTE, sge.GT, sge.GTE, sge.Between)
 EXTREMES = (sge.Min, sge.Max, sge.Greatest, sge.Least)
-ARITHMETIC = (sge.Add, sge.Sub, sge.Mul, sge.Div, sge.IntDiv, sge.Mod, sge.Neg, sge.Sum, sge.Avg, sge.Round, sge.Abs)
+OF_NUMBERS = (sge.Mul, sge.Div, sge.IntDiv, sge.Mod, sge.Neg, sge.Sum, sge.Avg, sge.Round, sge.Abs)
+ARITHMETIC = (sge.Add, sge.Sub, *OF_NUMBERS)
 ORDERED_BY = (sge.ArgMin, sge.ArgMax)
 
 
@@ -43,13 +44,38 @@ def find_text_arithmetic(select: str, text_columns: Iterable[str]) -> tuple[str,
         tree = sqlglot.parse_one(select, dialect=MAPPING_DIALECT)
     except SqlglotError:
         return None
+    computed = next(_computed_columns(tree, text_columns, ARITHMETIC), None)
+    if computed is None:
+        return None
+    expression, columns = computed
+    return _sql(expression), ", ".join(f"{_sql(column)}::double" for column in columns)
+
+
+def cast_numbers(select: str, text_columns: Iterable[str]) -> str:
+    """The select with a cast of every CSV column that it computes with as only numbers can be.
+
+    >>> cast_numbers("select price * seats as mrr from crm", ["price", "seats"])
+    'SELECT CAST(price AS DOUBLE) * CAST(seats AS DOUBLE) AS mrr FROM crm'
+    """
+    try:
+        tree = sqlglot.parse_one(select, dialect=MAPPING_DIALECT)
+    except SqlglotError:
+        return select
+    computed = [column for _, columns in _computed_columns(tree, text_columns, OF_NUMBERS) for column in columns]
+    for column in computed:
+        column.replace(sge.cast(column.copy(), "double"))
+    return _sql(tree) if computed else select
+
+
+def _computed_columns(
+    tree: sge.Expr, text_columns: Iterable[str], kinds: tuple[type[sge.Expr], ...]
+) -> Iterator[tuple[sge.Expr, list[sge.Column]]]:
+    """The expressions of these kinds that compute with bare columns of CSV files, with those columns."""
     names = {name.casefold() for name in text_columns} - set(_cast_names(tree))
-    for expression in tree.find_all(*ARITHMETIC):
+    for expression in tree.find_all(*kinds):
         columns = [operand for operand in _operands(expression) if isinstance(operand, sge.Column)]
-        casts = [f"{_sql(column)}::double" for column in columns if column.name.casefold() in names]
-        if casts:
-            return _sql(expression), ", ".join(casts)
-    return None
+        if bare := [column for column in columns if column.name.casefold() in names]:
+            yield expression, bare
 
 
 def _sql(expression: sge.Expr) -> str:

@@ -36,6 +36,8 @@ EARLIEST, LATEST = "1970-01-02", "2100-01-01"
 # All but printable ASCII without outer spaces: few ids, each looked at by `account_id_fault`.
 UNUSUAL_ID = r"[^ -~]|^ | $|^$"
 NOT_IN_FORM = "holds a control character, begins or ends with white space, or is not in the Unicode form NFC"
+NOT_IN_ACCOUNTS = f"{ACCOUNT_ID} is not in accounts"
+MAX_UNKNOWN_IDS, SHOWN_IDS = 1_000, 20
 SMALLEST_SHARE = 0.001  # a smaller share of a table is not told apart from 0.1 %
 
 
@@ -43,7 +45,8 @@ SMALLEST_SHARE = 0.001  # a smaller share of a table is not told apart from 0.1 
 class RuleViolation:
     """How many rows of a table break one rule, which share of the table that is, and an example.
 
-    `files` are those of the table, or file and line of the example where they are known.
+    `files` are those of the table, or file and line of the example where they are known. `unknown_ids` are the accounts
+    of the rows that are not in accounts, the first MAX_UNKNOWN_IDS, and `unknown_accounts` is how many there are.
     """
 
     table: str
@@ -52,6 +55,19 @@ class RuleViolation:
     rows: int
     share: float
     example: str
+    unknown_ids: tuple[str, ...] = ()
+    unknown_accounts: int = 0
+
+    @property
+    def unknown_text(self) -> str:
+        """The accounts that are not in accounts; empty if there is none."""
+        if not self.unknown_ids:
+            return ""
+        shown = self.unknown_ids[:SHOWN_IDS]
+        hidden = self.unknown_accounts - len(shown)
+        more = f" and {hidden:,} more" if hidden else ""
+        count = "1 unknown id" if self.unknown_accounts == 1 else f"{self.unknown_accounts:,} unknown ids"
+        return f"{count}: {', '.join(shown)}{more}"
 
     @property
     def share_text(self) -> str:
@@ -61,7 +77,8 @@ class RuleViolation:
     def __str__(self) -> str:
         rows = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
         size = f"{rows} ({self.share_text} of the table)"
-        return f"{self.table} ({', '.join(self.files)}): {self.rule} in {size}, first: {self.example}"
+        unknown = f"; {self.unknown_text}" if self.unknown_ids else ""
+        return f"{self.table} ({', '.join(self.files)}): {self.rule} in {size}, first: {self.example}{unknown}"
 
 
 @dataclass(frozen=True)
@@ -76,11 +93,22 @@ class _Rule:
 def validate_tables(dataset: Dataset, tables: Mapping[str, RawTable]) -> tuple[RuleViolation, ...]:
     """Every rule that some row breaks, table by table; empty if all rows follow the contract."""
     malformed = find_malformed_ids(tables)
-    return tuple(
-        RuleViolation(name, locate_row(dataset, sources_of(dataset, name), key) or _files(dataset, name), *counts)
-        for name in tables
-        for counts, key in _count_violations(tables[name].contract, mark_invalid_rows(tables, name, malformed))
-    )
+    violations: list[RuleViolation] = []
+    for name in tables:
+        rows = mark_invalid_rows(tables, name, malformed)
+        for counts, key in _count_violations(tables[name].contract, rows):
+            files = locate_row(dataset, sources_of(dataset, name), key) or _files(dataset, name)
+            unknown = _unknown_accounts(rows) if counts[0] == NOT_IN_ACCOUNTS else ((), 0)
+            violations.append(RuleViolation(name, files, *counts, *unknown))
+    return tuple(violations)
+
+
+def _unknown_accounts(rows: ir.Table) -> tuple[tuple[str, ...], int]:
+    """The first of the ids that are not in accounts, in order, and how many there are."""
+    unknown = rows.filter(rows.breach == NOT_IN_ACCOUNTS)
+    ids = unknown.select(id=unknown[ACCOUNT_ID].cast("string")).distinct()
+    count: int = ids.count().to_pyarrow().as_py()
+    return tuple(ids.order_by("id").limit(MAX_UNKNOWN_IDS).to_pyarrow()["id"].to_pylist()), count
 
 
 class InvalidRows(DataError):
@@ -95,8 +123,10 @@ def raise_for_violations(violations: tuple[RuleViolation, ...]) -> None:
     """Raise InvalidRows if there is a violation."""
     if violations:
         first, *others = violations
-        more = f" And {len(others)} more kinds of invalid rows; `oarlock validate` lists them." if others else ""
-        hint = 'Correct the source, or set data.on_invalid_rows = "quarantine".'
+        kinds = "1 more kind" if len(others) == 1 else f"{len(others)} more kinds"
+        more = f" And {kinds} of invalid rows; `oarlock validate` lists them." if others else ""
+        merged = " If accounts were merged, map each old id to the one that is left." if first.unknown_ids else ""
+        hint = f'Correct the source, or set data.on_invalid_rows = "quarantine".{merged}'
         raise InvalidRows(f"{first}.{more}", hint, violations=violations)
 
 
@@ -168,8 +198,8 @@ def _rules(rows: ir.Table, table: TableContract) -> Iterator[_Rule]:
     for start, end in table.spans:
         if {start, end} <= columns.keys():
             yield _Rule(values[end] < values[start], f"{end} is before {start}", end)
-    missing = "is not in accounts" if table.name != "accounts" else NOT_IN_FORM
-    yield _Rule(rows["_account"].isnull(), f"{ACCOUNT_ID} {missing}", ACCOUNT_ID)
+    missing = NOT_IN_ACCOUNTS if table.name != "accounts" else f"{ACCOUNT_ID} {NOT_IN_FORM}"
+    yield _Rule(rows["_account"].isnull(), missing, ACCOUNT_ID)
 
 
 def _type_rules(raw: ir.Value, value: ir.Value, column: ColumnContract) -> Iterator[tuple[ir.BooleanValue, str]]:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from configs.errors import DataError
 from configs.settings import EngineSettings, read_settings
 from configs.state_dir import open_state_dir
 from features.compute.backends.base import Backend
@@ -19,7 +20,7 @@ from features.compute.backends.duckdb import open_duckdb
 from features.compute.fingerprints import rules_version
 from features.ingestion import validation
 from features.ingestion.reader import cast_tables
-from features.ingestion.validation import RuleViolation, quarantine_rows, validate_tables
+from features.ingestion.validation import RuleViolation, quarantine_rows, raise_for_violations, validate_tables
 from features.publishing.pipeline import OpenDataset, open_dataset
 from features.tables.contract import CONTRACT
 from features.tables.mapping import Dataset, DatasetMapping, SourceMapping
@@ -272,6 +273,17 @@ def test_an_id_that_is_not_in_its_form_is_refused_everywhere(judge, account_id):
     form = "account_id holds a control character, begins or ends with white space, or is not in the Unicode form NFC"
     assert [violation.rule for violation in judged.violations] == [form, "account_id is not in accounts"]
     assert (judged.values("accounts", "account_id"), judged.values("tickets", "ticket_id")) == (["b"], [])
+
+
+def test_the_ids_that_are_not_in_accounts_are_listed(judge):
+    ids = [f"old{number:02}" for number in range(25)]
+    rows = [_row("tickets", account_id=account_id, ticket_id=f"{account_id}-{n}") for account_id in ids for n in (1, 2)]
+    (violation,) = judge(accounts=[account("b")], tickets=[*rows, _row("tickets", account_id="b")]).violations
+    assert (violation.rows, violation.unknown_accounts, violation.unknown_ids) == (50, 25, tuple(ids))
+    assert str(violation).endswith(f"; 25 unknown ids: {', '.join(ids[:20])} and 5 more")
+    with pytest.raises(DataError) as raised:
+        raise_for_violations((violation,))
+    assert "map each old id to the one that is left" in raised.value.hint
 
 
 @pytest.mark.parametrize("account_id", ["Ünïcode GmbH", "acme.com/eu", "東京", "=cmd|0"])
