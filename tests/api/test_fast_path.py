@@ -163,3 +163,9 @@ def test_any_other_path_is_passed_on(service: FastPathService, path):
 
 def test_another_method_goes_to_the_router(service: FastPathService):
     assert service.send(method="GET").status_code == PASSED_ON
+
+
+@pytest.mark.parametrize("path", ["/v1/accounts/a%0Ab/history", "/v1/model%0A", "/accounts/a%0D%0Ab", "/%0A"])
+def test_a_path_with_a_line_break_is_answered_in_the_shape_of_errors(service: FastPathService, path: str):
+    response = service.send(path, method="GET")
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
