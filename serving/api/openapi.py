@@ -13,7 +13,8 @@ from serving.schemas.responses import ErrorResponse
 
 DESCRIPTION = """Calibrated churn risks with drivers that add up exactly to the risk. Nothing here is causal.
 
-Every error has the body `{"error": {"code", "message", "hint"}}`. Every risk that is returned is recorded."""
+Every error has the body `{"error": {"code", "message", "hint"}}`. A risk is recorded
+before it is returned, except in lists of accounts, which show the newest publication, and in what-ifs."""
 ERROR_DESCRIPTIONS = {
     400: "The body is not JSON.",
     401: "No valid API key was sent. As long as no key exists, only this machine is answered.",

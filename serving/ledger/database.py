@@ -76,7 +76,7 @@ def _create_engine(location: Path | str, durability: Durability, lock_seconds: f
         return engine
     except (ArgumentError, ImportError, NoSuchModuleError) as error:
         # The message must not repeat the URL: it may hold a password.
-        hint = 'Write "postgresql://user@host/database" and install oarlock[postgres].'
+        hint = 'Write "postgresql://user@host/database"; Postgres needs psycopg: pip install "psycopg[binary]".'
         raise ConfigError(f"ledger.url is not a usable database URL: {type(error).__name__}.", hint) from None
 
 

@@ -11,6 +11,7 @@ from training.model.churn_model import ModelInput, SignalValue
 ROUNDING_ERROR = 1e-9  # what the difference of equal numbers can leave
 NO_VALUE = "not known"
 YES_OR_NO = {0.0: "no", 1.0: "yes"}
+LESS_THAN_A_DAY = "less than a day"
 LAST_DAYS = re.compile(r", last (\d+) days$")
 MOMENT = re.compile(r"^days_since_|^tenure$|^account_age$|_tenure$")
 WINDOW = re.compile(r"_(\d+)d$")
@@ -92,7 +93,9 @@ class SignalSentences:
             return moved
         signal, shown = self._inputs[column], format_value(value, self._inputs[column].unit)
         if signal.text and value is not None and not (isinstance(value, float) and value < 0):
-            clause = signal.text.replace("{value}", shown)
+            is_part_of_a_day = signal.unit == "days" and isinstance(value, float) and 0 < value < 1
+            clause = signal.text.replace("{value} days", LESS_THAN_A_DAY) if is_part_of_a_day else signal.text
+            clause = clause.replace("{value}", shown)
         else:
             clause = f"{self._labels[column]}: {shown}"
         return _sentence(clause, shown, _format_typical(typical[column], signal.unit))

@@ -4,7 +4,6 @@ The cookie holds no secret. Each request checks the key again, so a revoked key 
 """
 
 import hashlib
-import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from configs.errors import RequestError
+from configs.files import atomic_write, locked_folder
 
 SESSION_HOURS = 12
 SECRET_BYTES = 32
@@ -82,15 +82,13 @@ class SessionSigner:
 
 
 def read_or_create_secret(file: Path) -> bytes:
-    """The random secret in a file, which is made if it is missing: by one of several processes that start together."""
-    if not file.exists():
-        temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-        temporary.write_bytes(secrets.token_bytes(SECRET_BYTES))
-        temporary.chmod(0o600)
-        try:
-            os.link(temporary, file)  # fails if another process was first
-        except FileExistsError:
-            pass
-        finally:
-            temporary.unlink()
-    return file.read_bytes()
+    """The random secret in a file, made if it is missing: by one of several processes that start together.
+
+    A file of another size was damaged, and its rest could be guessed: it is replaced, and people sign in again.
+    """
+    with locked_folder(file.parent):
+        if not file.exists() or file.stat().st_size != SECRET_BYTES:
+            with atomic_write(file) as temporary:
+                temporary.touch(0o600)
+                temporary.write_bytes(secrets.token_bytes(SECRET_BYTES))
+        return file.read_bytes()

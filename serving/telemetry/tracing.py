@@ -34,7 +34,7 @@ def tracing_options(environment: Mapping[str, str]) -> TracingOptions:
         import opentelemetry.exporter.otlp.proto.http  # noqa: F401 - BentoML imports it only once it serves
     except ModuleNotFoundError:
         message = f"{ENDPOINT_VARIABLE} is set, but no exporter of spans is installed."
-        raise ConfigError(message, "pip install oarlock[tracing]") from None
+        raise ConfigError(message, "In the folder of Oarlock's source: pip install '.[tracing]'") from None
     otlp = {"protocol": "http", "endpoint": f"{endpoint.rstrip('/')}/v1/traces"}
     sample_rate = _parse_sample_rate(environment.get(SAMPLE_RATE_VARIABLE, "1"))
     return {"exporter_type": "otlp", "sample_rate": sample_rate, "otlp": otlp}

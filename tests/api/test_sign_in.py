@@ -12,6 +12,7 @@ from serving.pages_app import PAGES
 from serving.scoring.scorer import open_scorer
 from serving.security.api_keys import revoke_key
 from serving.security.audit_log import read_audit_events
+from serving.security.sessions import SessionSigner
 from tests.support.api_client import open_api_client
 from tests.support.page_client import NOW, PageClient, open_page_client
 from tests.support.trained_model import EXTRACT_END, TrainedModel
@@ -131,3 +132,16 @@ def test_no_page_is_shown_to_somebody_who_is_not_signed_in(client: PageClient, p
         assert client.get(path).url.path == "/sign-in"
     else:
         assert client.post(path, {}).status_code == 401
+
+
+@pytest.mark.parametrize("left", [b"", b"[]", bytes(31)], ids=["empty", "other", "cut"])
+def test_a_damaged_secret_is_replaced_so_that_nobody_can_guess_it(tmp_path, left: bytes):
+    file, clock = tmp_path / "session.key", lambda: NOW
+    signed = SessionSigner(file, clock)
+    assert signed.from_cookie(signed.to_cookie(signed.open("k"))) is not None
+    file.write_bytes(left)
+    forged = SessionSigner(tmp_path / "forged.key", clock)
+    vars(forged)["_secret"] = left
+    cookie = forged.to_cookie(forged.open("k"))
+    assert SessionSigner(file, clock).from_cookie(cookie) is None
+    assert (file.stat().st_size, file.stat().st_mode & 0o777) == (32, 0o600)

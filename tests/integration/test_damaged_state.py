@@ -15,6 +15,9 @@ import pytest
 
 from docs.generate.errors import EXIT_CODES
 from monitoring.verdicts.verdict import EXIT_CODES as MONITOR_CODES
+from serving.scoring.model_bundle import load_bundle
+from serving.security.sessions import read_or_create_secret
+from serving.treeshap.kernel import Kernel
 from tests.support.trained_model import TrainedModel, copy_folder
 
 DOCUMENTED = {int(code) for codes, _ in EXIT_CODES for code in codes.split(",")} - {1}
@@ -49,6 +52,8 @@ KINDS = {
     "booster": Kind("mlflow/artifacts/**/booster.txt", is_rebuilt=False),
     "evaluation": Kind("mlflow/artifacts/**/model/evaluation.json", is_rebuilt=False),
     "ledger": Kind("ledger.db", is_rebuilt=False),
+    "stored bundle": Kind("mlflow/artifacts/**/bundle-*/**/arrays.npz"),
+    "session secret": Kind("session.key"),
 }
 COMMANDS = (
     ("score", "1096", "--json"),
@@ -129,6 +134,7 @@ def _check(oarlock, config: Path, kind: str, commands) -> None:
 def _try(oarlock, config: Path, kind: str, spoil: str, commands) -> None:
     state = config.parent / "state/crm5"
     oarlock("keys", "list", config=config)  # makes the ledger, if no test before did
+    read_or_create_secret(state / "session.key")
     file = sorted(state.glob(KINDS[kind].pattern))[0]
     _spoil(file, spoil)
     _check(oarlock, config, kind, commands)
@@ -161,3 +167,14 @@ def test_a_damaged_file_is_named_and_made_anew(oarlock, copy_company, kind, spoi
     result = oarlock("score", "1096", "--json", config=config)
     assert (result.code, file.name in result.err or str(file.parent) in result.err) == (code, code != 0)
     assert [oarlock(*command, config=config).code for command in REBUILD] == [0, 0, 0]
+
+
+def test_promote_makes_a_damaged_bundle_anew_in_the_registry_too(oarlock, copy_company):
+    config = copy_company()
+    state = config.parent / "state/crm5"
+    (stored,) = state.glob("mlflow/artifacts/**/bundle-*/**/arrays.npz")
+    _spoil(stored, "cut")
+    shutil.rmtree(next(state.glob("champion/1-*")))
+    assert oarlock("promote", "1", config=config).code == 0
+    assert oarlock("score", "1096", "--json", config=config).code == 0
+    load_bundle(stored.parent, Kernel(state / "compiled"))

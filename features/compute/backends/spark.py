@@ -49,7 +49,8 @@ def open_spark(settings: EngineSettings) -> Backend:
         from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession
     except ModuleNotFoundError:
-        raise ConfigError('engine.kind = "spark" needs PySpark.', "pip install oarlock[spark]") from None
+        hint = "In the folder of Oarlock's source: pip install '.[spark]'"
+        raise ConfigError('engine.kind = "spark" needs PySpark.', hint) from None
     builder = SparkSession.builder.master(settings.master)
     for name, value in {**SPARK_OPTIONS, **settings.options}.items():
         builder = builder.config(name, value)

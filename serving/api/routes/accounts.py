@@ -12,7 +12,7 @@ from serving.schemas.responses import AccountsResponse, HistoryResponse, RiskRes
 
 @endpoint("GET", "/accounts", scope="read", errors=(404, 422, 503))
 async def get_accounts(request: Request, query: AccountsQuery) -> AccountsResponse:
-    """List accounts by revenue at risk, risk or renewal, filtered, page by page; with `as_of` as they were served."""
+    """List accounts with their risks, filtered, by page; nothing is recorded. With `as_of` as they were served."""
     context = get_context(request)
     pools, day = context.pools, query.as_of
     if day is not None:
