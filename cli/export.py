@@ -182,7 +182,7 @@ def _score_chunks(context: CliContext, batch: "BatchScorer", drivers: int) -> It
     from serving.exports.field_map import ExportRow
     from serving.gc_tuning import tune_garbage_collector
 
-    show_if_recomputed(context, batch)
+    show_notes(context, batch)
     account_table, done, total = AccountTable(context.state.account_table), 0, len(batch.account_ids)
     tune_garbage_collector()
     with context.progress("score") as progress:
@@ -202,8 +202,10 @@ def _score_chunks(context: CliContext, batch: "BatchScorer", drivers: int) -> It
     account_table.close()
 
 
-def show_if_recomputed(context: CliContext, batch: "BatchScorer") -> None:
-    """Say of a past day that its risks are not those that were served then."""
+def show_notes(context: CliContext, batch: "BatchScorer") -> None:
+    """Say if the model has no skill, and of a past day that its risks are not those that were served then."""
+    if warning := batch.scorer.champions.champion().warning:
+        context.echo(warning)
     if batch.purpose == "recomputed":
         version = batch.scorer.champions.champion().version.number
         context.echo(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.context import ACCOUNT, DAY, FILE, JSON, CliContext
-from cli.export import ExportOptions, export_scores, show_if_recomputed
+from cli.export import ExportOptions, export_scores, show_notes
 from cli.output import (
     Columns,
     OutputTable,
@@ -81,7 +81,7 @@ def score(  # noqa: PLR0913, PLR0917 - a parameter per option
     max_accounts = MAX_SHOWN_ACCOUNTS if score_all and not context.as_json else None
     batch = _open_batch(context, accounts, as_of)
     response = _score(context, batch, drivers=drivers, max_accounts=max_accounts)
-    show_if_recomputed(context, batch)
+    show_notes(context, batch)
     if context.as_json:
         print_json({**response, "purpose": batch.purpose})
     elif response["scores"] or not response["not_scored"]:
@@ -104,7 +104,7 @@ def explain(context: CliContext, account: str, as_of: datetime | None) -> None:
     """
     batch = _open_batch(context, [account], as_of).only_viewed()
     response = _score(context, batch)
-    show_if_recomputed(context, batch)
+    show_notes(context, batch)
     if context.as_json:
         print_json({**response, "purpose": batch.purpose})
     elif response["scores"]:

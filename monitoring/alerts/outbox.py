@@ -29,6 +29,7 @@ from serving.ledger.ledger import is_served
 from serving.ledger.monitor_runs import RunStore
 from serving.ledger.schema import ALERT_STATES, RISKS, WEBHOOK_DELIVERIES
 from serving.schemas.responses import Score
+from serving.scoring.driver_text import find_main_driver
 
 FIRST_DAYS = 2  # days of a ledger that are looked at when webhooks are first sent
 VERDICT_DAYS = 7  # how old a change of the verdict may be
@@ -192,15 +193,15 @@ def _describe_account(
     score: Score = json.loads(row.score)
     details = accounts.details.get(row.account_id, AccountDetails(row.account_id))
     limits = ContactLimits(settings.work_list.touched_within_days, accounts.marks.get(row.account_id))
-    drivers = score.get("drivers", [])
+    driver = find_main_driver(score.get("drivers", []))
     return {
         "account_id": row.account_id,
         "name": details.name,
         "owner": details.owner,
         "mrr": row.mrr,
         "revenue_at_risk": None if row.mrr is None else round(row.risk * row.mrr, 2),
-        "main_driver": drivers[0]["text"] if drivers else None,
-        "play": suggest_play(playbook, score, details, limits) if drivers else None,
+        "main_driver": driver["text"] if driver else None,
+        "play": suggest_play(playbook, score, details, limits) if driver else None,
     }
 
 

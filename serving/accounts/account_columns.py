@@ -16,6 +16,7 @@ from features.store.account_table import AccountTable
 from serving.accounts.past_listing import last_served_risks
 from serving.accounts.portfolio import CategoryColumn, Portfolio, encode_categories
 from serving.ledger.ledger import RISKS, Ledger
+from serving.scoring.scores import MIN_NAMED_POINTS
 
 LASTING_COLUMNS = ("account_id", "name", "owner", "segment")
 
@@ -129,8 +130,10 @@ _SCORE_DOCUMENT = sql.Text().with_variant(sql.JSON(), "postgresql")
 
 
 def _leading_family() -> sql.ColumnElement[str]:
-    """The family of the first driver of a stored score."""
-    return sql.type_coerce(sql.cast(RISKS.c.score, _SCORE_DOCUMENT), sql.JSON)[("drivers", 0, "family")].as_string()
+    """The family of the first driver of a stored score; null if that raises the risk by under MIN_NAMED_POINTS."""
+    score = sql.type_coerce(sql.cast(RISKS.c.score, _SCORE_DOCUMENT), sql.JSON)
+    points = score[("drivers", 0, "points")].as_float()
+    return sql.case((points >= MIN_NAMED_POINTS, score[("drivers", 0, "family")].as_string()))
 
 
 def _lasting_details(table: AccountTable | None, account_ids: Sequence[str]) -> dict[str, list[str | None]]:

@@ -21,6 +21,7 @@ from configs.settings import Days, describe_validation_error
 from features.store.account_table import AccountDetails, Stage
 from serving.schemas.enums import SuppressedReason
 from serving.schemas.responses import Score, SuggestedPlay
+from serving.scoring.driver_text import find_main_driver
 
 PlayName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Sentence = Annotated[str, StringConstraints(min_length=10)]
@@ -128,13 +129,13 @@ def choose_play(playbook: Playbook, context: PlayContext) -> Play:
 def suggest_play(
     playbook: Playbook, score: Score, account: AccountDetails, limits: ContactLimits
 ) -> SuggestedPlay | None:
-    """What to do about the family that raises an account's risk most; None if none raises it.
+    """What to do about the family that raises an account's risk most; None if none raises it by a tenth of a point.
 
     `score` is the account's part of a response, with its drivers. Days are counted up to its `signals_as_of`.
     """
-    if not score["drivers"]:
+    driver = find_main_driver(score["drivers"])
+    if driver is None:
         return None
-    driver = score["drivers"][0]
     signal = max(driver["signals"], key=lambda signal: signal["points"])["name"]
     play = choose_play(playbook, PlayContext(driver["family"], signal, score["band"], account.segment, account.stage))
     at = parse_instant(score["signals_as_of"])

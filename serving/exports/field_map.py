@@ -17,6 +17,7 @@ from configs.settings import BandSettings, describe_validation_error
 from features.store.account_table import AccountDetails
 from features.tables.contract import ACCOUNT_ID
 from serving.schemas.responses import ModelDescription, Score
+from serving.scoring.driver_text import find_main_driver
 
 SHARES = ("risk", "base")
 MONEY = ("mrr", "revenue_at_risk")
@@ -32,6 +33,11 @@ class ExportRow:
     facts: AccountDetails
     model: ModelDescription | None
     bands: BandSettings
+
+
+def _main_driver(score: Score) -> str | None:
+    driver = find_main_driver(score["drivers"])
+    return driver["text"] if driver else None
 
 
 # Every field that can be exported, by Oarlock's name.
@@ -50,7 +56,7 @@ FIELDS: dict[str, tuple[pa.DataType, Callable[[ExportRow], object]]] = {
     "mrr": (pa.float64(), lambda row: row.score["revenue"]["mrr"]),
     "revenue_at_risk": (pa.float64(), lambda row: row.score["revenue"]["revenue_at_risk"]),
     "next_renewal": (pa.date32(), lambda row: row.facts.renews_at and row.facts.renews_at.date()),
-    "main_driver": (pa.string(), lambda row: next((driver["text"] for driver in row.score["drivers"]), None)),
+    "main_driver": (pa.string(), lambda row: _main_driver(row.score)),
     "drivers": (pa.string(), lambda row: "; ".join(driver["text"] for driver in row.score["drivers"])),
     "as_of": (pa.timestamp("s", tz="UTC"), lambda row: parse_instant(row.score["signals_as_of"])),
     "horizon_days": (pa.int64(), lambda row: row.model["horizon_days"] if row.model else None),

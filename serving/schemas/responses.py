@@ -92,6 +92,10 @@ class ModelDescription(ResponseBody):
     lead_days: Annotated[int, _described("Days between as_of and the start of the horizon.", 0)]
     label_hash: LabelHash
     signal_set: SignalSet
+    warning: Annotated[
+        str | None,
+        _described("Why it knows no more than the base rate; null if it does, as all but forced ones do.", None),
+    ]
 
 
 class RefusedVersion(ResponseBody):
@@ -172,7 +176,8 @@ class RowDrivers(ResponseBody):
     protective_drivers: Annotated[list[Driver], _described("Families that lower the risk, the most points first.", [])]
     remaining_points: RemainingPoints
     main_reason: Annotated[
-        str | None, _described("The family that raises the risk most; null if its lead is not clear.", "adoption")
+        str | None,
+        _described("The family that raises the risk most; null if it does not lead clearly.", "adoption"),
     ]
 
 
@@ -257,7 +262,8 @@ class ExplainedScore(ScoredRisk):
     ]
     remaining_points: RemainingPoints
     main_reason: Annotated[
-        str | None, _described("The family that raises the risk most; null if its lead is not clear.", "adoption")
+        str | None,
+        _described("The family that raises the risk most; null if it does not lead clearly.", "adoption"),
     ]
     horizons: Annotated[list[HorizonRisk], _described("The risk within every horizon.", [])]
     peers: Annotated[str, _described("The segment that percentiles refer to; * for all accounts.", "mid")]

@@ -21,10 +21,11 @@ LOG = logging.getLogger("oarlock.champion")
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model bundle in memory, and its version."""
+    """A model bundle in memory, its version, and why it should not be trusted, if so."""
 
     model: ModelBundle
     version: Version
+    warning: str | None = None
 
 
 class ChampionProvider:
@@ -99,7 +100,7 @@ class ChampionProvider:
             self.refused = {"version": pointer.version.number, "reason": error.message}
             LOG.error("version %s is refused, the previous champion stays: %s", pointer.version.number, error)
             return
-        self._champion = LoadedModel(model, pointer.version)
+        self._champion = LoadedModel(model, pointer.version, pointer.warning)
         LOG.info("version %s is champion", pointer.version.number)
 
 
@@ -115,4 +116,5 @@ def describe_model(champion: LoadedModel) -> ModelDescription:
         "lead_days": model.label["lead_days"],
         "label_hash": model.identity["label"],
         "signal_set": model.identity["signal_set"],
+        "warning": champion.warning,
     }

@@ -10,6 +10,7 @@ updates the pointer if another tool moved the alias. If a bundle is refused, the
 """
 
 import logging
+import shutil
 import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -35,11 +36,15 @@ REWRITE = "Run `oarlock promote` with the version that is champion: it writes th
 
 @dataclass(frozen=True)
 class ChampionPointer:
-    """The served version, the folder of its bundle, and a version that was refused since, with the reason."""
+    """The served version, the folder of its bundle, and a version that was refused since, with the reason.
+
+    `warning` says that the version knows no more than the base rate, None if it does: somebody forced its promotion.
+    """
 
     version: Version
     folder: Path
     refused: RefusedVersion | None
+    warning: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class _PointerFile:
     version: Version
     folder: str
     refused: RefusedVersion | None = None
+    warning: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ def read_pointer(state: StateDir) -> ChampionPointer:
         content = read_stored(state.champion_pointer, _PointerFile, REWRITE)
     except FileNotFoundError:
         raise NoChampion("No model has been promoted yet.", "Run `oarlock train`, then `oarlock promote`.") from None
-    return ChampionPointer(content.version, state.bundles / content.folder, content.refused)
+    return ChampionPointer(content.version, state.bundles / content.folder, content.refused, content.warning)
 
 
 def read_version_list(state: StateDir) -> VersionList | None:
@@ -87,7 +93,7 @@ def make_champion(state: StateDir, registry: "Registry", event: "ChampionEvent")
     folder = build_bundle(state, registry, registry.get(event.version))
     version = registry.set_champion(event)
     _write_version_list(state, registry)
-    _write_pointer(state, version, folder)
+    _write_pointer(state, registry, version=version, folder=folder)
     return version
 
 
@@ -104,7 +110,8 @@ def sync_champion(state: StateDir, registry: "Registry") -> Version | None:
         state.champion_pointer.unlink(missing_ok=True)
     elif not _points_to(state, version):
         try:
-            _write_pointer(state, version, build_bundle(state, registry, version))
+            folder = build_bundle(state, registry, version)
+            _write_pointer(state, registry, version=version, folder=folder)
         except OarlockError as error:
             _record_refusal(state, version, error)
             raise
@@ -119,7 +126,7 @@ def rewrite_champion(state: StateDir, registry: "Registry") -> None:
     version = registry.champion()
     folder = build_bundle(state, registry, version)
     _write_version_list(state, registry)
-    _write_pointer(state, version, folder)
+    _write_pointer(state, registry, version=version, folder=folder)
 
 
 def rebuild_outdated_bundle(state: StateDir, registry: "Registry") -> None:
@@ -132,9 +139,9 @@ def rebuild_outdated_bundle(state: StateDir, registry: "Registry") -> None:
 def build_bundle(state: StateDir, registry: "Registry", version: Version) -> Path:
     """The folder of a version's bundle, verified: an existing one, a copy from MLflow, or one that is built now.
 
-    An existing one that cannot be loaded is replaced. A new bundle is verified before it gets its name, so a process
-    that is killed leaves no unverified one. Raises PromotionRefused for a bundle that does not give the risks of its
-    model.
+    One that cannot be loaded is replaced, here and in MLflow. A new bundle is verified before it gets its name, so a
+    process that is killed leaves no unverified one. Raises PromotionRefused for a bundle that does not give the risks
+    of its model.
     """
     folder, kernel = bundle_folder(state, version.number), Kernel(state.compiled_kernels)
     if folder.exists() and _is_loadable(folder, kernel):
@@ -166,7 +173,8 @@ def _require_versions(state: StateDir, registry: "Registry") -> None:
 
 
 def _bundle_files(registry: "Registry", version: Version, kernel: Kernel, target: Path) -> Path:
-    if not registry.download_artifact(version, ARTIFACT, target):
+    if not (registry.download_artifact(version, ARTIFACT, target) and _is_loadable(target, kernel)):
+        shutil.rmtree(target, ignore_errors=True)
         save_bundle(make_bundle(registry.load_model(version), kernel), target)
         registry.upload_artifact(version, ARTIFACT, target)
     return target
@@ -180,8 +188,19 @@ def _points_to(state: StateDir, version: Version) -> bool:
     return pointer.version == version and pointer.folder == bundle_folder(state, version.number)
 
 
-def _write_pointer(state: StateDir, version: Version, folder: Path) -> None:
-    write_json(state.champion_pointer, {"version": vars(version), "folder": folder.name})
+def _write_pointer(state: StateDir, registry: "Registry", *, version: Version, folder: Path) -> None:
+    content = {"version": vars(version), "folder": folder.name, "warning": _skill_warning(registry, version)}
+    write_json(state.champion_pointer, content)
+
+
+def _skill_warning(registry: "Registry", version: Version) -> str | None:
+    from training.registry.promotion_rules import describe_missing_skill
+
+    try:
+        fault = describe_missing_skill(registry.evaluation(version))
+    except NotReady:  # of a release whose format is no longer read: the version is served all the same
+        return None
+    return f"This model knows no more than the base rate: {fault}." if fault else None
 
 
 def _write_version_list(state: StateDir, registry: "Registry") -> None:

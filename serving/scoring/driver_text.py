@@ -11,7 +11,7 @@ import numpy as np
 from features.store.online_reader import ColumnIndex
 from serving.schemas.responses import Driver, RowDrivers, SignalPoints
 from serving.scoring.model_bundle import ModelBundle
-from serving.scoring.scores import Scores
+from serving.scoring.scores import MIN_NAMED_POINTS, Scores
 from serving.scoring.sentences import SignalSentences, format_value, is_moment
 from training.model.churn_model import ALL_SEGMENTS, SEGMENT, SignalValue
 
@@ -39,6 +39,11 @@ def describe_drivers(scores: Scores, max_drivers: int | None = None) -> list[Row
         _describe_row(texts, _AccountRow(scores, index, layout, *parts), max_drivers)
         for index, parts in enumerate(rows)
     ]
+
+
+def find_main_driver(drivers: Sequence[Driver]) -> Driver | None:
+    """The driver that raises a risk most, the first; None if it would be shown as 0.0 points."""
+    return drivers[0] if drivers and drivers[0]["points"] >= MIN_NAMED_POINTS else None
 
 
 class _SignalLayout(NamedTuple):

@@ -25,7 +25,6 @@ from serving.scoring.scores import (
     score_values,
 )
 from serving.scoring.signal_lookup import SignalLookup, fetch_signals, find_unscored, published_columns, require_signals
-from training.model.attribution import find_leading_family
 
 Clock = Callable[[], datetime]
 
@@ -98,8 +97,8 @@ class Scorer:
         require_signals(model, signals.values.columns)
         scores = score_values(model, signals.values, self.threads)
         is_current = signals.newest_as_of >= np.datetime64(signals.published_as_of)
-        leading, _ = find_leading_family(scores.family_contributions)
-        return ScoredMatrix(np.where(is_current[:, None], scores.risks_by_horizon, np.nan), scores.matrix, leading)
+        risks = np.where(is_current[:, None], scores.risks_by_horizon, np.nan)
+        return ScoredMatrix(risks, scores.matrix, scores.leading_families)
 
     def to_response(self, scored: ScoredAccounts, max_drivers: int | None) -> ScoreResponse:
         """Risks with at most `max_drivers` drivers in each direction, all if None."""

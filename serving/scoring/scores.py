@@ -15,6 +15,8 @@ from training.model.attribution import find_leading_family
 from training.model.calibrator import secant_slope
 from training.model.churn_model import ModelInput
 
+MIN_NAMED_POINTS = 0.0005  # what raises a risk by less is shown as 0.0 points, and is no reason
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -67,12 +69,23 @@ class Scores:
         return np.add.reduceat(self.contributions[:, order], starts, axis=1)
 
     @cached_property
+    def leading_families(self) -> np.ndarray:
+        """The column of the family that raises each risk most; -1 if none raises it by MIN_NAMED_POINTS."""
+        leading, _ = self._leading_families
+        points = np.take_along_axis(self.family_points, leading[:, None], axis=1)[:, 0]
+        return np.where(points >= MIN_NAMED_POINTS, leading, -1)
+
+    @cached_property
     def main_reasons(self) -> list[str | None]:
-        """The family that raises each risk most; None if its lead is too small to survive a refit of the model."""
-        min_lead = self.model.main_reason_min_lead
-        leading, leads = find_leading_family(self.family_contributions)
-        is_clear = (leading >= 0) & (leads >= (np.inf if min_lead is None else min_lead))
-        return [self.families[column] if clear else None for column, clear in zip(leading, is_clear, strict=True)]
+        """The family that leads each risk; None if its lead is too small to survive a refit of the model."""
+        min_lead, (_, leads) = self.model.main_reason_min_lead, self._leading_families
+        is_clear = (self.leading_families >= 0) & (leads >= (np.inf if min_lead is None else min_lead))
+        columns = zip(self.leading_families, is_clear, strict=True)
+        return [self.families[column] if clear else None for column, clear in columns]
+
+    @cached_property
+    def _leading_families(self) -> tuple[np.ndarray, np.ndarray]:
+        return find_leading_family(self.family_contributions)
 
     @cached_property
     def missing_families(self) -> np.ndarray:

@@ -12,6 +12,7 @@ from serving.accounts.portfolio_comparison import PortfolioComparison, Portfolio
 from serving.handlers.checks import require_past_day
 from serving.handlers.context import ServiceContext
 from serving.schemas.page_queries import PortfolioQuery, default_since
+from serving.scoring.driver_text import find_main_driver
 
 SPARKLINE_DAYS = 26
 SECONDS = "datetime64[s]"
@@ -144,7 +145,8 @@ def _reasons(context: ServiceContext, account_ids: list[str]) -> dict[str, str]:
     if not account_ids:
         return {}
     response = context.scorer.to_response(context.scorer.score_accounts(account_ids), 1)
-    return {score["account_id"]: score["drivers"][0]["text"] for score in response["scores"] if score["drivers"]}
+    drivers = {score["account_id"]: find_main_driver(score["drivers"]) for score in response["scores"]}
+    return {account_id: driver["text"] for account_id, driver in drivers.items() if driver}
 
 
 def _up_to_now(recent: list[float], risk: float) -> tuple[float, ...]:

@@ -10,7 +10,7 @@ from serving.handlers.context import ServiceContext
 
 @dataclass(frozen=True)
 class SystemState:
-    """What answers now; `fault` is why nothing can, empty if all is well."""
+    """What answers now; `fault` is why nothing can, `warning` why the model cannot be trusted."""
 
     version: int | None
     horizon_days: int | None
@@ -19,6 +19,7 @@ class SystemState:
     is_stale: bool
     refused_version: int | None
     fault: str = ""
+    warning: str | None = None
 
 
 def describe_system(context: ServiceContext) -> SystemState:
@@ -37,4 +38,5 @@ def describe_system(context: ServiceContext) -> SystemState:
         signals_age_days=max(age // timedelta(days=1), 0),
         is_stale=age > timedelta(days=context.settings.serving.stale_after_days),
         refused_version=refused["version"] if refused else None,
+        warning=champion.warning,
     )

@@ -7,7 +7,10 @@ from datetime import datetime
 import pytest
 
 from configs.errors import NotReady, PromotionRefused
-from tests.support.trained_model import EXTRACT_END, TrainedModel
+from configs.state_dir import StateDir
+from serving.scoring.champion import ChampionProvider
+from serving.scoring.champion_pointer import make_champion
+from tests.support.trained_model import EXTRACT_END, TrainedModel, copy_folder
 from training.evaluation.paired_difference import BaselineComparison
 from training.evaluation.scorecard import Interval
 from training.registry.comparison_record import ComparisonRecord, LastComparison, Verdict
@@ -99,6 +102,20 @@ def test_a_forced_promotion_records_what_it_overruled(registry, tmp_path):
     event = registry.champion_history()[-1]
     assert (event.version, event.action, event.at) == (version.number, "forced", "2023-08-01T00:00:00")
     assert event.reason == ("the board wants it (overruled: it is inferior to the champion, version 1: a reason)")
+
+
+def test_a_champion_without_skill_is_served_with_a_warning(trained, registry, tmp_path):
+    beaten = {"base rate": BaselineComparison(Interval(0.01, -0.01, 0.02), must_be_beaten=True)}
+    version = add_version(registry, tmp_path, "superior", baseline_comparisons=beaten)
+    state = StateDir(copy_folder(trained.state.folder, tmp_path / "state"))
+    event = approve_promotion(registry, version, FORCED)
+    assert event is not None
+    make_champion(state, registry, event)
+    assert ChampionProvider(state, "crm5").status()["warning"] == (
+        "This model knows no more than the base rate: its log loss is not significantly below that of base rate: the"
+        " difference is +0.0100 [-0.0100, +0.0200]."
+    )
+    assert ChampionProvider(trained.state, "crm5").status()["warning"] is None
 
 
 def test_a_promotion_records_the_comparison(registry, tmp_path):

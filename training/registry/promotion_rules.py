@@ -29,6 +29,12 @@ def skill_faults(metrics: Metrics, comparisons: Mapping[str, BaselineComparison]
     return [*_auc_faults(metrics), *_baseline_faults(comparisons)]
 
 
+def describe_missing_skill(evaluation: EvaluationRecord) -> str:
+    """Why a model knows no more than the base rate, in one clause; empty if it does."""
+    faults = skill_faults(evaluation.metrics, evaluation.baseline_comparisons)
+    return "; ".join(fault.removeprefix(NO_SKILL) for fault in faults if fault.startswith(NO_SKILL))
+
+
 def comparison_refusal_reason(comparison: LastComparison | None, champion: int) -> str:
     """Why a version may not replace the champion after its last comparison, in one clause; empty if it may."""
     if comparison is None or comparison["compared_with"] != champion:

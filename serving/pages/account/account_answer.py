@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from features.signals.base import family_label
 from serving.pages.formats import format_day, format_percent
+from serving.scoring.driver_text import find_main_driver
 from serving.views.account_view import AccountView
 
 REASONS = {
@@ -46,12 +47,12 @@ def display_name(view: AccountView) -> str:
 def _why(view: AccountView) -> Iterator[str]:
     assert view.score is not None
     drivers, base = view.score["drivers"], format_percent(view.score["base"])
-    if not drivers:
-        yield f"Nothing raises its risk above the base of {base}."
+    if not find_main_driver(drivers):
+        yield f"Nothing raises its risk above the base of {base} by a tenth of a point or more."
     elif view.score["main_reason"]:
         main = next((driver for driver in drivers if driver["family"] == view.score["main_reason"]), drivers[0])
         yield f"The main reason: {main['text']}."
-    elif len(drivers) == 1:
+    elif not find_main_driver(drivers[1:]):
         yield f"What raises it: {drivers[0]['text']}."
     else:
         yield f"No single reason leads clearly. The first: {drivers[0]['text']}. The second: {drivers[1]['text']}."

@@ -26,7 +26,7 @@ MAPPED = FieldMap.model_validate({"fields": NAMES})
 
 def export_row(account_id: str, risk: float = 0.1, renews_at: datetime | None = datetime(2024, 3, 1)) -> ExportRow:
     details = AccountDetails(account_id, owner="olga", renews_at=renews_at)
-    account_score = score(account_id, risk, drivers=[{"text": "adoption: seats 31 %"}])
+    account_score = score(account_id, risk, drivers=[{"text": "adoption: seats 31 %", "points": 0.2}])
     return ExportRow(account_score, details, MODEL, BANDS)
 
 

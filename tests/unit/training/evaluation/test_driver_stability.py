@@ -9,9 +9,9 @@ import pytest
 
 from configs.settings import DataSettings, Settings, StabilitySettings
 from features.store.online_reader import values_from_frame
-from serving.scoring.driver_text import describe_drivers
+from serving.scoring.driver_text import describe_drivers, find_main_driver
 from serving.scoring.model_bundle import make_bundle
-from serving.scoring.scores import Scores, score_values
+from serving.scoring.scores import MIN_NAMED_POINTS, Scores, score_values
 from serving.treeshap.kernel import Kernel
 from tests.support.training_rows import FIT_CONFIG, fit_rows, snapshots
 from training.data.cluster_bootstrap import sample_accounts
@@ -85,6 +85,16 @@ def test_a_main_reason_is_given_only_for_a_clear_lead(model, stability, compiled
     assert any(reasons)
     first = [account["drivers"][0]["family"] if account["drivers"] else None for account in described]
     assert all(reason in (None, family) for reason, family in zip(reasons, first, strict=True))
+
+
+def test_a_family_that_raises_a_risk_by_less_than_is_shown_is_no_reason(model, compiled):
+    clear = score(replace(model, main_reason_min_lead=0.0), LATER, compiled)
+    tiny = replace(clear, points_per_margin=clear.points_per_margin * MIN_NAMED_POINTS / clear.points.max() / 100)
+    assert any(clear.main_reasons)
+    assert set(tiny.main_reasons) == {None}
+    assert set(tiny.leading_families.tolist()) == {-1}
+    mains = [[find_main_driver(account["drivers"]) for account in describe_drivers(scores)] for scores in (clear, tiny)]
+    assert [any(drivers) for drivers in mains] == [True, False]
 
 
 def test_without_measured_stability_there_is_no_main_reason(model, compiled):
