@@ -138,7 +138,9 @@ class SignalPoints(ResponseBody):
 class ExplainedSignal(SignalPoints):
     """A signal's share of a risk, compared with peers."""
 
-    percentile: Annotated[float | None, _described("The percentage of peers below it; null if not known.", 8.5)]
+    percentile: Annotated[
+        float | None, _described("The percentage of peers below it; null if not known, or just after a start.", 8.5)
+    ]
     peer_count: Annotated[
         int | None, _described("How many peers the percentile is taken from: at most 2,000 of a segment.", 412)
     ]
@@ -411,7 +413,9 @@ class RiskResponse(AccountProfile):
 
     status: Annotated[str, _described("scored, partial, stale, degraded or not_scored.", "scored")]
     reason: Annotated[UnscoredReason | None, _described("Why there is no risk; null if there is one.", None)]
-    percentile: Annotated[float | None, _described("The percentage of its segment with a lower risk.", 96.5)]
+    percentile: Annotated[
+        float | None, _described("The percentage of its segment with a lower risk; null just after a start.", 96.5)
+    ]
     mark: MarkOfAccount
     score: Annotated[Score | None, _described("The risk with its drivers; null if there is none.", None)]
     model: NullableScoringModel
