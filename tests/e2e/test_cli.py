@@ -101,7 +101,9 @@ def test_validate_lists_every_kind_of_invalid_row(oarlock, invalid_company):
     result = oarlock("validate", config=invalid_company())
     assert result.code == 3
     assert "And 2 more kinds of invalid rows" in result.err
-    lines = [re.split(r"\s{2,}", line) for line in result.out.splitlines()[2:]]
+    *rows, unknown = result.out.splitlines()[2:]
+    lines = [re.split(r"\s{2,}", line) for line in rows]
+    assert unknown == "subscriptions: 1 unknown id: c."
     assert [(line[0], line[2]) for line in lines] == [
         ("subscriptions", "account_id is not in accounts"),
         ("subscriptions", "mrr is not at least 0"),

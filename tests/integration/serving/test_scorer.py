@@ -48,6 +48,7 @@ def test_a_response_describes_its_model(scorer: Scorer):
         "lead_days": 0,
         "label_hash": scorer.champions.champion().model.identity["label"],
         "signal_set": scorer.champions.champion().model.identity["signal_set"],
+        "warning": None,
     }
 
 
