@@ -18,6 +18,7 @@ KEY_COLUMNS: Columns = {
     "id": "id",
     "name": "text",
     "scopes": "text",
+    "owner": "text",
     "requests/min": "number",
     "created": "id",
     "expires": "id",
@@ -59,9 +60,17 @@ def keys() -> None:
 @click.option(
     "--requests-per-minute", type=click.IntRange(min=1), default=600, show_default=True, help="The rate limit."
 )
+@click.option("--owner", help="Only the accounts of this owner; those of everybody by default.")
 @JSON
 @click.pass_obj
-def create(context: CliContext, name: str, scopes: str, expires: timedelta | None, requests_per_minute: int) -> None:
+def create(  # noqa: PLR0913, PLR0917 - a parameter per option
+    context: CliContext,
+    name: str,
+    scopes: str,
+    expires: timedelta | None,
+    requests_per_minute: int,
+    owner: str | None,
+) -> None:
     """Create a key and show it, this once.
 
     \b
@@ -72,12 +81,16 @@ def create(context: CliContext, name: str, scopes: str, expires: timedelta | Non
 
     created_at = now()
     chosen = [SCOPES.convert(scope.strip(), None, None) for scope in scopes.split(",")]
+    if owner is not None and "admin" in chosen:
+        raise click.UsageError("A key of scope admin cannot be limited to an owner's accounts.")
     secret, key = create_key(name, chosen, requests_per_minute, created_at)
-    key = replace(key, expires_at=None if expires is None else created_at + expires)
+    key = replace(key, expires_at=None if expires is None else created_at + expires, owner=owner)
     save_key(context.database, key)
-    context.record_audit("key_created", key.id, name=name, scopes=sorted(key.scopes))
+    context.record_audit("key_created", key.id, name=name, scopes=sorted(key.scopes), owner=owner)
     if context.as_json:
-        print_json({"key": secret, "id": key.id, "scopes": sorted(key.scopes), "expires_at": key.expires_at})
+        print_json(
+            {"key": secret, "id": key.id, "scopes": sorted(key.scopes), "owner": owner, "expires_at": key.expires_at}
+        )
         return
     click.echo(secret)
     click.echo(f"The key is shown only now. Its id is {key.id}; services accept it within seconds.", err=True)
@@ -103,7 +116,9 @@ def list_keys(context: CliContext) -> None:
     for key in stored:
         expires = f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "never"
         created, scopes = f"{key.created_at:%Y-%m-%d}", ", ".join(sorted(key.scopes))
-        table.add(key.id, key.name, scopes, f"{key.per_minute:,}", created, expires, key.status(at))
+        table.add(
+            key.id, key.name, scopes, key.owner or "everybody", f"{key.per_minute:,}", created, expires, key.status(at)
+        )
     table.print(context)
 
 
@@ -159,6 +174,7 @@ def _describe_key(key: "ApiKey", at: datetime) -> dict[str, object]:
         "id": key.id,
         "name": key.name,
         "scopes": sorted(key.scopes),
+        "owner": key.owner,
         "requests_per_minute": key.per_minute,
         "created_at": key.created_at,
         "expires_at": key.expires_at,

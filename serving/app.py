@@ -27,7 +27,7 @@ ENDPOINTS = (
 HANDLED_ERRORS = (OarlockError, HTTPException, ClientDisconnect, DBAPIError, sqlite3.Error, Exception)
 
 
-@endpoint("GET", "/openapi.json", scope="read")
+@endpoint("GET", "/openapi.json", scope="read", limits_rows=True)
 async def get_openapi(_: Request) -> JsonObject:
     """Return the OpenAPI document."""
     return openapi_document(ENDPOINTS, PREFIX)

@@ -7,6 +7,7 @@ replaced atomically: an open reader goes on reading the previous day.
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, closing
+from copy import copy
 from dataclasses import astuple, dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -44,6 +45,16 @@ class AccountDetails:
 
 
 COLUMNS = tuple(field.name for field in fields(AccountDetails))
+# A parent of another owner is not named.
+OWNED_COLUMNS = [
+    "case when parent_id in (select account_id from accounts where owner = ?) then parent_id end as parent_id"
+    if name == "parent_id"
+    else name
+    for name in COLUMNS
+]
+OWNED_ROWS = (
+    f"(select row_number() over (order by row) - 1 as row, {', '.join(OWNED_COLUMNS)} from accounts where owner = ?)"
+)
 INSTANTS = frozenset({"renews_at", "touched_at", "play_at"})
 
 
@@ -59,6 +70,7 @@ def write_account_table(file: Path, as_of: datetime, accounts: Iterable[AccountD
             rows = ((row, *_to_row(details)) for row, details in enumerate(accounts))
             connection.executemany(f"insert into accounts values ({marks})", rows)
             connection.execute("create unique index accounts_by_id on accounts (account_id)")
+            connection.execute("create index accounts_by_owner on accounts (owner)")
 
 
 class AccountTable:
@@ -68,11 +80,18 @@ class AccountTable:
         """Raises NotReady if none was published, DamagedState if it cannot be read; so does every method."""
         if not file.exists():
             raise NotReady("The account table has not been published.", "Run `oarlock publish`.")
-        self._file = file
+        self._file, self._rows = file, "accounts"
+        self._parameters: tuple[str, ...] = ()
         self._connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         with self._reading():
             published = self._connection.execute("select as_of from published").fetchone()
             self.as_of = datetime.fromisoformat(published[0])
+
+    def owned_by(self, owner: str) -> "AccountTable":
+        """The rows of an owner as a table of its own, numbered from 0; it shares the connection of this one."""
+        table = copy(self)
+        table._rows, table._parameters = OWNED_ROWS, (owner, owner)
+        return table
 
     def close(self) -> None:
         self._connection.close()
@@ -88,17 +107,18 @@ class AccountTable:
     def columns(self, *names: str) -> dict[str, list[Any]]:
         """Whole columns as stored, in the order of rows."""
         assert set(names) <= set(COLUMNS)
+        query = f"select {', '.join(names)} from {self._rows} order by row"
         with self._reading():
-            rows = self._connection.execute(f"select {', '.join(names)} from accounts order by row").fetchall()
+            rows = self._connection.execute(query, self._parameters).fetchall()
         return {name: [row[index] for row in rows] for index, name in enumerate(names)}
 
     def _select(self, column: str, values: Sequence[str] | Sequence[int]) -> list[tuple[int, AccountDetails]]:
         rows: list[tuple[Any, ...]] = []
         for start in range(0, len(values), IDS_PER_QUERY):
             chunk = values[start : start + IDS_PER_QUERY]
-            query = f"select * from accounts where {column} in ({','.join('?' * len(chunk))})"
+            query = f"select * from {self._rows} where {column} in ({','.join('?' * len(chunk))})"
             with self._reading():
-                rows += self._connection.execute(query, chunk)
+                rows += self._connection.execute(query, (*self._parameters, *chunk))
         with self._reading():
             return [(row[0], _from_row(row[1:])) for row in rows]
 

@@ -45,6 +45,11 @@ class RevenueHistory:
     attributes: Mapping[str, np.ndarray]
     has_notices: bool
 
+    def matching(self, attribute: str, value: str) -> np.ndarray:
+        """Whether each account has this value; none has it if the data set lacks the column."""
+        values = self.attributes.get(attribute)
+        return np.zeros(len(self.cents), dtype=bool) if values is None else values == value
+
     def take(self, rows: np.ndarray) -> "RevenueHistory":
         """The history of these accounts, by a mask or by rows."""
         columns = ("account_ids", "cents", "first_started", "notified_at", "effective_at", "reasons", "voluntary")

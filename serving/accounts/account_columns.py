@@ -4,7 +4,7 @@ A day is the newest publication, from the portfolio, or a past day, from the led
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
 
@@ -48,6 +48,13 @@ class AccountColumns:
     @cached_property
     def revenue_at_risk(self) -> np.ndarray:
         return self.risks * self.mrr
+
+    def owned_by(self, owner: str) -> "AccountColumns":
+        """The accounts of an owner."""
+        rows = np.flatnonzero(self.owners.equals(owner))
+        arrays = ("account_ids", "names", "bands", "risks", "mrr", "renewal_times")
+        columns = {name: getattr(self, name).restrict(rows) for name in ("owners", "segments", "families")}
+        return replace(self, **{name: getattr(self, name)[rows] for name in arrays}, **columns)
 
     @cached_property
     def row_of(self) -> dict[str, int]:

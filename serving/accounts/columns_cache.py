@@ -39,6 +39,11 @@ class ColumnsCache:
         """
         return self._compare(("day", day), lambda: self._past(day), since)
 
+    def earlier(self, since: date) -> AccountColumns | None:
+        """The accounts as they were served by the end of an earlier day; None if nothing had been served."""
+        with self._lock:
+            return self._get(("since", since), self._earlier(since))
+
     def _compare(self, key: Hashable, load: Callable[[], AccountColumns], since: date) -> PortfolioComparison:
         def compare() -> PortfolioComparison:
             return PortfolioComparison(self._get(key, load), self._get(("since", since), self._earlier(since)))

@@ -10,7 +10,7 @@ import json
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
 
@@ -65,6 +65,10 @@ class CategoryColumn:
         """The column of these rows."""
         return CategoryColumn(self.categories, self.codes[rows])
 
+    def restrict(self, rows: np.ndarray) -> "CategoryColumn":
+        """The column of these rows, without the categories that none of them has."""
+        return encode_categories([self.value(int(row)) for row in rows])
+
 
 @dataclass(frozen=True)
 class Portfolio:
@@ -92,6 +96,19 @@ class Portfolio:
     @cached_property
     def revenue_at_risk(self) -> np.ndarray:
         return self.main_risks * self.mrr
+
+    def owned_by(self, owner: str) -> "Portfolio":
+        """The accounts of an owner. The peers of their signals stay those of the segment, without their number."""
+        rows = np.flatnonzero(self.owners.equals(owner))
+        arrays = ("account_ids", "names", "risks", "mrr", "renewal_times", "bands")
+        return replace(
+            self,
+            **{name: getattr(self, name)[rows] for name in arrays},
+            owners=self.owners.restrict(rows),
+            segments=self.segments.restrict(rows),
+            families=self.families.take(rows),
+            peers=replace(self.peers, counts=np.zeros_like(self.peers.counts)),
+        )
 
     def percentile(self, segment: str | None, risk: float) -> float | None:
         """The percentage of a segment's accounts with a lower risk, ties counted half; None if there are none."""

@@ -8,10 +8,10 @@ the code cannot disagree:
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, ParamSpec, TypeVar, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,6 +23,7 @@ from serving.accounts.portfolio import Portfolio
 from serving.api.bodies import parse_body, read_bytes, require_json
 from serving.api.responses import JsonResponse
 from serving.handlers.context import ServiceContext
+from serving.handlers.owner_limits import limit_to_owner, require_owned_accounts
 from serving.load.pending_reply import PendingReply
 from serving.load.thread_pools import ThreadPool
 from serving.schemas.enums import Scope
@@ -39,6 +40,7 @@ class Endpoint(Route):
     """A route with what it declares."""
 
     scope: Scope
+    limits_rows = False
 
     def __init__(
         self, method: str, path: str, handler: Handler, *, scope: Scope | None, errors: tuple[int, ...]
@@ -60,22 +62,38 @@ class Endpoint(Route):
             require_json(request.headers.get("content-type", ""))
             max_bytes = get_context(request).settings.serving.max_body_bytes
             arguments["body"] = parse_body(await read_bytes(request.receive, max_bytes), self.body)
+        await require_owned(request, arguments)
         return JsonResponse(await self.handler(request, **arguments))
 
 
 def endpoint(
-    method: str, path: str, *, scope: Scope | None = None, errors: tuple[int, ...] = (422, 503)
+    method: str,
+    path: str,
+    *,
+    scope: Scope | None = None,
+    errors: tuple[int, ...] = (422, 503),
+    limits_rows: bool = False,
 ) -> Callable[[Handler], Endpoint]:
     """Make a function an endpoint. `errors` are the HTTP statuses in the OpenAPI document.
 
+    `limits_rows` promises that it reads accounts from the request's context only, so that a key which is limited to an
+    owner's accounts may use it; without the promise it may not.
     Raises ConfigError if no scope is declared.
     """
-    return lambda handler: Endpoint(method, path, handler, scope=scope, errors=errors)
+
+    def declare(handler: Handler) -> Endpoint:
+        route = Endpoint(method, path, handler, scope=scope, errors=errors)
+        route.limits_rows = limits_rows
+        return route
+
+    return declare
 
 
 def get_context(request: Request) -> ServiceContext:
-    """The context of this process."""
-    return request.app.state.get_context()
+    """The context of this process; it knows only an owner's accounts if the key is limited to them."""
+    context: ServiceContext = request.app.state.get_context()
+    owner = request.scope.get("oarlock.owner")
+    return context if owner is None else limit_to_owner(context, owner)
 
 
 def get_request_id(request: Request) -> str:
@@ -123,6 +141,34 @@ async def wait_for_portfolio(request: Request) -> Portfolio:
         return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(current)), seconds)
     except TimeoutError:
         raise NotReady("The portfolio is being computed.", "Try again in a few seconds.") from None
+
+
+async def require_owned(request: Request, arguments: Mapping[str, object]) -> None:
+    """Raise RequestError (404) if a limited key names an account of another owner, in the path or in the body."""
+    if request.scope.get("oarlock.owner") is not None:
+        context, named = get_context(request), list(named_accounts(arguments))
+        await run_in_pool(request, context.pools.local, len(named), require_owned_accounts, context, named)
+
+
+def named_accounts(arguments: object) -> Iterator[str]:
+    """Every account that a request names: in `account_id` and `account_ids`, at any depth.
+
+    >>> list(named_accounts({"account_id": "a", "body": {"outcomes": [{"account_id": "b"}], "note": "c"}}))
+    ['a', 'b']
+    """
+    if isinstance(arguments, BaseModel):
+        arguments = dict(arguments)
+    if isinstance(arguments, Mapping):
+        for name, value in arguments.items():
+            if name == "account_id" and isinstance(value, str):
+                yield value
+            elif name == "account_ids" and isinstance(value, list):
+                yield from map(str, value)
+            else:
+                yield from named_accounts(value)
+    elif isinstance(arguments, list | tuple):
+        for value in arguments:
+            yield from named_accounts(value)
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:

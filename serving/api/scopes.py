@@ -34,6 +34,17 @@ class ScopeTable:
         scopes = self._find(path.removeprefix(self.prefix))
         return scopes.get(method) or next(iter(scopes.values()), None)
 
+    def limits_rows(self, method: str, path: str) -> bool:
+        """Whether a key that is limited to an owner's accounts may send a request.
+
+        It may where an endpoint promises to read these rows only, where everyone may, and where nothing is.
+        """
+        if path in self.others:
+            return self.others[path] == "public"
+        routes = [route for route in self.endpoints if route.path_regex.match(path.removeprefix(self.prefix))]
+        matching = [route for route in routes if method in (route.methods or ())]
+        return all(route.limits_rows or route.scope == "public" for route in matching or routes)
+
     def serves(self, path: str) -> bool:
         """Whether a path is one of the service's."""
         return path in self.others or bool(self._find(path.removeprefix(self.prefix)))

@@ -23,7 +23,7 @@ from serving.scoring.scores import band_thresholds
 
 @dataclass(frozen=True)
 class ServiceContext:
-    """Everything that handlers read from and write to."""
+    """Everything that handlers read from and write to; with an `owner` it knows that owner's accounts only."""
 
     settings: Settings
     state: StateDir
@@ -38,6 +38,7 @@ class ServiceContext:
     pools: ThreadPools
     portfolios: PortfolioCache = field(repr=False)
     columns: ColumnsCache = field(repr=False)
+    owner: str | None = None
     background: list[TaskHealth] = field(default_factory=list[TaskHealth])
 
     def check_ready(self) -> None:

@@ -99,12 +99,13 @@ def _explain_driver(driver: Driver, peers: _Peers) -> ExplainedDriver:
 
 def _explain_signal(signal: SignalPoints, peers: _Peers) -> ExplainedSignal:
     model_input, value, percentile = peers.inputs[signal["name"]], signal["value"], None
+    peer_count = peers.percentiles.count(peers.segment, model_input.name) if peers.percentiles else None
     if peers.percentiles is not None and not isinstance(value, str):
-        percentile = peers.percentiles.percentile(peers.segment, model_input.name, value)
+        percentile = peers.percentiles.percentile(peers.segment, model_input.name, value) if peer_count else None
     return {
         **signal,
         "percentile": percentile,
-        "peer_count": peers.percentiles.count(peers.segment, model_input.name) if peers.percentiles else None,
+        "peer_count": peer_count,
         "actionable": model_input.actionable,
         "sentence": model_input.sentence,
     }

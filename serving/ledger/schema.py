@@ -5,7 +5,7 @@ To change one, change it here, add a revision to `migrations/versions` and raise
 
 import sqlalchemy as sql
 
-HEAD_REVISION = "0005"
+HEAD_REVISION = "0006"
 VERSION_TABLE = "oarlock_schema_version"  # MLflow may keep an `alembic_version` of its own in the same database
 METADATA = sql.MetaData()
 # SQLite counts in 64 bits only under its own name for it.
@@ -53,6 +53,7 @@ API_KEYS = sql.Table(
     sql.Column("created_at", sql.DateTime, nullable=False),
     sql.Column("expires_at", sql.DateTime),
     sql.Column("revoked_at", sql.DateTime),
+    sql.Column("owner", sql.String(200)),
 )
 AUDIT_LOG = sql.Table(
     "audit_log",

@@ -18,14 +18,14 @@ from starlette.routing import Route
 from configs.errors import RequestError
 from configs.settings import describe_validation_error
 from serving.api.bodies import read_bytes
-from serving.api.endpoint import get_reply, get_request_id, run_in_pool
+from serving.api.endpoint import get_context, get_reply, get_request_id, require_owned, run_in_pool
 from serving.handlers.context import ServiceContext
 from serving.handlers.score import ScoringRequest
 from serving.pages.rendering import PageFrame, render
 from serving.schemas.enums import Scope
 from serving.schemas.page_queries import PAGE_FORM_TOKEN
 from serving.security.api_keys import ApiKey
-from serving.security.authorization import Authorizer, bearer_token
+from serving.security.authorization import Authorizer, bearer_token, require_unlimited
 from serving.security.sessions import Session, SessionSigner
 
 COOKIE = "oarlock_session"
@@ -55,9 +55,10 @@ class PageRequest:
     session: Session
     key: ApiKey | None
 
-    @property
+    @cached_property
     def context(self) -> ServiceContext:
-        return self.services.context
+        """What the page is made from; it knows only an owner's accounts if the key is limited to them."""
+        return get_context(self.http)
 
     @property
     def viewing(self) -> ScoringRequest:
@@ -94,9 +95,10 @@ class Page(Route):
 
     scope: Scope | None
 
-    def __init__(self, method: str, path: str, handler: PageHandler, scope: Scope | None) -> None:
+    def __init__(self, method: str, path: str, handler: PageHandler, *, scope: Scope | None, limits_rows: bool) -> None:
         hints = get_type_hints(handler)
         self.method, self.handler, self.scope, self.query = method, handler, scope, hints.get("query")
+        self.limits_rows = limits_rows or scope is None
         super().__init__(path, self.respond, methods=[method], name=handler.__name__)
 
     async def respond(self, request: Request) -> Response:
@@ -105,7 +107,11 @@ class Page(Route):
         services: PageServices = request.app.state.get_services()
         session = services.signer.from_cookie(request.cookies.get(COOKIE, "")) or services.signer.open()
         try:
-            page_request = PageRequest(request, services, session, self._authorize(request, services, session))
+            key = self._authorize(request, services, session)
+            request.scope["oarlock.owner"] = key.owner if key else None
+            if not self.limits_rows:
+                require_unlimited(request.scope["oarlock.owner"])
+            page_request = PageRequest(request, services, session, key)
         except RequestError as error:
             if error.status == 401 and self.method == "GET":
                 return redirect_to_sign_in(request)
@@ -115,6 +121,7 @@ class Page(Route):
             arguments["query"] = read_query(dict(request.query_params), self.query)
         if self.method == "POST":
             arguments["form"] = await _read_form(request, services.signer, session)
+        await require_owned(request, arguments)
         response = await self.handler(page_request, **arguments)
         if COOKIE not in request.cookies and "set-cookie" not in response.headers:
             set_session(request, response, session, services.signer)
@@ -133,9 +140,12 @@ class Page(Route):
         return services.authorizer.key_cache.keys().get(permission.key_id)
 
 
-def page(method: str, path: str, *, scope: Scope | None) -> Callable[[PageHandler], Page]:
-    """Make a function a page."""
-    return lambda handler: Page(method, path, handler, scope)
+def page(method: str, path: str, *, scope: Scope | None, limits_rows: bool = False) -> Callable[[PageHandler], Page]:
+    """Make a function a page. A key that is limited to an owner's accounts may open it if it `limits_rows`.
+
+    That promises that it reads accounts from the context of the request only.
+    """
+    return lambda handler: Page(method, path, handler, scope=scope, limits_rows=limits_rows)
 
 
 def read_query(values: dict[str, str], model: type[BaseModel]) -> Any:

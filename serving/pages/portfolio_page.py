@@ -45,7 +45,7 @@ class Heading:
     sorted: str | None
 
 
-@page("GET", "/", scope="read")
+@page("GET", "/", scope="read", limits_rows=True)
 async def get_portfolio(request: PageRequest, query: PortfolioQuery) -> Response:
     """Who needs attention, in the order and with the filters of the address."""
     context = request.context

@@ -27,7 +27,7 @@ REASONS = {
 }
 
 
-@page("GET", "/work-list", scope="read")
+@page("GET", "/work-list", scope="read", limits_rows=True)
 async def get_work_list_page(request: PageRequest, query: WorkListPageQuery) -> Response:
     """Whom to call, for one owner or for all."""
     context, portfolio = request.context, await wait_for_portfolio(request.http)

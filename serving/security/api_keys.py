@@ -25,7 +25,7 @@ UNMATCHABLE_HASH = "0" * 64
 
 @dataclass(frozen=True)
 class ApiKey:
-    """What is stored of a key; never the secret."""
+    """What is stored of a key; never the secret. With an `owner` it knows that owner's accounts only."""
 
     id: str
     name: str
@@ -35,6 +35,7 @@ class ApiKey:
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    owner: str | None = None
 
     def status(self, at: datetime) -> str:
         """active, expired or revoked."""

@@ -26,13 +26,24 @@ SECURITY_HEADERS = {
 
 
 class Permission(NamedTuple):
-    """That a request is allowed: the id of its key ("" if it needs none), and what is left of the key's rate."""
+    """That a request is allowed: the id of its key ("" if it needs none), and what is left of the key's rate.
+
+    `owner` is the owner to whose accounts the key is limited.
+    """
 
     key_id: str
     rate: RateDecision | None = None
+    owner: str | None = None
 
 
 NO_KEY = Permission("")
+
+
+def require_unlimited(owner: str | None) -> None:
+    """Raise RequestError (403) for a key that is limited to an owner's accounts."""
+    if owner is not None:
+        message = "This is about the accounts of every owner, and the API key is limited to those of one owner."
+        raise RequestError(message, "Use a key that is not limited.", code="key_limited", status=403)
 
 
 class RateLimited(RequestError):
@@ -113,7 +124,7 @@ class Authorizer:
         rate = self.rate_limits.hit(key.id, key.per_minute, self.clock().replace(tzinfo=UTC).timestamp())
         if not rate.is_allowed:
             raise RateLimited(key.id, rate)
-        return Permission(key.id, rate)
+        return Permission(key.id, rate, key.owner)
 
 
 def bearer_token(headers: Mapping[bytes, bytes]) -> str:

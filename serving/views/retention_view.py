@@ -28,7 +28,7 @@ def view_retention(history: RevenueHistory, query: RetentionQuery, settings: Ret
     for name in FILTERS:
         chosen = getattr(query, name)
         if chosen is not None:
-            matches &= history.attributes[name] == chosen if name in history.attributes else False
+            matches &= history.matching(name, chosen)
     choices = {name: _choices(history.attributes[name]) for name in FILTERS if name in history.attributes}
     return RetentionView(query, report_retention(history.take(matches), query.months, settings), choices)
 

@@ -8,7 +8,7 @@ from configs.errors import OarlockError
 from serving.api.errors import error_response
 from serving.api.middleware.response_headers import add_missing_headers
 from serving.api.scopes import ScopeTable
-from serving.security.authorization import SECURITY_HEADERS, Authorizer, RateLimited
+from serving.security.authorization import SECURITY_HEADERS, Authorizer, RateLimited, require_unlimited
 from serving.security.rate_limits import RateDecision
 
 UNSERVED = "a path that is not served"  # anybody can make up paths, and each would be a row of the audit
@@ -30,12 +30,14 @@ class AuthMiddleware:
         address = scope["client"][0] if scope.get("client") else ""
         try:
             path = scope["path"] if self.scopes.serves(scope["path"]) else UNSERVED
-            key_id, rate = self.authorizer().authorize(required, path, dict(scope["headers"]), address)
+            key_id, rate, owner = self.authorizer().authorize(required, path, dict(scope["headers"]), address)
+            if not self.scopes.limits_rows(scope["method"], scope["path"]):
+                require_unlimited(owner)
         except OarlockError as denied:
             send = _with_headers(send, denied.rate if isinstance(denied, RateLimited) else None)
             await error_response(denied, RESPONSE_HEADERS.get(denied.status))(scope, receive, send)
             return
-        scope["oarlock.key"] = key_id
+        scope["oarlock.key"], scope["oarlock.owner"] = key_id, owner
         await self.app(scope, receive, _with_headers(send, rate))
 
 

@@ -9,14 +9,14 @@ from serving.schemas.requests import ChangeRequest, WhatIfRequest
 from serving.schemas.responses import ChangeResponse, WhatIfResponse
 
 
-@endpoint("POST", "/change", scope="score")
+@endpoint("POST", "/change", scope="score", limits_rows=True)
 async def post_change(request: Request, body: ChangeRequest) -> ChangeResponse:
     """Split the change of risks between two days into changed signals, a changed model and a changed calibration."""
     context, accounts = get_context(request), len(body.account_ids)
     return await run_in_pool(request, context.pools.ledger, accounts, explain_changes, context, body)
 
 
-@endpoint("POST", "/what-if", scope="score", errors=(404, 422, 503))
+@endpoint("POST", "/what-if", scope="score", errors=(404, 422, 503), limits_rows=True)
 async def post_what_if(request: Request, body: WhatIfRequest) -> WhatIfResponse:
     """Return the risk with some actionable signals changed, within the range of the segment. Not causal."""
     context, portfolio = get_context(request), await wait_for_portfolio(request)

@@ -6,7 +6,7 @@ from serving.api.endpoint import endpoint, get_context, run_in_pool
 from serving.schemas.responses import ModelResponse, ModelsResponse, ReadyResponse
 
 
-@endpoint("GET", "/model", scope="read", errors=(503,))
+@endpoint("GET", "/model", scope="read", errors=(503,), limits_rows=True)
 async def get_model(request: Request) -> ModelResponse:
     """Return the champion, and the version that was promoted after it and refused."""
     context = get_context(request)

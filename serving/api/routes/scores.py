@@ -12,7 +12,7 @@ from serving.schemas.responses import ExplainResponse, ScoreResponse
 MAX_INLINE_ACCOUNTS = 4  # scoring so few takes less time than handing them to a thread
 
 
-@endpoint("POST", "/score", scope="score")
+@endpoint("POST", "/score", scope="score", limits_rows=True)
 async def post_score(request: Request, body: ScoreRequest, query: PastQuery) -> ScoreResponse:
     """Return the risks of up to 10,000 accounts, with drivers that add up to them."""
     context, ids = get_context(request), body.account_ids
@@ -32,7 +32,7 @@ async def post_score(request: Request, body: ScoreRequest, query: PastQuery) -> 
         return await run_in_pool(request, context.pools.ledger, len(ids), last_known_risks, context, ids, error)
 
 
-@endpoint("POST", "/explain", scope="score")
+@endpoint("POST", "/explain", scope="score", limits_rows=True)
 async def post_explain(request: Request, body: ExplainRequest) -> ExplainResponse:
     """Explain risks by every family and signal, within every horizon, compared with peers, with a suggested play."""
     context, ids = get_context(request), body.account_ids

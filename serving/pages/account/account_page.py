@@ -23,7 +23,7 @@ UNMARK = "unmark"
 QUICK_DAYS = ((7, "a week"), (28, "four weeks"), (91, "a quarter"))
 
 
-@page("GET", "/accounts/{account_id:path}", scope="read")
+@page("GET", "/accounts/{account_id:path}", scope="read", limits_rows=True)
 async def get_account(request: PageRequest, account_id: str, query: AccountQuery) -> Response:
     """Why an account is flagged, since when, what changed, and what to do."""
     context = request.context
@@ -36,7 +36,7 @@ async def get_account(request: PageRequest, account_id: str, query: AccountQuery
     return request.render("account.html.jinja", values)
 
 
-@page("POST", "/accounts/{account_id:path}/feedback", scope="feedback")
+@page("POST", "/accounts/{account_id:path}/feedback", scope="feedback", limits_rows=True)
 async def post_account_feedback(request: PageRequest, account_id: str, form: dict[str, str]) -> Response:
     """Save a verdict, a note and a mark, and lead back to the account."""
     account_id = read_account_id(account_id)

@@ -20,7 +20,7 @@ SEE_OTHER = 303
 NOT_CAUSAL = "what the model computes, not what an action would cause"
 
 
-@page("GET", "/accounts/{account_id:path}/what-if", scope="read")
+@page("GET", "/accounts/{account_id:path}/what-if", scope="read", limits_rows=True)
 async def get_what_if(request: PageRequest, account_id: str, query: WhatIfQuery) -> Response:
     """An account's risk beside the one with the signals of the address changed."""
     context, account_id = request.context, read_account_id(account_id)

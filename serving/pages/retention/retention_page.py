@@ -45,7 +45,7 @@ class MoneyStep:
     is_sum: bool
 
 
-@page("GET", "/retention", scope="read")
+@page("GET", "/retention", scope="read", limits_rows=True)
 async def get_retention(request: PageRequest, query: RetentionQuery) -> Response:
     """What became of the recurring revenue of the last months."""
     context = request.context

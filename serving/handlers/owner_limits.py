@@ -1,0 +1,105 @@
+"""What a key that is limited to an owner sees: a context that knows this owner's accounts and no others.
+
+Lists, totals, percentiles and pages are made from such a context by the same code as for everybody, so that none of
+them can count an account of another owner. An account belongs to the owner that the newest publication names.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import date
+
+from features.store.account_table import AccountTable
+from features.store.revenue_table import RevenueHistory
+from serving.accounts.account_columns import AccountColumns, current_columns
+from serving.accounts.account_table_cache import AccountTableCache
+from serving.accounts.columns_cache import ColumnsCache
+from serving.accounts.portfolio import Portfolio, PortfolioCache
+from serving.accounts.portfolio_comparison import PortfolioComparison
+from serving.accounts.revenue_cache import RevenueCache
+from serving.handlers.checks import unknown_account
+from serving.handlers.context import ServiceContext
+
+
+def limit_to_owner(context: ServiceContext, owner: str) -> ServiceContext:
+    """The context with the accounts of this owner only."""
+    return replace(
+        context,
+        owner=owner,
+        account_table=_OwnedAccounts(context.account_table, owner),
+        revenue=_OwnedRevenue(context.revenue, owner),
+        portfolios=_OwnedPortfolios(context.portfolios, owner),
+        columns=_OwnedColumns(context.columns, owner),
+    )
+
+
+def require_owned_accounts(context: ServiceContext, account_ids: Sequence[str]) -> None:
+    """Raise RequestError (404) for an account that a limited context does not know, whether or not it exists."""
+    if context.owner is None or not account_ids:
+        return
+    owned = context.account_table.details(list(dict.fromkeys(account_ids)))
+    missing = [account_id for account_id in account_ids if account_id not in owned]
+    if missing:
+        raise unknown_account(missing[0])
+
+
+class _OwnedAccounts(AccountTableCache):
+    """The account table with the rows of an owner."""
+
+    def __init__(self, tables: AccountTableCache, owner: str) -> None:
+        super().__init__(tables.file)
+        self._tables, self._owner = tables, owner
+
+    def current(self) -> AccountTable:
+        return self._tables.current().owned_by(self._owner)
+
+
+class _OwnedRevenue(RevenueCache):
+    """The revenue of an owner's accounts; of nobody if the data set has no owners."""
+
+    def __init__(self, revenue: RevenueCache, owner: str) -> None:
+        super().__init__(revenue.file)
+        self._revenue, self._owner = revenue, owner
+
+    def current(self) -> RevenueHistory:
+        history = self._revenue.current()
+        return history.take(history.matching("owner", self._owner))
+
+
+class _OwnedPortfolios(PortfolioCache):
+    """The portfolio of an owner's accounts."""
+
+    def __init__(self, portfolios: PortfolioCache, owner: str) -> None:
+        self._portfolios, self._owner = portfolios, owner
+
+    def current(self) -> "Portfolio | Future[Portfolio]":
+        current = self._portfolios.current()
+        if isinstance(current, Portfolio):
+            return current.owned_by(self._owner)
+        owned: Future[Portfolio] = Future()
+        current.add_done_callback(lambda computed: self._resolve(owned, computed))
+        return owned
+
+    def _resolve(self, owned: "Future[Portfolio]", computed: "Future[Portfolio]") -> None:
+        error = computed.exception()
+        if error is not None:
+            owned.set_exception(error)
+        else:
+            owned.set_result(computed.result().owned_by(self._owner))
+
+
+class _OwnedColumns(ColumnsCache):
+    """The columns of an owner's accounts, on any day; they are not cached, because an owner has few."""
+
+    def __init__(self, columns: ColumnsCache, owner: str) -> None:
+        self._columns, self._owner = columns, owner
+
+    def current(self, portfolio: Portfolio, since: date) -> PortfolioComparison:
+        return PortfolioComparison(current_columns(portfolio), self._owned(self._columns.earlier(since)))
+
+    def served_by(self, day: date, since: date) -> PortfolioComparison:
+        compared = self._columns.served_by(day, since)
+        return PortfolioComparison(compared.columns.owned_by(self._owner), self._owned(compared.earlier))
+
+    def _owned(self, columns: AccountColumns | None) -> AccountColumns | None:
+        return None if columns is None else columns.owned_by(self._owner)

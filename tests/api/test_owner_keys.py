@@ -1,0 +1,208 @@
+"""Keys that are limited to an owner's accounts: every route and page refuses those of others, and counts none."""
+
+import asyncio
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from features.store.account_table import AccountDetails, AccountTable, write_account_table
+from features.store.revenue_table import read_revenue_table, write_revenue_table
+from serving.api.middleware.auth import AuthMiddleware
+from serving.api.middleware.request_id import RequestIdMiddleware
+from serving.api.openapi import openapi_document
+from serving.api.scopes import ScopeTable
+from serving.app import ENDPOINTS, PREFIX, create_app, get_openapi
+from serving.handlers.context import ServiceContext, open_context
+from serving.ledger.ledger import Ledger
+from serving.pages_app import PAGES
+from serving.scoring.scorer import open_scorer
+from tests.support.page_client import PageClient, open_page_client
+from tests.support.trained_model import EXTRACT_END, TrainedModel, copy_folder
+
+OWNER, OTHER = "ada", "grace"
+SCOPES = ScopeTable((*ENDPOINTS, get_openapi), PREFIX, {"/metrics": "read"})
+ROUTES = [
+    (method.upper(), path.removeprefix(PREFIX))
+    for path, operations in openapi_document(ENDPOINTS, PREFIX)["paths"].items()
+    for method in operations
+]
+NAMES_ACCOUNTS = {
+    "/score": {"account_ids": ["ID"]},
+    "/explain": {"account_ids": ["ID"]},
+    "/change": {"account_ids": ["ID"], "since": "2023-06-01"},
+    "/what-if": {"account_id": "ID", "suggest": 1},
+    "/feedback": {"account_id": "ID", "verdict": "right"},
+    "/outcomes": {"outcomes": [{"account_id": "ID", "outcome": "left", "on": "2023-06-01"}]},
+}
+REFUSED = {"/models", "/metrics"}  # they are about the accounts of everybody
+
+
+@dataclass(frozen=True)
+class Limited:
+    """A service whose accounts belong to two owners, and a key that is limited to one of them."""
+
+    context: ServiceContext
+    pages: PageClient
+    secret: str
+    own: tuple[str, ...]
+    others: tuple[str, ...]
+
+    def request(self, method: str, path: str, **options) -> httpx.Response:
+        """Send a request to the API with the limited key."""
+        app = Starlette(routes=[Mount(PREFIX, create_app(lambda: self.context))])
+        secured = RequestIdMiddleware(AuthMiddleware(app, SCOPES, lambda: self.pages.authorizer))
+
+        async def send() -> httpx.Response:
+            transport = httpx.ASGITransport(app=secured, client=("10.0.0.9", 1), raise_app_exceptions=False)
+            headers = {"authorization": f"Bearer {self.secret}"}
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+                return await client.request(method, f"{PREFIX}{path}", **options)
+
+        return asyncio.run(send())
+
+
+@pytest.fixture(scope="module")
+def limited(trained: TrainedModel, tmp_path_factory) -> Limited:
+    folder = tmp_path_factory.mktemp("owned")
+    state = replace(trained.state, folder=copy_folder(trained.state.folder, folder / "state"))
+    table = AccountTable(state.account_table)
+    rows = list(table.details_by_row(range(len(table.columns("account_id")["account_id"]))).values())
+    owned: list[AccountDetails] = [
+        replace(details, owner=OWNER if index % 3 == 0 else OTHER) for index, details in enumerate(rows)
+    ]
+    write_account_table(state.account_table, table.as_of, owned)
+    _write_owners_of_revenue(state.revenue_table, {row.account_id: row.owner for row in owned})
+    ledger = Ledger(folder / "ledger.db")
+    context = open_context(state, open_scorer(trained.settings, state, lambda: EXTRACT_END, ledger), ledger)
+    pages = open_page_client(context)
+    secret = pages.add_key("read", "score", "feedback", owner=OWNER)
+    ids = {owner: tuple(row.account_id for row in owned if row.owner == owner) for owner in (OWNER, OTHER)}
+    return Limited(context, pages, secret, ids[OWNER], ids[OTHER])
+
+
+def _write_owners_of_revenue(file: Path, owners: dict[str, str | None]) -> None:
+    history = read_revenue_table(file)
+    named = np.array([owners.get(account_id) for account_id in history.account_ids], dtype=object)
+    write_revenue_table(file, replace(history, attributes={**history.attributes, "owner": named}))
+
+
+def fill(content: object, account_id: str) -> object:
+    """The content with an account's id for ID."""
+    if isinstance(content, dict):
+        return {name: fill(value, account_id) for name, value in content.items()}
+    if isinstance(content, list):
+        return [fill(value, account_id) for value in content]
+    return account_id if content == "ID" else content
+
+
+def names_no_other(limited: Limited, text: str) -> bool:
+    """Whether a response names no account of another owner, nor the owner."""
+    return OTHER not in text and not any(f'"{account_id}"' in text for account_id in limited.others)
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_no_route_gives_an_account_of_another_owner(limited: Limited, method: str, path: str):
+    """The routes are those of the OpenAPI document: a new one that names accounts has to be added above."""
+    if "{account_id}" in path or method == "POST":
+        other = path.replace("{account_id}", limited.others[0])
+        body = {"json": fill(NAMES_ACCOUNTS[path], limited.others[0])} if method == "POST" else {}
+        unknown = (
+            path.replace("{account_id}", "nobody"),
+            ({"json": fill(NAMES_ACCOUNTS[path], "nobody")} if method == "POST" else {}),
+        )
+        refused, missing = limited.request(method, other, **body), limited.request(method, unknown[0], **unknown[1])
+        assert (refused.status_code, refused.json()["error"]["code"]) == (404, "unknown_account")
+        assert missing.status_code == 404  # nothing tells an account of another owner from no account
+        return
+    response = limited.request(method, path, params={"limit": 200} if path == "/accounts" else {})
+    assert (response.status_code == 403) == (path in REFUSED), response.text
+    assert names_no_other(limited, response.text)
+
+
+@pytest.mark.parametrize("path", NAMES_ACCOUNTS)
+def test_a_limited_key_may_ask_about_its_own_accounts(limited: Limited, path: str):
+    if path == "/change":
+        pytest.skip("nothing was served of an earlier day")
+    response = limited.request("POST", path, json=fill(NAMES_ACCOUNTS[path], limited.own[0]))
+    assert response.status_code == 200, response.text
+
+
+def test_a_foreign_id_among_own_ones_refuses_the_request(limited: Limited):
+    response = limited.request("POST", "/score", json={"account_ids": [limited.own[0], limited.others[0]]})
+    assert response.status_code == 404
+
+
+def test_lists_and_totals_are_of_own_accounts_only(limited: Limited):
+    listed = limited.request("GET", "/accounts", params={"limit": 500}).json()
+    assert listed["total"] == len(limited.own)
+    assert {account["account_id"] for account in listed["accounts"]} <= set(limited.own)
+    assert limited.request("GET", "/accounts", params={"owner": OTHER}).json()["total"] == 0
+
+
+def test_the_past_list_is_refused_because_it_knows_no_owners(limited: Limited):
+    limited.request("POST", "/score", json={"account_ids": [limited.own[0]]})
+    response = limited.request("GET", "/accounts", params={"as_of": f"{EXTRACT_END:%Y-%m-%d}"})
+    assert response.status_code == 422
+
+
+def test_the_number_of_peers_of_other_owners_is_not_shown(limited: Limited):
+    explained = limited.request("POST", "/explain", json={"account_ids": [limited.own[0]]}).json()["explained"][0]
+    signals = [signal for driver in explained["drivers"] for signal in driver["signals"]]
+    assert {signal["percentile"] for signal in signals} <= {None}
+
+
+@pytest.mark.parametrize("path", [page.path for page in PAGES if page.method == "GET" and page.scope is not None])
+@pytest.mark.parametrize("format_", ["html", "json", "csv"])
+def test_no_page_shows_an_account_of_another_owner(limited: Limited, path: str, format_: str):
+    """A new page is among them by itself."""
+    headers = {"authorization": f"Bearer {limited.secret}"}
+    if "{account_id" in path:
+        other = path.replace("{account_id:path}", limited.others[0])
+        response = limited.pages.get(f"{other}?format={format_}", headers=headers)
+        assert response.status_code in {404, 422}
+        assert limited.others[0] not in response.text.replace(f"There is no account &#39;{limited.others[0]}&#39;", "")
+        return
+    response = limited.pages.get(f"{path}?format={format_}" if format_ != "html" else path, headers=headers)
+    assert response.status_code in {200, 403, 422}
+    assert OTHER not in response.text
+    assert not any(f'"{account_id}"' in response.text for account_id in limited.others)
+    assert not any(f"/accounts/{account_id}" in response.text for account_id in limited.others)
+
+
+def test_the_portfolio_page_counts_own_accounts_only(limited: Limited):
+    headers = {"authorization": f"Bearer {limited.secret}"}
+    document = limited.pages.get("/?format=json&limit=500", headers=headers).json()
+    assert document["totals"]["accounts"] == len(limited.own)
+
+
+def test_the_retention_is_of_own_accounts_only(limited: Limited):
+    headers = {"authorization": f"Bearer {limited.secret}"}
+    document = limited.pages.get("/retention?months=3&format=json", headers=headers).json()
+    assert {group["group"] for group in document["groups"] if group["dimension"] == "owner"} == {OWNER}
+    history = read_revenue_table(limited.context.state.revenue_table)
+    own = history.cents[history.matching("owner", OWNER), -1]
+    assert document["movement"]["end"] == own.sum() / 100
+
+
+def test_the_model_page_is_refused(limited: Limited):
+    response = limited.pages.get("/model", headers={"authorization": f"Bearer {limited.secret}"})
+    assert response.status_code == 403
+    assert "the API key is limited to those of one owner" in response.text
+
+
+def test_the_metrics_are_refused():
+    assert not SCOPES.limits_rows("GET", "/metrics")
+    assert SCOPES.limits_rows("GET", "/v1/accounts")
+
+
+def test_a_key_of_scope_admin_cannot_be_limited(oarlock, trained: TrainedModel, tmp_path: Path):
+    config = shutil.copy(trained.config, tmp_path / "oarlock.toml")
+    result = oarlock("keys", "create", "--name", "x", "--scope", "admin", "--owner", OWNER, config=config)
+    assert result.code == 2
+    assert "cannot be limited" in result.err
