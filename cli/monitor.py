@@ -1,6 +1,6 @@
 """The command that says whether what is served can still be trusted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -11,8 +11,10 @@ from cli.context import DAY, JSON, CliContext
 from cli.output import Columns, OutputTable, print_json
 
 if TYPE_CHECKING:
+    from monitoring.action import Action
     from monitoring.health import HealthReport
     from monitoring.verdicts.verdict import HealthDecision
+    from serving.ledger.monitor_runs import MonitorRun
 
 
 @click.command(short_help="Check whether the served risks can still be trusted.")
@@ -20,17 +22,21 @@ if TYPE_CHECKING:
 @click.option("--acknowledge", metavar="VERDICT", help="Say that this verdict, the last one, is known.")
 @click.option("--until", type=DAY, help="The day until which it is known; required with --acknowledge.")
 @click.option("--because", help="Why it is known; required with --acknowledge.")
+@click.option("--act", is_flag=True, help="Then recalibrate, retrain or open a challenger by the verdict.")
 @JSON
 @click.pass_obj
-def monitor(
+def monitor(  # noqa: PLR0913 - a parameter per option
     context: CliContext,
     *,
+    act: bool,
     since: datetime | None,
     acknowledge: str | None,
     until: datetime | None,
     because: str | None,
 ) -> int:
     """Say if what is served can still be trusted: one verdict, with its cause and the command that acts.
+
+    --act also does it, as far as it can be done without promoting: the champion stays. Run it again if it was stopped.
 
     \b
     exit code  verdict
@@ -44,29 +50,53 @@ def monitor(
 
     \b
     Example: oarlock monitor --json
+             oarlock monitor --act
              oarlock monitor --since 2026-01-01
              oarlock monitor --acknowledge "population moved" --until 2026-09-01 --because "prices were raised"
     """
-    if since and (acknowledge or until or because):
-        raise click.UsageError("--since lists runs; leave it out to acknowledge a verdict.")
+    if (since is not None) + act + bool(acknowledge or until or because) > 1:
+        raise click.UsageError("--since lists runs, --act acts, --acknowledge answers: ask for one of them.")
     if since:
         return _list_runs(context, since)
     if acknowledge or until or because:
         return _acknowledge(context, acknowledge, until, because)
+    return _check(context, act=act)
+
+
+def _check(context: CliContext, *, act: bool) -> int:
+    """Check what is served, store the run, log it to MLflow, and act if asked to."""
     from configs.clock import now
     from monitoring.health import check_health, run_of
     from monitoring.verdicts.verdict import EXIT_CODES
     from serving.ledger.monitor_runs import RunStore
+    from training.reports.monitoring_experiment import log_monitoring
 
     with context.progress("monitor") as progress:
         report = check_health(context.settings, context.state, context.known_until, progress)
-    RunStore(context.database).save(run_of(report, now()))
-    if context.as_json:
-        print_json(asdict(report))
-    else:
+    run = run_of(report, now())
+    RunStore(context.database).save(run)
+    tags = {"verdict": run.verdict, "subject": run.subject, "version": str(run.version), "as_of": _day(run.as_of)}
+    log_monitoring(context.registry, run.run_at, run.figures, tags)
+    if not context.as_json:
         for line in _lines(report):
             context.echo(line)
+    action = _act(context, report.decision) if act else None
+    if context.as_json:
+        print_json({**asdict(report), "figures": run.figures, "action": action and asdict(action)})
+    elif action:
+        context.echo(f"- acted: {action.text}")
+        context.echo(f"- next: {action.next_command}" if action.next_command else "- next: nothing")
     return EXIT_CODES[report.decision.verdict]
+
+
+def _act(context: CliContext, decision: "HealthDecision") -> "Action":
+    from monitoring.action import act_on
+
+    with context.progress("act") as progress:
+        action = act_on(decision, context.settings, context.state, context.known_until, progress)
+    if action.version is not None:
+        context.record_audit("monitor_acted", decision.verdict, kind=action.kind, version=action.version)
+    return action
 
 
 def _list_runs(context: CliContext, since: datetime) -> int:
@@ -85,7 +115,25 @@ def _list_runs(context: CliContext, since: datetime) -> int:
         evidence, signals = run.figures["outcome_evidence"], run.figures["drifted_signals"]
         table.add(_day(run.as_of), str(run.version), run.verdict, f"{evidence:.3g}", f"{signals:.0f}")
     table.print(context)
+    _show_trends(context, runs)
     return 0
+
+
+def _show_trends(context: CliContext, runs: Sequence["MonitorRun"]) -> None:
+    """Each figure of the newest run with its course over the runs."""
+    columns: Columns = {
+        "figure": "text",
+        "first": "number",
+        "lowest": "number",
+        "highest": "number",
+        "newest": "number",
+    }
+    table = OutputTable(columns, f"figures over {len(runs):,} runs")
+    for name in runs[-1].figures:
+        values = [run.figures[name] for run in runs if name in run.figures]
+        shown = values[0], min(values), max(values), values[-1]
+        table.add(name.replace("_", " "), *(f"{value:.4g}" for value in shown))
+    table.print(context)
 
 
 def _acknowledge(context: CliContext, verdict: str | None, until: datetime | None, because: str | None) -> int:

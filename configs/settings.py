@@ -7,8 +7,9 @@ A relative path in the file starts at the file's folder, one in the environment 
 import os
 import tomllib
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -417,11 +418,32 @@ class WebhookSettings(Section):
     """Attempts before a delivery is a dead letter."""
 
 
+class ExcludedDays(Section):
+    """Days that nothing is learned from, because their signals were broken."""
+
+    since: date
+    """The first day."""
+    until: date
+    """The last day."""
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.until < self.since:
+            raise ValueError(f"until, {self.until}, is before since, {self.since}")
+        return self
+
+
 class MonitoringSettings(Section):
     """When the health of the model is questioned."""
 
     false_alarms_per_year: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """False alarms that you accept in a year, over everything that can raise one."""
+    exclude: tuple[ExcludedDays, ...] = ()
+    """Published days that training and recalibration leave out, such as those on which a source was broken."""
+
+    def is_excluded(self, day: date) -> bool:
+        """Whether nothing is learned from a day."""
+        return any(days.since <= day <= days.until for days in self.exclude)
 
 
 class Settings(BaseSettings):

@@ -57,6 +57,8 @@ def _sections(schema: Schema, models: Schema, prefix: str = "") -> Iterator[tupl
         title, target = f"{prefix}{name}", "".join(map(target_of, [field, *field.get("anyOf", [])]))
         if isinstance(field.get("additionalProperties"), dict):
             title, target = f"{title}.NAME", target_of(field["additionalProperties"])
+        if listed := target_of(field.get("items", {})):
+            title, target = f"\\[{title}\\]", listed  # TOML's table in a list
         if target:
             yield title, target
             yield from _sections(models[target], models, f"{title}.")

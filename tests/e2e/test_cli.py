@@ -25,6 +25,7 @@ from serving.schemas.responses import Score
 from tests.support.companies.raw_tables import account, subscription
 from tests.support.paths import ROOT
 from tests.support.trained_model import EXTRACT_END, TrainedModel
+from training.registry.mlflow_registry import open_registry
 
 START = datetime(2022, 1, 1)
 SHORT_LABEL = "[label]\nhorizon_days = 60\ngrace_days = 0\n[training]\nmin_churned = 5\n"
@@ -298,9 +299,34 @@ def test_training_again_finds_the_same_model(oarlock, trained: TrainedModel):
     assert (result["reused"], result["version"]["number"]) == (True, 1)
 
 
-def test_monitor_exits_by_its_verdict(oarlock, trained: TrainedModel):
-    result = oarlock("monitor", "--json", config=trained.config)
-    assert (json.loads(result.out)["decision"]["verdict"], result.code) == ("cannot tell yet", 12)
+def test_monitor_exits_by_its_verdict_and_logs_its_figures(oarlock, trained: TrainedModel):
+    result = oarlock("monitor", "--act", "--json", config=trained.config)
+    document = json.loads(result.out)
+    assert (document["decision"]["verdict"], result.code) == ("cannot tell yet", 12)
+    assert document["action"] == {
+        "kind": "nothing",
+        "text": "Nothing was done: it is too early to act.",
+        "version": None,
+        "next_command": "",
+    }
+    client = open_registry(trained.state, trained.settings.name).client
+    experiment = client.get_experiment_by_name("crm5-monitoring")
+    assert experiment is not None
+    logged = client.search_runs([experiment.experiment_id])[0]
+    assert logged.data.metrics == document["figures"]
+    assert logged.data.tags["verdict"] == "cannot tell yet"
+
+
+def test_monitor_says_little_and_its_figures_have_a_course(oarlock, trained: TrainedModel):
+    assert len(oarlock("monitor", config=trained.config).out.splitlines()) <= 20
+    listed = oarlock("monitor", "--since", "2023-01-01", config=trained.config).out
+    assert re.search(r"outcome threshold +8480 +8480 +8480 +8480", listed)
+
+
+def test_monitor_does_one_thing_at_a_time(oarlock, trained: TrainedModel):
+    result = oarlock("monitor", "--act", "--since", "2023-01-01", config=trained.config)
+    assert result.code == 2
+    assert "--since lists runs, --act acts, --acknowledge answers" in result.err
 
 
 def test_instants_in_json_have_a_zone(capsys):

@@ -103,7 +103,8 @@ def _mature_days(history: HistoryVersion, settings: Settings, known_until: datet
     published = complete_days(history)
     if not published:
         raise NotReady("No day has been published with the signals as they are declared now.", "Run `oarlock publish`.")
-    mature = [day for day in published if matures_at(day, settings.label) <= known_until]
+    learned = [day for day in published if not settings.monitoring.is_excluded(day.date())]
+    mature = [day for day in learned if matures_at(day, settings.label) <= known_until]
     if not mature:
         raise NothingToLearn(
             f"No published snapshot is mature: it takes {maturity_days(settings)} days until a label is known.",

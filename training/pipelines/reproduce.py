@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from configs.errors import DataError, NothingToLearn, NotReady
 from configs.progress import Progress
-from configs.settings import Settings
+from configs.settings import MonitoringSettings, Settings
 from configs.state_dir import StateDir
 from features.signals.registry import catalogue
 from features.tables.mapping import read_dataset
@@ -85,8 +85,10 @@ def _trained_provenance(registry: Registry, version: Version) -> Provenance:
 
 
 def _restore(settings: Settings, provenance: Provenance, version: Version) -> Settings:
+    # The stored days decide alone: days that are left out now may be among them.
+    every_day = settings.model_copy(update={"monitoring": MonitoringSettings()})
     try:
-        return restore_settings(settings, provenance)
+        return restore_settings(every_day, provenance)
     except ValidationError:
         message = f"Version {version.number} was trained with settings that no longer exist."
         raise NotReady(message, "Check out the release that trained it.") from None
