@@ -39,7 +39,7 @@ def natural_risk(score: ServedScore) -> float:
     >>> drivers = [{"family": "support", "points": 0.2}, {"family": "contract", "points": 0.1}]
     >>> score = {"risk": 0.4, "base": 0.1, "risks": {}, "drivers": drivers, "protective_drivers": []}
     >>> round(natural_risk(score), 3), round(natural_risk({**score, "risk": 0.1, "drivers": []}), 3)
-    (0.166, 0.1)
+    (0.168, 0.1)
     """
     base = float(np.clip(score["base"], NEVER_CERTAIN, 1 - NEVER_CERTAIN))
     parts = log_odds_by_family(score)
