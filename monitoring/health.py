@@ -1,10 +1,8 @@
 """Health: can the risks that are served still be trusted? One verdict from drift, outcomes and plays."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-
-import pandas as pd
 
 from configs.progress import Progress
 from configs.settings import Settings
@@ -13,14 +11,14 @@ from features.publishing.pipeline import OpenDataset, open_dataset
 from features.store.history import complete_days, published_history
 from features.tables.contract import ACCOUNT_ID
 from monitoring.drift.panel import Panel, detect_panel_drift, open_panel
-from monitoring.outcomes.bets import Doubt
-from monitoring.outcomes.cohorts import FollowedAccounts, days_until_known, follow_served_accounts
+from monitoring.outcomes.bets import Cohort, Doubt
+from monitoring.outcomes.cohorts import days_until_known, follow_served_accounts
 from monitoring.outcomes.e_detector import judge_cohorts, tolerated_deviations
 from monitoring.outcomes.plays import judge_plays
 from monitoring.outcomes.summary import GroupOutcome, compare_groups
 from monitoring.sources import find_broken_sources
 from monitoring.verdicts.latch import latch, restart_after
-from monitoring.verdicts.verdict import Checks, HealthDecision, decide
+from monitoring.verdicts.verdict import Checks, HealthDecision, decide, is_acknowledged
 from monitoring.verdicts.wording import describe_drift, describe_outcomes, describe_plays
 from serving.ledger.ledger import open_ledger
 from serving.ledger.monitor_runs import BrokenSource, MonitorRun, RunStore
@@ -81,12 +79,12 @@ def check_health(settings: Settings, state: StateDir, known_until: datetime, pro
         drift=drift,
         outcomes=judge_cohorts(cohorts, doubts, budget),
         plays=judge_plays(followed.rows, budget),
-        first_known_at=_first_known_at(followed, settings),
+        first_known_at=_first_known_at(cohorts, settings),
         next_known_at=followed.next_known_at,
     )
     progress("judged", 2, 2)
     acknowledged = store.acknowledged(as_of)
-    unknown = [run for run in runs if (run.verdict, run.subject) not in acknowledged]
+    unknown = [run for run in runs if not is_acknowledged(run.verdict, run.subject, acknowledged)]
     decision = latch(decide(checks, acknowledged), unknown, version.number, checks.outcomes.evidence)
     return HealthReport(version, decision, checks, compare_groups(followed.rows))
 
@@ -147,10 +145,10 @@ def _calibration_departures(inspection: Inspection, panel: Panel, number: int) -
     return int(snapshots[ACCOUNT_ID][churned == 1].nunique())
 
 
-def _first_known_at(followed: FollowedAccounts, settings: Settings) -> datetime | None:
-    if followed.rows.empty:
-        return None
-    return pd.Timestamp(followed.rows.as_of.min()).to_pydatetime() + days_until_known(settings.label)
+def _first_known_at(cohorts: Sequence[Cohort], settings: Settings) -> datetime | None:
+    """When the first answer of the cohorts that count was known: those of a version that was replaced do not."""
+    started = min((cohort.started for cohort in cohorts), default=None)
+    return None if started is None else started + days_until_known(settings.label)
 
 
 def key_figures(report: HealthReport) -> Mapping[str, float]:

@@ -10,7 +10,7 @@ Poisson interval of observed over expected departures, looked at every month.
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from itertools import count
@@ -18,19 +18,30 @@ from itertools import count
 import numpy as np
 import pandas as pd
 from scipy.special import expit
-from scipy.stats import chi2, ks_2samp
+from scipy.stats import beta, chi2, ks_2samp
 
-from benchmarks.monitoring.panels import CHECKED_WEEKS, SHIFTS, WEEKS, PanelWeek, simulate_panel
-from monitoring.drift.detector import detect_drift
-from monitoring.drift.panel import changes_by_segment
+from benchmarks.monitoring.panels import (
+    CHECKED_WEEKS,
+    FAMILIES,
+    SHIFTS,
+    WEEKS,
+    PanelWeek,
+    plant_shift,
+    simulate_panel,
+)
+from monitoring.drift.detector import EVERYBODY, detect_drift
+from monitoring.drift.paired_changes import measure_changes
+from monitoring.drift.tolerance import Changes
+from monitoring.evidence.budget import level_of_run
 from monitoring.outcomes.bets import Cohort, Doubt
 from monitoring.outcomes.e_detector import judge_cohorts, tolerated_deviations
 
 BUDGET, LAG_WEEKS = 0.05, 4
 BINS, PSI_LIMIT, KS_LEVEL = 10, 0.2, 0.05
 MONTHS, DEPARTURES = 13, 80
-FAMILIES = ("adoption", "support", "value")
+PARTS = ("adoption", "support", "value")
 WORLDS = {"none": (0.0, 1.0), "odds doubled": (float(np.log(2)), 1.0), "a family's weight gone": (0.0, 0.0)}
+PanelChanges = Mapping[int, Changes]  # by the week in which a pair ends
 Rule = Callable[[pd.DataFrame, pd.DataFrame], bool]
 
 
@@ -62,18 +73,22 @@ def main() -> None:
 
 
 def drift_results(accounts: int, companies: int) -> Iterator[Result]:
-    """The drift rules on each planted shift, which begins in the middle of the checked year."""
-    for shift in SHIFTS:
-        delays: dict[str, list[int | None]] = {"oarlock": [], "PSI > 0.2": [], "KS p < 0.05": []}
-        first = WEEKS - CHECKED_WEEKS
-        planted = first if shift == "none" else first + CHECKED_WEEKS // 2
-        for seed in range(companies):
-            weeks = simulate_panel(accounts, seed, shift, WEEKS if shift == "none" else planted)
-            delays["oarlock"].append(_first_alarm(_oarlock_alarms(weeks, planted)))
-            for name, rule in (("PSI > 0.2", _any_psi), ("KS p < 0.05", _any_ks)):
-                alarms = (rule(weeks[at - LAG_WEEKS].rows, weeks[at].rows) for at in range(planted, WEEKS))
-                delays[name].append(_first_alarm(alarms))
-        yield from (_result(f"drift: {name}", shift, accounts, found) for name, found in delays.items())
+    """The drift rules without a shift for a year, and on each planted shift, which begins in the middle of it."""
+    found: dict[tuple[str, str], list[int | None]] = {}
+    for seed in range(companies):
+        weeks = simulate_panel(accounts, seed)
+        clean = _changes(weeks, range(LAG_WEEKS, WEEKS), {})
+        for rule, alarms in _alarms_by_rule(weeks, clean, WEEKS - CHECKED_WEEKS).items():
+            found.setdefault((rule, "none"), []).append(_first_alarm(alarms))
+        first_year = _oarlock_alarms(weeks, clean, 2 * LAG_WEEKS, CHECKED_WEEKS + LAG_WEEKS)
+        found.setdefault(("oarlock", "none, first year"), []).append(_first_alarm(first_year))
+        start = WEEKS - CHECKED_WEEKS // 2
+        for shift in SHIFTS:
+            shifted = plant_shift(weeks, shift, start)
+            changes = _changes(shifted, range(start, WEEKS), clean)
+            for rule, alarms in _alarms_by_rule(shifted, changes, start).items():
+                found.setdefault((rule, shift), []).append(_first_alarm(alarms))
+    yield from (_result(f"drift: {rule}", shift, accounts, delays) for (rule, shift), delays in found.items())
 
 
 def outcome_results(accounts: int, companies: int) -> Iterator[Result]:
@@ -89,13 +104,29 @@ def outcome_results(accounts: int, companies: int) -> Iterator[Result]:
         yield from (_result(f"outcomes: {name}", shift, accounts, found) for name, found in delays.items())
 
 
-def _oarlock_alarms(weeks: Sequence[PanelWeek], start: int) -> Iterator[bool]:
-    pairs = {at: (weeks[at - LAG_WEEKS], weeks[at]) for at in range(LAG_WEEKS, len(weeks))}
-    changes = {at: changes_by_segment(before.rows, after.rows) for at, (before, after) in pairs.items()}
-    days = {at: (before.day, after.day) for at, (before, after) in pairs.items()}
-    for at in range(start, len(weeks)):
-        past = {days[earlier]: changes[earlier] for earlier in pairs if earlier <= at - LAG_WEEKS}
-        yield detect_drift(days[at], changes[at], past, false_alarms_per_year=BUDGET).is_alarm
+def _changes(weeks: Sequence[PanelWeek], at: Iterable[int], known: PanelChanges) -> PanelChanges:
+    """The changes of the pairs that end in these weeks, and those that are known already."""
+    new = {end: measure_changes(weeks[end - LAG_WEEKS].rows, weeks[end].rows, FAMILIES) for end in at}
+    return {**known, **new}
+
+
+def _alarms_by_rule(weeks: Sequence[PanelWeek], changes: PanelChanges, start: int) -> dict[str, Iterator[bool]]:
+    def compare(rule: Rule) -> Iterator[bool]:
+        return (rule(weeks[at - LAG_WEEKS].rows, weeks[at].rows) for at in range(start, WEEKS))
+
+    return {
+        "oarlock": _oarlock_alarms(weeks, changes, start),
+        "PSI > 0.2": compare(_any_psi),
+        "KS p < 0.05": compare(_any_ks),
+    }
+
+
+def _oarlock_alarms(weeks: Sequence[PanelWeek], changes: PanelChanges, start: int, end: int = WEEKS) -> Iterator[bool]:
+    days = {at: (weeks[at - LAG_WEEKS].day, weeks[at].day) for at in changes}
+    level = level_of_run(BUDGET, days=7)
+    for at in range(start, end):
+        past = {days[ended]: {EVERYBODY: changes[ended]} for ended in changes if ended <= at - LAG_WEEKS}
+        yield detect_drift(days[at], {EVERYBODY: changes[at]}, past, level=level).is_alarm
 
 
 def _first_alarm(alarms: Iterator[bool]) -> int | None:
@@ -126,7 +157,7 @@ def _simulate_cohorts(accounts: int, seed: int, *, level: float, weight: float) 
     unlucky = generator.normal(0, np.sqrt(1 / DEPARTURES))
     cohorts: list[Cohort] = []
     for month in range(MONTHS):
-        families = {family: 0.7 * generator.normal(size=accounts) for family in FAMILIES}
+        families = {family: 0.7 * generator.normal(size=accounts) for family in PARTS}
         served = -4.6 + sum(families.values(), np.zeros(accounts))
         true = served + level + unlucky - (1 - weight) * families["support"]
         left = (generator.random(accounts) < expit(true)).astype("float64")
@@ -149,9 +180,18 @@ def _result(rule: str, shift: str, accounts: int, delays: Sequence[int | None]) 
     return Result(rule, shift, accounts, len(delays), alarmed, None if middle == float("inf") else middle)
 
 
+def _interval(result: Result) -> tuple[float, float]:
+    """The exact 95 % interval of the share with an alarm (Clopper & Pearson, 1934)."""
+    alarmed = round(result.alarmed * result.companies)
+    quiet = result.companies - alarmed
+    low = float(beta.ppf(0.025, alarmed, quiet + 1)) if alarmed else 0.0
+    return low, float(beta.ppf(0.975, alarmed + 1, quiet)) if quiet else 1.0
+
+
 def _line(result: Result) -> str:
     delay = "-" if result.median_delay is None else f"{result.median_delay:.0f}"
-    seen = f"alarmed {result.alarmed:>4.0%}  median delay {delay}"
+    low, high = _interval(result)
+    seen = f"alarmed {result.alarmed:>4.0%} [{low:.0%}, {high:.0%}] of {result.companies}  median delay {delay}"
     return f"{result.accounts:>6} {result.shift:<24} {result.rule:<28} {seen}"
 
 

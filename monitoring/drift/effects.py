@@ -11,20 +11,29 @@ import numpy as np
 import pandas as pd
 
 from monitoring.drift.detector import EVERYBODY, DriftedSignal, DriftReport
+from monitoring.drift.paired_changes import TOGETHER, Families
 from training.model.churn_model import ChurnModel, encode
 
 PERCENT = 100.0
+Frames = tuple[pd.DataFrame, pd.DataFrame]
 
 
-def add_effects(report: DriftReport, model: ChurnModel, before: pd.DataFrame, after: pd.DataFrame) -> DriftReport:
-    """The report with the effect of each drifted signal, the largest first; both frames hold the same accounts."""
-    names = list(dict.fromkeys(signal.signal for signal in report.drifted if signal.segment == EVERYBODY))
-    read = [name for name in names if name in model.signal_names]
-    effects = {name: measure_effect(model, before, after, [name]) for name in read}
+def add_effects(report: DriftReport, model: ChurnModel, frames: Frames, families: Families) -> DriftReport:
+    """The report with the effect of each drifted signal or family, the largest first.
+
+    `frames` are the same accounts before and after; `families` names the signals of each family.
+    """
+    moved = {
+        signal.signal: families[signal.signal] if signal.kind == TOGETHER else [signal.signal]
+        for signal in report.drifted
+        if signal.segment == EVERYBODY
+    }
+    read = {name: [own for own in signals if own in model.signal_names] for name, signals in moved.items()}
+    effects = {name: measure_effect(model, *frames, signals) for name, signals in read.items() if signals}
     ranked = sorted((replace(signal, points=effects.get(signal.signal)) for signal in report.drifted), key=_rank)
-    return replace(
-        report, drifted=tuple(ranked), joint_points=measure_effect(model, before, after, read) if read else None
-    )
+    together = sorted({name for signals in read.values() for name in signals})
+    joint = measure_effect(model, *frames, together) if together else None
+    return replace(report, drifted=tuple(ranked), joint_points=joint)
 
 
 def measure_effect(model: ChurnModel, before: pd.DataFrame, after: pd.DataFrame, signals: Sequence[str]) -> float:

@@ -15,17 +15,18 @@ from configs.files import atomic_write
 from configs.state_dir import StateDir
 from features.store.history import HistoryVersion, complete_days, content_version, read_day
 from features.store.history_reader import read_history_frame
-from monitoring.drift.detector import EVERYBODY, ChangesBySegment, DriftReport, detect_drift
+from monitoring.drift.detector import EVERYBODY, RISK, ChangesBySegment, DriftReport, detect_drift
 from monitoring.drift.effects import add_effects
-from monitoring.drift.paired_changes import Aspect, Change, measure_changes
+from monitoring.drift.paired_changes import NO_FAMILIES, Aspect, Change, Families, measure_changes
 from monitoring.drift.tolerance import choose_pairs, thin_out
+from monitoring.evidence.budget import level_of_run
 from training.model.churn_model import SEGMENT, ChurnModel, encode
 
 LAG_DAYS, LAG_SLACK_DAYS = 28, 3  # the first days of two months are 28 to 31 days apart
 PAST_SPACING_DAYS, MAX_PAST_PAIRS = 7, 104
 MIN_SEGMENT_ACCOUNTS = 100
 FULL_WINDOWS = 0.9  # the share of signals whose window must lie inside the history
-RISK = "risk"
+ASPECTS = 2  # counts up when other aspects are measured, so that none is read from an older file
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Panel:
         file = self.folder / self._pair_name(before, after)
         if file.exists():
             return _read_changes(file)
-        changes = changes_by_segment(*self.paired_frames(before, after))
+        changes = changes_by_segment(*self.paired_frames(before, after), families=self.families)
         _write_changes(file, changes)
         return changes
 
@@ -67,7 +68,12 @@ class Panel:
 
     def _pair_name(self, before: datetime, after: datetime) -> str:
         days = (content_version(self.history, day) for day in (before, after))
-        return f"{self.history.folder.name}_v{self.version}_{'_'.join(days)}.json"
+        return f"{self.history.folder.name}_v{self.version}_{'_'.join(days)}_{ASPECTS}.json"
+
+    @property
+    def families(self) -> Families:
+        """The signals of each family."""
+        return {family: [signal.name for signal in signals] for family, signals in self.history.families.items()}
 
 
 def open_panel(state: StateDir, history: HistoryVersion, model: ChurnModel, version: int) -> Panel:
@@ -92,8 +98,10 @@ def detect_panel_drift(panel: Panel, as_of: datetime, false_alarms_per_year: flo
     past = {pair: panel.changes(*pair) for pair in chosen}
     changes = panel.changes(*newest)
     panel.forget_except([*chosen, newest])
-    report = detect_drift(newest, changes, past, false_alarms_per_year=false_alarms_per_year)
-    return add_effects(report, panel.model, *panel.paired_frames(*newest)) if report.is_alarm else report
+    level = level_of_run(false_alarms_per_year, _days_since_last(panel.history, as_of))
+    report = detect_drift(newest, changes, past, level=level)
+    frames = panel.paired_frames(*newest) if report.is_alarm else None
+    return add_effects(report, panel.model, frames, panel.families) if frames else report
 
 
 def comparable_days(history: HistoryVersion, as_of: datetime) -> list[datetime]:
@@ -104,15 +112,20 @@ def comparable_days(history: HistoryVersion, as_of: datetime) -> list[datetime]:
     return [day for day in days if day >= days[0] + full] or days[-1:]
 
 
-def changes_by_segment(before: pd.DataFrame, after: pd.DataFrame) -> ChangesBySegment:
+def changes_by_segment(before: pd.DataFrame, after: pd.DataFrame, families: Families = NO_FAMILIES) -> ChangesBySegment:
     """The changes of all accounts, and of each segment that is large enough, by the segment of the earlier day."""
-    changes = {EVERYBODY: measure_changes(before, after)}
+    changes = {EVERYBODY: measure_changes(before, after, families)}
     if SEGMENT not in before:
         return changes
     for segment, rows in before.groupby(SEGMENT):
         if len(rows) >= MIN_SEGMENT_ACCOUNTS:
-            changes[str(segment)] = measure_changes(rows, after.loc[rows.index])
+            changes[str(segment)] = measure_changes(rows, after.loc[rows.index], families)
     return changes
+
+
+def _days_since_last(history: HistoryVersion, as_of: datetime) -> int:
+    """The days since the published day before: its run has spent the budget until then."""
+    return min((as_of - day).days for day in complete_days(history) if day < as_of)
 
 
 def _is_forced(history: HistoryVersion, days: tuple[datetime, datetime]) -> bool:

@@ -2,7 +2,8 @@
 
 from statistics import NormalDist
 
-CHECKED_DAYS = 366  # runs in a year that see new data, at most; a second run of a day sees the same data
+YEAR_DAYS = 366
+MAX_DAYS = 28  # a run after a longer pause spends no more
 DETECTORS = ("sources", "drift", "outcomes", "plays")
 
 
@@ -15,9 +16,15 @@ def yearly_budget(false_alarms_per_year: float) -> float:
     return false_alarms_per_year / len(DETECTORS)
 
 
-def level_of_test(false_alarms_per_year: float, tests: int) -> float:
-    """The level of each of so many tests of a run, for a detector that tests on every day of a year."""
-    return yearly_budget(false_alarms_per_year) / (CHECKED_DAYS * max(tests, 1))
+def level_of_run(false_alarms_per_year: float, days: int) -> float:
+    """What a detector may spend on a run that is so many days after the one before.
+
+    Runs of a year spend its budget together, whether there is one a day or one a month.
+
+    >>> round(366 / 7 * level_of_run(0.05, days=7), 4)
+    0.0125
+    """
+    return yearly_budget(false_alarms_per_year) * min(max(days, 1), MAX_DAYS) / YEAR_DAYS
 
 
 def critical_value(level: float) -> float:

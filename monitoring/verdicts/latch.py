@@ -28,6 +28,7 @@ def latch(decision: HealthDecision, runs: Sequence[MonitorRun], version: int, ev
         subject=alarm.subject,
         began_after=alarm.began_after,
         began_before=alarm.began_before,
+        waiting=alarm.waiting,
         command=COMMANDS[alarm.verdict],
     )
 

@@ -4,6 +4,7 @@ The first that applies counts: a broken source explains signals that moved, and 
 moved.
 """
 
+import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,6 +30,8 @@ RANKED: tuple[HealthVerdict, ...] = get_args(HealthVerdict)  # the worst first
 ALARMS = RANKED[:-2]
 ACKNOWLEDGE = 'find out why, then: oarlock monitor --acknowledge "population moved" --until DAY --because TEXT'
 SHOWN_SIGNALS = 3
+SEPARATOR = ", "
+SUBJECT_LENGTH, SHORTENED = 200, 160  # characters
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,8 @@ class Checks:
 class HealthDecision:
     """The verdict with its cause, between which days it began, what waiting costs, and the command that acts.
 
-    `subject` names what the verdict is about, such as a table or a bet. `tells_from` is the day from which on a verdict
-    is expected, for `cannot tell yet`; None if it cannot be foreseen.
+    `subject` names what the verdict is about: a table, a bet, or all signals that moved. `tells_from` is the day from
+    which on a verdict is expected, for `cannot tell yet`; None if it cannot be foreseen.
     """
 
     verdict: HealthVerdict
@@ -74,9 +77,21 @@ class HealthDecision:
 def decide(checks: Checks, acknowledged: Collection[Subject] = ()) -> HealthDecision:
     """The first verdict that applies and that nobody has acknowledged."""
     for decision in _alarms(checks):
-        if (decision.verdict, decision.subject) not in acknowledged:
+        if not is_acknowledged(decision.verdict, decision.subject, acknowledged):
             return decision
     return _ok(checks.outcomes) if checks.outcomes.is_conclusive else _cannot_tell(checks)
+
+
+def is_acknowledged(verdict: HealthVerdict, subject: str, acknowledged: Collection[Subject]) -> bool:
+    """Whether everything that a verdict is about is acknowledged: one more signal that moved is news.
+
+    >>> is_acknowledged("population moved", "logins", [("population moved", "logins, seats")])
+    True
+    >>> is_acknowledged("population moved", "logins, tickets", [("population moved", "logins, seats")])
+    False
+    """
+    known = {name for own, names in acknowledged if own == verdict for name in names.split(SEPARATOR)}
+    return known.issuperset(subject.split(SEPARATOR))
 
 
 def _alarms(checks: Checks) -> Iterator[HealthDecision]:
@@ -123,11 +138,25 @@ def _moved(drift: DriftReport) -> HealthDecision:
     return HealthDecision(
         "population moved",
         "; ".join(map(describe_drifted, drift.drifted[:SHOWN_SIGNALS])),
-        subject=drift.drifted[0].signal,
+        subject=name_signals({signal.signal for signal in drift.drifted}),
         began_after=drift.before,
         began_before=drift.after,
         waiting=f"harmless until outcomes say otherwise; effect on the mean risk: {points}",
         command=ACKNOWLEDGE,
+    )
+
+
+def name_signals(names: Collection[str]) -> str:
+    """All signals by name, or the first ones and a checksum of all, if the ledger has no room for more.
+
+    >>> name_signals({"seats", "logins"})
+    'logins, seats'
+    """
+    text = SEPARATOR.join(sorted(names))
+    if len(text) <= SUBJECT_LENGTH:
+        return text
+    return (
+        f"{text[:SHORTENED].rpartition(SEPARATOR)[0]}{SEPARATOR}{len(names)} in all ({zlib.crc32(text.encode()):08x})"
     )
 
 

@@ -62,5 +62,10 @@ def test_a_latched_cause_is_said_once():
     assert latch(OK, [replace(RUN, cause=stayed.cause)], 1, evidence=50.0).cause == stayed.cause
 
 
+def test_a_latched_alarm_says_what_waiting_costs():
+    alarm = replace(RUN, waiting="about 0.0123 of log loss per account and cohort")
+    assert latch(OK, [alarm], 1, evidence=50.0).waiting == alarm.waiting
+
+
 def test_a_new_champion_is_not_blamed_for_the_old():
     assert (restart_after([RUN], 1), restart_after([RUN], 2), restart_after([], 2)) == (0, 1, 0)

@@ -9,7 +9,6 @@ from configs.errors import NothingToLearn, NotReady
 from configs.settings import LabelSettings, Settings
 from configs.state_dir import StateDir
 from features.publishing.pipeline import OpenDataset, open_dataset
-from features.store.feast_store import open_history_store, read_historical_signals
 from features.store.history import HistoryVersion, accounts_on, complete_days
 from features.tables.contract import ACCOUNT_ID
 from training.data.recorded_history import first_recorded_day
@@ -59,6 +58,8 @@ def build_training_set(settings: Settings, state: StateDir, known_until: datetim
 
     Raises NotReady if nothing was published, NothingToLearn if no snapshot is mature yet.
     """
+    from features.store.feast_store import open_history_store, read_historical_signals  # heavy
+
     opened = open_dataset(settings, state)
     known_until = opened.known_until(known_until)
     snapshots = snapshots_on(opened.history, _mature_days(opened.history, settings, known_until))

@@ -9,6 +9,7 @@ import pytest
 
 from monitoring.drift.detector import DriftReport, detect_drift
 from monitoring.drift.panel import changes_by_segment
+from monitoring.evidence.budget import level_of_run
 
 START = datetime(2023, 1, 2)
 SIGNALS, BUDGET = 12, 0.05
@@ -41,7 +42,7 @@ def detect(days: Days) -> DriftReport:
     }
     newest = max(changes)
     past = {pair: change for pair, change in changes.items() if pair != newest}
-    return detect_drift(newest, changes[newest], past, false_alarms_per_year=BUDGET)
+    return detect_drift(newest, changes[newest], past, level=level_of_run(BUDGET, days=28))
 
 
 @pytest.mark.parametrize("accounts", [100, 400])
@@ -79,7 +80,7 @@ def test_what_the_own_past_does_every_year_is_no_alarm():
 
 
 def test_few_accounts_see_nothing_and_say_so():
-    report = detect(simulate_panel(22, seed=5))
+    report = detect(simulate_panel(20, seed=5))
     assert (report.smallest_visible, report.is_conclusive, report.is_alarm) == (None, False, False)
 
 

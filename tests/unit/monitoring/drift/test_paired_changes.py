@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from monitoring.drift.paired_changes import Aspect, Change, measure_changes
+from monitoring.drift.paired_changes import TENFOLD, TOGETHER, VALUE, Aspect, Change, measure_changes
 
 RANKS = pd.Series(np.arange(100.0))
 
@@ -15,16 +15,45 @@ def changes_of(before: pd.Series, after: pd.Series) -> dict[str, float]:
 
 
 def test_a_number_moves_on_the_scale_of_the_earlier_ranks():
-    assert changes_of(RANKS, RANKS + 10) == {"s: missing": 0.0, "s": 0.095}  # 10 ranks, less at the top
+    assert changes_of(RANKS, RANKS + 10)["s"] == 0.095  # 10 ranks, less at the top
     assert changes_of(RANKS, RANKS * 1000)["s"] == changes_of(RANKS / 1000, RANKS)["s"] > 0.45
 
 
+@pytest.mark.parametrize(("factor", "share"), [(100, 1.0), (0.01, -1.0), (0, -1.0), (-1, 0.0), (9, 0.0)])
+def test_a_change_of_unit_and_a_stop_is_made_by_all(factor, share):
+    assert changes_of(RANKS + 1, (RANKS + 1) * factor)[f"s: {TENFOLD}"] == share
+
+
+def test_leaving_zero_and_falling_to_it_cancel():
+    before = RANKS % 2
+    assert changes_of(before, 1 - before)[f"s: {TENFOLD}"] == 0.0
+
+
+def test_the_signals_of_a_family_are_compared_together_each_in_its_direction():
+    generator = np.random.default_rng(0)
+    common = generator.normal(size=200)
+    noise = generator.normal(size=(200, 2, 2))
+    before = pd.DataFrame({"uses": common + noise[:, 0, 0], "idle_days": -common + noise[:, 0, 1]})
+    after = pd.DataFrame({"uses": common + noise[:, 1, 0] + 0.5, "idle_days": -common + noise[:, 1, 1] - 0.5})
+    changes = measure_changes(before, after, {"usage": ["uses", "idle_days"]})
+    alone = [changes[Aspect(name, VALUE)] for name in before]
+    together = changes[Aspect("usage", TOGETHER)]
+    assert alone[0].mean > 0 > alone[1].mean
+    assert abs(together.mean) == pytest.approx((alone[0].mean - alone[1].mean) / 2)
+    assert together.statistic(0.0) > max(change.statistic(0.0) for change in alone)
+
+
+def test_what_may_have_been_chance_does_not_count():
+    assert Change(-0.1, 0.04, 100).beyond_chance(2) == pytest.approx(0.06)
+    assert Change(0.1, 0.04, 10).beyond_chance(2) == 0.0
+
+
 def test_values_that_are_equal_have_not_moved():
-    assert changes_of(RANKS * 0, RANKS * 0) == {"s: missing": 0.0, "s": 0.0}
+    assert set(changes_of(RANKS * 0, RANKS * 0).values()) == {0.0}
 
 
 def test_a_value_that_goes_missing_counts_as_missing_only():
-    assert changes_of(RANKS, RANKS.where(RANKS >= 30)) == {"s: missing": 0.3, "s": 0.0}
+    assert changes_of(RANKS, RANKS.where(RANKS >= 30)) == {"s: missing": 0.3, "s": 0.0, f"s: {TENFOLD}": 0.0}
 
 
 def test_each_category_and_a_new_one_is_a_share():

@@ -2,11 +2,15 @@
 
 from datetime import datetime, timedelta
 
+import pytest
+
 from monitoring.drift.paired_changes import Aspect, Change
 from monitoring.drift.tolerance import (
+    CHANCE,
     FLOOR,
     LARGE_PRIOR,
     SLACK,
+    UNSEEN_FLOOR,
     UNSEEN_PRIOR,
     Pair,
     choose_pairs,
@@ -23,12 +27,13 @@ def pair(ended: datetime, lag: int = 28) -> Pair:
 
 
 def past(ends: list[datetime], change: float, lag: int = 28) -> dict[Pair, dict[Aspect, Change]]:
-    return {pair(day, lag): {USAGE: Change(change, 0.01, 100)} for day in ends}
+    return {pair(day, lag): {USAGE: Change(change, 0.01, 10_000)} for day in ends}
 
 
 def test_the_tolerance_is_the_largest_own_change_times_the_slack():
     moved = past(MONTHS[:18], 0.1) | past([MONTHS[3]], -0.15)
-    assert learn_tolerance(moved, pair(MONTHS[18])).of(USAGE) == SLACK * 0.15
+    chance = CHANCE * 0.001  # the standard error of these changes
+    assert learn_tolerance(moved, pair(MONTHS[18])).of(USAGE) == pytest.approx(SLACK * (0.15 - chance))
 
 
 def test_a_signal_that_never_moves_has_the_floor():
@@ -44,13 +49,20 @@ def test_the_first_turn_of_a_year_is_met_with_the_prior():
 
 
 def test_an_unseen_season_is_met_with_a_smaller_prior():
-    assert learn_tolerance(past(MONTHS[1:8], 0.01), pair(MONTHS[8])).of(USAGE) == UNSEEN_PRIOR
+    assert learn_tolerance(past(MONTHS[3:10], 0.1), pair(MONTHS[10])).of(USAGE) == UNSEEN_PRIOR
+
+
+def test_a_signal_that_hardly_moved_is_not_moved_far_by_an_ordinary_season():
+    assert learn_tolerance(past(MONTHS[3:10], 0.01), pair(MONTHS[10])).of(USAGE) == UNSEEN_FLOOR
+    assert learn_tolerance(past(MONTHS[3:10], 0.01), pair(datetime(2024, 12, 28))).of(USAGE) == LARGE_PRIOR
 
 
 def test_what_the_holidays_moved_is_no_excuse_in_summer():
     moved = past(MONTHS[:18], 0.01) | past([MONTHS[12]], 0.3)
     assert learn_tolerance(moved, pair(MONTHS[18])).of(USAGE) == FLOOR
-    assert learn_tolerance(moved, pair(datetime(2025, 12, 28))).of(USAGE) == SLACK * 0.3
+    assert learn_tolerance(moved, pair(datetime(2025, 12, 28))).of(USAGE) == pytest.approx(
+        SLACK * (0.3 - CHANCE * 0.001)
+    )
 
 
 def test_few_pairs_are_met_with_the_prior_though_they_hold_the_season():
