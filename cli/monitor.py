@@ -172,7 +172,7 @@ def _lines(report: "HealthReport") -> Iterator[str]:
 
     yield f"Version {report.version.number} on {report.checks.as_of:%Y-%m-%d}: {report.decision.verdict}"
     yield from _decision_lines(report.decision)
-    for check, text in describe_checks(report.checks).items():
+    for check, text in describe_checks(report).items():
         yield f"- {check}: {text}"
 
 

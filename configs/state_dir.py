@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from configs.errors import ConfigError
@@ -75,6 +76,10 @@ class StateDir:
     def monitoring(self) -> Path:
         """What monitoring measured of pairs of past days, so that it need not read them again."""
         return self.folder / "monitoring"
+
+    def source_profile(self, as_of: datetime) -> Path:
+        """What the sources held in the weeks before a published day."""
+        return self.monitoring / "sources" / f"{as_of:%Y-%m-%d}.json"
 
     @property
     def model_report(self) -> Path:

@@ -16,6 +16,7 @@ from monitoring.outcomes.cohorts import days_until_known, follow_served_accounts
 from monitoring.outcomes.e_detector import judge_cohorts, tolerated_deviations
 from monitoring.outcomes.plays import judge_plays
 from monitoring.outcomes.summary import GroupOutcome, compare_groups
+from monitoring.served_values import ServedValues, compare_served_values, describe_served, served_fault
 from monitoring.sources import find_broken_sources
 from monitoring.verdicts.latch import latch, restart_after
 from monitoring.verdicts.verdict import Checks, HealthDecision, decide, is_acknowledged
@@ -31,12 +32,16 @@ FIRST_DAY = datetime(1970, 1, 1)
 
 @dataclass(frozen=True)
 class HealthReport:
-    """The verdict on what is served, and everything that was checked; `groups` are the outcomes of groups."""
+    """The verdict on what is served, and everything that was checked.
+
+    `groups` are the outcomes of groups, `served` is how the online store compares with the history.
+    """
 
     version: Version
     decision: HealthDecision
     checks: Checks
     groups: tuple[GroupOutcome, ...]
+    served: ServedValues
 
 
 @dataclass(frozen=True)
@@ -73,9 +78,10 @@ def check_health(settings: Settings, state: StateDir, known_until: datetime, pro
     # After a rollback the champion is older than the version that it replaced; its own cohorts still count.
     cohorts = [cohort for cohort in followed.cohorts() if cohort.version > restart or cohort.version == version.number]
     doubts = {number: _doubt(inspection, panel, number) for number in {cohort.version for cohort in cohorts}}
+    served = compare_served_values(state, history, as_of, known_until)
     checks = Checks(
         as_of=as_of,
-        sources=find_broken_sources(history, as_of),
+        sources=(*served_fault(served, as_of), *find_broken_sources(history, state, as_of)),
         drift=drift,
         outcomes=judge_cohorts(cohorts, doubts, budget),
         plays=judge_plays(followed.rows, budget),
@@ -86,7 +92,7 @@ def check_health(settings: Settings, state: StateDir, known_until: datetime, pro
     acknowledged = store.acknowledged(as_of)
     unknown = [run for run in runs if not is_acknowledged(run.verdict, run.subject, acknowledged)]
     decision = latch(decide(checks, acknowledged), unknown, version.number, checks.outcomes.evidence)
-    return HealthReport(version, decision, checks, compare_groups(followed.rows))
+    return HealthReport(version, decision, checks, compare_groups(followed.rows), served)
 
 
 def run_of(report: HealthReport, run_at: datetime) -> MonitorRun:
@@ -106,16 +112,18 @@ def run_of(report: HealthReport, run_at: datetime) -> MonitorRun:
         command=decision.command,
         tells_from=decision.tells_from,
         sources=tuple(BrokenSource(fault.table, fault.since, fault.text) for fault in report.checks.sources),
-        checks=describe_checks(report.checks),
+        checks=describe_checks(report),
     )
 
 
-def describe_checks(checks: Checks) -> Mapping[str, str]:
+def describe_checks(report: HealthReport) -> Mapping[str, str]:
     """What each check compared and what it could not have seen, in a sentence, by the name of the check."""
+    checks = report.checks
     return {
         "drift": describe_drift(checks.drift),
         "outcomes": describe_outcomes(checks.outcomes),
         "plays": describe_plays(checks.plays),
+        "online store": describe_served(report.served),
     }
 
 
@@ -168,4 +176,6 @@ def key_figures(report: HealthReport) -> Mapping[str, float]:
         "play_evidence": report.checks.plays.evidence,
         "play_threshold": report.checks.plays.threshold,
         "broken_sources": float(len(report.checks.sources)),
+        "served_values_compared": float(report.served.values),
+        "served_values_differing": float(report.served.differing),
     }

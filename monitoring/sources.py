@@ -1,25 +1,34 @@
-"""Broken sources: the tables that the quality gate named when the newest day was published all the same.
+"""Broken sources: what the quality gate named when the newest day was published all the same, and broken rhythms.
 
-Only a day that somebody forced has them, so naming them is no false alarm. Each is named until a day is published
-without it.
+A fault of the gate is named until a day is published without it.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 
+from configs.state_dir import StateDir
+from features.publishing.source_profile import read_profile
 from features.store.history import HistoryVersion, complete_days, read_day
 from features.tables.contract import CONTRACT
+from monitoring.source_rhythm import find_rhythm_faults
 from monitoring.verdicts.verdict import SourceFault
 
 
-def find_broken_sources(history: HistoryVersion, as_of: datetime) -> tuple[SourceFault, ...]:
+def find_broken_sources(history: HistoryVersion, state: StateDir, as_of: datetime) -> tuple[SourceFault, ...]:
+    """The faults of the sources of a published day; a table that the gate named is named once."""
+    forced = tuple(_find_forced_faults(history, as_of))
+    named = {fault.table for fault in forced}
+    profile = read_profile(state, as_of) or {}
+    return (*forced, *(fault for fault in find_rhythm_faults(profile, as_of) if fault.table not in named))
+
+
+def _find_forced_faults(history: HistoryVersion, as_of: datetime) -> Iterator[SourceFault]:
     """The tables that were at fault on a published day, each since the first such day before it without a break."""
     newest = read_day(history, as_of)
-    reason = f"; published because: {newest.forced_because}"
-    return tuple(
-        SourceFault(table, _broken_since(history, as_of, table), f"{fault}{reason}")
-        for fault in newest.faults
-        if (table := fault.partition(":")[0]) in CONTRACT
-    )
+    for fault in newest.faults:
+        if (table := fault.partition(":")[0]) in CONTRACT:
+            text = f"{fault}; published because: {newest.forced_because}"
+            yield SourceFault(table, _broken_since(history, as_of, table), text)
 
 
 def _broken_since(history: HistoryVersion, as_of: datetime, table: str) -> datetime:

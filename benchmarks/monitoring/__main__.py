@@ -33,8 +33,8 @@ from monitoring.drift.detector import EVERYBODY, detect_drift
 from monitoring.drift.paired_changes import measure_changes
 from monitoring.drift.tolerance import Changes
 from monitoring.evidence.budget import level_of_run
-from monitoring.outcomes.bets import Cohort, Doubt
-from monitoring.outcomes.e_detector import judge_cohorts, tolerated_deviations
+from monitoring.outcomes.bets import Cohort, Doubt, bet_weights, make_bets
+from monitoring.outcomes.e_detector import alarm_threshold, tolerated_deviations
 
 BUDGET, LAG_WEEKS = 0.05, 4
 BINS, PSI_LIMIT, KS_LEVEL = 10, 0.2, 0.05
@@ -99,7 +99,7 @@ def outcome_results(accounts: int, companies: int) -> Iterator[Result]:
         for seed in range(companies):
             cohorts = _simulate_cohorts(accounts, seed, level=level, weight=weight)
             until = [cohorts[: month + 1] for month in range(MONTHS)]
-            delays["oarlock"].append(_first_alarm(judge_cohorts(part, {1: doubt}, BUDGET).is_alarm for part in until))
+            delays["oarlock"].append(_first_alarm(_outcome_alarms(cohorts, doubt)))
             delays["Poisson interval"].append(_first_alarm(map(_excludes_one, until)))
         yield from (_result(f"outcomes: {name}", shift, accounts, found) for name, found in delays.items())
 
@@ -150,6 +150,16 @@ def _any_ks(before: pd.DataFrame, after: pd.DataFrame) -> bool:
 
 def _ks(before: pd.Series, after: pd.Series) -> float:
     return float(ks_2samp(before, after, method="asymp").pvalue) if len(before) and len(after) else 0.0
+
+
+def _outcome_alarms(cohorts: Sequence[Cohort], doubt: Doubt) -> Iterator[bool]:
+    """Whether `judge_cohorts` would alarm after each cohort, with each cohort bet on once."""
+    bets = make_bets(cohorts)
+    log_weights, log_detectors = np.log(bet_weights(bets)), np.full(len(bets), -np.inf)
+    for cohort in cohorts:
+        gains = np.array([bet.log_ratio(cohort, doubt) for bet in bets])
+        log_detectors = np.logaddexp(log_detectors, 0.0) + gains
+        yield bool(np.logaddexp.reduce(log_detectors + log_weights) >= np.log(alarm_threshold(BUDGET)))
 
 
 def _simulate_cohorts(accounts: int, seed: int, *, level: float, weight: float) -> list[Cohort]:

@@ -34,6 +34,7 @@ from features.publishing.account_table_builder import build_account_details
 from features.publishing.data_span import DataSpan, find_span, raise_for_late_day
 from features.publishing.quality_gate import check_day, check_schema, check_sources, raise_for_day_faults
 from features.publishing.revenue_table_builder import build_revenue_history
+from features.publishing.source_profile import profile_sources, write_profile
 from features.signals.base import Signal
 from features.signals.registry import catalogue
 from features.store.account_table import COLUMNS, AccountTable, write_account_table
@@ -240,6 +241,7 @@ def _publish(settings: Settings, state: StateDir, request: PublishRequest, progr
             _write(settings, data, request, computed)
         else:
             skipped.append(f"{as_of:%Y-%m-%d}")
+    write_profile(state, request.as_of, profile_sources(data.tables, request.as_of))
     progress("online store", len(days), len(days) + 1)
     if request.online or _replaces_online_day(state, request.as_of, span):
         if is_damaged:

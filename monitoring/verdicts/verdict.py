@@ -90,13 +90,13 @@ def is_acknowledged(verdict: HealthVerdict, subject: str, acknowledged: Collecti
     >>> is_acknowledged("population moved", "logins, tickets", [("population moved", "logins, seats")])
     False
     """
-    known = {name for own, names in acknowledged if own == verdict for name in names.split(SEPARATOR)}
-    return known.issuperset(subject.split(SEPARATOR))
+    names_acknowledged = {name for own, names in acknowledged if own == verdict for name in names.split(SEPARATOR)}
+    return names_acknowledged.issuperset(subject.split(SEPARATOR))
 
 
 def _alarms(checks: Checks) -> Iterator[HealthDecision]:
     if checks.sources:
-        yield _mend(checks.sources[0], checks)
+        yield _mend(checks.sources, checks)
     if checks.outcomes.is_alarm and checks.outcomes.finding:
         yield _correct(checks.outcomes, checks.outcomes.finding)
     if checks.drift.is_alarm:
@@ -105,17 +105,20 @@ def _alarms(checks: Checks) -> Iterator[HealthDecision]:
         yield _plays_work(checks.plays)
 
 
-def _mend(fault: SourceFault, checks: Checks) -> HealthDecision:
+def _mend(faults: Sequence[SourceFault], checks: Checks) -> HealthDecision:
     points = checks.drift.joint_points
     moved = "" if points is None else f"signals that moved changed the mean risk by {points:+.2f} points; "
+    tables = SEPARATOR.join(sorted({fault.table for fault in faults}))
+    since = min(fault.since for fault in faults)
+    more = f"; and {len(faults) - SHOWN_SIGNALS} more" if len(faults) > SHOWN_SIGNALS else ""
     return HealthDecision(
         "mend a source",
-        fault.text,
-        subject=fault.table,
-        began_after=fault.since - timedelta(days=1),
-        began_before=fault.since,
+        "; ".join(f"{fault.text} (since {fault.since:%Y-%m-%d})" for fault in faults[:SHOWN_SIGNALS]) + more,
+        subject=tables,
+        began_after=since - timedelta(days=1),
+        began_before=since,
         waiting=f"{moved}every risk that is served rests on a broken table",
-        command=f"mend {fault.table}, then: oarlock publish --backfill-from {fault.since:%Y-%m-%d}",
+        command=f"mend {tables}, then: oarlock publish --backfill-from {since:%Y-%m-%d}",
     )
 
 

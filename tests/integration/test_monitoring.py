@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import cast
 
 import pyarrow as pa
@@ -21,6 +21,7 @@ from monitoring.alerts.outbox import _unprocessed_days
 from monitoring.drift.panel import Panel, detect_panel_drift, open_panel
 from monitoring.health import HealthReport, check_health
 from monitoring.outcomes.cohorts import follow_served_accounts
+from monitoring.served_values import compare_served_values
 from monitoring.verdicts.verdict import EXIT_CODES
 from serving.accounts.past_listing import past_accounts_page
 from serving.ledger.ledger import Ledger, ScoreSource
@@ -197,6 +198,16 @@ def test_a_second_run_reads_the_stored_pairs(panel: Panel, monkeypatch):
     monkeypatch.setattr("monitoring.drift.panel.read_history_frame", None)
     assert detect_panel_drift(panel, EXTRACT_END, 0.05) == first
     assert len(list(panel.folder.glob("*.json"))) == first.past_pairs + 1
+
+
+def test_served_values_are_compared_with_the_history(trained: TrainedModel, panel: Panel):
+    equal = compare_served_values(trained.state, panel.history, EXTRACT_END, EXTRACT_END + timedelta(days=3))
+    assert (equal.differing, equal.age_days) == (0, 3.0)
+    assert equal.values == equal.accounts * len(panel.history.signals) > 0
+    rewrite(panel, EXTRACT_END, active_days_28d=-1.0)
+    differing = compare_served_values(trained.state, panel.history, EXTRACT_END, EXTRACT_END)
+    assert differing.differing == differing.accounts
+    assert differing.example.startswith("active_days_28d of account ")
 
 
 def test_a_day_without_another_four_weeks_before_cannot_be_compared(panel: Panel):

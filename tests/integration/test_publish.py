@@ -22,6 +22,7 @@ import pytest
 from configs.errors import Busy, DataError
 from configs.settings import SnapshotSettings
 from features.publishing.pipeline import PublishRequest, publish
+from features.publishing.source_profile import read_profile
 from features.store.feast_store import (
     apply_declarations,
     drop_stale_views,
@@ -312,10 +313,21 @@ def test_a_forced_day_is_published_with_its_reason(company: Company):
     day = read_day(history, as_of)
     assert (as_of, day.forced_because) == (TODAY, "summer holiday")
     assert day.faults[0].startswith("usage: 0 rows")
-    (broken,) = find_broken_sources(history, as_of)
+    (broken,) = find_broken_sources(history, company.state, as_of)
     assert (broken.table, broken.since) == ("usage", TODAY)
     assert broken.text.endswith("; published because: summer holiday")
-    assert find_broken_sources(history, BEFORE) == ()
+    assert find_broken_sources(history, company.state, BEFORE) == ()
+
+
+def test_the_profile_of_the_sources_is_stored_without_accounts(published_company: Company):
+    state = published_company.state
+    weeks = read_profile(state, TODAY)
+    assert weeks is not None
+    assert weeks["usage"][0].rows >= weeks["usage"][0].accounts > 0
+    assert weeks["usage"][0].nulls["account_id"] == 0
+    stored = state.source_profile(TODAY).read_text("utf-8")
+    assert not any(f'"{account}"' in stored for account in ACCOUNTS)
+    assert read_profile(state, BEFORE) is None
 
 
 def test_a_day_without_faults_is_not_marked_as_forced(published_company: Company):

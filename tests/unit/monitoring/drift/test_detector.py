@@ -72,10 +72,10 @@ def test_a_shift_in_one_segment_names_the_segment():
 
 def test_what_the_own_past_does_every_year_is_no_alarm():
     days = simulate_panel(400, seed=4)
-    for holidays in (days[3], days[-1]):
+    for holidays in (days[1], days[-1]):
         holidays["9"] /= 5
     assert detect(days).drifted == ()
-    days[3]["9"] *= 5
+    days[1]["9"] *= 5
     assert {signal.signal for signal in detect(days).drifted} == {"9"}
 
 

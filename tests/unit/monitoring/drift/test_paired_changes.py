@@ -36,7 +36,7 @@ def test_the_signals_of_a_family_are_compared_together_each_in_its_direction():
     before = pd.DataFrame({"uses": common + noise[:, 0, 0], "idle_days": -common + noise[:, 0, 1]})
     after = pd.DataFrame({"uses": common + noise[:, 1, 0] + 0.5, "idle_days": -common + noise[:, 1, 1] - 0.5})
     changes = measure_changes(before, after, {"usage": ["uses", "idle_days"]})
-    alone = [changes[Aspect(name, VALUE)] for name in before]
+    alone = [changes[Aspect(name, VALUE)] for name in ("uses", "idle_days")]
     together = changes[Aspect("usage", TOGETHER)]
     assert alone[0].mean > 0 > alone[1].mean
     assert abs(together.mean) == pytest.approx((alone[0].mean - alone[1].mean) / 2)

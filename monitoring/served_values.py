@@ -1,0 +1,79 @@
+"""Served values: whether the online store holds what the history holds of the published day, value by value."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+
+from configs.state_dir import StateDir
+from features.store.history import HistoryVersion
+from features.store.history_reader import read_history_frame
+from features.store.online_reader import OnlineReader, OnlineSignals
+from monitoring.verdicts.verdict import SourceFault
+
+MAX_ACCOUNTS = 200
+ONLINE_STORE = "online store"
+
+
+@dataclass(frozen=True)
+class ServedValues:
+    """How many accounts and values were compared, how many differ, one that does, and the age of the oldest."""
+
+    accounts: int
+    values: int
+    differing: int
+    example: str
+    oldest: datetime
+    age_days: float
+
+
+def compare_served_values(state: StateDir, history: HistoryVersion, as_of: datetime, now: datetime) -> ServedValues:
+    """Compare what is served of accounts spread evenly over the published ones with the history of the same day.
+
+    All values of an account whose served values are of another day differ.
+    """
+    frame = read_history_frame(history.folder, as_of)
+    sample = frame.iloc[:: -(-max(len(frame), 1) // MAX_ACCOUNTS)]
+    online = OnlineReader(state).read([str(account) for account in sample.index])
+    differs = _find_differences(sample, online) | (online.as_of != np.datetime64(as_of))[:, np.newaxis]
+    rows, columns = np.nonzero(differs.to_numpy())
+    example = f"{sample.columns[columns[0]]} of account {sample.index[rows[0]]}" if len(rows) else ""
+    oldest = _oldest(online, as_of)
+    age_days = (now - oldest) / timedelta(days=1)
+    return ServedValues(len(sample), differs.size, len(rows), example, oldest, age_days)
+
+
+def describe_served(served: ServedValues) -> str:
+    """How many served values were compared with the history, how many differ, and of which day they are."""
+    compared = f"{served.values:,} values of {served.accounts} accounts compared with the history"
+    return f"{compared}, {served.differing} differ; the oldest is of {served.oldest:%Y-%m-%d}"
+
+
+def served_fault(served: ServedValues, as_of: datetime) -> tuple[SourceFault, ...]:
+    """The fault of the online store, if a value differs."""
+    if not served.differing:
+        return ()
+    text = f"{ONLINE_STORE}: {served.differing:,} of {served.values:,} values differ from the history"
+    return (SourceFault(ONLINE_STORE, as_of, f"{text}, such as {served.example}"),)
+
+
+def _oldest(online: OnlineSignals, as_of: datetime) -> datetime:
+    days = online.as_of[~np.isnat(online.as_of)]
+    return pd.Timestamp(days.min()).to_pydatetime() if len(days) else as_of
+
+
+def _find_differences(sample: pd.DataFrame, online: OnlineSignals) -> pd.DataFrame:
+    """Whether each value differs, in the rows and columns of the sample; a signal that is not served differs."""
+    values = online.values
+    differs = pd.DataFrame(True, sample.index, sample.columns)
+    for name in sample.columns:
+        if name in values.columns.numbers:
+            served = pd.Series(values.numbers[:, values.columns.numbers[name]], sample.index)
+        elif name in values.columns.categories:
+            at = values.columns.categories[name]
+            served = pd.Series([row[at] for row in values.categories], sample.index, dtype=object)
+        else:
+            continue
+        differs[name] = ~((served == sample[name]) | (served.isna() & sample[name].isna()))
+    return differs
