@@ -26,8 +26,15 @@ inactive_days = 60
 grace_days = 0
 [training]
 min_churned = 2
+num_iterations = 5
 [snapshots]
 warmup_days = {warmup_days}
+[evaluation]
+backtest_folds = 1
+bootstrap_samples = 20
+ablation_snapshots = 0
+[stability]
+refits = 2
 [engine]
 threads = 1
 """
@@ -47,21 +54,30 @@ CONVERSIONS: tuple[Callable[[object], object], ...] = (
 def write_broken_company(seed: int, folder: Path) -> Path:
     """Write a company that is broken in the ways of this seed; gives the path of its settings file."""
     choose = random.Random(seed)
-    company = random_company(seed, accounts=choose.choice([1, 4, 12]))
+    company = random_company(seed, accounts=choose.choice([1, 4, 12, 30]))
     names = [name for name in company if name in BASE_TABLES or choose.random() < 0.7]
-    changes = choose.choices(CHANGES, weights=(6, 3, 1, 2), k=choose.randint(1, 4))
-    for name, change in zip(choose.choices(names, k=len(changes)), changes, strict=True):
+    for name, change in _choose_changes(choose, names):
         company[name] = change(choose, company[name])
     sources = "".join(f'{name} = "{_write(choose, folder, name, company[name])}"\n' for name in names)
-    until = "" if choose.random() < 0.3 else f"observed_until = {AS_OF + timedelta(days=45):%Y-%m-%d}T00:00:00Z\n"
-    (folder / "company.toml").write_text(f'name = "company"\n{until}[sources]\n{sources}')
     settings = {
         "on_invalid_rows": choose.choice(["error", "quarantine", "quarantine"]),
         "mode": choose.choice(["contract", "contract", "event", "inactivity", "contraction"]),
         "warmup_days": choose.choice([30, 300, 500]),
     }
-    (folder / "oarlock.toml").write_text(SETTINGS.format(**settings))
+    _write_settings(choose, folder, sources, settings)
     return folder / "oarlock.toml"
+
+
+def _write_settings(choose: random.Random, folder: Path, sources: str, settings: dict[str, object]) -> None:
+    until = "" if choose.random() < 0.3 else f"observed_until = {AS_OF + timedelta(days=45):%Y-%m-%d}T00:00:00Z\n"
+    (folder / "company.toml").write_text(f'name = "company"\n{until}[sources]\n{sources}')
+    (folder / "oarlock.toml").write_text(SETTINGS.format(**settings))
+
+
+def _choose_changes(choose: random.Random, names: list[str]) -> list[tuple[str, Callable[[random.Random, Rows], Rows]]]:
+    """Which tables are changed, and how."""
+    changes = choose.choices(CHANGES, weights=(6, 3, 1, 2, 2), k=choose.randint(1, 4))
+    return list(zip(choose.choices(names, k=len(changes)), changes, strict=True))
 
 
 def _change_values(choose: random.Random, rows: Rows) -> Rows:
@@ -101,13 +117,28 @@ def _change_rows(choose: random.Random, rows: Rows) -> Rows:
     return [*rows, *(rows if kind == "twice" else [{**rows[0], "account_id": "stranger"}])]
 
 
-CHANGES = (_change_values, _convert_column, _change_columns, _change_rows)
+def _move_days(choose: random.Random, rows: Rows) -> Rows:
+    """Every instant of a table, or of one column, is moved: to the future, long ago, or to one day."""
+    columns = sorted({name for row in rows for name, value in row.items() if isinstance(value, datetime)})
+    moved = choose.choice([columns, columns[:1], columns[-1:]])
+    days, one_day = choose.choice([-20_000, -400, 30, 400, 5_000]), choose.random() < 0.3
+    return [
+        {
+            name: (AS_OF if one_day else value + timedelta(days=days))
+            if name in moved and isinstance(value, datetime)
+            else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
+
+
+CHANGES = (_change_values, _convert_column, _change_columns, _change_rows, _move_days)
 
 
 def _write(choose: random.Random, folder: Path, name: str, rows: Rows) -> str:
     """Write a table as Parquet or CSV, and now and then spoil the file; gives its name."""
-    columns = list(dict.fromkeys(column for row in rows for column in row)) or ["account_id"]
-    table = pa.table({column: _to_array([row.get(column) for row in rows]) for column in columns})
+    table = pa.table(_to_columns(rows or [{"account_id": None}]))
     file = folder / f"{name}.parquet"
     if choose.random() < 0.3 and not any(pa.types.is_nested(field.type) for field in table.schema):
         file = folder / f"{name}.csv"
@@ -121,6 +152,11 @@ def _write(choose: random.Random, folder: Path, name: str, rows: Rows) -> str:
         content = file.read_bytes()
         file.write_bytes(choose.choice([b"", content[: len(content) // 2], choose.randbytes(500), b"PAR1" + content]))
     return file.name
+
+
+def _to_columns(rows: Rows) -> dict[str, pa.Array]:
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    return {column: _to_array([row.get(column) for row in rows]) for column in columns}
 
 
 def _to_array(values: list[object]) -> pa.Array:
