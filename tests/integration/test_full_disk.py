@@ -14,8 +14,15 @@ import sqlalchemy as sql
 
 from serving.ledger.ledger import RISKS, Ledger
 from tests.support.paths import ROOT
+from tests.support.service_process import apply_load, run_service, wait_until
 from tests.support.trained_model import TrainedModel, copy_folder
 
+QUICK_TRAINING = {
+    "OARLOCK_TRAINING__NUM_ITERATIONS": "2",
+    "OARLOCK_EVALUATION__BACKTEST_FOLDS": "1",
+    "OARLOCK_EVALUATION__ABLATION_SNAPSHOTS": "0",
+    "OARLOCK_STABILITY__REFITS": "2",
+}
 DISK_FULL = "The disk is full: nothing of this was written."
 
 
@@ -68,10 +75,13 @@ def test_an_export_to_a_full_disk_has_served_nobody(oarlock, trained: TrainedMod
         ("erase", "1096", "--json"),
         pytest.param(("set-bands", "--sizes", "40", "20", "10"), marks=pytest.mark.slow),
         pytest.param(("recalibrate", "--json"), marks=pytest.mark.slow),
+        pytest.param(("train", "--json"), marks=pytest.mark.slow),
     ],
     ids=lambda command: command[0],
 )
-def test_a_command_on_a_full_disk_works_once_there_is_space(oarlock, trained: TrainedModel, mount, command):
+def test_a_command_on_a_full_disk_works_once_there_is_space(oarlock, trained, mount, monkeypatch, command):
+    for name, value in QUICK_TRAINING.items() if command[0] == "train" else ():
+        monkeypatch.setenv(name, value)
     disk = mount("60m")
     copy_folder(trained.state.folder, disk / "state/crm5")
     config = Path(shutil.copy(trained.config, disk))
@@ -82,6 +92,25 @@ def test_a_command_on_a_full_disk_works_once_there_is_space(oarlock, trained: Tr
     filler.unlink()
     assert oarlock("score", "1096", "--json", config=config).code == 0
     assert oarlock(*command, config=config).code == 0
+
+
+@pytest.mark.slow
+def test_a_service_under_load_refuses_while_the_disk_is_full_and_then_recovers(trained: TrainedModel, mount):
+    disk = mount("80m")
+    copy_folder(trained.state.folder, disk / "state/crm5")
+    config = Path(shutil.copy(trained.config, disk))
+    with run_service(config) as service, apply_load(service, ["1096"]) as load:
+        load.wait_for(20)
+        filler = _fill(disk)
+        wait_until(lambda: len(load.errors) > 20)
+        filler.unlink()
+        load.wait_for(20)
+        assert service.process.is_running()
+    assert {response.status_code for response in load.responses.values()} == {200, 503}
+    assert (load.failures, [text for text in load.errors if "ledger" not in text and "disk" not in text]) == ([], [])
+    with Ledger(disk / "state/crm5/ledger.db").engine.connect() as connection:
+        recorded = set(connection.execute(sql.select(RISKS.c.request_id)).scalars())
+    assert load.acknowledged <= recorded
 
 
 def test_metrics_on_a_full_disk_are_counted_in_memory(mount):
