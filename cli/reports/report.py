@@ -39,6 +39,7 @@ def account(context: CliContext, account: str, as_of: datetime | None, since: da
     \b
     Example: oarlock report account 1024 --html 1024.html
     """
+    from features.store.publication import read_publication
     from serving.handlers.score import ScoringRequest
     from serving.load.pending_reply import PendingReply
     from serving.pages.account.account_page import account_values
@@ -50,6 +51,7 @@ def account(context: CliContext, account: str, as_of: datetime | None, since: da
     service = _open_service(context)
     if as_of is None:
         _compute_portfolio(service)
+    service.events.open(read_publication(service.state)["content_version"])
     query = AccountQuery(as_of=as_of and as_of.date(), since=since and since.date())
     view = view_account(service, account, query, ScoringRequest(new_request_id(), "viewed", PendingReply()))
     _write(context, file, render_offline("account.html.jinja", {"saved": None, **account_values(view)}))

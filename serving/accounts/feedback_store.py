@@ -61,6 +61,16 @@ class FeedbackStore:
                     marks[account_id] = mark
         return marks
 
+    def feedback_on(self, account_id: str, before: datetime) -> list[tuple[datetime, str]]:
+        """When feedback on an account was given before an instant, and its verdict or mark, oldest first."""
+        if "\0" in account_id:
+            return []
+        columns = FEEDBACK.c.received_at, FEEDBACK.c.verdict, FEEDBACK.c.mark
+        query = sql.select(*columns).where(FEEDBACK.c.account_id == account_id, FEEDBACK.c.received_at < before)
+        with self.ledger.engine.connect() as connection:
+            rows = connection.execute(query.order_by(FEEDBACK.c.id)).all()
+        return [(at, f"feedback: {(mark or verdict).replace('_', ' ')}") for at, verdict, mark in rows]
+
     def notice_table(self) -> "pa.Table":
         """Departures as rows of the raw table `notices`, one per account and day, sorted by both.
 

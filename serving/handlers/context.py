@@ -6,6 +6,7 @@ from datetime import date, datetime
 from configs.background import TaskHealth, require_running
 from configs.settings import Settings
 from configs.state_dir import StateDir
+from features.store.account_events import AccountEvents
 from features.store.publication import read_publication
 from serving.accounts.account_table_cache import AccountTableCache
 from serving.accounts.columns_cache import ColumnsCache
@@ -35,6 +36,7 @@ class ServiceContext:
     revenue: RevenueCache
     ledger_reader: LedgerReader
     feedback: FeedbackStore
+    events: AccountEvents
     pools: ThreadPools
     portfolios: PortfolioCache = field(repr=False)
     columns: ColumnsCache = field(repr=False)
@@ -71,6 +73,7 @@ def open_context(state: StateDir, scorer: Scorer, ledger: Ledger) -> ServiceCont
         revenue=RevenueCache(state.revenue_table),
         ledger_reader=LedgerReader(ledger),
         feedback=FeedbackStore(ledger),
+        events=AccountEvents(settings, state),
         pools=open_thread_pools(settings.serving.max_accounts_in_flight),
         portfolios=PortfolioCache(
             lambda: _portfolio_key(state, scorer), lambda: _compute_portfolio(state, scorer, account_table)

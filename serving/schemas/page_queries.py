@@ -68,6 +68,7 @@ class AccountQuery(Query):
 
     as_of: Day | None = None
     since: Day | None = None
+    events: Annotated[Name | None, Field(description="The family of the events to list.")] = None
     saved: Annotated[str | None, Field(max_length=20)] = None
     format: Literal["html", "json"] = "html"
 

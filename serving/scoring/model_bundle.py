@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
@@ -18,11 +19,13 @@ from configs.errors import PromotionRefused
 from configs.files import JsonObject
 from serving.treeshap.kernel import Kernel
 from serving.treeshap.lightgbm_parser import IN_SET, LEAF, Trees, UnsupportedBooster, read_trees
+from training.data.past_snapshots import PastSnapshots, past_from_arrays
 from training.model.attribution import columns_by_family
 from training.model.calibrator import Calibrator, calibrator_from_json
 from training.model.churn_model import (
     BOOSTER_FILE,
     ChurnModel,
+    MarginSpread,
     ModelInput,
     SignalValue,
     decode_segments,
@@ -38,8 +41,11 @@ if TYPE_CHECKING:
 ARRAYS_FILE, DOCUMENT_FILE = "arrays.npz", "bundle.json"
 FORMAT = 6  # raise it if the document or the arrays change: the bundles of all versions are then built again
 TOLERANCE = 1e-9
+NORMAL_975 = NormalDist().inv_cdf(0.975)
 SAMPLE_ROWS, SMOKE_ROWS = 400, 8
-COPIED_FIELDS = ("typical_values", "label", "identity", "unavailable_horizons", "main_reason_min_lead", "bands")
+COPIED_FIELDS = (
+    "typical_values", "label", "identity", "unavailable_horizons", "main_reason_min_lead", "bands", "margin_spread",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +71,8 @@ class ModelBundle:
     smoke_matrix: np.ndarray
     smoke_risks: np.ndarray
     kernel: Kernel
+    margin_spread: MarginSpread | None = None
+    past: PastSnapshots | None = None
 
     @cached_property
     def signal_names(self) -> list[str]:
@@ -113,6 +121,18 @@ class ModelBundle:
     def predict_risks(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
         """The calibrated probability of churn of each row within the main horizon."""
         return self.predict_risks_by_horizon(matrix, threads)[:, self.main_horizon_index]
+
+    def risk_interval(self, margin: float, offset: float) -> tuple[np.ndarray, np.ndarray] | None:
+        """What 95 % of refits on other accounts would make of a margin: the bounds of the risk within every horizon.
+
+        None if the model was trained before refits were kept.
+        """
+        if self.margin_spread is None:
+            return None
+        deviation = np.interp(margin, self.margin_spread["margins"], self.margin_spread["deviations"])
+        bounds = margin + NORMAL_975 * deviation * np.array([-1, 1])
+        low, high = self.calibrator.predict_risks(bounds, np.full(2, offset))
+        return low, high
 
     def segment_offsets(self, matrix: np.ndarray) -> np.ndarray:
         """What each row's segment adds to its log-odds, 0 if it has no calibration of its own."""
@@ -168,6 +188,7 @@ def make_bundle(model: ChurnModel, kernel: Kernel) -> ModelBundle:
         smoke_matrix=matrix[:SMOKE_ROWS],
         smoke_risks=model.predict_risks_by_horizon(matrix[:SMOKE_ROWS]),
         kernel=kernel,
+        past=model.past,
         **{name: getattr(model, name) for name in COPIED_FIELDS},
     )
     _compare_with_booster(bundle, model, matrix)
@@ -179,6 +200,7 @@ def save_bundle(bundle: ModelBundle, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {"smoke_matrix": bundle.smoke_matrix, "smoke_risks": bundle.smoke_risks}
     arrays |= {} if bundle.trees is None else {f"trees_{name}": array for name, array in bundle.trees._asdict().items()}
+    arrays |= {f"past_{name}": array for name, array in bundle.past.arrays().items()} if bundle.past else {}
     np.savez(folder / ARRAYS_FILE, allow_pickle=False, **arrays)
     document = {
         "format": FORMAT,
@@ -221,7 +243,7 @@ def _read_bundle(folder: Path, kernel: Kernel) -> ModelBundle:
         raise ValueError("its arrays do not have the hash in its document")
     with np.load(folder / ARRAYS_FILE, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
-    trees = {name.removeprefix("trees_"): array for name, array in arrays.items() if name.startswith("trees_")}
+    trees, past = _with_prefix(arrays, "trees_"), _with_prefix(arrays, "past_")
     return ModelBundle(
         trees=Trees(**trees) if trees else None,
         booster_text="" if trees else (folder / BOOSTER_FILE).read_text("utf-8"),
@@ -231,8 +253,13 @@ def _read_bundle(folder: Path, kernel: Kernel) -> ModelBundle:
         smoke_matrix=arrays["smoke_matrix"],
         smoke_risks=arrays["smoke_risks"],
         kernel=kernel,
+        past=past_from_arrays(past),
         **document,
     )
+
+
+def _with_prefix(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _file_hash(file: Path) -> str:

@@ -17,12 +17,14 @@ from serving.handlers.explain import explain_scored
 from serving.handlers.plays import active_marks
 from serving.handlers.risk_change import explain_changes
 from serving.handlers.score import ScoringRequest
-from serving.ledger.reader import LedgerEntry
+from serving.ledger.reader import LedgerEntry, end_of_day
 from serving.schemas.enums import UnscoredReason
 from serving.schemas.page_queries import AccountQuery, default_since
 from serving.schemas.requests import ChangeRequest
 from serving.schemas.responses import AccountChange, ExplainedScore, Score, SuggestedPlay
 from serving.scoring.scorer import ScoredAccounts
+from serving.views.account_timeline import AccountTimeline, read_timeline
+from serving.views.past_evidence import PastEvidence, find_past_evidence
 
 HISTORY_LIMIT = 400
 
@@ -52,7 +54,8 @@ class AccountView:
     """What a page of an account shows. `score` is None if it has no risk, and `reason` then says why.
 
     `past_day` is the day of a past view. `percentile` is among `peer_count` accounts of the segment. `change` is None
-    if it cannot be split, and `change_reason` then says why. `horizon_days` is the main horizon, None if not known.
+    if it cannot be split, and `change_reason` then says why. `evidence` is None of a past view. `horizon_days` is the
+    main horizon, None if not known.
     """
 
     account_id: str
@@ -73,6 +76,8 @@ class AccountView:
     change_reason: str
     coverage: Sequence[FamilyCoverage]
     labels: Mapping[str, tuple[str, str]]
+    timeline: AccountTimeline
+    evidence: PastEvidence | None = None
 
 
 def view_account(context: ServiceContext, account_id: str, query: AccountQuery, request: ScoringRequest) -> AccountView:
@@ -87,7 +92,7 @@ def view_account(context: ServiceContext, account_id: str, query: AccountQuery, 
     since = query.since or default_since(published_as_of(context.state).date())
     if not response["explained"]:
         require_account(context, account_id)
-        return _without_risk(context, account_id, response["not_scored"][0]["reason"], since)
+        return _without_risk(context, account_id, response["not_scored"][0]["reason"], query)
     (explained,) = response["explained"]
     details = context.account_table.details([account_id]).get(account_id)
     portfolio, history = context.find_portfolio(), context.ledger_reader.history(account_id, HISTORY_LIMIT)
@@ -112,6 +117,8 @@ def view_account(context: ServiceContext, account_id: str, query: AccountQuery, 
         change_reason=change_reason,
         coverage=_coverage(scored, explained),
         labels=_labels(context),
+        timeline=read_timeline(context, account_id, published_as_of(context.state), query.events or ""),
+        evidence=find_past_evidence(scored, segment),
     )
 
 
@@ -156,10 +163,12 @@ def _view_past(context: ServiceContext, account_id: str, day: date, query: Accou
         change_reason=change_reason,
         coverage=(),
         labels=_labels(context),
+        timeline=read_timeline(context, account_id, end_of_day(day), query.events or ""),
     )
 
 
-def _without_risk(context: ServiceContext, account_id: str, reason: UnscoredReason, since: date) -> AccountView:
+def _without_risk(context: ServiceContext, account_id: str, reason: UnscoredReason, query: AccountQuery) -> AccountView:
+    as_of = published_as_of(context.state)
     return AccountView(
         account_id=account_id,
         details=context.account_table.details([account_id]).get(account_id),
@@ -174,11 +183,12 @@ def _without_risk(context: ServiceContext, account_id: str, reason: UnscoredReas
         play=None,
         standing=None,
         history=context.ledger_reader.history(account_id, HISTORY_LIMIT),
-        since=since,
+        since=query.since or default_since(as_of.date()),
         change=None,
         change_reason="",
         coverage=(),
         labels={},
+        timeline=read_timeline(context, account_id, as_of, query.events or ""),
     )
 
 

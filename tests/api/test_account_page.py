@@ -1,17 +1,21 @@
 """The account page: its parts add up as they are shown, its past is what was served, and forms save feedback."""
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from urllib.parse import quote
 
 import pytest
 
+from features.store.publication import read_publication
 from serving.handlers.context import ServiceContext
 from serving.handlers.score import ScoringRequest
 from serving.ledger.ledger import Ledger
 from serving.load.pending_reply import PendingReply
+from serving.pages.account.account_page import account_document
 from serving.pages.account.risk_steps import Waterfall, change_waterfall, risk_waterfall
 from serving.schemas.page_queries import AccountQuery
+from serving.schemas.requests import FeedbackRequest
 from serving.scoring.scorer import open_scorer
 from serving.views.account_view import view_account
 from tests.support.api_client import ApiClient, open_api_client
@@ -38,6 +42,7 @@ def api(trained: TrainedModel, tmp_path_factory) -> ApiClient:
     ledger = Ledger(tmp_path_factory.mktemp("pages") / "ledger.db")
     scorer = open_scorer(trained.settings, trained.state, lambda: EXTRACT_END, ledger)
     client = open_api_client(trained.state, scorer, ledger)
+    client.context.events.open(read_publication(trained.state)["content_version"])
     serve_two_days(client, ledger, (EARLIER, EXTRACT_END), ACCOUNTS)
     return client
 
@@ -159,3 +164,43 @@ def _has_departed(context: ServiceContext, account_id: str) -> bool:
 
 def test_times_name_their_zone(client: PageClient, api: ApiClient):
     assert "Signals as of 1 July 2023, 00:00 UTC" in client.read(f"/accounts/{api.riskiest}")
+
+
+def test_the_risk_stands_with_what_refits_and_similar_past_accounts_say(client: PageClient, api: ApiClient):
+    document = client.get(f"/accounts/{api.riskiest}?format=json").json()
+    refits, similar = document["risk_in_refits"], document["similar"]
+    assert refits["low"] <= document["risk"]["to"] / 100 <= refits["high"]
+    assert similar["accounts"] == 50
+    assert similar["low"] <= similar["left"] / 50 <= similar["high"]
+    page = client.read(f"/accounts/{api.riskiest}")
+    assert f"<b>{similar['left']} of 50</b> left within" in page
+    assert "refits on resampled accounts" in page
+
+
+def test_what_happened_can_be_filtered_by_family(client: PageClient, api: ApiClient):
+    document = client.get(f"/accounts/{api.riskiest}?format=json").json()
+    families = {event["family"] for event in document["events"]}
+    assert document["events"]
+    assert [event["at"] for event in document["events"]] == sorted(
+        (event["at"] for event in document["events"]), reverse=True
+    )
+    family = min(families)
+    only = client.get(f"/accounts/{api.riskiest}?format=json&events={family}").json()["events"]
+    assert {event["family"] for event in only} == {family}
+    assert "What happened" in client.read(f"/accounts/{api.riskiest}?events={family}")
+
+
+def test_feedback_is_marked_on_the_history(api: ApiClient):
+    context = api.context
+    feedback = FeedbackRequest(account_id=api.riskiest, verdict="wrong")
+    context.feedback.save_feedback(feedback, EXTRACT_END - timedelta(days=3))
+    view = view_account(context, api.riskiest, AccountQuery(), VIEWING)
+    newest = view.history[0]
+    earlier = replace(newest, id=0, as_of=EARLIER, version=newest.version + 1)
+    document = account_document(replace(view, history=[newest, earlier]))
+    history = document["history"]
+    assert isinstance(history, list)
+    first, last = history
+    assert first["mark"] is None
+    assert last["mark"].startswith(f"model version {newest.version}; ")
+    assert "feedback: wrong" in last["mark"]

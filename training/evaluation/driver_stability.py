@@ -15,10 +15,11 @@ from configs.settings import Settings
 from features.tables.contract import ACCOUNT_ID
 from training.data.cluster_bootstrap import bootstrap_weights, sample_accounts
 from training.model.attribution import columns_by_family, find_leading_family, sum_by_family
-from training.model.churn_model import ChurnModel, encode
+from training.model.churn_model import ChurnModel, MarginSpread, encode
 from training.model.ensemble import FittedEnsemble, refit
 
 MAX_SNAPSHOTS = 2_000
+SPREAD_BINS = 10
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,11 @@ class DriverStability:
 
 def measure_stability(
     model: ChurnModel, train: pd.DataFrame, snapshots: pd.DataFrame, settings: Settings
-) -> DriverStability:
-    """The stability of a model fitted on `train`, measured on some of the `snapshots`; the same every time."""
+) -> tuple[DriverStability, MarginSpread | None]:
+    """The stability of a model fitted on `train`, measured on some of the `snapshots`; the same every time.
+
+    Also how far refits move the margins; None without two refits.
+    """
     sample = snapshots.iloc[:: max(len(snapshots) // MAX_SNAPSHOTS, 1)].head(MAX_SNAPSHOTS)
     matrix = encode(sample, model.inputs)
     columns = columns_by_family(model.inputs)
@@ -50,20 +54,39 @@ def measure_stability(
     has_leading = leading >= 0
     min_agreement = settings.stability.min_agreement
     if not has_leading.any():
-        return DriverStability(
-            0, 0, min_agreement, flip_share=0.0, min_lead=None, clear_share=0.0, clear_flip_share=None
-        )
-    refitted = [
-        find_leading_family(sum_by_family(contributions, columns))[0]
-        for contributions in _refit_contributions(model, train, matrix, settings)
-    ]
+        none = DriverStability(0, 0, min_agreement, flip_share=0, min_lead=None, clear_share=0, clear_flip_share=None)
+        return none, None
+    refitted: list[np.ndarray] = []
+    margins: list[np.ndarray] = []
+    for contributions, base_margin in _refit_contributions(model, train, matrix, settings):
+        refitted.append(find_leading_family(sum_by_family(contributions, columns))[0])
+        margins.append(base_margin + contributions.sum(axis=1))
     has_stayed = np.array([(again == leading)[has_leading] for again in refitted])
-    return _summarize(leads[has_leading], has_stayed, min_agreement)
+    spread = summarize_spread(model.predict_margins(matrix), np.array(margins))
+    return _summarize(leads[has_leading], has_stayed, min_agreement), spread
+
+
+def summarize_spread(margins: np.ndarray, refitted: np.ndarray) -> MarginSpread | None:
+    """How far refits move margins: `margins` (snapshots), `refitted` (refits, snapshots); None for fewer than two.
+
+    Each of ten groups of equal size has one standard deviation, pooled over its snapshots: a few refits say little
+    about one snapshot, and enough about many.
+    """
+    if len(refitted) < 2:
+        return None
+    groups = [group for group in np.array_split(np.argsort(margins, kind="stable"), SPREAD_BINS) if len(group)]
+    variances = refitted.var(axis=0, ddof=1)
+    return {
+        "refits": len(refitted),
+        "snapshots": len(margins),
+        "margins": [float(np.median(margins[group])) for group in groups],
+        "deviations": [float(np.sqrt(variances[group].mean())) for group in groups],
+    }
 
 
 def _refit_contributions(
     model: ChurnModel, train: pd.DataFrame, matrix: np.ndarray, settings: Settings
-) -> Iterator[np.ndarray]:
+) -> Iterator[tuple[np.ndarray, float]]:
     training, like = settings.training, FittedEnsemble(model.booster, model.booster.num_trees(), model.linear_model)
     # Fewer accounts flip more often, so a lead that holds among a sample of them holds among all.
     train = sample_accounts(train, settings.stability.max_snapshots)
@@ -72,7 +95,7 @@ def _refit_contributions(
     for number in range(len(counts)):
         resampled = train.iloc[np.repeat(np.arange(len(train)), counts[number])]
         reseeded = training.model_copy(update={"seed": training.seed + 1 + number})
-        yield refit(resampled, model.inputs, reseeded, like=like).predict_contributions(matrix)[0]
+        yield refit(resampled, model.inputs, reseeded, like=like).predict_contributions(matrix)
 
 
 def _summarize(leads: np.ndarray, has_stayed: np.ndarray, min_agreement: float) -> DriverStability:

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
 from configs.files import JsonObject
+from training.data.past_snapshots import PastSnapshots, load_past, save_past
 from training.model.calibrator import Calibrator, calibrator_from_json
 from training.model.linear_model import AdditiveLinearModel, linear_model_from_json
 
@@ -50,6 +51,15 @@ class ModelInput:
     past: tuple[str, ...] = ()
 
 
+class MarginSpread(TypedDict):
+    """How far margins move when the model is refitted on other accounts: standard deviations in log-odds, by margin."""
+
+    refits: int
+    snapshots: int
+    margins: list[float]
+    deviations: list[float]
+
+
 @dataclass(frozen=True)
 class ChurnModel:
     """A booster, the linear model beside it if later days asked for one, and their calibrator.
@@ -58,7 +68,8 @@ class ChurnModel:
     holds the hashes of what it was made from, `label` the definition of churn. `unavailable_horizons` says why other
     horizons could not be fitted. The family that raises a margin most is the main reason if it leads the second by
     `main_reason_min_lead` in log-odds or more; if that is None, there is none. `bands` are its own thresholds of the
-    risk; without any, those of the settings apply.
+    risk; without any, those of the settings apply. `margin_spread` and `past` are None of a model that was trained
+    before they were kept.
     """
 
     booster_text: str
@@ -72,6 +83,8 @@ class ChurnModel:
     main_reason_min_lead: float | None = None
     bands: Mapping[str, float] = field(default_factory=dict[str, float])
     linear_model: AdditiveLinearModel | None = None
+    margin_spread: MarginSpread | None = None
+    past: PastSnapshots | None = field(default=None, compare=False)
 
     @cached_property
     def booster(self) -> "lightgbm.Booster":
@@ -156,9 +169,11 @@ def encode(rows: "pd.DataFrame", inputs: tuple[ModelInput, ...]) -> np.ndarray:
 
 def save_model(model: ChurnModel, folder: Path) -> None:
     """Write the model as text and JSON."""
-    document = {key: value for key, value in asdict(model).items() if key != "booster_text"}
+    document = {key: value for key, value in asdict(model).items() if key not in ("booster_text", "past")}
     (folder / BOOSTER_FILE).write_text(model.booster_text, "utf-8")
     (folder / DOCUMENT_FILE).write_text(json.dumps(document, indent=1, sort_keys=True), "utf-8")
+    if model.past is not None:
+        save_past(model.past, folder)
 
 
 def load_model(folder: Path) -> ChurnModel:
@@ -172,6 +187,7 @@ def load_model(folder: Path) -> ChurnModel:
         inputs=tuple(map(input_from_json, document.pop("inputs"))),
         calibrator=calibrator_from_json(document.pop("calibrator")),
         linear_model=linear_model_from_json(document.pop("linear_model")),
+        past=load_past(folder),
         **document,
     )
 

@@ -16,6 +16,7 @@ from training.comparison.compare_versions import compare_and_record
 from training.evaluation.ablation import AblationResult, run_ablations
 from training.evaluation.backtest import BacktestFold, fit_split, rows_on
 from training.evaluation.driver_stability import measure_stability
+from training.evaluation.past_accounts import collect_past_snapshots
 from training.model.churn_model import ChurnModel
 from training.pipelines.evaluate import ModelEvaluation, evaluate_model
 from training.pipelines.training_inputs import TrainingInputs, build_provenance, read_training_inputs
@@ -88,8 +89,10 @@ def _fit_and_evaluate(inputs: TrainingInputs, progress: Progress) -> tuple[Churn
     progress("growing trees", 2, STEPS)
     model = fit_split(rows, split, inputs.fit_config)
     progress("refitting to see which main reasons are stable", 3, STEPS)
-    stability = measure_stability(model, rows_on(rows, split.train), rows_on(rows, split.test), inputs.settings)
-    model = replace(model, main_reason_min_lead=stability.min_lead)
+    test = rows_on(rows, split.test)
+    stability, spread = measure_stability(model, rows_on(rows, split.train), test, inputs.settings)
+    past = collect_past_snapshots(model, test)
+    model = replace(model, main_reason_min_lead=stability.min_lead, margin_spread=spread, past=past)
     progress("evaluating on past days, against baselines and for leaks", 4, STEPS)
     evaluation = evaluate_model(model, stability, inputs)
     ablation = _run_ablations(model, evaluation.folds[0], inputs, progress)

@@ -4,7 +4,7 @@ The selects of a mapping are written in DuckDB's SQL and translated for Spark, s
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ ENGINE_QUERY = re.compile(r"\n\s*(?:LINE \d+:|== SQL|Possible [Ss]olution|SQLSTA
 
 RowsAt = Callable[[ir.TimestampValue], ir.Table]
 CompiledRows = Callable[[datetime], pa.Table]
+CompileQuery = Callable[[Sequence[str], Callable[..., ir.Table]], Callable[[Mapping[str, str]], pa.Table]]
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Backend:
 
     `error_types` are what it raises for SQL or files that it rejects. `create_view` makes a view of Parquet files.
     `compile_for_instants` makes a function of a day out of an expression that depends on an instant. `create_table`
-    computes a temporary table, or replaces one of that name; None if the backend cannot.
+    computes a temporary table, or replaces one of that name; `compile_query` makes a function of texts by name out of
+    an expression that depends on them. Both are None if the backend cannot.
     """
 
     connection: "SQLBackend"
@@ -37,6 +39,7 @@ class Backend:
     create_view: Callable[[str, list[str]], None]
     compile_for_instants: Callable[[RowsAt], CompiledRows]
     create_table: Callable[[str, ir.Table | pa.Table], ir.Table] | None = None
+    compile_query: CompileQuery | None = None
 
     def select(self, sql: str) -> ir.Table:
         """The rows of a select in the mapping's dialect."""

@@ -1,7 +1,6 @@
 """DuckDB as a backend: connections, views over files, and queries that are prepared once for all days."""
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +51,7 @@ def open_duckdb(
         partial(_create_view, connection),
         partial(_compile_for_instants, connection),
         partial(_create_table, connection),
+        partial(_compile_query, connection),
     )
 
 
@@ -99,21 +99,28 @@ def _create_table(connection: "DuckDBBackend", name: str, rows: ir.Table | pa.Ta
 
 def _compile_for_instants(connection: "DuckDBBackend", rows_at: RowsAt) -> CompiledRows:
     """The query with the instant as a parameter of a prepared statement; it is translated to SQL only once."""
-    instant = ibis.param("string")
+    rows_for = _compile_query(connection, [PARAMETER], lambda instant: rows_at(instant.cast("timestamp")))
+    return lambda as_of: rows_for({PARAMETER: as_of.isoformat(" ")})
+
+
+def _compile_query(
+    connection: "DuckDBBackend", names: Sequence[str], build: Callable[..., ir.Table]
+) -> Callable[[Mapping[str, str]], pa.Table]:
+    """The query with texts of these names as parameters of a prepared statement; translated to SQL only once."""
+    markers = {name: f"\x01{name}" for name in names}
 
     @cache
     def query() -> str:
-        expression = rows_at(instant.cast("timestamp"))
-        tree = connection.compiler.to_sqlglot(expression, params={instant: PARAMETER})
+        parameters = {name: ibis.param("string") for name in names}
+        expression = build(*parameters.values())
+        values: dict[ir.Value, object] = {parameter: markers[name] for name, parameter in parameters.items()}
+        tree = connection.compiler.to_sqlglot(expression, params=values)
         return tree.transform(_to_placeholder).sql(dialect=MAPPING_DIALECT)
 
-    def rows_on(as_of: datetime) -> pa.Table:
-        return connection.con.execute(query(), {PARAMETER: as_of.isoformat(" ")}).to_arrow_table()
-
-    return rows_on
+    return lambda values: connection.con.execute(query(), dict(values)).to_arrow_table()
 
 
 def _to_placeholder(node: sge.Expr) -> sge.Expr:
     # ibis puts a parameter's value into the query as a literal, and has no placeholders.
-    is_parameter = isinstance(node, sge.Literal) and node.is_string and node.this == PARAMETER
-    return sge.Placeholder(this=PARAMETER) if is_parameter else node
+    is_parameter = isinstance(node, sge.Literal) and node.is_string and node.this.startswith("\x01")
+    return sge.Placeholder(this=node.this[1:]) if is_parameter else node

@@ -84,6 +84,13 @@ def _how_sure(view: AccountView) -> Iterator[str]:
     assert view.score is not None
     if view.score["main_reason"]:
         yield "That reason is stable: it stays the main one when the model is refitted on other accounts."
+    interval = view.evidence.interval if view.evidence else None
+    if interval:
+        low, high = interval.main
+        yield (
+            f"Fitted on other accounts of yours, the model would say {format_percent(low)} to {format_percent(high)}"
+            f" (95\u00a0% interval, from {interval.refits} refits on resampled accounts)."
+        )
     missing, stale = (view.score[name] for name in ("missing_families", "stale_families"))
     if missing:
         yield f"Less sure: nothing is known of {_join(missing)}."

@@ -6,6 +6,7 @@ from urllib.parse import quote
 from pydantic import ConfigDict
 from starlette.responses import RedirectResponse, Response
 
+from configs.clock import format_instant
 from serving.api.endpoint import read_account_id
 from serving.api.responses import JsonResponse
 from serving.handlers.feedback import save_feedback
@@ -86,11 +87,34 @@ def account_document(view: AccountView) -> dict[str, object]:
         "risk": _waterfall_document(risk_waterfall(view.score)),
         "change": _waterfall_document(change_waterfall(view)),
         "change_reason": view.change_reason or None,
+        **_evidence_document(view),
         "mark": view.mark,
         "play": view.play,
-        "history": [
-            {"as_of": f"{point.at:%Y-%m-%d}", "risk": round(point.share, 3)} for point in _history_points(view)
+        "events": [
+            {"at": format_instant(event.at), "family": event.family, "text": event.text}
+            for event in view.timeline.shown
         ],
+        "history": [
+            {"as_of": f"{point.at:%Y-%m-%d}", "risk": round(point.share, 3), "mark": point.mark or None}
+            for point in _history_points(view)
+        ],
+    }
+
+
+def _evidence_document(view: AccountView) -> dict[str, object]:
+    evidence = view.evidence
+    similar = evidence.similar if evidence else None
+    interval = evidence.interval if evidence else None
+    return {
+        "risk_in_refits": interval and {"low": round(interval.main[0], 3), "high": round(interval.main[1], 3)},
+        "similar": similar
+        and {
+            "searched": similar.searched,
+            "accounts": similar.count,
+            "left": similar.churned if similar.count else None,
+            "low": round(similar.low, 3) if similar.count else None,
+            "high": round(similar.high, 3) if similar.count else None,
+        },
     }
 
 
@@ -99,14 +123,19 @@ def _waterfall_document(waterfall: Waterfall | None) -> dict[str, object] | None
 
 
 def _history_points(view: AccountView) -> list[TimePoint]:
-    """The last served risk of each day, oldest first, and the risk that is shown; a new model version is marked."""
+    """The last served risk of each day, oldest first; marked with what happened since the one before it.
+
+    Marked are another model version, renewals, notices, plays and feedback.
+    """
     by_day = {entry.as_of: entry for entry in sorted(view.history, key=lambda entry: entry.id)}
+    marks = list(view.timeline.marks)
     points: list[TimePoint] = []
-    version = None
+    version, previous = None, None
     for as_of, entry in sorted(by_day.items()):
-        mark = f"model version {entry.version}" if version not in (None, entry.version) else ""
-        points.append(TimePoint(as_of, entry.risk, mark))
-        version = entry.version
+        texts = [f"model version {entry.version}"] if version not in (None, entry.version) else []
+        texts += [text for at, text in marks if previous is not None and previous < at <= as_of]
+        points.append(TimePoint(as_of, entry.risk, "; ".join(texts)))
+        version, previous = entry.version, as_of
     return points
 
 

@@ -1,0 +1,76 @@
+"""The events of an account: what was known before an instant, newest first, and nothing of other accounts."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from configs.errors import DataError
+from configs.settings import read_settings
+from configs.state_dir import open_state_dir
+from features.store.account_events import AccountEvent, AccountEvents
+
+LATER, EARLIER = datetime(2023, 6, 1), datetime(2023, 3, 5)
+
+
+def started(account: str, number: int, since: datetime, until: datetime | None) -> dict:
+    return {
+        "account_id": account, "subscription_id": f"s{number}", "plan": "pro", "mrr": 90.0,
+        "started_at": since, "ended_at": until,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def events(make_company: Callable[..., Path]) -> AccountEvents:
+    renewed = datetime(2023, 4, 1)
+    opened = {"account_id": "a", "ticket_id": "1", "opened_at": datetime(2023, 3, 1), "severity": "high"}
+    config = make_company(
+        accounts=[{"account_id": name, "created_at": datetime(2023, 1, 1)} for name in ("a", "b'")],
+        subscriptions=[
+            started("a", 1, datetime(2023, 1, 1), renewed),
+            started("a", 2, renewed, None),
+            started("b'", 3, datetime(2023, 2, 1), None),
+        ],
+        tickets=[{**opened, "kind": "how_to", "resolved_at": datetime(2023, 3, 9), "csat": 2.0}],
+    )
+    settings = read_settings(config)
+    events = AccountEvents(settings, open_state_dir(settings))
+    events.open("1")
+    return events
+
+
+def texts(events: list[AccountEvent]) -> list[str]:
+    return [f"{event.at:%m-%d} {event.family}: {event.text}" for event in events]
+
+
+def test_what_happened_is_newest_first(events: AccountEvents):
+    assert texts(events.read("a", LATER, "1")) == [
+        "04-01 contract: pro renewed: 90 a month",
+        "03-09 support: high how to ticket resolved, rated 2 of 5",
+        "03-01 support: high how to ticket opened",
+        "01-01 contract: pro began: 90 a month",
+    ]
+
+
+def test_what_was_not_known_yet_is_left_out(events: AccountEvents):
+    assert texts(events.read("a", EARLIER, "1")) == [
+        "03-01 support: high how to ticket opened",
+        "01-01 contract: pro began: 90 a month",
+    ]
+
+
+def test_an_account_has_its_own_events_alone(events: AccountEvents):
+    assert texts(events.read("b'", LATER, "1")) == ["02-01 contract: pro began: 90 a month"]
+    assert events.read("nobody", LATER, "1") == []
+
+
+def test_renewals_are_marked_and_tickets_are_not(events: AccountEvents):
+    assert [event.is_marked for event in events.read("a", LATER, "1")] == [True, False, False, True]
+
+
+def test_a_file_that_is_gone_is_an_error_that_says_so(events: AccountEvents, tmp_path: Path):
+    events.read("a", LATER, "1")
+    (tmp_path / "data/tickets.parquet").unlink()
+    with pytest.raises(DataError, match="cannot be read"):
+        events.read("a", LATER, "1")
