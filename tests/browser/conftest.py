@@ -1,5 +1,8 @@
 """A service of the shipped extract for browsers: two served days, four weeks apart, and a key."""
 
+# pyright: reportMissingImports=false
+# (Playwright is an optional extra)
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta

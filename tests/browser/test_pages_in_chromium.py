@@ -1,5 +1,8 @@
 """The pages in a real browser: an analyst's tasks with and without scripts, and the rules of accessibility."""
 
+# pyright: reportMissingImports=false
+# (Playwright is an optional extra)
+
 import csv
 import re
 from typing import TYPE_CHECKING

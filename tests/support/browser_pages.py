@@ -1,5 +1,8 @@
 """Pages of a running service in Chromium, and what a browser complains about."""
 
+# pyright: reportMissingImports=false
+# (Playwright is an optional extra)
+
 import os
 import shutil
 from collections.abc import Iterator
