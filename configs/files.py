@@ -77,7 +77,14 @@ def locked_folder(folder: Path) -> Generator[None]:
     """Hold the lock of a folder, made for its owner only; wait while another process holds it."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    with (folder / LOCK).open("w") as lock:
+    with awaited_lock(folder / LOCK):
+        yield
+
+
+@contextmanager
+def awaited_lock(path: Path) -> Generator[None]:
+    """Hold the lock at `path`; wait while another process holds it."""
+    with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

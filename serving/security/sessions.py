@@ -14,7 +14,7 @@ from pathlib import Path
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from configs.errors import RequestError
-from configs.files import atomic_write, locked_folder
+from configs.files import atomic_write, awaited_lock
 
 SESSION_HOURS = 12
 SECRET_BYTES = 32
@@ -84,11 +84,21 @@ class SessionSigner:
 def read_or_create_secret(file: Path) -> bytes:
     """The random secret in a file, made if it is missing: by one of several processes that start together.
 
-    A file of another size was damaged, and its rest could be guessed: it is replaced, and people sign in again.
+    A file of another size was damaged, and its rest could be guessed: it is replaced, and people sign in again. Nothing
+    is written if the secret is there, so the folder may be read-only or another user's.
     """
-    with locked_folder(file.parent):
-        if not file.exists() or file.stat().st_size != SECRET_BYTES:
-            with atomic_write(file) as temporary:
-                temporary.touch(0o600)
-                temporary.write_bytes(secrets.token_bytes(SECRET_BYTES))
+    if secret := _read_secret(file):
+        return secret
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with awaited_lock(file.with_name(f"{file.name}.lock")):
+        if secret := _read_secret(file):
+            return secret
+        with atomic_write(file) as temporary:
+            temporary.touch(0o600)
+            temporary.write_bytes(secrets.token_bytes(SECRET_BYTES))
         return file.read_bytes()
+
+
+def _read_secret(file: Path) -> bytes | None:
+    secret = file.read_bytes() if file.exists() else b""
+    return secret if len(secret) == SECRET_BYTES else None

@@ -12,7 +12,7 @@ from serving.pages_app import PAGES
 from serving.scoring.scorer import open_scorer
 from serving.security.api_keys import revoke_key
 from serving.security.audit_log import read_audit_events
-from serving.security.sessions import SessionSigner
+from serving.security.sessions import SessionSigner, read_or_create_secret
 from tests.support.api_client import open_api_client
 from tests.support.page_client import NOW, PageClient, open_page_client
 from tests.support.trained_model import EXTRACT_END, TrainedModel
@@ -145,3 +145,12 @@ def test_a_damaged_secret_is_replaced_so_that_nobody_can_guess_it(tmp_path, left
     cookie = forged.to_cookie(forged.open("k"))
     assert SessionSigner(file, clock).from_cookie(cookie) is None
     assert (file.stat().st_size, file.stat().st_mode & 0o777) == (32, 0o600)
+
+
+def test_the_secret_is_read_without_a_write_and_made_without_a_change_to_its_folder(tmp_path):
+    tmp_path.chmod(0o750)
+    secret = read_or_create_secret(tmp_path / "session.key")
+    assert (len(secret), tmp_path.stat().st_mode & 0o777) == (32, 0o750)
+    (tmp_path / "session.key.lock").unlink()
+    assert read_or_create_secret(tmp_path / "session.key") == secret
+    assert [file.name for file in tmp_path.iterdir()] == ["session.key"]
