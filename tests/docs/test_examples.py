@@ -42,8 +42,8 @@ def run_example(example: Example, shell: DocShell) -> list[str]:
 
 def validate_toml(content: dict[str, Any]) -> None:
     """Raise pydantic's ValidationError if a mapping, a field map or a part of a settings file is not valid."""
-    if "sources" in content:
-        DatasetMapping(**{"name": "acme", **content})
+    if content.keys() & {"sources", "tables"}:
+        DatasetMapping(**{"name": "acme", "sources": {"billing": "billing.csv"}, **content})
     elif "fields" in content:
         FieldMap(**content)
     else:

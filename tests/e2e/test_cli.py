@@ -139,7 +139,10 @@ def test_training_before_publishing_exits_with_5(oarlock, make_company):
     assert (code, "Run `oarlock publish`" in line) == (5, True)
 
 
-@pytest.mark.parametrize(("churned", "reason"), [(0, "only 0 churned"), (1, "only 1 churned")])
+@pytest.mark.parametrize(
+    ("churned", "reason"),
+    [(0, "only 0 churned"), pytest.param(1, "only 1 churned", marks=pytest.mark.slow)],
+)
 def test_training_without_enough_churn_exits_with_4(oarlock, make_company, churned, reason):
     config = make_company(SHORT_LABEL, **accounts(60, churned))
     assert oarlock("publish", config=config).code == 0

@@ -246,19 +246,18 @@ def _replace(file: Path, pattern: str, new: str) -> None:
     file.write_text(text)
 
 
+@pytest.mark.slow
 def test_reformatted_code_accepts_the_published_history(identify, first: Identified):
     again = identify("retyped", _retype)
     assert again == replace(first, code=again.code, accepted=True, computed=0)
     assert again.code != first.code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "before", "after"),
     [
-        pytest.param(
-            *("features/signals/adoption.py", "ago > days) & (ago <= 2 * days)", "ago > days) & (ago < 2 * days)"),
-            marks=pytest.mark.slow,
-        ),
+        ("features/signals/adoption.py", "ago > days) & (ago <= 2 * days)", "ago > days) & (ago < 2 * days)"),
         ("features/tables/derived.py", "RECENT_DAYS = 28", "RECENT_DAYS = 29"),
     ],
 )

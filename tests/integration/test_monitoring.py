@@ -117,6 +117,7 @@ LOOKS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(looks=LOOKS)
 def test_no_look_at_any_day_changes_what_was_served(trained: TrainedModel, served, tmp_path, looks):

@@ -198,7 +198,9 @@ def test_a_backfill_of_days_not_in_the_history_is_refused(published_company: Com
         )
 
 
-@pytest.mark.parametrize("step", range(STEPS))
+@pytest.mark.parametrize(
+    "step", [0, *(pytest.param(step, marks=pytest.mark.slow) for step in range(1, STEPS - 1)), STEPS - 1]
+)
 def test_a_publish_stopped_at_any_step_can_be_finished(company: Company, published_once: Company, step: int):
     _publish_until_step(company, step)
     publish(company.settings, company.state, PublishRequest(TODAY), ignore_progress)

@@ -150,7 +150,7 @@ def test_spark_reads_the_same_mapped_tables(tmp_path: Path):
 
 @pytest.mark.skipif(HAS_SPARK, reason="pyspark is installed")
 def test_without_pyspark_the_error_names_the_package(dataset: Dataset):
-    with pytest.raises(ConfigError, match=r"pip install oarlock\[spark\]"):
+    with pytest.raises(ConfigError, match=r"pip install '\.\[spark\]'"):
         open_backend(SPARK, dataset)
 
 

@@ -17,7 +17,7 @@ from tests.support.companies.random_companies import AS_OF, Company, Row, random
 from tests.support.companies.value_differences import find_differences
 
 companies = st.builds(random_company, st.integers(0, 2**32 - 1))
-few = settings(max_examples=12, deadline=None, derandomize=True)
+few = settings(max_examples=8, deadline=None, derandomize=True)
 NEVER = datetime.max
 
 

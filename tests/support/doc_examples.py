@@ -20,7 +20,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 RUN = ("console", "bash", "python")
-DOCUMENTED = (*RUN, "toml", "json", "text", "mermaid")
+DOCUMENTED = (*RUN, "toml", "json", "text", "mermaid", "ini", "yaml")
 COMMENT = re.compile(r"<!--\s*(file|not run|exit code):\s*(.+?)\s*-->")
 DECIMAL = re.compile(r"\d+\.\d+")
 FRAMES = str.maketrans("", "", "".join(map(chr, range(0x2500, 0x2580))))

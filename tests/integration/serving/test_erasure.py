@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +21,7 @@ from configs.files import read_json, write_json
 from configs.settings import read_settings
 from configs.state_dir import StateDir, open_state_dir
 from features.store.account_table import AccountDetails, AccountTable, write_account_table
+from features.store.revenue_table import INSTANT, UNKNOWN, RevenueHistory, write_revenue_table
 from serving.api.middleware.idempotency import IdempotencyStore, KeyedRequest, StoredResponse
 from serving.exports.field_map import ExportRow, read_field_map, write_export
 from serving.exports.remembered_targets import forget_target, list_targets, remember_target
@@ -47,12 +49,21 @@ def state(tmp_path) -> StateDir:
     state.quarantine.mkdir()
     pq.write_table(pa.table({"account_id": ["a", None], "reason": ["x", "y"]}), state.quarantine / "usage.parquet")
     write_account_table(state.account_table, DAY, [AccountDetails("a"), AccountDetails("b")])
+    write_revenue_table(state.revenue_table, revenue_of("a", "b"))
     state.feast.mkdir()
     with sqlite3.connect(state.feast / "packed.db") as online:
         online.execute("create table value_1 (account_id text primary key, numbers blob)")
         online.executemany("insert into value_1 values (?, ?)", [("a", b"secret"), ("b", b"other")])
     Ledger(state.ledger).append([score("a"), score("b"), score("a")], SOURCE)
     return state
+
+
+def revenue_of(*account_ids: str) -> RevenueHistory:
+    """The revenue of accounts on one day, 1.00 each; none of them gave notice."""
+    ids, never = np.array(account_ids, dtype=object), np.full(len(account_ids), np.datetime64("NaT"), INSTANT)
+    reasons, voluntary = np.full(len(ids), None), np.full(len(ids), UNKNOWN)
+    cents = np.full((len(ids), 1), 100)
+    return RevenueHistory(DAY, (DAY,), ids, cents, never, never, never, reasons, voluntary, {}, has_notices=False)
 
 
 def write_sample_export(file: Path, *account_ids: str) -> None:

@@ -61,7 +61,10 @@ def test_the_panels_of_the_board_do_not_overlap():
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
-@pytest.mark.parametrize("arguments", [("check", "rules", "rules.yml"), ("test", "rules", "rules_test.yml")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("check", "rules", "rules.yml"), pytest.param(("test", "rules", "rules_test.yml"), marks=pytest.mark.slow)],
+)
 def test_prometheus_accepts_the_rules_and_they_fire_as_expected(arguments):
     result = subprocess.run(["promtool", *arguments], cwd=FOLDER, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr

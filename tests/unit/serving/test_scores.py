@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from configs.settings import BandSettings
-from features.store.feast_store import open_store, read_historical_signals
+from features.store.feast_store import open_history_store, read_historical_signals
 from features.store.history import published_history
 from features.store.online_reader import values_from_frame
 from serving.scoring.driver_text import MAX_SIGNALS_PER_FAMILY, describe_drivers
@@ -30,7 +30,9 @@ def model(trained: TrainedModel) -> ChurnModel:
 @pytest.fixture(scope="module")
 def rows(trained: TrainedModel) -> pd.DataFrame:
     history, _ = published_history(trained.state)
-    return read_historical_signals(open_store(trained.state, "crm5"), snapshots_on(history, [EXTRACT_END]))
+    return read_historical_signals(
+        open_history_store(trained.state, history, "crm5"), snapshots_on(history, [EXTRACT_END])
+    )
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ def test_a_collector_gets_its_share_of_the_requests(sampler, sample_rate):
 
 def test_a_missing_exporter_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)
-    with pytest.raises(ConfigError, match=r"no exporter of spans is installed.*oarlock\[tracing\]"):
+    with pytest.raises(ConfigError, match=r"no exporter of spans is installed.*pip install '\.\[tracing\]'"):
         tracing_options(COLLECTOR)
 
 

@@ -53,7 +53,8 @@ def _values(rows: pa.Table) -> dict[str, dict]:
 @pytest.mark.parametrize(
     ("missing", "days"),
     [
-        *((missing, MONTHS[:4]) for missing in MISSING),
+        *((missing, MONTHS[:4]) for missing in ("none", "both")),
+        *(pytest.param(missing, MONTHS[:4], marks=pytest.mark.slow) for missing in ("users", "recording")),
         *(("none", days) for days in (MONTHS, WEEKS[::2], DAYS[::2], [*MONTHS[3:6], *MONTHS[:2]])),
     ],
     ids=str,

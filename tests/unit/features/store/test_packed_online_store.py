@@ -21,7 +21,10 @@ from training.data.training_set import snapshots_on
 
 @pytest.fixture(scope="module")
 def store(trained: TrainedModel):
-    return open_store(trained.state, trained.settings.name)
+    history, _ = published_history(trained.state)
+    opened = open_store(trained.state, trained.settings.name)
+    apply_declarations(opened, history, trained.state)  # the state folder is a copy: the history is elsewhere now
+    return opened
 
 
 @pytest.fixture(scope="module")
