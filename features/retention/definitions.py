@@ -76,9 +76,9 @@ DEFINITIONS = (
     FigureDefinition(
         "losses",
         "Why revenue was lost",
-        "Accounts that paid at the start and not at the end, by the last notice that took effect in the period."
+        "Accounts that paid at the start and not at the end, by their last notice, if it took effect in the period."
         " Involuntary: a payment failed. Controllable or not: as the settings `retention` sort the reasons. Unknown:"
-        " no notice, or a reason that they do not name.",
+        " no such notice, or one without a reason or with one that they do not name.",
         "involuntary + controllable + not controllable + unknown = churned, exactly",
     ),
     FigureDefinition(

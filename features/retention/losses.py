@@ -16,9 +16,13 @@ KINDS: tuple[LossKind, ...] = ("involuntary", "controllable", "not_controllable"
 
 @dataclass(frozen=True)
 class RevenueLoss:
-    """Accounts that left for one reason, with the revenue of the start, in hundredths; `reason` is None if unknown."""
+    """Accounts that left for one reason, with the revenue of the start, in hundredths.
+
+    `reason` is None if their notice gives none, or if they have none that took effect in the period.
+    """
 
     kind: LossKind
+    has_notice: bool
     reason: str | None
     accounts: int
     churned: int
@@ -30,13 +34,14 @@ def measure_losses(
     """The losses of accounts that paid at the start and not at the end, the kinds in order, the largest first."""
     left = (start > 0) & (history.cents[:, -1] == 0)
     effective = np.where(np.isnat(history.effective_at), history.notified_at, history.effective_at)
-    has_notice = effective >= np.datetime64(since).astype(INSTANT)  # false for NaT
-    by_reason: dict[tuple[LossKind, str | None], list[int]] = {}
+    first, last = (np.datetime64(instant).astype(INSTANT) for instant in (since, history.as_of))
+    has_notice = (effective >= first) & (effective <= last)  # false for NaT
+    by_reason: dict[tuple[LossKind, bool, str | None], list[int]] = {}
     for row in np.flatnonzero(left):
         reason = history.reasons[row] if has_notice[row] else None
         is_failed_payment = has_notice[row] and history.voluntary[row] == 0
         kind = "involuntary" if is_failed_payment else classify_reason(reason, settings)
-        by_reason.setdefault((kind, reason), []).append(int(start[row]))
+        by_reason.setdefault((kind, bool(has_notice[row]), reason), []).append(int(start[row]))
     losses = [RevenueLoss(*key, len(amounts), sum(amounts)) for key, amounts in by_reason.items()]
     return sorted(losses, key=lambda loss: (KINDS.index(loss.kind), -loss.churned, loss.reason or ""))
 

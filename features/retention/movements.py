@@ -56,10 +56,10 @@ def measure_movement(history: RevenueHistory, first: int, last: int) -> RevenueM
 
 
 def measure_months(history: RevenueHistory, since: datetime) -> Sequence[RevenueMovement]:
-    """The movement of every calendar month from `since` on; the last ends at `as_of`, and may be a part of a month."""
+    """The movement of every calendar month from `since` to `as_of`; the first and the last may be a part of a month."""
     columns = [
         column
         for column, instant in enumerate(history.instants)
-        if instant >= since and (instant.day == 1 or instant == history.as_of)
+        if instant >= since and (instant.day == 1 or instant in {since, history.as_of})
     ]
     return [measure_movement(history, *pair) for pair in pairwise(columns)]

@@ -10,12 +10,13 @@ from configs.errors import RequestError
 from configs.settings import RetentionSettings
 from features.publishing.revenue_table_builder import build_revenue_history
 from features.retention.definitions import FigureDefinition
+from features.retention.losses import RevenueLoss
 from features.retention.movements import measure_movement
 from features.retention.rates import Grouping, group_retention
 from features.retention.report import RetentionReport, report_retention
 from features.store.revenue_table import RevenueHistory, read_revenue_table, write_revenue_table
 from features.tables.periods import join_periods
-from tests.support.companies.raw_tables import account, raw_tables, subscription
+from tests.support.companies.raw_tables import Rows, account, raw_tables, subscription
 
 OBSERVED_FROM, START, DAY = datetime(2024, 1, 1), datetime(2025, 1, 1), datetime(2026, 1, 1)
 BEFORE, JUNE = datetime(2024, 3, 1), datetime(2025, 6, 1)
@@ -45,7 +46,7 @@ SUBSCRIPTIONS = [
     subscription("returns", BEFORE, datetime(2024, 6, 1), mrr=80.0),
     subscription("returns", datetime(2025, 10, 15), mrr=80.0),
 ]
-NOTICES = [
+NOTICES: Rows = [
     {"account_id": "leaves", "notified_at": datetime(2025, 4, 1), "effective_at": JUNE, "reason": "too expensive",
      "voluntary": True},
     {"account_id": "unpaid", "notified_at": datetime(2025, 5, 1), "effective_at": JUNE, "reason": "card",
@@ -59,8 +60,8 @@ ACCOUNTS = [
 ]
 
 
-def open_history(as_of: datetime = DAY) -> RevenueHistory:
-    tables = raw_tables(accounts=ACCOUNTS, subscriptions=SUBSCRIPTIONS, notices=NOTICES)
+def open_history(as_of: datetime = DAY, notices: Rows = NOTICES) -> RevenueHistory:
+    tables = raw_tables(accounts=ACCOUNTS, subscriptions=SUBSCRIPTIONS, notices=notices)
     subscriptions = tables["subscriptions"]
     tables["subscriptions"] = replace(subscriptions, rows=join_periods(subscriptions.rows, 1))
     history = build_revenue_history(tables, as_of, OBSERVED_FROM)
@@ -110,14 +111,38 @@ def test_the_months_lead_from_the_start_to_the_end(report: RetentionReport):
     assert (june.since, june.parts) == (JUNE, (500_00, 0, 100_00, -150_00, 0))
 
 
+def test_the_months_cover_a_period_that_begins_within_a_month():
+    report = report_retention(open_history(datetime(2025, 6, 15)), 12, REASONS)
+    assert (report.months[0].since, report.months[-1].until) == (datetime(2024, 6, 15), datetime(2025, 6, 15))
+    assert [month.until for month in report.months[:-1]] == [month.since for month in report.months[1:]]
+    totals = [sum(amounts) for amounts in zip(*(month.parts for month in report.months), strict=True)]
+    assert (report.months[0].start, *totals, report.months[-1].end) == (1_200_00, *report.movement.parts, 1_150_00)
+
+
 def test_losses_are_sorted_by_who_could_have_prevented_them(report: RetentionReport):
-    assert [(loss.kind, loss.reason, loss.accounts, loss.churned) for loss in report.losses] == [
-        ("involuntary", "card", 1, 50_00),
-        ("controllable", "too expensive", 1, 300_00),
-        ("unknown", None, 1, 150_00),
+    assert report.losses == [
+        RevenueLoss("involuntary", has_notice=True, reason="card", accounts=1, churned=50_00),
+        RevenueLoss("controllable", has_notice=True, reason="too expensive", accounts=1, churned=300_00),
+        RevenueLoss("unknown", has_notice=False, reason=None, accounts=1, churned=150_00),
     ]
     assert report.everybody is not None
     assert sum(loss.churned for loss in report.losses) == report.everybody.churned
+
+
+def test_a_notice_that_takes_effect_after_the_day_explains_no_loss_before_it():
+    later = NOTICES[0] | {"effective_at": datetime(2026, 2, 1)}
+    losses = report_retention(open_history(notices=[later]), 12, REASONS).losses
+    assert losses == [RevenueLoss("unknown", has_notice=False, reason=None, accounts=3, churned=500_00)]
+
+
+def test_a_notice_without_a_reason_is_no_missing_notice():
+    unnamed = [notice | {"reason": None} for notice in NOTICES]
+    losses = report_retention(open_history(notices=unnamed), 12, REASONS).losses
+    assert [(loss.kind, loss.has_notice, loss.churned) for loss in losses] == [
+        ("involuntary", True, 50_00),
+        ("unknown", True, 300_00),
+        ("unknown", False, 150_00),
+    ]
 
 
 def test_committed_revenue_is_without_accounts_whose_notice_takes_effect_later(report: RetentionReport):
