@@ -72,7 +72,7 @@ def group_retention(start: np.ndarray, end: np.ndarray, groupings: Sequence[Grou
     return figures
 
 
-def wilson_bounds(successes: int, total: int) -> tuple[float, float]:
+def wilson_bounds(successes: float, total: float) -> tuple[float, float]:
     """Wilson's score interval of a share (1927). SciPy has it too, but takes a worker of the service long to import.
 
     >>> tuple(round(bound, 4) for bound in wilson_bounds(10, 100))

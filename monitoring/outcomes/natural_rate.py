@@ -15,8 +15,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
+from features.retention.rates import wilson_bounds
+from features.tables.contract import ACCOUNT_ID
 from monitoring.outcomes.served_scores import NEVER_CERTAIN, ServedScore, log_odds_by_family
-from training.evaluation.scorecard import Interval, wilson_interval
+from training.evaluation.scorecard import Interval
 from training.labels.definition import CHURNED
 
 NO_FAULT = frozenset({"contract", "customer_profile"})
@@ -24,9 +26,13 @@ NO_FAULT = frozenset({"contract", "customer_profile"})
 
 @dataclass(frozen=True)
 class NaturalRate:
-    """The mean natural and served risk of a segment's accounts, and the share of them that left."""
+    """The mean natural and served risk of a segment's snapshots, and the share of them whose account left.
+
+    `snapshots` counts an account in each of its quarters, `accounts` once.
+    """
 
     segment: str
+    snapshots: int
     accounts: int
     natural: float
     expected: float
@@ -47,10 +53,24 @@ def natural_risk(score: ServedScore) -> float:
 
 
 def natural_rates(rows: pd.DataFrame) -> Sequence[NaturalRate]:
-    """The natural rate of every segment; `rows` has segment, natural, risk and churned."""
+    """The natural rate of every segment; `rows` has account_id, segment, natural, risk and churned."""
     return [_rate(str(segment), members) for segment, members in rows.groupby("segment", sort=True)]
 
 
 def _rate(segment: str, rows: pd.DataFrame) -> NaturalRate:
-    left = wilson_interval(int(rows[CHURNED].sum()), len(rows))
-    return NaturalRate(segment, len(rows), float(rows.natural.mean()), float(rows["risk"].mean()), left)
+    return NaturalRate(
+        segment=segment,
+        snapshots=len(rows),
+        accounts=rows[ACCOUNT_ID].nunique(),
+        natural=float(rows.natural.mean()),
+        expected=float(rows["risk"].mean()),
+        happened=_share_left(rows),
+    )
+
+
+def _share_left(rows: pd.DataFrame) -> Interval:
+    """Wilson's interval, as wide as if all snapshots of an account had one answer: of Kish's effective size (1965)."""
+    per_account = rows.groupby(ACCOUNT_ID).size().to_numpy()
+    effective = float(len(rows) ** 2 / (per_account**2).sum())
+    share = float(rows[CHURNED].mean())
+    return Interval(share, *wilson_bounds(share * effective, effective))

@@ -31,7 +31,8 @@ class QuarterTruth:
     """The flags of a quarter: `caught` were flagged and left, `missed` left unflagged, `false_alarms` stayed flagged.
 
     `recall` is the share of those who left that was flagged, `precision` the share of the flagged that left; None if
-    there were none. `lead_days` is the median from the flag to the departure; None if accounts leave on no day.
+    there were none. `lead_days` is the median from the flag to the departure; None if accounts leave on no day. Of the
+    accounts that left, `left_without_mrr` are in no figure of revenue, because what they paid is not known.
     """
 
     quarter: str
@@ -44,6 +45,7 @@ class QuarterTruth:
     recall: Interval | None
     precision: Interval | None
     lead_days: float | None
+    left_without_mrr: int
     revenue_lost: float
     revenue_caught: float
     revenue_share: Interval | None
@@ -77,8 +79,9 @@ def judge_flags(rows: pd.DataFrame) -> Sequence[QuarterTruth]:
 def _judge(quarter: str, rows: pd.DataFrame) -> QuarterTruth:
     is_flagged, has_left = rows.band.isin(FLAGGED).to_numpy(), (rows[CHURNED] == 1).to_numpy()
     flagged, left, caught = int(is_flagged.sum()), int(has_left.sum()), int((is_flagged & has_left).sum())
-    mrr = rows.mrr.fillna(0).to_numpy("float64")
-    lost, flagged_mrr = mrr[has_left], (mrr * is_flagged)[has_left]
+    mrr = rows.mrr.to_numpy("float64")
+    has_lost = has_left & ~np.isnan(mrr)
+    lost, flagged_mrr = mrr[has_lost], (mrr * is_flagged)[has_lost]
     lead = rows.lead_days[is_flagged & has_left].median()
     return QuarterTruth(
         quarter=quarter,
@@ -91,6 +94,7 @@ def _judge(quarter: str, rows: pd.DataFrame) -> QuarterTruth:
         recall=wilson_interval(caught, left) if left else None,
         precision=wilson_interval(caught, flagged) if flagged else None,
         lead_days=None if pd.isna(lead) else float(lead),
+        left_without_mrr=int((has_left & ~has_lost).sum()),
         revenue_lost=float(lost.sum()),
         revenue_caught=float(flagged_mrr.sum()),
         revenue_share=_share(flagged_mrr, lost),

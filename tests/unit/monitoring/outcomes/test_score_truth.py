@@ -53,11 +53,32 @@ def test_the_share_of_revenue_has_an_interval_if_enough_accounts_left():
     assert truth.revenue_share.low < 0.5 == truth.revenue_share.value < truth.revenue_share.high
 
 
+def test_accounts_whose_revenue_is_not_known_are_counted_and_left_out_of_the_revenue():
+    rows = pd.DataFrame({"quarter": "2023Q2", "band": ["high", "low"] * 20, "churned": 1.0, "mrr": 100.0})
+    unknown = rows.assign(mrr=rows.mrr.where(rows.index >= 10), lead_days=30.0)
+    (truth,) = judge_flags(unknown)
+    (known,) = judge_flags(rows[10:].assign(lead_days=30.0))
+    assert (truth.left, truth.left_without_mrr, truth.revenue_lost) == (40, 10, 3_000.0)
+    assert truth.revenue_share == known.revenue_share
+
+
+def natural_rows(*snapshots: tuple[str, float]) -> pd.DataFrame:
+    """Snapshots of a segment, by account and whether it left."""
+    return pd.DataFrame(snapshots, columns=["account_id", "churned"]).assign(segment="small", natural=0.2, risk=0.4)
+
+
 def test_the_natural_rate_stands_beside_what_happened():
-    rows = pd.DataFrame({"segment": "small", "natural": [0.1, 0.2], "risk": [0.3, 0.5], "churned": [1.0, 0.0]})
-    (rate,) = natural_rates(rows)
-    assert (rate.accounts, rate.expected, rate.happened.value) == (2, 0.4, 0.5)
-    assert rate.natural == pytest.approx(0.15)
+    (rate,) = natural_rates(natural_rows(("a", 1.0), ("b", 0.0), ("b", 0.0), ("b", 1.0)))
+    assert (rate.snapshots, rate.accounts, rate.happened.value) == (4, 2, 0.5)
+    assert (rate.natural, rate.expected) == (pytest.approx(0.2), pytest.approx(0.4))
+
+
+def test_snapshots_of_one_account_make_the_natural_rate_no_surer():
+    once = [("left", 1.0), *((f"stayed {number}", 0.0) for number in range(9))]
+    (first,), (fourfold,) = natural_rates(natural_rows(*once)), natural_rates(natural_rows(*once * 4))
+    assert (fourfold.snapshots, fourfold.accounts) == (40, 10)
+    assert (fourfold.happened.low, fourfold.happened.high) == pytest.approx((first.happened.low, first.happened.high))
+    assert first.happened.low == pytest.approx(0.0179, abs=1e-4)  # Wilson, 1 of 10
 
 
 @pytest.fixture
