@@ -52,9 +52,7 @@ OWNED_COLUMNS = [
     else name
     for name in COLUMNS
 ]
-OWNED_ROWS = (
-    f"(select row_number() over (order by row) - 1 as row, {', '.join(OWNED_COLUMNS)} from accounts where owner = ?)"
-)
+OWNED_ROWS = f"(select row, {', '.join(OWNED_COLUMNS)} from accounts where owner = ?)"
 INSTANTS = frozenset({"renews_at", "touched_at", "play_at"})
 
 
@@ -88,7 +86,7 @@ class AccountTable:
             self.as_of = datetime.fromisoformat(published[0])
 
     def owned_by(self, owner: str) -> "AccountTable":
-        """The rows of an owner as a table of its own, numbered from 0; it shares the connection of this one."""
+        """The rows of an owner as a table of its own; it shares the connection of this one."""
         table = copy(self)
         table._rows, table._parameters = OWNED_ROWS, (owner, owner)
         return table
@@ -98,11 +96,15 @@ class AccountTable:
 
     def details_by_id(self, account_ids: Sequence[str]) -> dict[str, AccountDetails]:
         """The details of these accounts by id; accounts that are not at risk are left out."""
-        return {details.account_id: details for _, details in self._select("account_id", account_ids)}
-
-    def details_by_row(self, rows: Sequence[int]) -> dict[int, AccountDetails]:
-        """The details in these rows of the table, by row."""
-        return dict(self._select("row", rows))
+        rows: list[tuple[Any, ...]] = []
+        for start in range(0, len(account_ids), IDS_PER_QUERY):
+            chunk = account_ids[start : start + IDS_PER_QUERY]
+            marks = ",".join("?" * len(chunk))
+            query = f"select {', '.join(COLUMNS)} from {self._rows} where account_id in ({marks})"
+            with self._reading():
+                rows += self._connection.execute(query, (*self._parameters, *chunk))
+        with self._reading():
+            return {details.account_id: details for details in map(_from_row, rows)}
 
     def columns(self, *names: str) -> dict[str, list[Any]]:
         """Whole columns as stored, in the order of rows."""
@@ -111,16 +113,6 @@ class AccountTable:
         with self._reading():
             rows = self._connection.execute(query, self._parameters).fetchall()
         return {name: [row[index] for row in rows] for index, name in enumerate(names)}
-
-    def _select(self, column: str, values: Sequence[str] | Sequence[int]) -> list[tuple[int, AccountDetails]]:
-        rows: list[tuple[Any, ...]] = []
-        for start in range(0, len(values), IDS_PER_QUERY):
-            chunk = values[start : start + IDS_PER_QUERY]
-            query = f"select * from {self._rows} where {column} in ({','.join('?' * len(chunk))})"
-            with self._reading():
-                rows += self._connection.execute(query, (*self._parameters, *chunk))
-        with self._reading():
-            return [(row[0], _from_row(row[1:])) for row in rows]
 
     def _reading(self) -> AbstractContextManager[None]:
         return damaged_if((sqlite3.Error, TypeError, ValueError), self._file, REBUILD)

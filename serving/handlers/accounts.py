@@ -29,15 +29,21 @@ LISTED_DRIVERS = 3
 
 
 def list_accounts(context: ServiceContext, portfolio: Portfolio, query: AccountsQuery) -> AccountsResponse:
-    """One page of the accounts with their risks and details."""
+    """One page of the accounts with their risks and details.
+
+    The account table can be newer than the portfolio, so they are joined by id. Accounts that have gone are left out.
+    """
     rows, total, next_cursor = portfolio_page(portfolio, query)
-    ranks = [int(row) for row in rows]
-    details = context.account_table.current().details_by_row(ranks)
+    account_ids: list[str] = portfolio.account_ids[rows].tolist()
+    details = context.account_table.current().details_by_id(account_ids)
+    listed = zip(rows.tolist(), account_ids, strict=True)
     return {
         "as_of": format_instant(portfolio.key.as_of),
         "version": portfolio.key.version,
         "total": total,
-        "accounts": [_current_summary(portfolio, details[rank], rank) for rank in ranks if rank in details],
+        "accounts": [
+            _current_summary(portfolio, details[account_id], row) for row, account_id in listed if account_id in details
+        ],
         "next_cursor": next_cursor,
     }
 
@@ -135,14 +141,14 @@ def _risk_response(
     }
 
 
-def _current_summary(portfolio: Portfolio, details: AccountDetails, rank: int) -> AccountSummary:
-    risks = portfolio.risks[rank].tolist()
+def _current_summary(portfolio: Portfolio, details: AccountDetails, row: int) -> AccountSummary:
+    risks = portfolio.risks[row].tolist()
     risk = risks[portfolio.key.main_column]
     return {
         **_profile(details.account_id, details),
         "risk": risk,
         "risks": {str(days): risk for days, risk in zip(portfolio.key.horizons, risks, strict=True)},
-        "band": BANDS[portfolio.bands[rank]],
+        "band": BANDS[portfolio.bands[row]],
         "mrr": details.mrr,
         "revenue_at_risk": None if details.mrr is None else details.mrr * risk,
     }

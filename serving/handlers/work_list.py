@@ -39,8 +39,10 @@ def build_work_list(
     rows = portfolio.matching_rows(AccountsQuery(sort="risk", owner=query.owner))
     rows = rows[np.argsort(-values[rows], kind="stable")]
     profitable = rows[values[rows] > 0]
+    considered = profitable[:MAX_CANDIDATES]
     explained: dict[str, _ExplainedCall] = {}
-    candidates = _candidates(context, profitable[:MAX_CANDIDATES], values, explained)
+    account_ids = portfolio.account_ids[considered].tolist()
+    candidates = _candidates(context, account_ids, values[considered].tolist(), explained)
     selected = select_calls(candidates, per_owner, query.limit)
     # More accounts were scored to find them; only the risks on the list are shown, and so recorded.
     scores = [explained[call.account_id].score for call in selected.calls]
@@ -58,22 +60,22 @@ def build_work_list(
 
 
 def _candidates(
-    context: ServiceContext, rows: np.ndarray, values: np.ndarray, explained: dict[str, _ExplainedCall]
+    context: ServiceContext, account_ids: list[str], values: list[float], explained: dict[str, _ExplainedCall]
 ) -> Iterator[CallCandidate]:
-    """The accounts of these rows of the portfolio, scored a chunk at a time; adds those with a play to `explained`."""
-    marks = active_marks(context)
-    for start in range(0, len(rows), ACCOUNTS_PER_CHUNK):
-        ranks = [int(row) for row in rows[start : start + ACCOUNTS_PER_CHUNK]]
-        details = context.account_table.current().details_by_row(ranks)
-        scores = _score_by_id(context, [details[rank].account_id for rank in ranks if rank in details])
-        for rank in ranks:
-            if rank in details:
-                account = details[rank]
-                score, mark = scores.get(account.account_id), marks.get(account.account_id)
+    """These accounts with their expected values, scored a chunk at a time; adds those with a play to `explained`."""
+    marks, value_of = active_marks(context), dict(zip(account_ids, values, strict=True))
+    for start in range(0, len(account_ids), ACCOUNTS_PER_CHUNK):
+        chunk = account_ids[start : start + ACCOUNTS_PER_CHUNK]
+        details = context.account_table.current().details_by_id(chunk)
+        scores = _score_by_id(context, [account_id for account_id in chunk if account_id in details])
+        for account_id in chunk:
+            if account_id in details:
+                account = details[account_id]
+                score, mark = scores.get(account_id), marks.get(account_id)
                 play = suggest_play_for(context, score, account, mark) if score else None
                 if score and play:
-                    explained[account.account_id] = _ExplainedCall(score, account, mark, play)
-                yield _candidate(account, float(values[rank]), score, play)
+                    explained[account_id] = _ExplainedCall(score, account, mark, play)
+                yield _candidate(account, value_of[account_id], score, play)
 
 
 def _score_by_id(context: ServiceContext, account_ids: list[str]) -> Mapping[str, Score]:

@@ -76,7 +76,7 @@ def limited(trained: TrainedModel, tmp_path_factory) -> Limited:
     folder = tmp_path_factory.mktemp("owned")
     state = replace(trained.state, folder=copy_folder(trained.state.folder, folder / "state"))
     table = AccountTable(state.account_table)
-    rows = list(table.details_by_row(range(len(table.columns("account_id")["account_id"]))).values())
+    rows = list(table.details_by_id(table.columns("account_id")["account_id"]).values())
     owned: list[AccountDetails] = [
         replace(details, owner=OWNER if index % 3 == 0 else OTHER) for index, details in enumerate(rows)
     ]

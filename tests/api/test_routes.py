@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from configs.clock import format_instant
 from configs.files import read_json, write_json
 from configs.state_dir import StateDir
+from features.store.account_table import AccountDetails, AccountTable, write_account_table
 from serving.app import ENDPOINTS
 from serving.ledger.ledger import Ledger
 from serving.schemas import responses as replies
@@ -106,6 +107,19 @@ def test_a_response_matches_its_schema(api_client: ApiClient, method, path, cont
     api_client.post("/score", account_ids=["1096"])
     response = api_client.post(path, **content) if method == "POST" else api_client.get(path, **content)
     TypeAdapter(model).validate_python(response)
+
+
+def test_a_newer_account_table_gives_no_account_the_risk_of_another(isolated_client: ApiClient):
+    """A publish replaces the table before the portfolio; a new account shifts the rows of all others."""
+    before = isolated_client.get("/accounts", sort="risk", limit=500)["accounts"]
+    called = {call["account_id"]: call["value"] for call in isolated_client.get("/work-list", limit=50)["calls"]}
+    file = isolated_client.context.state.account_table
+    table = AccountTable(file)
+    accounts = table.details_by_id(table.columns("account_id")["account_id"]).values()
+    write_account_table(file, table.as_of, [AccountDetails("0-new"), *accounts])
+    assert isolated_client.get("/accounts", sort="risk", limit=500)["accounts"] == before
+    calls = isolated_client.get("/work-list", limit=50)["calls"]
+    assert {call["account_id"]: call["value"] for call in calls} == called != {}
 
 
 def test_drivers_add_up_to_the_risk_at_every_horizon(api_client: ApiClient, riskiest):

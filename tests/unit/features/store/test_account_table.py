@@ -85,7 +85,7 @@ def test_lifecycle_stage_by_start_and_renewal(since, ends, stage):
     assert lifecycle_stage(started_at, renews_at, AS_OF, STAGES) == stage
 
 
-def test_a_written_table_is_read_by_id_and_by_rank(tmp_path):
+def test_a_written_table_is_read_by_id(tmp_path):
     accounts = [
         AccountDetails(
             "a",
@@ -107,7 +107,6 @@ def test_a_written_table_is_read_by_id_and_by_rank(tmp_path):
     table = AccountTable(tmp_path / "accounts.db")
     assert table.as_of == AS_OF
     assert table.details_by_id(["Ωμέγα", "nobody", "a"]) == {account.account_id: account for account in accounts}
-    assert table.details_by_row([1]) == {1: accounts[1]}
     assert table.columns("owner", "mrr") == {"owner": ["ada", None], "mrr": [99.5, None]}
 
 
