@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 import ibis.expr.types as ir
-from pydantic import TypeAdapter
 
 from configs.files import write_json
 from configs.state_dir import StateDir
+from configs.stored_files import read_stored
+from features.store.publication import REPUBLISH
 from features.tables.contract import ACCOUNT_ID, ColumnContract
 from features.tables.point_in_time import as_of_view
 from features.tables.raw_table import RawTable
@@ -36,7 +37,6 @@ class SourceWeek:
 
 NO_ROWS = SourceWeek(0, 0, {}, {})
 SourceProfile = Mapping[str, tuple[SourceWeek, ...]]  # by table, the newest week first
-_PROFILE = TypeAdapter[SourceProfile](dict[str, tuple[SourceWeek, ...]])
 
 
 def profile_sources(tables: Mapping[str, RawTable], as_of: datetime) -> SourceProfile:
@@ -51,9 +51,9 @@ def write_profile(state: StateDir, as_of: datetime, profile: SourceProfile) -> N
 
 
 def read_profile(state: StateDir, as_of: datetime) -> SourceProfile | None:
-    """The stored profile of a published day; None if it was published without one."""
+    """The stored profile of a published day; None if it was published without one, DamagedState if it is damaged."""
     file = state.source_profile(as_of)
-    return _PROFILE.validate_json(file.read_bytes()) if file.exists() else None
+    return read_stored(file, dict[str, tuple[SourceWeek, ...]], REPUBLISH) if file.exists() else None
 
 
 def _profile_table(table: RawTable, as_of: datetime) -> tuple[SourceWeek, ...]:

@@ -123,10 +123,11 @@ class Outbox:
         """Queue events for every endpoint; returns how many deliveries are pending that were not queued before."""
         endpoints = self.settings.webhooks.endpoints
         rows = [self._delivery(endpoint, event) for event in events for endpoint in endpoints]
-        before = _count_pending(connection)
-        if rows:
-            connection.execute(upsert(WEBHOOK_DELIVERIES, self.engine).on_conflict_do_nothing(), rows)
-        return _count_pending(connection) - before
+        if not rows:
+            return 0
+        insert = upsert(WEBHOOK_DELIVERIES, self.engine).on_conflict_do_nothing()
+        added = connection.execute(insert.returning(WEBHOOK_DELIVERIES.c.status), rows).scalars()
+        return sum(status == "pending" for status in added)
 
     def _store_states(self, connection: sql.Connection, states: list[dict[str, object]]) -> None:
         if not states:
@@ -153,11 +154,6 @@ class Outbox:
             "created_at": self.at,
             "error": "",
         }
-
-
-def _count_pending(connection: sql.Connection) -> int:
-    pending = sql.select(sql.func.count()).where(WEBHOOK_DELIVERIES.c.status == "pending")
-    return connection.execute(pending).scalar_one()
 
 
 def _unprocessed_days(engine: sql.Engine) -> list[datetime]:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import sqlalchemy as sql
 from standardwebhooks import Webhook
 
 from configs.clock import now
@@ -94,6 +95,20 @@ def test_a_change_of_band_arrives_once_and_signed(ledger, receiver):
     assert (data["account_id"], data["previous"]["band"], data["current"]["band"]) == ("a", "watch", "critical")
     assert (data["previous"]["risk"], data["current"]["risk"]) == (0.06, 0.25)
     assert data["current"]["as_of"] == "2024-01-02T00:00:00Z"
+
+
+def test_what_is_sent_meanwhile_does_not_change_how_many_are_queued(ledger, receiver):
+    company = settings(receiver)
+    append_days(ledger, {"a": 0.01, "b": 0.01}, {"a": 0.25, "b": 0.01})
+    enqueue_risk_events(ledger.engine, company, KnownAccounts(), DAY)
+    append_days(ledger, {}, {}, {"a": 0.25, "b": 0.25})
+
+    @sql.event.listens_for(ledger.engine, "before_cursor_execute")
+    def send(connection, cursor, statement, *_) -> None:
+        if "INTO webhook_deliveries" in statement:
+            cursor.execute("update webhook_deliveries set status = 'sent'")
+
+    assert enqueue_risk_events(ledger.engine, company, KnownAccounts(), DAY) == 1
 
 
 def test_an_event_says_who_the_account_is_and_what_to_do(ledger, receiver):

@@ -57,6 +57,7 @@ KINDS = {
     "ledger": Kind("ledger.db", is_rebuilt=False),
     "stored bundle": Kind("mlflow/artifacts/**/bundle-*/**/arrays.npz"),
     "session secret": Kind("session.key"),
+    "source profile": Kind("monitoring/sources/2023-07-01.json"),
 }
 COMMANDS = (
     ("score", "1096", "--json"),

@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from configs.errors import Busy, DataError
+from configs.errors import Busy, DamagedState, DataError
 from configs.settings import SnapshotSettings
 from features.publishing.pipeline import PublishRequest, publish
-from features.publishing.source_profile import read_profile
+from features.publishing.source_profile import NO_ROWS, read_profile, write_profile
 from features.store.feast_store import (
     apply_declarations,
     drop_stale_views,
@@ -330,6 +330,14 @@ def test_the_profile_of_the_sources_is_stored_without_accounts(published_company
     stored = state.source_profile(TODAY).read_text("utf-8")
     assert not any(f'"{account}"' in stored for account in ACCOUNTS)
     assert read_profile(state, BEFORE) is None
+
+
+def test_a_damaged_profile_of_the_sources_is_named(company: Company):
+    write_profile(company.state, TODAY, {"usage": (NO_ROWS,)})
+    file = company.state.source_profile(TODAY)
+    file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(DamagedState, match=r"2023-08-01.json cannot be read: .*oarlock publish"):
+        read_profile(company.state, TODAY)
 
 
 def test_a_day_without_faults_is_not_marked_as_forced(published_company: Company):
