@@ -60,6 +60,11 @@ class StateDir:
         return self.folder / "published.json"
 
     @property
+    def publish_lock(self) -> Path:
+        """Held by the process that changes what is online or in the history."""
+        return self.folder / "publish.lock"
+
+    @property
     def champion_pointer(self) -> Path:
         """The pointer to the champion's bundle, which is in the folder `bundles`."""
         return self.folder / "champion.json"

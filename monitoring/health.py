@@ -16,7 +16,7 @@ from monitoring.outcomes.cohorts import days_until_known, follow_served_accounts
 from monitoring.outcomes.e_detector import judge_cohorts, tolerated_deviations
 from monitoring.outcomes.plays import judge_plays
 from monitoring.outcomes.summary import GroupOutcome, compare_groups
-from monitoring.served_values import ServedValues, compare_served_values, describe_served, served_fault
+from monitoring.served_values import ServedValues, check_served_values, describe_served, served_fault
 from monitoring.sources import find_broken_sources
 from monitoring.verdicts.latch import latch, restart_after
 from monitoring.verdicts.verdict import Checks, HealthDecision, decide, is_acknowledged
@@ -59,7 +59,7 @@ def check_health(settings: Settings, state: StateDir, known_until: datetime, pro
     """Judge the newest published day, and every risk that was served and whose answer is known by `known_until`.
 
     An alarm of an earlier run stays until somebody acts on it, acknowledges it, or evidence withdraws it.
-    Raises NoChampion or NotReady if there is nothing to judge.
+    Raises NoChampion or NotReady if there is nothing to judge, Busy if served values change under it by a publish.
     """
     registry = open_registry(state, settings.name)
     version = registry.champion()
@@ -78,10 +78,10 @@ def check_health(settings: Settings, state: StateDir, known_until: datetime, pro
     # After a rollback the champion is older than the version that it replaced; its own cohorts still count.
     cohorts = [cohort for cohort in followed.cohorts() if cohort.version > restart or cohort.version == version.number]
     doubts = {number: _doubt(inspection, panel, number) for number in {cohort.version for cohort in cohorts}}
-    served = compare_served_values(state, history, as_of, known_until)
+    served = check_served_values(state, (history, as_of), known_until)
     checks = Checks(
         as_of=as_of,
-        sources=(*served_fault(served, as_of), *find_broken_sources(history, state, as_of)),
+        sources=(*served_fault(served), *find_broken_sources(history, state, as_of)),
         drift=drift,
         outcomes=judge_cohorts(cohorts, doubts, budget),
         plays=judge_plays(followed.rows, budget),

@@ -6,26 +6,41 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
+from configs.files import exclusive_lock
 from configs.state_dir import StateDir
-from features.store.history import HistoryVersion
+from features.store.history import HistoryVersion, published_history
 from features.store.history_reader import read_history_frame
 from features.store.online_reader import OnlineReader, OnlineSignals
-from monitoring.verdicts.verdict import SourceFault
+from monitoring.verdicts.verdict import ONLINE_STORE, SourceFault
 
 MAX_ACCOUNTS = 200
-ONLINE_STORE = "online store"
+Published = tuple[HistoryVersion, datetime]  # a history, and the day of it that is online
 
 
 @dataclass(frozen=True)
 class ServedValues:
-    """How many accounts and values were compared, how many differ, one that does, and the age of the oldest."""
+    """How many accounts and values of a day were compared, how many differ, one of them, and the age of the oldest."""
 
+    as_of: datetime
     accounts: int
     values: int
     differing: int
     example: str
     oldest: datetime
     age_days: float
+
+
+def check_served_values(state: StateDir, published: Published, now: datetime) -> ServedValues:
+    """Compare what is served with what was published when a run began.
+
+    A publish since then changes what is served: so values that differ are compared again with what is published now,
+    while nothing else is. Raises Busy if another process is publishing.
+    """
+    served = compare_served_values(state, *published, now)
+    if not served.differing:
+        return served
+    with exclusive_lock(state.publish_lock, "publishing into"):
+        return compare_served_values(state, *published_history(state), now)
 
 
 def compare_served_values(state: StateDir, history: HistoryVersion, as_of: datetime, now: datetime) -> ServedValues:
@@ -41,7 +56,7 @@ def compare_served_values(state: StateDir, history: HistoryVersion, as_of: datet
     example = f"{sample.columns[columns[0]]} of account {sample.index[rows[0]]}" if len(rows) else ""
     oldest = _oldest(online, as_of)
     age_days = (now - oldest) / timedelta(days=1)
-    return ServedValues(len(sample), differs.size, len(rows), example, oldest, age_days)
+    return ServedValues(as_of, len(sample), differs.size, len(rows), example, oldest, age_days)
 
 
 def describe_served(served: ServedValues) -> str:
@@ -50,12 +65,12 @@ def describe_served(served: ServedValues) -> str:
     return f"{compared}, {served.differing} differ; the oldest is of {served.oldest:%Y-%m-%d}"
 
 
-def served_fault(served: ServedValues, as_of: datetime) -> tuple[SourceFault, ...]:
+def served_fault(served: ServedValues) -> tuple[SourceFault, ...]:
     """The fault of the online store, if a value differs."""
     if not served.differing:
         return ()
     text = f"{ONLINE_STORE}: {served.differing:,} of {served.values:,} values differ from the history"
-    return (SourceFault(ONLINE_STORE, as_of, f"{text}, such as {served.example}"),)
+    return (SourceFault(ONLINE_STORE, served.as_of, f"{text}, such as {served.example}"),)
 
 
 def _oldest(online: OnlineSignals, as_of: datetime) -> datetime:

@@ -195,7 +195,7 @@ def publish(settings: Settings, state: StateDir, request: PublishRequest, progre
     Complete days are not computed again unless requested or damaged, so a stopped publish can be continued. Raises
     DataError if a requested day has faults, Busy if another process is publishing into the same state.
     """
-    with exclusive_lock(state.folder / "publish.lock", "publishing into"):
+    with exclusive_lock(state.publish_lock, "publishing into"):
         return _publish(settings, state, request, progress)
 
 

@@ -28,7 +28,7 @@ def prune_history(state: StateDir, snapshots: SnapshotSettings, keep_days: int |
     CSV are deleted too, and converted again by the next command that reads them. Raises NotReady if nothing was
     published with the current signals, Busy if another process is publishing.
     """
-    with exclusive_lock(state.folder / "publish.lock", "publishing into"):
+    with exclusive_lock(state.publish_lock, "publishing into"):
         history, as_of = published_history(state)
         others = [folder for folder in state.history.iterdir() if folder != history.folder]
         days = [] if keep_days is None else _old_days(history, as_of - timedelta(days=keep_days), snapshots)

@@ -29,6 +29,7 @@ EXIT_CODES: Mapping[HealthVerdict, int] = {
 RANKED: tuple[HealthVerdict, ...] = get_args(HealthVerdict)  # the worst first
 ALARMS = RANKED[:-2]
 ACKNOWLEDGE = 'find out why, then: oarlock monitor --acknowledge "population moved" --until DAY --because TEXT'
+ONLINE_STORE = "online store"
 SHOWN_SIGNALS = 3
 SEPARATOR = ", "
 SUBJECT_LENGTH, SHORTENED = 200, 160  # characters
@@ -118,8 +119,22 @@ def _mend(faults: Sequence[SourceFault], checks: Checks) -> HealthDecision:
         began_after=since - timedelta(days=1),
         began_before=since,
         waiting=f"{moved}every risk that is served rests on a broken table",
-        command=f"mend {tables}, then: oarlock publish --backfill-from {since:%Y-%m-%d}",
+        command=_name_mending({fault.table for fault in faults}, since),
     )
+
+
+def _name_mending(broken: Collection[str], since: datetime) -> str:
+    """The command that publishes again from a day on, after the tables are mended; it fills the online store anew.
+
+    >>> _name_mending({"online store"}, datetime(2026, 3, 1))
+    'oarlock publish --as-of 2026-03-01 --backfill-from 2026-03-01'
+    >>> _name_mending({"online store", "usage"}, datetime(2026, 3, 1))
+    'mend usage, then: oarlock publish --backfill-from 2026-03-01'
+    """
+    day = f"{since:%Y-%m-%d}"
+    if tables := SEPARATOR.join(sorted(set(broken) - {ONLINE_STORE})):
+        return f"mend {tables}, then: oarlock publish --backfill-from {day}"
+    return f"oarlock publish --as-of {day} --backfill-from {day}"
 
 
 def _correct(outcomes: OutcomeEvidence, finding: Finding) -> HealthDecision:

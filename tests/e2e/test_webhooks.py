@@ -8,7 +8,7 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-import sqlalchemy as sql
+from sqlalchemy import event as database_event
 from standardwebhooks import Webhook
 
 from configs.clock import now
@@ -103,8 +103,9 @@ def test_what_is_sent_meanwhile_does_not_change_how_many_are_queued(ledger, rece
     enqueue_risk_events(ledger.engine, company, KnownAccounts(), DAY)
     append_days(ledger, {}, {}, {"a": 0.25, "b": 0.25})
 
-    @sql.event.listens_for(ledger.engine, "before_cursor_execute")
-    def send(connection, cursor, statement, *_) -> None:
+    @database_event.listens_for(ledger.engine, "before_cursor_execute")
+    def send(*arguments) -> None:
+        _, cursor, statement, *_ = arguments
         if "INTO webhook_deliveries" in statement:
             cursor.execute("update webhook_deliveries set status = 'sent'")
 

@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from configs.errors import Busy
+from configs.files import exclusive_lock
 from configs.state_dir import StateDir
 from features.publishing.pipeline import open_dataset
 from features.store.history import HistoryVersion, complete_days, published_history, read_day, write_day
@@ -21,7 +23,7 @@ from monitoring.alerts.outbox import _unprocessed_days
 from monitoring.drift.panel import Panel, detect_panel_drift, open_panel
 from monitoring.health import HealthReport, check_health
 from monitoring.outcomes.cohorts import follow_served_accounts
-from monitoring.served_values import compare_served_values
+from monitoring.served_values import check_served_values, compare_served_values
 from monitoring.verdicts.verdict import EXIT_CODES
 from serving.accounts.past_listing import past_accounts_page
 from serving.ledger.ledger import Ledger, ScoreSource
@@ -34,7 +36,7 @@ from serving.scoring.scorer import open_scorer
 from serving.telemetry.gauges import count_accounts_by_band
 from tests.support.ledger_rows import source_at
 from tests.support.progress import ignore_progress
-from tests.support.trained_model import EXTRACT_END, TrainedModel
+from tests.support.trained_model import EXTRACT_END, TrainedModel, copy_folder
 from training.registry.mlflow_registry import open_registry
 
 # The shipped extract ends on 2023-07-01 and its label takes 60 days: what was served on 1 May is mature then.
@@ -209,6 +211,21 @@ def test_served_values_are_compared_with_the_history(trained: TrainedModel, pane
     differing = compare_served_values(trained.state, panel.history, EXTRACT_END, EXTRACT_END)
     assert differing.differing == differing.accounts
     assert differing.example.startswith("active_days_28d of account ")
+
+
+@pytest.fixture
+def copied(trained: TrainedModel, tmp_path) -> StateDir:
+    """A copy of the trained state that a test may change."""
+    return StateDir(copy_folder(trained.state.folder, tmp_path / "copied"))
+
+
+def test_a_publish_while_a_run_looks_is_no_fault_of_the_online_store(copied: StateDir):
+    history, _ = published_history(copied)
+    before = history, complete_days(history)[-2]
+    served = check_served_values(copied, before, EXTRACT_END)
+    assert (served.as_of, served.differing) == (EXTRACT_END, 0)
+    with exclusive_lock(copied.publish_lock, "publishing into"), pytest.raises(Busy, match="publishing into"):
+        check_served_values(copied, before, EXTRACT_END)
 
 
 def test_a_day_without_another_four_weeks_before_cannot_be_compared(panel: Panel):
