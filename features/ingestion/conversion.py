@@ -85,9 +85,7 @@ def convert_tables(settings: EngineSettings, dataset: Dataset, folder: Path) -> 
 
     Raises DataError for a file that cannot be read, ConfigError for a select that does not run.
     """
-    text_sources = _text_sources(dataset)
-    tables = {name: sources_read(select, dataset.files) for name, select in dataset.selects.items()}
-    tables = {name: sources for name, sources in tables.items() if sources & text_sources}
+    tables = _tables_of_text(dataset)
     if not tables:
         return Conversion(folder)
     target = folder / _key(dataset)
@@ -102,6 +100,19 @@ def convert_tables(settings: EngineSettings, dataset: Dataset, folder: Path) -> 
     return conversion
 
 
+def find_conversion(dataset: Dataset, folder: Path) -> Conversion | None:
+    """The tables that `convert_tables` converted from the present content; None if it did not. Nothing is converted."""
+    if not _tables_of_text(dataset):
+        return Conversion(folder)
+    target = folder / _key(dataset)
+    try:
+        lock = lock_for_use(target)
+    except FileNotFoundError:
+        return None
+    summary = _read_summary(target)  # after the lock: whoever removes the folder holds it until nothing is left
+    return Conversion(target, summary.tables, summary.sources, lock) if summary else None
+
+
 def with_values_as_written(rows: ir.Table, invalid: tuple[str, ...]) -> ir.Table:
     """The rows in which a value that is not of its column's type is text in quotation marks."""
     columns = {}
@@ -109,6 +120,13 @@ def with_values_as_written(rows: ir.Table, invalid: tuple[str, ...]) -> ir.Table
         written = rows[name + AS_WRITTEN]
         columns[name] = ibis.ifelse(written.notnull(), '"' + written + '"', rows[name].cast("string"))
     return rows.mutate(**columns).drop(*(name for name in rows.columns if name.endswith(AS_WRITTEN)))
+
+
+def _tables_of_text(dataset: Dataset) -> dict[str, frozenset[str]]:
+    """The sources of each table that reads text."""
+    text_sources = _text_sources(dataset)
+    tables = {name: sources_read(select, dataset.files) for name, select in dataset.selects.items()}
+    return {name: sources for name, sources in tables.items() if sources & text_sources}
 
 
 def _text_sources(dataset: Dataset) -> frozenset[str]:

@@ -8,12 +8,12 @@ import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
-from configs.errors import DataError
+from configs.errors import DataError, NotReady
 from configs.settings import EngineSettings, Settings
 from configs.state_dir import StateDir
 from features.compute.backends.base import Backend
 from features.compute.backends.connect import create_view, open_backend
-from features.ingestion.conversion import Conversion, convert_tables, with_values_as_written
+from features.ingestion.conversion import Conversion, convert_tables, find_conversion, with_values_as_written
 from features.ingestion.select_faults import check_columns, select_rows
 from features.ingestion.text_values import from_text, read_word
 from features.tables.contract import CONTRACT, ColumnContract, TableContract
@@ -41,6 +41,16 @@ def open_tables(settings: EngineSettings, dataset: Dataset, folder: Path) -> Ope
     """
     _require_tables(dataset)
     conversion = convert_tables(settings, dataset, folder)
+    backend = open_backend(settings, dataset, folder)
+    return OpenTables(backend, read_tables(backend, dataset, conversion), conversion)
+
+
+def open_converted(settings: EngineSettings, dataset: Dataset, folder: Path) -> OpenTables:
+    """As `open_tables`, but nothing is converted: raises NotReady if the CSV files are not."""
+    _require_tables(dataset)
+    conversion = find_conversion(dataset, folder)
+    if conversion is None:
+        raise NotReady("The present CSV files are not converted yet.", "Run `oarlock publish`, which converts them.")
     backend = open_backend(settings, dataset, folder)
     return OpenTables(backend, read_tables(backend, dataset, conversion), conversion)
 

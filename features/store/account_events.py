@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from configs.errors import DataError, NotReady, OarlockError
+from configs.errors import DataError, NotReady
 from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.store.event_words import BEGAN, ENDED, EventFamily
@@ -16,6 +16,7 @@ from features.store.event_words import BEGAN, ENDED, EventFamily
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from features.ingestion.conversion import Conversion
 
 PARAMETERS = ("account_id", "as_of")
 OPENING_SECONDS = 2.0  # a page that waited for the first opening on a busy machine would time out
@@ -47,7 +48,7 @@ class AccountEvents:
         """The newest 1,000 events known before `as_of`, newest first.
 
         `version` is that of the publication: with another one the tables are opened again. Raises NotReady while they
-        are being opened, DataError or ConfigError if they cannot be read.
+        are being opened or not converted, DataError or ConfigError if they cannot be read.
         """
         opened = self.open(version, OPENING_SECONDS)
         try:
@@ -55,29 +56,28 @@ class AccountEvents:
                 rows = opened.rows({"account_id": account_id, "as_of": as_of.isoformat(" ")})
         except opened.error_types as error:
             self._opening = None
-            message = f"The raw tables cannot be read: {' '.join(str(error).split())[:200]}."
-            raise DataError(message, "Publish again, or see `oarlock validate`.") from None
+            raise _unreadable(error) from None
         return join_renewals([AccountEvent(**row) for row in rows.to_pylist()])
 
     def open(self, version: str, timeout_seconds: float | None = None) -> "_OpenEvents":
         """Open the tables of a publication, unless they are; raises as `read`. Without a timeout it waits."""
         with self._opening_lock:
-            if self._opening is None or self._opening[0] != version:
+            if self._opening is None or self._opening[0] != version or _has_failed(self._opening[1]):
                 self._opening = version, self._opener.submit(_open_events, self._settings, self._state)
             _, opening = self._opening
         try:
             return opening.result(timeout_seconds)
         except TimeoutError:
             raise NotReady("The raw tables are being opened.", "Load the page again in a few seconds.") from None
-        except OarlockError:
-            self._opening = None
-            raise
 
 
 @dataclass(frozen=True)
 class _OpenEvents:
+    """A query of events, and what it may raise; while `conversion` is kept, its folder is not removed."""
+
     rows: "Callable[[Mapping[str, str]], pa.Table]"
     error_types: tuple[type[Exception], ...]
+    conversion: "Conversion"
 
 
 def join_renewals(events: Sequence[AccountEvent]) -> list[AccountEvent]:
@@ -100,14 +100,36 @@ def join_renewals(events: Sequence[AccountEvent]) -> list[AccountEvent]:
     return joined
 
 
+def _has_failed(opening: Future[_OpenEvents]) -> bool:
+    return opening.done() and opening.exception() is not None
+
+
+def _unreadable(error: Exception) -> DataError:
+    message = f"The raw tables cannot be read: {' '.join(str(error).split())[:200]}."
+    return DataError(message, "Publish again, or see `oarlock validate`.")
+
+
 def _open_events(settings: Settings, state: StateDir) -> _OpenEvents:
-    from features.ingestion.reader import cast_tables, open_tables
-    from features.store.event_queries import select_events
+    from features.compute.backends.duckdb import duckdb_errors
+
+    try:
+        return _open_tables(settings, state)
+    except (OSError, *duckdb_errors()) as error:
+        raise _unreadable(error) from None
+
+
+def _open_tables(settings: Settings, state: StateDir) -> _OpenEvents:
+    import pyarrow as pa
+
+    from features.ingestion.reader import cast_tables, open_converted
+    from features.store.event_queries import BUILDERS, select_events
     from features.tables.mapping import read_dataset
 
     # DuckDB reads the files whatever computes the signals, and one thread is enough for one account.
     engine = settings.engine.model_copy(update={"kind": "duckdb", "threads": 1})
-    opened = open_tables(engine, read_dataset(settings.data), state.converted)
+    opened = open_converted(engine, read_dataset(settings.data), state.converted)
     tables, backend = cast_tables(opened.tables), opened.backend
     assert backend.compile_query is not None
-    return _OpenEvents(backend.compile_query(PARAMETERS, partial(select_events, tables)), backend.error_types)
+    has_events = not BUILDERS.keys().isdisjoint(tables)
+    rows = backend.compile_query(PARAMETERS, partial(select_events, tables)) if has_events else lambda _: pa.table({})
+    return _OpenEvents(rows, backend.error_types, opened.conversion)

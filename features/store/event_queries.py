@@ -1,6 +1,7 @@
 """Events as expressions: which rows of the raw tables are events of an account, and the sentence that each one is."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import reduce
 
 import ibis
 import ibis.expr.types as ir
@@ -16,7 +17,10 @@ Build = Callable[[ir.Table], Iterator[ir.Table]]
 
 
 def select_events(tables: Mapping[str, RawTable], account_id: ir.StringValue, as_of: ir.StringValue) -> ir.Table:
-    """The newest 1,000 events of an account known before an instant: at, family, text, is_marked."""
+    """The newest 1,000 events of an account known before an instant: at, family, text, is_marked.
+
+    At least one of the tables must have events.
+    """
     now = as_of.cast("timestamp")
     events = [
         event
@@ -24,7 +28,7 @@ def select_events(tables: Mapping[str, RawTable], account_id: ir.StringValue, as
         if name in tables
         for event in build(filter_as_of(_rows_of(tables[name], account_id), tables[name].contract, now))
     ]
-    together = events[0].union(*events[1:]).filter(_.at.notnull())
+    together = reduce(ir.Table.union, events).filter(_.at.notnull())
     return together.order_by(ibis.desc(together["at"]), "text").limit(MAX_EVENTS)
 
 

@@ -64,6 +64,7 @@ class ThreadPools:
     scoring: ThreadPool  # the processor, and room in the write-ahead log
     ledger: ThreadPool  # the ledger's database
     local: ThreadPool  # small files of the state folder
+    events: ThreadPool  # the raw tables, of which one account is read at a time, for pages of accounts
 
     @property
     def refused(self) -> dict[str, int]:
@@ -73,4 +74,4 @@ class ThreadPools:
 
 def open_thread_pools(max_accounts: int) -> ThreadPools:
     """Pools that each take work about so many accounts. Their threads start when they are needed."""
-    return ThreadPools(*(ThreadPool(name, max_accounts) for name in ("scoring", "ledger", "local")))
+    return ThreadPools(*(ThreadPool(name, max_accounts) for name in ("scoring", "ledger", "local", "events")))

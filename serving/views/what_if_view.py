@@ -38,6 +38,12 @@ class ChangeableSignal:
     peer_count: int = 0
     categories: tuple[str, ...] = ()
 
+    @property
+    def can_change(self) -> bool:
+        """Whether it is a category, has been changed, or peers have another value of it."""
+        differs = self.low is not None and (self.low != self.high or self.value not in (None, self.low))
+        return bool(self.categories) or self.changed_to is not None or differs
+
 
 @dataclass(frozen=True)
 class WhatIfView:
@@ -117,17 +123,14 @@ def _score(context: ServiceContext, scored: ScoredAccounts) -> Score:
 
 
 def _changeable_signals(what_if: WhatIf) -> list[ChangeableSignal]:
-    """The actionable signals that peers differ in, those with the most points first."""
+    """The actionable signals that can be another than they are, those with the most points first."""
     case, points = what_if.case, what_if.scored.scores.points[0].tolist()
     signals = [
         _changeable_signal(case, column, what_if.columns.get(column), points[column])
         for column, signal in enumerate(case.inputs)
         if signal.actionable
     ]
-    return sorted(
-        (signal for signal in signals if signal.categories or signal.low != signal.high),
-        key=lambda signal: -abs(signal.points),
-    )
+    return sorted((signal for signal in signals if signal.can_change), key=lambda signal: -abs(signal.points))
 
 
 def _changeable_signal(

@@ -1,5 +1,7 @@
 """The account page: its parts add up as they are shown, its past is what was served, and forms save feedback."""
 
+import asyncio
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -12,6 +14,7 @@ from serving.handlers.context import ServiceContext
 from serving.handlers.score import ScoringRequest
 from serving.ledger.ledger import Ledger
 from serving.load.pending_reply import PendingReply
+from serving.load.thread_pools import THREADS
 from serving.pages.account.account_page import account_document
 from serving.pages.account.risk_steps import Waterfall, change_waterfall, risk_waterfall
 from serving.schemas.page_queries import AccountQuery
@@ -188,6 +191,20 @@ def test_what_happened_can_be_filtered_by_family(client: PageClient, api: ApiCli
     only = client.get(f"/accounts/{api.riskiest}?format=json&events={family}").json()["events"]
     assert {event["family"] for event in only} == {family}
     assert "What happened" in client.read(f"/accounts/{api.riskiest}?events={family}")
+
+
+def test_a_page_that_waits_for_raw_tables_and_the_ledgers_requests_do_not_share_threads(
+    client: PageClient, api: ApiClient
+):
+    pool, hold = api.context.pools.ledger, threading.Event()
+    calls = [threading.Thread(target=lambda: asyncio.run(pool.run(1, hold.wait, 30))) for _ in range(THREADS)]
+    for call in calls:
+        call.start()
+    assert client.get(f"/accounts/{api.riskiest}?format=json").status_code == 200
+    assert pool.requests == THREADS
+    hold.set()
+    for call in calls:
+        call.join()
 
 
 def test_feedback_is_marked_on_the_history(api: ApiClient):

@@ -1,7 +1,11 @@
 """The what-if page: two waterfalls that add up as shown, in the address alone, and never a promise."""
 
+from dataclasses import replace
+
 import pytest
 
+from serving.pages.account.what_if_page import answer_what_if, what_if_values
+from serving.views.what_if_view import view_what_if
 from tests.support.api_client import ApiClient
 from tests.support.page_client import PageClient, open_page_client
 
@@ -88,3 +92,20 @@ def test_nothing_is_recorded(client: PageClient, path: str, api_client: ApiClien
     before = count()
     client.read(path)
     assert count() == before
+
+
+def test_a_signal_that_almost_all_peers_have_at_one_value_can_be_changed_to_it(
+    client: PageClient, path: str, api_client: ApiClient
+):
+    context, account_id, change = api_client.context, api_client.riskiest, cheapest(client, path)
+    portfolio, name, target = context.find_portfolio(), change["signal"], change["target"]
+    assert portfolio
+    grids = portfolio.peers.percentiles.copy()
+    grids[:, portfolio.peers.columns[name], :100] = target
+    alike = replace(portfolio, peers=replace(portfolio.peers, percentiles=grids))
+    view = view_what_if(context, alike, account_id, {name: str(target)})
+    assert (view.signal(name).low, view.signal(name).high) == (target, target)
+    assert f"{view.signal(name).label} were " in answer_what_if(view)
+    as_it_is = view_what_if(context, alike, account_id, {})
+    assert name in {suggestion.signal for suggestion in as_it_is.suggestions}
+    assert what_if_values(as_it_is)["suggestions"]

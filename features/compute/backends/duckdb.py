@@ -37,8 +37,6 @@ def open_duckdb(
     Without `spill` that folder is among the system's temporary ones. It opens these files and what is in these folders;
     no query can open another one, load an extension, or change this.
     """
-    import duckdb
-
     options = {"threads": settings.threads, "memory_limit": settings.memory_limit}
     options = {name: value for name, value in options.items() if value is not None}
     connection = ibis.duckdb.connect(**options)
@@ -47,12 +45,19 @@ def open_duckdb(
     _confine(connection, files, folders)
     return Backend(
         connection,
-        (duckdb.Error,),
+        duckdb_errors(),
         partial(_create_view, connection),
         partial(_compile_for_instants, connection),
         partial(_create_table, connection),
         partial(_compile_query, connection),
     )
+
+
+def duckdb_errors() -> tuple[type[Exception], ...]:
+    """What DuckDB raises for SQL or files that it rejects, and if it cannot be opened."""
+    import duckdb
+
+    return (duckdb.Error,)
 
 
 def quote_name(name: str) -> str:

@@ -7,7 +7,7 @@ from pydantic import ConfigDict
 from starlette.responses import RedirectResponse, Response
 
 from configs.clock import format_instant
-from serving.api.endpoint import read_account_id
+from serving.api.endpoint import read_account_id, run_in_pool
 from serving.api.responses import JsonResponse
 from serving.handlers.feedback import save_feedback
 from serving.pages.account.account_answer import answer_account, display_name, explain_account
@@ -29,7 +29,8 @@ async def get_account(request: PageRequest, account_id: str, query: AccountQuery
     """Why an account is flagged, since when, what changed, and what to do."""
     context = request.context
     account_id = read_account_id(account_id)
-    view = await request.run(1, view_account, context, account_id, query, request.viewing)
+    arguments = context, account_id, query, request.viewing
+    view = await run_in_pool(request.http, context.pools.events, 1, view_account, *arguments)
     if query.format == "json":
         return JsonResponse(account_document(view))
     system = await request.run(1, describe_system, context)

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from configs.errors import DataError
+from configs.errors import DataError, NotReady
 from configs.settings import read_settings
 from configs.state_dir import open_state_dir
+from features.ingestion.converted_folder import remove_unread
+from features.ingestion.reader import open_tables
 from features.store.account_events import AccountEvent, AccountEvents
+from features.tables.mapping import read_dataset
 
 LATER, EARLIER = datetime(2023, 6, 1), datetime(2023, 3, 5)
 
@@ -74,3 +77,49 @@ def test_a_file_that_is_gone_is_an_error_that_says_so(events: AccountEvents, tmp
     (tmp_path / "data/tickets.parquet").unlink()
     with pytest.raises(DataError, match="cannot be read"):
         events.read("a", LATER, "1")
+
+
+CREATED = {"account_id": "a", "created_at": datetime(2023, 1, 1)}
+USED = {"account_id": "a", "occurred_at": datetime(2023, 2, 1), "event": "login"}
+REACHED = {"account_id": "a", "milestone": "first_report", "reached_at": datetime(2023, 2, 1)}
+
+
+@pytest.mark.parametrize(
+    ("tables", "expected"),
+    [({"usage": [USED]}, []), ({"milestones": [REACHED]}, ["02-01 onboarding: reached: first report"])],
+)
+def test_tables_without_subscriptions_have_the_events_they_have(make_company, tables: dict, expected: list[str]):
+    settings = read_settings(make_company(accounts=[CREATED], **tables))
+    events = AccountEvents(settings, open_state_dir(settings))
+    events.open("1")
+    assert texts(events.read("a", LATER, "1")) == expected
+
+
+def test_tables_that_could_not_be_opened_are_opened_again(make_company):
+    settings = read_settings(make_company(accounts=[CREATED], milestones=[REACHED]))
+    state = open_state_dir(settings)
+    events, spill = AccountEvents(settings, state), state.folder / "spill"
+    spill.write_text("not a folder")
+    with pytest.raises(DataError, match="cannot be read"):
+        events.open("1")
+    spill.unlink()
+    events.open("1")
+    assert len(events.read("a", LATER, "1")) == 1
+
+
+def test_csv_files_are_read_once_they_are_converted_and_kept_while_they_are_read(make_company, tmp_path: Path):
+    settings = read_settings(make_company(accounts=[CREATED], milestones=[]))
+    (tmp_path / "data/milestones.csv").write_text("account_id,milestone,reached_at\na,first_report,2023-02-01\n")
+    mapping = settings.data.dataset
+    mapping.write_text(mapping.read_text().replace("milestones.parquet", "milestones.csv"))
+    state = open_state_dir(settings)
+    events = AccountEvents(settings, state)
+    with pytest.raises(NotReady, match="not converted"):
+        events.open("1")
+    assert not list(state.converted.glob("*/*.parquet"))
+    conversion = open_tables(settings.engine, read_dataset(settings.data), state.converted).conversion
+    events.open("1")
+    assert conversion.lock
+    conversion.lock.close()
+    assert remove_unread(state.converted) == 0
+    assert len(events.read("a", LATER, "1")) == 1
