@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Z_95 = 1.959964
+from features.rate_interval import wilson_bounds
+
 SAMPLES, SAMPLES_PER_CHUNK = 500, 50
 SEED = 20_240_701
 MIN_ACCOUNTS, MIN_CHANGED = 20, 5
@@ -70,18 +71,6 @@ def group_retention(start: np.ndarray, end: np.ndarray, groupings: Sequence[Grou
             intervals = [(float(low[code, rate]), float(high[code, rate])) for rate in (0, 1)]
             figures.append(_measure(grouping.dimension, group, start[members], end[members], intervals))
     return figures
-
-
-def wilson_bounds(successes: float, total: float) -> tuple[float, float]:
-    """Wilson's score interval of a share (1927). SciPy has it too, but takes a worker of the service long to import.
-
-    >>> tuple(round(bound, 4) for bound in wilson_bounds(10, 100))
-    (0.0552, 0.1744)
-    """
-    share, scale = successes / total, Z_95**2 / total
-    centre = (share + scale / 2) / (1 + scale)
-    half = Z_95 / (1 + scale) * np.sqrt(share * (1 - share) / total + scale / total / 4)
-    return max(float(centre - half), 0.0), min(float(centre + half), 1.0)
 
 
 def _measure(

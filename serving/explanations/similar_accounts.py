@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.rate_interval import wilson_bounds
 from training.data.past_snapshots import PastSnapshots
 
 NEIGHBOURS, MIN_NEIGHBOURS = 50, 20
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def find_similar(past: PastSnapshots, contributions: np.ndarray, segment: str | 
     searched = len(first)
     nearest = ordered[np.sort(first)[:NEIGHBOURS]] if searched >= MIN_NEIGHBOURS else ordered[:0]
     churned = int(past.churned[nearest].sum())
-    low, high = _wilson_interval(churned, len(nearest))
+    low, high = wilson_bounds(churned, len(nearest))
     days = np.sort(past.days) if len(past.days) else np.array(["", ""])
     return SimilarAccounts(
         segment=segment,
@@ -56,12 +56,3 @@ def find_similar(past: PastSnapshots, contributions: np.ndarray, segment: str | 
         last_day=str(days[-1]),
         margins=past.contributions[nearest].sum(axis=1),
     )
-
-
-def _wilson_interval(successes: int, total: int) -> tuple[float, float]:
-    from scipy.stats import binomtest  # slow to import: only who opens an account needs it
-
-    if total == 0:
-        return 0.0, 1.0
-    interval = binomtest(successes, total).proportion_ci(CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)

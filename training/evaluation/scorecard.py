@@ -4,10 +4,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from configs.settings import EvaluationSettings
-from training.data.cluster_bootstrap import CONFIDENCE, bootstrap_weights, percentile_interval
+from features.rate_interval import wilson_bounds
+from training.data.cluster_bootstrap import bootstrap_weights, percentile_interval
 from training.evaluation import metrics
 from training.evaluation.metrics import WeightedCounts, count_by_group, count_by_risk
 from training.evaluation.profit import expected_maximum_profit
@@ -152,10 +152,7 @@ def evaluate_risks(
 
 def wilson_interval(successes: int, total: int) -> Interval:
     """A rate with Wilson's score interval (Wilson, 1927)."""
-    if total == 0:
-        return Interval(float("nan"), 0.0, 1.0)
-    bounds = binomtest(successes, total).proportion_ci(CONFIDENCE, method="wilson")
-    return Interval(successes / total, float(bounds.low), float(bounds.high))
+    return Interval(successes / total if total else float("nan"), *wilson_bounds(successes, total))
 
 
 def calibration_table(churned: np.ndarray, risks: np.ndarray, groups: int = CALIBRATION_GROUPS) -> pd.DataFrame:
