@@ -34,13 +34,13 @@ class CounterfactualCase:
 class SuggestedChange:
     """One suggested change: the signal, its value now and its target, percentiles between them, and the risk after it.
 
-    In a sequence the risk includes the changes suggested before it.
+    In a sequence the risk includes the changes suggested before it. The percentiles are None if peers are not counted.
     """
 
     signal: str
     value: float | None
     target: float
-    percentiles_moved: float
+    percentiles_moved: float | None
     risk: float
 
 
@@ -128,9 +128,10 @@ def _gains_for_effort(
 
 
 def _suggestion(case: CounterfactualCase, change: _Candidate, risk: float) -> SuggestedChange:
-    current = float(case.row[change.column])
+    current, name = float(case.row[change.column]), case.inputs[change.column].name
     value = None if np.isnan(current) else current
-    return SuggestedChange(case.inputs[change.column].name, value, change.target, change.effort, risk)
+    moved = change.effort if case.peers.count(case.segment, name) else None
+    return SuggestedChange(name, value, change.target, moved, risk)
 
 
 def _candidate_changes(case: CounterfactualCase) -> Iterator[_Candidate]:

@@ -344,7 +344,8 @@ class SignalChange(ResponseBody):
     value: Annotated[Value, _described("Its value now.", 6.0)]
     to: Annotated[Value, _described("The value instead.", 0.0)]
     percentiles_moved: Annotated[
-        float | None, _described("Percentiles of the peers between the two; null for a requested change.", 43.5)
+        float | None,
+        _described("Percentiles of the peers between the two; null for a requested change or a limited key.", 43.5),
     ]
     risk: Annotated[
         float | None, _described("The risk after this change and those before it; null for a requested change.", 0.08)

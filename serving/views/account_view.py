@@ -55,7 +55,8 @@ class AccountView:
 
     `past_day` is the day of a past view. `percentile` is among `peer_count` accounts of the segment. `change` is None
     if it cannot be split, and `change_reason` then says why. `evidence` is None of a past view. `horizon_days` is the
-    main horizon, None if not known.
+    main horizon, None if not known. `is_limited` says that the peers are the accounts of the owner only, and that no
+    similar accounts are shown.
     """
 
     account_id: str
@@ -78,6 +79,7 @@ class AccountView:
     labels: Mapping[str, tuple[str, str]]
     timeline: AccountTimeline
     evidence: PastEvidence | None = None
+    is_limited: bool = False
 
 
 def view_account(context: ServiceContext, account_id: str, query: AccountQuery, request: ScoringRequest) -> AccountView:
@@ -118,7 +120,8 @@ def view_account(context: ServiceContext, account_id: str, query: AccountQuery, 
         coverage=_coverage(scored, explained),
         labels=_labels(context),
         timeline=read_timeline(context, account_id, published_as_of(context.state), query.events or ""),
-        evidence=find_past_evidence(scored, segment),
+        evidence=find_past_evidence(scored, segment, with_similar=context.owner is None),
+        is_limited=context.owner is not None,
     )
 
 

@@ -27,7 +27,8 @@ class RiskInterval:
 class PastEvidence:
     """The interval of a risk, and similar past accounts; None of a model that was trained before they were kept.
 
-    `risks_then` are the lowest and the highest risk that the model gave the similar accounts.
+    The similar accounts are those of every owner, and also None if they are not asked for. `risks_then` are the lowest
+    and the highest risk that the model gave them.
     """
 
     interval: RiskInterval | None
@@ -35,7 +36,7 @@ class PastEvidence:
     risks_then: tuple[float, float] | None
 
 
-def find_past_evidence(scored: ScoredAccounts, segment: str | None) -> PastEvidence:
+def find_past_evidence(scored: ScoredAccounts, segment: str | None, *, with_similar: bool = True) -> PastEvidence:
     """What the past says of the first of the scored accounts."""
     scores, model = scored.scores, scored.champion.model
     margin = float(model.base_margin + scores.contributions[0].sum())
@@ -45,7 +46,7 @@ def find_past_evidence(scored: ScoredAccounts, segment: str | None) -> PastEvide
     if bounds and model.margin_spread:
         low, high = (tuple(risks.tolist()) for risks in bounds)
         interval = RiskInterval(low, high, model.main_horizon_index, model.margin_spread["refits"])
-    if model.past is None:
+    if model.past is None or not with_similar:
         return PastEvidence(interval, None, None)
     similar = find_similar(model.past, scores.family_contributions[0], segment)
     if not similar.count:

@@ -162,6 +162,21 @@ def test_the_number_of_peers_of_other_owners_is_not_shown(limited: Limited):
     assert {signal["percentile"] for signal in signals} <= {None}
 
 
+def test_similar_accounts_and_peers_of_other_owners_are_not_counted(limited: Limited):
+    path, headers = f"/accounts/{limited.own[0]}", {"authorization": f"Bearer {limited.secret}"}
+    limited.request("GET", "/accounts")  # computes the portfolio
+    document = limited.pages.get(f"{path}?format=json", headers=headers).json()
+    assert document["similar"] is None
+    assert " of your " in document["answer"]
+    assert "Similar past accounts" not in limited.pages.get(path, headers=headers).text
+    what_if = limited.pages.get(f"{path}/what-if", headers=headers).text
+    assert 'type="number"' in what_if
+    assert "n = " not in what_if
+    body = {"account_id": limited.own[0], "suggest": 3}
+    suggestions = limited.request("POST", "/what-if", json=body).json()["suggestions"]
+    assert {change["percentiles_moved"] for change in suggestions} == {None}
+
+
 @pytest.mark.parametrize("path", [page.path for page in PAGES if page.method == "GET" and page.scope is not None])
 @pytest.mark.parametrize("format_", ["html", "json", "csv"])
 def test_no_page_shows_an_account_of_another_owner(limited: Limited, path: str, format_: str):

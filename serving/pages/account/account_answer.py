@@ -26,10 +26,10 @@ def answer_account(view: AccountView) -> str:
     text = f"{name} {verb} a risk of {format_percent(view.score['risk'])} to leave{horizon}"
     if view.percentile is None or not view.details:
         return f"{text}."
-    peers = (
-        f"{view.peer_count:,} accounts of segment {view.details.segment}" if view.details.segment else "all accounts"
-    )
-    return f"{text}, above {int(view.percentile)}\u00a0% of the {peers}."
+    whose = "your" if view.is_limited else "the"
+    segment = f" of segment {view.details.segment}" if view.details.segment else ""
+    peers = f"{view.peer_count:,} accounts{segment}"
+    return f"{text}, above {int(view.percentile)}\u00a0% of {whose} {peers}."
 
 
 def explain_account(view: AccountView) -> list[str]:
