@@ -86,7 +86,8 @@ DEFINITIONS = (
         "Intervals",
         "95 %: Wilson's score interval for logo retention, a bootstrap of whole accounts for revenue. A revenue"
         " interval needs 20 accounts, 5 of them with another revenue than at the start: of fewer, none is shown.",
-        "percentiles 2.5 and 97.5 of the ratio over 500 weightings of the accounts, each weight Poisson(1)",
+        "percentiles 2.5 and 97.5 of the ratio over 500 weightings of the accounts, each weight Poisson(1), of accounts"
+        " that are alike within a tenth together",
         f"{WILSON}; {EFRON}",
     ),
 )  # fmt: skip

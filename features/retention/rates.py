@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.rate_interval import wilson_bounds
+from features.retention.bootstrap import bootstrap_bounds
 
-SAMPLES, SAMPLES_PER_CHUNK = 500, 50
-SEED = 20_240_701
 MIN_ACCOUNTS, MIN_CHANGED = 20, 5
 
 
@@ -62,10 +61,9 @@ def group_retention(start: np.ndarray, end: np.ndarray, groupings: Sequence[Grou
     >>> everybody.gross.rate, everybody.net.rate, everybody.stayed
     (0.3333333333333333, 0.4166666666666667, 2)
     """
-    usable = [grouping for grouping in groupings if len(grouping.codes)]
-    bounds = _bootstrap(np.column_stack([start, np.minimum(start, end), end]), usable)
     figures: list[GroupRetention] = []
-    for grouping, (low, high) in zip(usable, bounds, strict=True):
+    for grouping in groupings if len(start) else ():
+        low, high = bootstrap_bounds(start, end, grouping.codes)
         for code, group in enumerate(grouping.groups):
             members = grouping.codes == code
             intervals = [(float(low[code, rate]), float(high[code, rate])) for rate in (0, 1)]
@@ -98,21 +96,3 @@ def _interval(rate: float, bounds: tuple[float, float], accounts: int, changed: 
     """Without enough accounts that changed, the samples say too little of what else could have happened."""
     is_enough = accounts >= MIN_ACCOUNTS and changed >= MIN_CHANGED
     return RateInterval(rate, *(bounds if is_enough else (None, None)))
-
-
-def _bootstrap(values: np.ndarray, groupings: Sequence[Grouping]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The bounds of gross and net for every group, in columns; `values` are start, kept and end of each account."""
-    random = np.random.default_rng(SEED)
-    orders = [np.argsort(grouping.codes, kind="stable") for grouping in groupings]
-    ordered = zip(groupings, orders, strict=True)
-    begins = [np.searchsorted(grouping.codes[order], np.arange(len(grouping.groups))) for grouping, order in ordered]
-    ratios: list[list[np.ndarray]] = [[] for _ in groupings]
-    for _ in range(SAMPLES // SAMPLES_PER_CHUNK):
-        weights = random.poisson(1.0, (SAMPLES_PER_CHUNK, len(values))).astype("float64")
-        weighted = [weights * column for column in values.T]
-        for sampled, order, begin in zip(ratios, orders, begins, strict=True):
-            base, retained, end = (np.add.reduceat(column[:, order], begin, axis=1) for column in weighted)
-            with np.errstate(invalid="ignore"):  # a sample may have nobody of a small group, which gets no interval
-                sampled.append(np.stack([retained / base, end / base], axis=2))
-    stacked = [np.concatenate(sampled) for sampled in ratios]
-    return [tuple(np.nan_to_num(np.quantile(sampled, (0.025, 0.975), axis=0))) for sampled in stacked]

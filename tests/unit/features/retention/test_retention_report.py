@@ -201,6 +201,20 @@ def test_intervals_cover_the_true_retention():
     assert min(covered.values()) >= 0.9 * 200, covered
 
 
+def test_accounts_that_are_drawn_together_make_an_interval_no_narrower():
+    """The interval of 20,000 accounts is as wide as that of the linearised ratio, which counts each by itself."""
+    random = np.random.default_rng(3)
+    start = np.rint(random.lognormal(9, 1, 20_000)).astype(np.int64)
+    change = random.choice([0.0, 1.0, 2.0], 20_000, p=[0.1, 0.6, 0.3]) * random.uniform(0.9, 1.0, 20_000)
+    end = np.where(change < 0.95, np.rint(start * change), start * np.ceil(change)).astype(np.int64)
+    (everybody,) = group_retention(start, end, [Grouping("all", ["all"], np.zeros(20_000, int))])
+    for interval, amounts in ((everybody.gross, np.minimum(start, end)), (everybody.net, end)):
+        assert interval.low is not None
+        assert interval.high is not None
+        error = np.sqrt(((amounts - interval.rate * start) ** 2.0).sum()) / start.sum()
+        assert interval.high - interval.low == pytest.approx(2 * 1.96 * error, rel=0.1)
+
+
 def test_the_hash_of_a_definition_changes_with_its_meaning():
     first, second = (FigureDefinition("net", "Net", meaning, "end / start") for meaning in ("With.", "Without."))
     assert first.hash != second.hash
