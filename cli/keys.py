@@ -1,8 +1,10 @@
 """Commands for access: API keys, and the audit of who did what."""
 
 import re
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -83,6 +85,8 @@ def create(  # noqa: PLR0913, PLR0917 - a parameter per option
     chosen = [SCOPES.convert(scope.strip(), None, None) for scope in scopes.split(",")]
     if owner is not None and "admin" in chosen:
         raise click.UsageError("A key of scope admin cannot be limited to an owner's accounts.")
+    if owner is not None:
+        _require_published_owner(context.state.account_table, owner)
     secret, key = create_key(name, chosen, requests_per_minute, created_at)
     key = replace(key, expires_at=None if expires is None else created_at + expires, owner=owner)
     save_key(context.database, key)
@@ -163,6 +167,20 @@ def audit(context: CliContext, since: datetime | None, action: str) -> None:
         details = "; ".join(f"{name}: {_format_detail(value)}" for name, value in entry["details"].items())
         table.add(f"{entry['at']:%Y-%m-%d %H:%M:%S}", entry["actor"], entry["action"], entry["subject"], details)
     table.print(context)
+
+
+def _require_published_owner(file: Path, owner: str) -> None:
+    """Raise ConfigError if accounts are published and none of them has this owner: the key would see nothing."""
+    from configs.errors import ConfigError
+    from features.store.account_table import AccountTable
+
+    if not file.exists():
+        return
+    with closing(AccountTable(file)) as table:
+        owners = sorted({name for name in table.columns("owner")["owner"] if name})
+    if owner not in owners:
+        hint = f"The owners are: {', '.join(owners)}." if owners else "The published accounts have no owners."
+        raise ConfigError(f"No published account has the owner '{owner}'.", hint)
 
 
 def _format_detail(value: object) -> str:

@@ -3,7 +3,7 @@
 A day is the newest publication, from the portfolio, or a past day, from the ledger as it was served then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
@@ -14,7 +14,7 @@ import sqlalchemy as sql
 from configs.bands import BANDS
 from features.store.account_table import AccountTable
 from serving.accounts.past_listing import last_served_risks
-from serving.accounts.portfolio import CategoryColumn, Portfolio, encode_categories
+from serving.accounts.portfolio import CategoryColumn, Portfolio, encode_categories, owned_rows
 from serving.ledger.ledger import RISKS, Ledger
 from serving.scoring.scores import MIN_NAMED_POINTS
 
@@ -49,9 +49,9 @@ class AccountColumns:
     def revenue_at_risk(self) -> np.ndarray:
         return self.risks * self.mrr
 
-    def owned_by(self, owner: str) -> "AccountColumns":
-        """The accounts of an owner."""
-        rows = np.flatnonzero(self.owners.equals(owner))
+    def owned_by(self, owner: str, account_ids: Collection[str]) -> "AccountColumns":
+        """The accounts of an owner that are still among these."""
+        rows = owned_rows(self.owners, self.account_ids, owner, account_ids)
         arrays = ("account_ids", "names", "bands", "risks", "mrr", "renewal_times")
         columns = {name: getattr(self, name).restrict(rows) for name in ("owners", "segments", "families")}
         return replace(self, **{name: getattr(self, name)[rows] for name in arrays}, **columns)

@@ -15,12 +15,15 @@ class AccountTableCache:
 
     def current(self) -> AccountTable:
         """The account table of the newest published day; raises NotReady if nothing was published."""
-        written = self.file.stat().st_mtime_ns if self.file.exists() else 0
-        opened = self._opened
+        written, opened = self.written_at(), self._opened
         if opened is None or opened[0] != written:
             # The previous table is not closed: another thread may be reading it. It closes with its last reader.
             self._opened = opened = (written, AccountTable(self.file))
         return opened[1]
+
+    def written_at(self) -> int:
+        """When the newest table was written, in nanoseconds since 1970; 0 if nothing was published."""
+        return self.file.stat().st_mtime_ns if self.file.exists() else 0
 
     def details(self, account_ids: Sequence[str]) -> dict[str, AccountDetails]:
         """The details of these accounts by id; empty if nothing was published."""

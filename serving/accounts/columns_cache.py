@@ -5,7 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from datetime import date
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from configs.errors import NotReady, RequestError
 from serving.accounts.account_columns import AccountColumns, current_columns, past_columns
@@ -17,6 +17,22 @@ from serving.ledger.ledger import Ledger
 MAX_ENTRIES = 6
 MAX_AGE_SECONDS = 300.0  # an erasure in another process has to take effect here too
 Entry = TypeVar("Entry")
+
+
+class ColumnsSource(Protocol):
+    """Where pages get columns from: those of everybody, or those of an owner."""
+
+    def current(self, portfolio: Portfolio, since: date) -> PortfolioComparison:
+        """The accounts of the portfolio, beside those of an earlier day."""
+        ...
+
+    def served_by(self, day: date, since: date) -> PortfolioComparison:
+        """The accounts as they were served by the end of a day, beside those of an earlier day."""
+        ...
+
+    def earlier(self, since: date) -> AccountColumns | None:
+        """The accounts as they were served by the end of an earlier day; None if nothing had been served."""
+        ...
 
 
 class ColumnsCache:
@@ -68,7 +84,7 @@ class ColumnsCache:
         return past_columns(self._ledger, day, table)
 
     def _get(self, key: Hashable, load: Callable[[], Entry]) -> Entry:
-        now = time.monotonic()
+        now, key = time.monotonic(), (self._tables.written_at(), key)  # names, owners and segments are of its table
         at, entry = self._entries.get(key, (float("-inf"), None))
         if now - at > MAX_AGE_SECONDS:
             entry = load()

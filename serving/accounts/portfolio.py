@@ -8,11 +8,12 @@ import base64
 import binascii
 import json
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
@@ -97,9 +98,12 @@ class Portfolio:
     def revenue_at_risk(self) -> np.ndarray:
         return self.main_risks * self.mrr
 
-    def owned_by(self, owner: str) -> "Portfolio":
-        """The accounts of an owner. The peers of their signals stay those of the segment, without their number."""
-        rows = np.flatnonzero(self.owners.equals(owner))
+    def owned_by(self, owner: str, account_ids: Collection[str]) -> "Portfolio":
+        """The accounts of an owner that are still among these.
+
+        The peers of their signals stay those of the segment, without their number.
+        """
+        rows = owned_rows(self.owners, self.account_ids, owner, account_ids)
         arrays = ("account_ids", "names", "risks", "mrr", "renewal_times", "bands")
         return replace(
             self,
@@ -211,6 +215,14 @@ def compute_portfolio(
     )
 
 
+class PortfolioSource(Protocol):
+    """Where requests get the portfolio from: that of everybody, or that of an owner."""
+
+    def current(self) -> "Portfolio | Future[Portfolio]":
+        """The newest portfolio, or if there is none yet, the one that is being computed."""
+        ...
+
+
 class PortfolioCache:
     """The portfolio of this process. One thread computes it while the previous one answers."""
 
@@ -272,6 +284,12 @@ def encode_categories(values: Sequence[str | None]) -> CategoryColumn:
     return CategoryColumn(
         tuple(categories), np.array([-1 if value is None else codes[value] for value in values], dtype=np.int32)
     )
+
+
+def owned_rows(owners: CategoryColumn, account_ids: np.ndarray, owner: str, still_owned: Collection[str]) -> np.ndarray:
+    """The rows of an owner's accounts, without those that a newer account table gives to another or does not know."""
+    rows = np.flatnonzero(owners.equals(owner))
+    return rows[np.array([account_id in still_owned for account_id in account_ids[rows]], dtype=bool)]
 
 
 def _parse_epoch_seconds(text: str | None) -> float:

@@ -9,10 +9,16 @@ from configs.state_dir import StateDir
 from features.store.account_events import AccountEvents
 from features.store.publication import read_publication
 from serving.accounts.account_table_cache import AccountTableCache
-from serving.accounts.columns_cache import ColumnsCache
+from serving.accounts.columns_cache import ColumnsCache, ColumnsSource
 from serving.accounts.feedback_store import FeedbackStore
 from serving.accounts.playbook import Playbook, read_playbook, validate_playbook
-from serving.accounts.portfolio import Portfolio, PortfolioCache, PortfolioKey, compute_portfolio
+from serving.accounts.portfolio import (
+    Portfolio,
+    PortfolioCache,
+    PortfolioKey,
+    PortfolioSource,
+    compute_portfolio,
+)
 from serving.accounts.revenue_cache import RevenueCache
 from serving.ledger.ledger import Ledger
 from serving.ledger.reader import LedgerReader
@@ -38,8 +44,8 @@ class ServiceContext:
     feedback: FeedbackStore
     events: AccountEvents
     pools: ThreadPools
-    portfolios: PortfolioCache = field(repr=False)
-    columns: ColumnsCache = field(repr=False)
+    portfolios: PortfolioSource = field(repr=False)
+    columns: ColumnsSource = field(repr=False)
     owner: str | None = None
     background: list[TaskHealth] = field(default_factory=list[TaskHealth])
 

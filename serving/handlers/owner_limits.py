@@ -13,8 +13,8 @@ from features.store.account_table import AccountTable
 from features.store.revenue_table import RevenueHistory
 from serving.accounts.account_columns import AccountColumns, current_columns
 from serving.accounts.account_table_cache import AccountTableCache
-from serving.accounts.columns_cache import ColumnsCache
-from serving.accounts.portfolio import Portfolio, PortfolioCache
+from serving.accounts.columns_cache import ColumnsSource
+from serving.accounts.portfolio import Portfolio, PortfolioSource
 from serving.accounts.portfolio_comparison import PortfolioComparison
 from serving.accounts.revenue_cache import RevenueCache
 from serving.handlers.checks import unknown_account
@@ -23,13 +23,14 @@ from serving.handlers.context import ServiceContext
 
 def limit_to_owner(context: ServiceContext, owner: str) -> ServiceContext:
     """The context with the accounts of this owner only."""
+    accounts = _OwnedAccounts(context.account_table, owner)
     return replace(
         context,
         owner=owner,
-        account_table=_OwnedAccounts(context.account_table, owner),
+        account_table=accounts,
         revenue=_OwnedRevenue(context.revenue, owner),
-        portfolios=_OwnedPortfolios(context.portfolios, owner),
-        columns=_OwnedColumns(context.columns, owner),
+        portfolios=_OwnedPortfolios(context.portfolios, accounts),
+        columns=_OwnedColumns(context.columns, accounts),
     )
 
 
@@ -48,10 +49,14 @@ class _OwnedAccounts(AccountTableCache):
 
     def __init__(self, tables: AccountTableCache, owner: str) -> None:
         super().__init__(tables.file)
-        self._tables, self._owner = tables, owner
+        self._tables, self.owner = tables, owner
 
     def current(self) -> AccountTable:
-        return self._tables.current().owned_by(self._owner)
+        return self._tables.current().owned_by(self.owner)
+
+    def ids(self) -> frozenset[str]:
+        """The ids of the owner's accounts; none if nothing was published."""
+        return frozenset(self.current().columns("account_id")["account_id"] if self.file.exists() else ())
 
 
 class _OwnedRevenue(RevenueCache):
@@ -66,40 +71,49 @@ class _OwnedRevenue(RevenueCache):
         return history.take(history.matching("owner", self._owner))
 
 
-class _OwnedPortfolios(PortfolioCache):
+class _OwnedPortfolios:
     """The portfolio of an owner's accounts."""
 
-    def __init__(self, portfolios: PortfolioCache, owner: str) -> None:
-        self._portfolios, self._owner = portfolios, owner
+    def __init__(self, portfolios: PortfolioSource, accounts: _OwnedAccounts) -> None:
+        self._portfolios, self._accounts = portfolios, accounts
 
     def current(self) -> "Portfolio | Future[Portfolio]":
         current = self._portfolios.current()
         if isinstance(current, Portfolio):
-            return current.owned_by(self._owner)
+            return self._limit(current)
         owned: Future[Portfolio] = Future()
         current.add_done_callback(lambda computed: self._resolve(owned, computed))
         return owned
 
     def _resolve(self, owned: "Future[Portfolio]", computed: "Future[Portfolio]") -> None:
-        error = computed.exception()
-        if error is not None:
+        try:
+            portfolio = self._limit(computed.result())
+        except BaseException as error:  # whoever waits gets the error, also that of a future that was cancelled
             owned.set_exception(error)
         else:
-            owned.set_result(computed.result().owned_by(self._owner))
+            owned.set_result(portfolio)
+
+    def _limit(self, portfolio: Portfolio) -> Portfolio:
+        return portfolio.owned_by(self._accounts.owner, self._accounts.ids())
 
 
-class _OwnedColumns(ColumnsCache):
+class _OwnedColumns:
     """The columns of an owner's accounts, on any day; they are not cached, because an owner has few."""
 
-    def __init__(self, columns: ColumnsCache, owner: str) -> None:
-        self._columns, self._owner = columns, owner
+    def __init__(self, columns: ColumnsSource, accounts: _OwnedAccounts) -> None:
+        self._columns, self._accounts = columns, accounts
 
     def current(self, portfolio: Portfolio, since: date) -> PortfolioComparison:
-        return PortfolioComparison(current_columns(portfolio), self._owned(self._columns.earlier(since)))
+        return PortfolioComparison(current_columns(portfolio), self.earlier(since))
 
     def served_by(self, day: date, since: date) -> PortfolioComparison:
         compared = self._columns.served_by(day, since)
-        return PortfolioComparison(compared.columns.owned_by(self._owner), self._owned(compared.earlier))
+        earlier = None if compared.earlier is None else self._limit(compared.earlier)
+        return PortfolioComparison(self._limit(compared.columns), earlier)
 
-    def _owned(self, columns: AccountColumns | None) -> AccountColumns | None:
-        return None if columns is None else columns.owned_by(self._owner)
+    def earlier(self, since: date) -> AccountColumns | None:
+        columns = self._columns.earlier(since)
+        return None if columns is None else self._limit(columns)
+
+    def _limit(self, columns: AccountColumns) -> AccountColumns:
+        return columns.owned_by(self._accounts.owner, self._accounts.ids())

@@ -25,7 +25,14 @@ from serving.pages.rendering import PageFrame, render
 from serving.schemas.enums import Scope
 from serving.schemas.page_queries import PAGE_FORM_TOKEN
 from serving.security.api_keys import ApiKey
-from serving.security.authorization import Authorizer, bearer_token, require_unlimited
+from serving.security.authorization import (
+    NO_KEY,
+    Authorizer,
+    Permission,
+    bearer_token,
+    not_signed_in,
+    require_unlimited,
+)
 from serving.security.sessions import Session, SessionSigner
 
 COOKIE = "oarlock_session"
@@ -107,8 +114,9 @@ class Page(Route):
         services: PageServices = request.app.state.get_services()
         session = services.signer.from_cookie(request.cookies.get(COOKIE, "")) or services.signer.open()
         try:
-            key = self._authorize(request, services, session)
-            request.scope["oarlock.owner"] = key.owner if key else None
+            permission = self._authorize(request, services, session)
+            key = _require_key(services, permission)
+            request.scope["oarlock.owner"] = permission.owner
             if not self.limits_rows:
                 require_unlimited(request.scope["oarlock.owner"])
             page_request = PageRequest(request, services, session, key)
@@ -127,17 +135,14 @@ class Page(Route):
             set_session(request, response, session, services.signer)
         return response
 
-    def _authorize(self, request: Request, services: PageServices, session: Session) -> ApiKey | None:
+    def _authorize(self, request: Request, services: PageServices, session: Session) -> Permission:
         if self.scope is None:
-            return None
+            return NO_KEY
         headers = dict(request.scope["headers"])
         address, path = request.client.host if request.client else "", self.path_format
         if bearer_token(headers) and self.method == "GET":
-            permission = services.authorizer.authorize(self.scope, path, headers, address)
-        else:
-            authorize = services.authorizer.authorize_session
-            permission = authorize(session.key_id, self.scope, path, headers, address=address)
-        return services.authorizer.key_cache.keys().get(permission.key_id)
+            return services.authorizer.authorize(self.scope, path, headers, address)
+        return services.authorizer.authorize_session(session.key_id, self.scope, path, headers, address=address)
 
 
 def page(method: str, path: str, *, scope: Scope | None, limits_rows: bool = False) -> Callable[[PageHandler], Page]:
@@ -169,6 +174,16 @@ def redirect_to_sign_in(request: Request) -> Response:
     """A redirect to the sign-in page, which leads back."""
     target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse(f"{SIGN_IN_PATH}?next={quote(target, safe='')}", SIGN_IN_STATUS)
+
+
+def _require_key(services: PageServices, permission: Permission) -> ApiKey | None:
+    """The key of a permission; None if it needs none. Raises RequestError (401) if the key has gone since."""
+    if not permission.key_id:
+        return None
+    key = services.authorizer.key_cache.keys().get(permission.key_id)
+    if key is None:
+        raise not_signed_in()
+    return key
 
 
 async def _read_form(request: Request, signer: SessionSigner, session: Session) -> dict[str, str]:

@@ -46,6 +46,11 @@ def require_unlimited(owner: str | None) -> None:
         raise RequestError(message, "Use a key that is not limited.", code="key_limited", status=403)
 
 
+def not_signed_in() -> RequestError:
+    """The error (401) for a session without a key, or with one that has gone."""
+    return RequestError("You are not signed in.", "Sign in with an API key.", code="sign_in_required", status=401)
+
+
 class RateLimited(RequestError):
     """A key sent more requests than it may; `rate` says when it may send the next."""
 
@@ -87,8 +92,7 @@ class Authorizer:
                 return _permit_this_machine(headers, address)
             key = keys.get(key_id)
             if key is None:
-                hint = "Sign in with an API key."
-                raise RequestError("You are not signed in.", hint, code="sign_in_required", status=401)
+                raise not_signed_in()
             require_active(key, self.clock())
             return self._permit(key, scope)
 

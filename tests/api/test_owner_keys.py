@@ -3,6 +3,7 @@
 import asyncio
 import re
 import shutil
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,14 +13,20 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from configs.errors import ConfigError, DamagedState
+from configs.settings import read_settings
+from configs.state_dir import open_state_dir
 from features.store.account_table import AccountDetails, AccountTable, write_account_table
 from features.store.revenue_table import read_revenue_table, write_revenue_table
+from serving.accounts.account_table_cache import AccountTableCache
+from serving.accounts.portfolio import Portfolio
 from serving.api.middleware.auth import AuthMiddleware
 from serving.api.middleware.request_id import RequestIdMiddleware
 from serving.api.openapi import openapi_document
 from serving.api.scopes import ScopeTable
 from serving.app import ENDPOINTS, PREFIX, create_app, get_openapi
 from serving.handlers.context import ServiceContext, open_context
+from serving.handlers.owner_limits import limit_to_owner
 from serving.ledger.ledger import Ledger
 from serving.pages_app import PAGES
 from serving.scoring.scorer import open_scorer
@@ -224,3 +231,76 @@ def test_a_key_of_scope_admin_cannot_be_limited(oarlock, trained: TrainedModel, 
     result = oarlock("keys", "create", "--name", "x", "--scope", "admin", "--owner", OWNER, config=config)
     assert result.code == 2
     assert "cannot be limited" in result.err
+
+
+def test_an_owner_that_no_published_account_has_is_refused(oarlock, trained: TrainedModel, tmp_path: Path):
+    config = Path(shutil.copy(trained.config, tmp_path / "oarlock.toml"))
+    state = open_state_dir(read_settings(config))
+    write_account_table(state.account_table, EXTRACT_END, [AccountDetails("a", owner="Chloe Martin")])
+    create = ("keys", "create", "--name", "x", "--scope", "read", "--owner")
+    refused = oarlock(*create, "Chloe Marten", config=config)
+    assert refused.code == ConfigError.exit_code
+    assert "The owners are: Chloe Martin." in refused.err
+    assert oarlock(*create, "Chloe Martin", config=config).code == 0
+
+
+def test_an_account_that_moved_is_shown_to_its_new_owner_only(limited: Limited):
+    """The portfolio and the columns of a past day are those of the table before."""
+    moved, file, secret = (
+        limited.own[0],
+        limited.context.state.account_table,
+        limited.pages.add_key("read", owner=OTHER),
+    )
+    limited.request("POST", "/score", json={"account_ids": [moved, limited.own[1]]})
+    paths = ("/?format=json&limit=500", f"/?as_of={EXTRACT_END:%Y-%m-%d}&format=json")
+    assert [moved in _listed(limited, limited.secret, path) for path in paths] == [True, True]
+    content = file.read_bytes()
+    table = AccountTable(file)
+    rows = table.details_by_id(table.columns("account_id")["account_id"])
+    rows[moved] = replace(rows[moved], owner=OTHER)
+    try:
+        write_account_table(file, table.as_of, rows.values())
+        assert [moved in _listed(limited, limited.secret, path) for path in paths] == [False, False]
+        assert moved in _listed(limited, secret, paths[1])
+        assert limited.request("GET", "/accounts").json()["total"] == len(limited.own) - 1
+    finally:
+        file.write_bytes(content)
+
+
+def _listed(limited: Limited, secret: str, path: str) -> set[str]:
+    document = limited.pages.get(path, headers={"authorization": f"Bearer {secret}"}).json()
+    return {account["account_id"] for account in document["accounts"]}
+
+
+@dataclass(frozen=True)
+class _Computing:
+    """A portfolio that is being computed."""
+
+    pending: Future[Portfolio]
+
+    def current(self) -> Future[Portfolio]:
+        return self.pending
+
+
+def test_who_waits_for_a_cancelled_portfolio_is_answered(limited: Limited):
+    pending: Future[Portfolio] = Future()
+    owned = limit_to_owner(replace(limited.context, portfolios=_Computing(pending)), OWNER).portfolios.current()
+    assert isinstance(owned, Future)
+    pending.cancel()
+    with pytest.raises(CancelledError):
+        owned.result(2)
+
+
+def test_who_waits_while_the_account_table_is_damaged_is_answered(limited: Limited, tmp_path: Path):
+    limited.request("GET", "/accounts")  # computes the portfolio
+    portfolio = limited.context.find_portfolio()
+    assert portfolio
+    damaged = tmp_path / "accounts.db"
+    damaged.write_text("damaged")
+    pending: Future[Portfolio] = Future()
+    context = replace(limited.context, portfolios=_Computing(pending), account_table=AccountTableCache(damaged))
+    owned = limit_to_owner(context, OWNER).portfolios.current()
+    assert isinstance(owned, Future)
+    pending.set_result(portfolio)
+    with pytest.raises(DamagedState):
+        owned.result(2)

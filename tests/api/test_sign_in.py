@@ -1,16 +1,21 @@
 """Sign-in to the pages: sessions end with their key, and a form is only taken from a page of its session."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
+from serving.api.middleware.request_id import RequestIdMiddleware
 from serving.handlers.context import ServiceContext
 from serving.ledger.ledger import Ledger
-from serving.pages_app import PAGES
+from serving.ledger.schema import API_KEYS
+from serving.pages.page import PageServices
+from serving.pages_app import PAGES, PagesMiddleware, create_pages
 from serving.scoring.scorer import open_scorer
-from serving.security.api_keys import revoke_key
+from serving.security.api_keys import ApiKey, KeyCache, revoke_key
 from serving.security.audit_log import read_audit_events
 from serving.security.sessions import SessionSigner, read_or_create_secret
 from tests.support.api_client import open_api_client
@@ -154,3 +159,25 @@ def test_the_secret_is_read_without_a_write_and_made_without_a_change_to_its_fol
     (tmp_path / "session.key.lock").unlink()
     assert read_or_create_secret(tmp_path / "session.key") == secret
     assert [file.name for file in tmp_path.iterdir()] == ["session.key"]
+
+
+class _DeletedAfterCheck(KeyCache):
+    """The keys of a service in which every key is deleted right after a request read them."""
+
+    def keys(self) -> dict[str, ApiKey]:
+        known = super().keys()
+        with self._engine().begin() as connection:
+            connection.execute(API_KEYS.delete())
+        self.refresh()
+        return known
+
+
+def test_a_key_that_is_deleted_during_a_request_opens_nothing(context: ServiceContext, client: PageClient):
+    secret = client.add_key("read", owner="ada")
+    cache = _DeletedAfterCheck(lambda: context.feedback.ledger.engine)
+    cache.refresh()
+    signer = SessionSigner(context.state.session_secret, client.clock)
+    services = PageServices(context, replace(client.authorizer, key_cache=cache), signer)
+    client.app = RequestIdMiddleware(PagesMiddleware(Starlette(), create_pages(lambda: services)))
+    response = client.get("/", headers={"authorization": f"Bearer {secret}"}, follow_redirects=False)
+    assert (response.status_code, response.headers.get("location")) == (303, "/sign-in?next=%2F")

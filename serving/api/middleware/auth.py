@@ -31,7 +31,7 @@ class AuthMiddleware:
         try:
             path = scope["path"] if self.scopes.serves(scope["path"]) else UNSERVED
             key_id, rate, owner = self.authorizer().authorize(required, path, dict(scope["headers"]), address)
-            if not self.scopes.limits_rows(scope["method"], scope["path"]):
+            if owner is not None and not self.scopes.limits_rows(scope["method"], scope["path"]):
                 require_unlimited(owner)
         except OarlockError as denied:
             send = _with_headers(send, denied.rate if isinstance(denied, RateLimited) else None)
