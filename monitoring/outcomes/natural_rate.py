@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
-from features.retention.rates import wilson_bounds
+from features.rate_interval import wilson_bounds
 from features.tables.contract import ACCOUNT_ID
 from monitoring.outcomes.served_scores import NEVER_CERTAIN, ServedScore, log_odds_by_family
 from training.evaluation.scorecard import Interval

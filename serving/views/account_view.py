@@ -42,11 +42,15 @@ class FamilyCoverage:
 
 @dataclass(frozen=True)
 class Standing:
-    """The band of a risk, since when it lasts, and the band before; `since` is None if nothing was served before."""
+    """The band of a risk, since when it lasts, and the band before; `since` is None if nothing was served before.
+
+    Without a band before, it lasts from the first served risk on, or even longer if there are more than were read.
+    """
 
     band: Band
     since: datetime | None
     before: Band | None
+    may_be_longer: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,25 +130,32 @@ def view_account(context: ServiceContext, account_id: str, query: AccountQuery, 
 
 
 def find_standing(history: Sequence[LedgerEntry], band: Band, signals_as_of: str) -> Standing:
-    """Since when a risk is in its band, by the served risks, newest first."""
+    """Since when a risk is in its band, by the newest 400 served risks, newest first."""
     earlier = [entry for entry in history if format_instant(entry.as_of) < signals_as_of]
     since = parse_instant(signals_as_of)
     for entry in earlier:
         if entry.band != band:
             return Standing(band, since, entry.band)
         since = entry.as_of
-    return Standing(band, since if earlier else None, None)
+    return Standing(band, since if earlier else None, None, len(history) == HISTORY_LIMIT)
+
+
+def find_main_horizon(risks: Mapping[str, float], risk: float) -> int | None:
+    """The horizon in days that a served risk is of; None if risks within several horizons are equal to it.
+
+    >>> find_main_horizon({"30": 0.1, "60": 0.2}, 0.2), find_main_horizon({"30": 0.2, "60": 0.2}, 0.2)
+    (60, None)
+    """
+    equal = [int(days) for days, within in risks.items() if within == risk]
+    return equal[0] if len(equal) == 1 else None
 
 
 def _view_past(context: ServiceContext, account_id: str, day: date, query: AccountQuery) -> AccountView:
     risk = get_past_risk(context, account_id, day)
     score = risk["score"]
     assert score is not None
-    history = [
-        entry
-        for entry in context.ledger_reader.history(account_id, HISTORY_LIMIT)
-        if format_instant(entry.scored_at) <= score.get("scored_at", "")
-    ]
+    served = context.ledger_reader.served_by([account_id], day)[account_id]
+    history = context.ledger_reader.history(account_id, HISTORY_LIMIT, before=served.id + 1)
     since = query.since or default_since(parse_instant(score["signals_as_of"]).date())
     change, change_reason = _change(context, account_id, since, day)
     return AccountView(
@@ -153,7 +164,7 @@ def _view_past(context: ServiceContext, account_id: str, day: date, query: Accou
         score=score,
         reason=None,
         explained=None,
-        horizon_days=_main_horizon(score),
+        horizon_days=find_main_horizon(score["risks"], score["risk"]),
         past_day=day,
         percentile=None,
         peer_count=0,
@@ -238,8 +249,3 @@ def _coverage(scored: ScoredAccounts, explained: ExplainedScore) -> list[FamilyC
 def _labels(context: ServiceContext) -> Mapping[str, tuple[str, str]]:
     """The label and the unit of every signal of the champion."""
     return {signal.name: (signal.label, signal.unit) for signal in context.champions.champion().model.inputs}
-
-
-def _main_horizon(score: Score) -> int | None:
-    """The horizon whose risk is the main one."""
-    return next((int(days) for days, risk in score["risks"].items() if risk == score["risk"]), None)

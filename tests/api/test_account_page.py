@@ -15,12 +15,14 @@ from serving.handlers.score import ScoringRequest
 from serving.ledger.ledger import Ledger
 from serving.load.pending_reply import PendingReply
 from serving.load.thread_pools import THREADS
+from serving.pages.account.account_answer import explain_account
 from serving.pages.account.account_page import account_document
 from serving.pages.account.risk_steps import Waterfall, change_waterfall, risk_waterfall
 from serving.schemas.page_queries import AccountQuery
 from serving.schemas.requests import FeedbackRequest
 from serving.scoring.scorer import open_scorer
-from serving.views.account_view import view_account
+from serving.views import account_view
+from serving.views.account_view import Standing, view_account
 from tests.support.api_client import ApiClient, open_api_client
 from tests.support.page_client import PageClient, open_page_client
 from tests.support.served_days import serve_two_days
@@ -114,6 +116,23 @@ def test_a_past_day_shows_what_was_served(client: PageClient, api: ApiClient):
     assert f"had a risk of {entry.risk * 100:.1f}\xa0%" in page
     assert "As served by the end of 3 June 2023 (UTC)." in page
     assert "/feedback" not in page
+
+
+def test_a_past_day_has_the_history_before_it_however_much_was_served_since(
+    context: ServiceContext, api: ApiClient, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(account_view, "HISTORY_LIMIT", 1)
+    view = view_account(context, api.riskiest, AccountQuery(as_of=EARLIER.date()), VIEWING)
+    assert [entry.scored_at for entry in view.history] == [EARLIER]
+
+
+def test_a_band_older_than_the_history_that_was_read_lasts_at_least_since_its_first_day(
+    context: ServiceContext, api: ApiClient
+):
+    view = view_account(context, api.riskiest, AccountQuery(), VIEWING)
+    standing = Standing("high", EARLIER, None, may_be_longer=True)
+    sentences = explain_account(replace(view, standing=standing))
+    assert "Not new: it has been high since at least 3 June 2023." in sentences
 
 
 def test_the_history_leads_to_each_day(client: PageClient, api: ApiClient):

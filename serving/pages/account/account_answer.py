@@ -66,7 +66,8 @@ def _is_new(view: AccountView) -> Iterator[str]:
     if standing.since is None:
         yield "It is new: no earlier risk of it was served."
     elif standing.before is None:
-        yield f"Not new: it has been {standing.band} since its first served risk, of {format_day(standing.since)}."
+        start = "at least" if standing.may_be_longer else "its first served risk, of"
+        yield f"Not new: it has been {standing.band} since {start} {format_day(standing.since)}."
     elif f"{standing.since:%Y-%m-%d}" == view.score["signals_as_of"][:10]:
         yield f"New: it is {standing.band} now; when it was served last it was {standing.before}."
     else:
