@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from monitoring.action import Action
     from monitoring.health import HealthReport
     from monitoring.verdicts.verdict import HealthDecision
-    from serving.ledger.monitor_runs import MonitorRun
+    from serving.ledger.monitor_runs import MonitorRun, RunStore
 
 
 @click.command(short_help="Check whether the served risks can still be trusted.")
@@ -74,13 +74,14 @@ def _check(context: CliContext, *, act: bool) -> int:
     with context.progress("monitor") as progress:
         report = check_health(context.settings, context.state, context.known_until, progress)
     run = run_of(report, now())
-    RunStore(context.database).save(run)
+    store = RunStore(context.database)
+    store.save(run)
     tags = {"verdict": run.verdict, "subject": run.subject, "version": str(run.version), "as_of": _day(run.as_of)}
     log_monitoring(context.registry, run.run_at, run.figures, tags)
     if not context.as_json:
         for line in _lines(report):
             context.echo(line)
-    action = _act(context, report.decision) if act else None
+    action = _act(context, report.decision, run, store) if act else None
     if context.as_json:
         print_json({**asdict(report), "figures": run.figures, "action": action and asdict(action)})
     elif action:
@@ -89,11 +90,16 @@ def _check(context: CliContext, *, act: bool) -> int:
     return EXIT_CODES[report.decision.verdict]
 
 
-def _act(context: CliContext, decision: "HealthDecision") -> "Action":
-    from monitoring.action import act_on
+def _act(context: CliContext, decision: "HealthDecision", run: "MonitorRun", store: "RunStore") -> "Action":
+    """Act on the verdict of a run, unless an earlier run of the same verdict registered a version."""
+    from monitoring.action import act_on, find_earlier_action
 
+    if earlier := find_earlier_action(run, store.acted()):
+        return earlier
     with context.progress("act") as progress:
         action = act_on(decision, context.settings, context.state, context.known_until, progress)
+    if action.version is not None and action.version != run.version:
+        store.record_registered(run, action.version)
     if action.version is not None:
         context.record_audit("monitor_acted", decision.verdict, kind=action.kind, version=action.version)
     return action

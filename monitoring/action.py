@@ -1,5 +1,6 @@
 """Acting on a verdict: registers a version that answers it, and promotes nothing."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -8,7 +9,8 @@ from configs.files import exclusive_lock
 from configs.progress import Progress
 from configs.settings import Settings
 from configs.state_dir import StateDir
-from monitoring.verdicts.verdict import HealthDecision
+from monitoring.verdicts.verdict import HealthDecision, is_acknowledged
+from serving.ledger.monitor_runs import MonitorRun, Subject
 from serving.schemas.enums import HealthVerdict
 from training.pipelines.recalibrate import recalibrate
 from training.pipelines.train import train
@@ -42,7 +44,7 @@ def act_on(
 ) -> Action:
     """Recalibrate, retrain or open a challenger by the verdict; the champion stays.
 
-    Acting again on the same data finds the version that was registered, so a run that was stopped can be repeated.
+    A run that was stopped can be repeated: on the same data it finds the version that was registered.
     Raises Busy if another process acts, NothingToLearn if too few labels are known.
     """
     if decision.verdict in REASONS:
@@ -55,6 +57,21 @@ def act_on(
         result = train(settings, state, known_until, progress)
         is_retrained = decision.verdict == "cause changed: retrain"
         return _describe("retrained" if is_retrained else "challenger opened", result.version, result.comparison)
+
+
+def find_earlier_action(run: MonitorRun, acted: Iterable[MonitorRun]) -> Action | None:
+    """That nothing is done, if a version was registered already because of a verdict; None if it has to be acted on.
+
+    `acted` are the earlier runs that led to a version, oldest first: of the same champion, and about all that this
+    verdict is about.
+    """
+    earlier = [other for other in acted if (other.verdict, other.version) == (run.verdict, run.version)]
+    subjects: list[Subject] = [(other.verdict, other.subject) for other in earlier]
+    if not earlier or not is_acknowledged(run.verdict, run.subject, subjects):
+        return None
+    last = earlier[-1]
+    text = f"Nothing was done: version {last.registered} was registered for this verdict on {last.run_at:%Y-%m-%d}."
+    return Action("nothing", text, last.registered, f"oarlock compare {last.registered}")
 
 
 def _describe(kind: ActionKind, version: Version, comparison: ComparisonRecord | None) -> Action:

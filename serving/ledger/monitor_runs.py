@@ -52,7 +52,7 @@ class MonitorRun:
     """A run as it was stored: when, of which day and champion, its decision, and the figures behind it.
 
     `checks` says of each check, by its name, what was compared and what could not have been seen. A figure is absent if
-    it is undefined.
+    it is undefined. `registered` is the version that was registered because of the verdict.
     """
 
     run_at: datetime
@@ -69,6 +69,7 @@ class MonitorRun:
     tells_from: datetime | None = None
     sources: tuple[BrokenSource, ...] = ()
     checks: Mapping[str, str] = field(default_factory=dict[str, str])
+    registered: int | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,20 @@ class RunStore:
         }
         with self.database.begin() as connection:
             connection.execute(MONITOR_RUNS.insert().values({**vars(run), **texts}))
+
+    def record_registered(self, run: MonitorRun, version: int) -> None:
+        """Store which version was registered because of the verdict of a run."""
+        is_run = (MONITOR_RUNS.c.run_at == run.run_at) & (MONITOR_RUNS.c.as_of == run.as_of)
+        with self.database.begin() as connection:
+            connection.execute(MONITOR_RUNS.update().where(is_run).values(registered=version))
+
+    def acted(self) -> list[MonitorRun]:
+        """The runs whose verdict led to a new version, oldest first, since the last one that was no alarm."""
+        quiet = sql.select(sql.func.max(MONITOR_RUNS.c.id)).where(MONITOR_RUNS.c.verdict.in_(("ok", "cannot tell yet")))
+        is_later = MONITOR_RUNS.c.id > sql.func.coalesce(quiet.scalar_subquery(), 0)
+        query = sql.select(MONITOR_RUNS).where(MONITOR_RUNS.c.registered.is_not(None), is_later)
+        with self.database.connect() as connection:
+            return [_to_run(row) for row in connection.execute(query.order_by(MONITOR_RUNS.c.id)).mappings()]
 
     def since(self, day: datetime) -> list[MonitorRun]:
         """The last run of each day from `day` on, oldest first."""

@@ -5,7 +5,7 @@ To change one, change it here, add a revision to `migrations/versions` and raise
 
 import sqlalchemy as sql
 
-HEAD_REVISION = "0006"
+HEAD_REVISION = "0007"
 VERSION_TABLE = "oarlock_schema_version"  # MLflow may keep an `alembic_version` of its own in the same database
 METADATA = sql.MetaData()
 # SQLite counts in 64 bits only under its own name for it.
@@ -155,6 +155,7 @@ MONITOR_RUNS = sql.Table(
     sql.Column("tells_from", sql.DateTime),
     sql.Column("sources", sql.Text, nullable=False, server_default="[]"),
     sql.Column("checks", sql.Text, nullable=False, server_default="{}"),
+    sql.Column("registered", sql.Integer),
     sql.Index("monitor_runs_by_day", "as_of"),
 )
 MONITOR_ACKNOWLEDGEMENTS = sql.Table(

@@ -1,6 +1,7 @@
 """Acting on a verdict: what is registered, what stays, and what is refused."""
 
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from configs.errors import Busy
 from configs.files import exclusive_lock
 from configs.settings import ExcludedDays, MonitoringSettings, Settings
 from configs.state_dir import StateDir
-from monitoring.action import act_on
+from monitoring.action import act_on, find_earlier_action
 from monitoring.verdicts.verdict import HealthDecision
+from serving.ledger.ledger import Ledger
+from serving.ledger.monitor_runs import MonitorRun, RunStore
 from serving.schemas.enums import HealthVerdict
 from tests.support.progress import ignore_progress
 from tests.support.trained_model import EXTRACT_END, TrainedModel, copy_folder
@@ -44,6 +47,47 @@ def test_a_moved_level_registers_a_recalibrated_version_once_and_promotes_nothin
 def test_other_verdicts_train_nothing(trained: TrainedModel, verdict: HealthVerdict):
     action = act_on(HealthDecision(verdict, ""), trained.settings, trained.state, EXTRACT_END, ignore_progress)
     assert (action.kind, action.version) == ("nothing", None)
+
+
+MOVED = MonitorRun(
+    EXTRACT_END, EXTRACT_END, 1, "population moved", "logins, seats", "fewer log in", None, None, {}, registered=2
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "version"),
+    [({}, 2), ({"subject": "logins"}, 2), ({"subject": "logins, tickets"}, None), ({"version": 2}, None)],
+    ids=["same", "fewer signals", "one more signal", "another champion"],
+)
+def test_a_verdict_that_stays_is_answered_once(changes, version):
+    run = replace(MOVED, run_at=EXTRACT_END + timedelta(days=1), registered=None, **changes)
+    action = find_earlier_action(run, [MOVED])
+    assert (action and action.version) == version
+    assert action is None or action.text.endswith("version 2 was registered for this verdict on 2023-07-01.")
+
+
+def test_the_runs_that_acted_count_until_one_without_an_alarm(tmp_path):
+    store = RunStore(Ledger(tmp_path / "ledger.db").engine)
+    morning = replace(MOVED, registered=None)
+    store.save(morning)
+    store.record_registered(morning, 2)
+    store.save(replace(morning, run_at=EXTRACT_END + timedelta(hours=8)))
+    assert store.acted() == [MOVED]
+    store.save(replace(morning, run_at=EXTRACT_END + timedelta(days=1), verdict="ok"))
+    assert store.acted() == []
+
+
+def test_monitor_names_the_version_that_a_latched_verdict_led_to(oarlock, trained: TrainedModel, tmp_path, monkeypatch):
+    monkeypatch.setenv("OARLOCK_LEDGER__URL", f"sqlite:///{tmp_path / 'own.db'}")
+    RunStore(Ledger(tmp_path / "own.db").engine).save(replace(MOVED, figures={"outcome_evidence": 0.0}))
+    result = oarlock("monitor", "--act", config=trained.config)
+    assert (result.code, result.out.splitlines()[-2:]) == (
+        10,
+        [
+            "- acted: Nothing was done: version 2 was registered for this verdict on 2023-07-01.",
+            "- next: oarlock compare 2",
+        ],
+    )
 
 
 def test_only_one_process_acts(trained: TrainedModel, state: StateDir):
