@@ -5,7 +5,7 @@ async def get_portfolio(request: PageRequest, query: PortfolioQuery) -> Response
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ParamSpec, TypeVar, get_type_hints
 from urllib.parse import parse_qsl, quote
@@ -34,6 +34,7 @@ from serving.security.authorization import (
     require_unlimited,
 )
 from serving.security.sessions import Session, SessionSigner
+from serving.views.retention_cache import RetentionCache
 
 COOKIE = "oarlock_session"
 MAX_FORM_BYTES = 20_000
@@ -51,6 +52,7 @@ class PageServices:
     context: ServiceContext
     authorizer: Authorizer
     signer: SessionSigner
+    retention: RetentionCache = field(default_factory=RetentionCache, repr=False)
 
 
 @dataclass(frozen=True)

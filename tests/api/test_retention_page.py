@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from features.retention.definitions import DEFINITIONS
+from serving.schemas.page_queries import RetentionQuery
+from serving.views.retention_cache import MAX_VIEWS, RetentionCache, retention_key
+from serving.views.retention_view import view_retention
 from tests.support.api_client import ApiClient
 from tests.support.page_client import PageClient, open_page_client
 from tests.support.trained_model import TrainedModel
@@ -60,6 +63,27 @@ def test_a_filter_leaves_the_groups_of_one_segment(client: PageClient):
 
 def test_nobody_under_a_filter_is_said_so(client: PageClient):
     assert "Nothing to keep." in client.read("/retention?segment=nowhere")
+
+
+def test_a_view_is_computed_once_for_every_format_and_again_after_a_publish(client: PageClient):
+    query = RetentionQuery(months=6)
+    client.read("/retention?months=6&format=json")
+    key = retention_key(client.context.revenue.written, None, query)
+    view = client.services.retention.find(key)
+    client.read("/retention?months=6")
+    assert view is not None
+    assert client.services.retention.find(key) is view
+    assert client.services.retention.find(key._replace(written=key.written + 1)) is None
+    assert client.services.retention.find(key._replace(owner="ada")) is None
+
+
+def test_few_views_are_kept(client: PageClient):
+    view = view_retention(client.context.revenue.current(), RetentionQuery(), client.context.settings.retention)
+    cache = RetentionCache()
+    keys = [retention_key(written, None, RetentionQuery()) for written in range(MAX_VIEWS + 1)]
+    for key in keys:
+        cache.add(key, view)
+    assert [cache.find(key) is None for key in keys] == [True] + [False] * MAX_VIEWS
 
 
 def test_a_period_that_is_not_offered_is_refused(client: PageClient):

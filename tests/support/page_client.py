@@ -39,6 +39,7 @@ class PageClient:
     """A browser of the pages of a service at an address, and what a test changes of that service."""
 
     context: ServiceContext
+    services: PageServices
     authorizer: Authorizer
     clock: FixedClock
     app: ASGIApp
@@ -97,4 +98,4 @@ def open_page_client(context: ServiceContext, address: str = "127.0.0.1") -> Pag
     authorizer.key_cache.refresh()
     services = PageServices(context, authorizer, SessionSigner(context.state.session_secret, clock))
     app = RequestIdMiddleware(PagesMiddleware(Starlette(), create_pages(lambda: services)))
-    return PageClient(context, authorizer, clock, app, address)
+    return PageClient(context, services, authorizer, clock, app, address)

@@ -18,6 +18,7 @@ from serving.pages.page import PageRequest, page
 from serving.pages.retention.retention_answer import answer_retention
 from serving.pages.retention.retention_document import groups_csv, months_csv, retention_document
 from serving.schemas.page_queries import RetentionQuery
+from serving.views.retention_cache import retention_key
 from serving.views.retention_view import RetentionView, view_retention
 from serving.views.system_state import describe_system
 
@@ -48,9 +49,7 @@ class MoneyStep:
 @page("GET", "/retention", scope="read", limits_rows=True)
 async def get_retention(request: PageRequest, query: RetentionQuery) -> Response:
     """What became of the recurring revenue of the last months."""
-    context = request.context
-    history = await request.run(1, context.revenue.current)
-    view = await request.run(1, view_retention, history, query, context.settings.retention)
+    view = await _find_view(request, query)
     if query.format == "json":
         return JsonResponse(retention_document(view))
     if query.format != "html":
@@ -58,8 +57,21 @@ async def get_retention(request: PageRequest, query: RetentionQuery) -> Response
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         text = groups_csv(view) if query.format == "csv" else months_csv(view)
         return Response(text, media_type="text/csv", headers=headers)
-    system = await request.run(1, describe_system, context)
+    system = await request.run(1, describe_system, request.context)
     return request.render("retention.html.jinja", {"system": system, **retention_values(view)})
+
+
+async def _find_view(request: PageRequest, query: RetentionQuery) -> RetentionView:
+    """The view that is kept, or a new one: work about every account, of which two fit into the pool at a time."""
+    context, cache = request.context, request.services.retention
+    key = retention_key(context.revenue.written, context.owner, query)
+    view = cache.find(key)
+    if view is None:
+        history = await request.run(1, context.revenue.current)
+        accounts = min(len(history.account_ids), context.pools.ledger.max_accounts // 2)
+        view = await request.run(accounts, view_retention, history, query, context.settings.retention)
+        cache.add(key, view)
+    return view
 
 
 def retention_values(view: RetentionView) -> Mapping[str, object]:

@@ -1,0 +1,44 @@
+"""Keeps the views of the retention that were asked for last, because each takes a pass over all accounts."""
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+from serving.schemas.page_queries import RetentionQuery
+from serving.views.retention_view import RetentionView
+
+MAX_VIEWS = 16
+
+
+class RetentionKey(NamedTuple):
+    """When the revenue was written, whose accounts may be seen, and what was asked for."""
+
+    written: int
+    owner: str | None
+    months: int
+    segment: str | None
+    owner_chosen: str | None
+    channel: str | None
+
+
+def retention_key(written: int, owner: str | None, query: RetentionQuery) -> RetentionKey:
+    """The key of a view; every format shows the same."""
+    return RetentionKey(written, owner, query.months, query.segment, query.owner, query.channel)
+
+
+class RetentionCache:
+    """A few views; the one that was asked for longest ago goes first. It is used from the event loop only."""
+
+    def __init__(self) -> None:
+        self._views: OrderedDict[RetentionKey, RetentionView] = OrderedDict()
+
+    def find(self, key: RetentionKey) -> RetentionView | None:
+        """The view, if it is kept."""
+        if key in self._views:
+            self._views.move_to_end(key)
+        return self._views.get(key)
+
+    def add(self, key: RetentionKey, view: RetentionView) -> None:
+        """Keep a view."""
+        self._views[key] = view
+        while len(self._views) > MAX_VIEWS:
+            self._views.popitem(last=False)
