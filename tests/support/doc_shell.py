@@ -15,6 +15,7 @@ import httpx
 
 SERVE = re.compile(r"^(\S*/)?oarlock (\S+ )*serve\b")
 SHOWN_PORT = re.compile(r"(?<=:)3000\b|(?<=--port )3000\b")  # on the pages; the tests take a free one
+PROGRESS = re.compile(r"^[\w -]+: .+, \d+ of \d+\n", re.MULTILINE)  # a slow machine shows more of them
 TIMEOUT_SECONDS = 600
 START_SECONDS = 90
 
@@ -57,7 +58,7 @@ class DocShell:
             return self._start(command)
         process = self._bash(command)
         output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
-        return Result(process.returncode, output.decode().replace(f":{self.port}", ":3000"))
+        return Result(process.returncode, PROGRESS.sub("", output.decode()).replace(f":{self.port}", ":3000"))
 
     def _start(self, command: str) -> Result:
         self._services.append(self._bash(command))
