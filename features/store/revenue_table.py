@@ -18,6 +18,7 @@ from configs.errors import NotReady
 from configs.files import atomic_write
 from configs.stored_files import damaged_if
 
+MISSING = "Run `oarlock publish`. Without a table `subscriptions` in the data set there is no revenue to publish."
 REBUILD = "Run `oarlock publish`: it writes the file anew."
 INSTANT = "datetime64[s]"
 UNKNOWN = -1
@@ -83,7 +84,7 @@ def write_revenue_table(file: Path, history: RevenueHistory) -> None:
 def read_revenue_table(file: Path) -> RevenueHistory:
     """The history of the last published day; raises NotReady if none was published, DamagedState if it is damaged."""
     if not file.exists():
-        raise NotReady("The revenue of the accounts has not been published.", "Run `oarlock publish`.")
+        raise NotReady("The revenue of the accounts has not been published.", MISSING)
     uri = f"{file.resolve().as_uri()}?mode=ro"
     with damaged_if((sqlite3.Error, KeyError, ValueError), file, REBUILD):
         with closing(sqlite3.connect(uri, uri=True)) as connection:
