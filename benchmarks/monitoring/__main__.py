@@ -1,6 +1,6 @@
 """How often monitoring is wrong in a year without change, and how soon it sees planted shifts, beside usual rules.
 
-    python -m benchmarks.monitoring [--companies 20] [--accounts 100 1000] [--json]
+    python -m benchmarks.monitoring [--companies 20] [--accounts 100 1000] [--parts drift outcomes] [--clean] [--json]
 
 Drift: 52 weekly runs of simulated companies with seasons and holidays, one year and eleven months after they began.
 Rivals compare the same days: PSI above 0.2 on any signal, a Kolmogorov-Smirnov p-value below 0.05 on any signal.
@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from itertools import count
+from itertools import chain, count
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,7 @@ MONTHS, DEPARTURES = 13, 80
 PARTS = ("adoption", "support", "value")
 WORLDS = {"none": (0.0, 1.0), "odds doubled": (float(np.log(2)), 1.0), "a family's weight gone": (0.0, 0.0)}
 PanelChanges = Mapping[int, Changes]  # by the week in which a pair ends
+PARTS_CHECKED = ("drift", "outcomes")
 Rule = Callable[[pd.DataFrame, pd.DataFrame], bool]
 
 
@@ -65,10 +66,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.monitoring", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--companies", type=int, default=20, help="per shift and size")
     parser.add_argument("--accounts", type=int, nargs="*", default=[100, 1_000])
+    parser.add_argument("--parts", nargs="*", choices=PARTS_CHECKED, default=PARTS_CHECKED)
+    parser.add_argument("--clean", action="store_true", help="outcomes: only companies without a change")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     for accounts in arguments.accounts:
-        for result in (*drift_results(accounts, arguments.companies), *outcome_results(accounts, arguments.companies)):
+        drift = drift_results(accounts, arguments.companies) if "drift" in arguments.parts else ()
+        worlds = list(WORLDS)[: 1 if arguments.clean else None]
+        outcomes = outcome_results(accounts, arguments.companies, worlds) if "outcomes" in arguments.parts else ()
+        for result in chain(drift, outcomes):
             print(json.dumps(asdict(result)) if arguments.json else _line(result), flush=True)
 
 
@@ -91,10 +97,11 @@ def drift_results(accounts: int, companies: int) -> Iterator[Result]:
     yield from (_result(f"drift: {rule}", shift, accounts, delays) for (rule, shift), delays in found.items())
 
 
-def outcome_results(accounts: int, companies: int) -> Iterator[Result]:
+def outcome_results(accounts: int, companies: int, worlds: Sequence[str] = tuple(WORLDS)) -> Iterator[Result]:
     """The outcome rules on each world, which holds from the first cohort on; the level is unlucky in all of them."""
     doubt = Doubt(DEPARTURES, 0.1, 0.2, tolerated_deviations(BUDGET))
-    for shift, (level, weight) in WORLDS.items():
+    for shift in worlds:
+        level, weight = WORLDS[shift]
         delays: dict[str, list[int | None]] = {"oarlock": [], "Poisson interval": []}
         for seed in range(companies):
             cohorts = _simulate_cohorts(accounts, seed, level=level, weight=weight)

@@ -22,6 +22,7 @@ MIN_WEIGHT_TOLERANCE = 0.25
 MAX_WEIGHT_TOLERANCE = 0.65  # beyond it, a family whose whole weight is gone could not be told from chance
 BEYOND_LEVEL, BEYOND_WEIGHT = (0.3, 0.7), (0.35, 0.75)
 RISK_LIMIT, FEATURE_LIMIT = 1e-5, 2.0
+LEVEL_STEPS = 4
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ class Bet:
         base = cohort.log_odds
         null = base + self.sign * tolerated * direction
         shifted = base + self.sign * (tolerated + beyond[self.strength]) * direction
+        if self.cause != "level":
+            shifted = _at_level_of(null, shifted)
         gain = _log_likelihood(shifted, cohort.churned) - _log_likelihood(null, cohort.churned)
         return gain - self._log_expectation(
             shifted, null, base, _tolerated_grid(doubt, direction, self.sign * tolerated)
@@ -149,6 +152,17 @@ def _centre(part: FloatArray, risks: FloatArray) -> FloatArray:
     """The part around its mean among those who are expected to leave, so that a wrong level is no sign of it."""
     clipped = np.clip(part - np.average(part, weights=risks), -FEATURE_LIMIT, FEATURE_LIMIT)
     return clipped - np.average(clipped, weights=risks)
+
+
+def _at_level_of(null: FloatArray, shifted: FloatArray) -> FloatArray:
+    """The shifted log-odds, moved so that as many are expected to leave as under the null.
+
+    Else a bet on a family would also be a bet on the level, which is tolerated to be off, and pay for that.
+    """
+    expected = expit(null).sum()
+    for _ in range(LEVEL_STEPS):  # each step leaves a share of the error that is about the mean risk
+        shifted = shifted + np.log(expected / expit(shifted).sum())
+    return shifted
 
 
 def _log_likelihood(log_odds: FloatArray, churned: FloatArray) -> float:

@@ -52,6 +52,17 @@ def test_right_risks_raise_no_alarm(accounts):
     assert not any(judge(simulate_cohorts(accounts, 13, seed)).is_alarm for seed in range(5))
 
 
+def test_a_family_that_says_nothing_any_more_is_named_though_the_level_is_in_doubt():
+    """Fewer leave then, too; the bet on the family must not pay for the level, which may be off."""
+
+    def without_support(log_odds: FloatArray, families: dict[str, FloatArray], *_: object) -> FloatArray:
+        return log_odds - families["support"]
+
+    little_known = Doubt(departures=80, drift_sd=0.1, segment_sd=0.2, critical=DOUBT.critical)
+    cohorts = simulate_cohorts(10_000, 4, 0, without_support)
+    assert cause(judge_cohorts(cohorts, {1: little_known}, BUDGET)) == ("family", "support", -1)
+
+
 @pytest.mark.parametrize("shift", [-0.2, 0.2])
 def test_a_level_within_what_is_tolerated_raises_no_alarm(shift):
     def shifted(log_odds: FloatArray, *_: object) -> FloatArray:
