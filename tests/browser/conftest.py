@@ -34,7 +34,7 @@ class Site:
     riskiest: str
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(trained: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A running service that served every risk on the newest day, and half of it four weeks earlier."""
     folder = copy_folder(trained.config.parent, tmp_path_factory.mktemp("site") / "crm5")
@@ -49,8 +49,8 @@ def site(trained: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield Site(str(service.client.base_url).rstrip("/"), secret, ids[0])
 
 
-@pytest.fixture(scope="session")
-def browser(site: Site) -> Iterator["Browser"]:  # noqa: ARG001 - the site runs an event loop, which Playwright forbids
+@pytest.fixture(scope="module")
+def browser(site: Site) -> Iterator["Browser"]:  # noqa: ARG001 - no test can run a loop beside Playwright
     """Chromium; without it, or without Playwright, these tests are skipped."""
     pytest.importorskip("playwright", reason="requirements-browser.lock is not installed")
     if CHROMIUM is None:
