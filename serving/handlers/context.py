@@ -8,9 +8,11 @@ from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.store.account_events import AccountEvents
 from features.store.publication import read_publication
+from features.store.revenue_table import RevenueHistory, read_revenue_table
 from serving.accounts.account_table_cache import AccountTableCache
 from serving.accounts.columns_cache import ColumnsCache, ColumnsSource
 from serving.accounts.feedback_store import FeedbackStore
+from serving.accounts.newest_file import NewestFile
 from serving.accounts.playbook import Playbook, read_playbook, validate_playbook
 from serving.accounts.portfolio import (
     Portfolio,
@@ -19,7 +21,6 @@ from serving.accounts.portfolio import (
     PortfolioSource,
     compute_portfolio,
 )
-from serving.accounts.revenue_cache import RevenueCache
 from serving.ledger.ledger import Ledger
 from serving.ledger.reader import LedgerReader
 from serving.load.thread_pools import ThreadPools, open_thread_pools
@@ -39,7 +40,7 @@ class ServiceContext:
     scorer: Scorer
     playbook: Playbook
     account_table: AccountTableCache
-    revenue: RevenueCache
+    revenue: NewestFile[RevenueHistory]
     ledger_reader: LedgerReader
     feedback: FeedbackStore
     events: AccountEvents
@@ -76,7 +77,7 @@ def open_context(state: StateDir, scorer: Scorer, ledger: Ledger) -> ServiceCont
         scorer=scorer,
         playbook=playbook,
         account_table=account_table,
-        revenue=RevenueCache(state.revenue_table),
+        revenue=NewestFile(state.revenue_table, read_revenue_table),
         ledger_reader=LedgerReader(ledger),
         feedback=FeedbackStore(ledger),
         events=AccountEvents(settings, state),

@@ -10,13 +10,13 @@ from dataclasses import replace
 from datetime import date
 
 from features.store.account_table import AccountTable
-from features.store.revenue_table import RevenueHistory
+from features.store.revenue_table import RevenueHistory, read_revenue_table
 from serving.accounts.account_columns import AccountColumns, current_columns
 from serving.accounts.account_table_cache import AccountTableCache
 from serving.accounts.columns_cache import ColumnsSource
+from serving.accounts.newest_file import NewestFile
 from serving.accounts.portfolio import Portfolio, PortfolioSource
 from serving.accounts.portfolio_comparison import PortfolioComparison
-from serving.accounts.revenue_cache import RevenueCache
 from serving.handlers.checks import unknown_account
 from serving.handlers.context import ServiceContext
 
@@ -59,11 +59,11 @@ class _OwnedAccounts(AccountTableCache):
         return frozenset(self.current().columns("account_id")["account_id"] if self.file.exists() else ())
 
 
-class _OwnedRevenue(RevenueCache):
+class _OwnedRevenue(NewestFile[RevenueHistory]):
     """The revenue of an owner's accounts; of nobody if the data set has no owners."""
 
-    def __init__(self, revenue: RevenueCache, owner: str) -> None:
-        super().__init__(revenue.file)
+    def __init__(self, revenue: NewestFile[RevenueHistory], owner: str) -> None:
+        super().__init__(revenue.file, read_revenue_table)
         self._revenue, self._owner = revenue, owner
 
     def current(self) -> RevenueHistory:

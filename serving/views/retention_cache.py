@@ -14,15 +14,12 @@ class RetentionKey(NamedTuple):
 
     written: int
     owner: str | None
-    months: int
-    segment: str | None
-    owner_chosen: str | None
-    channel: str | None
+    query: str
 
 
 def retention_key(written: int, owner: str | None, query: RetentionQuery) -> RetentionKey:
     """The key of a view; every format shows the same."""
-    return RetentionKey(written, owner, query.months, query.segment, query.owner, query.channel)
+    return RetentionKey(written, owner, query.model_dump_json(exclude={"format"}))
 
 
 class RetentionCache:

@@ -97,11 +97,7 @@ def test_the_page_shows_what_its_json_says(client: PageClient, api: ApiClient):
 
 def test_a_change_starts_and_ends_at_the_risks_that_were_served(client: PageClient, api: ApiClient):
     document = client.get(f"/accounts/{api.riskiest}?since={EARLIER.date()}&format=json").json()
-    risk = (
-        api.get(f"/accounts/{api.riskiest}/risk")["risk"]
-        if False
-        else api.context.ledger_reader.history(api.riskiest, 1)[0].risk
-    )
+    risk = api.context.ledger_reader.history(api.riskiest, 1)[0].risk
     assert (document["change"]["from"], document["change"]["to"]) == (round(risk * 50, 1), round(risk * 100, 1))
     assert total(document["change"]) == document["change"]["to"]
 

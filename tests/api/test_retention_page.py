@@ -68,7 +68,7 @@ def test_nobody_under_a_filter_is_said_so(client: PageClient):
 def test_a_view_is_computed_once_for_every_format_and_again_after_a_publish(client: PageClient):
     query = RetentionQuery(months=6)
     client.read("/retention?months=6&format=json")
-    key = retention_key(client.context.revenue.written, None, query)
+    key = retention_key(client.context.revenue.written_at(), None, query)
     view = client.services.retention.find(key)
     client.read("/retention?months=6")
     assert view is not None

@@ -13,7 +13,6 @@ import pytest
 from serving.pages_app import PAGES
 from tests.browser.conftest import EARLIER, Site
 from tests.support.browser_pages import Appearance, downloaded, visit
-from tests.support.trained_model import EXTRACT_END
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -88,4 +87,4 @@ def test_what_if_computes_the_changed_signal(browser: "Browser", site: Site):
         field.fill(str(field.get_attribute("max")))
         opened.page.get_by_role("button", name="Compute").click()
         assert opened.page.get_by_role("heading", name="With the changes").is_visible()
-        assert str(EXTRACT_END.year) not in opened.heading()
+        assert "its risk would be" in opened.heading()

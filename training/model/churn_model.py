@@ -110,14 +110,6 @@ class ChurnModel:
         """The column of the main horizon."""
         return self.calibrator.horizon_index(self.horizon_days)
 
-    @property
-    def base_risk(self) -> float:
-        """The risk of an account about which nothing is known: the calibrated mean margin of the training snapshots.
-
-        Its segment is unknown too; the base of a real account has the offset of its segment.
-        """
-        return float(self.calibrator.predict_risks(np.array([self.base_margin]))[0, self.main_horizon_index])
-
     def predict_contributions(self, matrix: np.ndarray, threads: int = 1) -> np.ndarray:
         """Each signal's exact contribution to the margin, shape (rows, signals); margin = base_margin + row sum.
 

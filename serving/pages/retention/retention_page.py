@@ -64,7 +64,7 @@ async def get_retention(request: PageRequest, query: RetentionQuery) -> Response
 async def _find_view(request: PageRequest, query: RetentionQuery) -> RetentionView:
     """The view that is kept, or a new one: work about every account, of which two fit into the pool at a time."""
     context, cache = request.context, request.services.retention
-    key = retention_key(context.revenue.written, context.owner, query)
+    key = retention_key(context.revenue.written_at(), context.owner, query)
     view = cache.find(key)
     if view is None:
         history = await request.run(1, context.revenue.current)

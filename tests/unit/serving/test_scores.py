@@ -107,7 +107,8 @@ def test_one_account_has_the_same_risk_as_in_a_batch(scores):
 def test_an_account_without_signals_still_adds_up(scores, model):
     values = pd.DataFrame({name: [None] for name in scores.model.signal_names})
     result = score_values(scores.model, values_from_frame(values, scores.model.category_names))
-    assert model.base_risk + result.points.sum() == pytest.approx(result.risks[0], abs=EXACT)
+    base = model.calibrator.predict_risks(np.array([model.base_margin]))[0, model.main_horizon_index]
+    assert base + result.points.sum() == pytest.approx(result.risks[0], abs=EXACT)
     assert result.missing_families.all()
 
 
