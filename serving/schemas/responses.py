@@ -519,6 +519,9 @@ class ModelsResponse(ResponseBody):
 
     name: Annotated[str, _described("The registered model.", "oarlock")]
     models: Annotated[list[RegisteredModel], _described("The versions.", [])]
+    unreadable: Annotated[
+        list[int], _described("Versions that are not listed: damaged, or of a release with another format.", [])
+    ]
 
 
 class ReadyResponse(ResponseBody):

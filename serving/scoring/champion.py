@@ -87,8 +87,8 @@ class ChampionProvider:
         """Every registered version, newest first; raises DamagedState if the list cannot be read."""
         versions = read_version_list(self._state)
         if versions is None:
-            return {"name": self._model_name, "models": []}
-        return {"name": versions.name, "models": versions.models}
+            return {"name": self._model_name, "models": [], "unreadable": []}
+        return {"name": versions.name, "models": versions.models, "unreadable": versions.unreadable}
 
     def _load(self, pointer: ChampionPointer) -> None:
         self.refused = pointer.refused

@@ -12,7 +12,7 @@ updates the pointer if another tool moved the alias. If a bundle is refused, the
 import logging
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,10 +57,14 @@ class _PointerFile:
 
 @dataclass(frozen=True)
 class VersionList:
-    """Every registered version, as the API lists them: the name of the model, and the versions, newest first."""
+    """Every registered version, as the API lists them: the name of the model, and the versions, newest first.
+
+    `unreadable` has the numbers of those whose model is damaged, or of a release with another format.
+    """
 
     name: str
     models: list[RegisteredModel]
+    unreadable: list[int] = field(default_factory=list)
 
 
 def read_pointer(state: StateDir) -> ChampionPointer:
@@ -185,7 +189,8 @@ def _points_to(state: StateDir, version: Version) -> bool:
         pointer = read_pointer(state)
     except NotReady:
         return False  # it is written anew
-    return pointer.version == version and pointer.folder == bundle_folder(state, version.number)
+    is_current = pointer.version == version and pointer.folder == bundle_folder(state, version.number)
+    return is_current and pointer.refused is None  # once the alias is back, nothing is refused
 
 
 def _write_pointer(state: StateDir, registry: "Registry", *, version: Version, folder: Path) -> None:
@@ -204,17 +209,30 @@ def _skill_warning(registry: "Registry", version: Version) -> str | None:
 
 
 def _write_version_list(state: StateDir, registry: "Registry") -> None:
-    stored = read_rebuildable(state.models, VersionList)
-    listed = stored.models if stored else []
-    described = {model["version"]: model for model in listed}
-    models = [
-        {**(described.get(version.number) or _describe_version(registry, version)), "alias": version.alias}
-        for version in registry.versions()
-    ]
-    if models != listed or not state.model_report.exists():
-        write_json(state.models, {"name": registry.name, "models": models})
+    stored = read_rebuildable(state.models, VersionList) or VersionList(registry.name, [])
+    listed = _describe_versions(registry, stored)
+    if listed != stored or not state.model_report.exists():
+        write_json(state.models, asdict(listed))
         if champion := registry.find_champion():
             write_model_report(state, registry, champion)
+
+
+def _describe_versions(registry: "Registry", stored: VersionList) -> VersionList:
+    """The list of versions; a model is loaded if it is new, or if it became champion and could not be read before."""
+    described = {model["version"]: model for model in stored.models}
+    listed = VersionList(registry.name, [])
+    for version in registry.versions():
+        if version.number in stored.unreadable and version.alias is None:
+            listed.unreadable.append(version.number)
+            continue
+        try:
+            model = described.get(version.number) or _describe_version(registry, version)
+        except NotReady as error:
+            LOG.warning("version %s is not listed: %s", version.number, error)
+            listed.unreadable.append(version.number)
+        else:
+            listed.models.append({**model, "alias": version.alias})
+    return listed
 
 
 def _describe_version(registry: "Registry", version: Version) -> RegisteredModel:

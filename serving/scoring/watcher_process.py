@@ -21,13 +21,19 @@ class WatcherProcess:
 
     def ensure_running(self) -> None:
         """Start the watcher unless some worker runs it; raises NotReady if the one that this worker ran has ended."""
+        ended = self._process if self._process and self._process.poll() is not None else None
+        if ended:  # said once, whichever worker starts the next watcher
+            self._process = None
+        self._start_if_none_runs()
+        if ended:
+            raise NotReady(f"The watcher of the champion ended with {ended.returncode} and was started again.")
+
+    def _start_if_none_runs(self) -> None:
         with self._lock.open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return
-            ended, command = self._process, [sys.executable, "-m", MODULE, str(self._config), str(os.getpid())]
+            command = [sys.executable, "-m", MODULE, str(self._config), str(os.getpid())]
             # The child inherits the lock, which so is held exactly as long as it lives.
             self._process = subprocess.Popen(command, pass_fds=[lock.fileno()])
-        if ended is not None:
-            raise NotReady(f"The watcher of the champion ended with {ended.wait()} and was started again.")

@@ -13,17 +13,17 @@ import psutil
 import pytest
 import sqlalchemy as sql
 
-from configs.files import read_json, write_json
 from configs.settings import read_settings
 from configs.state_dir import StateDir, open_state_dir
 from features.store.online_reader import OnlineReader
 from serving.ledger.ledger import RISKS, Ledger
-from serving.scoring.champion_pointer import ARTIFACT, build_bundle, bundle_folder, sync_champion
-from serving.scoring.model_bundle import DOCUMENT_FILE, load_bundle
+from serving.scoring.champion_pointer import bundle_folder, sync_champion
+from serving.scoring.model_bundle import load_bundle
 from serving.scoring.scorer import open_scorer
 from serving.scoring.scores import score_values
 from serving.treeshap.kernel import Kernel
 from tests.support.api_client import open_api_client
+from tests.support.damaged_version import register_damaged_version
 from tests.support.service_process import ClientLoad, RunningService, apply_load, run_service, wait_until
 from tests.support.trained_model import EXTRACT_END, TrainedModel
 from training.registry.mlflow_registry import Registry, open_registry
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow
 
 @dataclass(frozen=True)
 class Company:
-    """A state of its own: a champion, a version with other risks, and a version whose bundle differs from its model."""
+    """A state of its own: a champion, a version with other risks, and a version whose model is damaged."""
 
     config: Path
     state: StateDir
@@ -71,7 +71,7 @@ def company(trained: TrainedModel, tmp_path_factory) -> Company:
     state = open_state_dir(settings)
     registry = open_registry(state, settings.name)
     _add_higher(registry, folder)
-    _add_broken(state, registry)
+    register_damaged_version(registry, registry.get(2), folder / "damaged")
     sync_champion(state, registry)
     portfolio = open_api_client(
         state, open_scorer(settings, state, lambda: EXTRACT_END, Ledger(state.ledger)), Ledger(state.ledger)
@@ -91,16 +91,6 @@ def _add_higher(registry: Registry, folder: Path) -> None:
     )
     higher = replace(model, calibrator=calibrator)
     registry.log_run(TrainingRun(higher, registry.evaluation(first), provenance, {}, {}, "higher", plots))
-
-
-def _add_broken(state: StateDir, registry: Registry) -> None:
-    """Version 3: stored with a bundle that gives other risks than its model."""
-    broken = shutil.copytree(build_bundle(state, registry, registry.get(2)), state.folder / "broken")
-    document = read_json(broken / DOCUMENT_FILE)
-    write_json(broken / DOCUMENT_FILE, {**document, "base_margin": document["base_margin"] + 1.0})
-    second = registry.client.get_model_version(registry.name, "2")
-    registry.client.create_model_version(registry.name, str(second.source), second.run_id)
-    registry.upload_artifact(registry.get(3), ARTIFACT, broken)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from configs.errors import NoChampion, PromotionRefused
+from configs.errors import NoChampion, NotReady, PromotionRefused
 from configs.files import read_json, write_json
 from configs.state_dir import StateDir
 from serving.scoring.champion import ChampionProvider
@@ -15,12 +15,14 @@ from serving.scoring.champion_pointer import (
     build_bundle,
     bundle_folder,
     read_pointer,
+    read_version_list,
     rebuild_outdated_bundle,
     sync_champion,
 )
 from serving.scoring.model_bundle import ARRAYS_FILE, DOCUMENT_FILE, ModelBundle, load_bundle, make_bundle, save_bundle
 from serving.treeshap.kernel import Kernel
 from serving.treeshap.lightgbm_parser import UnsupportedBooster, read_trees
+from tests.support.damaged_version import register_damaged_version
 from tests.support.trained_model import TrainedModel
 from training.model.churn_model import ChurnModel
 from training.registry.mlflow_registry import open_registry
@@ -109,6 +111,30 @@ def test_the_champion_pointer_follows_the_alias(trained: TrainedModel, state):
             read_pointer(state)
     finally:
         registry.client.set_registered_model_alias(registry.name, CHAMPION, "1")
+
+
+def test_a_version_whose_model_is_damaged_is_refused_and_blocks_no_other(
+    trained: TrainedModel, tmp_path, copy_state_part
+):
+    state = StateDir(copy_state_part("mlflow").parent)
+    registry = open_registry(state, trained.settings.name)
+    sync_champion(state, registry)
+    damaged = register_damaged_version(registry, registry.get(1), tmp_path / "damaged")
+    sync_champion(state, registry)
+    listed = read_version_list(state)
+    assert listed is not None
+    assert ([model["version"] for model in listed.models], listed.unreadable) == ([1], [damaged.number])
+
+    registry.client.set_registered_model_alias(registry.name, CHAMPION, str(damaged.number))
+    with pytest.raises(NotReady, match="version 2 is damaged"):
+        sync_champion(state, registry)
+    pointer = read_pointer(state)
+    assert pointer.refused is not None
+    assert (pointer.version.number, pointer.refused["version"]) == (1, damaged.number)
+
+    registry.client.set_registered_model_alias(registry.name, CHAMPION, "1")
+    sync_champion(state, registry)
+    assert read_pointer(state).refused is None
 
 
 def test_a_bundle_is_stored_with_its_version(trained: TrainedModel, state):
