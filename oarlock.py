@@ -23,6 +23,8 @@ from cli.output import printable
 from cli.reports.report import report
 from cli.score import explain, score
 from cli.serve import serve
+from cli.setup.init import init
+from cli.setup.quickstart import quickstart
 from cli.train import compare, recalibrate, reproduce, train
 from cli.webhooks import webhooks
 
@@ -101,7 +103,7 @@ def demo(context: click.Context) -> None:
 
 
 COMMANDS = (
-    *(demo, simulate, validate, signals, publish, history),
+    *(init, quickstart, demo, simulate, validate, signals, publish, history),
     *(train, compare, promote, rollback, models, model_card, reproduce, recalibrate, set_bands, monitor),
     *(score, explain, report, export_outcomes, export_targets),
     *(serve, ledger, erase, webhooks, keys, audit),

@@ -29,6 +29,12 @@ class CliContext:
         self.config = config
         self.as_json = False
 
+    def use_config(self, config: Path) -> None:
+        """Take the settings from another file from now on."""
+        self.config = config
+        for name in ("settings", "state", "registry", "ledger"):
+            self.__dict__.pop(name, None)
+
     @cached_property
     def settings(self) -> "Settings":
         from configs.settings import read_settings

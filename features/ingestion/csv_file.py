@@ -117,7 +117,7 @@ def _ragged_row_error(file: CsvFile, line: int, row: list[str]) -> DataError:
 
 
 def _encoding(path: Path, source: SourceMapping) -> str:
-    with _open_bytes(path) as stream:
+    with open_bytes(path) as stream:
         start = stream.read(4)
     marked = next((name for mark, name in BYTE_ORDER_MARKS.items() if start.startswith(mark)), None)
     if marked:
@@ -132,7 +132,7 @@ def _encoding(path: Path, source: SourceMapping) -> str:
 
 def _is_utf8_beyond_ascii(path: Path) -> bool:
     decoder, is_ascii = codecs.getincrementaldecoder("utf-8")(), True
-    with _open_bytes(path) as stream:
+    with open_bytes(path) as stream:
         try:
             while chunk := stream.read(1 << 20):
                 is_ascii = is_ascii and chunk.isascii()
@@ -196,7 +196,7 @@ def _encoding_error(path: Path, encoding: str) -> DataError:
     declare = 'Declare the encoding of the source, such as `encoding = "latin-1"`.'
     if encoding not in UTF_8 and "\n".encode(encoding) != b"\n":
         return DataError(f"{path} is not in {encoding.upper()}.", declare)
-    with _open_bytes(path) as stream:
+    with open_bytes(path) as stream:
         for number, line in enumerate(stream, 1):
             try:
                 line.decode(encoding)
@@ -206,10 +206,11 @@ def _encoding_error(path: Path, encoding: str) -> DataError:
     return DataError(f"{path} is not in {encoding.upper()}.", declare)
 
 
-def _open_bytes(path: Path) -> BinaryIO:
+def open_bytes(path: Path) -> BinaryIO:
+    """The bytes of a file, decompressed."""
     return cast(BinaryIO, gzip.open(path)) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
 def _open_text(path: Path, encoding: str) -> IO[str]:
     # newline="" leaves the line ends inside quoted values as they are.
-    return io.TextIOWrapper(_open_bytes(path), encoding, newline="")
+    return io.TextIOWrapper(open_bytes(path), encoding, newline="")

@@ -64,7 +64,7 @@ class LoadedSources:
 
     def _first_file(self, source: CsvSource, condition: str) -> int | None:
         query = f"select min({quote_name(FILE_NUMBER)}) from {quote_name(csv_table(source.name))} where {condition}"
-        row = _connection(self.backend).execute(query).fetchone()
+        row = connection_of(self.backend).execute(query).fetchone()
         return row[0] if row else None
 
 
@@ -73,7 +73,7 @@ def load_csv_source(backend: Backend, source: CsvSource, paths: Sequence[Path], 
 
     Raises DataError, by file, line and column, for a file that is not valid CSV and for columns that cannot be joined.
     """
-    connection = _connection(backend)
+    connection = connection_of(backend)
     columns = ", ".join(f"{quote_name(name)} varchar" for name in source.columns)
     table = quote_name(csv_table(source.name))
     connection.execute(f"create or replace temp table {table} ({quote_name(FILE_NUMBER)} integer, {columns})")
@@ -106,7 +106,8 @@ def _parquet_view(source: str) -> str:
     return f"parquet files of {source}"
 
 
-def _connection(backend: Backend) -> "DuckDBPyConnection":
+def connection_of(backend: Backend) -> "DuckDBPyConnection":
+    """The connection of a DuckDB backend."""
     return cast("DuckDBBackend", backend.connection).con
 
 

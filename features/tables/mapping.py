@@ -195,7 +195,7 @@ def read_dataset(settings: DataSettings) -> Dataset:
         tables = ", ".join(CONTRACT)
         raise ConfigError(f"{settings.dataset}: '{unknown[0]}' is not a table.", f"The tables are {tables}.")
     matches = {name: _matching_files(folder, source.files) for name, source in mapping.sources.items()}
-    files = {name: tuple(file for file in paths if not _is_shadow(file, folder)) for name, paths in matches.items()}
+    files = {name: tuple(file for file in paths if not is_shadow(file, folder)) for name, paths in matches.items()}
     for name, source in mapping.sources.items():
         _require_files(folder, name, source.files, files[name])
     ignored = {name: tuple(file for file in matches[name] if file not in files[name]) for name in matches}
@@ -258,7 +258,7 @@ def _matching_files(folder: Path, pattern: str) -> tuple[Path, ...]:
     return tuple(path for path in sorted(paths) if path.is_file())
 
 
-def _is_shadow(file: Path, folder: Path) -> bool:
+def is_shadow(file: Path, folder: Path) -> bool:
     """Whether an operating system or an editor put the file beside the real one: `._x`, `.x`, `~$x`."""
     below = file.parts[len(folder.parts) :] if file.is_relative_to(folder) else (file.name,)
     return any((part.startswith((".", "~$")) and part != "..") or part == "__MACOSX" for part in below)

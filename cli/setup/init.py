@@ -1,0 +1,224 @@
+"""The command that drafts a mapping and a settings file for a folder of files."""
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.context import FILE, JSON, CliContext
+from cli.output import Columns, OutputTable, format_percent, print_json
+
+if TYPE_CHECKING:
+    from features.drafting.decisions import Answer, Decide, Question
+    from features.drafting.draft import Draft
+    from features.drafting.table_profile import TableProfile
+
+MAPPING = "mapping.toml"
+SHOWN_MISSING = 3
+PROFILE_COLUMNS: Columns = {
+    **{"table": "id", "source": "id", "rows": "number", "accounts": "number", "from": "id", "to": "id"},
+    **{"longest gap": "number", "duplicates": "number", "missing": "text"},
+}
+INVALID_ROWS = {"quarantine": "they are set aside and counted", "error": "stop, until the export is corrected"}
+YES = click.option("--yes", is_flag=True, help="Take every default, and list what was assumed.")
+ANSWERS = click.option("--answer", "answers", multiple=True, metavar="KEY=CHOICE", help="Answer a question beforehand.")
+FORCE = click.option("--force", is_flag=True, help="Overwrite the files of an earlier init.")
+
+
+@click.command(short_help="Draft a mapping and settings for a folder of files.")
+@click.argument("folder", type=FILE)
+@click.option("--output", type=FILE, help="The folder to write to; FOLDER by default.")
+@YES
+@ANSWERS
+@FORCE
+@JSON
+@click.pass_obj
+def init(  # noqa: PLR0913, PLR0917 - a parameter per option
+    context: CliContext, folder: Path, output: Path | None, yes: bool, answers: tuple[str, ...], force: bool
+) -> None:
+    """Look at the files of a folder, and write a mapping and a settings file for them.
+
+    It recognises the tables, profiles them, and writes every guess with its evidence as a comment. What it cannot tell
+    it asks; --yes takes the defaults and lists them, and a question without a default has to be answered.
+
+    \b
+    Example: oarlock init data
+    Example: oarlock init data --yes --answer dates.contracts=day_first
+    """
+    draft = write_draft(context, folder, output or folder, DraftOptions(yes, answers, force))
+    if context.as_json:
+        print_json(_to_json(draft))
+
+
+class DraftOptions:
+    """How questions are answered, and whether files may be overwritten."""
+
+    def __init__(self, yes: bool, answers: Sequence[str], force: bool) -> None:
+        self.yes, self.force = yes, force
+        self.answers = dict(_split_answer(answer) for answer in answers)
+
+
+def write_draft(context: CliContext, folder: Path, output: Path, options: DraftOptions) -> "Draft":
+    """Draft, write both files, use them from now on, and print what was found out. Raises ConfigError, DataError."""
+    from configs.clock import now
+    from configs.files import atomic_write
+    from features.drafting.draft import DraftRequest, draft_files
+
+    settings_file = find_settings_file(folder, output)
+    files = {output / MAPPING: "mapping", settings_file: "settings"}
+    _refuse_overwriting(list(files), options.force)
+    with context.progress("init") as progress, tempfile.TemporaryDirectory() as scratch:
+        progress("reading", 0, 1)
+        draft = draft_files(DraftRequest(folder, output / MAPPING, now(), Path(scratch)), _decide(options))
+    output.mkdir(parents=True, exist_ok=True)
+    for file, content in files.items():
+        with atomic_write(file) as temporary:
+            temporary.write_text(getattr(draft, content), "utf-8")
+    context.use_config(settings_file)
+    if not context.as_json:
+        _show(context, draft, list(files))
+    _check(context, draft, settings_file, _decide(options))
+    return draft
+
+
+def find_settings_file(folder: Path, output: Path) -> Path:
+    """The settings file of a folder: it has the folder's name, which is that of its models."""
+    from features.discovery.source_files import source_name
+
+    return output / f"{source_name(folder.resolve().name)}.toml"
+
+
+def _check(context: CliContext, draft: "Draft", settings_file: Path, decide: "Decide") -> None:
+    """Validate what was drafted; invalid rows are set aside if that is decided. Raises OarlockError."""
+    from features.drafting.decisions import Question
+    from features.drafting.mapping_file import with_quarantine
+    from features.ingestion.validation import InvalidRows
+    from features.publishing.pipeline import open_dataset
+
+    try:
+        open_dataset(context.settings, context.state)
+    except InvalidRows as error:
+        evidence = "; ".join(map(str, error.violations))
+        question = Question(
+            "invalid_rows", "Set aside the rows outside the contract?", evidence, INVALID_ROWS, "quarantine"
+        )
+        answer = decide(question)
+        draft.notebook.answers.append(answer)
+        context.echo(f"{answer}")
+        if answer.choice == "error":
+            raise
+        settings_file.write_text(with_quarantine(draft.settings, str(answer)), "utf-8")
+        context.use_config(settings_file)
+        open_dataset(context.settings, context.state)
+    context.echo("`oarlock validate` passes.")
+
+
+def _refuse_overwriting(files: Sequence[Path], force: bool) -> None:
+    from configs.errors import ConfigError
+
+    existing = next((file for file in files if file.exists()), None)
+    if existing and not force:
+        raise ConfigError(
+            f"{existing} exists already.", "Pass --force to overwrite it, or --output for another folder."
+        )
+
+
+def _split_answer(answer: str) -> tuple[str, str]:
+    key, mark, choice = answer.partition("=")
+    if not mark:
+        raise click.UsageError(f"--answer {answer}: write KEY=CHOICE.")
+    return key.strip(), choice.strip()
+
+
+def _decide(options: DraftOptions) -> "Decide":
+    from features.drafting.decisions import Answer
+
+    def decide(question: "Question") -> "Answer":
+        if question.key in options.answers:
+            return Answer(question, _checked(question, options.answers[question.key]), is_assumed=False)
+        if options.yes and question.default is not None:
+            return Answer(question, question.default, is_assumed=True)
+        if options.yes or not sys.stdin.isatty():
+            raise _unanswered(question)
+        return _ask(question)
+
+    return decide
+
+
+def _checked(question: "Question", choice: str) -> str:
+    from configs.errors import ConfigError
+
+    if question.choices and choice not in question.choices:
+        raise ConfigError(f"'{choice}' is no answer to {question.key}.", f"Answer {' or '.join(question.choices)}.")
+    return choice
+
+
+def _unanswered(question: "Question") -> Exception:
+    from configs.errors import ConfigError
+
+    choices = "; ".join(f"{choice}: {meaning}" for choice, meaning in question.choices.items())
+    yes = ", or take the defaults with --yes" if question.default else ""
+    return ConfigError(
+        f"{question.text} Evidence: {question.evidence}.",
+        f"Pass --answer {question.key}=CHOICE{yes}. {choices}".strip(),
+    )
+
+
+def _ask(question: "Question") -> "Answer":
+    from features.drafting.decisions import Answer
+
+    click.echo(f"\n{question.text}\n  Evidence: {question.evidence}.", err=True)
+    for choice, meaning in question.choices.items():
+        click.echo(f"  {choice}: {meaning}", err=True)
+    kind = click.Choice(list(question.choices)) if question.choices else None
+    choice = click.prompt("  Answer", default=question.default, type=kind, err=True)
+    return Answer(question, choice, is_assumed=False)
+
+
+def _show(context: CliContext, draft: "Draft", files: Sequence[Path]) -> None:
+    table = OutputTable(PROFILE_COLUMNS)
+    for profile in draft.tables:
+        table.add(*_profile_cells(profile))
+    table.print(context)
+    for name, reason in draft.unused.items():
+        context.echo(f"Not used: {name}, {reason}.")
+    for finding in draft.notebook.findings:
+        context.echo(f"Note: {finding}.")
+    for answer in draft.notebook.answers:
+        context.echo(f"{answer}")
+    proposal = draft.proposal
+    context.echo(
+        f"Proposed: mode {proposal.mode}, horizon {proposal.horizon_days} days, lead {proposal.lead_days}, grace"
+        f" {proposal.grace_days}, capacity {proposal.capacity}."
+    )
+    for name, reason in proposal.reasons.items():
+        context.echo(f"  {name}: {reason}.")
+    if proposal.problem:
+        context.echo(f"Training will be refused: {proposal.problem}")
+    context.echo(f"Wrote {files[0]} and {files[1]}. Read their comments once.")
+
+
+def _profile_cells(profile: "TableProfile") -> list[str]:
+    days = [f"{instant:%Y-%m-%d}" if instant else "" for instant in (profile.first, profile.last)]
+    gap = f"{profile.gap_days} days from {profile.gap_from:%Y-%m-%d}" if profile.gap_from else ""
+    emptiest = sorted(profile.missing.items(), key=lambda item: -item[1])[:SHOWN_MISSING]
+    missing = ", ".join(f"{name} {format_percent(share)}" for name, share in emptiest)
+    numbers = f"{profile.rows:,}", f"{profile.accounts:,}"
+    return [profile.table, profile.source, *numbers, *days, gap, f"{profile.duplicates:,}", missing]
+
+
+def _to_json(draft: "Draft") -> dict[str, object]:
+    return {
+        "tables": [asdict(profile) for profile in draft.tables],
+        "findings": [asdict(finding) for finding in draft.notebook.findings],
+        "answers": [
+            {"key": a.question.key, "choice": a.choice, "assumed": a.is_assumed, "evidence": a.question.evidence}
+            for a in draft.notebook.answers
+        ],
+        "unused": dict(draft.unused),
+        "proposal": asdict(draft.proposal),
+    }

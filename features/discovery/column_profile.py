@@ -1,0 +1,156 @@
+"""What the values of a column look like: how many are dates, numbers, flags or ids, and which of them stand out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from duckdb import DuckDBPyConnection
+
+from features.compute.backends.duckdb import quote_name, quote_text
+from features.ingestion.text_values import ISO_INSTANT, ORDERED_DATE
+
+BLANK_WORDS = ("null", "n/a", "na", "none", "nan", "nil", "-", "--", "\\n", "?", "unknown", "not available")
+FORMATS = ("%d %b %Y", "%b %d, %Y", "%d-%b-%Y", "%d %B %Y", "%B %d, %Y", "%Y/%m/%d", "%Y%m%d", "%d/%m/%y", "%m/%d/%y")
+EPOCH_SECONDS, EPOCH_MILLISECONDS = "epoch_seconds", "epoch_milliseconds"
+FROM_2000, UNTIL_2100 = 946_684_800, 4_102_444_800
+MIN_SHARE = 0.9
+SHOWN_VALUES = 12
+DIGITS = r"^[0-9]+$"
+PATTERNS = {
+    "number": r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$",
+    "integer": r"^[+-]?[0-9]+$",
+    "comma_number": r"^[+-]?[0-9]+,[0-9]+$",
+    "comma_not_thousands": r"^[+-]?([0-9]+,([0-9]{1,2}|[0-9]{4,})|[0-9]{4,},[0-9]+|0,[0-9]+)$",
+    "thousands_point": r"^[+-]?[0-9]{1,3}(\.[0-9]{3})+,[0-9]+$",
+    "thousands_comma": r"^[+-]?[0-9]{1,3}(,[0-9]{3})+\.[0-9]+$|^[+-]?[0-9]{1,3}(,[0-9]{3}){2,}$",
+    "money": r"^[€$£¥]|[€$£¥]$|^[+-]?[0-9.,]+ ?(EUR|USD|GBP|CHF)$",
+    "flag": r"^(?i)(true|false|t|f|yes|no|y|n)$",
+    "bit": r"^[01]$",
+    "iso": ISO_INSTANT,
+    "clock": r"[T ][0-9]{1,2}:[0-9]{2}",
+    "zoned": r":[0-9.]+ ?(Z|z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)$",
+    "ordered": ORDERED_DATE,
+    "day_above_12": r"^(1[3-9]|2[0-9]|3[01])[/.-]([0-9]{1,2})[/.-][0-9]{4}",
+    "month_above_12": r"^([0-9]{1,2})[/.-](1[3-9]|2[0-9]|3[01])[/.-][0-9]{4}",
+    "leading_zero": r"^0[0-9]+$",
+    "decimal_id": r"^[0-9]+\.0$",
+    "outer_space": r"^\s|\s$",
+    "sentinel": r"^(9999|2999|0001|1900-01-01|1970-01-01|31[./-]12[./-]9999|12[./-]31[./-]9999)",
+}
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """The counts of a column; `counts` is by pattern, over the values that are neither empty nor a word for it."""
+
+    name: str
+    rows: int
+    filled: int
+    distinct: int
+    counts: Mapping[str, int] = field(default_factory=dict)
+    blanks: tuple[str, ...] = ()
+    sentinels: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    date_format: str | None = None
+
+    @property
+    def dates(self) -> int:
+        """The values that are dates in one of the forms of their column."""
+        written = self.counts["iso"] + self.counts["ordered"]
+        return self.filled if self.date_format and written < self.filled * MIN_SHARE else written
+
+    @property
+    def is_instant(self) -> bool:
+        """Whether nearly all values are dates or instants."""
+        return self.filled > 0 and self.dates >= MIN_SHARE * self.filled
+
+    @property
+    def numbers(self) -> int:
+        """The values that are numbers in any form."""
+        names = ("number", "comma_number", "thousands_point", "thousands_comma", "money")
+        return sum(self.counts[name] for name in names)
+
+    @property
+    def is_number(self) -> bool:
+        """Whether nearly all values are numbers."""
+        return self.filled > 0 and self.numbers >= MIN_SHARE * self.filled
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether all values are words or digits for true and false."""
+        return 0 < self.filled == max(self.counts["flag"], self.counts["bit"])
+
+    @property
+    def date_orders(self) -> tuple[str, ...]:
+        """The orders of day and month that fit every date; empty if no date needs one."""
+        if not self.counts["ordered"]:
+            return ()
+        fitting = {"day_first": self.counts["month_above_12"], "month_first": self.counts["day_above_12"]}
+        return tuple(order for order, against in fitting.items() if not against)
+
+
+def profile_column(connection: DuckDBPyConnection, source: str, column: str) -> ColumnProfile:
+    """The profile of a column of a source, over all of its rows."""
+    blank = f"value is null or trim(value) = '' or lower(trim(value)) in ({', '.join(map(quote_text, BLANK_WORDS))})"
+    connection.execute(
+        f"""create or replace temp table profiled as
+        select {quote_name(column)}::varchar as value, count(*) as n, ({blank}) as is_blank
+        from {quote_name(source)} group by all"""
+    )
+    patterns = [
+        f"coalesce(sum(n) filter (not is_blank and regexp_matches({_operand(name)}, {quote_text(pattern)})), 0)::bigint"
+        for name, pattern in PATTERNS.items()
+    ]
+    row = connection.execute(
+        f"""select coalesce(sum(n), 0)::bigint, coalesce(sum(n) filter (not is_blank), 0)::bigint,
+        (count(*) filter (not is_blank))::bigint, {", ".join(patterns)} from profiled"""
+    ).fetchall()[0]
+    rows, filled, distinct, *counts = row
+    by_pattern = dict(zip(PATTERNS, counts, strict=True))
+    return ColumnProfile(
+        column,
+        rows,
+        filled,
+        distinct,
+        by_pattern,
+        blanks=_values(connection, "is_blank and trim(value) <> ''"),
+        sentinels=_sentinels(connection) if by_pattern["sentinel"] else (),
+        values=_values(connection, "not is_blank"),
+        date_format=_date_format(connection, filled - by_pattern["sentinel"], by_pattern),
+    )
+
+
+def _operand(pattern: str) -> str:
+    return "value" if pattern == "outer_space" else "trim(value)"
+
+
+def _values(connection: DuckDBPyConnection, condition: str) -> tuple[str, ...]:
+    """The most frequent values under a condition."""
+    query = f"select value from profiled where {condition} order by n desc, value limit {SHOWN_VALUES}"
+    return tuple(value for (value,) in connection.execute(query).fetchall())
+
+
+def _sentinels(connection: DuckDBPyConnection) -> tuple[str, ...]:
+    return _values(connection, f"not is_blank and regexp_matches(trim(value), {quote_text(PATTERNS['sentinel'])})")
+
+
+def _date_format(connection: DuckDBPyConnection, filled: int, counts: Mapping[str, int]) -> str | None:
+    """The format of dates that are neither ISO 8601 nor a day and month in digits; epochs need a plausible range."""
+    if filled <= 0 or counts["iso"] + counts["ordered"] >= MIN_SHARE * filled:
+        return None
+    value = "trim(value)"
+    is_integer, number = f"regexp_matches({value}, '{DIGITS}')", f"try_cast({value} as bigint)"
+    conditions = {
+        EPOCH_SECONDS: f"{is_integer} and {number} between {FROM_2000} and {UNTIL_2100}",
+        EPOCH_MILLISECONDS: f"{is_integer} and {number} between {FROM_2000}000 and {UNTIL_2100}000",
+    }
+    conditions |= {form: _parses(value, form) for form in FORMATS}
+    counted = ", ".join(f"coalesce(sum(n) filter (not is_blank and {test}), 0)" for test in conditions.values())
+    row = connection.execute(f"select {counted} from profiled").fetchall()[0]
+    fitting = {name: count for name, count in zip(conditions, row, strict=True) if count >= MIN_SHARE * filled}
+    return max(fitting, key=lambda name: fitting[name]) if fitting else None
+
+
+def _parses(value: str, form: str) -> str:
+    plausible = f"try_strptime({value}, {quote_text(form)}) between timestamp '1990-01-01' and timestamp '2100-01-01'"
+    # Ids of eight digits can be read as days; only columns of nothing else are.
+    return f"(length({value}) = 8 and {plausible})" if form == "%Y%m%d" else f"coalesce({plausible}, false)"

@@ -1,0 +1,119 @@
+"""The SQL that brings a source column into the form that the contract reads, each step with its evidence."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from features.compute.backends.duckdb import quote_name, quote_text
+from features.discovery.column_profile import EPOCH_MILLISECONDS, EPOCH_SECONDS, ColumnProfile
+from features.drafting.decisions import Notebook, Question
+from features.tables.contract import ColumnContract
+
+SHOWN = 3
+# Words of tools for the words of the contract.
+WORDS: Mapping[str, str] = {
+    **{"medium": "normal", "p1": "urgent", "p2": "high", "p3": "normal", "p4": "low", "critical": "urgent"},
+    **{"moderate": "normal", "major": "high", "minor": "low", "blocker": "urgent", "standard": "normal"},
+    **{"phone": "call", "phone_call": "call", "e_mail": "email", "mail": "email", "demo": "meeting"},
+    **{"quarterly_business_review": "qbr", "business_review": "qbr", "webinar": "training", "chat": "in_app"},
+    **{"executive": "exec", "ceo": "exec", "cto": "exec", "administrator": "admin", "owner": "admin"},
+    **{"member": "user", "end_user": "user", "decision_maker": "sponsor", "net_promoter_score": "nps"},
+}
+
+
+@dataclass(frozen=True)
+class SourceStyle:
+    """How the text of a source writes numbers and dates, as its mapping declares it."""
+
+    decimal: str = "."
+    dates: str | None = None
+
+
+def column_sql(profile: ColumnProfile, column: ColumnContract, style: SourceStyle, notebook: Notebook) -> str:
+    """The expression for a column of the contract; a value that it cannot read stays as it is, for validation."""
+    name = quote_name(profile.name)
+    if column.type == "text":
+        return _word(profile, column, name, notebook) if column.values else name
+    value = _without_blanks(profile, name, notebook)
+    if column.type in {"instant", "day"}:
+        return _instant(profile, value, notebook)
+    return _number(profile, value, style, notebook) if column.type == "number" else value
+
+
+def _without_blanks(profile: ColumnProfile, value: str, notebook: Notebook) -> str:
+    if not profile.blanks:
+        return value
+    words = sorted({blank.strip().lower() for blank in profile.blanks})
+    notebook.note(profile.name, f"{', '.join(map(repr, words))} stand for an empty cell, and are read as empty")
+    return f"case when lower(trim({value})) in ({', '.join(map(quote_text, words))}) then null else {value} end"
+
+
+def _instant(profile: ColumnProfile, value: str, notebook: Notebook) -> str:
+    if profile.sentinels:
+        shown = ", ".join(profile.sentinels[:SHOWN])
+        rows = profile.counts["sentinel"]
+        notebook.note(profile.name, f"{shown} stands for no date in {rows:,} rows, and is read as empty")
+        values = ", ".join(map(quote_text, profile.sentinels))
+        value = f"case when {quote_name(profile.name)}::varchar in ({values}) then null else {value} end"
+    form = profile.date_format
+    if form is None:
+        return value
+    example = next(iter(profile.values), "")
+    notebook.note(profile.name, f"dates are written as {form}, such as {example}")
+    if form in {EPOCH_SECONDS, EPOCH_MILLISECONDS}:
+        factor = 1_000_000 if form == EPOCH_SECONDS else 1_000
+        instant = f"make_timestamp(try_cast(trim({value}) as bigint) * {factor})"
+    else:
+        instant = f"try_strptime(trim({value}), {quote_text(form)})"
+    return f"coalesce({instant}::varchar, {value}::varchar)"
+
+
+def _number(profile: ColumnProfile, value: str, style: SourceStyle, notebook: Notebook) -> str:
+    counts = profile.counts
+    if counts["money"]:
+        notebook.note(profile.name, f"{counts['money']:,} values carry a sign or code of a currency, which is removed")
+        value = f"regexp_replace({value}, '[€$£¥ ]|EUR|USD|GBP|CHF', '', 'g')"
+    if counts["thousands_point"] or counts["thousands_comma"]:
+        mark = "." if counts["thousands_point"] else ","
+        notebook.note(profile.name, f"'{mark}' separates thousands, and is removed")
+        value = f"replace({value}, '{mark}', '')"
+        is_comma = mark == "."
+    else:
+        is_comma = _has_decimal_comma(profile, notebook)
+        if counts["comma_number"] and not is_comma:
+            value = f"replace({value}, ',', '')"
+    return f"replace({value}, ',', '.')" if is_comma and style.decimal == "." else value
+
+
+def _has_decimal_comma(profile: ColumnProfile, notebook: Notebook) -> bool:
+    if not profile.counts["comma_number"]:
+        return False
+    if profile.counts["comma_not_thousands"]:
+        return True
+    example = next((value for value in profile.values if "," in value), "")
+    question = Question(
+        f"comma.{profile.name}",
+        f"In '{profile.name}', does the comma of {example} separate decimals or thousands?",
+        "every value with a comma has three digits behind it",
+        {"decimals": f"{example} is a number between two integers", "thousands": "the comma is removed"},
+    )
+    return notebook.ask(question) == "decimals"
+
+
+def _word(profile: ColumnProfile, column: ColumnContract, name: str, notebook: Notebook) -> str:
+    """The words of the contract for those of the source; others are left out and named."""
+    folded = {value: value.strip().lower().replace(" ", "_").replace("-", "_") for value in profile.values}
+    words = {value: WORDS.get(fold, fold) for value, fold in folded.items()}
+    renamed = {value: word for value, word in words.items() if word in column.values and word != folded[value]}
+    unknown = [value for value, word in words.items() if word not in column.values]
+    if not renamed and not unknown:
+        return name
+    if unknown:
+        shown, allowed = ", ".join(map(repr, unknown[:SHOWN])), ", ".join(column.values)
+        notebook.note(profile.name, f"{shown} are no words of the contract ({allowed}), and are read as empty")
+    if renamed:
+        notebook.note(profile.name, "; ".join(f"{value!r} is read as {word}" for value, word in renamed.items()))
+    keeps = [quote_text(value) for value, word in words.items() if word == folded[value] and word in column.values]
+    cases = [f"when {quote_text(value)} then {quote_text(word)}" for value, word in renamed.items()]
+    same = f"when {name} in ({', '.join(keeps)}) then {name}" if keeps else ""
+    renames = " ".join(case.replace("when ", f"when {name} = ", 1) for case in cases)
+    return f"case {same} {renames} end"

@@ -1,0 +1,72 @@
+"""What a draft of a mapping has to decide: questions with their evidence, and the answers that were taken."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+YES, NO = "yes", "no"
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question that changes numbers. Without `choices` any text answers it; without a `default` nothing is assumed.
+
+    `key` names it in `--answer KEY=CHOICE`.
+    """
+
+    key: str
+    text: str
+    evidence: str
+    choices: Mapping[str, str] = field(default_factory=dict)
+    default: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was decided, and whether a person said so or it was assumed."""
+
+    question: Question
+    choice: str
+    is_assumed: bool
+
+    @property
+    def meaning(self) -> str:
+        """The choice in words."""
+        return self.question.choices.get(self.choice, self.choice)
+
+    def __str__(self) -> str:
+        verb = "Assumed" if self.is_assumed else "Answered"
+        return f"{verb} {self.question.key} = {self.choice}: {self.meaning}. Evidence: {self.question.evidence}."
+
+
+@dataclass(frozen=True)
+class DataNote:
+    """A fact about a table that a person should know before training."""
+
+    table: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.table}: {self.text}"
+
+
+Decide = Callable[[Question], Answer]
+Query = Callable[[str], Sequence[tuple]]
+
+
+@dataclass
+class Notebook:
+    """Collects the answers and findings while a draft is made."""
+
+    decide: Decide
+    answers: list[Answer] = field(default_factory=list)
+    findings: list[DataNote] = field(default_factory=list)
+
+    def ask(self, question: Question) -> str:
+        """The choice for a question."""
+        answer = self.decide(question)
+        self.answers.append(answer)
+        return answer.choice
+
+    def note(self, table: str, text: str) -> None:
+        """Keep a finding."""
+        self.findings.append(DataNote(table, text))

@@ -1,0 +1,103 @@
+"""Rows that are no paying customers (tests, trials, deleted rows) and amounts in several currencies."""
+
+from features.compute.backends.duckdb import quote_name, quote_text
+from features.discovery.column_profile import ColumnProfile
+from features.discovery.recognition import ProfiledSource
+from features.discovery.vocabulary import (
+    CURRENCY_WORDS,
+    DELETED_WORDS,
+    EMAIL_WORDS,
+    STATUS_WORDS,
+    TEST_WORDS,
+)
+from features.drafting.decisions import NO, YES, Notebook, Query, Question
+from features.drafting.select_draft import SelectDraft
+
+TRUE_WORDS = "('true', 't', 'yes', 'y', '1')"
+TEST_NAME = r"(?i)(^|[^a-z])(test|demo|dummy|sandbox|qa|internal)([^a-z]|$)|@example\.(com|org)$"
+TRIAL_FLAGS = ("is_trial", "trial", "in_trial")
+TRIAL_WORDS = r"(?i)^(free|trial|trialing|trialling|freemium|free[ _-]?trial)$"
+LEAVE_OUT = {YES: "they are left out", NO: "they count like all others"}
+SHOWN = 5
+
+
+def leave_out_test_accounts(draft: SelectDraft, source: ProfiledSource, query: Query, notebook: Notebook) -> None:
+    """Leave out the accounts that a flag, a name or an email says are tests."""
+    flag = source.find(TEST_WORDS)
+    if flag and flag.is_flag:
+        condition = f"lower({quote_name(flag.name)}::varchar) in {TRUE_WORDS}"
+        _leave_out(draft, ("test_accounts", f"{flag.name} is true", condition), query, notebook)
+        return
+    names = [profile for words in (("name", "account_name", "company"), EMAIL_WORDS) if (profile := source.find(words))]
+    for profile in names:
+        condition = f"regexp_matches({quote_name(profile.name)}::varchar, {quote_text(TEST_NAME)})"
+        _leave_out(draft, ("test_accounts", f"'{profile.name}' reads like a test", condition), query, notebook)
+
+
+def leave_out_trials(draft: SelectDraft, source: ProfiledSource, query: Query, notebook: Notebook) -> None:
+    """Leave out the subscriptions that are trials or free plans."""
+    flag = source.find(TRIAL_FLAGS)
+    if flag and flag.is_flag:
+        condition = f"lower({quote_name(flag.name)}::varchar) in {TRUE_WORDS}"
+        _leave_out(draft, ("trials", f"{flag.name} is true", condition), query, notebook)
+    for profile in filter(None, (source.find(("plan", "plan_name", "product", "tier")), source.find(STATUS_WORDS))):
+        condition = f"regexp_matches(trim({quote_name(profile.name)}::varchar), {quote_text(TRIAL_WORDS)})"
+        _leave_out(draft, ("trials", f"'{profile.name}' says free or trial", condition), query, notebook)
+
+
+def leave_out_deleted(draft: SelectDraft, source: ProfiledSource, query: Query, notebook: Notebook) -> None:
+    """Leave out the rows that their tool has deleted."""
+    flag = source.find(DELETED_WORDS)
+    if flag and flag.is_flag:
+        condition = f"lower({quote_name(flag.name)}::varchar) in {TRUE_WORDS}"
+        _leave_out(draft, ("deleted", f"{flag.name} is true", condition), query, notebook)
+
+
+def convert_currencies(draft: SelectDraft, source: ProfiledSource, column: str, notebook: Notebook) -> None:
+    """Convert amounts of several currencies by rates that only a person can give."""
+    currency = source.find(CURRENCY_WORDS)
+    if currency is None or currency.is_number or column not in draft.columns:
+        return
+    codes = sorted({value.strip().upper() for value in currency.values})
+    if len(codes) < 2:
+        draft.comments.append(f"{column}: all amounts are in {codes[0] if codes else '?'} ('{currency.name}')")
+        return
+    answer = notebook.ask(
+        Question(
+            "currency",
+            f"What is one unit of each of {', '.join(codes)} worth in the currency of your reports?"
+            f" Answer such as {','.join(f'{code}=1' for code in codes)} with your rates",
+            f"'{currency.name}' of {draft.table} has {len(codes)} currencies, and amounts cannot be added across them",
+        )
+    )
+    draft.columns[column] = _by_rate(draft.columns[column], currency, _rates(answer))
+
+
+def _rates(answer: str) -> dict[str, float]:
+    pairs = [part.partition("=") for part in answer.split(",")]
+    return {code.strip().upper(): float(rate) for code, _, rate in pairs}
+
+
+def _by_rate(amount: str, currency: ColumnProfile, rates: dict[str, float]) -> str:
+    code = f"upper(trim({quote_name(currency.name)}))"
+    cases = " ".join(f"when '{name}' then {rate:g}" for name, rate in rates.items())
+    return f"cast({amount} as double) * case {code} {cases} end"
+
+
+def _leave_out(draft: SelectDraft, rule: tuple[str, str, str], query: Query, notebook: Notebook) -> None:
+    name, reason, condition = rule
+    rows = query(f"select count(*), count(*) filter ({condition}) from {draft.origin}")[0]
+    if not rows[1] or rows[1] == rows[0]:
+        return
+    evidence = f"{reason} in {rows[1]:,} of {rows[0]:,} rows of {draft.table}{_examples(draft, condition, query)}"
+    question = Question(f"{draft.table}.{name}", f"Leave out {name.replace('_', ' ')}?", evidence, LEAVE_OUT, YES)
+    if notebook.ask(question) == YES:
+        draft.conditions.append(f"not coalesce({condition}, false)")
+
+
+def _examples(draft: SelectDraft, condition: str, query: Query) -> str:
+    shown = draft.columns.get("name") or draft.columns["account_id"]
+    rows = query(
+        f"select distinct {shown}::varchar as shown from {draft.origin} where {condition} order by 1 limit {SHOWN}"
+    )
+    return f", such as {', '.join(repr(row[0]) for row in rows)}"
