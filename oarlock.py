@@ -5,6 +5,7 @@ refused, 7 another process does the same work, 8 not reproduced, 9 request that 
 130 stopped by Ctrl-C. `monitor` exits with 0 for ok, and with 10, 11, 12, 14, 15 or 16 by verdict.
 """
 
+import gc
 import logging
 import os
 import sys
@@ -32,6 +33,7 @@ DEFAULT_CONFIG = Path("configs/oarlock.toml")
 UMASK = 0o077
 PAGES = "http://127.0.0.1:3000"
 INTERRUPTED = 130
+GARBAGE_THRESHOLD = 50_000  # objects: looking for garbage while modules are imported is a sixth of a short command
 NO_TELEMETRY = {
     "BENTOML_DO_NOT_TRACK": "True",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -134,6 +136,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command; an error is one sentence on standard error and its exit code."""
     from configs.errors import OarlockError
 
+    gc.set_threshold(GARBAGE_THRESHOLD)
     os.umask(UMASK)  # what is written holds accounts, also what the frameworks write
     try:
         sys.exit(cli(arguments, prog_name="oarlock", standalone_mode=False))

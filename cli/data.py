@@ -184,7 +184,8 @@ def prune(context: CliContext, keep_days: int | None) -> None:
 
 
 def _validate_playbook(context: CliContext) -> None:
-    from features.signals.registry import FAMILIES, catalogue
+    from features.signals.families import FAMILIES
+    from features.signals.registry import catalogue
     from serving.accounts.playbook import read_playbook, validate_playbook
 
     path = context.settings.playbook

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from monitoring.verdicts.verdict import HealthDecision
     from serving.ledger.monitor_runs import MonitorRun, RunStore
 
+MILLISECOND = timedelta(milliseconds=1)  # MLflow knows no shorter time
+
 
 @click.command(short_help="Check whether the served risks can still be trusted.")
 @click.option("--since", type=DAY, help="List the runs of the days from this one on instead.")
 @click.option("--acknowledge", metavar="VERDICT", help="Say that this verdict, the last one, is known.")
 @click.option("--until", type=DAY, help="The day until which it is known; required with --acknowledge.")
 @click.option("--because", help="Why it is known; required with --acknowledge.")
+@click.option("--log", is_flag=True, help="Then log every run that is not logged yet to MLflow.")
 @click.option("--act", is_flag=True, help="Then recalibrate, retrain or open a challenger by the verdict.")
 @JSON
 @click.pass_obj
@@ -29,6 +32,7 @@ def monitor(  # noqa: PLR0913 - a parameter per option
     context: CliContext,
     *,
     act: bool,
+    log: bool,
     since: datetime | None,
     acknowledge: str | None,
     until: datetime | None,
@@ -50,7 +54,7 @@ def monitor(  # noqa: PLR0913 - a parameter per option
 
     \b
     Example: oarlock monitor --json
-             oarlock monitor --act
+             oarlock monitor --act --log
              oarlock monitor --since 2026-01-01
              oarlock monitor --acknowledge "population moved" --until 2026-09-01 --because "prices were raised"
     """
@@ -60,24 +64,24 @@ def monitor(  # noqa: PLR0913 - a parameter per option
         return _list_runs(context, since)
     if acknowledge or until or because:
         return _acknowledge(context, acknowledge, until, because)
-    return _check(context, act=act)
+    code = _check(context, act=act)
+    if log:
+        _log_runs(context)
+    return code
 
 
 def _check(context: CliContext, *, act: bool) -> int:
-    """Check what is served, store the run, log it to MLflow, and act if asked to."""
+    """Check what is served, store the run, and act if asked to."""
     from configs.clock import now
     from monitoring.health import check_health, run_of
     from monitoring.verdicts.verdict import EXIT_CODES
     from serving.ledger.monitor_runs import RunStore
-    from training.reports.monitoring_experiment import log_monitoring
 
     with context.progress("monitor") as progress:
         report = check_health(context.settings, context.state, context.known_until, progress)
     run = run_of(report, now())
     store = RunStore(context.database)
     store.save(run)
-    tags = {"verdict": run.verdict, "subject": run.subject, "version": str(run.version), "as_of": _day(run.as_of)}
-    log_monitoring(context.registry, run.run_at, run.figures, tags)
     if not context.as_json:
         for line in _lines(report):
             context.echo(line)
@@ -88,6 +92,21 @@ def _check(context: CliContext, *, act: bool) -> int:
         context.echo(f"- acted: {action.text}")
         context.echo(f"- next: {action.next_command}" if action.next_command else "- next: nothing")
     return EXIT_CODES[report.decision.verdict]
+
+
+def _log_runs(context: CliContext) -> None:
+    """Log every run to MLflow that started after the last one that is logged: MLflow takes seconds to import."""
+    from serving.ledger.monitor_runs import RunStore
+    from training.reports.monitoring_experiment import last_logged_at, log_monitoring
+
+    logged_at = last_logged_at(context.registry)
+    runs = RunStore(context.database).all()
+    if logged_at is not None:
+        runs = [run for run in runs if run.run_at - logged_at >= MILLISECOND]
+    for run in runs:
+        tags = {"verdict": run.verdict, "subject": run.subject, "version": str(run.version), "as_of": _day(run.as_of)}
+        log_monitoring(context.registry, run.run_at, run.figures, tags)
+    context.echo(f"- logged: {len(runs)} run{'s' * (len(runs) != 1)} to MLflow")
 
 
 def _act(context: CliContext, decision: "HealthDecision", run: "MonitorRun", store: "RunStore") -> "Action":

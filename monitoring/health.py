@@ -7,13 +7,13 @@ from datetime import datetime
 from configs.progress import Progress
 from configs.settings import Settings
 from configs.state_dir import StateDir
-from features.publishing.pipeline import OpenDataset, open_dataset
-from features.store.history import complete_days, published_history
-from features.tables.contract import ACCOUNT_ID
-from monitoring.drift.panel import Panel, detect_panel_drift, open_panel
+from features.store.online_reader import OnlineReader
+from features.store.publication import read_publication
+from monitoring.drift.panel import detect_panel_drift, open_panel
 from monitoring.outcomes.bets import Cohort, Doubt
-from monitoring.outcomes.cohorts import days_until_known, follow_served_accounts
+from monitoring.outcomes.cohorts import days_until_known
 from monitoring.outcomes.e_detector import judge_cohorts, tolerated_deviations
+from monitoring.outcomes.known_outcomes import KnownOutcomes, OutcomeStore
 from monitoring.outcomes.plays import judge_plays
 from monitoring.outcomes.summary import GroupOutcome, compare_groups
 from monitoring.served_values import ServedValues, check_served_values, describe_served, served_fault
@@ -23,8 +23,8 @@ from monitoring.verdicts.verdict import Checks, HealthDecision, decide, is_ackno
 from monitoring.verdicts.wording import describe_drift, describe_outcomes, describe_plays
 from serving.ledger.ledger import open_ledger
 from serving.ledger.monitor_runs import BrokenSource, MonitorRun, RunStore
-from training.data.training_set import observed_labels, snapshots_on
-from training.registry.mlflow_registry import Registry, open_registry
+from serving.scoring.champion import ChampionProvider
+from serving.scoring.signal_lookup import require_signals
 from training.registry.version import Version
 
 FIRST_DAY = datetime(1970, 1, 1)
@@ -44,44 +44,33 @@ class HealthReport:
     served: ServedValues
 
 
-@dataclass(frozen=True)
-class Inspection:
-    """What a run looks at: the settings, the data, the versions, and until when answers are known."""
-
-    settings: Settings
-    state: StateDir
-    opened: OpenDataset
-    registry: Registry
-    known_until: datetime
-
-
 def check_health(settings: Settings, state: StateDir, known_until: datetime, progress: Progress) -> HealthReport:
     """Judge the newest published day, and every risk that was served and whose answer is known by `known_until`.
 
     An alarm of an earlier run stays until somebody acts on it, acknowledges it, or evidence withdraws it.
     Raises NoChampion or NotReady if there is nothing to judge, Busy if served values change under it by a publish.
     """
-    registry = open_registry(state, settings.name)
-    version = registry.champion()
-    history, as_of = published_history(state)
-    budget = settings.monitoring.false_alarms_per_year
+    champion = ChampionProvider(state, settings.name).champion()
+    version, publication = champion.version, read_publication(state)
+    require_signals(champion.model, OnlineReader(state).views().columns)
+    as_of, budget = datetime.fromisoformat(publication["as_of"]), settings.monitoring.false_alarms_per_year
     progress("comparing days", 0, 2)
-    panel = open_panel(state, history, registry.load_model(version), version.number)
+    panel = open_panel(state, publication, champion.model, version.number)
     drift = detect_panel_drift(panel, as_of, budget)
     progress("comparing outcomes", 1, 2)
-    inspection = Inspection(settings, state, open_dataset(settings, state), registry, known_until)
     ledger = open_ledger(settings, state)
-    followed = follow_served_accounts(inspection.opened, settings, ledger, known_until)
+    outcomes = OutcomeStore(settings, state, ledger).read(known_until)
+    followed = outcomes.followed
     store = RunStore(ledger.engine)
     runs = [run for run in store.since(FIRST_DAY) if run.as_of <= as_of]
     restart = restart_after(runs, version.number)
     # After a rollback the champion is older than the version that it replaced; its own cohorts still count.
     cohorts = [cohort for cohort in followed.cohorts() if cohort.version > restart or cohort.version == version.number]
-    doubts = {number: _doubt(inspection, panel, number) for number in {cohort.version for cohort in cohorts}}
-    served = check_served_values(state, (history, as_of), known_until)
+    doubts = {number: _doubt(settings, outcomes, number) for number in {cohort.version for cohort in cohorts}}
+    served = check_served_values(state, (panel.history, as_of), known_until)
     checks = Checks(
         as_of=as_of,
-        sources=(*served_fault(served), *find_broken_sources(history, state, as_of)),
+        sources=(*served_fault(served), *find_broken_sources(panel.history, state, as_of)),
         drift=drift,
         outcomes=judge_cohorts(cohorts, doubts, budget),
         plays=judge_plays(followed.rows, budget),
@@ -127,30 +116,15 @@ def describe_checks(report: HealthReport) -> Mapping[str, str]:
     }
 
 
-def _doubt(inspection: Inspection, panel: Panel, number: int) -> Doubt:
+def _doubt(settings: Settings, outcomes: KnownOutcomes, number: int) -> Doubt:
     """How little a version can know about its own level: by the departures on the days that it was calibrated on."""
-    training = inspection.settings.training
+    training = settings.training
     return Doubt(
-        departures=max(_calibration_departures(inspection, panel, number), training.min_churned),
+        departures=max(outcomes.departures[number], training.min_churned),
         drift_sd=training.drift_prior_sd,
         segment_sd=training.segment_prior_sd,
-        critical=tolerated_deviations(inspection.settings.monitoring.false_alarms_per_year),
+        critical=tolerated_deviations(settings.monitoring.false_alarms_per_year),
     )
-
-
-def _calibration_departures(inspection: Inspection, panel: Panel, number: int) -> int:
-    """The accounts that left after the calibration days; an account counts once, on however many days it was seen."""
-    versions = {version.number: version for version in inspection.registry.versions()}
-    if number not in versions:  # deleted since it served
-        return 0
-    evaluation = inspection.registry.evaluation(versions[number])
-    names = evaluation.recalibrated_on or evaluation.split["calibration"]
-    days = sorted({datetime.fromisoformat(name) for name in names} & {*complete_days(panel.history)})
-    if not days:
-        return 0
-    snapshots = snapshots_on(panel.history, days)
-    churned = observed_labels(inspection.opened, inspection.settings, snapshots, inspection.known_until)
-    return int(snapshots[ACCOUNT_ID][churned == 1].nunique())
 
 
 def _first_known_at(cohorts: Sequence[Cohort], settings: Settings) -> datetime | None:

@@ -8,13 +8,13 @@ import pandas as pd
 
 from configs.files import exclusive_lock
 from configs.state_dir import StateDir
-from features.store.history import HistoryVersion, published_history
+from features.store.history import HistoryFolder, published_day
 from features.store.history_reader import read_history_frame
 from features.store.online_reader import OnlineReader, OnlineSignals
 from monitoring.verdicts.verdict import ONLINE_STORE, SourceFault
 
 MAX_ACCOUNTS = 200
-Published = tuple[HistoryVersion, datetime]  # a history, and the day of it that is online
+Published = tuple[HistoryFolder, datetime]  # a history, and the day of it that is online
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ def check_served_values(state: StateDir, published: Published, now: datetime) ->
     if not served.differing:
         return served
     with exclusive_lock(state.publish_lock, "publishing into"):
-        return compare_served_values(state, *published_history(state), now)
+        return compare_served_values(state, *published_day(state), now)
 
 
-def compare_served_values(state: StateDir, history: HistoryVersion, as_of: datetime, now: datetime) -> ServedValues:
+def compare_served_values(state: StateDir, history: HistoryFolder, as_of: datetime, now: datetime) -> ServedValues:
     """Compare what is served of accounts spread evenly over the published ones with the history of the same day.
 
     All values of an account whose served values are of another day differ.
@@ -80,15 +80,13 @@ def _oldest(online: OnlineSignals, as_of: datetime) -> datetime:
 
 def _find_differences(sample: pd.DataFrame, online: OnlineSignals) -> pd.DataFrame:
     """Whether each value differs, in the rows and columns of the sample; a signal that is not served differs."""
-    values = online.values
+    values, index = online.values, online.values.columns
     differs = pd.DataFrame(True, sample.index, sample.columns)
-    for name in sample.columns:
-        if name in values.columns.numbers:
-            served = pd.Series(values.numbers[:, values.columns.numbers[name]], sample.index)
-        elif name in values.columns.categories:
-            at = values.columns.categories[name]
-            served = pd.Series([row[at] for row in values.categories], sample.index, dtype=object)
-        else:
-            continue
-        differs[name] = ~((served == sample[name]) | (served.isna() & sample[name].isna()))
+    numbers = [name for name in sample.columns if name in index.numbers]
+    online_values = values.numbers[:, [index.numbers[name] for name in numbers]]
+    expected = sample[numbers].to_numpy("float64")
+    differs[numbers] = (online_values != expected) & ~(np.isnan(online_values) & np.isnan(expected))
+    for name in [name for name in sample.columns if name in index.categories]:
+        texts = pd.Series([row[index.categories[name]] for row in values.categories], sample.index, dtype=object)
+        differs[name] = ~((texts == sample[name]) | (texts.isna() & sample[name].isna()))
     return differs

@@ -11,8 +11,8 @@ from math import sqrt
 from statistics import median
 from typing import Literal
 
-from features.publishing.quality_gate import QUIET_TABLES
-from features.publishing.source_profile import SourceProfile, SourceWeek
+from features.publishing.source_weeks import SourceProfile, SourceWeek
+from features.tables.contract import QUIET_TABLES
 from monitoring.verdicts.verdict import SourceFault
 
 USUAL_WEEKS, REMEMBERED_WEEKS = 8, 52

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from configs.state_dir import StateDir
-from features.publishing.source_profile import read_profile
-from features.store.history import HistoryVersion, complete_days, read_day
+from features.publishing.source_weeks import read_profile
+from features.store.history import HistoryFolder, complete_days, read_day
 from features.tables.contract import CONTRACT
 from monitoring.source_rhythm import find_rhythm_faults
 from monitoring.verdicts.verdict import SourceFault
 
 
-def find_broken_sources(history: HistoryVersion, state: StateDir, as_of: datetime) -> tuple[SourceFault, ...]:
+def find_broken_sources(history: HistoryFolder, state: StateDir, as_of: datetime) -> tuple[SourceFault, ...]:
     """The faults of the sources of a published day; a table that the gate named is named once."""
     forced = tuple(_find_forced_faults(history, as_of))
     named = {fault.table for fault in forced}
@@ -22,7 +22,7 @@ def find_broken_sources(history: HistoryVersion, state: StateDir, as_of: datetim
     return (*forced, *(fault for fault in find_rhythm_faults(profile, as_of) if fault.table not in named))
 
 
-def _find_forced_faults(history: HistoryVersion, as_of: datetime) -> Iterator[SourceFault]:
+def _find_forced_faults(history: HistoryFolder, as_of: datetime) -> Iterator[SourceFault]:
     """The tables that were at fault on a published day, each since the first such day before it without a break."""
     newest = read_day(history, as_of)
     for fault in newest.faults:
@@ -31,7 +31,7 @@ def _find_forced_faults(history: HistoryVersion, as_of: datetime) -> Iterator[So
             yield SourceFault(table, _broken_since(history, as_of, table), text)
 
 
-def _broken_since(history: HistoryVersion, as_of: datetime, table: str) -> datetime:
+def _broken_since(history: HistoryFolder, as_of: datetime, table: str) -> datetime:
     since = as_of
     for day in reversed(complete_days(history)):
         if day < as_of:

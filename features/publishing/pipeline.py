@@ -34,7 +34,8 @@ from features.publishing.account_table_builder import build_account_details
 from features.publishing.data_span import DataSpan, find_span, raise_for_late_day
 from features.publishing.quality_gate import check_day, check_schema, check_sources, raise_for_day_faults
 from features.publishing.revenue_table_builder import build_revenue_history
-from features.publishing.source_profile import profile_sources, write_profile
+from features.publishing.source_profile import profile_sources
+from features.publishing.source_weeks import write_profile
 from features.signals.base import Signal
 from features.signals.registry import catalogue
 from features.store.account_table import COLUMNS, AccountTable, write_account_table
@@ -342,6 +343,7 @@ def _write_online(settings: Settings, state: StateDir, data: OpenDataset, reques
         "signals": [signal.name for signal in history.signals],
         "views": _view_columns(history),
         "stages": settings.stages.model_dump(),
+        "windows": [signal.days or 0 for signal in history.signals],
     }
     is_unchanged = find_publication(state) == publication and not request.is_backfilled(as_of)
     if is_unchanged and _is_online(state, history, as_of, has_revenue="subscriptions" in data.tables):

@@ -17,7 +17,7 @@ from configs.settings import QualitySettings
 from features.compute.compute import COLUMN_TYPES
 from features.signals.base import Signal
 from features.store.history import DaySummary
-from features.tables.contract import ACCOUNT_ID
+from features.tables.contract import ACCOUNT_ID, QUIET_TABLES
 from features.tables.point_in_time import as_of_view
 from features.tables.raw_table import RawTable
 
@@ -26,8 +26,6 @@ BATCH_INTERVAL_DAYS = 7  # a source with rows on fewer than one day in so many c
 MAX_GAP_RATIO = 1.5
 ARROW_TYPES = {"float64": pa.float64(), "string": pa.string()}
 MAX_LISTED_FAULTS = 5
-# Their rows are states or decisions, of which there may be none for months.
-QUIET_TABLES = frozenset({"accounts", "subscriptions", "contacts", "milestones", "notices", "plays"})
 RowsByAge = Mapping[int, int]
 
 

@@ -1,21 +1,17 @@
 """The profile of the sources on a day: what each table held in each week before it, counted once per publish.
 
-Monitoring compares the newest week with the table's own past. A profile holds counts and medians, no account.
+Monitoring compares the newest week with the table's own past.
 """
 
 # pyright: reportAttributeAccessIssue=false, reportOperatorIssue=false
 # (the stubs of Ibis do not know the type of a column)
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from datetime import datetime
 
 import ibis.expr.types as ir
 
-from configs.files import write_json
-from configs.state_dir import StateDir
-from configs.stored_files import read_stored
-from features.store.publication import REPUBLISH
+from features.publishing.source_weeks import NO_ROWS, SourceProfile, SourceWeek
 from features.tables.contract import ACCOUNT_ID, ColumnContract
 from features.tables.point_in_time import as_of_view
 from features.tables.raw_table import RawTable
@@ -25,35 +21,9 @@ WEEKS = 104  # what the own past may hold: the same season twice
 NULLS, MEDIAN = "nulls_", "median_"
 
 
-@dataclass(frozen=True)
-class SourceWeek:
-    """One week of a table: its rows, their accounts, the empty cells and the median of its columns."""
-
-    rows: int
-    accounts: int
-    nulls: Mapping[str, int]
-    medians: Mapping[str, float | None]
-
-
-NO_ROWS = SourceWeek(0, 0, {}, {})
-SourceProfile = Mapping[str, tuple[SourceWeek, ...]]  # by table, the newest week first
-
-
 def profile_sources(tables: Mapping[str, RawTable], as_of: datetime) -> SourceProfile:
     """The weeks of each table whose rows have an instant, as they were known on a day; none if it has no row."""
     return {name: _profile_table(table, as_of) for name, table in tables.items() if table.contract.at}
-
-
-def write_profile(state: StateDir, as_of: datetime, profile: SourceProfile) -> None:
-    """Store the profile of a published day."""
-    content = {table: [asdict(week) for week in weeks] for table, weeks in profile.items()}
-    write_json(state.source_profile(as_of), content)
-
-
-def read_profile(state: StateDir, as_of: datetime) -> SourceProfile | None:
-    """The stored profile of a published day; None if it was published without one, DamagedState if it is damaged."""
-    file = state.source_profile(as_of)
-    return read_stored(file, dict[str, tuple[SourceWeek, ...]], REPUBLISH) if file.exists() else None
 
 
 def _profile_table(table: RawTable, as_of: datetime) -> tuple[SourceWeek, ...]:

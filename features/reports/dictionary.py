@@ -7,7 +7,8 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from features.signals.base import Signal, family_label
-from features.signals.registry import FAMILIES, is_table, source_table
+from features.signals.families import FAMILIES
+from features.signals.registry import is_table, source_table
 
 TEMPLATE = Path(__file__).with_name("dictionary.html.jinja")
 DIRECTIONS = {1: "a higher value can only raise the risk", -1: "a higher value can only lower the risk", 0: "learned"}

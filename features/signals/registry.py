@@ -5,21 +5,9 @@ from functools import cache
 from importlib import import_module
 
 from features.signals.base import Signal
+from features.signals.families import FAMILIES
 from features.tables.contract import CONTRACT
 from features.tables.derived import DERIVED
-
-FAMILIES = (
-    "adoption",
-    "value",
-    "support",
-    "relationship",
-    "sentiment",
-    "billing",
-    "contract",
-    "onboarding",
-    "engagement",
-    "customer_profile",
-)
 
 
 @cache

@@ -23,9 +23,8 @@ from configs.errors import DamagedState, NotReady
 from configs.files import atomic_write, write_json
 from configs.state_dir import StateDir
 from configs.stored_files import damaged_if, read_stored
-from features.compute.fingerprints import signal_set
 from features.signals.base import Signal
-from features.signals.registry import FAMILIES, catalogue
+from features.signals.families import FAMILIES
 from features.store.publication import read_publication, recompute_hint
 from features.tables.contract import ACCOUNT_ID
 from features.tables.mapping import Dataset
@@ -52,10 +51,20 @@ class DaySummary:
 
 
 @dataclass(frozen=True)
-class HistoryVersion:
-    """The history of one signal set over one data set."""
+class HistoryFolder:
+    """The folder of a history, whose days can be read without its signals."""
 
     folder: Path
+
+    def day_link(self, as_of: datetime) -> Path:
+        """The link to the folder of a day."""
+        return self.folder / "days" / f"{as_of:%Y-%m-%d}"
+
+
+@dataclass(frozen=True)
+class HistoryVersion(HistoryFolder):
+    """The history of one signal set over one data set."""
+
     signals: tuple[Signal, ...]
 
     @property
@@ -67,10 +76,6 @@ class HistoryVersion:
     def family_files(self, family: str) -> Path:
         """A glob pattern for the files of one family, one a day."""
         return self.folder / "days" / "*" / f"{family}.parquet"
-
-    def day_link(self, as_of: datetime) -> Path:
-        """The link to the folder of a day."""
-        return self.folder / "days" / f"{as_of:%Y-%m-%d}"
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,8 @@ def history_version(
     A finished data set is identified by its content, so a changed file starts a new version; a growing one by its
     mapping, so that a new day keeps the days before it. Another selection of rows is another version, too.
     """
+    from features.compute.fingerprints import signal_set  # heavy
+
     data = dataset.mapping_hash if dataset.observed_until is None else dataset.content_hash()
     activity_days = selection.required_activity_days
     risk_set = "" if activity_days is None else f" active within {activity_days}"
@@ -105,12 +112,24 @@ def history_version(
 
 def published_history(state: StateDir) -> tuple[HistoryVersion, datetime]:
     """The history that was published last and its as_of; raises NotReady if nothing was, or if the signals changed."""
+    from features.compute.fingerprints import signal_set  # heavy, as all that declares signals
+    from features.signals.registry import catalogue
+
     publication = read_publication(state)
     signals = tuple(signal for signal in catalogue() if signal.name in publication["signals"])
     if signal_set(signals) != publication["signal_set"]:
         raise NotReady("The signals have changed since they were last published.", "Run `oarlock publish`.")
     history = HistoryVersion(state.history / publication["history"], signals)
     return history, datetime.fromisoformat(publication["as_of"])
+
+
+def published_day(state: StateDir) -> tuple[HistoryFolder, datetime]:
+    """The folder of the history that was published last and its as_of, whether or not the signals changed since.
+
+    Raises NotReady if nothing was published.
+    """
+    publication = read_publication(state)
+    return HistoryFolder(state.history / publication["history"]), datetime.fromisoformat(publication["as_of"])
 
 
 def summarize_day(history: HistoryVersion, as_of: datetime, rows: pa.Table) -> DaySummary:
@@ -134,17 +153,17 @@ def write_day(history: HistoryVersion, day: DaySummary, rows: pa.Table) -> None:
         shutil.rmtree(older)
 
 
-def is_complete(history: HistoryVersion, as_of: datetime) -> bool:
+def is_complete(history: HistoryFolder, as_of: datetime) -> bool:
     """Whether this day was written completely."""
     return history.day_link(as_of).exists()
 
 
-def complete_days(history: HistoryVersion) -> list[datetime]:
+def complete_days(history: HistoryFolder) -> list[datetime]:
     """The days that were written completely, oldest first."""
     return sorted(datetime.fromisoformat(link.name) for link in (history.folder / "days").glob("????-??-??"))
 
 
-def read_day(history: HistoryVersion, as_of: datetime) -> DaySummary:
+def read_day(history: HistoryFolder, as_of: datetime) -> DaySummary:
     """The summary of a complete day; raises DamagedState if it cannot be read."""
     file = history.day_link(as_of) / "day.json"
     with damaged_if((FileNotFoundError,), file, recompute_hint(as_of)):
@@ -164,7 +183,7 @@ def is_intact(history: HistoryVersion, as_of: datetime) -> bool:
     )
 
 
-def content_version(history: HistoryVersion, as_of: datetime) -> str:
+def content_version(history: HistoryFolder, as_of: datetime) -> str:
     """The name of a complete day's folder, which holds a hash of its content."""
     return history.day_link(as_of).resolve().name
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NotRequired
 
 from pydantic import AfterValidator
 from typing_extensions import TypedDict  # pydantic takes no other before Python 3.12
@@ -31,7 +31,10 @@ class ViewColumns(TypedDict):
 
 
 class Publication(TypedDict):
-    """What a publish put online: the day, the history and its content, the signals, and the settings of the stages."""
+    """What a publish put online: the day, the history and its content, the signals, and the settings of the stages.
+
+    `windows` is how many days each signal looks back, 0 for one without a window; a note of an older release has none.
+    """
 
     as_of: InstantText
     history: str
@@ -40,6 +43,7 @@ class Publication(TypedDict):
     signals: list[str]
     views: list[ViewColumns]
     stages: dict[str, int]
+    windows: NotRequired[list[int]]
 
 
 def read_publication(state: StateDir) -> Publication:
@@ -56,6 +60,14 @@ def find_publication(state: StateDir) -> Publication | None:
         return read_publication(state)
     except NotReady:
         return None
+
+
+def published_windows(publication: Publication) -> list[int]:
+    """How many days each published signal looks back; raises NotReady for a note of an older release."""
+    windows = publication.get("windows")
+    if windows is None:
+        raise NotReady("An older release published the signals.", "Run `oarlock publish`.")
+    return windows
 
 
 def published_as_of(state: StateDir) -> datetime:

@@ -7,7 +7,6 @@ differences between accounts do not count as noise, and new or departed accounts
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -35,8 +34,7 @@ class Aspect(NamedTuple):
         return self.signal if self.kind == VALUE else f"{self.signal}: {self.kind}"
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """The mean change of an aspect over the accounts of both days, -1 to 1, and the variance between accounts."""
 
     mean: float
@@ -80,35 +78,48 @@ def measure_changes(
     columns: dict[str, list[str]] = {}
     for name in map(str, before.columns):
         columns.setdefault(family_of.get(name, ""), []).append(name)
+    changes: dict[Aspect, Change] = {}
+    for family, names in columns.items():  # a family at a time, for the memory
+        for aspects, moved in _changes_of_family(family, before[names], after[names]):
+            changes |= _summarize(aspects, moved)
+    return changes
+
+
+def _summarize(aspects: Sequence[Aspect], changes: FloatArray) -> dict[Aspect, Change]:
+    """The change of each aspect, from the changes of accounts in its column."""
+    means, variances = changes.mean(axis=0).tolist(), changes.var(axis=0).tolist()
     return {
-        aspect: Change(float(change.mean()), float(change.var()), len(change))
-        for family, names in columns.items()  # a family at a time, for the memory
-        for aspect, change in _changes_of_family(family, before[names], after[names])
+        aspect: Change(mean, variance, len(changes))
+        for aspect, mean, variance in zip(aspects, means, variances, strict=True)
     }
 
 
-def _changes_of_family(family: str, before: pd.DataFrame, after: pd.DataFrame) -> Iterator[tuple[Aspect, FloatArray]]:
-    """The change of each account by aspect; `family` is empty for columns of no family."""
-    levels: list[FloatArray] = []
-    moves: list[FloatArray] = []
-    for name in map(str, before.columns):
-        was_missing, is_missing = before[name].isna().to_numpy(), after[name].isna().to_numpy()
-        yield Aspect(name, MISSING), is_missing.astype("float64") - was_missing
-        if not pd.api.types.is_numeric_dtype(before[name]):
-            yield from ((Aspect(name, kind), change) for kind, change in _category_changes(before[name], after[name]))
-            continue
-        old, new = before[name].to_numpy("float64"), after[name].to_numpy("float64")
-        ordered = np.sort(old[~was_missing])
-        if len(ordered) < MIN_VALUES:
-            continue
-        is_known = ~(was_missing | is_missing)  # an account without a value on either day has not changed its value
-        level = _ranks(ordered, old)
-        moves.append(np.where(is_known, _ranks(ordered, new) - level, 0.0))
-        levels.append(np.where(was_missing, 0.0, level - 0.5))
-        yield Aspect(name, VALUE), moves[-1]
-        yield Aspect(name, TENFOLD), np.where(is_known, _tenfold(old, new), 0.0)
-    if family and len(moves) > 1:
-        yield Aspect(family, TOGETHER), _move_together(np.array(levels), np.array(moves))
+def _changes_of_family(
+    family: str, before: pd.DataFrame, after: pd.DataFrame
+) -> Iterator[tuple[Sequence[Aspect], FloatArray]]:
+    """Aspects with the change of each account, a column per aspect; `family` is empty for columns of no family."""
+    names = list(map(str, before.columns))
+    numbers = [str(name) for name, kind in before.dtypes.items() if pd.api.types.is_numeric_dtype(kind)]
+    yield _aspects(names, MISSING), after.isna().to_numpy("float64") - before.isna().to_numpy("float64")
+    for name in [name for name in names if name not in numbers]:
+        for kind, change in _category_changes(before[name], after[name]):
+            yield [Aspect(name, kind)], change[:, np.newaxis]
+    values = before[numbers].count().tolist()
+    ranked = [name for name, count in zip(numbers, values, strict=True) if count >= MIN_VALUES]
+    if ranked:
+        old, new = before[ranked].to_numpy("float64"), after[ranked].to_numpy("float64")
+        is_known = ~(np.isnan(old) | np.isnan(new))  # without a value on either day an account has not changed it
+        old_ranks, new_ranks = _ranks(old, new)
+        moves = np.where(is_known, new_ranks - old_ranks, 0.0)
+        yield _aspects(ranked, VALUE), moves
+        yield _aspects(ranked, TENFOLD), np.where(is_known, _tenfold(old, new), 0.0)
+        if family and len(ranked) > 1:
+            levels = np.where(np.isnan(old), 0.0, old_ranks - 0.5)
+            yield [Aspect(family, TOGETHER)], _move_together(levels, moves)[:, np.newaxis]
+
+
+def _aspects(names: Sequence[str], kind: str) -> list[Aspect]:
+    return [Aspect(name, kind) for name in names]
 
 
 def _tenfold(old: FloatArray, new: FloatArray) -> FloatArray:
@@ -120,8 +131,8 @@ def _tenfold(old: FloatArray, new: FloatArray) -> FloatArray:
 
 def _move_together(levels: FloatArray, moves: FloatArray) -> FloatArray:
     """The mean move of signals; those that are low where the others are high are turned round."""
-    directions = np.sign(np.linalg.eigh(levels @ levels.T)[1][:, -1])
-    return directions @ moves / len(moves)
+    directions = np.sign(np.linalg.eigh(levels.T @ levels)[1][:, -1])
+    return moves @ directions / len(directions)
 
 
 def _category_changes(before: pd.Series, after: pd.Series) -> Iterator[tuple[str, FloatArray]]:
@@ -132,8 +143,22 @@ def _category_changes(before: pd.Series, after: pd.Series) -> Iterator[tuple[str
     yield NEW_CATEGORY, np.asarray(is_new, "float64")
 
 
-def _ranks(ordered: FloatArray, values: FloatArray) -> FloatArray:
-    """The share of `ordered` below each value, ties counted by half."""
-    below: NDArray[np.int64] = np.searchsorted(ordered, values, side="left")
-    up_to: NDArray[np.int64] = np.searchsorted(ordered, values, side="right")
-    return (below + up_to) / (2.0 * len(ordered))
+def _ranks(old: FloatArray, new: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The share of the old values of its column below each old and each new value, ties counted by half.
+
+    Of a value that is NaN the rank means nothing.
+    """
+    both = np.concatenate([old, new])
+    order = both.argsort(axis=0)
+    ordered = np.take_along_axis(both, order, axis=0)
+    is_old = (order < len(old)) & ~np.isnan(ordered)
+    up_to = is_old.cumsum(axis=0)
+    differs = ordered[1:] != ordered[:-1]
+    edge = np.ones((1, ordered.shape[1]), dtype=bool)
+    is_first, is_last = np.concatenate([edge, differs]), np.concatenate([differs, edge])
+    # Counts only grow along a column, so that of the first or last of equal values spreads over all of them.
+    below = np.maximum.accumulate(np.where(is_first, up_to - is_old, 0), axis=0)
+    through = np.minimum.accumulate(np.where(is_last, up_to, len(both))[::-1], axis=0)[::-1]
+    ranks = np.empty(both.shape)
+    np.put_along_axis(ranks, order, (below + through) / (2.0 * np.maximum(up_to[-1], 1)), axis=0)
+    return ranks[: len(old)], ranks[len(old) :]

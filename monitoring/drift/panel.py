@@ -13,14 +13,16 @@ import pandas as pd
 
 from configs.files import atomic_write
 from configs.state_dir import StateDir
-from features.store.history import HistoryVersion, complete_days, content_version, read_day
+from features.store.history import HistoryFolder, complete_days, content_version, read_day
 from features.store.history_reader import read_history_frame
+from features.store.publication import Publication, published_windows
 from monitoring.drift.detector import EVERYBODY, RISK, ChangesBySegment, DriftReport, detect_drift
-from monitoring.drift.effects import add_effects
+from monitoring.drift.effects import SupportsRisks, add_effects
 from monitoring.drift.paired_changes import NO_FAMILIES, Aspect, Change, Families, measure_changes
 from monitoring.drift.tolerance import choose_pairs, thin_out
 from monitoring.evidence.budget import level_of_run
-from training.model.churn_model import SEGMENT, ChurnModel, encode
+from training.model.churn_model import SEGMENT, encode
+from training.model.determinism import single_blas_thread
 
 LAG_DAYS, LAG_SLACK_DAYS = 28, 3  # the first days of two months are 28 to 31 days apart
 PAST_SPACING_DAYS, MAX_PAST_PAIRS = 7, 104
@@ -31,17 +33,23 @@ ASPECTS = 2  # counts up when other aspects are measured, so that none is read f
 
 @dataclass(frozen=True)
 class Panel:
-    """The published days of a history, seen with one model; `version` names the model in the stored changes."""
+    """The published days of a history, seen with one model; `version` names the model in the stored changes.
 
-    history: HistoryVersion
-    model: ChurnModel
+    `families` names the signals of each family, `windows` is how many days each signal looks back.
+    """
+
+    history: HistoryFolder
+    families: Families
+    windows: Sequence[int]
+    model: SupportsRisks
     version: int
     folder: Path
 
     def frame(self, day: datetime) -> pd.DataFrame:
         """The snapshots of a day: the signals that the model reads, the segment, and the risk."""
         rows = read_history_frame(self.history.folder, day)
-        names = [name for name in rows.columns if name in self.model.signal_names]
+        inputs = {signal.name for signal in self.model.inputs}
+        names = [name for name in rows.columns if name in inputs]
         return rows[names].assign(**{RISK: self.model.predict_risks(encode(rows, self.model.inputs))})
 
     def paired_frames(self, before: datetime, after: datetime) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -55,7 +63,8 @@ class Panel:
         file = self.folder / self._pair_name(before, after)
         if file.exists():
             return _read_changes(file)
-        changes = changes_by_segment(*self.paired_frames(before, after), families=self.families)
+        with single_blas_thread():  # small matrices: more threads only wait for each other
+            changes = changes_by_segment(*self.paired_frames(before, after), families=self.families)
         _write_changes(file, changes)
         return changes
 
@@ -70,15 +79,20 @@ class Panel:
         days = (content_version(self.history, day) for day in (before, after))
         return f"{self.history.folder.name}_v{self.version}_{'_'.join(days)}_{ASPECTS}.json"
 
-    @property
-    def families(self) -> Families:
-        """The signals of each family."""
-        return {family: [signal.name for signal in signals] for family, signals in self.history.families.items()}
 
+def open_panel(state: StateDir, publication: Publication, model: SupportsRisks, version: int) -> Panel:
+    """The panel of the history that was published, for a version of the model.
 
-def open_panel(state: StateDir, history: HistoryVersion, model: ChurnModel, version: int) -> Panel:
-    """The panel of a history for a version of the model."""
-    return Panel(history, model, version, state.monitoring)
+    Raises NotReady if an older release published it.
+    """
+    return Panel(
+        history=HistoryFolder(state.history / publication["history"]),
+        families={view["view"]: [*view["numbers"], *view["categories"]] for view in publication["views"]},
+        windows=published_windows(publication),
+        model=model,
+        version=version,
+        folder=state.monitoring,
+    )
 
 
 def detect_panel_drift(panel: Panel, as_of: datetime, false_alarms_per_year: float) -> DriftReport:
@@ -87,7 +101,7 @@ def detect_panel_drift(panel: Panel, as_of: datetime, false_alarms_per_year: flo
     A past pair ends before the newest one begins, so that a shift does not become its own excuse. Days that were
     published in spite of faults are not part of the past.
     """
-    pairs = choose_pairs(comparable_days(panel.history, as_of), LAG_DAYS, LAG_SLACK_DAYS)
+    pairs = choose_pairs(comparable_days(panel, as_of), LAG_DAYS, LAG_SLACK_DAYS)
     if as_of not in pairs:
         return DriftReport(None, as_of)
     newest = (pairs[as_of], as_of)
@@ -104,10 +118,10 @@ def detect_panel_drift(panel: Panel, as_of: datetime, false_alarms_per_year: flo
     return add_effects(report, panel.model, frames, panel.families) if frames else report
 
 
-def comparable_days(history: HistoryVersion, as_of: datetime) -> list[datetime]:
+def comparable_days(panel: Panel, as_of: datetime) -> list[datetime]:
     """The complete days up to `as_of` on which most windows were full: a young history keeps changing."""
-    days = [day for day in complete_days(history) if day <= as_of]
-    windows = sorted(signal.days or 0 for signal in history.signals)
+    days = [day for day in complete_days(panel.history) if day <= as_of]
+    windows = sorted(panel.windows)
     full = timedelta(days=windows[int(len(windows) * FULL_WINDOWS)])
     return [day for day in days if day >= days[0] + full] or days[-1:]
 
@@ -123,20 +137,17 @@ def changes_by_segment(before: pd.DataFrame, after: pd.DataFrame, families: Fami
     return changes
 
 
-def _days_since_last(history: HistoryVersion, as_of: datetime) -> int:
+def _days_since_last(history: HistoryFolder, as_of: datetime) -> int:
     """The days since the published day before: its run has spent the budget until then."""
     return min((as_of - day).days for day in complete_days(history) if day < as_of)
 
 
-def _is_forced(history: HistoryVersion, days: tuple[datetime, datetime]) -> bool:
+def _is_forced(history: HistoryFolder, days: tuple[datetime, datetime]) -> bool:
     return any(read_day(history, day).forced_because for day in days)
 
 
 def _write_changes(file: Path, changes: ChangesBySegment) -> None:
-    content = {
-        segment: [[*aspect, *vars(change).values()] for aspect, change in group.items()]
-        for segment, group in changes.items()
-    }
+    content = {segment: [[*aspect, *change] for aspect, change in group.items()] for segment, group in changes.items()}
     with atomic_write(file) as temporary:
         temporary.write_text(json.dumps(content), "utf-8")
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.publishing.pipeline import open_dataset
-from monitoring.outcomes.cohorts import follow_served_accounts, segments_of
+from monitoring.outcomes.answers import follow_served_accounts, segments_of
 from monitoring.outcomes.natural_rate import NaturalRate, natural_rates, natural_risk
 from monitoring.outcomes.plays import PlayEvidence, judge_plays
 from monitoring.outcomes.score_truth import QuarterTruth, follow_flags, judge_flags

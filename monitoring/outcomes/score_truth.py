@@ -17,8 +17,8 @@ from features.tables.contract import ACCOUNT_ID
 from monitoring.outcomes.served_scores import read_bands, read_served_snapshots
 from serving.ledger.ledger import Ledger
 from training.evaluation.scorecard import Interval, wilson_interval
-from training.labels.build import DATED_MODES, build_labels
-from training.labels.definition import CHURNED, is_mature, label_hash
+from training.labels.build import build_labels
+from training.labels.definition import CHURNED, DATED_MODES, is_mature, label_hash
 from training.labels.departures import find_departures, find_next_departure
 
 FLAGGED = ("high", "critical")
@@ -57,7 +57,7 @@ def follow_flags(opened: OpenDataset, settings: Settings, ledger: Ledger, known_
     Has id, account_id, as_of, quarter, band, mrr, churned and lead_days, NaN if the account did not leave on a day.
     """
     known_until = opened.known_until(known_until)
-    served = read_served_snapshots(ledger, label_hash(settings.label), known_until)
+    served = read_served_snapshots(ledger, label_hash(settings.label), known_until).drop(columns="risk")
     served = served[is_mature(served, settings.label, known_until)].sort_values("as_of", kind="stable")
     served["quarter"] = served.as_of.dt.to_period("Q").astype(str)
     rows = served.drop_duplicates([ACCOUNT_ID, "quarter"]).reset_index(drop=True).astype({"as_of": "datetime64[us]"})

@@ -35,11 +35,11 @@ class ServedScore(TypedDict):
 
 
 def read_served_snapshots(ledger: Ledger, label_hash: str, until: datetime) -> pd.DataFrame:
-    """The last row that was served of each snapshot, by any version: id, version, account_id, as_of.
+    """The last row that was served of each snapshot, by any version: id, version, risk, account_id, as_of.
 
     A risk that was served later than a week after its day does not count: its account may have left by then.
     """
-    columns = [RISKS.c[name] for name in ("id", "version", *SNAPSHOT, "scored_at")]
+    columns = [RISKS.c[name] for name in ("id", "version", "risk", *SNAPSHOT, "scored_at")]
     query = sql.select(*columns).where(is_served(), RISKS.c.label_hash == label_hash, RISKS.c.as_of <= until)
     with ledger.engine.connect() as connection:
         rows = pd.read_sql(query.order_by(RISKS.c.id), connection, parse_dates=["as_of", "scored_at"])

@@ -110,6 +110,12 @@ class RunStore:
         with self.database.connect() as connection:
             return [_to_run(row) for row in connection.execute(query.order_by(MONITOR_RUNS.c.as_of)).mappings()]
 
+    def all(self) -> list[MonitorRun]:
+        """Every run, oldest first."""
+        with self.database.connect() as connection:
+            rows = connection.execute(sql.select(MONITOR_RUNS).order_by(MONITOR_RUNS.c.id)).mappings()
+            return [_to_run(row) for row in rows]
+
     def last(self) -> MonitorRun | None:
         """The newest run; None if there was none."""
         query = sql.select(MONITOR_RUNS).order_by(MONITOR_RUNS.c.id.desc()).limit(1)

@@ -303,7 +303,8 @@ def test_training_again_finds_the_same_model(oarlock, trained: TrainedModel):
 
 
 def test_monitor_exits_by_its_verdict_and_logs_its_figures(oarlock, trained: TrainedModel):
-    result = oarlock("monitor", "--act", "--json", config=trained.config)
+    oarlock("monitor", config=trained.config)
+    result = oarlock("monitor", "--act", "--log", "--json", config=trained.config)
     document = json.loads(result.out)
     assert (document["decision"]["verdict"], result.code) == ("cannot tell yet", 12)
     assert document["action"] == {
@@ -315,7 +316,8 @@ def test_monitor_exits_by_its_verdict_and_logs_its_figures(oarlock, trained: Tra
     client = open_registry(trained.state, trained.settings.name).client
     experiment = client.get_experiment_by_name("crm5-monitoring")
     assert experiment is not None
-    logged = client.search_runs([experiment.experiment_id])[0]
+    assert oarlock("monitor", "--log", config=trained.config).out.splitlines()[-1] == "- logged: 1 run to MLflow"
+    logged = client.search_runs([experiment.experiment_id])[1]
     assert logged.data.metrics == document["figures"]
     assert logged.data.tags["verdict"] == "cannot tell yet"
 

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import cast
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sql
 from hypothesis import HealthCheck, given, settings
@@ -19,10 +20,11 @@ from configs.state_dir import StateDir
 from features.publishing.pipeline import open_dataset
 from features.store.history import HistoryVersion, complete_days, published_history, read_day, write_day
 from features.store.history_reader import read_history_frame
+from features.store.publication import read_publication
 from monitoring.alerts.outbox import _unprocessed_days
 from monitoring.drift.panel import Panel, detect_panel_drift, open_panel
 from monitoring.health import HealthReport, check_health
-from monitoring.outcomes.cohorts import follow_served_accounts
+from monitoring.outcomes.answers import follow_served_accounts
 from monitoring.served_values import check_served_values, compare_served_values
 from monitoring.verdicts.verdict import EXIT_CODES
 from serving.accounts.past_listing import past_accounts_page
@@ -91,6 +93,17 @@ def test_without_a_served_risk_nothing_can_be_told(health):
     report = health()
     assert report.checks.outcomes.accounts == 0
     assert (report.decision.verdict, EXIT_CODES[report.decision.verdict]) == ("cannot tell yet", 12)
+
+
+def test_outcomes_that_are_known_are_not_read_again(served, health, trained: TrainedModel, monkeypatch):
+    served(times=6, accounts=300)
+    first = health()
+    monkeypatch.setattr("features.publishing.pipeline.open_dataset", None)
+    assert health().checks == first.checks
+    assert "account_id" not in pq.read_schema(trained.state.monitoring / "outcomes.parquet").names
+    monkeypatch.undo()
+    served(times=1)
+    assert health().checks.outcomes.accounts > first.checks.outcomes.accounts
 
 
 def test_a_former_champion_is_judged_by_what_it_served(served, health):
@@ -175,21 +188,28 @@ def _what_was_served(trained: TrainedModel, location: str) -> tuple[object, ...]
 @pytest.fixture
 def panel(trained: TrainedModel, tmp_path) -> Panel:
     """The panel of the trained state, with a copy of its history that a test may change."""
-    history, _ = published_history(trained.state)
-    copied = HistoryVersion(shutil.copytree(history.folder, tmp_path / "history", symlinks=True), history.signals)
+    publication, copied = read_publication(trained.state), StateDir(tmp_path)
+    name = publication["history"]
+    shutil.copytree(trained.state.history / name, copied.history / name, symlinks=True)
     registry = open_registry(trained.state, "crm5")
-    return open_panel(StateDir(tmp_path), copied, registry.load_model(registry.champion()), 1)
+    return open_panel(copied, publication, registry.load_model(registry.champion()), 1)
 
 
-def rewrite(panel: Panel, day: datetime, **signals: float) -> None:
-    """Publish a day again with some signals set to a value for everybody."""
-    rows = read_history_frame(panel.history.folder, day).assign(**signals).reset_index()
-    write_day(panel.history, read_day(panel.history, day), pa.Table.from_pandas(rows, preserve_index=False))
+@pytest.fixture
+def rewrite(trained: TrainedModel, panel: Panel) -> Callable[..., None]:
+    """Publishes a day again with some signals set to a value for everybody."""
+    history = HistoryVersion(panel.history.folder, published_history(trained.state)[0].signals)
+
+    def write(day: datetime, **signals: float) -> None:
+        rows = read_history_frame(history.folder, day).assign(**signals).reset_index()
+        write_day(history, read_day(history, day), pa.Table.from_pandas(rows, preserve_index=False))
+
+    return write
 
 
-def test_a_shift_on_the_newest_day_is_named_with_its_effect(panel: Panel):
+def test_a_shift_on_the_newest_day_is_named_with_its_effect(panel: Panel, rewrite):
     assert detect_panel_drift(panel, EXTRACT_END, 0.05).drifted == ()
-    rewrite(panel, EXTRACT_END, active_days_28d=0.0)
+    rewrite(EXTRACT_END, active_days_28d=0.0)
     report = detect_panel_drift(panel, EXTRACT_END, 0.05)
     assert {"active_days_28d", "risk"} >= {signal.signal for signal in report.drifted}
     assert report.drifted[0].signal == "active_days_28d"
@@ -203,11 +223,11 @@ def test_a_second_run_reads_the_stored_pairs(panel: Panel, monkeypatch):
     assert len(list(panel.folder.glob("*.json"))) == first.past_pairs + 1
 
 
-def test_served_values_are_compared_with_the_history(trained: TrainedModel, panel: Panel):
+def test_served_values_are_compared_with_the_history(trained: TrainedModel, panel: Panel, rewrite):
     equal = compare_served_values(trained.state, panel.history, EXTRACT_END, EXTRACT_END + timedelta(days=3))
     assert (equal.differing, equal.age_days) == (0, 3.0)
-    assert equal.values == equal.accounts * len(panel.history.signals) > 0
-    rewrite(panel, EXTRACT_END, active_days_28d=-1.0)
+    assert equal.values == equal.accounts * len(panel.windows) > 0
+    rewrite(EXTRACT_END, active_days_28d=-1.0)
     differing = compare_served_values(trained.state, panel.history, EXTRACT_END, EXTRACT_END)
     assert differing.differing == differing.accounts
     assert differing.example.startswith("active_days_28d of account ")

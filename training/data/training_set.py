@@ -13,7 +13,6 @@ from features.store.history import HistoryVersion, accounts_on, complete_days
 from features.tables.contract import ACCOUNT_ID
 from training.data.recorded_history import first_recorded_day
 from training.labels.build import (
-    DATED_MODES,
     LabelContext,
     build_contraction_labels,
     build_label_context,
@@ -21,7 +20,7 @@ from training.labels.build import (
     build_labels_by_horizon,
     is_locked_in,
 )
-from training.labels.definition import CHURNED, CONTRACTED, matures_at
+from training.labels.definition import CHURNED, CONTRACTED, DATED_MODES, matures_at
 from training.labels.departures import find_departures
 
 LEFT_EARLY = "the account left before the horizon"

@@ -14,7 +14,7 @@ from features.tables.contract import ACCOUNT_ID
 from features.tables.point_in_time import has_closed
 from features.tables.raw_table import RawTable
 from training.labels.contraction import label_contraction
-from training.labels.definition import churned_column, supported_horizons
+from training.labels.definition import DATED_MODES, churned_column, supported_horizons
 from training.labels.departures import (
     find_departures,
     find_next_departure,
@@ -29,7 +29,6 @@ REQUIRED_TABLE = {
     "inactivity": "usage",
     "contraction": "subscriptions",
 }
-DATED_MODES = ("contract", "event")
 
 
 @dataclass(frozen=True)

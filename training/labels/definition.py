@@ -10,6 +10,7 @@ import pandas as pd
 from configs.settings import LabelSettings
 
 CHURNED, CONTRACTED = "churned", "contracted"
+DATED_MODES = ("contract", "event")  # in which accounts leave on a day
 # What each mode reads besides lead and horizon.
 MODE_PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "contract": ("grace_days", "joins_within_hours", "locked_in_accounts"),

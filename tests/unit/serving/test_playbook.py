@@ -8,7 +8,8 @@ import pytest
 
 from configs.errors import ConfigError
 from configs.settings import Settings
-from features.signals.registry import FAMILIES, catalogue
+from features.signals.families import FAMILIES
+from features.signals.registry import catalogue
 from features.store.account_table import AccountDetails
 from serving.accounts.playbook import (
     ContactLimits,

@@ -4,7 +4,8 @@ import re
 from dataclasses import replace
 
 from features.reports.dictionary import dictionary_entries, render_html, render_markdown
-from features.signals.registry import FAMILIES, catalogue
+from features.signals.families import FAMILIES
+from features.signals.registry import catalogue
 
 NAMES = [signal.name for signal in catalogue()]
 

@@ -3,7 +3,8 @@
 import re
 from collections import Counter
 
-from features.signals.registry import FAMILIES, catalogue
+from features.signals.families import FAMILIES
+from features.signals.registry import catalogue
 from features.tables.contract import CONTRACT
 from features.tables.derived import DERIVED
 

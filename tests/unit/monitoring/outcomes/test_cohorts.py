@@ -11,7 +11,8 @@ import pytest
 from configs.settings import LabelSettings
 from features.tables.contract import CONTRACT
 from features.tables.raw_table import RawTable
-from monitoring.outcomes.cohorts import care_at, choose_snapshots, cohort_label, days_until_known
+from monitoring.outcomes.answers import care_at
+from monitoring.outcomes.cohorts import choose_snapshots, cohort_label, days_until_known
 from monitoring.outcomes.plays import judge_plays
 from monitoring.outcomes.served_scores import risk_within
 

@@ -1,0 +1,36 @@
+"""The weeks of the sources before a published day, as they are stored. They hold counts and medians, no account."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from configs.files import write_json
+from configs.state_dir import StateDir
+from configs.stored_files import read_stored
+from features.store.publication import REPUBLISH
+
+
+@dataclass(frozen=True)
+class SourceWeek:
+    """One week of a table: its rows, their accounts, the empty cells and the median of its columns."""
+
+    rows: int
+    accounts: int
+    nulls: Mapping[str, int]
+    medians: Mapping[str, float | None]
+
+
+NO_ROWS = SourceWeek(0, 0, {}, {})
+SourceProfile = Mapping[str, tuple[SourceWeek, ...]]  # by table, the newest week first
+
+
+def write_profile(state: StateDir, as_of: datetime, profile: SourceProfile) -> None:
+    """Store the profile of a published day."""
+    content = {table: [asdict(week) for week in weeks] for table, weeks in profile.items()}
+    write_json(state.source_profile(as_of), content)
+
+
+def read_profile(state: StateDir, as_of: datetime) -> SourceProfile | None:
+    """The stored profile of a published day; None if it was published without one, DamagedState if it is damaged."""
+    file = state.source_profile(as_of)
+    return read_stored(file, dict[str, tuple[SourceWeek, ...]], REPUBLISH) if file.exists() else None
