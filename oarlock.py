@@ -19,15 +19,16 @@ from cli.export import export_outcomes, export_targets
 from cli.keys import audit, keys
 from cli.ledger import erase, ledger
 from cli.models import model_card, models, promote, rollback, set_bands
-from cli.monitor import monitor
+from cli.monitoring.monitor import monitor
+from cli.monitoring.webhooks import webhooks
 from cli.output import printable
 from cli.reports.report import report
 from cli.score import explain, score
 from cli.serve import serve
 from cli.setup.init import init
 from cli.setup.quickstart import quickstart
+from cli.shadow import shadow
 from cli.train import compare, recalibrate, reproduce, train
-from cli.webhooks import webhooks
 
 DEFAULT_CONFIG = Path("configs/oarlock.toml")
 UMASK = 0o077
@@ -106,7 +107,7 @@ def demo(context: click.Context) -> None:
 
 COMMANDS = (
     *(init, quickstart, demo, simulate, validate, signals, publish, history),
-    *(train, compare, promote, rollback, models, model_card, reproduce, recalibrate, set_bands, monitor),
+    *(train, compare, promote, rollback, models, model_card, reproduce, recalibrate, set_bands, monitor, shadow),
     *(score, explain, report, export_outcomes, export_targets),
     *(serve, ledger, erase, webhooks, keys, audit),
 )

@@ -9,6 +9,7 @@ import click
 
 from cli.context import DAY, FILE, JSON, CliContext
 from cli.output import OutputTable, format_count, format_percent, print_json, printable
+from cli.shadow import record_shadow
 
 if TYPE_CHECKING:
     from configs.files import JsonObject
@@ -148,6 +149,7 @@ def publish(  # noqa: PLR0913, PLR0917 - a parameter per option
     if force:
         faults = len(result.day.faults)
         context.record_audit("forced", f"publish {result.as_of:%Y-%m-%d}", reason=reason, faults=faults)
+    record_shadow(context)
     if context.as_json:
         print_json(asdict(result))
     else:

@@ -9,6 +9,7 @@ import click
 
 from cli.context import JSON, CliContext
 from cli.output import Columns, OutputTable, format_verdict, print_json
+from cli.shadow import find_shadow_report, show_shadow_report
 
 if TYPE_CHECKING:
     from configs.progress import Progress
@@ -79,10 +80,13 @@ def compare(context: CliContext, challenger: int | None, other: int | None) -> N
     with context.progress("compare") as progress:
         versions = candidate, champion
         record = compare_versions(context.settings, context.state, versions, context.known_until, progress)
+    in_shadow = find_shadow_report(context, candidate.number, champion.number)
     if context.as_json:
-        print_json(record)
-    else:
-        _show_comparison(context, record)
+        print_json({**record, "shadow": in_shadow and in_shadow.to_json()})
+        return
+    _show_comparison(context, record)
+    if in_shadow:
+        show_shadow_report(context, in_shadow)
 
 
 @click.command(short_help="Recalibrate a version on recent labels.")

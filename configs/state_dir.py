@@ -70,6 +70,11 @@ class StateDir:
         return self.folder / "champion.json"
 
     @property
+    def shadow(self) -> Path:
+        """Which version scores in shadow, beside the champion."""
+        return self.folder / "shadow.json"
+
+    @property
     def bundles(self) -> Path:
         return self.folder / "champion"
 

@@ -20,7 +20,7 @@ from configs.errors import NotReady
 from configs.settings import Settings
 from configs.state_dir import StateDir
 from serving.ledger.database import LOCK_SECONDS, Durability, open_database, without_nul
-from serving.ledger.schema import RISKS, WAL_CHECKPOINTS
+from serving.ledger.schema import RISKS, SHADOW_RISKS, WAL_CHECKPOINTS
 from serving.schemas.enums import Purpose
 from serving.schemas.responses import Score
 from serving.schemas.serialization import to_json
@@ -136,10 +136,11 @@ class Ledger:
             return connection.execute(sql.select(sql.func.count()).select_from(RISKS)).scalar_one()
 
     def prune(self, before: datetime) -> int:
-        """Delete the risks served before an instant; returns how many."""
+        """Delete the risks served before an instant, and those of a shadow; returns how many were served."""
         expired = WAL_CHECKPOINTS.c.updated_at < before - timedelta(days=CHECKPOINT_RETENTION_DAYS)
         with self.engine.begin() as connection:
             connection.execute(WAL_CHECKPOINTS.delete().where(expired))
+            connection.execute(SHADOW_RISKS.delete().where(SHADOW_RISKS.c.recorded_at < before))
             return connection.execute(RISKS.delete().where(RISKS.c.scored_at < before)).rowcount
 
     def mark_undelivered(self, request_id: str) -> None:

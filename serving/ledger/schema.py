@@ -5,7 +5,7 @@ To change one, change it here, add a revision to `migrations/versions` and raise
 
 import sqlalchemy as sql
 
-HEAD_REVISION = "0007"
+HEAD_REVISION = "0008"
 VERSION_TABLE = "oarlock_schema_version"  # MLflow may keep an `alembic_version` of its own in the same database
 METADATA = sql.MetaData()
 # SQLite counts in 64 bits only under its own name for it.
@@ -135,6 +135,23 @@ WEBHOOK_DELIVERIES = sql.Table(
     sql.Column("created_at", sql.DateTime, nullable=False),
     sql.Column("error", sql.String(200), nullable=False),
     sql.Index("webhook_deliveries_due", "status", "next_attempt_at"),
+)
+# What a challenger in shadow and the champion gave for the same signals: risks by horizon as JSON, and main families.
+SHADOW_RISKS = sql.Table(
+    "shadow_risks",
+    METADATA,
+    sql.Column("id", BIG_ID, primary_key=True, autoincrement=True),
+    sql.Column("recorded_at", sql.DateTime, nullable=False),
+    sql.Column("challenger", sql.Integer, nullable=False),
+    sql.Column("champion", sql.Integer, nullable=False),
+    sql.Column("label_hash", sql.String(16), nullable=False),
+    sql.Column("account_id", sql.String, nullable=False),
+    sql.Column("as_of", sql.DateTime, nullable=False),
+    sql.Column("risks", sql.Text, nullable=False),
+    sql.Column("champion_risks", sql.Text, nullable=False),
+    sql.Column("family", sql.String(50)),
+    sql.Column("champion_family", sql.String(50)),
+    sql.Index("shadow_risks_by_day", "challenger", "champion", "as_of"),
 )
 # Every run of `oarlock monitor`, and the verdicts that somebody acknowledged until a day.
 MONITOR_RUNS = sql.Table(
