@@ -20,8 +20,8 @@ from configs.errors import ConfigError
 from configs.settings import Days, describe_validation_error
 from features.store.account_table import AccountDetails, Stage
 from serving.schemas.enums import SuppressedReason
-from serving.schemas.responses import Score, SuggestedPlay
-from serving.scoring.driver_text import find_main_driver
+from serving.schemas.responses import Driver, Score, SuggestedPlay
+from serving.scoring.driver_text import find_main_driver, find_standout
 
 PlayName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Sentence = Annotated[str, StringConstraints(min_length=10)]
@@ -71,10 +71,10 @@ class Playbook(BaseModel):
 
 @dataclass(frozen=True)
 class PlayContext:
-    """What a play is chosen by: a driver's family, the signal that leads it, and facts about the account."""
+    """What a play is chosen by: a driver's family, the signal that stands out, and facts about the account."""
 
     family: str
-    signal: str
+    signal: str | None
     band: Band
     segment: str | None
     stage: Stage | None
@@ -136,11 +136,12 @@ def suggest_play(
     driver = find_main_driver(score["drivers"])
     if driver is None:
         return None
-    signal = max(driver["signals"], key=lambda signal: signal["points"])["name"]
-    play = choose_play(playbook, PlayContext(driver["family"], signal, score["band"], account.segment, account.stage))
+    signal = find_standout(driver)
+    name = signal["name"] if signal else None
+    play = choose_play(playbook, PlayContext(driver["family"], name, score["band"], account.segment, account.stage))
     at = parse_instant(score["signals_as_of"])
     reasons = _suppressions(play, score["band"], account, limits, at)
-    suppressed_reason, rationale = next(reasons, (None, f"{driver['text']}: {driver['points'] * 100:.1f} points"))
+    suppressed_reason, rationale = next(reasons, (None, _rationale(driver)))
     return {
         "play": play.name,
         "family": driver["family"],
@@ -150,6 +151,11 @@ def suggest_play(
         "suppressed_reason": suppressed_reason,
         "rationale": rationale,
     }
+
+
+def _rationale(driver: Driver) -> str:
+    points = f"{driver['points'] * 100:.1f} points"
+    return f"{driver['text']}: {points}" if find_standout(driver) else f"{driver['text']}; all of it makes {points}"
 
 
 def _applies(play: Play, context: PlayContext) -> bool:

@@ -17,7 +17,7 @@ from configs.settings import BandSettings, describe_validation_error
 from features.store.account_table import AccountDetails
 from features.tables.contract import ACCOUNT_ID
 from serving.schemas.responses import ModelDescription, Score
-from serving.scoring.driver_text import find_main_driver
+from serving.scoring.driver_text import find_main_driver, find_standout
 
 SHARES = ("risk", "base")
 MONEY = ("mrr", "revenue_at_risk")
@@ -40,6 +40,11 @@ def _main_driver(score: Score) -> str | None:
     return driver["text"] if driver else None
 
 
+def _reasons(score: Score) -> str:
+    """The drivers that name what stands out."""
+    return "; ".join(driver["text"] for driver in score["drivers"] if find_standout(driver))
+
+
 # Every field that can be exported, by Oarlock's name.
 FIELDS: dict[str, tuple[pa.DataType, Callable[[ExportRow], object]]] = {
     "account_id": (pa.string(), lambda row: row.score["account_id"]),
@@ -57,7 +62,7 @@ FIELDS: dict[str, tuple[pa.DataType, Callable[[ExportRow], object]]] = {
     "revenue_at_risk": (pa.float64(), lambda row: row.score["revenue"]["revenue_at_risk"]),
     "next_renewal": (pa.date32(), lambda row: row.facts.renews_at and row.facts.renews_at.date()),
     "main_driver": (pa.string(), lambda row: _main_driver(row.score)),
-    "drivers": (pa.string(), lambda row: "; ".join(driver["text"] for driver in row.score["drivers"])),
+    "drivers": (pa.string(), lambda row: _reasons(row.score)),
     "as_of": (pa.timestamp("s", tz="UTC"), lambda row: parse_instant(row.score["signals_as_of"])),
     "horizon_days": (pa.int64(), lambda row: row.model["horizon_days"] if row.model else None),
     "model_version": (pa.int64(), lambda row: row.model["version"] if row.model else None),

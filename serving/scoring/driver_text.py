@@ -1,6 +1,6 @@
 """The drivers of each risk, as families and signals in points and in words, for all rows of a response at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise
 from math import isnan
@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from features.signals.base import family_label
 from features.store.online_reader import ColumnIndex
 from serving.schemas.responses import Driver, RowDrivers, SignalPoints
 from serving.scoring.model_bundle import ModelBundle
@@ -16,9 +17,9 @@ from serving.scoring.sentences import SignalSentences, format_value, is_moment
 from training.model.churn_model import ALL_SEGMENTS, SEGMENT, SignalValue
 
 MAX_SIGNALS_PER_FAMILY = 3  # unless all are requested: the others would be most of a response
-# A sentence is about the leading signal, unless that is as typical, or as known from another family, and a signal with
-# this share of its points or more is not.
+# A signal of this share of the leading signal's points, or more, may be what stands out in a family.
 MIN_SHARE_OF_LEADING = 0.25
+NOTHING_STANDS_OUT = "Nothing about {family} stands out"
 
 
 def describe_drivers(scores: Scores, max_drivers: int | None = None) -> list[RowDrivers]:
@@ -44,6 +45,12 @@ def describe_drivers(scores: Scores, max_drivers: int | None = None) -> list[Row
 def find_main_driver(drivers: Sequence[Driver]) -> Driver | None:
     """The driver that raises a risk most, the first; None if it would be shown as 0.0 points."""
     return drivers[0] if drivers and drivers[0]["points"] >= MIN_NAMED_POINTS else None
+
+
+def find_standout(driver: Driver) -> SignalPoints | None:
+    """The first signal that says why a family raises or lowers a risk; None if all that matter are as typical."""
+    signals = driver["signals"]
+    return next((signals[index] for index in _iter_standouts(driver["points"], signals)), None)
 
 
 class _SignalLayout(NamedTuple):
@@ -135,20 +142,24 @@ def _top_signals(scores: Scores, texts: _SignalTexts, layout: _SignalLayout) -> 
 
 def _describe_row(texts: _SignalTexts, row: _AccountRow, max_drivers: int | None) -> RowDrivers:
     points = row.family_points
-    raising = [family for family in row.order if points[family] > 0][:max_drivers]
+    raising = [family for family in row.order if points[family] > 0]
     lowering = [family for family in row.order if points[family] < 0][:max_drivers]
     described: set[int] = set()
+    is_cut_to_none = max_drivers == 0  # the leading family is described even then: it may be no reason
+    drivers = [
+        _describe_driver(texts, row, family, described) for family in raising[: 1 if is_cut_to_none else max_drivers]
+    ]
     return {
         "base": row.base,
-        "drivers": [_describe_driver(texts, row, family, described) for family in raising],
+        "drivers": drivers[:max_drivers],
         "protective_drivers": [_describe_driver(texts, row, family, described) for family in lowering],
-        "remaining_points": row.risk - row.base - sum([points[family] for family in raising + lowering]),
-        "main_reason": row.main_reason,
+        "remaining_points": row.risk - row.base - sum([points[family] for family in raising[:max_drivers] + lowering]),
+        "main_reason": row.main_reason if drivers and find_standout(drivers[0]) else None,
     }
 
 
 def _describe_driver(texts: _SignalTexts, row: _AccountRow, family: int, described: set[int]) -> Driver:
-    """One family with its signals; its text is about one that has the sign of the family's points.
+    """One family with its signals; its text is about one that has the sign of the family's points and stands out.
 
     `described` are the moments, in days ago, that texts of other families are about; the one of this text is added.
     """
@@ -169,29 +180,37 @@ def _describe_driver(texts: _SignalTexts, row: _AccountRow, family: int, describ
         }
         for column, share, value in zip(columns, points, values, strict=True)
     ]
-    agreeing = [index for index, share in enumerate(points) if share * family_points > 0]
-    main = agreeing[_choose_main(texts, [columns[i] for i in agreeing], [signals[i] for i in agreeing], described)]
-    value = signals[main]["value"]
-    if texts.is_moment[columns[main]] and isinstance(value, float):
-        described.add(round(value))
-    return {
+    driver: Driver = {
         "family": texts.families[family],
         "points": family_points,
-        "text": texts.describe(row, columns[main], value),
+        "text": NOTHING_STANDS_OUT.format(family=family_label(texts.families[family])),
         "signals": signals,
         "remaining_points": family_points - sum(points),
     }
+    main = _choose_main(texts, columns, driver, described)
+    if main is not None:
+        value = signals[main]["value"]
+        if texts.is_moment[columns[main]] and isinstance(value, float):
+            described.add(round(value))
+        driver["text"] = texts.describe(row, columns[main], value)
+    return driver
 
 
-def _choose_main(
-    texts: _SignalTexts, columns: Sequence[int], signals: Sequence[SignalPoints], described: set[int]
-) -> int:
-    """Which of these signals of one direction says most: the first, unless it is typical or already described."""
-    for index, (column, signal) in enumerate(zip(columns, signals, strict=True)):
-        is_large = abs(signal["points"]) >= MIN_SHARE_OF_LEADING * abs(signals[0]["points"])
-        if is_large and not _is_typical(signal) and not _is_described(texts, column, signal, described):
-            return index
-    return 0
+def _choose_main(texts: _SignalTexts, columns: Sequence[int], driver: Driver, described: set[int]) -> int | None:
+    """Which signal the text is about: the first that stands out, if possible no moment that is already described."""
+    signals = driver["signals"]
+    standouts = list(_iter_standouts(driver["points"], signals))
+    news = (index for index in standouts if not _is_described(texts, columns[index], signals[index], described))
+    return next(news, standouts[0] if standouts else None)
+
+
+def _iter_standouts(family_points: float, signals: Sequence[SignalPoints]) -> Iterator[int]:
+    """Which signals of most points agree with their family, matter in it, and differ from what is typical."""
+    agreeing = [index for index, signal in enumerate(signals) if signal["points"] * family_points > 0]
+    smallest = MIN_SHARE_OF_LEADING * abs(signals[agreeing[0]]["points"]) if agreeing else 0.0
+    for index in [index for index in agreeing if index < MAX_SIGNALS_PER_FAMILY] or agreeing[:1]:
+        if abs(signals[index]["points"]) >= smallest and not _is_typical(signals[index]):
+            yield index
 
 
 def _is_typical(signal: SignalPoints) -> bool:

@@ -1,10 +1,12 @@
 """The sentences that answer, for one account: who it is, why it is flagged, whether that is new, and how sure it is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from features.signals.base import family_label
 from serving.pages.formats import format_day, format_percent
-from serving.scoring.driver_text import find_main_driver
+from serving.schemas.responses import Driver
+from serving.scoring.driver_text import find_main_driver, find_standout
+from serving.scoring.scores import MIN_NAMED_POINTS
 from serving.views.account_view import AccountView
 
 REASONS = {
@@ -52,10 +54,20 @@ def _why(view: AccountView) -> Iterator[str]:
     elif view.score["main_reason"]:
         main = next((driver for driver in drivers if driver["family"] == view.score["main_reason"]), drivers[0])
         yield f"The main reason: {main['text']}."
-    elif not find_main_driver(drivers[1:]):
-        yield f"What raises it: {drivers[0]['text']}."
     else:
-        yield f"No single reason leads clearly. The first: {drivers[0]['text']}. The second: {drivers[1]['text']}."
+        yield _name_reasons([driver for driver in drivers if driver["points"] >= MIN_NAMED_POINTS])
+
+
+def _name_reasons(drivers: Sequence[Driver]) -> str:
+    """The first reasons that differ from what is typical of similar accounts."""
+    reasons = [driver["text"] for driver in drivers if find_standout(driver)]
+    if not reasons:
+        return "Nothing stands out: what raises its risk is typical of similar accounts."
+    if len(drivers) == 1:
+        return f"What raises it: {reasons[0]}."
+    if len(reasons) == 1:
+        return f"No single reason leads clearly. What stands out: {reasons[0]}."
+    return f"No single reason leads clearly. The first: {reasons[0]}. The second: {reasons[1]}."
 
 
 def _is_new(view: AccountView) -> Iterator[str]:

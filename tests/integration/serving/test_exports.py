@@ -24,9 +24,13 @@ NAMES = {"id": "account_id", "health_score": "health", "mrr": "mrr", "next_renew
 MAPPED = FieldMap.model_validate({"fields": NAMES})
 
 
-def export_row(account_id: str, risk: float = 0.1, renews_at: datetime | None = datetime(2024, 3, 1)) -> ExportRow:
+def export_row(
+    account_id: str, risk: float = 0.1, renews_at: datetime | None = datetime(2024, 3, 1), typical: float = 0.7
+) -> ExportRow:
     details = AccountDetails(account_id, owner="olga", renews_at=renews_at)
-    account_score = score(account_id, risk, drivers=[{"text": "adoption: seats 31 %", "points": 0.2}])
+    seats = {"name": "seats", "points": 0.2, "value": 0.31, "typical": typical, "unit": "share"}
+    driver = {"text": "adoption: seats 31 %", "points": 0.2, "signals": [seats]}
+    account_score = score(account_id, risk, drivers=[driver])
     return ExportRow(account_score, details, MODEL, BANDS)
 
 
@@ -49,6 +53,11 @@ def test_without_a_mapping_all_fields_keep_their_names():
     (row,) = read_field_map(None).to_table([export_row("a")]).to_pylist()
     assert list(row) == list(FIELDS)
     assert (row["owner"], row["main_driver"], row["model_version"]) == ("olga", "adoption: seats 31 %", 3)
+
+
+def test_the_reasons_are_the_drivers_that_stand_out():
+    rows = read_field_map(None).to_table([export_row("a"), export_row("b", typical=0.31)]).to_pylist()
+    assert [row["drivers"] for row in rows] == ["adoption: seats 31 %", ""]
 
 
 @pytest.mark.parametrize("name", ["customer_success", "salesforce"])

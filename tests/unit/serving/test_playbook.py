@@ -33,10 +33,10 @@ def _play(name: str, **fields) -> Play:
     return Play(**required, **fields)
 
 
-def _score(band: str = "high", points: float = 0.1, **fields: object) -> Score:
+def _score(band: str = "high", points: float = 0.1, typical: float = 1.0, **fields: object) -> Score:
     signals = [
-        {"name": "open_tickets", "points": points * 2},
-        {"name": "resolution_days_91d", "points": -points},
+        {"name": "open_tickets", "points": points * 2, "value": 7.0, "typical": typical, "unit": "tickets"},
+        {"name": "resolution_days_91d", "points": -points, "value": 1.0, "typical": 2.0, "unit": "days"},
     ]
     driver = {"family": "support", "points": points, "text": "support: open tickets: 7", "signals": signals}
     return cast(Score, {"band": band, "drivers": [driver], "signals_as_of": AS_OF.isoformat(), **fields})
@@ -130,6 +130,12 @@ def test_a_suggestion_has_an_action_and_a_rationale():
         "suppressed_reason": None,
         "rationale": "support: open tickets: 7: 10.0 points",
     }
+
+
+def test_a_typical_signal_is_no_reason_for_a_play():
+    book = Playbook(play=(_play("plain"), _play("triage", signals=("open_tickets",))))
+    suggestions = [suggest_play(book, _score(typical=typical), AccountDetails("a"), LIMITS) for typical in (1.0, 7.0)]
+    assert [suggestion and suggestion["play"] for suggestion in suggestions] == ["triage", "plain"]
 
 
 def test_an_account_without_a_driver_has_no_play():

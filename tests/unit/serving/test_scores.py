@@ -8,7 +8,7 @@ from configs.settings import BandSettings
 from features.store.feast_store import open_history_store, read_historical_signals
 from features.store.history import published_history
 from features.store.online_reader import values_from_frame
-from serving.scoring.driver_text import MAX_SIGNALS_PER_FAMILY, describe_drivers
+from serving.scoring.driver_text import MAX_SIGNALS_PER_FAMILY, describe_drivers, find_standout
 from serving.scoring.model_bundle import make_bundle
 from serving.scoring.scores import Scores, assign_bands, risks_by_days, score_values
 from serving.scoring.sentences import format_value
@@ -96,6 +96,39 @@ def test_contributions_equal_those_of_shap(scores, model, rows):
     assert np.abs(values - model.predict_contributions(matrix)).max() < EXACT
     assert np.abs(model.base_margin + values.sum(axis=1) - model.predict_margins(matrix)).max() < EXACT
     assert np.abs(model.predict_risks_by_horizon(matrix) - scores.risks_by_horizon[:200]).max() < EXACT
+
+
+def test_a_text_is_about_a_signal_that_is_not_typical(scores):
+    rows = describe_drivers(scores)
+    reasons = [(row, driver) for row in rows for driver in row["drivers"] + row["protective_drivers"]]
+    assert {driver["text"].startswith("Nothing about") for _, driver in reasons} == {True, False}
+    for row, driver in reasons:
+        standout, family = find_standout(driver), driver["family"]
+        if standout is None:
+            assert driver["text"] == f"Nothing about {family.replace('_', ' ')} stands out"
+            assert row["main_reason"] != family
+        else:
+            shown, typical = (format_value(standout[key], standout["unit"]) for key in ("value", "typical"))
+            assert shown != typical
+            assert standout["points"] * driver["points"] > 0
+
+
+@pytest.mark.parametrize("max_drivers", [0, 1, 3])
+def test_a_reason_is_the_same_however_many_are_listed(scores, max_drivers):
+    for row, full in zip(describe_drivers(scores, max_drivers), describe_drivers(scores), strict=True):
+        assert row["main_reason"] == full["main_reason"]
+        texts = [driver["text"] for driver in full["drivers"][:max_drivers]]
+        assert [driver["text"] for driver in row["drivers"]] == texts
+
+
+def test_an_account_like_all_others_has_no_reason(scores):
+    segment, typical = max(scores.model.typical_values.items())
+    rows = pd.DataFrame([{**typical, "segment": segment}])[scores.model.signal_names]
+    values = values_from_frame(rows, scores.model.category_names)
+    (row,) = describe_drivers(score_values(scores.model, values), 3)
+    assert row["main_reason"] is None
+    assert row["drivers"]
+    assert all(driver["text"].startswith("Nothing about") for driver in row["drivers"])
 
 
 def test_one_account_has_the_same_risk_as_in_a_batch(scores):
