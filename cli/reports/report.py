@@ -54,7 +54,8 @@ def account(context: CliContext, account: str, as_of: datetime | None, since: da
     service.events.open(read_publication(service.state)["content_version"])
     query = AccountQuery(as_of=as_of and as_of.date(), since=since and since.date())
     view = view_account(service, account, query, ScoringRequest(new_request_id(), "viewed", PendingReply()))
-    _write(context, file, render_offline("account.html.jinja", {"saved": None, **account_values(view)}))
+    values = {"saved": None, **account_values(view)}
+    _write(context, file, render_offline("account.html.jinja", values, warning=_warning(context)))
 
 
 @report.command()
@@ -91,7 +92,7 @@ def portfolio(  # noqa: PLR0913, PLR0917 - a parameter per option
         view = view_past_portfolio(service, query.as_of, query)
     else:
         view = view_portfolio(service, _compute_portfolio(service), query)
-    _write(context, file, render_offline("portfolio.html.jinja", portfolio_values(view)))
+    _write(context, file, render_offline("portfolio.html.jinja", portfolio_values(view), warning=_warning(context)))
 
 
 @report.command()
@@ -187,7 +188,18 @@ def monitoring(context: CliContext, since: datetime | None, file: Path) -> None:
     from serving.views.monitoring_view import view_monitoring
 
     view = view_monitoring(context.database, since and since.date(), now())
-    _write(context, file, render_offline("monitoring.html.jinja", monitoring_values(view)))
+    _write(context, file, render_offline("monitoring.html.jinja", monitoring_values(view), warning=_warning(context)))
+
+
+def _warning(context: CliContext) -> str | None:
+    """Why the risks of the champion say nothing; None if they do, or before the first promotion."""
+    from configs.errors import NoChampion
+    from serving.scoring.champion_pointer import read_pointer
+
+    try:
+        return read_pointer(context.state).warning
+    except NoChampion:
+        return None
 
 
 def _open_service(context: CliContext) -> "ServiceContext":

@@ -32,7 +32,8 @@ NAVIGATION = (
 class PageFrame:
     """What surrounds a page: its path, who is signed in, the token of its forms, and whether feedback may be given.
 
-    `is_offline` is for a file: it has its style inside, no navigation and no forms.
+    `is_offline` is for a file: it has its style inside, no navigation and no forms. It says the `warning` of the model,
+    which other pages say in the state of the system.
     """
 
     path: str
@@ -40,6 +41,7 @@ class PageFrame:
     form_token: str = ""
     may_write: bool = False
     is_offline: bool = False
+    warning: str | None = None
 
 
 def render(template: str, frame: PageFrame, values: Mapping[str, object]) -> str:
@@ -47,9 +49,9 @@ def render(template: str, frame: PageFrame, values: Mapping[str, object]) -> str
     return _environment().get_template(template).render(frame=frame, **values)
 
 
-def render_offline(template: str, values: Mapping[str, object]) -> str:
+def render_offline(template: str, values: Mapping[str, object], *, warning: str | None = None) -> str:
     """A page as one file: with its style inside, and without navigation, forms and links."""
-    return render(template, PageFrame("", is_offline=True), {"system": None, **values})
+    return render(template, PageFrame("", is_offline=True, warning=warning), {"system": None, **values})
 
 
 @cache
