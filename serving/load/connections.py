@@ -9,12 +9,14 @@ import json
 import resource
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+from starlette.types import ASGIApp
 from uvicorn.config import HTTP_PROTOCOLS, Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from serving.security.peer import remember_peer
 from serving.telemetry.request_ids import new_request_id
 
 CHECK_SECONDS = 0.5
@@ -106,6 +108,8 @@ class GuardedProtocol(HttpToolsProtocol):
         **options: Any,
     ) -> None:
         super().__init__(config, server_state, app_state, **options)
+        app = cast(ASGIApp, config.loaded_app)
+        self.app = remember_peer(app)  # before uvicorn believes a header that says who asks
         self.guard, self.timeout_keep_alive = guard, guard.limits.idle_seconds
         self.ws_protocol_class = None  # no route is a web socket, and their protocol has no limits
         self.waiting_since: float | None = None  # for a request whose head is complete

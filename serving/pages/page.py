@@ -33,6 +33,7 @@ from serving.security.authorization import (
     not_signed_in,
     require_unlimited,
 )
+from serving.security.peer import asking_address
 from serving.security.sessions import Session, SessionSigner
 from serving.views.retention_cache import RetentionCache
 
@@ -141,7 +142,7 @@ class Page(Route):
         if self.scope is None:
             return NO_KEY
         headers = dict(request.scope["headers"])
-        address, path = request.client.host if request.client else "", self.path_format
+        address, path = asking_address(request.scope), self.path_format
         if bearer_token(headers) and self.method == "GET":
             return services.authorizer.authorize(self.scope, path, headers, address)
         return services.authorizer.authorize_session(session.key_id, self.scope, path, headers, address=address)

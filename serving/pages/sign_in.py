@@ -5,6 +5,7 @@ from starlette.responses import RedirectResponse, Response
 from configs.errors import RequestError
 from serving.pages.page import COOKIE, SIGN_IN_STATUS, PageRequest, page, set_session
 from serving.schemas.page_queries import SignInQuery
+from serving.security.peer import asking_address
 from serving.security.sessions import SESSION_HOURS
 
 
@@ -19,7 +20,7 @@ async def get_sign_in(request: PageRequest, query: SignInQuery) -> Response:
 @page("POST", "/sign-in", scope=None)
 async def post_sign_in(request: PageRequest, form: dict[str, str]) -> Response:
     """Open a session of the key, or show the form with the reason why not."""
-    address = request.http.client.host if request.http.client else ""
+    address = asking_address(request.http.scope)
     target = own_path(form.get("next", "/"))
     try:
         permission = request.services.authorizer.sign_in(form.get("key", "").strip(), "/sign-in", address)

@@ -14,6 +14,7 @@ from serving.schemas.enums import Scope
 from serving.security.api_keys import KEY_PREFIX, ApiKey, KeyCache, require_active, verify_key
 from serving.security.audit_log import Denial, DeniedRequests
 from serving.security.network import is_loopback, require_own_site
+from serving.security.peer import claimed_address
 from serving.security.rate_limits import RateDecision, RateLimits
 
 SECURITY_HEADERS = {
@@ -150,7 +151,7 @@ def _without_ids(path: str) -> str:
 
 def _permit_this_machine(headers: Mapping[bytes, bytes], address: str) -> Permission:
     """The permission without any key; raises RequestError unless this machine asks, and no page of another site."""
-    if address and not is_loopback(address):
+    if address and not is_loopback(claimed_address(address)):
         hint = "Create a key with `oarlock keys create`."
         raise RequestError("Without a key only this machine is answered.", hint, code="api_key_required", status=401)
     require_own_site(headers)

@@ -4,6 +4,8 @@ import asyncio
 import io
 import json
 import logging
+import os
+import pwd
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
@@ -480,6 +482,18 @@ def test_keys_are_created_listed_revoked_and_audited(oarlock, make_company):
     events = json.loads(oarlock("audit", "--json", config=config).out)
     assert [event["action"] for event in events] == ["key_created", "key_revoked"]
     assert {event["subject"] for event in events} == {created["id"]}
+
+
+def test_the_audit_names_the_user_of_the_process_whatever_its_environment_says(oarlock, make_company, monkeypatch):
+    config = make_company(accounts=[{"account_id": "a"}])
+    create = ("keys", "create", "--name", "crm", "--scope", "read")
+    monkeypatch.setenv("LOGNAME", "somebody else")
+    assert oarlock(*create, config=config).code == 0
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_000)
+    assert oarlock(*create, config=config).code == 0
+    events = json.loads(oarlock("audit", "--json", config=config).out)
+    assert {event["actor"] for event in events} == {pwd.getpwuid(os.geteuid()).pw_name, "uid 4000000000"}
+    assert len(json.loads(oarlock("keys", "list", "--json", config=config).out)) == 2
 
 
 def test_serve_on_a_public_host_without_a_key_exits_with_2(oarlock, make_company):

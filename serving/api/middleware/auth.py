@@ -9,6 +9,7 @@ from serving.api.errors import error_response
 from serving.api.middleware.response_headers import add_missing_headers
 from serving.api.scopes import ScopeTable
 from serving.security.authorization import SECURITY_HEADERS, Authorizer, RateLimited, require_unlimited
+from serving.security.peer import asking_address
 from serving.security.rate_limits import RateDecision
 
 UNSERVED = "a path that is not served"  # anybody can make up paths, and each would be a row of the audit
@@ -27,10 +28,11 @@ class AuthMiddleware:
             await self.app(scope, receive, send)
             return
         required = self.scopes.scope_of(scope["method"], scope["path"])
-        address = scope["client"][0] if scope.get("client") else ""
         try:
             path = scope["path"] if self.scopes.serves(scope["path"]) else UNSERVED
-            key_id, rate, owner = self.authorizer().authorize(required, path, dict(scope["headers"]), address)
+            key_id, rate, owner = self.authorizer().authorize(
+                required, path, dict(scope["headers"]), asking_address(scope)
+            )
             if owner is not None and not self.scopes.limits_rows(scope["method"], scope["path"]):
                 require_unlimited(owner)
         except OarlockError as denied:

@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from serving.load.connections import ConnectionGuard, ConnectionLimits
+from serving.security.peer import asking_address
 
 LIMITS = ConnectionLimits(
     max_connections=20, max_head_bytes=4_000, head_seconds=0.4, idle_seconds=0.4, response_seconds=0.4
@@ -26,7 +27,8 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer at once, whether or not the body has arrived; /large with more than a socket's buffers hold."""
     if scope["type"] != "http":
         return
-    body = b"x" * LARGE_BYTES if scope["path"] == "/large" else b"ok"
+    bodies = {"/large": b"x" * LARGE_BYTES, "/who": asking_address(scope).encode()}
+    body = bodies.get(scope["path"], b"ok")
     if scope["path"] == "/body":
         while (await receive()).get("more_body"):
             pass
@@ -111,6 +113,22 @@ def test_a_head_below_the_limit_is_read_whatever_its_body(server):
     with connect() as connection:
         connection.sendall(head + b"b" * 100_000)
         assert connection.recv(1_000).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    ("header", "address"),
+    [
+        (b"", b"127.0.0.1"),
+        (b"x-forwarded-for: 10.0.0.9\r\n", b"10.0.0.9 via 127.0.0.1"),
+        (b"x-forwarded-for: " + b"9" * 900 + b"\r\n", b"9" * 45 + b" via 127.0.0.1"),
+    ],
+    ids=["none", "another", "long"],
+)
+def test_a_header_does_not_hide_who_connects(server, header: bytes, address: bytes):
+    _, connect = server
+    with connect() as connection:
+        connection.sendall(b"GET /who HTTP/1.1\r\nhost: x\r\nconnection: close\r\n" + header + b"\r\n")
+        assert receive_all(connection).partition(b"\r\n\r\n")[2] == address
 
 
 def test_what_is_no_http_is_refused_in_the_shape_of_other_errors(server):
