@@ -59,8 +59,18 @@ def recalibrate_model(model: ChurnModel, rows: pd.DataFrame, min_churned: int) -
 
 
 def predict_out_of_fold(model: ChurnModel, rows: pd.DataFrame) -> np.ndarray:
-    """The risks that a recalibration gives accounts it was not fitted on, by five-fold cross-fitting over accounts."""
+    """The risks that a recalibration gives accounts it was not fitted on, by five-fold cross-fitting over accounts.
+
+    Raises NothingToLearn if without one fold all accounts have the same outcome: nothing can be fitted on them.
+    """
     folds = assign_folds(rows)
+    churned = rows[CHURNED].to_numpy()
+    if any(len(np.unique(churned[folds != fold])) < 2 for fold in np.unique(folds)):
+        raise NothingToLearn(
+            f"Of {len(rows)} snapshots after the training days too few have churned, or stayed, to evaluate a"
+            " recalibration on accounts that it is not fitted on.",
+            "Wait until more labels have matured, or train again.",
+        )
     matrix, sample = encode(rows, model.inputs), _sample(model, rows)
     risks = np.empty(len(rows))
     for fold in np.unique(folds):

@@ -53,6 +53,13 @@ def test_it_keeps_the_order_of_risks_and_drivers(model, recalibrated, later):
     assert (np.diff(recalibrated.predict_risks_by_horizon(matrix), axis=1) >= 0).all()
 
 
+def test_churn_of_a_single_fold_cannot_be_evaluated_on_others(model):
+    rows = snapshots(0.3, n=40).assign(churned=0.0)
+    rows.loc[0, "churned"] = 1.0
+    with pytest.raises(NothingToLearn, match="too few have churned, or stayed, to evaluate a recalibration"):
+        predict_out_of_fold(model, rows)
+
+
 def test_too_few_labels_are_refused(model):
     with pytest.raises(NothingToLearn, match="at least 20 must have churned"):
         recalibrate_model(model, snapshots(0.3, n=20), min_churned=20)
