@@ -79,6 +79,8 @@ def _row(random: Random, table: TableContract, account: str) -> Row:
     row: Row = {name: _value(random, table, name, column) for name, column in table.columns.items()}
     row["account_id"] = account
     row["recorded_at"] = _instant(random) if random.random() < 0.15 else None
+    if row.get("score") is not None and row["kind"] != "nps":  # on another scale, from 1 to 7
+        row["score"] = 1 + row["score"] % 7
     for start, end in table.spans:
         if row[start] and row[end] and row[end] < row[start]:
             row[end] = row[start] + (row[start] - row[end])
