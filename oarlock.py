@@ -23,6 +23,7 @@ from cli.monitoring.monitor import monitor
 from cli.monitoring.webhooks import webhooks
 from cli.output import printable
 from cli.reports.report import report
+from cli.reports.verify import verify
 from cli.score import explain, score
 from cli.serve import serve
 from cli.setup.init import init
@@ -108,7 +109,7 @@ def demo(context: click.Context) -> None:
 COMMANDS = (
     *(init, quickstart, demo, simulate, validate, signals, publish, history),
     *(train, compare, promote, rollback, models, model_card, reproduce, recalibrate, set_bands, monitor, shadow),
-    *(score, explain, report, export_outcomes, export_targets),
+    *(score, explain, report, verify, export_outcomes, export_targets),
     *(serve, ledger, erase, webhooks, keys, audit),
 )
 

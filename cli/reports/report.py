@@ -42,19 +42,19 @@ def account(context: CliContext, account: str, as_of: datetime | None, since: da
     from features.store.publication import read_publication
     from serving.handlers.score import ScoringRequest
     from serving.load.pending_reply import PendingReply
-    from serving.pages.account.account_page import account_values
+    from serving.pages.account.account_page import account_page_values
     from serving.pages.rendering import render_offline
     from serving.schemas.page_queries import AccountQuery
     from serving.telemetry.request_ids import new_request_id
     from serving.views.account_view import view_account
 
-    service = _open_service(context)
+    service = open_service(context)
     if as_of is None:
-        _compute_portfolio(service)
+        compute_portfolio(service)
     service.events.open(read_publication(service.state)["content_version"])
     query = AccountQuery(as_of=as_of and as_of.date(), since=since and since.date())
     view = view_account(service, account, query, ScoringRequest(new_request_id(), "viewed", PendingReply()))
-    values = {"saved": None, **account_values(view)}
+    values = account_page_values(view, None)
     _write(context, file, render_offline("account.html.jinja", values, warning=_warning(context)))
 
 
@@ -85,13 +85,13 @@ def portfolio(  # noqa: PLR0913, PLR0917 - a parameter per option
     from serving.schemas.page_queries import PortfolioQuery
     from serving.views.portfolio_view import view_past_portfolio, view_portfolio
 
-    service = _open_service(context)
+    service = open_service(context)
     past_day, since_day = as_of and as_of.date(), since and since.date()
     query = PortfolioQuery(owner=owner, segment=segment, limit=limit, as_of=past_day, since=since_day)
     if query.as_of is not None:
         view = view_past_portfolio(service, query.as_of, query)
     else:
-        view = view_portfolio(service, _compute_portfolio(service), query)
+        view = view_portfolio(service, compute_portfolio(service), query)
     _write(context, file, render_offline("portfolio.html.jinja", portfolio_values(view), warning=_warning(context)))
 
 
@@ -202,13 +202,15 @@ def _warning(context: CliContext) -> str | None:
         return None
 
 
-def _open_service(context: CliContext) -> "ServiceContext":
+def open_service(context: CliContext) -> "ServiceContext":
+    """What reports are made from."""
     from serving.handlers.context import open_context
 
     return open_context(context.state, context.open_scorer(), context.recover_ledger())
 
 
-def _compute_portfolio(service: "ServiceContext") -> "Portfolio":
+def compute_portfolio(service: "ServiceContext") -> "Portfolio":
+    """The portfolio, for which this process waits."""
     from serving.accounts.portfolio import Portfolio
 
     current = service.portfolios.current()

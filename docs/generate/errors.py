@@ -13,7 +13,7 @@ EXIT_CODES = [
     ("5", "a step that must come first is missing, or a file of the state folder is damaged"),
     ("6", "the promotion is refused"),
     ("7", "another process does the same work, or the port is in use"),
-    ("8", "`reproduce`: not the same"),
+    ("8", "`reproduce`, `verify`: not the same"),
     ("9", "a request that cannot be answered, such as an unknown account"),
     ("10", "`monitor`: population moved"),
     ("11", "`monitor`: cause changed: retrain"),
@@ -22,6 +22,8 @@ EXIT_CODES = [
     ("14", "`monitor`: level moved: recalibrate"),
     ("15", "`monitor`: mend a source"),
     ("16", "`monitor`: plays work"),
+    ("17", "`verify`: the ledger does not hold the entry of the page"),
+    ("18", "`verify`: another release made the page, or its signals or model were replaced since"),
     ("130", "stopped by Ctrl-C; nothing is half-written"),
 ]
 

@@ -25,8 +25,9 @@ LASTING_COLUMNS = ("account_id", "name", "owner", "segment")
 class AccountColumns:
     """Every account with a risk on one day; all columns have a row for each.
 
-    `risks` are within the main horizon. `families` are those that raise each risk most. `renewal_times` are seconds
-    since 1970. What is not known is NaN, None or -1. `is_past` says that the ledger gave the risks.
+    `risks` are within the main horizon. `families` are those that raise each risk most, `versions` the models that gave
+    them. `renewal_times` are seconds since 1970. What is not known is NaN, None or -1. `is_past` says that the ledger
+    gave the risks.
     """
 
     as_of: datetime
@@ -40,6 +41,7 @@ class AccountColumns:
     risks: np.ndarray
     mrr: np.ndarray
     renewal_times: np.ndarray
+    versions: np.ndarray
     is_past: bool = False
 
     def __len__(self) -> int:
@@ -52,7 +54,7 @@ class AccountColumns:
     def owned_by(self, owner: str, account_ids: Collection[str]) -> "AccountColumns":
         """The accounts of an owner that are still among these."""
         rows = owned_rows(self.owners, self.account_ids, owner, account_ids)
-        arrays = ("account_ids", "names", "bands", "risks", "mrr", "renewal_times")
+        arrays = ("account_ids", "names", "bands", "risks", "mrr", "renewal_times", "versions")
         columns = {name: getattr(self, name).restrict(rows) for name in ("owners", "segments", "families")}
         return replace(self, **{name: getattr(self, name)[rows] for name in arrays}, **columns)
 
@@ -98,6 +100,7 @@ def current_columns(portfolio: Portfolio) -> AccountColumns:
         risks=portfolio.main_risks[rows],
         mrr=portfolio.mrr[rows],
         renewal_times=portfolio.renewal_times[rows],
+        versions=np.full(len(rows), portfolio.key.version),
     )
 
 
@@ -128,6 +131,7 @@ def past_columns(ledger: Ledger, day: date, table: AccountTable | None) -> Accou
         risks=np.array(risks, dtype=float),
         mrr=np.array([np.nan if amount is None else amount for amount in mrr], dtype=float),
         renewal_times=np.full(len(rows), np.nan),
+        versions=np.array(versions),
         is_past=True,
     )
 

@@ -11,12 +11,14 @@ from configs.errors import NotReady, RequestError
 from serving.accounts.account_columns import AccountColumns, current_columns, past_columns
 from serving.accounts.account_table_cache import AccountTableCache
 from serving.accounts.portfolio import Portfolio
-from serving.accounts.portfolio_comparison import PortfolioComparison
+from serving.accounts.portfolio_comparison import PortfolioComparison, compare_accounts
+from serving.accounts.risk_trend import RefitSpread
 from serving.ledger.ledger import Ledger
 
 MAX_ENTRIES = 6
 MAX_AGE_SECONDS = 300.0  # an erasure in another process has to take effect here too
 Entry = TypeVar("Entry")
+FindSpread = Callable[[int], RefitSpread | None]
 
 
 class ColumnsSource(Protocol):
@@ -38,8 +40,9 @@ class ColumnsSource(Protocol):
 class ColumnsCache:
     """The columns of this process; what is asked for first is computed by its request."""
 
-    def __init__(self, ledger: Ledger, tables: AccountTableCache) -> None:
-        self._ledger, self._tables = ledger, tables
+    def __init__(self, ledger: Ledger, tables: AccountTableCache, find_spread: FindSpread) -> None:
+        """`find_spread` gives how far refits of a model version move its risks."""
+        self._ledger, self._tables, self._find_spread = ledger, tables, find_spread
         self._entries: OrderedDict[Hashable, tuple[float, object]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -62,7 +65,8 @@ class ColumnsCache:
 
     def _compare(self, key: Hashable, load: Callable[[], AccountColumns], since: date) -> PortfolioComparison:
         def compare() -> PortfolioComparison:
-            return PortfolioComparison(self._get(key, load), self._get(("since", since), self._earlier(since)))
+            columns, earlier = self._get(key, load), self._get(("since", since), self._earlier(since))
+            return compare_accounts(columns, earlier, self._find_spread(columns.version))
 
         with self._lock:
             return self._get((key, since), compare)

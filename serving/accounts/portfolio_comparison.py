@@ -1,6 +1,6 @@
 """Accounts beside an earlier day: who carries half of the revenue at risk, who is new there, and how totals moved."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -9,6 +9,8 @@ import numpy as np
 from configs.bands import BANDS
 from serving.accounts.account_columns import AccountColumns
 from serving.accounts.portfolio import decode_cursor, encode_cursor, epoch_seconds
+from serving.accounts.risk_trend import TRENDS, RefitSpread, RiskPair, judge_trends
+from serving.schemas.enums import Trend
 from serving.schemas.page_queries import PortfolioQuery, PortfolioSort
 
 Z_95 = 1.96
@@ -38,10 +40,15 @@ class SelectedPage(NamedTuple):
 
 @dataclass(frozen=True)
 class PortfolioComparison:
-    """The accounts of a day, and those of an earlier day if one was served."""
+    """The accounts of a day, and those of an earlier day if one was served.
+
+    `trends` has each account's place in `TRENDS`; None without an earlier day. They are judged among all accounts, also
+    if only some are in here.
+    """
 
     columns: AccountColumns
     earlier: AccountColumns | None
+    trends: np.ndarray | None = None
     _orders: dict[tuple[str, bool], np.ndarray] = field(default_factory=dict[tuple[str, bool], np.ndarray], repr=False)
 
     @cached_property
@@ -49,8 +56,20 @@ class PortfolioComparison:
         """The earlier risk of each account; NaN if it had none."""
         if self.earlier is None:
             return np.full(len(self.columns), np.nan)
-        rows = np.array([self.earlier.row_of.get(account_id, -1) for account_id in self.columns.account_ids], dtype=int)
-        return np.where(rows >= 0, np.append(self.earlier.risks, np.nan)[rows], np.nan)
+        return np.append(self.earlier.risks, np.nan)[_rows_in(self.earlier, self.columns)]
+
+    def trend_of(self, account_id: str) -> Trend | None:
+        """The trend of an account; None without an earlier day, or if it has no risk."""
+        row = self.columns.row_of.get(account_id)
+        return None if row is None or self.trends is None else TRENDS[self.trends[row]]
+
+    def limit(self, columns: AccountColumns, earlier: AccountColumns | None) -> "PortfolioComparison":
+        """The comparison of some of its accounts, with the trends that they have among all."""
+        if self.trends is None:
+            return PortfolioComparison(columns, earlier)
+        rows = [self.columns.row_of.get(account_id, -1) for account_id in columns.account_ids]
+        trends = np.append(self.trends, TRENDS.index("not_known"))[np.array(rows, dtype=int)]
+        return PortfolioComparison(columns, earlier, trends)
 
     @property
     def changes(self) -> np.ndarray:
@@ -122,6 +141,23 @@ class PortfolioComparison:
             "name": columns.name_ranks,
         }
         return values[sort]
+
+
+def compare_accounts(
+    columns: AccountColumns, earlier: AccountColumns | None, spread: RefitSpread | None
+) -> PortfolioComparison:
+    """All accounts of a day beside those of an earlier day, with their trends; `spread` is that of their model."""
+    compared = PortfolioComparison(columns, earlier)
+    if earlier is None:
+        return compared
+    versions = np.append(earlier.versions, -1)[_rows_in(earlier, columns)]
+    pair = RiskPair(columns.risks, compared.earlier_risks, versions == columns.versions)
+    return replace(compared, trends=judge_trends(pair, spread))
+
+
+def _rows_in(earlier: AccountColumns, columns: AccountColumns) -> np.ndarray:
+    """The row that each account has on the earlier day; -1 if it has none."""
+    return np.array([earlier.row_of.get(account_id, -1) for account_id in columns.account_ids], dtype=int)
 
 
 def rows_of_half(columns: AccountColumns, matches: np.ndarray) -> np.ndarray:

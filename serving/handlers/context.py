@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from configs.background import TaskHealth, require_running
+from configs.errors import NotReady, PromotionRefused
 from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.store.account_events import AccountEvents
@@ -21,6 +22,7 @@ from serving.accounts.portfolio import (
     PortfolioSource,
     compute_portfolio,
 )
+from serving.accounts.risk_trend import RefitSpread, find_refit_spread
 from serving.ledger.ledger import Ledger
 from serving.ledger.reader import LedgerReader
 from serving.load.thread_pools import ThreadPools, open_thread_pools
@@ -85,8 +87,16 @@ def open_context(state: StateDir, scorer: Scorer, ledger: Ledger) -> ServiceCont
         portfolios=PortfolioCache(
             lambda: _portfolio_key(state, scorer), lambda: _compute_portfolio(state, scorer, account_table)
         ),
-        columns=ColumnsCache(ledger, account_table),
+        columns=ColumnsCache(ledger, account_table, lambda version: _find_spread(scorer.champions, version)),
     )
+
+
+def _find_spread(champions: ChampionProvider, version: int) -> RefitSpread | None:
+    """How far refits of a version move its risks; None if its bundle has gone, too."""
+    try:
+        return find_refit_spread(champions.load_version(version))
+    except (NotReady, PromotionRefused):
+        return None
 
 
 def _portfolio_key(state: StateDir, scorer: Scorer) -> PortfolioKey:

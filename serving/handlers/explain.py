@@ -45,6 +45,13 @@ def explain_accounts(context: ServiceContext, account_ids: Sequence[str], reques
 
 def explain_scored(context: ServiceContext, scored: ScoredAccounts, request: ScoringRequest) -> ExplainResponse:
     """Every family and signal of scored accounts' risks, which are recorded."""
+    response, scores = describe_scored(context, scored)
+    record_risks(context, scored.champion, scores, request)
+    return response
+
+
+def describe_scored(context: ServiceContext, scored: ScoredAccounts) -> tuple[ExplainResponse, list[Score]]:
+    """Every family and signal of scored accounts' risks, and the scores that have yet to be recorded."""
     response = context.scorer.to_response(scored, None)
     ids = [score["account_id"] for score in response["scores"]]
     details, marks = context.account_table.details(ids), active_marks(context, ids)
@@ -55,13 +62,13 @@ def explain_scored(context: ServiceContext, scored: ScoredAccounts, request: Sco
         play = suggest_play_for(context, score, account, marks.get(score["account_id"]))
         peers = _Peers(inputs, portfolio.peers if portfolio else None, account.segment if account else None)
         explained.append(_explain(score, peers, _risks_by_horizon(scored.scores, row), play))
-    record_risks(context, scored.champion, response["scores"], request)
-    return {
+    explanation: ExplainResponse = {
         "as_of": response["as_of"],
         "model": describe_model(scored.champion),
         "not_scored": response["not_scored"],
         "explained": explained,
     }
+    return explanation, response["scores"]
 
 
 def _explain(score: Score, peers: _Peers, horizons: list[HorizonRisk], play: SuggestedPlay | None) -> ExplainedScore:

@@ -13,7 +13,6 @@ from features.store.account_table import AccountTable
 from features.store.revenue_table import RevenueHistory, read_revenue_table
 from serving.accounts.account_columns import AccountColumns, current_columns
 from serving.accounts.account_table_cache import AccountTableCache
-from serving.accounts.columns_cache import ColumnsSource
 from serving.accounts.newest_file import NewestFile
 from serving.accounts.portfolio import Portfolio, PortfolioSource
 from serving.accounts.portfolio_comparison import PortfolioComparison
@@ -30,7 +29,7 @@ def limit_to_owner(context: ServiceContext, owner: str) -> ServiceContext:
         account_table=accounts,
         revenue=_OwnedRevenue(context.revenue, owner),
         portfolios=_OwnedPortfolios(context.portfolios, accounts),
-        columns=_OwnedColumns(context.columns, accounts),
+        columns=_OwnedColumns(context, accounts),
     )
 
 
@@ -100,16 +99,19 @@ class _OwnedPortfolios:
 class _OwnedColumns:
     """The columns of an owner's accounts, on any day; they are not cached, because an owner has few."""
 
-    def __init__(self, columns: ColumnsSource, accounts: _OwnedAccounts) -> None:
-        self._columns, self._accounts = columns, accounts
+    def __init__(self, context: ServiceContext, accounts: _OwnedAccounts) -> None:
+        self._columns, self._portfolios, self._accounts = context.columns, context.portfolios, accounts
 
     def current(self, portfolio: Portfolio, since: date) -> PortfolioComparison:
-        return PortfolioComparison(current_columns(portfolio), self.earlier(since))
+        columns, earlier, everyone = current_columns(portfolio), self.earlier(since), self._portfolios.current()
+        if not isinstance(everyone, Portfolio):  # a trend is judged among all accounts
+            return PortfolioComparison(columns, earlier)
+        return self._columns.current(everyone, since).limit(columns, earlier)
 
     def served_by(self, day: date, since: date) -> PortfolioComparison:
         compared = self._columns.served_by(day, since)
         earlier = None if compared.earlier is None else self._limit(compared.earlier)
-        return PortfolioComparison(self._limit(compared.columns), earlier)
+        return compared.limit(self._limit(compared.columns), earlier)
 
     def earlier(self, since: date) -> AccountColumns | None:
         columns = self._columns.earlier(since)

@@ -8,6 +8,7 @@ from configs.clock import format_instant
 from configs.errors import StoreDown
 from serving.handlers.checks import require_past_day
 from serving.handlers.context import ServiceContext
+from serving.ledger.ledger import ScoreSource
 from serving.ledger.reader import LedgerEntry, served_response
 from serving.load.pending_reply import PendingReply
 from serving.schemas.enums import Purpose
@@ -71,10 +72,13 @@ def record_scores(context: ServiceContext, computed: ComputedScores, request: Sc
 
 def record_risks(
     context: ServiceContext, champion: LoadedModel, scores: Sequence[Score], request: ScoringRequest
-) -> None:
-    """Record risks of a champion that are about to be returned; raises ReplyAbandoned if nobody waits for them."""
+) -> ScoreSource:
+    """Record risks of a champion that are about to be returned; raises ReplyAbandoned if nobody waits for them.
+
+    Returns what the ledger holds of all of them.
+    """
     request.reply.commit()
-    context.scorer.append_to_ledger(champion, scores, request.id, purpose=request.purpose)
+    return context.scorer.append_to_ledger(champion, scores, request.id, purpose=request.purpose)
 
 
 def score_as_of(context: ServiceContext, account_ids: Sequence[str], day: date) -> ScoreResponse:

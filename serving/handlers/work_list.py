@@ -12,6 +12,8 @@ from serving.accounts.work_list_ranking import CallCandidate, expected_values, s
 from serving.handlers.context import ServiceContext
 from serving.handlers.plays import active_marks, suggest_play_for
 from serving.handlers.score import ScoringRequest, record_risks
+from serving.schemas.enums import Trend
+from serving.schemas.page_queries import default_since
 from serving.schemas.requests import AccountsQuery, WorkListQuery
 from serving.schemas.responses import ExcludedAccount, RecommendedCall, Score, SuggestedPlay, WorkListResponse
 
@@ -47,12 +49,16 @@ def build_work_list(
     # More accounts were scored to find them; only the risks on the list are shown, and so recorded.
     scores = [explained[call.account_id].score for call in selected.calls]
     record_risks(context, context.champions.champion(), scores, request)
+    compared = context.columns.current(portfolio, default_since(portfolio.key.as_of.date()))
     below = {"below_break_even": len(rows) - len(profitable)} if len(rows) > len(profitable) else {}
     return {
         "as_of": format_instant(portfolio.key.as_of),
         "version": portfolio.key.version,
         "per_owner": per_owner,
-        "calls": [_recommended_call(call, explained[call.account_id]) for call in selected.calls],
+        "calls": [
+            _recommended_call(call, explained[call.account_id], compared.trend_of(call.account_id))
+            for call in selected.calls
+        ],
         "excluded": [_excluded_account(account) for account in selected.excluded[: query.excluded]],
         "reasons": selected.reason_counts | below,
         "causal": False,
@@ -93,7 +99,7 @@ def _candidate(account: AccountDetails, value: float, score: Score | None, play:
     return CallCandidate(account.account_id, account.owner, value, reason, rationale)
 
 
-def _recommended_call(candidate: CallCandidate, call: _ExplainedCall) -> RecommendedCall:
+def _recommended_call(candidate: CallCandidate, call: _ExplainedCall, trend: Trend | None) -> RecommendedCall:
     details = call.details
     return {
         "account_id": candidate.account_id,
@@ -103,6 +109,7 @@ def _recommended_call(candidate: CallCandidate, call: _ExplainedCall) -> Recomme
         "risk": call.score["risk"],
         "band": call.score["band"],
         **call.score["revenue"],
+        "trend": trend,
         "renews_at": format_instant(details.renews_at) if details.renews_at else None,
         "mark": call.mark,
         "play": call.play,

@@ -1,9 +1,10 @@
 """Reads risks back from the ledger, exactly as they were served."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
 import sqlalchemy as sql
 
@@ -71,6 +72,14 @@ class LedgerReader:
         with self.ledger.engine.connect() as connection:
             return [entry_from_row(row) for row in connection.execute(query).mappings()]
 
+    def recorded_at(self, account_id: str, scored_at: datetime) -> list[LedgerEntry]:
+        """Every entry of an account that was recorded at an instant, whatever it was for."""
+        if not _is_storable(account_id):
+            return []
+        query = sql.select(RISKS).where(RISKS.c.account_id == account_id, RISKS.c.scored_at == scored_at)
+        with self.ledger.engine.connect() as connection:
+            return [entry_from_row(row) for row in connection.execute(query.order_by(RISKS.c.id)).mappings()]
+
     def recent_risks(self, account_ids: Sequence[str], days: int) -> dict[str, list[float]]:
         """The last served risk of each of the newest `days` days of each account, oldest first."""
         of_day = RISKS.c.account_id, RISKS.c.as_of
@@ -100,7 +109,7 @@ def served_response(entry: LedgerEntry) -> Score:
     return {**entry.score, "scored_at": format_instant(entry.scored_at), "version": entry.version}
 
 
-def entry_from_row(row: sql.RowMapping) -> LedgerEntry:
+def entry_from_row(row: Mapping[Any, Any]) -> LedgerEntry:
     """A row of the ledger's table as an entry."""
     return LedgerEntry(**{name: row[name] for name in ENTRY_COLUMNS}, score=json.loads(row["score"]))
 

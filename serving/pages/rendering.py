@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serving.pages import formats
+from serving.pages.trend_text import DEFINITION, TEXTS
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -89,5 +90,7 @@ def _environment() -> "Environment":
         "style_path": style_path,
         "style": read_style,
         "style_hash": style_hash,
+        "trend_texts": TEXTS,
+        "trend_definition": DEFINITION,
     }
     return environment

@@ -22,6 +22,8 @@ HealthVerdict = Literal[
     "ok",
 ]
 Outcome = Literal["left", "stayed", "contracted"]
+# Of a risk since an earlier day; new: there was none; not_comparable: another model version; not_known: its noise is.
+Trend = Literal["rising", "falling", "steady", "new", "not_comparable", "not_known"]
 Sort = Literal["revenue_at_risk", "risk", "renewal"]
 SuppressedReason = Literal[
     "suppressed",

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from configs.bands import Band
-from serving.schemas.enums import Outcome, Status, SuppressedReason, UnscoredReason, Verdict
+from serving.schemas.enums import Outcome, Status, SuppressedReason, Trend, UnscoredReason, Verdict
 
 Value = float | str | None
 EXAMPLE_TEXT = "Usage fell from 31 to 8 active days in 28 days (similar accounts: 28)"
@@ -457,6 +457,10 @@ class RecommendedCall(ResponseBody):
     band: RiskBand
     mrr: Mrr
     revenue_at_risk: RevenueAtRisk
+    trend: Annotated[
+        Trend | None,
+        _described("Since a week before: an arrow only beyond its noise; null if nothing was served.", "rising"),
+    ]
     renews_at: Renewal
     mark: MarkOfAccount
     play: Annotated[

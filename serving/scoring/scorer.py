@@ -113,8 +113,8 @@ class Scorer:
 
     def append_to_ledger(
         self, champion: LoadedModel, scores: Sequence[Score], request_id: str, *, purpose: Purpose
-    ) -> None:
-        """Record risks in the ledger, and why they were computed."""
+    ) -> ScoreSource:
+        """Record risks in the ledger, and why they were computed; returns what they have in common there."""
         source: ScoreSource = {
             "scored_at": self.clock(),
             "request_id": request_id,
@@ -125,6 +125,7 @@ class Scorer:
             "signal_set": champion.model.identity["signal_set"],
         }
         self.ledger.append(scores, source)
+        return source
 
     def score_and_record(
         self, scored: ScoredAccounts, max_drivers: int | None, request_id: str, *, purpose: Purpose = "served"

@@ -1,5 +1,6 @@
 """The view of one account that a person sees: its risk with all drivers, its past, what changed, and what to do."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -10,18 +11,21 @@ from configs.clock import format_instant, parse_instant
 from configs.errors import NotReady, RequestError
 from features.store.account_table import AccountDetails
 from features.store.publication import published_as_of
+from serving.accounts.portfolio import Portfolio
 from serving.handlers.accounts import get_past_risk
 from serving.handlers.checks import require_account
 from serving.handlers.context import ServiceContext
-from serving.handlers.explain import explain_scored
+from serving.handlers.explain import describe_scored
 from serving.handlers.plays import active_marks
 from serving.handlers.risk_change import explain_changes
-from serving.handlers.score import ScoringRequest
+from serving.handlers.score import ScoringRequest, record_risks
+from serving.ledger.entry_hash import recorded_entry
 from serving.ledger.reader import LedgerEntry, end_of_day
-from serving.schemas.enums import UnscoredReason
+from serving.schemas.enums import Trend, UnscoredReason
 from serving.schemas.page_queries import AccountQuery, default_since
 from serving.schemas.requests import ChangeRequest
-from serving.schemas.responses import AccountChange, ExplainedScore, Score, SuggestedPlay
+from serving.schemas.responses import AccountChange, ExplainedScore, ExplainResponse, Score, SuggestedPlay
+from serving.schemas.serialization import to_json
 from serving.scoring.scorer import ScoredAccounts
 from serving.views.account_timeline import AccountTimeline, read_timeline
 from serving.views.past_evidence import PastEvidence, find_past_evidence
@@ -60,7 +64,8 @@ class AccountView:
     `past_day` is the day of a past view. `percentile` is among `peer_count` accounts of the segment. `change` is None
     if it cannot be split, and `change_reason` then says why. `evidence` is None of a past view. `horizon_days` is the
     main horizon, None if not known. `is_limited` says that the peers are the accounts of the owner only, and that no
-    similar accounts are shown.
+    similar accounts are shown. `entry` is what the ledger holds of the risk. `trend` is that since `trend_since`, a
+    week before; None if no risk was served by then.
     """
 
     account_id: str
@@ -83,6 +88,9 @@ class AccountView:
     labels: Mapping[str, tuple[str, str]]
     timeline: AccountTimeline
     evidence: PastEvidence | None = None
+    entry: LedgerEntry | None = None
+    trend: Trend | None = None
+    trend_since: date | None = None
     is_limited: bool = False
 
 
@@ -94,16 +102,46 @@ def view_account(context: ServiceContext, account_id: str, query: AccountQuery, 
     if query.as_of is not None:
         return _view_past(context, account_id, query.as_of, query)
     scored = context.scorer.score_accounts([account_id])
-    response = explain_scored(context, scored, request)
-    since = query.since or default_since(published_as_of(context.state).date())
-    if not response["explained"]:
+    response, scores = describe_scored(context, scored)
+    source = record_risks(context, scored.champion, scores, request)
+    if not scores:
         require_account(context, account_id)
         return _without_risk(context, account_id, response["not_scored"][0]["reason"], query)
+    return _view_now(context, scored, _Recorded(response, recorded_entry(scores[0], source)), query)
+
+
+def view_again(context: ServiceContext, entry: LedgerEntry, query: AccountQuery) -> AccountView | None:
+    """The account as it was viewed when an entry was recorded; nothing is recorded now.
+
+    None if the signals or the model have been replaced since, so that the risk would be another one.
+    """
+    if query.as_of is not None:
+        return _view_past(context, entry.account_id, query.as_of, query)
+    scored = context.scorer.score_accounts([entry.account_id])
+    response, scores = describe_scored(context, scored)
+    is_same = scored.champion.version.number == entry.version and [json.loads(to_json(score)) for score in scores] == [
+        entry.score
+    ]
+    return _view_now(context, scored, _Recorded(response, entry), query) if is_same else None
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """An explained risk, and its entry in the ledger."""
+
+    response: ExplainResponse
+    entry: LedgerEntry
+
+
+def _view_now(context: ServiceContext, scored: ScoredAccounts, recorded: _Recorded, query: AccountQuery) -> AccountView:
+    response, account_id = recorded.response, recorded.entry.account_id
+    since = query.since or default_since(published_as_of(context.state).date())
     (explained,) = response["explained"]
     details = context.account_table.details([account_id]).get(account_id)
     portfolio, history = context.find_portfolio(), context.ledger_reader.history(account_id, HISTORY_LIMIT)
     segment = details.segment if details else None
     change, change_reason = _change(context, account_id, since, None)
+    trend, trend_since = find_trend(context, portfolio, account_id)
     return AccountView(
         account_id=account_id,
         details=details,
@@ -124,9 +162,22 @@ def view_account(context: ServiceContext, account_id: str, query: AccountQuery, 
         coverage=_coverage(scored, explained),
         labels=_labels(context),
         timeline=read_timeline(context, account_id, published_as_of(context.state), query.events or ""),
+        entry=recorded.entry,
+        trend=trend,
+        trend_since=trend_since,
         evidence=find_past_evidence(scored, segment, with_similar=context.owner is None),
         is_limited=context.owner is not None,
     )
+
+
+def find_trend(
+    context: ServiceContext, portfolio: Portfolio | None, account_id: str
+) -> tuple[Trend | None, date | None]:
+    """The trend of an account since a week before, and that day; None until the portfolio is computed."""
+    if portfolio is None:
+        return None, None
+    since = default_since(portfolio.key.as_of.date())
+    return context.columns.current(portfolio, since).trend_of(account_id), since
 
 
 def find_standing(history: Sequence[LedgerEntry], band: Band, signals_as_of: str) -> Standing:
@@ -178,6 +229,7 @@ def _view_past(context: ServiceContext, account_id: str, day: date, query: Accou
         coverage=(),
         labels=_labels(context),
         timeline=read_timeline(context, account_id, end_of_day(day), query.events or ""),
+        entry=served,
     )
 
 

@@ -9,8 +9,10 @@ import numpy as np
 from configs.bands import BANDS, Band
 from serving.accounts.portfolio import Portfolio
 from serving.accounts.portfolio_comparison import PortfolioComparison, PortfolioTotals, rows_of_half, sum_accounts
+from serving.accounts.risk_trend import TRENDS
 from serving.handlers.checks import require_past_day
 from serving.handlers.context import ServiceContext
+from serving.schemas.enums import Trend
 from serving.schemas.page_queries import PortfolioQuery, default_since
 from serving.scoring.driver_text import find_main_driver
 
@@ -35,6 +37,7 @@ class ListedAccount:
     renews_at: datetime | None
     reason: str = ""
     recent_risks: tuple[float, ...] = ()
+    trend: Trend | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,7 @@ def _listed_account(compared: PortfolioComparison, row: int) -> ListedAccount:
         mrr=_number_or_none(columns.mrr[row]),
         revenue_at_risk=_number_or_none(columns.revenue_at_risk[row]),
         family=columns.families.value(row),
+        trend=None if compared.trends is None else TRENDS[compared.trends[row]],
         renews_at=None if np.isnan(renewal) else np.datetime64(int(renewal), "s").astype(SECONDS).item(),
     )
 

@@ -10,8 +10,12 @@ from configs.clock import format_instant
 from serving.api.endpoint import read_account_id, run_in_pool
 from serving.api.responses import JsonResponse
 from serving.handlers.feedback import save_feedback
+from serving.ledger.entry_hash import hash_entry
+from serving.ledger.reader import LedgerEntry
 from serving.pages.account.account_answer import answer_account, display_name, explain_account
+from serving.pages.account.page_record import PageRecord, describe_page
 from serving.pages.account.risk_steps import Waterfall, change_waterfall, risk_waterfall, waterfall_document
+from serving.pages.account.success_vector import draw_vectors, find_vectors, vectors_document
 from serving.pages.charts.line import TimePoint, time_line
 from serving.pages.page import PageRequest, page, read_query
 from serving.schemas.page_queries import AccountQuery
@@ -34,7 +38,7 @@ async def get_account(request: PageRequest, account_id: str, query: AccountQuery
     if query.format == "json":
         return JsonResponse(account_document(view))
     system = await request.run(1, describe_system, context)
-    values = {"system": system, "saved": query.saved, **account_values(view)}
+    values = {"system": system, **account_page_values(view, query.saved)}
     return request.render("account.html.jinja", values)
 
 
@@ -62,9 +66,21 @@ def feedback_fields(account_id: str, form: Mapping[str, str], by: str) -> dict[s
     return {**fields, **(changes if mark else {}), "account_id": account_id, "by": by}
 
 
+def account_page_values(view: AccountView, saved: str | None) -> dict[str, object]:
+    """What the template of an account shows, with the record by which the page can be verified."""
+    record = describe_page(view, saved)
+    recorded = record_values(view.entry, record) if view.entry and record else {"record": None}
+    return {"saved": saved, **account_values(view), **recorded}
+
+
+def record_values(entry: LedgerEntry, record: PageRecord) -> dict[str, object]:
+    """What the record on a page shows."""
+    return {"record": record, "entry": entry, "served_at": entry.scored_at}
+
+
 def account_values(view: AccountView) -> dict[str, object]:
     """What the template of an account shows."""
-    points = _history_points(view)
+    points, vectors = _history_points(view), find_vectors(view.score, view.change)
     return {
         "view": view,
         "name": display_name(view),
@@ -72,6 +88,8 @@ def account_values(view: AccountView) -> dict[str, object]:
         "sentences": explain_account(view),
         "waterfall": risk_waterfall(view.score),
         "change": change_waterfall(view),
+        "vectors": vectors,
+        "vector_chart": draw_vectors(vectors),
         "points": points,
         "chart": time_line(points, "Risk by day; the table below has the numbers."),
         "quick_days": _quick_days(view),
@@ -85,10 +103,14 @@ def account_document(view: AccountView) -> dict[str, object]:
         "answer": answer_account(view),
         "sentences": explain_account(view),
         "band": view.score["band"] if view.score else None,
+        "trend": view.trend,
+        "trend_since": view.trend_since.isoformat() if view.trend_since else None,
         "risk": _waterfall_document(risk_waterfall(view.score)),
+        "success_vector": vectors_document(find_vectors(view.score, view.change)),
         "change": _waterfall_document(change_waterfall(view)),
         "change_reason": view.change_reason or None,
         **_evidence_document(view),
+        "ledger_entry": hash_entry(view.entry) if view.entry else None,
         "mark": view.mark,
         "play": view.play,
         "events": [

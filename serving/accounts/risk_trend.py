@@ -1,0 +1,116 @@
+"""Whether a risk is rising or falling: an arrow only if it changed by more than its own noise.
+
+The change is that of the log-odds between two days of one model version. An arrow needs both of these:
+
+- the risk left the interval that 95 % of refits on other accounts give the earlier risk, whose width is stored with the
+  model, and
+- it moved more than `THRESHOLD` times as far as risks of about this size move in the same time without a reason: a
+  standard deviation from the half of the accounts that moved least.
+
+`THRESHOLD` is chosen so that of accounts whose hazard never changes at most `FALSE_ARROWS_A_YEAR` show an arrow in a
+year of weekly looks (see `benchmarks/serving/trend.py`).
+"""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import get_args
+
+import numpy as np
+
+from serving.schemas.enums import Trend
+from serving.scoring.model_bundle import NORMAL_975, ModelBundle
+
+TRENDS: tuple[Trend, ...] = get_args(Trend)
+FALSE_ARROWS_A_YEAR = 0.05
+LOOKS_A_YEAR = 52
+THRESHOLD = NormalDist().inv_cdf(1 - FALSE_ARROWS_A_YEAR / LOOKS_A_YEAR / 2)
+MEDIAN_OF_NORMAL = NormalDist().inv_cdf(0.75)  # of the absolute value, in standard deviations
+MIN_ACCOUNTS = 30  # with fewer, nobody can say how far risks move without a reason
+GROUPS = 10
+EPSILON = 1e-9
+
+
+@dataclass(frozen=True)
+class RefitSpread:
+    """How far refits on other accounts move a risk: standard deviations of log-odds, by rising log-odds."""
+
+    log_odds: tuple[float, ...]
+    deviations: tuple[float, ...]
+
+    def at(self, log_odds: np.ndarray) -> np.ndarray:
+        """The deviation at each of these log-odds."""
+        return np.interp(log_odds, self.log_odds, self.deviations)
+
+
+@dataclass(frozen=True)
+class RiskPair:
+    """The risks of accounts now and on an earlier day, NaN where there was none, and whether one version gave both."""
+
+    now: np.ndarray
+    before: np.ndarray
+    is_same_version: np.ndarray
+
+    @property
+    def is_compared(self) -> np.ndarray:
+        """Whether the change of each account says something."""
+        return np.isfinite(self.now) & np.isfinite(self.before) & self.is_same_version
+
+
+def find_refit_spread(model: ModelBundle) -> RefitSpread | None:
+    """The spread of the main risk of a model; None if it was trained before refits were kept."""
+    if model.margin_spread is None:
+        return None
+    margins, deviations = (np.array(model.margin_spread[name]) for name in ("margins", "deviations"))
+    low, middle, high = (
+        to_log_odds(model.calibrator.predict_risks(margins + step)[:, model.main_horizon_index])
+        for step in (-deviations, 0.0, deviations)
+    )
+    return RefitSpread(tuple(middle.tolist()), tuple(((high - low) / 2).tolist()))
+
+
+def judge_trends(pair: RiskPair, spread: RefitSpread | None) -> np.ndarray:
+    """The trend of each account, as its place in `TRENDS`."""
+    trends = np.full(len(pair.now), TRENDS.index("not_known"))
+    trends[~pair.is_same_version] = TRENDS.index("not_comparable")
+    trends[~np.isfinite(pair.before)] = TRENDS.index("new")
+    bands = find_noise_bands(pair, spread)
+    changes = to_log_odds(pair.now) - to_log_odds(pair.before)
+    is_judged = pair.is_compared & np.isfinite(bands)
+    trends[is_judged] = TRENDS.index("steady")
+    trends[is_judged & (changes > bands)] = TRENDS.index("rising")
+    trends[is_judged & (changes < -bands)] = TRENDS.index("falling")
+    return trends
+
+
+def find_noise_bands(pair: RiskPair, spread: RefitSpread | None) -> np.ndarray:
+    """How far the log-odds of each account may change without an arrow; NaN where that is not known."""
+    bands = np.full(len(pair.now), np.nan)
+    rows = np.flatnonzero(pair.is_compared)
+    if spread is None or len(rows) < MIN_ACCOUNTS:
+        return bands
+    before = to_log_odds(pair.before[rows])
+    moved = np.abs(to_log_odds(pair.now[rows]) - before)
+    bands[rows] = np.maximum(NORMAL_975 * spread.at(before), THRESHOLD * _quiet_deviation(before, moved))
+    return bands
+
+
+def _quiet_deviation(log_odds: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    """The deviation of changes at each account's log-odds, from the median in groups of about equal log-odds.
+
+    The median does not see the accounts that really moved while they are fewer than half. It is taken about zero, so
+    that what moves everybody, such as a holiday, counts as noise.
+    """
+    groups = np.array_split(np.argsort(log_odds, kind="stable"), min(GROUPS, len(log_odds) // MIN_ACCOUNTS))
+    centres = [float(np.median(log_odds[group])) for group in groups]
+    deviations = [float(np.median(moved[group])) / MEDIAN_OF_NORMAL for group in groups]
+    return np.interp(log_odds, centres, deviations)
+
+
+def to_log_odds(risks: np.ndarray) -> np.ndarray:
+    """The log-odds of risks, which stay finite at 0 and 1.
+
+    >>> to_log_odds(np.array([0.5])).tolist()
+    [0.0]
+    """
+    bounded = np.clip(risks, EPSILON, 1 - EPSILON)
+    return np.log(bounded) - np.log1p(-bounded)
