@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from configs.errors import OarlockError, RequestError
 from serving.api.errors import describe_error
 from serving.api.middleware.response_headers import add_missing_headers
-from serving.pages import model_page, monitoring_page, portfolio_page, sign_in, work_list_page
+from serving.pages import disagreement_page, model_page, monitoring_page, portfolio_page, sign_in, work_list_page
 from serving.pages.account import account_page, what_if_page
 from serving.pages.page import Page, PageServices
 from serving.pages.rendering import ICON, PageFrame, read_style, render
@@ -24,8 +24,8 @@ from serving.security.authorization import SECURITY_HEADERS
 PAGES: tuple[Page, ...] = (
     portfolio_page.get_portfolio,
     account_page.post_account_feedback, what_if_page.get_what_if, account_page.get_account,
-    work_list_page.get_work_list_page, retention_page.get_retention, model_page.get_model_page,
-    monitoring_page.get_monitoring,
+    work_list_page.get_work_list_page, disagreement_page.get_disagreements, retention_page.get_retention,
+    model_page.get_model_page, monitoring_page.get_monitoring,
     sign_in.get_sign_in, sign_in.post_sign_in, sign_in.post_sign_out,
 )  # fmt: skip
 STYLE_PATH, ICON_PATH = "/style.css", "/icon.svg"

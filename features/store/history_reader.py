@@ -38,6 +38,23 @@ def read_history_rows(history_folder: Path, day: datetime, account_ids: Sequence
     return HistoryRows(columns.pop(ACCOUNT_ID), columns)
 
 
+def read_history_columns(history_folder: Path, day: datetime, names: Sequence[str]) -> "pd.DataFrame":
+    """Some signals of every snapshot of a complete day, a row per account (the index); a signal it lacks is missing.
+
+    Raises NotReady if the day was never published, DamagedState if its files cannot be read.
+    """
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    frames: list[pd.DataFrame] = []
+    for file in _day_files(history_folder, day):
+        with damaged_if((pa.ArrowException, OSError, KeyError), file, recompute_hint(day)):
+            present = [name for name in names if name in pq.read_schema(file).names]
+            frames.append(pq.read_table(file, columns=[ACCOUNT_ID, *present]).to_pandas().set_index(ACCOUNT_ID))
+    return pd.concat(frames, axis=1).reindex(columns=list(names)).astype("float64")
+
+
 def read_history_frame(history_folder: Path, day: datetime) -> "pd.DataFrame":
     """Every snapshot of a complete day, a row per account (the index) and a column per signal.
 

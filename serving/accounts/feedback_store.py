@@ -61,6 +61,23 @@ class FeedbackStore:
                     marks[account_id] = mark
         return marks
 
+    def newest_judgements(self, since: datetime) -> dict[str, tuple[str, date]]:
+        """The newest mark or verdict on each account from an instant on, with the day of the risk that it is about.
+
+        An account whose mark was removed last has none.
+        """
+        names = ("account_id", "verdict", "mark", "unmark", "as_of", "received_at")
+        columns = [FEEDBACK.c[name] for name in names]
+        query = sql.select(*columns).where(FEEDBACK.c.received_at >= since).order_by(FEEDBACK.c.id)
+        judgements: dict[str, tuple[str, date]] = {}
+        with self.ledger.engine.connect() as connection:
+            for row in connection.execute(query).mappings():
+                judgements.pop(row["account_id"], None)
+                if not row["unmark"]:
+                    day = row["as_of"] or row["received_at"].date()
+                    judgements[row["account_id"]] = row["mark"] or row["verdict"], day
+        return judgements
+
     def feedback_on(self, account_id: str, before: datetime) -> list[tuple[datetime, str]]:
         """When feedback on an account was given before an instant, and its verdict or mark, oldest first."""
         if "\0" in account_id:

@@ -23,6 +23,7 @@ ICON = (
 NAVIGATION = (
     ("/", "Portfolio"),
     ("/work-list", "Work list"),
+    ("/disagreements", "Disagreements"),
     ("/retention", "Retention"),
     ("/model", "Model"),
     ("/monitoring", "Monitoring"),

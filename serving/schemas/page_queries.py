@@ -92,6 +92,13 @@ class WorkListPageQuery(Query):
     format: Literal["html", "json"] = "html"
 
 
+class DisagreementQuery(Query):
+    """How many accounts each list of disagreements shows."""
+
+    limit: Annotated[int, BeforeValidator(_parse_months), Field(ge=1, le=200)] = 20
+    format: Literal["html", "json"] = "html"
+
+
 class RetentionQuery(Query):
     """Of which accounts and how many months to show the retention; `csv` has groups, `months.csv` the months."""
 

@@ -1,0 +1,200 @@
+"""The view of accounts about which the risk and people disagree, and of who asks much or little of us."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import numpy as np
+
+from configs.bands import BANDS, Band
+from features.store.history_reader import read_history_columns
+from features.store.publication import published_as_of, published_history_folder
+from serving.accounts.account_columns import AccountColumns
+from serving.accounts.disagreement import SIGNALS, SURVEY_DAYS, Appearances, find_disagreements, rate_appearances
+from serving.accounts.portfolio import Portfolio
+from serving.handlers.context import ServiceContext
+from serving.schemas.page_queries import default_since
+
+AT_RISK, SAFE = ("high", "critical"), ("low",)
+CONTACT_SIGNALS = ("tickets_opened_91d", "conversations_91d")
+THIRD = 1 / 3
+
+
+@dataclass(frozen=True)
+class AppearingAccount:
+    """An account with its risk and what people see of it; what is not known is None."""
+
+    account_id: str
+    name: str | None
+    owner: str | None
+    band: Band
+    risk: float
+    mrr: float | None
+    revenue_at_risk: float | None
+    disagreement: float
+    judgement: str | None
+    nps: float | None
+    csat: float | None
+    mrr_change: float | None
+    has_notice: bool
+    overdue_invoices: int
+    tickets: int | None
+    conversations: int | None
+
+
+@dataclass(frozen=True)
+class Quadrants:
+    """How many accounts ask little or much of us (the lower and the upper third) and are at risk or safe.
+
+    `quiet_at_most` and `demanding_from` are the tickets and conversations of 91 days that part them; None if no signal
+    counts them.
+    """
+
+    quiet_at_most: float | None
+    demanding_from: float | None
+    quiet_at_risk: Sequence[AppearingAccount] = ()
+    demanding_safe: Sequence[AppearingAccount] = ()
+    counts: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class DisagreementView:
+    """The accounts with the largest disagreements of either kind, and the quadrants; `total` is how many have a risk.
+
+    `judged` is how many of them people say something about, by part.
+    """
+
+    as_of: datetime
+    total: int
+    judged: dict[str, int]
+    looks_fine: Sequence[AppearingAccount]
+    looks_bad: Sequence[AppearingAccount]
+    totals: tuple[int, int]
+    quadrants: Quadrants
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The arrays that rows are made of."""
+
+    columns: AccountColumns
+    signals: dict[str, np.ndarray]
+    judgements: list[str | None]
+    disagreements: np.ndarray
+
+
+def view_disagreements(context: ServiceContext, portfolio: Portfolio, limit: int) -> DisagreementView:
+    """The accounts of the portfolio; raises NotReady if the published day has gone from the history."""
+    columns = context.columns.current(portfolio, _since(portfolio)).columns
+    frame = read_history_columns(published_history_folder(context.state), published_as_of(context.state), SIGNALS)
+    frame = frame.reindex(columns.account_ids)
+    signals = {name: frame[name].to_numpy() for name in SIGNALS}
+    newest = context.feedback.newest_judgements(context.clock() - timedelta(days=SURVEY_DAYS))
+    judgements = [newest[account_id][0] if account_id in newest else None for account_id in columns.account_ids]
+    was_low = _find_low(context, columns, newest)
+    appearances = rate_appearances(signals, np.array(judgements, dtype=object), was_low)
+    rows = _Rows(
+        columns, signals, judgements, _within_bands(columns, find_disagreements(columns.risks, appearances.total))
+    )
+    order = np.argsort(-rows.disagreements, kind="stable")
+    fine, bad = int((rows.disagreements > 0).sum()), int((rows.disagreements < 0).sum())
+    return DisagreementView(
+        as_of=columns.as_of,
+        total=len(columns),
+        judged=_count_judged(appearances),
+        looks_fine=_accounts(rows, order[: min(limit, fine)]),
+        looks_bad=_accounts(rows, order[::-1][: min(limit, bad)]),
+        totals=(fine, bad),
+        quadrants=_find_quadrants(rows, limit),
+    )
+
+
+def _since(portfolio: Portfolio) -> date:
+    return default_since(portfolio.key.as_of.date())
+
+
+def _find_low(
+    context: ServiceContext, columns: AccountColumns, judgements: Mapping[str, tuple[str, date]]
+) -> np.ndarray:
+    """Whether each account was in band low when it was judged; its present band if nothing had been served by then."""
+    is_low = columns.bands == BANDS.index("low")
+    ids_by_day: dict[date, list[str]] = {}
+    for account_id, (_, day) in judgements.items():
+        if account_id in columns.row_of:
+            ids_by_day.setdefault(day, []).append(account_id)
+    for day, account_ids in ids_by_day.items():
+        for account_id, entry in context.ledger_reader.served_by(account_ids, day).items():
+            is_low[columns.row_of[account_id]] = entry.band == "low"
+    return is_low
+
+
+def _within_bands(columns: AccountColumns, disagreements: np.ndarray) -> np.ndarray:
+    """Without accounts in band low that look fine, and accounts in a higher band that look bad."""
+    is_low = columns.bands == BANDS.index("low")
+    return np.where(is_low == (disagreements < 0), disagreements, 0.0)
+
+
+def _count_judged(appearances: Appearances) -> dict[str, int]:
+    parts = {"owner": appearances.owner, "survey": appearances.survey, "commercial": appearances.commercial}
+    return {name: int(np.isfinite(values).sum()) for name, values in parts.items()}
+
+
+def _find_quadrants(rows: _Rows, limit: int) -> Quadrants:
+    columns = [rows.signals[name] for name in CONTACT_SIGNALS if np.isfinite(rows.signals[name]).any()]
+    if not columns:
+        return Quadrants(None, None)
+    contacts = np.nansum(columns, axis=0)
+    low, high = np.quantile(contacts, [THIRD, 1 - THIRD])
+    quiet, demanding = contacts <= low, contacts >= max(high, low + 1)
+    at_risk, safe = (np.isin(rows.columns.bands, [BANDS.index(band) for band in bands]) for bands in (AT_RISK, SAFE))
+    groups = [quiet & at_risk, demanding & at_risk, quiet & safe, demanding & safe]
+    value = np.nan_to_num(rows.columns.revenue_at_risk)
+    amounts = np.nan_to_num(rows.columns.mrr)
+    return Quadrants(
+        float(low),
+        float(max(high, low + 1)),
+        _accounts(rows, _largest(groups[0], value, limit)),
+        _accounts(rows, _largest(groups[3], amounts, limit)),
+        (int(groups[0].sum()), int(groups[1].sum()), int(groups[2].sum()), int(groups[3].sum())),
+    )
+
+
+def _largest(matches: np.ndarray, values: np.ndarray, limit: int) -> np.ndarray:
+    rows = np.flatnonzero(matches)
+    return rows[np.argsort(-values[rows], kind="stable")][:limit]
+
+
+def _accounts(rows: _Rows, selected: np.ndarray) -> list[AppearingAccount]:
+    return [_account(rows, int(row)) for row in selected]
+
+
+def _account(rows: _Rows, row: int) -> AppearingAccount:
+    columns = rows.columns
+    values = {name: None if np.isnan(column[row]) else float(column[row]) for name, column in rows.signals.items()}
+    change = values["mrr_change_91d"]
+    return AppearingAccount(
+        account_id=columns.account_ids[row],
+        name=columns.names[row],
+        owner=columns.owners.value(row),
+        band=BANDS[columns.bands[row]],
+        risk=float(columns.risks[row]),
+        mrr=None if np.isnan(columns.mrr[row]) else float(columns.mrr[row]),
+        revenue_at_risk=None if np.isnan(columns.mrr[row]) else float(columns.revenue_at_risk[row]),
+        disagreement=float(rows.disagreements[row]),
+        judgement=rows.judgements[row],
+        nps=_if_fresh(values["last_nps"], values["last_nps_age"]),
+        csat=_if_fresh(values["last_csat"], values["last_csat_age"]),
+        mrr_change=None if change is None else change - 1,
+        has_notice=values["days_until_cancellation"] is not None,
+        overdue_invoices=int(values["overdue_invoices"] or 0),
+        tickets=_to_integer(values["tickets_opened_91d"]),
+        conversations=_to_integer(values["conversations_91d"]),
+    )
+
+
+def _if_fresh(value: float | None, age: float | None) -> float | None:
+    return value if age is not None and age <= SURVEY_DAYS else None
+
+
+def _to_integer(value: float | None) -> int | None:
+    return None if value is None else int(value)

@@ -1,0 +1,61 @@
+"""The disagreement board: what people said of an account puts it on the list, and every list says what it counts."""
+
+from datetime import date
+
+import pytest
+
+from serving.ledger.ledger import Ledger
+from serving.scoring.scorer import open_scorer
+from tests.support.api_client import ApiClient, open_api_client
+from tests.support.page_client import PageClient, open_page_client
+from tests.support.trained_model import EXTRACT_END, TrainedModel
+
+
+@pytest.fixture(scope="module")
+def api(trained: TrainedModel, tmp_path_factory) -> ApiClient:
+    ledger = Ledger(tmp_path_factory.mktemp("disagreements") / "ledger.db")
+    scorer = open_scorer(trained.settings, trained.state, lambda: EXTRACT_END, ledger)
+    return open_api_client(trained.state, scorer, ledger)
+
+
+@pytest.fixture(scope="module")
+def client(api: ApiClient) -> PageClient:
+    api.get("/accounts", limit=1)
+    return open_page_client(api.context)
+
+
+def read_json(client: PageClient) -> dict:
+    return client.get("/disagreements?format=json&limit=200").json()
+
+
+def test_an_owner_who_finds_a_high_risk_wrong_puts_the_account_first(api: ApiClient, client: PageClient):
+    before = read_json(client)
+    assert before["judged"]["owner"] == 0
+    api.post("/feedback", account_id=api.riskiest, verdict="wrong", as_of=str(date(2023, 7, 1)))
+    after = read_json(client)
+    assert after["looks_fine"][0]["account_id"] == api.riskiest
+    assert after["looks_fine"][0]["seen"].startswith("owner: the risk is wrong")
+    assert after["judged"]["owner"] == 1
+    api.post("/feedback", account_id=api.riskiest, verdict="right", as_of=str(date(2023, 7, 1)))
+    listed = [account["account_id"] for account in read_json(client)["looks_fine"]]
+    assert api.riskiest not in listed
+
+
+def test_the_lists_are_in_the_order_of_their_disagreement(client: PageClient):
+    document = read_json(client)
+    fine = [account["disagreement"] for account in document["looks_fine"]]
+    bad = [account["disagreement"] for account in document["looks_bad"]]
+    assert (fine, bad) == (sorted(fine, reverse=True), sorted(bad))
+    assert all(account["band"] != "low" for account in document["looks_fine"])
+    assert all(account["band"] == "low" for account in document["looks_bad"])
+
+
+def test_the_page_says_what_it_shows(client: PageClient):
+    page = client.read("/disagreements")
+    assert read_json(client)["answer"] in page
+    assert "What a disagreement is" in page
+    assert "Not known: neither tickets nor conversations are in the data." in page
+
+
+def test_an_address_that_is_not_valid_says_why(client: PageClient):
+    assert client.get("/disagreements?limit=0").status_code == 422
