@@ -42,13 +42,13 @@ def simulate_shard(company: Company, shard: int) -> Iterator[tuple[str, pa.Table
     world = build_world(company)
     population = draw_population(world, numbers, generator=np.random.default_rng(trait_seed))
     trajectories = simulate_trajectories(Scenario(world, population), event_seed)
-    yield from _raw_tables(trajectories, table_seeds)
+    yield from raw_tables(trajectories, table_seeds)
     yield "truth/hazards", _hazard_table(trajectories)
     yield "truth/risks", _risk_table(trajectories, np.random.default_rng(future_seed))
     yield "truth/accounts", _outcome_table(trajectories)
 
 
-def _raw_tables(trajectories: Trajectories, seeds: np.random.SeedSequence) -> Iterator[tuple[str, pa.Table]]:
+def raw_tables(trajectories: Trajectories, seeds: np.random.SeedSequence) -> Iterator[tuple[str, pa.Table]]:
     """Every table draws from its own generator, so a change in one table leaves the others as they were."""
     names = ("terms", *CONTRACT)
     generators = {name: np.random.default_rng(seed) for name, seed in zip(names, seeds.spawn(len(names)), strict=True)}

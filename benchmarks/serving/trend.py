@@ -1,0 +1,101 @@
+"""How often a trend arrow is wrong, and how soon it shows a decline, on simulated accounts.
+
+    python -m benchmarks.serving.trend [--ordinary 1500] [--constant 600] [--planted 300] [--seed 11] [--json]
+
+A model is trained on one simulated company and scores another one every week of a year, each week compared with the
+one before, as the pages do. Accounts of constant hazard must show an arrow in at most 5 % of account-years, whichever
+way it points. Of the accounts whose usage falls by 80 % on one day, 80 % must be shown as rising within four weeks.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.serving.trend_panel import CONSTANT, ORDINARY, PLANTED, TrendPanel, simulate_panel
+from features.rate_interval import wilson_bounds
+from serving.accounts.risk_trend import TRENDS, RiskPair, find_refit_spread, judge_trends, to_log_odds
+
+WEEKS_TO_SHOW = 4
+MIN_WEEKS = 50  # of an account-year
+WEEK = np.timedelta64(7, "D")
+
+
+def main() -> None:
+    """Simulate, train, score every week, and print how often arrows were wrong and how soon they came."""
+    parser = argparse.ArgumentParser(description="False arrows and found declines on simulated accounts.")
+    parser.add_argument("--ordinary", type=int, default=1500)
+    parser.add_argument("--constant", type=int, default=600)
+    parser.add_argument("--planted", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        panel = simulate_panel(
+            Path(folder),
+            ordinary=chosen.ordinary,
+            constant=chosen.constant,
+            planted=chosen.planted,
+            seed=chosen.seed,
+        )
+    results = measure(panel)
+    if chosen.json:
+        print(json.dumps(results, indent=1))
+        return
+    table = Table("", "share", "95 % interval", "n")
+    for name, result in results.items():
+        table.add_row(
+            name, f"{result['share']:.3f}", f"{result['low']:.3f} to {result['high']:.3f}", f"{result['n']:,}"
+        )
+    Console().print(table)
+
+
+def measure(panel: TrendPanel) -> dict[str, dict[str, float]]:
+    """The shares with their intervals, by name."""
+    trends = weekly_trends(panel)
+    arrows = (trends == TRENDS.index("rising")) | (trends == TRENDS.index("falling"))
+    is_whole_year = np.isfinite(panel.risks).sum(axis=0) >= MIN_WEEKS
+    constant, ordinary = ((panel.kinds == kind) & is_whole_year for kind in (CONSTANT, ORDINARY))
+    return {
+        "constant hazard: account-years with an arrow": _share(arrows[:, constant].any(axis=0)),
+        "constant hazard: weeks with an arrow": _share(arrows[:, constant].ravel()),
+        "ordinary accounts: account-years with an arrow": _share(arrows[:, ordinary].any(axis=0)),
+        "usage falls by 80 %: shown as rising within four weeks": _share(_shown(panel, trends)),
+        "the same, of those whose risk doubled in four weeks": _share(_shown(panel, trends, doubled=True)),
+    }
+
+
+def weekly_trends(panel: TrendPanel) -> np.ndarray:
+    """The trend of every account since the week before, as places in `TRENDS`, shape (weeks - 1, accounts)."""
+    spread, weeks = find_refit_spread(panel.bundle), zip(panel.risks, panel.risks[1:], strict=False)
+    same = np.ones(panel.risks.shape[1], dtype=bool)
+    return np.array([judge_trends(RiskPair(now, before, same), spread) for before, now in weeks])
+
+
+def _shown(panel: TrendPanel, trends: np.ndarray, *, doubled: bool = False) -> np.ndarray:
+    """Whether each planted decline was shown as rising in a week that ends up to four weeks after it began."""
+    days = np.array(panel.days, dtype="datetime64[D]")
+    shown: list[bool] = []
+    for account in np.flatnonzero(panel.kinds == PLANTED):
+        began = panel.planted_day[account]
+        weeks = np.flatnonzero((days > began) & (days <= began + WEEKS_TO_SHOW * WEEK))
+        before = weeks[0] - 1
+        if not np.isfinite(panel.risks[[before, *weeks], account]).all():
+            continue
+        odds = to_log_odds(panel.risks[[before, weeks[-1]], account])
+        if not doubled or odds[1] - odds[0] >= np.log(2):
+            shown.append(bool((trends[weeks - 1, account] == TRENDS.index("rising")).any()))
+    return np.array(shown)
+
+
+def _share(holds: np.ndarray) -> dict[str, float]:
+    low, high = wilson_bounds(int(holds.sum()), len(holds))
+    return {"share": float(holds.mean()), "low": low, "high": high, "n": len(holds)}
+
+
+if __name__ == "__main__":
+    main()
