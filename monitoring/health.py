@@ -13,14 +13,16 @@ from monitoring.drift.panel import detect_panel_drift, open_panel
 from monitoring.outcomes.bets import Cohort, Doubt
 from monitoring.outcomes.cohorts import days_until_known
 from monitoring.outcomes.e_detector import judge_cohorts, tolerated_deviations
+from monitoring.outcomes.estimate import PerformanceEstimate, estimate_performance
 from monitoring.outcomes.known_outcomes import KnownOutcomes, OutcomeStore
 from monitoring.outcomes.plays import judge_plays
 from monitoring.outcomes.summary import GroupOutcome, compare_groups
 from monitoring.served_values import ServedValues, check_served_values, describe_served, served_fault
 from monitoring.sources import find_broken_sources
+from monitoring.verdicts.contradiction import void_if_contradicted
 from monitoring.verdicts.latch import latch, restart_after
 from monitoring.verdicts.verdict import Checks, HealthDecision, decide, is_acknowledged
-from monitoring.verdicts.wording import describe_drift, describe_outcomes, describe_plays
+from monitoring.verdicts.wording import describe_drift, describe_estimate, describe_outcomes, describe_plays
 from serving.ledger.ledger import open_ledger
 from serving.ledger.monitor_runs import BrokenSource, MonitorRun, RunStore
 from serving.scoring.champion import ChampionProvider
@@ -34,7 +36,8 @@ FIRST_DAY = datetime(1970, 1, 1)
 class HealthReport:
     """The verdict on what is served, and everything that was checked.
 
-    `groups` are the outcomes of groups, `served` is how the online store compares with the history.
+    `groups` are the outcomes of groups, `served` is how the online store compares with the history. `estimate` is the
+    performance that is expected of risks whose answers are open, None if there are none.
     """
 
     version: Version
@@ -42,6 +45,7 @@ class HealthReport:
     checks: Checks
     groups: tuple[GroupOutcome, ...]
     served: ServedValues
+    estimate: PerformanceEstimate | None
 
 
 def check_health(settings: Settings, state: StateDir, known_until: datetime, progress: Progress) -> HealthReport:
@@ -81,7 +85,15 @@ def check_health(settings: Settings, state: StateDir, known_until: datetime, pro
     acknowledged = store.acknowledged(as_of)
     unknown = [run for run in runs if not is_acknowledged(run.verdict, run.subject, acknowledged)]
     decision = latch(decide(checks, acknowledged), unknown, version.number, checks.outcomes.evidence)
-    return HealthReport(version, decision, checks, compare_groups(followed.rows), served)
+    estimate = estimate_performance(outcomes.open_risks, _doubt(settings, outcomes, version.number), outcomes.early)
+    return HealthReport(
+        version=version,
+        decision=decision,
+        checks=checks,
+        groups=compare_groups(followed.rows),
+        served=served,
+        estimate=estimate and void_if_contradicted(estimate, checks, decision),
+    )
 
 
 def run_of(report: HealthReport, run_at: datetime) -> MonitorRun:
@@ -112,6 +124,7 @@ def describe_checks(report: HealthReport) -> Mapping[str, str]:
         "drift": describe_drift(checks.drift),
         "outcomes": describe_outcomes(checks.outcomes),
         "plays": describe_plays(checks.plays),
+        "before answers": describe_estimate(report.estimate),
         "online store": describe_served(report.served),
     }
 
@@ -120,7 +133,7 @@ def _doubt(settings: Settings, outcomes: KnownOutcomes, number: int) -> Doubt:
     """How little a version can know about its own level: by the departures on the days that it was calibrated on."""
     training = settings.training
     return Doubt(
-        departures=max(outcomes.departures[number], training.min_churned),
+        departures=max(outcomes.departures.get(number, 0), training.min_churned),
         drift_sd=training.drift_prior_sd,
         segment_sd=training.segment_prior_sd,
         critical=tolerated_deviations(settings.monitoring.false_alarms_per_year),
@@ -139,6 +152,7 @@ def key_figures(report: HealthReport) -> Mapping[str, float]:
     visible = {} if drift.smallest_visible is None else {"drift_smallest_visible": drift.smallest_visible}
     return {
         **visible,
+        **(report.estimate.figures() if report.estimate else {}),
         "drifted_signals": float(len({signal.signal for signal in drift.drifted})),
         "drift_tests": float(drift.tests),
         "drift_effect_points": drift.joint_points or 0.0,

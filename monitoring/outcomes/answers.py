@@ -1,9 +1,12 @@
-"""Answers: what happened to each account soon after its risk was served, read from the data set."""
+"""Answers: what happened to each account soon after its risk was served, read from the data set.
+
+How many accounts left after the days that a version was calibrated on says how little it can know about its own level.
+"""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # (the stubs of pandas do not know the columns of a frame)
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 import ibis
@@ -11,7 +14,9 @@ import numpy as np
 import pandas as pd
 
 from configs.settings import LabelSettings, Settings
+from configs.state_dir import StateDir
 from features.publishing.pipeline import OpenDataset
+from features.store.history import complete_days
 from features.tables.contract import ACCOUNT_ID
 from features.tables.raw_table import RawTable
 from monitoring.outcomes.cohorts import (
@@ -31,11 +36,14 @@ from monitoring.outcomes.served_scores import (
     risk_within,
 )
 from serving.ledger.ledger import Ledger
+from training.data.training_set import observed_labels, snapshots_on
 from training.labels.build import build_labels
 from training.labels.definition import CHURNED, label_hash
 from training.labels.departures import find_departures
+from training.registry.mlflow_registry import open_registry
 
 PLAY_DAYS, ASSIGNED_WITHIN_DAYS = 91, 2
+Days = tuple[str, ...]
 
 
 def follow_served_accounts(
@@ -117,3 +125,29 @@ def segments_of(tables: Mapping[str, RawTable], rows: pd.DataFrame) -> pd.Series
         return pd.Series("", rows.index)
     segments = accounts.rows.select(ACCOUNT_ID, "segment").to_pandas().drop_duplicates(ACCOUNT_ID)
     return rows[ACCOUNT_ID].map(segments.set_index(ACCOUNT_ID).segment).fillna("").astype(str)
+
+
+def read_calibration_days(
+    settings: Settings, state: StateDir, versions: Collection[int], stored: Mapping[int, Days]
+) -> Mapping[int, Days]:
+    """The days of versions that are not stored yet; none of a version that was deleted since it served."""
+    unknown = set(versions).difference(stored)
+    if not unknown:
+        return {}
+    registry = open_registry(state, settings.name)
+    registered = {version.number: version for version in registry.versions()}
+    evaluations = {number: registry.evaluation(registered[number]) for number in unknown if number in registered}
+    return dict.fromkeys(unknown, ()) | {
+        number: tuple(evaluation.recalibrated_on or evaluation.split["calibration"])
+        for number, evaluation in evaluations.items()
+    }
+
+
+def count_departures(opened: OpenDataset, settings: Settings, names: Days, known_until: datetime) -> int:
+    """The accounts that left after these days; an account counts once, on however many days it was seen."""
+    days = sorted({datetime.fromisoformat(name) for name in names} & {*complete_days(opened.history)})
+    if not days:
+        return 0
+    snapshots = snapshots_on(opened.history, days)
+    churned = observed_labels(opened, settings, snapshots, known_until)
+    return int(snapshots[ACCOUNT_ID][churned == 1].nunique())

@@ -61,20 +61,25 @@ class Doubt:
     @property
     def level(self) -> float:
         """The tolerated shift of all log-odds."""
-        return max(MIN_LEVEL_TOLERANCE, self.critical * self._level_sd)
+        return max(MIN_LEVEL_TOLERANCE, self.critical * self.level_sd)
 
     @property
     def segment_level(self) -> float:
         """The tolerated shift of the log-odds of a segment."""
-        return max(MIN_LEVEL_TOLERANCE, self.critical * float(np.hypot(self._level_sd, self.segment_sd)))
+        return max(MIN_LEVEL_TOLERANCE, self.critical * float(np.hypot(self.level_sd, self.segment_sd)))
 
     def weight(self, variance: float) -> float:
         """The tolerated change of the weight of a part of the log-odds with this variance among those who leave."""
+        return max(MIN_WEIGHT_TOLERANCE, self.critical * self.weight_sd(variance))
+
+    def weight_sd(self, variance: float) -> float:
+        """The standard deviation of the weight of such a part; infinite if the departures say nothing of it."""
         information = self.departures * variance
-        return max(MIN_WEIGHT_TOLERANCE, self.critical / float(np.sqrt(information))) if information > 0 else np.inf
+        return 1 / float(np.sqrt(information)) if information > 0 else np.inf
 
     @property
-    def _level_sd(self) -> float:
+    def level_sd(self) -> float:
+        """The standard deviation of the shift of all log-odds."""
         return float(np.sqrt(1 / max(self.departures, 1) + self.drift_sd**2))
 
 

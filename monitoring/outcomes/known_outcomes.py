@@ -23,11 +23,14 @@ from pydantic import TypeAdapter, ValidationError
 from configs.files import atomic_write
 from configs.settings import Settings
 from configs.state_dir import StateDir
+from features.tables.contract import ACCOUNT_ID
 from features.tables.mapping import Dataset, read_dataset
-from monitoring.outcomes.cohorts import FollowedAccounts, choose_snapshots, days_until_known, spacing_of
+from monitoring.outcomes.bets import FloatArray
+from monitoring.outcomes.cohorts import PLAY, FollowedAccounts, choose_snapshots, days_until_known, spacing_of
+from monitoring.outcomes.estimate import NOTHING_EARLY, EarlyOutcomes
 from monitoring.outcomes.served_scores import read_served_snapshots
 from serving.ledger.ledger import Ledger
-from training.labels.definition import CHURNED, label_hash
+from training.labels.definition import CHURNED, is_mature, label_hash
 
 MAX_AGE = timedelta(days=7)
 FORMAT = 1  # counts up when rows are stored in another way, so that none is read from an older file
@@ -38,10 +41,16 @@ NO_ROWS = pd.DataFrame({**COLUMNS, "care": "object", "segment": "object"}, index
 
 @dataclass(frozen=True)
 class KnownOutcomes:
-    """The followed accounts, and how many accounts left after the days that each version was calibrated on."""
+    """The followed accounts, and how many accounts left after the days that each version was calibrated on.
+
+    `open_risks` is the newest risk of each account whose answer for the main horizon is not known; `early` is what
+    became of those accounts in the days of a cohort.
+    """
 
     followed: FollowedAccounts
     departures: Mapping[int, int]
+    open_risks: FloatArray
+    early: EarlyOutcomes
 
 
 @dataclass(frozen=True)
@@ -96,8 +105,9 @@ class OutcomeStore:
         is_due = chosen.as_of + wait <= pd.Timestamp(known_until)
         open_days = chosen.as_of[~is_due]
         next_known_at = None if open_days.empty else pd.Timestamp(open_days.min() + wait).to_pydatetime()
+        open_risks = self._open_risks(served, known_until)
         if not is_due.any():
-            return KnownOutcomes(FollowedAccounts(NO_ROWS, (), next_known_at), {})
+            return KnownOutcomes(FollowedAccounts(NO_ROWS, (), next_known_at), {}, open_risks, NOTHING_EARLY)
         source = self._source(chosen[is_due], known_until)
         stored = _read(self._file)
         if stored is None or not stored[0].are_of(source):
@@ -105,7 +115,17 @@ class OutcomeStore:
             _write(self._file, *stored)
         answers, rows = stored
         next_known_at = answers.next_known_at if answers.is_waiting else next_known_at
-        return KnownOutcomes(FollowedAccounts(rows, answers.families, next_known_at), answers.departures)
+        followed = FollowedAccounts(rows, answers.families, next_known_at)
+        return KnownOutcomes(followed, answers.departures, open_risks, self._early(rows, known_until))
+
+    def _open_risks(self, served: pd.DataFrame, known_until: datetime) -> FloatArray:
+        open_rows = served[~is_mature(served, self.settings.label, known_until)]
+        return open_rows.sort_values("as_of").drop_duplicates(ACCOUNT_ID, keep="last")["risk"].to_numpy("float64")
+
+    def _early(self, rows: pd.DataFrame, known_until: datetime) -> EarlyOutcomes:
+        is_open = ~is_mature(rows, self.settings.label, known_until)
+        early = rows[is_open & (rows.care != PLAY)]
+        return EarlyOutcomes(early["risk"].to_numpy("float64"), float(early[CHURNED].sum()))
 
     @property
     def _file(self) -> Path:
@@ -123,8 +143,7 @@ class OutcomeStore:
     ) -> tuple[_Answers, pd.DataFrame]:
         """The answers, read from the data set."""
         from features.publishing.pipeline import open_dataset  # heavy, as all that reads the data set
-        from monitoring.outcomes.answers import follow_served_accounts
-        from monitoring.outcomes.calibration_departures import count_departures, read_calibration_days
+        from monitoring.outcomes.answers import count_departures, follow_served_accounts, read_calibration_days
 
         opened = open_dataset(self.settings, self.state)
         followed = follow_served_accounts(opened, self.settings, self.ledger, source.asked_until)

@@ -4,6 +4,7 @@ from monitoring.drift.detector import DriftedSignal, DriftReport
 from monitoring.drift.paired_changes import Aspect
 from monitoring.outcomes.bets import Bet
 from monitoring.outcomes.e_detector import OutcomeEvidence
+from monitoring.outcomes.estimate import PerformanceEstimate
 from monitoring.outcomes.plays import PlayEvidence
 
 
@@ -52,6 +53,24 @@ def describe_outcomes(outcomes: OutcomeEvidence) -> str:
         f" evidence {outcomes.evidence:.3g} (alarm from {outcomes.threshold:.0f}),"
         f" power {min(outcomes.visible, 9.99):.0%} of what doubled odds need"
     )
+
+
+def describe_estimate(estimate: PerformanceEstimate | None) -> str:
+    """The performance that is expected of open risks, and why it is void, if it is."""
+    if estimate is None:
+        return "no served risk is open"
+    churned, loss, auc = estimate.churned, estimate.log_loss, estimate.auc
+    ranking = "" if auc is None else f", AUC {auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]"
+    leave = f"{churned.value:.1f} are expected to leave [{churned.low:.0f}, {churned.high:.0f}]"
+    text = (
+        f"of {estimate.accounts:,} accounts with an open risk {leave};"
+        f" log loss {loss.value:.4f} [{loss.low:.4f}, {loss.high:.4f}]{ranking}"
+    )
+    if estimate.early_expected > 0:
+        text += f"; {estimate.early_left:.0f} left early, {estimate.early_expected:.1f} were expected"
+    if estimate.void_since is None:
+        return text
+    return f"void since {estimate.void_since:%Y-%m-%d}: {estimate.void_because} ({text})"
 
 
 def describe_plays(plays: PlayEvidence) -> str:

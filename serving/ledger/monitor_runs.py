@@ -26,6 +26,18 @@ FIGURE_MEANINGS: Mapping[str, str] = {
     "play_evidence": "evidence of plays",
     "play_threshold": "alarm level of plays",
     "broken_sources": "broken tables",
+    "estimated_accounts": "accounts with an open risk",
+    "estimated_churned": "accounts expected to leave, of those with an open risk",
+    "estimated_churned_low": "the same, at least",
+    "estimated_churned_high": "the same, at most",
+    "estimated_log_loss": "expected log loss of open risks",
+    "estimated_log_loss_low": "the same, at least",
+    "estimated_log_loss_high": "the same, at most",
+    "estimated_auc": "expected AUC of open risks",
+    "estimated_auc_low": "the same, at least",
+    "estimated_auc_high": "the same, at most",
+    "estimate_void": "1 if the estimate is void",
+    "early_factor": "hazard by early departures, as a multiple of what risks say",
 }
 Subject = tuple[HealthVerdict, str]  # a verdict, and what it is about
 

@@ -47,14 +47,15 @@ SERVED_ON = datetime(2023, 5, 1)
 
 @pytest.fixture
 def served(trained: TrainedModel, tmp_path) -> Callable[..., None]:
-    """Adds risks of 1 May as a version served them that day, each multiplied, to the ledger of `monitored`."""
+    """Adds risks of 1 May, or of another day, as a version served them, each multiplied, to the ledger of `health`."""
     scorer = open_scorer(trained.settings, trained.state, lambda: EXTRACT_END, Ledger(tmp_path / "scratch.db"))
-    scores = open_batch(trained.state, scorer, [], SERVED_ON).score_all(0)["scores"]
     label = scorer.champions.champion().model.identity["label"]
 
     def serve(version: int = 1, times: float = 1.0, accounts: int | None = None, **source: object) -> None:
+        day = cast(datetime, source.pop("day", SERVED_ON))
+        scores = open_batch(trained.state, scorer, [], day).score_all(0)["scores"]
         changed = [_scaled(score, times) for score in scores[:accounts]]
-        common = {**source_at(SERVED_ON, version), "label_hash": label, **source}
+        common = {**source_at(day, version), "label_hash": label, **source}
         Ledger(f"sqlite:///{tmp_path / 'ledger.db'}").append(changed, cast(ScoreSource, common))
 
     return serve
@@ -87,6 +88,17 @@ def test_risks_that_are_far_too_high_are_a_matter_of_level(served, health):
     assert (decision.verdict, EXIT_CODES[decision.verdict]) == ("level moved: recalibrate", 14)
     assert decision.command == "oarlock recalibrate"
     assert decision.began_before == SERVED_ON
+
+
+def test_the_estimate_of_open_risks_is_void_once_outcomes_contradict_it(served, health):
+    served()
+    assert health().estimate is None  # every answer is known
+    served(day=datetime(2023, 6, 1))
+    estimate = health().estimate
+    assert (estimate.void_since, estimate.early_left > 0) == (None, True)
+    assert estimate.churned.low < estimate.churned.value < estimate.churned.high
+    served(times=6)
+    assert health().estimate.void_since == SERVED_ON
 
 
 def test_without_a_served_risk_nothing_can_be_told(health):
