@@ -91,16 +91,17 @@ def signals(context: CliContext, html: Path | None, markdown: Path | None) -> No
     Example: oarlock signals --html signals.html
     """
     from configs.files import atomic_write
+    from features.own_signals.own_catalogue import open_catalogue
     from features.reports.dictionary import dictionary_entries, render_html, render_markdown
-    from features.signals.registry import catalogue
 
+    declared = open_catalogue(context.settings, context.state).signals
     coverage = _published_coverage(context)
     for file, render in ((html, render_html), (markdown, render_markdown)):
         if file:
             with atomic_write(file) as temporary:
-                temporary.write_text(render(catalogue(), coverage), "utf-8")
-            context.echo(f"{file.resolve()}: {len(catalogue())} signals.")
-    by_family = dictionary_entries(catalogue(), coverage)
+                temporary.write_text(render(declared, coverage), "utf-8")
+            context.echo(f"{file.resolve()}: {len(declared)} signals.")
+    by_family = dictionary_entries(declared, coverage)
     if context.as_json:
         print_json({family: [asdict(signal) for signal in members] for family, members in by_family.items()})
     elif not (html or markdown):
@@ -177,7 +178,7 @@ def prune(context: CliContext, keep_days: int | None) -> None:
     """
     from features.publishing.retention import prune_history
 
-    removed = prune_history(context.state, context.settings.snapshots, keep_days)
+    removed = prune_history(context.settings, context.state, keep_days)
     if context.as_json:
         print_json(asdict(removed))
     else:
@@ -186,12 +187,12 @@ def prune(context: CliContext, keep_days: int | None) -> None:
 
 
 def _validate_playbook(context: CliContext) -> None:
-    from features.signals.families import FAMILIES
-    from features.signals.registry import catalogue
+    from features.own_signals.own_catalogue import open_catalogue
     from serving.accounts.playbook import read_playbook, validate_playbook
 
     path = context.settings.playbook
-    validate_playbook(read_playbook(path), path, FAMILIES, [signal.name for signal in catalogue()])
+    declared = open_catalogue(context.settings, context.state)
+    validate_playbook(read_playbook(path), path, declared.families, [signal.name for signal in declared.signals])
 
 
 def _validate_online_store(context: CliContext) -> None:
@@ -279,7 +280,7 @@ def _describe_files(context: CliContext) -> "JsonObject":
     from features.ingestion.reader import open_tables
     from features.tables.mapping import read_dataset
 
-    dataset = read_dataset(context.settings.data)
+    dataset = read_dataset(context.settings.data, context.settings.signals.attributes)
     opened = open_tables(context.settings.engine, dataset, context.state.converted)
     return {
         "tables": {name: table.rows.count().to_pyarrow().as_py() for name, table in opened.tables.items()},
@@ -342,10 +343,13 @@ def _show_readings(context: CliContext, readings: "tuple[SourceReading, ...]") -
 def _published_coverage(context: CliContext) -> dict[str, float] | None:
     """The share of the newest published snapshots that have a value of each signal; None if nothing is published."""
     from configs.errors import NotReady
+    from features.own_signals.own_catalogue import open_catalogue
     from features.store.history import published_history, read_day
 
     try:
-        history_version, as_of = published_history(context.state)
+        history_version, as_of = published_history(
+            context.state, open_catalogue(context.settings, context.state).signals
+        )
     except NotReady:
         return None
     return {name: 1 - missing for name, missing in read_day(history_version, as_of).missing.items()}

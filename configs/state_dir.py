@@ -60,6 +60,11 @@ class StateDir:
         return self.folder / "published.json"
 
     @property
+    def event_kinds(self) -> Path:
+        """The kinds of events that got signals by themselves."""
+        return self.folder / "event_kinds.json"
+
+    @property
     def publish_lock(self) -> Path:
         """Held by the process that changes what is online or in the history."""
         return self.folder / "publish.lock"

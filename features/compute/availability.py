@@ -10,9 +10,8 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 from features.signals.base import Signal
-from features.signals.registry import is_table, source_table
-from features.tables.contract import CONTRACT
-from features.tables.derived import DERIVED, PeopleMode
+from features.tables.derived import PeopleMode
+from features.tables.input_table import InputTable
 from features.tables.raw_table import IBIS_TYPES, RawTable
 
 Tables = Mapping[str, RawTable]
@@ -45,46 +44,44 @@ def missing_inputs(tables: Tables, signals: tuple[Signal, ...], people: PeopleMo
 def _lacking_inputs(tables: Tables, signals: tuple[Signal, ...], people: PeopleMode) -> dict[str, frozenset[str]]:
     lacking: dict[str, frozenset[str]] = {}
     for signal in signals:
-        inputs = (
-            _lacking_columns(tables, signal, people) if is_table(name) else lacking.get(name, frozenset({name}))
-            for name in signal.inputs
-        )
-        lacking[signal.name] = frozenset().union(*inputs)
+        if signal.table:
+            lacking[signal.name] = _lacking_columns(tables, signal, signal.table, people)
+        else:
+            inputs = (lacking.get(name, frozenset({name})) for name in signal.inputs)
+            lacking[signal.name] = frozenset().union(*inputs)
     return lacking
 
 
-def _lacking_columns(tables: Tables, signal: Signal, people: PeopleMode) -> frozenset[str]:
-    name = signal.inputs[0]
-    contract = CONTRACT[source_table(name)]
+def _lacking_columns(tables: Tables, signal: Signal, table: InputTable, people: PeopleMode) -> frozenset[str]:
+    contract, derived = table.contract, table.derived
     if contract.name not in tables:
         return frozenset({contract.name})
     defaults = {column for column, declared in contract.columns.items() if declared.default is not None}
-    columns = _required_columns(signal) - tables[contract.name].source_columns - defaults
+    columns = _required_columns(signal, table) - tables[contract.name].source_columns - defaults
     lacking = {f"{contract.name}.{column}" for column in columns}
-    if name in DERIVED and people not in DERIVED[name].people_modes:
-        lacking.add(" or ".join(f'people = "{mode}"' for mode in sorted(DERIVED[name].people_modes)))
+    if derived and people not in derived.people_modes:
+        lacking.add(" or ".join(f'people = "{mode}"' for mode in sorted(derived.people_modes)))
     return frozenset(lacking)
 
 
-def _required_columns(signal: Signal) -> frozenset[str]:
+def _required_columns(signal: Signal, table: InputTable) -> frozenset[str]:
     """The columns of its raw table that a signal needs."""
-    name = signal.inputs[0]
-    columns = CONTRACT[source_table(name)].columns.keys()
-    if name not in DERIVED:
-        return frozenset(_columns_read(signal) & columns)
-    raw_columns = _columns_read(signal) & columns if DERIVED[name].has_raw_columns else frozenset()
-    return DERIVED[name].required_columns | raw_columns
+    columns, derived = table.contract.columns.keys(), table.derived
+    if derived is None:
+        return frozenset(_columns_read(signal, table) & columns)
+    raw_columns = _columns_read(signal, table) & columns if derived.has_raw_columns else frozenset()
+    return derived.required_columns | raw_columns
 
 
-def _columns_read(signal: Signal) -> set[str]:
-    rows = _readable_columns(source_table(signal.inputs[0]))
+def _columns_read(signal: Signal, table: InputTable) -> set[str]:
+    rows = _readable_columns(table)
     fields = signal.formula(rows).op().find(ops.Field)
     return {field.name.removesuffix("_age") for field in fields if field.rel == rows.op()}
 
 
 @cache
-def _readable_columns(name: str) -> ir.Table:
-    columns = CONTRACT[name].columns
+def _readable_columns(table: InputTable) -> ir.Table:
+    columns = table.contract.columns
     types = {column: IBIS_TYPES[declared.type] for column, declared in columns.items()}
     ages = {f"{column}_age": "float64" for column in columns}
     return ibis.table(types | ages).mutate(age=ibis.literal(0.0), days_ago=ibis.literal(0))

@@ -10,11 +10,9 @@ import pyarrow as pa
 from features.compute.backends.base import Backend
 from features.compute.usage_rollups import RollupPlan, materialize_rollups
 from features.signals.base import Signal
-from features.signals.registry import is_table, source_table
 from features.tables.contract import ACCOUNT_ID, CONTRACT
 from features.tables.derived import (
     DAILY_TABLES,
-    DERIVED,
     PERIOD_TABLES,
     USAGE_BY_DAY,
     USAGE_BY_PERIOD,
@@ -24,6 +22,7 @@ from features.tables.derived import (
     merge_periods,
     without_people_counts,
 )
+from features.tables.input_table import InputTable
 from features.tables.point_in_time import Instant, add_ages, as_of_view, filter_as_of
 from features.tables.raw_table import RawTable
 
@@ -65,13 +64,15 @@ def compute_signals(
     """
     _require_midnight(as_of)
     rows = select_snapshots(tables, as_of, required_activity_days)
-    direct = [signal for signal in signals if is_table(signal.inputs[0])]
+    direct = [signal for signal in signals if signal.table]
     lookbacks = _lookbacks(signals)
     for name, readers in _signals_by_table(signals).items():
-        values = _aggregate(table_as_of(tables, name, lookbacks, as_of), readers)
+        table = readers[0].table
+        assert table
+        values = _aggregate(table_as_of(tables, table, lookbacks, as_of), readers)
         rows = rows.left_join(values, ACCOUNT_ID, rname=f"{name}_{{name}}")
     rows = rows.select(ACCOUNT_ID, **{signal.name: _fill_empty(rows[signal.name], signal) for signal in direct})
-    rows = _add_composite_signals(rows, [signal for signal in signals if not is_table(signal.inputs[0])])
+    rows = _add_composite_signals(rows, [signal for signal in signals if not signal.table])
     return rows.select(ACCOUNT_ID, *(signal.name for signal in signals))
 
 
@@ -83,28 +84,29 @@ def compile_signals(backend: Backend, tables: Tables, request: ComputeRequest) -
     """
     for as_of in request.days:
         _require_midnight(as_of)
-    lookbacks = {name: days for name, days in _lookbacks(request.signals).items() if name in DERIVED and days}
-    usage_lookbacks = {name: days for name, days in lookbacks.items() if DERIVED[name].source == "usage"}
+    rolled_up = DAILY_TABLES.keys() | PERIOD_TABLES.keys()
+    usage_lookbacks = {name: days for name, days in _lookbacks(request.signals).items() if name in rolled_up and days}
     rollups = materialize_rollups(backend, tables, RollupPlan(sorted(request.days), usage_lookbacks))
     return backend.compile_for_instants(
         lambda as_of: compute_signals({**tables, **rollups}, request.signals, as_of, request.required_activity_days)
     )
 
 
-def table_as_of(tables: Tables, name: str, lookbacks: Lookbacks, as_of: Instant) -> ir.Table:
+def table_as_of(tables: Tables, table: InputTable, lookbacks: Lookbacks, as_of: Instant) -> ir.Table:
     """A raw or derived table as it was known at `as_of`; `lookbacks` says how many days each table looks back."""
-    if name in DAILY_TABLES:
-        return DERIVED[name].build(_usage_by_day(tables, name, lookbacks, as_of))
+    name, derived = table.name, table.derived
+    if derived and name in DAILY_TABLES:
+        return derived.build(_usage_by_day(tables, name, lookbacks, as_of))
     if name in tables and name in PERIOD_TABLES:
         return merge_periods(
             as_of_view(tables[name].rows, USAGE_BY_PERIOD, as_of, lookbacks[name]), PERIOD_TABLES[name]
         )
-    contract = CONTRACT[source_table(name)]
+    source = tables[table.source]
     # A window over a state (a subscription, an account) also needs the rows that began before the window.
-    days = lookbacks[name] if contract.name == "usage" else None
-    rows = as_of_view(tables[contract.name].rows, contract, as_of, days)
-    if name in DERIVED:
-        return DERIVED[name].build(rows)
+    days = lookbacks[name] if table.source == "usage" else None
+    rows = as_of_view(source.rows, source.contract, as_of, days)
+    if derived:
+        return derived.build(rows)
     return without_people_counts(rows) if name == "usage" else rows
 
 
@@ -115,18 +117,22 @@ def _require_midnight(as_of: Instant) -> None:
 
 def _signals_by_table(signals: tuple[Signal, ...]) -> dict[str, list[Signal]]:
     """The signals that read each table, raw or derived."""
-    names = dict.fromkeys(signal.inputs[0] for signal in signals if is_table(signal.inputs[0]))
-    return {name: [signal for signal in signals if signal.inputs[0] == name] for name in names}
+    readers: dict[str, list[Signal]] = {}
+    for signal in signals:
+        if signal.table:
+            readers.setdefault(signal.table.name, []).append(signal)
+    return readers
 
 
 def _lookbacks(signals: tuple[Signal, ...]) -> dict[str, int | None]:
-    return {name: _lookback(name, readers) for name, readers in _signals_by_table(signals).items()}
+    return {name: _lookback(readers) for name, readers in _signals_by_table(signals).items()}
 
 
-def _lookback(name: str, readers: list[Signal]) -> int | None:
+def _lookback(readers: list[Signal]) -> int | None:
     days = [signal.days for signal in readers if signal.days is not None]
     longest = max(days) if len(days) == len(readers) else None
-    limit = DERIVED[name].max_days if name in DERIVED else None
+    table = readers[0].table
+    limit = table.derived.max_days if table and table.derived else None
     return min((days for days in (longest, limit) if days is not None), default=None)
 
 

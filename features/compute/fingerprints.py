@@ -26,9 +26,9 @@ from features.compute.usage_rollups import (
 from features.ingestion.reader import cast_tables
 from features.ingestion.validation import mark_invalid_rows
 from features.signals.base import Signal, signal
-from features.signals.registry import catalogue, is_table
-from features.tables.contract import CONTRACT
-from features.tables.derived import DAILY_TABLES, DERIVED, HALF_YEAR_DAYS, PERIOD_TABLES
+from features.tables.contract import CONTRACT, TableContract
+from features.tables.derived import DAILY_TABLES, HALF_YEAR_DAYS, PERIOD_TABLES
+from features.tables.input_table import INPUT_TABLES, InputTable
 from features.tables.raw_table import IBIS_TYPES, RawTable
 
 # Any two midnights would do that are close enough for rollups.
@@ -48,7 +48,7 @@ def signal_set(signals: tuple[Signal, ...]) -> str:
 @cache
 def fingerprint(signal: Signal) -> str:
     """A hash of what a signal computes from its inputs; an input that is a signal has a fingerprint of its own."""
-    table = signal.inputs[0] if is_table(signal.inputs[0]) else None
+    table = signal.table
     value = signal.formula(table_columns(table)) if table else signal.formula(*_input_columns(signal))
     empty = None if signal.empty is None else float(signal.empty)
     declaration = f"{signal.inputs} {signal.days} {signal.kind} {empty}"
@@ -56,20 +56,26 @@ def fingerprint(signal: Signal) -> str:
 
 
 @cache
-def table_columns(name: str) -> ir.Table:
+def table_columns(table: InputTable) -> ir.Table:
     """The columns that a formula finds in a table, raw or derived, as an unbound table."""
-    return ibis.table(table_as_of(contract_tables(), name, {name: HALF_YEAR_DAYS}, AS_OF).schema(), name)
+    rows = table_as_of(_tables_behind(table), table, {table.name: HALF_YEAR_DAYS}, AS_OF)
+    return ibis.table(rows.schema(), table.name)
 
 
 @cache
 def contract_tables() -> Mapping[str, RawTable]:
     """Every table of the contract with every column, as unbound tables."""
+    return unbound_tables(CONTRACT)
+
+
+def unbound_tables(contract: Mapping[str, TableContract]) -> Mapping[str, RawTable]:
+    """These tables with every column, as unbound tables."""
     unbound = {
         name: ibis.table({column: IBIS_TYPES[declared.type] for column, declared in table.columns.items()}, name)
-        for name, table in CONTRACT.items()
+        for name, table in contract.items()
     }
     return cast_tables(
-        {name: RawTable(CONTRACT[name], rows, frozenset(rows.columns)) for name, rows in unbound.items()}
+        {name: RawTable(contract[name], rows, frozenset(rows.columns)) for name, rows in unbound.items()}
     )
 
 
@@ -80,34 +86,41 @@ def rules_version() -> str:
 
 
 def _input_columns(signal: Signal) -> list[ir.Column]:
-    kinds = {declared.name: COLUMN_TYPES[declared.kind] for declared in catalogue()}
-    rows = ibis.table({name: kinds[name] for name in signal.inputs}, "signals")
+    kinds = zip(signal.inputs, signal.input_kinds, strict=True)
+    rows = ibis.table({name: COLUMN_TYPES[kind] for name, kind in kinds}, "signals")
     return [rows[name] for name in signal.inputs]
 
 
 @cache
-def _table_fingerprint(name: str) -> str:
-    limit = DERIVED[name].max_days if name in DERIVED else None
-    return _digest(str(limit), *map(hash_expression, _table_expressions(name)))
+def _table_fingerprint(table: InputTable) -> str:
+    limit = table.derived.max_days if table.derived else None
+    return _digest(str(limit), *map(hash_expression, _table_expressions(table)))
 
 
-def _table_expressions(name: str) -> Iterator[ir.Table]:
+def _tables_behind(table: InputTable) -> Mapping[str, RawTable]:
+    if CONTRACT.get(table.source) is table.contract:
+        return contract_tables()
+    return {**contract_tables(), **unbound_tables({table.source: table.contract})}
+
+
+def _table_expressions(table: InputTable) -> Iterator[ir.Table]:
     """Every expression that a table can come from.
 
     Data may identify people by user ids or by counts, tables of usage may share a pass over the events, and they may be
     built from rollups.
     """
-    named, single, shared = contract_tables(), {name: HALF_YEAR_DAYS}, dict.fromkeys(DAILY_TABLES, HALF_YEAR_DAYS)
-    yield table_as_of(named, name, single, AS_OF)
+    named, name, shared = _tables_behind(table), table.name, dict.fromkeys(DAILY_TABLES, HALF_YEAR_DAYS)
+    single = {name: HALF_YEAR_DAYS}
+    yield table_as_of(named, table, single, AS_OF)
     if name in PERIOD_TABLES:
-        yield table_as_of({**named, **_rollups(named["usage"], single)}, name, single, AS_OF)
+        yield table_as_of({**named, **_rollups(named["usage"], single)}, table, single, AS_OF)
     if name in DAILY_TABLES:
         usage = named["usage"]
         counted = {**named, "usage": replace(usage, source_columns=usage.source_columns - {"user_id"})}
-        yield table_as_of(named, name, shared, AS_OF)
-        yield table_as_of(counted, name, single, AS_OF)
-        yield table_as_of(counted, name, shared, AS_OF)
-        yield table_as_of({**counted, **_rollups(counted["usage"], shared)}, name, shared, AS_OF)
+        yield table_as_of(named, table, shared, AS_OF)
+        yield table_as_of(counted, table, single, AS_OF)
+        yield table_as_of(counted, table, shared, AS_OF)
+        yield table_as_of({**counted, **_rollups(counted["usage"], shared)}, table, shared, AS_OF)
 
 
 def _rollups(usage: RawTable, lookbacks: Mapping[str, int]) -> dict[str, RawTable]:
@@ -128,8 +141,9 @@ def _frame() -> tuple[str, ...]:
     def absolute(rows: ir.NumericColumn) -> ir.Value:
         return rows.abs()
 
-    tables = contract_tables()
-    expressions = (compute_signals(tables, rows + absolute, AS_OF, within) for within in (None, ACTIVE_WITHIN))
+    tables, accounts = contract_tables(), INPUT_TABLES["accounts"]
+    frame = (replace(rows[0], table=accounts), replace(absolute[0], input_kinds=("number",)))
+    expressions = (compute_signals(tables, frame, AS_OF, within) for within in (None, ACTIVE_WITHIN))
     return tuple(map(hash_expression, expressions))
 
 

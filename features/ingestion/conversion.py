@@ -30,7 +30,6 @@ from features.ingestion.select_faults import check_columns, select_error, select
 from features.ingestion.text_comparisons import raise_for_text_order, sources_read
 from features.ingestion.text_formats import SelectedTable, choose_formats
 from features.ingestion.text_values import TextFormat, from_text
-from features.tables.contract import CONTRACT
 from features.tables.mapping import Dataset, is_csv
 
 RULES = 1  # to be raised if the same files are converted differently
@@ -138,7 +137,9 @@ def _text_sources(dataset: Dataset) -> frozenset[str]:
 
 
 def _key(dataset: Dataset) -> str:
-    contract = {name: [(c, column.type) for c, column in table.columns.items()] for name, table in CONTRACT.items()}
+    contract = {
+        name: [(c, column.type) for c, column in table.columns.items()] for name, table in dataset.contract.items()
+    }
     return hashlib.sha256(f"{RULES} {dataset.content_hash()} {contract}".encode()).hexdigest()[:16]
 
 
@@ -169,7 +170,7 @@ def _write_tables(
     loaded = _load_sources(backend, dataset, frozenset().union(*tables.values()), folder)
     text_sources = _text_sources(dataset)
     selected = {
-        name: SelectedTable(CONTRACT[name], _select(loaded, dataset, name), sources & text_sources)
+        name: SelectedTable(dataset.contract[name], _select(loaded, dataset, name), sources & text_sources)
         for name, sources in tables.items()
     }
     formats, dates = choose_formats(dataset, selected, loaded)
@@ -200,7 +201,7 @@ def _select(loaded: LoadedSources, dataset: Dataset, name: str) -> ir.Table:
     text_columns = [column for source in sources for column in loaded.sources[source].columns]
     raise_for_text_order(dataset, name, text_columns)
     rows = select_rows(loaded.backend, dataset, name, text_columns)
-    check_columns(rows.columns, CONTRACT[name])
+    check_columns(rows.columns, dataset.contract[name])
     return rows
 
 

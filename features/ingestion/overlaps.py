@@ -14,7 +14,6 @@ from configs.errors import DataError
 from features.compute.backends.base import Backend
 from features.compute.backends.duckdb import quote_text
 from features.ingestion.validation import sources_of
-from features.tables.contract import CONTRACT
 from features.tables.mapping import Dataset, SourceMapping, is_csv
 from features.tables.raw_table import RawTable
 
@@ -77,7 +76,7 @@ def _distinct(backend: Backend, name: str, rows: ir.Table) -> ir.Table:
 
 def _sources_without_key(dataset: Dataset) -> list[str]:
     """The sources of several files behind tables without a key."""
-    tables = [name for name in dataset.selects if not CONTRACT[name].key]
+    tables = [name for name in dataset.selects if not dataset.contract[name].key]
     sources = {source for table in tables for source in sources_of(dataset, table)}
     return sorted(source for source in sources if len(dataset.files[source]) > 1)
 

@@ -16,7 +16,7 @@ from features.compute.backends.connect import create_view, open_backend
 from features.ingestion.conversion import Conversion, convert_tables, find_conversion, with_values_as_written
 from features.ingestion.select_faults import check_columns, select_rows
 from features.ingestion.text_values import from_text, read_word
-from features.tables.contract import CONTRACT, ColumnContract, TableContract
+from features.tables.contract import ColumnContract, TableContract
 from features.tables.mapping import Dataset, read_dataset
 from features.tables.point_in_time import STORED_SUFFIX
 from features.tables.raw_table import IBIS_TYPES, RawTable
@@ -68,14 +68,14 @@ def read_tables(backend: Backend, dataset: Dataset, conversion: Conversion | Non
             rows = _read_converted(backend, conversion, name)
         else:
             rows = select_rows(backend, dataset, name)
-        check_columns(rows.columns, CONTRACT[name])
-        tables[name] = RawTable(CONTRACT[name], rows, frozenset(rows.columns))
+        check_columns(rows.columns, dataset.contract[name])
+        tables[name] = RawTable(dataset.contract[name], rows, frozenset(rows.columns))
     return tables
 
 
 def read_account_ids(settings: Settings, state: StateDir) -> frozenset[str]:
     """Every account in the data set."""
-    dataset = read_dataset(settings.data)
+    dataset = read_dataset(settings.data, settings.signals.attributes)
     accounts = open_tables(settings.engine, dataset, state.converted).tables["accounts"]
     return frozenset(accounts.rows.account_id.cast("string").to_pyarrow().to_pylist())
 
@@ -109,7 +109,9 @@ def cast_column(value: ir.Value, column: ColumnContract) -> ir.Value:
 
 
 def _require_tables(dataset: Dataset) -> None:
-    missing = [table.name for table in CONTRACT.values() if table.required and table.name not in dataset.selects]
+    missing = [
+        table.name for table in dataset.contract.values() if table.required and table.name not in dataset.selects
+    ]
     if missing:
         raise DataError(f"{dataset.mapping_file}: the required table '{missing[0]}' is not mapped.", "Add a select.")
 

@@ -30,6 +30,7 @@ from features.ingestion.text_comparisons import sources_read
 from features.ingestion.text_values import fold_word
 from features.tables.contract import ACCOUNT_ID, ColumnContract, NumberRange, TableContract
 from features.tables.mapping import Dataset
+from features.tables.own_contract import FLAG_WORDS
 from features.tables.raw_table import RawTable
 
 EARLIEST, LATEST = "1970-01-02", "2100-01-01"
@@ -226,8 +227,18 @@ def _value_rules(
     if column.range:
         yield _is_outside(value, column.range), _outside(column.range)
     if column.range_by and column.range_by in values:
+        word, text = values[column.range_by], value.cast("string")
+        if column.number_for:
+            yield word.isin(column.number_for) & value.notnull() & ~_is_finite(text), "is not a finite number"
+        if column.flag_for:
+            yield word.isin(column.flag_for) & ~text.lower().isin(FLAG_WORDS), f"is none of {', '.join(FLAG_WORDS)}"
         for word, limits in column.ranges.items():
             yield (values[column.range_by] == word) & _is_outside(value, limits), f"{_outside(limits)} for {word}"
+
+
+def _is_finite(text: ir.Value) -> ir.BooleanValue:
+    number = text.try_cast("float64")
+    return number.notnull() & ~number.isnan() & ~number.isinf()
 
 
 def _is_outside(value: ir.Value, limits: NumberRange) -> ir.BooleanValue:

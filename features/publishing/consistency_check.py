@@ -10,6 +10,7 @@ import pandas as pd
 from configs.errors import DataError
 from configs.settings import Settings
 from configs.state_dir import StateDir
+from features.own_signals.own_catalogue import open_catalogue
 from features.store.feast_store import open_history_store, read_historical_signals, read_online_signals
 from features.store.history import accounts_on, published_history
 from features.tables.contract import ACCOUNT_ID
@@ -42,7 +43,7 @@ class ConsistencyReport:
 
 def compare_stores(settings: Settings, state: StateDir, max_accounts: int) -> ConsistencyReport:
     """Compare both stores for accounts spread evenly over the published ones; raises NotReady if there are none."""
-    history, as_of = published_history(state)
+    history, as_of = published_history(state, open_catalogue(settings, state).signals)
     account_ids = accounts_on(history, as_of)
     sample = account_ids[:: -(-len(account_ids) // max_accounts)]
     store, names = open_history_store(state, history, settings.name), [signal.name for signal in history.signals]

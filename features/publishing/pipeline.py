@@ -30,6 +30,8 @@ from features.ingestion.validation import (
     raise_for_violations,
     validate_tables,
 )
+from features.own_signals.event_kinds import keep_event_kinds
+from features.own_signals.own_catalogue import build_catalogue
 from features.publishing.account_table_builder import build_account_details
 from features.publishing.data_span import DataSpan, find_span, raise_for_late_day
 from features.publishing.quality_gate import check_day, check_schema, check_sources, raise_for_day_faults
@@ -37,7 +39,7 @@ from features.publishing.revenue_table_builder import build_revenue_history
 from features.publishing.source_profile import profile_sources
 from features.publishing.source_weeks import write_profile
 from features.signals.base import Signal
-from features.signals.registry import catalogue
+from features.signals.registry import Catalogue
 from features.store.account_table import COLUMNS, AccountTable, write_account_table
 from features.store.history import (
     DaySummary,
@@ -81,10 +83,11 @@ class OpenDataset:
     written_periods: ir.Table | None
     written_events: Mapping[str, RawTable]
     conversion: Conversion
+    catalogue: Catalogue
 
     def missing_inputs(self) -> tuple[MissingInput, ...]:
         """The tables and columns that the data set lacks, with the signals that they would make possible."""
-        return missing_inputs(self.tables, catalogue(), self.dataset.mapping.people)
+        return missing_inputs(self.tables, self.catalogue.signals, self.dataset.mapping.people)
 
     def count_equal_rows(self) -> dict[str, int]:
         """How many rows of the tables without a key are equal to another one."""
@@ -157,12 +160,13 @@ def open_dataset(settings: Settings, state: StateDir) -> OpenDataset:
 
     Files that were valid before are not validated again. Raises InvalidRows, with every rule that rows break.
     """
-    dataset, activity_days = read_dataset(settings.data), settings.label.required_activity_days
+    dataset = read_dataset(settings.data, settings.signals.attributes)
+    activity_days = settings.label.required_activity_days
     raise_for_duplicate_files(dataset)
     _require_risk_set(dataset, activity_days)
     opened = open_tables(settings.engine, dataset, state.converted)
     backend, raw = opened.backend, opened.tables
-    content = {"content": dataset.content_hash(), "rules": rules_version()}
+    content = {"content": dataset.content_hash(), "rules": rules_version() + dataset.contract_hash}
     is_valid = read_rebuildable(state.validation, JsonObject) == content
     if not is_valid:
         raise_for_overlaps(dataset)
@@ -181,12 +185,23 @@ def open_dataset(settings: Settings, state: StateDir) -> OpenDataset:
     if written is not None:
         tables["subscriptions"] = _join_periods(backend, tables["subscriptions"], settings.label.joins_within_hours)
     signal_tables = {name: table for name, table in tables.items() if name not in settings.label.label_tables}
-    signals = available_signals(signal_tables, catalogue(), dataset.mapping.people)
-    quarantine_rules = rules_version() if settings.data.on_invalid_rows == "quarantine" else ""
+    declared = build_catalogue(settings.signals, keep_event_kinds(settings.signals, state, tables.get("usage")))
+    signals = available_signals(signal_tables, declared.signals, dataset.mapping.people)
+    quarantine_rules = content["rules"] if settings.data.on_invalid_rows == "quarantine" else ""
     selection = RowSelection(activity_days, quarantine_rules, settings.label.joins_within_hours)
     history = history_version(state.history, dataset, signals, selection)
     return OpenDataset(
-        dataset, backend, tables, violations, history, is_valid, activity_days, written, events, opened.conversion
+        dataset,
+        backend,
+        tables,
+        violations,
+        history,
+        is_valid,
+        activity_days,
+        written,
+        events,
+        opened.conversion,
+        declared,
     )
 
 

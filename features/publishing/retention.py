@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from configs.files import exclusive_lock, locked_folder
-from configs.settings import SnapshotSettings
+from configs.settings import Settings, SnapshotSettings
 from configs.state_dir import StateDir
 from features.ingestion.converted_folder import remove_unread
+from features.own_signals.own_catalogue import open_catalogue
 from features.store.history import HistoryVersion, complete_days, published_history, training_days
 
 
@@ -21,7 +22,7 @@ class PruneResult:
     bytes: int
 
 
-def prune_history(state: StateDir, snapshots: SnapshotSettings, keep_days: int | None) -> PruneResult:
+def prune_history(settings: Settings, state: StateDir, keep_days: int | None) -> PruneResult:
     """Delete every history except the published one, and the old days of that which are not for training.
 
     Days up to `keep_days` older than the published one are kept, with None all of them. Tables that were converted from
@@ -29,9 +30,9 @@ def prune_history(state: StateDir, snapshots: SnapshotSettings, keep_days: int |
     published with the current signals, Busy if another process is publishing.
     """
     with exclusive_lock(state.publish_lock, "publishing into"):
-        history, as_of = published_history(state)
+        history, as_of = published_history(state, open_catalogue(settings, state).signals)
         others = [folder for folder in state.history.iterdir() if folder != history.folder]
-        days = [] if keep_days is None else _old_days(history, as_of - timedelta(days=keep_days), snapshots)
+        days = [] if keep_days is None else _old_days(history, as_of - timedelta(days=keep_days), settings.snapshots)
         for day in days:
             history.day_link(day).unlink()
         freed = sum(_delete(folder) for folder in [*others, *_unlinked_folders(history)])

@@ -7,8 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from features.signals.base import Signal, family_label
-from features.signals.families import FAMILIES
-from features.signals.registry import is_table, source_table
+from features.signals.families import family_order
 
 TEMPLATE = Path(__file__).with_name("dictionary.html.jinja")
 DIRECTIONS = {1: "a higher value can only raise the risk", -1: "a higher value can only lower the risk", 0: "learned"}
@@ -38,7 +37,7 @@ def dictionary_entries(
     signals = tuple(signals)
     tables = required_tables(signals)
     listed = [_entry(signal, tables[signal.name], (coverage or {}).get(signal.name)) for signal in signals]
-    by_family = {family: [entry for entry in listed if entry.family == family] for family in FAMILIES}
+    by_family = {family: [entry for entry in listed if entry.family == family] for family in family_order(signal.family for signal in signals)}
     return {family: sorted(members, key=_stem_and_window) for family, members in by_family.items() if members}
 
 
@@ -66,7 +65,7 @@ def required_tables(signals: tuple[Signal, ...]) -> dict[str, tuple[str, ...]]:
     """The raw tables each signal needs, including those of the signals that it is computed from."""
     tables: dict[str, tuple[str, ...]] = {}
     for signal in signals:
-        needed = [(source_table(name),) if is_table(name) else tables.get(name, ()) for name in signal.inputs]
+        needed = [(signal.table.source,)] if signal.table else [tables.get(name, ()) for name in signal.inputs]
         tables[signal.name] = tuple(dict.fromkeys(table for group in needed for table in group))
     return tables
 

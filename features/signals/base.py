@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+from features.tables.input_table import InputTable
+
 Kind = Literal["number", "category"]
 Formula = Callable[..., Any]
 ACRONYMS = frozenset({"mrr", "nps", "csat", "ces", "qbr"})
@@ -35,7 +37,8 @@ class Signal:
     `past`: a level, and its comparison with the past, which is a ratio (unit "x"), a change, or the same sum over a
     longer window. `inputs` are tables or other signals. `days` is how far back it looks, None: without
     limit. `empty` is its value for an account that has no row in a table of the data set. `direction` is +1 if a higher
-    value can only raise the risk, -1 if it can only lower it, 0 if that is learned.
+    value can only raise the risk, -1 if it can only lower it, 0 if that is learned. `table` is the table among the
+    inputs, and `input_kinds` the kinds of inputs that are signals; a catalogue fills in both.
     """
 
     name: str
@@ -53,10 +56,13 @@ class Signal:
     actionable: bool
     direction: int
     formula: Formula
+    table: InputTable | None = None
+    input_kinds: tuple[Kind, ...] = ()
 
 
 def signal(  # noqa: PLR0913 - everything about a signal is declared here
     *,
+    family: str = "",
     unit: str = "",
     days: tuple[int, ...] = (),
     windows_back: int = 1,
@@ -72,10 +78,11 @@ def signal(  # noqa: PLR0913 - everything about a signal is declared here
 ) -> Callable[[Formula], tuple[Signal, ...]]:
     """Declare the decorated function as one signal, or as one per window in `days`.
 
-    `windows_back` is how many windows it looks back: 2 if it compares a window with the one before. `days_back` is how
-    many days it looks back if that does not grow with the window. `label` is for a name that does not read well as
-    `name, last {days} days`; `text` for a label that does not read well before a value. Both may hold `{days}`, and
-    `text` holds `{value}`. `moves` and `past` tell how it changed (see `Signal`); they may hold `{days}`, too.
+    `family` is the name of the module if it is not given. `windows_back` is how many windows it looks back: 2 if it
+    compares a window with the one before. `days_back` is how many days it looks back if that does not grow with the
+    window. `label` is for a name that does not read well as `name, last {days} days`; `text` for a label that does not
+    read well before a value. Both may hold `{days}`, and `text` holds `{value}`. `moves` and `past` tell how it changed
+    (see `Signal`); they may hold `{days}`, too.
     """
 
     def declare(formula: Formula) -> tuple[Signal, ...]:
@@ -83,7 +90,7 @@ def signal(  # noqa: PLR0913 - everything about a signal is declared here
             suffix = "" if window is None else f"_{window}d"
             return Signal(
                 name=formula.__name__ + suffix,
-                family=formula.__module__.rpartition(".")[2],
+                family=family or formula.__module__.rpartition(".")[2],
                 label=(label or _default_label(formula.__name__, window)).format(days=window),
                 text=text.format(days=window, value="{value}"),
                 moves=moves.format(days=window, moved="{moved}", before="{before}", now="{now}"),

@@ -1,5 +1,7 @@
 """The families of signals: a module each, in the order in which they are shown."""
 
+from collections.abc import Iterable
+
 FAMILIES = (
     "adoption",
     "value",
@@ -12,3 +14,8 @@ FAMILIES = (
     "engagement",
     "customer_profile",
 )
+
+
+def family_order(families: Iterable[str]) -> tuple[str, ...]:
+    """The built-in families and these, each once: the built-in ones first."""
+    return tuple(dict.fromkeys((*FAMILIES, *families)))

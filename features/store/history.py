@@ -24,7 +24,7 @@ from configs.files import atomic_write, write_json
 from configs.state_dir import StateDir
 from configs.stored_files import damaged_if, read_stored
 from features.signals.base import Signal
-from features.signals.families import FAMILIES
+from features.signals.families import family_order
 from features.store.publication import read_publication, recompute_hint
 from features.tables.contract import ACCOUNT_ID
 from features.tables.mapping import Dataset
@@ -70,7 +70,9 @@ class HistoryVersion(HistoryFolder):
     @property
     def families(self) -> dict[str, tuple[Signal, ...]]:
         """The signals of each family that has any, in the order of the families."""
-        by_family = {family: tuple(s for s in self.signals if s.family == family) for family in FAMILIES}
+        by_family = {
+            family: tuple(s for s in self.signals if s.family == family) for family in family_order(s.family for s in self.signals)
+        }
         return {family: signals for family, signals in by_family.items() if signals}
 
     def family_files(self, family: str) -> Path:
@@ -110,13 +112,16 @@ def history_version(
     return HistoryVersion(histories / name, signals)
 
 
-def published_history(state: StateDir) -> tuple[HistoryVersion, datetime]:
-    """The history that was published last and its as_of; raises NotReady if nothing was, or if the signals changed."""
+def published_history(state: StateDir, declared: tuple[Signal, ...] | None = None) -> tuple[HistoryVersion, datetime]:
+    """The history that was published last and its as_of; raises NotReady if nothing was, or if the signals changed.
+
+    `declared` are the signals of the company's catalogue, None: the built-in ones.
+    """
     from features.compute.fingerprints import signal_set  # heavy, as all that declares signals
     from features.signals.registry import catalogue
 
     publication = read_publication(state)
-    signals = tuple(signal for signal in catalogue() if signal.name in publication["signals"])
+    signals = tuple(signal for signal in declared or catalogue() if signal.name in publication["signals"])
     if signal_set(signals) != publication["signal_set"]:
         raise NotReady("The signals have changed since they were last published.", "Run `oarlock publish`.")
     history = HistoryVersion(state.history / publication["history"], signals)

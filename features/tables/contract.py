@@ -46,7 +46,8 @@ class ColumnContract:
     `values` are the only words that the column may hold; `known_values` are the words that signals look for in a column
     that may hold others. Both are read in any case, and with spaces or hyphens for underscores. `reserved` is a word
     with a meaning of its own, which must be written exactly. `range` limits a number, `ranges` by the word in the
-    column `range_by`. A row that `closes` at an instant no longer runs at that instant.
+    column `range_by`. A text is a number, or a flag, in the rows in which `range_by` has one of `number_for`, or
+    `flag_for`. A row that `closes` at an instant no longer runs at that instant.
     """
 
     type: ColumnType
@@ -61,6 +62,8 @@ class ColumnContract:
     range: NumberRange | None = None
     range_by: str | None = None
     ranges: Mapping[str, NumberRange] = field(default_factory=dict)
+    number_for: tuple[str, ...] = ()
+    flag_for: tuple[str, ...] = ()
     closes: bool = False
 
 

@@ -27,11 +27,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, ValidationError
 
 from configs.errors import ConfigError, DataError
-from configs.settings import DataSettings, describe_validation_error
-from features.tables.contract import CONTRACT
+from configs.settings import AttributeSettings, DataSettings, describe_validation_error
+from features.tables.contract import CONTRACT, TableContract
+from features.tables.own_contract import extend_contract
 
 TEXT_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
 DATE_ORDERS = ("day_first", "month_first")
@@ -129,7 +130,7 @@ class DatasetMapping(BaseModel):
 
 
 class Dataset(BaseModel):
-    """A data set with the `files` of each source, and the select of each table.
+    """A data set with the `files` of each source, the select of each table, and the `contract` that the tables follow.
 
     `ignored` are files that a pattern matches but that only an operating system or an editor reads.
     """
@@ -140,10 +141,11 @@ class Dataset(BaseModel):
     mapping: DatasetMapping
     files: Mapping[str, tuple[Path, ...]]
     ignored: Mapping[str, tuple[Path, ...]] = {}
+    contract: SkipValidation[Mapping[str, TableContract]] = CONTRACT
 
     @property
     def selects(self) -> dict[str, str]:
-        same_name = {name: f"select * from {name}" for name in self.files if name in CONTRACT}
+        same_name = {name: f"select * from {name}" for name in self.files if name in self.contract}
         return same_name | self.mapping.tables
 
     @property
@@ -160,6 +162,12 @@ class Dataset(BaseModel):
     def observed_from(self) -> datetime | None:
         """From when the tables are complete, UTC without a time zone; None if they always were."""
         return _utc(self.mapping.observed_from)
+
+    @property
+    def contract_hash(self) -> str:
+        """A hash of what the contract has of your own; empty if that is nothing."""
+        own = {name: table for name, table in self.contract.items() if CONTRACT.get(name) is not table}
+        return hashlib.sha256(repr(own).encode()).hexdigest()[:12] if own else ""
 
     @property
     def mapping_hash(self) -> str:
@@ -184,22 +192,24 @@ def read_mapping(settings: DataSettings) -> tuple[DatasetMapping, Path]:
     return mapping, settings.folder or settings.dataset.parent / mapping.folder
 
 
-def read_dataset(settings: DataSettings) -> Dataset:
+def read_dataset(settings: DataSettings, attributes: tuple[AttributeSettings, ...] = ()) -> Dataset:
     """The data set that the settings name, with the files of its sources.
 
+    `attributes` are the account columns of your own; only what opens the tables needs them.
     Raises ConfigError for an invalid mapping, DataError for a source without files.
     """
     mapping, folder = read_mapping(settings)
-    unknown = sorted(mapping.tables.keys() - CONTRACT.keys())
+    contract = extend_contract(attributes)
+    unknown = sorted(mapping.tables.keys() - {*contract, "attributes"})
     if unknown:
-        tables = ", ".join(CONTRACT)
+        tables = ", ".join(contract)
         raise ConfigError(f"{settings.dataset}: '{unknown[0]}' is not a table.", f"The tables are {tables}.")
     matches = {name: _matching_files(folder, source.files) for name, source in mapping.sources.items()}
     files = {name: tuple(file for file in paths if not is_shadow(file, folder)) for name, paths in matches.items()}
     for name, source in mapping.sources.items():
         _require_files(folder, name, source.files, files[name])
     ignored = {name: tuple(file for file in matches[name] if file not in files[name]) for name in matches}
-    return Dataset(mapping_file=settings.dataset, mapping=mapping, files=files, ignored=ignored)
+    return Dataset(mapping_file=settings.dataset, mapping=mapping, files=files, ignored=ignored, contract=contract)
 
 
 def is_csv(file: Path) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 from configs.clock import format_instant
 from configs.errors import NotReady
 from configs.state_dir import StateDir
+from features.own_signals.own_catalogue import open_catalogue
 from features.store.history import HistoryVersion, accounts_on, is_complete, published_history
 from features.tables.contract import ACCOUNT_ID
 from serving.schemas.enums import Purpose
@@ -111,7 +112,7 @@ def open_batch(state: StateDir, scorer: Scorer, account_ids: Sequence[str], as_o
     """
     rebuild_outdated_bundle(state, open_registry(state, scorer.settings.name))
     scorer.champions.champion()
-    history, newest = published_history(state)
+    history, newest = published_history(state, open_catalogue(scorer.settings, state).signals)
     day = as_of or newest
     if not is_complete(history, day):
         raise NotReady(f"{day:%Y-%m-%d} was never published.", f"Run `oarlock publish --as-of {day:%Y-%m-%d}`.")

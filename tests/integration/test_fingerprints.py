@@ -17,7 +17,8 @@ import pytest
 from features.compute.expression_hash import hash_expression
 from features.compute.fingerprints import fingerprint, signal_set
 from features.signals.base import Signal
-from features.signals.registry import catalogue
+from features.signals.registry import arrange_signals, catalogue
+from features.tables.input_table import INPUT_TABLES
 from tests.support.companies import growing_company
 from training.registry import code_hash
 from training.registry.code_hash import hash_code
@@ -44,7 +45,7 @@ def _declare(folder: Path, source: str, family: str = "adoption") -> Signal:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.rise[0]
+    return arrange_signals(module.rise, INPUT_TABLES)[0]
 
 
 @pytest.mark.parametrize(

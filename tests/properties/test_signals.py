@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from features.compute.availability import available_signals
 from features.compute.fingerprints import contract_tables
-from features.signals.registry import catalogue, source_table
+from features.signals.registry import catalogue
 from features.tables.contract import CONTRACT, ColumnContract, TableContract
 from tests.support.companies.compiled_catalogue import Value, compile_catalogue, with_inputs
 from tests.support.companies.random_companies import AS_OF, Company, Row, random_company, shift_company
@@ -109,7 +109,7 @@ def test_a_value_does_not_depend_on_the_other_signals(window):
     assert find_differences(compile_catalogue(signals)(random_company(7)), expected) == []
 
 
-USAGE_SIGNALS = [signal for signal in catalogue() if source_table(signal.inputs[0]) == "usage"]
+USAGE_SIGNALS = [signal for signal in catalogue() if signal.table and signal.table.source == "usage"]
 
 
 @pytest.mark.parametrize("signal", USAGE_SIGNALS, ids=lambda signal: signal.name)

@@ -11,7 +11,7 @@ from configs.errors import DataError, NothingToLearn, NotReady
 from configs.progress import Progress
 from configs.settings import MonitoringSettings, Settings
 from configs.state_dir import StateDir
-from features.signals.registry import catalogue
+from features.own_signals.own_catalogue import open_catalogue
 from features.tables.mapping import read_dataset
 from training.data.training_set import build_training_set
 from training.evaluation.backtest import backtest_splits, fit_split, rows_on
@@ -62,7 +62,7 @@ def reproduce(settings: Settings, state: StateDir, version: Version, progress: P
     provenance = _trained_provenance(registry, version)
     stored_settings = _restore(settings, provenance, version)
     progress("comparing the provenance", 0, STEPS)
-    differences = compare_provenance(provenance, _present_provenance(settings, provenance))
+    differences = compare_provenance(provenance, _present_provenance(settings, provenance, state))
     progress("training it again", 1, STEPS)
     try:
         same = _train_again(registry.load_model(version), provenance, stored_settings, state)
@@ -94,9 +94,9 @@ def _restore(settings: Settings, provenance: Provenance, version: Version) -> Se
         raise NotReady(message, "Check out the release that trained it.") from None
 
 
-def _present_provenance(settings: Settings, stored: Provenance) -> Provenance:
+def _present_provenance(settings: Settings, stored: Provenance, state: StateDir) -> Provenance:
     """What the same training would use now."""
-    signals = tuple(signal for signal in catalogue() if signal.name in stored.signals)
+    signals = tuple(signal for signal in open_catalogue(settings, state).signals if signal.name in stored.signals)
     return Provenance(
         settings=model_settings(settings),
         days=stored.days,

@@ -8,6 +8,7 @@ from configs.bands import BANDS
 from configs.errors import ConfigError
 from configs.settings import BandSettings, Settings, describe_validation_error
 from configs.state_dir import StateDir
+from features.own_signals.own_catalogue import open_catalogue
 from features.store.feast_store import open_history_store, read_historical_signals
 from features.store.history import published_history
 from training.data.training_set import snapshots_on
@@ -40,7 +41,7 @@ def bands_from_thresholds(thresholds: tuple[float, float, float]) -> BandSetting
 
 def bands_from_sizes(settings: Settings, state: StateDir, parent: Version, sizes: tuple[int, int, int]) -> BandSettings:
     """The bands that so many accounts of the newest published day reach; raises ConfigError if there are none."""
-    history, as_of = published_history(state)
+    history, as_of = published_history(state, open_catalogue(settings, state).signals)
     newest = read_historical_signals(open_history_store(state, history, settings.name), snapshots_on(history, [as_of]))
     model = open_registry(state, settings.name).load_model(parent)
     try:

@@ -15,7 +15,7 @@ from features.compute.compute import ComputeRequest, compile_signals, compute_si
 from features.compute.usage_rollups import RollupPlan, rollup_aggregates, usage_calendar
 from features.ingestion.reader import cast_tables, read_tables
 from features.signals.base import Signal
-from features.signals.registry import catalogue, source_table
+from features.signals.registry import catalogue
 from features.tables.contract import CONTRACT
 from features.tables.derived import PERIOD_TABLES, USAGE_BY_DAY
 from features.tables.mapping import read_dataset
@@ -42,7 +42,7 @@ def _open(folder: Path, missing: tuple[str, ...]) -> tuple[Backend, dict[str, Ra
     dataset = read_dataset(DataSettings(dataset=folder / "company.toml"))
     backend = open_backend(EngineSettings(threads=1), dataset)
     tables = cast_tables(read_tables(backend, dataset))
-    of_usage = tuple(signal for signal in catalogue() if source_table(signal.inputs[0]) == "usage")
+    of_usage = tuple(signal for signal in catalogue() if signal.table and signal.table.source == "usage")
     return backend, tables, available_signals(tables, of_usage, dataset.mapping.people)
 
 

@@ -31,7 +31,7 @@ def company(company_of_three_days: Company, tmp_path: Path) -> Company:
 
 
 def _prune(company: Company, keep_days: int | None = None) -> PruneResult:
-    return prune_history(company.state, company.settings.snapshots, keep_days)
+    return prune_history(company.settings, company.state, keep_days)
 
 
 def test_old_days_not_for_training_are_pruned(company):

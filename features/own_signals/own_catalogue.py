@@ -1,0 +1,79 @@
+"""The catalogue of a company: the built-in signals and its own, as the settings declare them."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from configs.errors import ConfigError
+from configs.settings import Settings, SignalSettings
+from configs.state_dir import StateDir
+from features.own_signals.attribute_signals import ATTRIBUTE_VALUES, attribute_tables, declare_attribute_signal
+from features.own_signals.event_kinds import declare_kinds, read_event_kinds
+from features.own_signals.event_signals import declare_event_signals, event_tables
+from features.signals.base import Signal
+from features.signals.registry import Catalogue, arrange_signals, built_in_families, catalogue
+from features.tables.contract import CONTRACT, TableContract
+from features.tables.derived import DerivedTable
+from features.tables.input_table import INPUT_TABLES, InputTable
+from features.tables.own_contract import ATTRIBUTES, extend_contract
+
+WINDOW = re.compile(r"_\d+d$")
+
+
+def open_catalogue(settings: Settings, state: StateDir) -> Catalogue:
+    """The signals that these settings declare, with the kinds of events that were chosen when they were published.
+
+    Raises ConfigError for a declaration that cannot be used.
+    """
+    return build_catalogue(settings.signals, read_event_kinds(settings.signals, state))
+
+
+def build_catalogue(settings: SignalSettings, kinds: tuple[str, ...] = ()) -> Catalogue:
+    """The built-in signals and those of the settings, with the usual signals of these kinds of events."""
+    families = built_in_families() | {name: family.sentence for name, family in settings.families.items()}
+    events = (*settings.events, *declare_kinds(kinds))
+    own = [signal for declared in events for signal in declare_event_signals(declared)]
+    own += map(declare_attribute_signal, settings.attributes)
+    _check_names(own)
+    _check_families(own, families)
+    derived = event_tables(events) | attribute_tables()
+    signals = arrange_signals((*catalogue(), *own), _own_tables(extend_contract(settings.attributes), derived))
+    return Catalogue(_without(signals, settings.exclude), families)
+
+
+def _own_tables(contract: Mapping[str, TableContract], derived: Mapping[str, DerivedTable]) -> Mapping[str, InputTable]:
+    """The built-in tables that are as they were, and the others by this contract."""
+    own = {name: InputTable(name, table) for name, table in contract.items() if CONTRACT.get(name) is not table}
+    read = {name: table for name, table in derived.items() if name != ATTRIBUTE_VALUES or ATTRIBUTES in contract}
+    of_own = {name: InputTable(name, contract[table.source], table) for name, table in read.items()}
+    return {**INPUT_TABLES, **own, **of_own}
+
+
+def _check_names(own: Iterable[Signal]) -> None:
+    taken = dict.fromkeys((signal.name for signal in catalogue()), "a built-in signal")
+    taken |= dict.fromkeys((*INPUT_TABLES, ATTRIBUTES), "a table")
+    for signal in own:
+        if signal.name in taken:
+            message = f"signals: your signal '{signal.name}' has the name of {taken[signal.name]}."
+            raise ConfigError(message, "Give it another name; `oarlock signals` lists those that are taken.")
+        taken[signal.name] = "another one of yours"
+
+
+def _check_families(own: Iterable[Signal], families: Mapping[str, str]) -> None:
+    for signal in own:
+        if signal.family not in families:
+            message = f"signals: '{signal.name}' is of the family '{signal.family}', which does not exist."
+            hint = f"Add [signals.families.{signal.family}] with a sentence, or name one of {', '.join(families)}."
+            raise ConfigError(message, hint)
+
+
+def _without(signals: tuple[Signal, ...], excluded: tuple[str, ...]) -> tuple[Signal, ...]:
+    """The signals without the excluded ones, and without those computed from them."""
+    names = {name for signal in signals for name in (signal.name, WINDOW.sub("", signal.name))}
+    if unknown := [name for name in excluded if name not in names]:
+        message = f"signals.exclude: there is no signal '{unknown[0]}'."
+        raise ConfigError(message, "`oarlock signals` lists them.")
+    left_out: set[str] = set()
+    for signal in signals:
+        if {signal.name, WINDOW.sub("", signal.name)} & set(excluded) or left_out & set(signal.inputs):
+            left_out.add(signal.name)
+    return tuple(signal for signal in signals if signal.name not in left_out)

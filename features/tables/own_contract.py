@@ -1,0 +1,58 @@
+"""The contract of a company: the built-in tables, with the account columns and the tables of its own."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from configs.errors import ConfigError
+from configs.settings import AttributeSettings
+from features.tables.contract import ACCOUNT_COLUMN, ACCOUNT_ID, CONTRACT, ColumnContract, ColumnType, TableContract
+
+TRUE, FALSE = ("true", "1"), ("false", "0")
+FLAG_WORDS = (*TRUE, *FALSE)
+ATTRIBUTES = "attributes"
+COLUMN_TYPES: Mapping[str, ColumnType] = {"number": "number", "category": "text", "flag": "flag"}
+
+
+def extend_contract(attributes: tuple[AttributeSettings, ...]) -> Mapping[str, TableContract]:
+    """The built-in contract with these account columns, and the table `attributes` if one of them changes.
+
+    Raises ConfigError for a column that `accounts` has already.
+    """
+    contract = dict(CONTRACT)
+    columns = {attribute.name: _column(attribute) for attribute in attributes if not attribute.by_time}
+    if taken := sorted(columns.keys() & CONTRACT["accounts"].columns.keys()):
+        message = f"signals.attributes: '{taken[0]}' is a column of the contract, which has signals already."
+        raise ConfigError(message, "Remove it, or give your column another name in the select of accounts.")
+    if columns:
+        accounts = CONTRACT["accounts"]
+        contract["accounts"] = replace(accounts, columns={**accounts.columns, **columns})
+    if any(attribute.by_time for attribute in attributes):
+        contract[ATTRIBUTES] = _attributes_table(attributes)
+    return contract
+
+
+def _column(attribute: AttributeSettings) -> ColumnContract:
+    return ColumnContract(COLUMN_TYPES[attribute.kind], attribute.sentence or f"the {attribute.kind} of your own")
+
+
+def _attributes_table(attributes: tuple[AttributeSettings, ...]) -> TableContract:
+    """One row per account, attribute and instant. A value counts from when it was recorded until the next one."""
+    names = {kind: tuple(a.name for a in attributes if a.by_time and a.kind == kind) for kind in COLUMN_TYPES}
+    value = ColumnContract(
+        "text",
+        "the value from then on; empty if there is none any more",
+        range_by="name",
+        number_for=names["number"],
+        flag_for=names["flag"],
+    )
+    return TableContract(
+        ATTRIBUTES,
+        at="recorded_at",
+        key=(ACCOUNT_ID, "name", "recorded_at"),
+        columns={
+            ACCOUNT_ID: ACCOUNT_COLUMN,
+            "name": ColumnContract("text", "the attribute", required=True),
+            "value": value,
+            "recorded_at": ColumnContract("instant", "when it became known", required=True),
+        },
+    )

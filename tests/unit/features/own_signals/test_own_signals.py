@@ -1,0 +1,177 @@
+"""Signals of one's own, declared in the settings, on a few rows; the test's name completes "it ..."."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from configs.errors import ConfigError
+from configs.settings import AttributeSettings, EventSignalSettings, FamilySettings, SignalSettings
+from features.compute.availability import missing_inputs
+from features.compute.compute import compute_signals
+from features.compute.fingerprints import signal_set
+from features.ingestion.reader import cast_tables
+from features.ingestion.validation import mark_invalid_rows
+from features.own_signals.own_catalogue import build_catalogue
+from features.reports.dictionary import dictionary_entries
+from features.signals.base import Signal
+from features.signals.registry import catalogue
+from features.tables.own_contract import extend_contract
+from tests.support.companies.raw_tables import account, subscription, unchecked_tables
+
+AS_OF = datetime(2024, 5, 15)
+MEASURES = ("count", "users", "days_since", "trend", "share")
+EXPORTS = EventSignalSettings(name="exports", event=("csv", "pdf"), windows=(7, 28), measures=MEASURES)
+GRADE = AttributeSettings(name="grade", kind="category")
+LIMIT = AttributeSettings(name="plan_limit", kind="number", by_time=True, unit="users")
+BETA = AttributeSettings(name="beta", kind="flag", by_time=True)
+
+
+def own_signals(settings: SignalSettings, kinds: tuple[str, ...] = ()) -> tuple[Signal, ...]:
+    built_in = {signal.name for signal in catalogue()}
+    return tuple(signal for signal in build_catalogue(settings, kinds).signals if signal.name not in built_in)
+
+
+def values(settings: SignalSettings, kinds: tuple[str, ...] = (), **tables: list[dict]) -> dict:
+    """The own signals of account `a`, which has had a subscription for 400 days."""
+    raw = unchecked_tables(
+        extend_contract(settings.attributes), {"subscriptions": [subscription("a", ago(400))], **tables}
+    )
+    rows = compute_signals(cast_tables(raw), own_signals(settings, kinds), AS_OF).to_pyarrow().to_pylist()
+    return {row.pop("account_id"): row for row in rows}["a"]
+
+
+def ago(days: float) -> datetime:
+    return AS_OF - timedelta(days=days)
+
+
+def use(event: str, days: float, quantity: float = 1.0, user: str = "ada", recorded: float | None = None) -> dict:
+    recorded_at = None if recorded is None else ago(recorded)
+    row = {"account_id": "a", "user_id": user, "event": event, "occurred_at": ago(days), "quantity": quantity}
+    return {**row, "recorded_at": recorded_at}
+
+
+def attribute(name: str, text: str | None, days: float) -> dict:
+    return {"account_id": "a", "name": name, "value": text, "recorded_at": ago(days)}
+
+
+USAGE = [
+    use("csv", 2.5, quantity=3),
+    use("pdf", 5, user="ben"),
+    use("csv", 10, quantity=2),
+    use("open", 3, quantity=4, user="cleo"),
+    use("csv", 40, quantity=5, user="dora"),
+]
+
+
+class TestEvents:
+    def test_are_counted_by_user_recency_trend_and_share(self):
+        assert values(SignalSettings(events=(EXPORTS,)), usage=USAGE) == {
+            "exports_7d": 4,
+            "exports_28d": 6,
+            "exports_users_7d": 2,
+            "exports_users_28d": 2,
+            "days_since_exports_182d": 2.5,
+            "exports_trend_7d": 4 / 2,
+            "exports_trend_28d": 6 / 5,
+            "exports_share_7d": 4 / 8,
+            "exports_share_28d": 6 / 10,
+        }
+
+    def test_that_never_happened_are_zero_but_have_no_recency(self):
+        found = values(SignalSettings(events=(EXPORTS,)), usage=[use("open", 3)])
+        assert (found["exports_7d"], found["exports_users_7d"], found["exports_share_7d"]) == (0, 0, 0)
+        assert (found["days_since_exports_182d"], found["exports_trend_7d"]) == (None, None)
+
+    def test_at_as_of_or_recorded_then_do_not_count(self):
+        late = [use("csv", 0), use("csv", 1, recorded=0), use("csv", 3, recorded=1)]
+        assert values(SignalSettings(events=(EXPORTS,)), usage=late)["exports_7d"] == 1
+
+    def test_of_a_used_kind_get_signals_by_themselves(self):
+        found = values(SignalSettings(per_event_kind=2), ("csv", "Open: all"), usage=[*USAGE, use("Open: all", 6)])
+        assert found["kind_csv_28d"] == 5
+        assert found["kind_open_all_28d"] == 1
+
+    def test_of_kinds_with_like_names_are_told_apart(self):
+        names = [signal.name for signal in own_signals(SignalSettings(per_event_kind=2), ("a b", "a-b"))]
+        assert len(set(names)) == len(names) == 10
+
+    def test_that_can_only_lower_the_risk_raise_it_with_the_days_since(self):
+        fewer = EXPORTS.model_copy(update={"direction": -1})
+        directions = {signal.name: signal.direction for signal in own_signals(SignalSettings(events=(fewer,)))}
+        assert (directions["exports_28d"], directions["days_since_exports_182d"]) == (-1, 1)
+
+
+class TestAttributes:
+    def test_are_columns_of_accounts(self):
+        assert values(SignalSettings(attributes=(GRADE,)), accounts=[account("a", grade="B")]) == {"grade": "B"}
+
+    def test_by_time_have_the_value_recorded_last_before_as_of(self):
+        rows = [
+            attribute("plan_limit", "5", 90),
+            attribute("plan_limit", "20", 10),
+            attribute("plan_limit", "50", 0),
+            attribute("beta", "True", 3),
+        ]
+        assert values(SignalSettings(attributes=(LIMIT, BETA)), attributes=rows) == {"plan_limit": 20, "beta": 1}
+
+    def test_by_time_are_empty_once_they_are_cleared(self):
+        rows = [attribute("plan_limit", "5", 90), attribute("plan_limit", None, 10)]
+        assert values(SignalSettings(attributes=(LIMIT,)), attributes=rows) == {"plan_limit": None}
+
+    @pytest.mark.parametrize(("name", "text"), [("plan_limit", "many"), ("plan_limit", "nan"), ("beta", "perhaps")])
+    def test_by_time_that_are_no_number_or_flag_are_invalid_rows(self, name: str, text: str):
+        rows = {"accounts": [account("a")], "attributes": [attribute(name, text, 9), attribute("other", text, 9)]}
+        marked = mark_invalid_rows(unchecked_tables(extend_contract((LIMIT, BETA)), rows), "attributes")
+        assert marked.filter(marked.breach.notnull())["name"].to_pyarrow().to_pylist() == [name]
+
+    def test_without_their_column_are_absent_and_named(self):
+        settings = SignalSettings(attributes=(GRADE,))
+        raw = cast_tables(unchecked_tables(extend_contract(settings.attributes), {"accounts": [account("a")]}))
+        missing = missing_inputs(raw, own_signals(settings), "named")
+        assert [(entry.inputs, entry.signals) for entry in missing] == [(("accounts.grade",), ("grade",))]
+
+    def test_that_are_categories_have_no_direction(self):
+        with pytest.raises(ValidationError, match="'grade' is a category, so it has no direction"):
+            AttributeSettings(name="grade", kind="category", direction=1)
+
+
+class TestCatalogue:
+    def test_keeps_the_built_in_signals_as_they_are(self):
+        names = {signal.name for signal in catalogue()}
+        with_own = build_catalogue(SignalSettings(events=(EXPORTS,), attributes=(GRADE, LIMIT))).signals
+        assert signal_set(tuple(signal for signal in with_own if signal.name in names)) == signal_set(catalogue())
+
+    def test_is_another_signal_set_with_another_kind_of_event(self):
+        other = EXPORTS.model_copy(update={"event": ("csv",)})
+        assert signal_set(own_signals(SignalSettings(events=(EXPORTS,)))) != signal_set(
+            own_signals(SignalSettings(events=(other,)))
+        )
+
+    def test_leaves_out_excluded_signals_and_those_computed_from_them(self):
+        names = {signal.name for signal in build_catalogue(SignalSettings(exclude=("seats", "events"))).signals}
+        assert names.isdisjoint({"seats", "seat_utilisation_28d", "events_7d", "events_28d"})
+        assert "events_trend_28d" in names
+
+    def test_lists_own_families_in_the_dictionary(self):
+        fit = {"product_fit": FamilySettings(sentence="How well the product fits.")}
+        signals = build_catalogue(
+            SignalSettings(families=fit, attributes=(GRADE.model_copy(update={"family": "product_fit"}),))
+        ).signals
+        assert [entry.name for entry in dictionary_entries(signals)["product_fit"]] == ["grade"]
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"attributes": [GRADE, GRADE]}, "your signal 'grade' has the name of another one of yours"),
+            ({"attributes": [{"name": "mrr", "kind": "number"}]}, "'mrr' has the name of a built-in signal"),
+            ({"attributes": [{"name": "usage", "kind": "number"}]}, "your signal 'usage' has the name of a table"),
+            ({"attributes": [{"name": "country", "kind": "category"}]}, "'country' has the name of a built-in"),
+            ({"attributes": [{"name": "parent_id", "kind": "category"}]}, "'parent_id' is a column of the contract"),
+            ({"events": [EXPORTS.model_copy(update={"family": "fun"})]}, "the family 'fun', which does not exist"),
+            ({"exclude": ["exportz"]}, "there is no signal 'exportz'"),
+        ],
+    )  # fmt: skip
+    def test_refuses_what_cannot_be_used(self, settings: dict, message: str):
+        with pytest.raises(ConfigError, match=message):
+            build_catalogue(SignalSettings.model_validate(settings))
