@@ -84,10 +84,12 @@ def record_shadow(context: CliContext) -> None:
     """Let the version in shadow, if any, score the newest published day; a fault is said, and stops nothing."""
     from configs.clock import now
     from configs.errors import OarlockError
+    from features.own_signals.own_catalogue import open_catalogue
     from monitoring.shadow.recording import record_newest_day
 
     try:
-        recorded = record_newest_day(context.state, context.database, now())
+        declared = open_catalogue(context.settings, context.state).signals
+        recorded = record_newest_day(context.state, context.database, now(), declared)
     except OarlockError as error:
         click.echo(f"The version in shadow did not score this day. {error}", err=True)
         return

@@ -171,6 +171,8 @@ class SignalSettings(Section):
     """Signals of your own account columns."""
     families: dict[str, FamilySettings] = {}
     """Families of your own."""
+    modules: tuple[Path, ...] = ()
+    """Python files that declare signals with the decorator of ours; they run with the rights of Oarlock."""
     per_event_kind: Annotated[int, Field(ge=0, le=200)] = 0
     """So many kinds of events, the most used ones, get signals by themselves."""
     kinds_until: date | None = None
@@ -650,7 +652,10 @@ def _resolve_paths(content: JsonObject, folder: Path) -> JsonObject:
     for key in {"dataset", "folder"} & data.keys():
         data[key] = folder / data[key]
     playbook = {"playbook": folder / content["playbook"]} if "playbook" in content else {}
-    return {**content, **playbook, "data": data, "state": folder / content.get("state", ".oarlock")}
+    signals = dict(content.get("signals", {}))
+    if isinstance(signals.get("modules"), list):
+        signals["modules"] = [folder / str(name) for name in signals["modules"]]
+    return {**content, **playbook, "signals": signals, "data": data, "state": folder / content.get("state", ".oarlock")}
 
 
 def _refuse_unknown_overrides(environment: Iterable[str]) -> None:

@@ -53,8 +53,8 @@ def target_of(schema: Schema) -> str:
 def _kind_of(schema: Schema) -> str:
     if target := target_of(schema):
         return f"[{target}](#{target.lower()})"
-    if "anyOf" in schema:
-        options = [type_of(option) for option in schema["anyOf"]]
+    if choices := schema.get("anyOf", schema.get("oneOf")):
+        options = [type_of(option) for option in choices]
         return f"{', '.join(options[:-1])}{',' * any(', ' in option for option in options)} or {options[-1]}"
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])

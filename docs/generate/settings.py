@@ -47,8 +47,25 @@ def _sections_page(head: str, model: type[BaseModel]) -> str:
 
 
 def _without_sections(schema: Schema) -> Schema:
-    fields = {name: field for name, field in schema["properties"].items() if "$ref" not in json.dumps(field)}
+    properties = schema["properties"].items()
+    fields = {name: _without_link(field) for name, field in properties if _choices(field) or not _is_section(field)}
     return {**schema, "properties": fields}
+
+
+def _is_section(field: Schema) -> bool:
+    return "$ref" in json.dumps(field)
+
+
+def _without_link(field: Schema) -> Schema:
+    """The field with a section among its choices named as such: its heading is not that of its type."""
+    choices = [{"type": "section"} if target_of(choice) else choice for choice in _choices(field)]
+    return {**field, "additionalProperties": {"oneOf": choices}} if choices else field
+
+
+def _choices(field: Schema) -> list[Schema]:
+    """What an entry of a field can be, if that is a section or something else."""
+    entries = field.get("additionalProperties")
+    return entries.get("oneOf", []) if isinstance(entries, dict) else []
 
 
 def _sections(schema: Schema, models: Schema, prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -56,7 +73,8 @@ def _sections(schema: Schema, models: Schema, prefix: str = "") -> Iterator[tupl
     for name, field in schema["properties"].items():
         title, target = f"{prefix}{name}", "".join(map(target_of, [field, *field.get("anyOf", [])]))
         if isinstance(field.get("additionalProperties"), dict):
-            title, target = f"{title}.NAME", target_of(field["additionalProperties"])
+            entry = field["additionalProperties"]
+            title, target = f"{title}.NAME", "".join(map(target_of, [entry, *_choices(field)]))
         if listed := target_of(field.get("items", {})):
             title, target = f"\\[{title}\\]", listed  # TOML's table in a list
         if target:

@@ -49,10 +49,15 @@ def signal_set(signals: tuple[Signal, ...]) -> str:
 def fingerprint(signal: Signal) -> str:
     """A hash of what a signal computes from its inputs; an input that is a signal has a fingerprint of its own."""
     table = signal.table
-    value = signal.formula(table_columns(table)) if table else signal.formula(*_input_columns(signal))
+    value = formula_value(signal)
     empty = None if signal.empty is None else float(signal.empty)
     declaration = f"{signal.inputs} {signal.days} {signal.kind} {empty}"
     return _digest(hash_expression(value), declaration, _table_fingerprint(table) if table else "")
+
+
+def formula_value(signal: Signal) -> ir.Value:
+    """What a formula gives for its inputs as unbound tables."""
+    return signal.formula(table_columns(signal.table)) if signal.table else signal.formula(*_input_columns(signal))
 
 
 @cache

@@ -9,11 +9,13 @@ from configs.state_dir import StateDir
 from features.own_signals.attribute_signals import ATTRIBUTE_VALUES, attribute_tables, declare_attribute_signal
 from features.own_signals.event_kinds import declare_kinds, read_event_kinds
 from features.own_signals.event_signals import declare_event_signals, event_tables
+from features.own_signals.signal_modules import check_formula, check_inputs, load_signals
 from features.signals.base import Signal
 from features.signals.registry import Catalogue, arrange_signals, built_in_families, catalogue
 from features.tables.contract import CONTRACT, TableContract
-from features.tables.derived import DerivedTable
+from features.tables.derived import DERIVED, DerivedTable
 from features.tables.input_table import INPUT_TABLES, InputTable
+from features.tables.mapping import company_contract
 from features.tables.own_contract import ATTRIBUTES, extend_contract
 
 WINDOW = re.compile(r"_\d+d$")
@@ -24,25 +26,40 @@ def open_catalogue(settings: Settings, state: StateDir) -> Catalogue:
 
     Raises ConfigError for a declaration that cannot be used.
     """
-    return build_catalogue(settings.signals, read_event_kinds(settings.signals, state))
+    contract = company_contract(settings.data, settings.signals.attributes)
+    return build_catalogue(settings.signals, read_event_kinds(settings.signals, state), contract)
 
 
-def build_catalogue(settings: SignalSettings, kinds: tuple[str, ...] = ()) -> Catalogue:
-    """The built-in signals and those of the settings, with the usual signals of these kinds of events."""
+def build_catalogue(
+    settings: SignalSettings, kinds: tuple[str, ...] = (), contract: Mapping[str, TableContract] | None = None
+) -> Catalogue:
+    """The built-in signals and those of the settings, with the usual signals of these kinds of events.
+
+    `contract` is that of the company, None: the built-in one with the attributes of the settings.
+    """
+    contract = contract or extend_contract(settings.attributes)
     families = built_in_families() | {name: family.sentence for name, family in settings.families.items()}
     events = (*settings.events, *declare_kinds(kinds))
     own = [signal for declared in events for signal in declare_event_signals(declared)]
     own += map(declare_attribute_signal, settings.attributes)
+    own += [signal for path in settings.modules for signal in load_signals(path)]
     _check_names(own)
     _check_families(own, families)
-    derived = event_tables(events) | attribute_tables()
-    signals = arrange_signals((*catalogue(), *own), _own_tables(extend_contract(settings.attributes), derived))
+    tables = _own_tables(contract, event_tables(events) | attribute_tables())
+    check_inputs(own, tables, {signal.name for signal in (*catalogue(), *own)})
+    signals = arrange_signals((*catalogue(), *own), tables)
+    names = {signal.name for signal in own}
+    for signal in signals:
+        if signal.name in names:
+            check_formula(signal)
     return Catalogue(_without(signals, settings.exclude), families)
 
 
 def _own_tables(contract: Mapping[str, TableContract], derived: Mapping[str, DerivedTable]) -> Mapping[str, InputTable]:
     """The built-in tables that are as they were, and the others by this contract."""
     own = {name: InputTable(name, table) for name, table in contract.items() if CONTRACT.get(name) is not table}
+    if taken := sorted(own.keys() & {*DERIVED, *derived}):
+        raise ConfigError(f"'{taken[0]}' is a table that signals read already.", "Give your table another name.")
     read = {name: table for name, table in derived.items() if name != ATTRIBUTE_VALUES or ATTRIBUTES in contract}
     of_own = {name: InputTable(name, contract[table.source], table) for name, table in read.items()}
     return {**INPUT_TABLES, **own, **of_own}
@@ -77,3 +94,12 @@ def _without(signals: tuple[Signal, ...], excluded: tuple[str, ...]) -> tuple[Si
         if {signal.name, WINDOW.sub("", signal.name)} & set(excluded) or left_out & set(signal.inputs):
             left_out.add(signal.name)
     return tuple(signal for signal in signals if signal.name not in left_out)
+
+
+def own_signals_of(declared: Catalogue) -> tuple[tuple[Signal, ...], frozenset[str]]:
+    """The signals that are not built in with all that they are computed from, and the names of the former."""
+    names = frozenset(signal.name for signal in declared.signals) - {signal.name for signal in catalogue()}
+    needed = set(names)
+    for signal in reversed(declared.signals):
+        needed |= set(signal.inputs) if signal.name in needed else set()
+    return tuple(signal for signal in declared.signals if signal.name in needed), names

@@ -185,7 +185,8 @@ def open_dataset(settings: Settings, state: StateDir) -> OpenDataset:
     if written is not None:
         tables["subscriptions"] = _join_periods(backend, tables["subscriptions"], settings.label.joins_within_hours)
     signal_tables = {name: table for name, table in tables.items() if name not in settings.label.label_tables}
-    declared = build_catalogue(settings.signals, keep_event_kinds(settings.signals, state, tables.get("usage")))
+    kinds = keep_event_kinds(settings.signals, state, tables.get("usage"))
+    declared = build_catalogue(settings.signals, kinds, dataset.contract)
     signals = available_signals(signal_tables, declared.signals, dataset.mapping.people)
     quarantine_rules = content["rules"] if settings.data.on_invalid_rows == "quarantine" else ""
     selection = RowSelection(activity_days, quarantine_rules, settings.label.joins_within_hours)

@@ -37,7 +37,8 @@ def dictionary_entries(
     signals = tuple(signals)
     tables = required_tables(signals)
     listed = [_entry(signal, tables[signal.name], (coverage or {}).get(signal.name)) for signal in signals]
-    by_family = {family: [entry for entry in listed if entry.family == family] for family in family_order(signal.family for signal in signals)}
+    families = family_order(signal.family for signal in signals)
+    by_family = {family: [entry for entry in listed if entry.family == family] for family in families}
     return {family: sorted(members, key=_stem_and_window) for family, members in by_family.items() if members}
 
 

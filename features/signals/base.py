@@ -14,9 +14,10 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from features.tables.input_table import InputTable
+if TYPE_CHECKING:
+    from features.tables.input_table import InputTable  # a worker imports this module, and not Ibis
 
 Kind = Literal["number", "category"]
 Formula = Callable[..., Any]
@@ -56,7 +57,7 @@ class Signal:
     actionable: bool
     direction: int
     formula: Formula
-    table: InputTable | None = None
+    table: "InputTable | None" = None
     input_kinds: tuple[Kind, ...] = ()
 
 

@@ -70,9 +70,8 @@ class HistoryVersion(HistoryFolder):
     @property
     def families(self) -> dict[str, tuple[Signal, ...]]:
         """The signals of each family that has any, in the order of the families."""
-        by_family = {
-            family: tuple(s for s in self.signals if s.family == family) for family in family_order(s.family for s in self.signals)
-        }
+        families = family_order(signal.family for signal in self.signals)
+        by_family = {family: tuple(s for s in self.signals if s.family == family) for family in families}
         return {family: signals for family, signals in by_family.items() if signals}
 
     def family_files(self, family: str) -> Path:

@@ -13,7 +13,7 @@ from typing import Literal
 ACCOUNT_ID = "account_id"
 ACTIVE_USERS_EVENT = "active_users"
 # Their rows are states or decisions, of which there may be none for months.
-QUIET_TABLES = frozenset({"accounts", "subscriptions", "contacts", "milestones", "notices", "plays"})
+QUIET_TABLES = frozenset({"accounts", "subscriptions", "contacts", "milestones", "notices", "plays", "attributes"})
 ColumnType = Literal["text", "number", "instant", "day", "flag"]
 
 
@@ -91,7 +91,7 @@ ACCOUNT_COLUMN = ColumnContract("text", "the account of this row", required=True
 RECORDED_AT = ColumnContract("instant", "when this row became known")
 
 
-def _complete(table: TableContract) -> TableContract:
+def complete_table(table: TableContract) -> TableContract:
     """The table with the columns that all tables have."""
     return replace(table, columns={ACCOUNT_ID: ACCOUNT_COLUMN, **table.columns, "recorded_at": RECORDED_AT})
 
@@ -290,7 +290,7 @@ PLAYS = TableContract(
 )
 
 CONTRACT: Mapping[str, TableContract] = {
-    table.name: _complete(table)
+    table.name: complete_table(table)
     for table in (
         ACCOUNTS, SUBSCRIPTIONS, USAGE, TICKETS, INVOICES, SURVEYS, TOUCHES, CONTACTS, MILESTONES, NOTICES, PLAYS,
     )

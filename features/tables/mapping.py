@@ -15,6 +15,12 @@ delimiter = ";"
 
 [tables]                                   # a select per table; a source named like a table needs none
 accounts = "select id as account_id, signed_at as created_at from crm"
+
+[tables.calls]                             # a table of your own, for signals of your own in Python
+select = "select account_id, call_id, started as called_at, minutes, closed_at from phone"
+key = ["call_id"]                          # with account_id
+time = "called_at"                         # when a row happened, and became known unless it has a recorded_at
+columns = { call_id = "text", called_at = "instant", minutes = "number", closed_at = "instant" }
 """
 
 import codecs
@@ -25,14 +31,25 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SkipValidation,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from configs.errors import ConfigError, DataError
 from configs.settings import AttributeSettings, DataSettings, describe_validation_error
-from features.tables.contract import CONTRACT, TableContract
-from features.tables.own_contract import extend_contract
+from features.tables.contract import ACCOUNT_ID, CONTRACT, ColumnContract, TableContract
+from features.tables.own_contract import ATTRIBUTES, extend_contract
 
 TEXT_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
 DATE_ORDERS = ("day_first", "month_first")
@@ -103,6 +120,58 @@ class SourceMapping(BaseModel):
         return self.model_fields_set != {"files"}
 
 
+def _to_own_column(value: object) -> object:
+    return {"type": value} if isinstance(value, str) else value
+
+
+class OwnColumn(BaseModel):
+    """A column of a table of your own; `NAME = "type"` is enough if nothing but the type is declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    type: Literal["text", "number", "instant", "flag"]
+    """What its values are."""
+    known_at: str | None = None
+    """The instant at which this value became known. Undeclared: with its row; an instant, when it has come."""
+    planned: bool = False
+    """Whether an instant is known before it comes, such as a due date."""
+    meaning: str = ""
+    """What it means."""
+
+
+class OwnTable(BaseModel):
+    """A table of your own, which signals of your own read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    select: str | None = None
+    """Its select. Undeclared: the source of its name, as it is."""
+    key: tuple[str, ...] = ()
+    """The columns that, with `account_id`, tell its rows apart."""
+    time: str
+    """The column with the instant at which a row happened, and became known unless it has a `recorded_at`."""
+    columns: dict[str, Annotated[OwnColumn, BeforeValidator(_to_own_column)]] = Field(min_length=1)
+    """Its columns, without `account_id` and `recorded_at`."""
+
+    @model_validator(mode="after")
+    def _check_columns(self) -> Self:
+        instants = {name for name, column in self.columns.items() if column.type == "instant"}
+        needed = {column.known_at for column in self.columns.values() if column.known_at}
+        for name in (self.time, *sorted(needed)):
+            if name not in instants:
+                raise ValueError(f"'{name}' is not one of its columns of type instant")
+        if missing := [name for name in self.key if name not in self.columns]:
+            raise ValueError(f"the key has '{missing[0]}', which is not one of its columns")
+        return self
+
+
+def _kind_of_table(value: object) -> str:
+    return "select" if isinstance(value, str) else "own"
+
+
+TableMapping = Annotated[Annotated[str, Tag("select")] | Annotated[OwnTable, Tag("own")], Discriminator(_kind_of_table)]
+
+
 class DatasetMapping(BaseModel):
     """The content of a mapping file."""
 
@@ -124,9 +193,17 @@ class DatasetMapping(BaseModel):
     """What equal rows of usage or touches are. Undeclared: each counts, and files that share rows are rejected."""
     sources: dict[str, Annotated[SourceMapping, BeforeValidator(_to_source_mapping)]] = Field(min_length=1)
     """The files of each source: a pattern, or a section of its own."""
-    tables: dict[str, str] = {}
-    """A select per table, in DuckDB's SQL, over the sources. A source that is named like a table needs none."""
+    tables: dict[str, TableMapping] = {}
+    """A select per table, in DuckDB's SQL, over the sources. A source that is named like a table needs none.
+
+    A section `[tables.NAME]` is a table of your own.
+    """
     simulated: SimulatedDataset | None = None
+
+    @property
+    def own_tables(self) -> dict[str, OwnTable]:
+        """The tables of your own, by name."""
+        return {name: table for name, table in self.tables.items() if isinstance(table, OwnTable)}
 
 
 class Dataset(BaseModel):
@@ -146,7 +223,10 @@ class Dataset(BaseModel):
     @property
     def selects(self) -> dict[str, str]:
         same_name = {name: f"select * from {name}" for name in self.files if name in self.contract}
-        return same_name | self.mapping.tables
+        own = {name: table.select or f"select * from {name}" for name, table in self.mapping.own_tables.items()}
+        return (
+            same_name | {name: select for name, select in self.mapping.tables.items() if isinstance(select, str)} | own
+        )
 
     @property
     def all_files(self) -> list[Path]:
@@ -199,8 +279,8 @@ def read_dataset(settings: DataSettings, attributes: tuple[AttributeSettings, ..
     Raises ConfigError for an invalid mapping, DataError for a source without files.
     """
     mapping, folder = read_mapping(settings)
-    contract = extend_contract(attributes)
-    unknown = sorted(mapping.tables.keys() - {*contract, "attributes"})
+    contract = company_contract(settings, attributes, mapping)
+    unknown = sorted(mapping.tables.keys() - contract.keys())
     if unknown:
         tables = ", ".join(contract)
         raise ConfigError(f"{settings.dataset}: '{unknown[0]}' is not a table.", f"The tables are {tables}.")
@@ -210,6 +290,41 @@ def read_dataset(settings: DataSettings, attributes: tuple[AttributeSettings, ..
         _require_files(folder, name, source.files, files[name])
     ignored = {name: tuple(file for file in matches[name] if file not in files[name]) for name in matches}
     return Dataset(mapping_file=settings.dataset, mapping=mapping, files=files, ignored=ignored, contract=contract)
+
+
+def company_contract(
+    settings: DataSettings, attributes: tuple[AttributeSettings, ...], mapping: DatasetMapping | None = None
+) -> Mapping[str, TableContract]:
+    """The built-in tables with these account columns, and the tables of their own that the mapping declares.
+
+    Raises ConfigError for an invalid mapping, and for names that the contract has already.
+    """
+    mapping = mapping or read_mapping(settings)[0]
+    own = {name: _own_contract(name, table) for name, table in mapping.own_tables.items()}
+    if taken := sorted(own.keys() & {*CONTRACT, ATTRIBUTES}):
+        message = f"{settings.dataset}: '{taken[0]}' is a table of the contract, so it has no section of its own."
+        raise ConfigError(message, f'Write {taken[0]} = "select ..." under [tables], or give your table another name.')
+    return extend_contract(attributes, own, has_attributes=ATTRIBUTES in mapping.tables)
+
+
+def _own_contract(name: str, table: OwnTable) -> TableContract:
+    return TableContract(
+        name,
+        at=table.time,
+        key=(ACCOUNT_ID, *table.key) if table.key else (),
+        columns={column: _own_column(column, declared, table) for column, declared in table.columns.items()},
+    )
+
+
+def _own_column(name: str, column: OwnColumn, table: OwnTable) -> ColumnContract:
+    """An instant that is not planned is not known before it comes: a row that is closed later is open until then."""
+    comes_later = column.type == "instant" and not column.planned and name != table.time
+    return ColumnContract(
+        column.type,
+        column.meaning or f"the {column.type} of your own",
+        required=name == table.time,
+        known_at=column.known_at or (name if comes_later else None),
+    )
 
 
 def is_csv(file: Path) -> bool:

@@ -5,7 +5,15 @@ from dataclasses import replace
 
 from configs.errors import ConfigError
 from configs.settings import AttributeSettings
-from features.tables.contract import ACCOUNT_COLUMN, ACCOUNT_ID, CONTRACT, ColumnContract, ColumnType, TableContract
+from features.tables.contract import (
+    ACCOUNT_COLUMN,
+    ACCOUNT_ID,
+    CONTRACT,
+    ColumnContract,
+    ColumnType,
+    TableContract,
+    complete_table,
+)
 
 TRUE, FALSE = ("true", "1"), ("false", "0")
 FLAG_WORDS = (*TRUE, *FALSE)
@@ -13,12 +21,19 @@ ATTRIBUTES = "attributes"
 COLUMN_TYPES: Mapping[str, ColumnType] = {"number": "number", "category": "text", "flag": "flag"}
 
 
-def extend_contract(attributes: tuple[AttributeSettings, ...]) -> Mapping[str, TableContract]:
-    """The built-in contract with these account columns, and the table `attributes` if one of them changes.
+def extend_contract(
+    attributes: tuple[AttributeSettings, ...],
+    own: Mapping[str, TableContract] | None = None,
+    *,
+    has_attributes: bool = False,
+) -> Mapping[str, TableContract]:
+    """The built-in contract with these account columns and tables.
+
+    It has the table `attributes` if one of the columns changes, or if the data set `has_attributes`.
 
     Raises ConfigError for a column that `accounts` has already.
     """
-    contract = dict(CONTRACT)
+    contract = {**CONTRACT, **{name: complete_table(table) for name, table in (own or {}).items()}}
     columns = {attribute.name: _column(attribute) for attribute in attributes if not attribute.by_time}
     if taken := sorted(columns.keys() & CONTRACT["accounts"].columns.keys()):
         message = f"signals.attributes: '{taken[0]}' is a column of the contract, which has signals already."
@@ -26,7 +41,7 @@ def extend_contract(attributes: tuple[AttributeSettings, ...]) -> Mapping[str, T
     if columns:
         accounts = CONTRACT["accounts"]
         contract["accounts"] = replace(accounts, columns={**accounts.columns, **columns})
-    if any(attribute.by_time for attribute in attributes):
+    if has_attributes or any(attribute.by_time for attribute in attributes):
         contract[ATTRIBUTES] = _attributes_table(attributes)
     return contract
 

@@ -8,6 +8,7 @@ from datetime import datetime
 import sqlalchemy as sql
 
 from configs.state_dir import StateDir
+from features.signals.base import Signal
 from features.store.history import accounts_on, published_history
 from features.store.online_reader import OnlineReader
 from monitoring.shadow.shadow_version import find_shadow, stop_shadow
@@ -31,11 +32,14 @@ class RecordedDay:
     accounts: int
 
 
-def record_newest_day(state: StateDir, engine: sql.Engine, at: datetime) -> RecordedDay | None:
+def record_newest_day(
+    state: StateDir, engine: sql.Engine, at: datetime, declared: tuple[Signal, ...] | None = None
+) -> RecordedDay | None:
     """Score the newest published day by the version in shadow and by the champion, once, all of it or nothing.
 
-    None if no version is in shadow. A version that became champion since leaves the shadow. Raises NoChampion or
-    NotReady if there is nothing to score with, PromotionRefused if a bundle cannot be loaded.
+    `declared` are the signals of the company's catalogue. None if no version is in shadow. A version that became
+    champion since leaves the shadow. Raises NoChampion or NotReady if there is nothing to score with, PromotionRefused
+    if a bundle cannot be loaded.
     """
     shadow = find_shadow(state)
     if shadow is None:
@@ -44,7 +48,7 @@ def record_newest_day(state: StateDir, engine: sql.Engine, at: datetime) -> Reco
     if champion == shadow.version:
         stop_shadow(state)
         return None
-    history, as_of = published_history(state)
+    history, as_of = published_history(state, declared)
     pair = shadow.version, champion
     if _is_recorded(engine, pair, as_of):
         return RecordedDay(as_of, *pair, accounts=0)

@@ -166,7 +166,7 @@ class TestCatalogue:
             ({"attributes": [GRADE, GRADE]}, "your signal 'grade' has the name of another one of yours"),
             ({"attributes": [{"name": "mrr", "kind": "number"}]}, "'mrr' has the name of a built-in signal"),
             ({"attributes": [{"name": "usage", "kind": "number"}]}, "your signal 'usage' has the name of a table"),
-            ({"attributes": [{"name": "country", "kind": "category"}]}, "'country' has the name of a built-in"),
+            ({"attributes": [{"name": "country", "kind": "category"}]}, "'country' is a column of the contract"),
             ({"attributes": [{"name": "parent_id", "kind": "category"}]}, "'parent_id' is a column of the contract"),
             ({"events": [EXPORTS.model_copy(update={"family": "fun"})]}, "the family 'fun', which does not exist"),
             ({"exclude": ["exportz"]}, "there is no signal 'exportz'"),

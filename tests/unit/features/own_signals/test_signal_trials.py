@@ -1,0 +1,113 @@
+"""Tries of own signals on generated tables; the test's name completes "it ..."."""
+
+from pathlib import Path
+
+import pytest
+
+from configs.errors import ConfigError
+from configs.settings import AttributeSettings, EventSignalSettings, SignalSettings
+from features.own_signals.own_catalogue import build_catalogue, own_signals_of
+from features.own_signals.signal_trials import TrialResult, try_signals
+from features.tables.own_contract import extend_contract
+
+HEAD = "import ibis\n\nfrom features.signals.base import signal\n\n"
+
+
+def try_settings(settings: SignalSettings) -> TrialResult:
+    contract = extend_contract(settings.attributes)
+    return try_signals(*own_signals_of(build_catalogue(settings, ("open",), contract)), contract)
+
+
+def write_module(folder: Path, body: str, unit: str = "events") -> SignalSettings:
+    file = folder / "my_signals.py"
+    file.write_text(f'{HEAD}@signal(unit="{unit}", family="adoption")\n{body}')
+    return SignalSettings(modules=(file,))
+
+
+def test_declared_signals_hold():
+    events = EventSignalSettings(
+        name="exports", event=("csv",), measures=("count", "users", "days_since", "trend", "share")
+    )
+    attributes = (
+        AttributeSettings(name="grade", kind="category"),
+        AttributeSettings(name="seat_limit", kind="number", by_time=True),
+        AttributeSettings(name="beta", kind="flag", by_time=True),
+    )
+    result = try_settings(SignalSettings(events=(events,), attributes=attributes, per_event_kind=1))
+    assert (len(result.signals), result.faults, result.empty) == (13 + 3 + 5, (), ())
+
+
+GOOD = '''
+def exports(usage):
+    """Exports ever."""
+    return usage.quantity.sum(where=usage.event == "csv")
+'''
+NOT_PER_ACCOUNT = '''
+def share_of_all(usage):
+    """Events as a share of those of all accounts."""
+    everybody = usage.aggregate(total=usage.quantity.sum()).total.as_scalar()
+    return usage.quantity.sum() / everybody
+'''
+ROW_ORDER = '''
+def first_event(usage):
+    """The quantity of the first row."""
+    return usage.quantity.first()
+'''
+PEEKS = '''
+def all_events(usage):
+    """Events at any time."""
+    import ibis.expr.operations as ops
+
+    uncut = usage.op().find(ops.DatabaseTable)
+    return uncut[0].to_expr().count().as_scalar() + usage.count() if uncut else usage.count()
+'''
+CLOCK = '''
+def recent_events(usage):
+    """Events since the spring of 2024."""
+    return usage.count(where=usage.occurred_at >= ibis.timestamp("2024-03-01"))
+'''
+INFINITE = '''
+def per_small_event(usage):
+    """Events per event of the kind."""
+    return usage.count() / usage.count(where=usage.event == "csv").cast("float64")
+'''
+
+
+def test_a_signal_that_holds_has_no_fault(tmp_path: Path):
+    assert try_settings(write_module(tmp_path, GOOD)).faults == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (NOT_PER_ACCOUNT, "'share_of_all' is not per account: it is "),
+        (ROW_ORDER, "'first_event' depends on the order of rows: it is "),
+        (PEEKS, "'all_events' peeks at the future: it is "),
+        (CLOCK, "'recent_events' depends on a fixed date, or on today's: it is "),
+    ],
+)
+def test_a_broken_signal_is_refused_in_one_sentence(tmp_path: Path, body: str, fault: str):
+    (found,) = try_settings(write_module(tmp_path, body)).faults
+    assert found.sentence.startswith(fault)
+    assert found.sentence.count(". ") == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("def f(usage):\n    return usage.count()\n", "'f' has no docstring"),
+        ('def f(usagee):\n    """F."""\n    return usagee.count()\n', "'f' reads 'usagee', which is neither"),
+        ('def f(usage, tickets):\n    """F."""\n    return usage.count()\n', "'f' reads a table and something else"),
+        ('def f(usage):\n    """F."""\n    return usage.qty.sum()\n', "'f' fails: .*qty"),
+        ('def f(usage):\n    """F."""\n    return usage.quantity\n', "'f' gives a value per row, not one per account"),
+        ('def f(usage):\n    """F."""\n    return 1\n', "'f' gives int, not a value of its input"),
+        (
+            'def f(usage):\n    """F."""\n    return usage.count() + ibis.memtable({"a": [1]}).a.sum().as_scalar()\n',
+            "'f' peeks at rows that nothing cuts in time",
+        ),
+        ("def f(usage):\n    return (\n", "my_signals.py fails.*was never closed"),
+    ],
+)
+def test_what_a_publish_could_not_compute_is_refused_when_it_is_read(tmp_path: Path, body: str, message: str):
+    with pytest.raises(ConfigError, match=message):
+        build_catalogue(write_module(tmp_path, body))
