@@ -22,7 +22,7 @@ import pytest
 from configs.errors import Busy, DamagedState, DataError
 from configs.settings import SnapshotSettings
 from features.publishing.pipeline import PublishRequest, publish
-from features.publishing.source_profile import NO_ROWS, read_profile, write_profile
+from features.publishing.source_weeks import NO_ROWS, read_profile, write_profile
 from features.store.feast_store import (
     apply_declarations,
     drop_stale_views,
