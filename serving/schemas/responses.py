@@ -179,7 +179,7 @@ class RowDrivers(ResponseBody):
     remaining_points: RemainingPoints
     main_reason: Annotated[
         str | None,
-        _described("The family that raises the risk most; null if it does not lead clearly.", "adoption"),
+        _described("The family that raises the risk most; null if it does not lead clearly or is typical.", "adoption"),
     ]
 
 
@@ -265,7 +265,7 @@ class ExplainedScore(ScoredRisk):
     remaining_points: RemainingPoints
     main_reason: Annotated[
         str | None,
-        _described("The family that raises the risk most; null if it does not lead clearly.", "adoption"),
+        _described("The family that raises the risk most; null if it does not lead clearly or is typical.", "adoption"),
     ]
     horizons: Annotated[list[HorizonRisk], _described("The risk within every horizon.", [])]
     peers: Annotated[str, _described("The segment that percentiles refer to; * for all accounts.", "mid")]
