@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -37,6 +37,10 @@ SIGNAL_NAME = r"^[a-z][a-z0-9_]{0,59}$"
 SignalName = Annotated[str, Field(pattern=SIGNAL_NAME)]
 Windows = Annotated[tuple[Annotated[int, Field(ge=1, le=1_000)], ...], Field(min_length=1)]
 EventMeasure = Literal["count", "users", "days_since", "trend", "share"]
+Family = Literal[
+    "adoption", "value", "support", "relationship", "sentiment", "billing", "contract", "onboarding", "engagement",
+    "customer_profile",
+]  # fmt: skip
 ENVIRONMENT_PREFIX = "OARLOCK_"
 
 
@@ -413,13 +417,27 @@ class WorkListSettings(Section):
     """Accounts that were contacted so recently are excluded."""
 
 
+def _functions() -> dict[str, str]:
+    success, accounts = "customer success", "account management"
+    return {
+        "adoption": success, "value": success, "engagement": success, "sentiment": success, "onboarding": "onboarding",
+        "support": "support", "billing": "finance", "relationship": accounts, "contract": accounts,
+        "customer_profile": "marketing and sales",
+    }  # fmt: skip
+
+
 class RetentionSettings(Section):
-    """Which reasons for leaving the company can do something about; a reason in neither list is shown as unknown."""
+    """Which reasons for leaving the company can do something about, and which function owns a family of drivers.
+
+    A reason in neither list is shown as unknown.
+    """
 
     controllable: tuple[str, ...] = ()
     """Reasons that the company can do something about, as `notices.reason` names them."""
     not_controllable: tuple[str, ...] = ()
     """Reasons that it cannot."""
+    functions: dict[str, str] = Field(default_factory=_functions)
+    """The function of the company that can do something about the drivers of each family."""
 
     @model_validator(mode="after")
     def _check_reasons(self) -> "RetentionSettings":
@@ -584,6 +602,13 @@ class Settings(BaseSettings):
     ledger: LedgerSettings = LedgerSettings()
     webhooks: WebhookSettings = WebhookSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
+
+    @model_validator(mode="after")
+    def _check_functions(self) -> Self:
+        unknown = self.retention.functions.keys() - {*get_args(Family), *self.signals.families}
+        if unknown:
+            raise ValueError(f"retention.functions: there is no family '{min(unknown)}'")
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -97,6 +97,11 @@ class StateDir:
         return self.monitoring / "sources" / f"{as_of:%Y-%m-%d}.json"
 
     @property
+    def outcomes(self) -> Path:
+        """What became of accounts whose risks were served."""
+        return self.folder / "outcomes.json"
+
+    @property
     def model_report(self) -> Path:
         return self.folder / "model_report.json"
 

@@ -18,14 +18,14 @@ from serving.pages import disagreement_page, model_page, monitoring_page, portfo
 from serving.pages.account import account_page, what_if_page
 from serving.pages.page import Page, PageServices
 from serving.pages.rendering import ICON, PageFrame, read_style, render
-from serving.pages.retention import retention_page
+from serving.pages.retention import outcomes_page, retention_page
 from serving.security.authorization import SECURITY_HEADERS
 
 PAGES: tuple[Page, ...] = (
     portfolio_page.get_portfolio,
     account_page.post_account_feedback, what_if_page.get_what_if, account_page.get_account,
     work_list_page.get_work_list_page, disagreement_page.get_disagreements, retention_page.get_retention,
-    model_page.get_model_page, monitoring_page.get_monitoring,
+    outcomes_page.get_outcomes, model_page.get_model_page, monitoring_page.get_monitoring,
     sign_in.get_sign_in, sign_in.post_sign_in, sign_in.post_sign_out,
 )  # fmt: skip
 STYLE_PATH, ICON_PATH = "/style.css", "/icon.svg"

@@ -74,11 +74,15 @@ def _check(context: CliContext, *, act: bool) -> int:
     """Check what is served, store the run, and act if asked to."""
     from configs.clock import now
     from monitoring.health import check_health, run_of
+    from monitoring.outcomes.outcome_report import report_outcomes
     from monitoring.verdicts.verdict import EXIT_CODES
     from serving.ledger.monitor_runs import RunStore
+    from serving.ledger.served_outcomes import write_outcomes
 
     with context.progress("monitor") as progress:
         report = check_health(context.settings, context.state, context.known_until, progress)
+        outcomes = report_outcomes(context.settings, context.state, context.recover_ledger(), context.known_until)
+    write_outcomes(context.state.outcomes, outcomes)
     run = run_of(report, now())
     store = RunStore(context.database)
     store.save(run)

@@ -119,7 +119,8 @@ def retention(context: CliContext, as_of: datetime | None, file: Path | None, **
 
     _require_target(context, file)
     query = RetentionQuery.model_validate(filters)
-    view = view_retention(_read_revenue(context, as_of), query, context.settings.retention)
+    portfolio = None if as_of is not None else _find_portfolio(context)
+    view = view_retention(_read_revenue(context, as_of), portfolio, query, context.settings)
     if file is not None:
         _write(context, file, render_offline("retention.html.jinja", retention_values(view)))
     if context.as_json:
@@ -137,13 +138,16 @@ def outcomes(context: CliContext, file: Path | None) -> None:
     Example: oarlock report outcomes --html outcomes.html
     """
     from cli.output import print_json
-    from monitoring.outcomes.outcome_report import NOBODY_HELD_OUT, report_outcomes
+    from monitoring.outcomes.outcome_report import report_outcomes
+    from serving.ledger.served_outcomes import write_outcomes
     from serving.pages.rendering import render_offline
+    from serving.pages.retention.outcomes_page import outcomes_values
 
     _require_target(context, file)
     result = report_outcomes(context.settings, context.state, context.recover_ledger(), context.known_until)
+    write_outcomes(context.state.outcomes, result)
     if file is not None:
-        _write(context, file, render_offline("outcomes.html.jinja", {"report": result, "no_plays": NOBODY_HELD_OUT}))
+        _write(context, file, render_offline("outcomes.html.jinja", outcomes_values(result)))
     if context.as_json:
         print_json(result.document())
 
@@ -160,13 +164,24 @@ def _read_revenue(context: CliContext, as_of: datetime | None) -> "RevenueHistor
     return read_revenue_table(context.state.revenue_table) if as_of is None else _build_revenue(context, as_of)
 
 
+def _find_portfolio(context: CliContext) -> "Portfolio | None":
+    """The portfolio of the published day; None if no model was promoted."""
+    from configs.errors import NoChampion
+
+    try:
+        return compute_portfolio(open_service(context))
+    except NoChampion:
+        return None
+
+
 def _build_revenue(context: CliContext, as_of: datetime) -> "RevenueHistory":
     from configs.errors import ConfigError
     from features.publishing.pipeline import open_dataset
     from features.publishing.revenue_table_builder import build_revenue_history
 
     data = open_dataset(context.settings, context.state)
-    history = build_revenue_history(data.tables, as_of, data.dataset.observed_from)
+    shortest = context.settings.stages.shortest_term_months
+    history = build_revenue_history(data.tables, as_of, data.dataset.observed_from, shortest)
     if history is None:
         raise ConfigError("The data set has no subscriptions, so no recurring revenue.", "Map the table.")
     return history

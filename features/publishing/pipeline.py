@@ -366,13 +366,13 @@ def _write_online(settings: Settings, state: StateDir, data: OpenDataset, reques
         return
     details = build_account_details(data.tables, as_of, settings.stages, data.required_activity_days)
     write_account_table(state.account_table, as_of, details)
-    _write_revenue(state, data, as_of)
+    _write_revenue(state, data, as_of, settings.stages.shortest_term_months)
     with contextlib.redirect_stdout(io.StringIO()):  # Feast prints a line per view
         _materialize(settings, state, history, publication)
 
 
-def _write_revenue(state: StateDir, data: OpenDataset, as_of: datetime) -> None:
-    revenue = build_revenue_history(data.tables, as_of, data.dataset.observed_from)
+def _write_revenue(state: StateDir, data: OpenDataset, as_of: datetime, shortest_term_months: float) -> None:
+    revenue = build_revenue_history(data.tables, as_of, data.dataset.observed_from, shortest_term_months)
     if revenue is None:
         state.revenue_table.unlink(missing_ok=True)
     else:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 SMSB = "SaaS Metrics Standards Board, standards for gross and net revenue retention (saasmetricsboard.com)"
 COWAN = "D. Cowan, Bessemer Venture Partners: Measuring High-Growth, Recurring Revenue Businesses"
 WILSON = "E. B. Wilson: Probable inference, the law of succession, and statistical inference, JASA 22 (1927)"
+DERSIMONIAN = "R. DerSimonian and N. Laird: Meta-analysis in clinical trials, Controlled Clinical Trials 7 (1986)"
 EFRON = "B. Efron and R. J. Tibshirani: An Introduction to the Bootstrap (1993)"
 
 
@@ -80,6 +81,46 @@ DEFINITIONS = (
         " Involuntary: a payment failed. Controllable or not: as the settings `retention` sort the reasons. Unknown:"
         " no such notice, or one without a reason or with one that they do not name.",
         "involuntary + controllable + not controllable + unknown = churned, exactly",
+    ),
+    FigureDefinition(
+        "renewals",
+        "Renewal forecast",
+        "Accounts that pay on the day and have a term that ends in the quarter: what they pay now, and the share of it"
+        " that they are expected to pay at the quarter's end, gross and net. An account whose risk reaches so far stays"
+        " as its risk says, another as past accounts of its segment whose term ended as far ahead; those that stay pay"
+        " as much of their revenue as past ones did. Terms shorter than the setting `stages.shortest_term_months` and"
+        " terms whose end is not known are not in it. A term that is renewed within the year counts once.",
+        "sum of revenue x chance to stay x share paid by those that stayed / sum of revenue; the chance of a segment is"
+        " (stayed + 20 x chance of all) / (accounts + 20). Interval: percentiles 2.5 and 97.5 of 500 draws of who"
+        " stays and pays what, each with one shift of all log-odds from a t distribution, as wide as past quarters"
+        " differed (prior: 0.3, worth 4 quarters) and as their mean is uncertain",
+        DERSIMONIAN,
+    ),
+    FigureDefinition(
+        "renewal_checks",
+        "Past forecasts",
+        "The same forecast of each past quarter, from the terms, the revenue and the renewals that were known on the"
+        " day on which it would have been made, without risks; and what was kept. Quarters that were forecast from"
+        " several days count for each.",
+        "kept, gross: sum of min(revenue then, revenue at the quarter's end) / sum of revenue then; net without min",
+    ),
+    FigureDefinition(
+        "causes",
+        "Revenue at risk by cause",
+        "What the risks within the main horizon are made of, times the revenue: the base of their segments, and the"
+        " part of each family of drivers. A family that lowers more revenue at risk than it raises is negative. The"
+        " settings `retention.functions` say which function of the company owns a family. It is what the risks are"
+        " made of, not what an action would change.",
+        "sum of revenue x risk = sum of revenue x base + sum over families of revenue x points, exactly",
+    ),
+    FigureDefinition(
+        "time_to_value",
+        "Time to value",
+        "Of the accounts whose first subscription began in the year that ended 90 days before the day: the share that"
+        " reached the milestone `first_value` within 90 days, the median days to it, and the median days of the term"
+        " that were left then, of those whose term's end is known. An account that has not reached it counts as later"
+        " than all. Waiting: those that pay and have not.",
+        "median of first_value.reached_at - first started_at; interval: order statistics (n +- 1.96 sqrt n) / 2"
     ),
     FigureDefinition(
         "interval",

@@ -5,6 +5,7 @@ from datetime import datetime
 
 MONTHS_KEPT = 36
 PERIODS = (3, 6, 12)
+QUARTER_MONTHS = 3
 
 
 def subtract_months(instant: datetime, months: int) -> datetime:
@@ -15,6 +16,16 @@ def subtract_months(instant: datetime, months: int) -> datetime:
     """
     year, month = divmod(instant.year * 12 + instant.month - 1 - months, 12)
     return instant.replace(year=year, month=month + 1, day=min(instant.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def add_months(instant: datetime, months: int) -> datetime:
+    """The same day of the month so many months later, or the last day of that month if it is shorter."""
+    return subtract_months(instant, -months)
+
+
+def quarters_before(as_of: datetime) -> list[datetime]:
+    """The day, and the days a quarter, two and so on before it, oldest first."""
+    return [subtract_months(as_of, months) for months in range(MONTHS_KEPT, -1, -QUARTER_MONTHS)]
 
 
 def month_starts(as_of: datetime, months: int) -> list[datetime]:

@@ -1,19 +1,11 @@
 """The families of signals: a module each, in the order in which they are shown."""
 
 from collections.abc import Iterable
+from typing import get_args
 
-FAMILIES = (
-    "adoption",
-    "value",
-    "support",
-    "relationship",
-    "sentiment",
-    "billing",
-    "contract",
-    "onboarding",
-    "engagement",
-    "customer_profile",
-)
+from configs.settings import Family
+
+FAMILIES: tuple[Family, ...] = get_args(Family)
 
 
 def family_order(families: Iterable[str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -22,7 +22,9 @@ MISSING = "Run `oarlock publish`. Without a table `subscriptions` in the data se
 REBUILD = "Run `oarlock publish`: it writes the file anew."
 INSTANT = "datetime64[s]"
 UNKNOWN = -1
-COLUMNS = ("account_id", "first_started", "notified_at", "effective_at", "reason", "voluntary", "attributes", "cents")
+INSTANT_COLUMNS = ("first_started", "notified_at", "effective_at", "first_value_at", "value_term_ends_at")
+COLUMNS = ("account_id", *INSTANT_COLUMNS, "reason", "voluntary", "attributes", "cents", "due_cents", "term_ends")
+ACCOUNT_ARRAYS = ("account_ids", *INSTANT_COLUMNS, "reasons", "voluntary", "cents", "due_cents", "term_ends")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,11 @@ class RevenueHistory:
     `cents` has the shape (accounts, instants); the last instant is `as_of`. `notified_at` and `effective_at` are NaT
     and `reasons` None without a notice; `voluntary` is 1, 0 or UNKNOWN. `attributes` are the columns of the accounts
     that the data set has, such as segment. Without `has_notices` nothing is known of why accounts left.
+
+    `term_ends` and `due_cents` have the shape (accounts, origins): when the term that ran at each origin ends, NaT
+    without one, and what the account paid then, both as they were known at the origin; the last origin is `as_of`.
+    `first_value_at` is when the milestone was reached, `value_term_ends_at` the end of the term that ran then; NaT
+    if not. Without `has_milestones` neither is known of anybody.
     """
 
     as_of: datetime
@@ -45,6 +52,12 @@ class RevenueHistory:
     voluntary: np.ndarray
     attributes: Mapping[str, np.ndarray]
     has_notices: bool
+    origins: tuple[datetime, ...]
+    term_ends: np.ndarray
+    due_cents: np.ndarray
+    first_value_at: np.ndarray
+    value_term_ends_at: np.ndarray
+    has_milestones: bool
 
     def matching(self, attribute: str, value: str) -> np.ndarray:
         """Whether each account has this value; none has it if the data set lacks the column."""
@@ -53,10 +66,8 @@ class RevenueHistory:
 
     def take(self, rows: np.ndarray) -> "RevenueHistory":
         """The history of these accounts, by a mask or by rows."""
-        columns = ("account_ids", "cents", "first_started", "notified_at", "effective_at", "reasons", "voluntary")
-        taken = {name: getattr(self, name)[rows] for name in columns}
-        attributes = {name: values[rows] for name, values in self.attributes.items()}
-        return RevenueHistory(self.as_of, self.instants, **taken, attributes=attributes, has_notices=self.has_notices)
+        taken = {name: getattr(self, name)[rows] for name in ACCOUNT_ARRAYS}
+        return replace(self, **taken, attributes={name: values[rows] for name, values in self.attributes.items()})
 
 
 def write_revenue_table(file: Path, history: RevenueHistory) -> None:
@@ -66,12 +77,15 @@ def write_revenue_table(file: Path, history: RevenueHistory) -> None:
         "instants": [instant.isoformat() for instant in history.instants],
         "attributes": list(history.attributes),
         "has_notices": history.has_notices,
+        "origins": [origin.isoformat() for origin in history.origins],
+        "has_milestones": history.has_milestones,
     }
     attributes = [list(row) for row in zip(*history.attributes.values(), strict=True)] or [[]] * len(history.cents)
-    seconds = [_to_seconds(getattr(history, name)) for name in ("first_started", "notified_at", "effective_at")]
-    amounts = [row.tobytes() for row in history.cents.astype("<i8")]
+    seconds = [_to_seconds(getattr(history, name)) for name in INSTANT_COLUMNS]
+    packed = [map(_pack, getattr(history, name).astype("<i8")) for name in ("cents", "due_cents")]
+    ends = map(_pack, history.term_ends.astype(INSTANT).astype("<i8"))
     columns = (history.account_ids, *seconds, history.reasons, history.voluntary.tolist())
-    rows = zip(*columns, map(json.dumps, attributes), amounts, strict=True)
+    rows = zip(*columns, map(json.dumps, attributes), *packed, ends, strict=True)
     with atomic_write(file) as temporary:
         temporary.unlink(missing_ok=True)  # left by a publish that was killed
         with closing(sqlite3.connect(temporary)) as connection, connection:
@@ -91,22 +105,35 @@ def read_revenue_table(file: Path) -> RevenueHistory:
             header = json.loads(connection.execute("select header from published").fetchone()[0])
             rows = connection.execute(f"select {', '.join(COLUMNS)} from revenue order by rowid").fetchall()
         columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
-        ids, first, notified, effective, reasons, voluntary, attributes, amounts = columns
+        ids, *instants_of_accounts, reasons, voluntary, attributes, amounts, due, ends = columns
         values = list(zip(*map(json.loads, attributes), strict=True)) or [()] * len(header["attributes"])
-        instants = tuple(map(datetime.fromisoformat, header["instants"]))
+        instants, origins = (tuple(map(datetime.fromisoformat, header[name])) for name in ("instants", "origins"))
         return RevenueHistory(
             as_of=datetime.fromisoformat(header["as_of"]),
             instants=instants,
             account_ids=np.array(ids, dtype=object),
-            cents=np.frombuffer(b"".join(amounts), "<i8").reshape(len(rows), len(instants)),
-            first_started=_from_seconds(first),
-            notified_at=_from_seconds(notified),
-            effective_at=_from_seconds(effective),
+            cents=_unpack(amounts, len(instants)),
+            **{
+                name: _from_seconds(seconds)
+                for name, seconds in zip(INSTANT_COLUMNS, instants_of_accounts, strict=True)
+            },
             reasons=np.array(reasons, dtype=object),
             voluntary=np.array(voluntary, dtype=np.int8),
             attributes=dict(zip(header["attributes"], (np.array(texts, object) for texts in values), strict=True)),
             has_notices=header["has_notices"],
+            origins=origins,
+            due_cents=_unpack(due, len(origins)),
+            term_ends=_unpack(ends, len(origins)).astype(INSTANT),
+            has_milestones=header["has_milestones"],
         )
+
+
+def _pack(row: np.ndarray) -> bytes:
+    return row.tobytes()
+
+
+def _unpack(rows: tuple[bytes, ...], columns: int) -> np.ndarray:
+    return np.frombuffer(b"".join(rows), "<i8").reshape(len(rows), columns)
 
 
 def _to_seconds(instants: np.ndarray) -> list[int | None]:

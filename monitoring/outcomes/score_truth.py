@@ -4,7 +4,6 @@
 # (the stubs of pandas do not know the columns of a frame)
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -13,10 +12,11 @@ from scipy.stats import bootstrap
 
 from configs.settings import Settings
 from features.publishing.pipeline import OpenDataset
+from features.rate_interval import wilson_bounds
 from features.tables.contract import ACCOUNT_ID
 from monitoring.outcomes.served_scores import read_bands, read_served_snapshots
 from serving.ledger.ledger import Ledger
-from training.evaluation.scorecard import Interval, wilson_interval
+from serving.ledger.served_outcomes import OutcomeRate, QuarterTruth
 from training.labels.build import build_labels
 from training.labels.definition import CHURNED, DATED_MODES, is_mature, label_hash
 from training.labels.departures import find_departures, find_next_departure
@@ -24,31 +24,6 @@ from training.labels.departures import find_departures, find_next_departure
 FLAGGED = ("high", "critical")
 MIN_LEFT = 20  # of fewer accounts that left, a share of revenue has no interval
 SAMPLES, SEED = 500, 17
-
-
-@dataclass(frozen=True)
-class QuarterTruth:
-    """The flags of a quarter: `caught` were flagged and left, `missed` left unflagged, `false_alarms` stayed flagged.
-
-    `recall` is the share of those who left that was flagged, `precision` the share of the flagged that left; None if
-    there were none. `lead_days` is the median from the flag to the departure; None if accounts leave on no day. Of the
-    accounts that left, `left_without_mrr` are in no figure of revenue, because what they paid is not known.
-    """
-
-    quarter: str
-    accounts: int
-    flagged: int
-    left: int
-    caught: int
-    missed: int
-    false_alarms: int
-    recall: Interval | None
-    precision: Interval | None
-    lead_days: float | None
-    left_without_mrr: int
-    revenue_lost: float
-    revenue_caught: float
-    revenue_share: Interval | None
 
 
 def follow_flags(opened: OpenDataset, settings: Settings, ledger: Ledger, known_until: datetime) -> pd.DataFrame:
@@ -91,8 +66,8 @@ def _judge(quarter: str, rows: pd.DataFrame) -> QuarterTruth:
         caught=caught,
         missed=left - caught,
         false_alarms=flagged - caught,
-        recall=wilson_interval(caught, left) if left else None,
-        precision=wilson_interval(caught, flagged) if flagged else None,
+        recall=_rate(caught, left),
+        precision=_rate(caught, flagged),
         lead_days=None if pd.isna(lead) else float(lead),
         left_without_mrr=int((has_left & ~has_lost).sum()),
         revenue_lost=float(lost.sum()),
@@ -101,7 +76,7 @@ def _judge(quarter: str, rows: pd.DataFrame) -> QuarterTruth:
     )
 
 
-def _share(part: np.ndarray, total: np.ndarray) -> Interval | None:
+def _share(part: np.ndarray, total: np.ndarray) -> OutcomeRate | None:
     """The share of revenue with a bootstrap of accounts; None if too few left, or all or none of it was flagged."""
     if len(total) < MIN_LEFT or not 0 < part.sum() < total.sum():
         return None
@@ -112,4 +87,8 @@ def _share(part: np.ndarray, total: np.ndarray) -> Interval | None:
     sampled = bootstrap(
         (part, total), ratio, n_resamples=SAMPLES, paired=True, vectorized=True, method="percentile", rng=SEED
     ).confidence_interval
-    return Interval(float(part.sum() / total.sum()), float(sampled.low), float(sampled.high))
+    return OutcomeRate(float(part.sum() / total.sum()), float(sampled.low), float(sampled.high))
+
+
+def _rate(part: int, total: int) -> OutcomeRate | None:
+    return OutcomeRate(part / total, *wilson_bounds(part, total)) if total else None

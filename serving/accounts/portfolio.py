@@ -27,7 +27,7 @@ from serving.schemas.requests import AccountsQuery
 
 ROWS_PER_CHUNK = 1_000
 SORTS_LAST = np.inf
-ScoreMatrix = Callable[[list[str]], tuple[np.ndarray, np.ndarray, np.ndarray]]
+ScoreMatrix = Callable[[list[str]], tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ class CategoryColumn:
 class Portfolio:
     """Every account at risk, by its row in the account table; `risks` has the shape (accounts, horizons).
 
-    `families` are those that raise each risk most.
+    `families` are those that raise each risk most; `family_points` are the points of all of the version's families
+    within the main horizon, of the shape (accounts, families).
     """
 
     key: PortfolioKey
@@ -87,6 +88,7 @@ class Portfolio:
     owners: CategoryColumn
     segments: CategoryColumn
     families: CategoryColumn
+    family_points: np.ndarray
     bands: np.ndarray
     peers: PeerPercentiles
 
@@ -104,7 +106,7 @@ class Portfolio:
         The peers of their signals stay those of the segment, without their number.
         """
         rows = owned_rows(self.owners, self.account_ids, owner, account_ids)
-        arrays = ("account_ids", "names", "risks", "mrr", "renewal_times", "bands")
+        arrays = ("account_ids", "names", "risks", "mrr", "renewal_times", "family_points", "bands")
         return replace(
             self,
             **{name: getattr(self, name)[rows] for name in arrays},
@@ -186,7 +188,7 @@ def compute_portfolio(
     """The portfolio of every account in the account table; `score_matrix_for` reads and scores a chunk of them.
 
     It returns their risks within every horizon, NaN if there is none, the matrix of the model's inputs, and the column
-    of the family that raises each risk most, -1 if none does.
+    of the family that raises each risk most, -1 if none does, and the points of every family.
     """
     columns = table.columns("account_id", "name", "mrr", "renews_at", "owner", "segment")
     ids, segments = columns["account_id"], columns["segment"]
@@ -194,10 +196,12 @@ def compute_portfolio(
     risks = np.full((len(ids), len(key.horizons)), np.nan)
     sample = np.full((len(sampled), len(key.signal_names)), np.nan)
     leading = np.full(len(ids), -1, dtype=np.int32)
+    points = np.full((len(ids), len(key.families)), np.nan)
     for start in range(0, len(ids), ROWS_PER_CHUNK):
-        chunk_risks, matrix, chunk_leading = score_matrix_for(ids[start : start + ROWS_PER_CHUNK])
+        chunk_risks, matrix, chunk_leading, chunk_points = score_matrix_for(ids[start : start + ROWS_PER_CHUNK])
         risks[start : start + len(chunk_risks)] = chunk_risks
         leading[start : start + len(chunk_risks)] = chunk_leading
+        points[start : start + len(chunk_risks)] = chunk_points
         in_chunk = (sampled >= start) & (sampled < start + ROWS_PER_CHUNK)
         sample[in_chunk] = matrix[sampled[in_chunk] - start]
     return Portfolio(
@@ -210,6 +214,7 @@ def compute_portfolio(
         owners=encode_categories(columns["owner"]),
         segments=encode_categories(segments),
         families=CategoryColumn(key.families, leading),
+        family_points=points,
         bands=np.searchsorted(bands.thresholds, risks[:, key.main_column], side="right"),
         peers=compute_peers(sample, key.signal_names, [segments[row] for row in sampled]),
     )

@@ -109,6 +109,12 @@ class RetentionQuery(Query):
     format: Literal["html", "json", "csv", "months.csv"] = "html"
 
 
+class OutcomesQuery(Query):
+    """In which form to show the outcomes."""
+
+    format: Literal["html", "json"] = "html"
+
+
 class MonitoringPageQuery(Query):
     """From which day on to show runs."""
 

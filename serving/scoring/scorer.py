@@ -59,6 +59,7 @@ class ScoredMatrix(NamedTuple):
     risks: np.ndarray
     matrix: np.ndarray
     leading: np.ndarray
+    family_points: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Scorer:
         scores = score_values(model, signals.values, self.threads)
         is_current = signals.newest_as_of >= np.datetime64(signals.published_as_of)
         risks = np.where(is_current[:, None], scores.risks_by_horizon, np.nan)
-        return ScoredMatrix(risks, scores.matrix, scores.leading_families)
+        return ScoredMatrix(risks, scores.matrix, scores.leading_families, scores.family_points)
 
     def to_response(self, scored: ScoredAccounts, max_drivers: int | None) -> ScoreResponse:
         """Risks with at most `max_drivers` drivers in each direction, all if None."""

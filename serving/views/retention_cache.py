@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from typing import NamedTuple
 
+from serving.accounts.portfolio import PortfolioKey
 from serving.schemas.page_queries import RetentionQuery
 from serving.views.retention_view import RetentionView
 
@@ -10,16 +11,22 @@ MAX_VIEWS = 16
 
 
 class RetentionKey(NamedTuple):
-    """When the revenue was written, whose accounts may be seen, and what was asked for."""
+    """When the revenue was written, of which portfolio the risks are, whose accounts may be seen, what was asked for.
+
+    `portfolio` is None if there are no risks.
+    """
 
     written: int
+    portfolio: PortfolioKey | None
     owner: str | None
     query: str
 
 
-def retention_key(written: int, owner: str | None, query: RetentionQuery) -> RetentionKey:
+def retention_key(
+    written: int, portfolio: PortfolioKey | None, owner: str | None, query: RetentionQuery
+) -> RetentionKey:
     """The key of a view; every format shows the same."""
-    return RetentionKey(written, owner, query.model_dump_json(exclude={"format"}))
+    return RetentionKey(written, portfolio, owner, query.model_dump_json(exclude={"format"}))
 
 
 class RetentionCache:

@@ -53,6 +53,33 @@ def test_the_months_on_the_page_add_up_as_they_are_shown(client: PageClient):
         assert start + sum(parts) == end
 
 
+def test_the_causes_add_up_to_the_revenue_at_risk_of_the_portfolio(client: PageClient):
+    causes = client.get("/retention?format=json").json()["causes"]
+    for parts in (causes["families"], causes["functions"]):
+        total = round(causes["base"] * 100) + sum(round(part["amount"] * 100) for part in parts)
+        assert total == round(causes["revenue_at_risk"] * 100)
+    portfolio = client.get("/?format=json").json()["totals"]["revenue_at_risk"]
+    assert causes["revenue_at_risk"] == pytest.approx(portfolio, abs=1)
+
+
+def test_the_causes_on_the_page_add_up_as_they_are_shown(client: PageClient):
+    section = client.read("/retention").split('id="causes"')[1].split("</section>")[0]
+    bars = [int(text.replace(",", "").replace("\u2212", "-")) for text in re.findall(r"<b>([^<]+)</b>", section)]
+    assert sum(bars[:-1]) == bars[-1]
+    for table in re.findall(r"<tbody>(.*?)</tbody>", section, re.DOTALL):
+        rows = re.findall(r'<td class="number">([^<]+)</td><td', table)
+        assert bars[0] + sum(int(text.replace(",", "").replace("\u2212", "-")) for text in rows) == bars[-1]
+
+
+def test_the_renewals_on_the_page_are_those_of_the_json(client: PageClient):
+    renewals = client.get("/retention?format=json").json()["renewals"]
+    section = client.read("/retention").split('id="renewals"')[1].split("</section>")[0]
+    if renewals["quarters"]:
+        assert f"{renewals['quarters'][0]['due']:,.0f}" in section
+    else:
+        assert "No account that pays has a term" in section
+
+
 def test_a_filter_leaves_the_groups_of_one_segment(client: PageClient):
     everybody = client.get("/retention?format=json").json()["groups"]
     segment = next(group for group in everybody if group["dimension"] == "segment")
@@ -68,7 +95,9 @@ def test_nobody_under_a_filter_is_said_so(client: PageClient):
 def test_a_view_is_computed_once_for_every_format_and_again_after_a_publish(client: PageClient):
     query = RetentionQuery(months=6)
     client.read("/retention?months=6&format=json")
-    key = retention_key(client.context.revenue.written_at(), None, query)
+    portfolio = client.context.find_portfolio()
+    assert portfolio is not None
+    key = retention_key(client.context.revenue.written_at(), portfolio.key, None, query)
     view = client.services.retention.find(key)
     client.read("/retention?months=6")
     assert view is not None
@@ -78,9 +107,9 @@ def test_a_view_is_computed_once_for_every_format_and_again_after_a_publish(clie
 
 
 def test_few_views_are_kept(client: PageClient):
-    view = view_retention(client.context.revenue.current(), RetentionQuery(), client.context.settings.retention)
+    view = view_retention(client.context.revenue.current(), None, RetentionQuery(), client.context.settings)
     cache = RetentionCache()
-    keys = [retention_key(written, None, RetentionQuery()) for written in range(MAX_VIEWS + 1)]
+    keys = [retention_key(written, None, None, RetentionQuery()) for written in range(MAX_VIEWS + 1)]
     for key in keys:
         cache.add(key, view)
     assert [cache.find(key) is None for key in keys] == [True] + [False] * MAX_VIEWS

@@ -5,6 +5,9 @@ from dataclasses import asdict
 from features.retention.definitions import DEFINITIONS
 from features.retention.movements import RevenueMovement
 from features.retention.rates import GroupRetention, RateInterval
+from features.retention.renewals import RenewalForecast, RenewalQuarter
+from features.retention.time_to_value import TimeToValue
+from serving.explanations.root_causes import RootCause, RootCauses
 from serving.pages.csv_text import write_csv
 from serving.pages.retention.retention_answer import answer_retention
 from serving.views.retention_view import RetentionView
@@ -38,8 +41,61 @@ def retention_document(view: RetentionView) -> dict[str, object]:
             "leaving_accounts": committed.leaving_accounts,
             "committed": committed.committed / 100,
         },
+        "renewals": renewal_fields(view.renewals),
+        "causes": view.causes and cause_fields(view.causes),
+        "time_to_value": [_value_fields(value) for value in view.time_to_value],
         "definitions": [{**asdict(definition), "hash": definition.hash} for definition in DEFINITIONS],
     }
+
+
+def renewal_fields(renewals: RenewalForecast) -> dict[str, object]:
+    """The forecast of renewals, with the past forecasts and what was kept."""
+    return {
+        "quarters": [_quarter_fields(quarter) for quarter in renewals.quarters],
+        "other_accounts": renewals.other_accounts,
+        "other_revenue": renewals.other_revenue / 100,
+        "checks": [
+            {
+                "origin": f"{check.origin:%Y-%m-%d}",
+                "quarters_ahead": check.quarters_ahead,
+                **_quarter_fields(check.forecast),
+                "kept_gross": round(check.gross, RATE_DECIMALS),
+                "kept_net": round(check.net, RATE_DECIMALS),
+            }
+            for check in renewals.checks
+        ],
+    }
+
+
+def _quarter_fields(quarter: RenewalQuarter) -> dict[str, object]:
+    rates = {
+        name: value for side in ("gross", "net") for name, value in _rate_fields(side, getattr(quarter, side)).items()
+    }
+    counts = {name: getattr(quarter, name) for name in ("accounts", "from_risks", "past_quarters")}
+    days = {"since": f"{quarter.since:%Y-%m-%d}", "until": f"{quarter.until:%Y-%m-%d}"}
+    return {**days, **counts, "due": quarter.due / 100, **rates}
+
+
+def cause_fields(causes: RootCauses) -> dict[str, object]:
+    """The causes of the revenue at risk: base + families = base + functions = revenue_at_risk, to the hundredth."""
+    return {
+        "accounts": causes.accounts,
+        "without_revenue": causes.without_revenue,
+        "revenue_at_risk": causes.revenue_at_risk / 100,
+        "base": causes.base / 100,
+        "families": list(map(_cause_fields, causes.families)),
+        "functions": list(map(_cause_fields, causes.functions)),
+    }
+
+
+def _cause_fields(cause: RootCause) -> dict[str, object]:
+    return {**asdict(cause), "amount": cause.amount / 100}
+
+
+def _value_fields(value: TimeToValue) -> dict[str, object]:
+    spans = {name: asdict(getattr(value, name)) for name in ("days", "contract_left")}
+    counts = {name: getattr(value, name) for name in ("group", "accounts", "waiting")}
+    return {**counts, "waiting_revenue": value.waiting_revenue / 100, **_rate_fields("reached", value.reached), **spans}
 
 
 def groups_csv(view: RetentionView) -> str:
@@ -68,6 +124,7 @@ def movement_fields(movement: RevenueMovement) -> dict[str, object]:
     return {**days, **amounts, **counts}
 
 
-def _rate_fields(name: str, interval: RateInterval) -> dict[str, float | None]:
-    values = {"": interval.rate, "_low": interval.low, "_high": interval.high}
+def _rate_fields(name: str, interval: RateInterval | None) -> dict[str, float | None]:
+    bounds = (None, None, None) if interval is None else (interval.rate, interval.low, interval.high)
+    values = dict(zip(("", "_low", "_high"), bounds, strict=True))
     return {f"{name}{end}": None if value is None else round(value, RATE_DECIMALS) for end, value in values.items()}

@@ -6,12 +6,21 @@ from dataclasses import dataclass
 from markupsafe import Markup
 from starlette.responses import Response
 
+from configs.errors import NotReady, RequestError
 from configs.rounding import round_parts
 from features.retention.definitions import DEFINITIONS
 from features.retention.losses import KINDS, LossKind, RevenueLoss
 from features.retention.movements import RevenueMovement
 from features.retention.periods import PERIODS
+from features.retention.renewals import RenewalForecast
+from features.signals.base import family_label
+from features.store.revenue_table import RevenueHistory
+from features.tables.mapping import read_dataset
+from serving.accounts.portfolio import Portfolio
+from serving.api.endpoint import wait_for_portfolio
 from serving.api.responses import JsonResponse
+from serving.explanations.root_causes import RootCause, RootCauses
+from serving.handlers.context import ServiceContext
 from serving.pages.charts.interval import draw_interval
 from serving.pages.charts.waterfall import draw_bars, waterfall_bars
 from serving.pages.page import PageRequest, page
@@ -33,6 +42,7 @@ KIND_LABELS: Mapping[LossKind, str] = {
     "not_controllable": "Not controllable",
     "unknown": "Unknown",
 }
+BASE_LABEL, SUM_LABEL = "Base", "Revenue at risk"
 CSV_NAMES = {"csv": "groups", "months.csv": "months"}
 
 
@@ -64,14 +74,34 @@ async def get_retention(request: PageRequest, query: RetentionQuery) -> Response
 async def _find_view(request: PageRequest, query: RetentionQuery) -> RetentionView:
     """The view that is kept, or a new one: work about every account, of which two fit into the pool at a time."""
     context, cache = request.context, request.services.retention
-    key = retention_key(context.revenue.written_at(), context.owner, query)
+    portfolio = await _find_portfolio(request)
+    key = retention_key(context.revenue.written_at(), portfolio and portfolio.key, context.owner, query)
     view = cache.find(key)
     if view is None:
-        history = await request.run(1, context.revenue.current)
+        history = await request.run(1, read_revenue, context)
         accounts = min(len(history.account_ids), context.pools.ledger.max_accounts // 2)
-        view = await request.run(accounts, view_retention, history, query, context.settings.retention)
+        view = await request.run(accounts, view_retention, history, portfolio, query, context.settings)
         cache.add(key, view)
     return view
+
+
+async def _find_portfolio(request: PageRequest) -> Portfolio | None:
+    """The portfolio; None if no risk can be computed: the revenue is known all the same, and the page says so."""
+    try:
+        return await wait_for_portfolio(request.http)
+    except NotReady:
+        return None
+
+
+def read_revenue(context: ServiceContext) -> RevenueHistory:
+    """The published revenue; raises RequestError (404) if the data set has no subscriptions, so never had any."""
+    try:
+        return context.revenue.current()
+    except NotReady:
+        if "subscriptions" in read_dataset(context.settings.data).selects:
+            raise
+        message = "The data set has no subscriptions, so there is no recurring revenue to retain."
+        raise RequestError(message, "Map the table `subscriptions`.", code="no_subscriptions", status=404) from None
 
 
 def retention_values(view: RetentionView) -> Mapping[str, object]:
@@ -89,6 +119,11 @@ def retention_values(view: RetentionView) -> Mapping[str, object]:
             if (groups := [group for group in report.groups if group.dimension == dimension])
         ],
         "losses": _by_kind(report.losses),
+        "causes": view.causes,
+        "cause_steps": view.causes and cause_steps(view.causes),
+        "values": view.time_to_value,
+        "renewals": view.renewals,
+        "checked": count_checks(view.renewals),
         "definitions": DEFINITIONS,
         "periods": PERIODS,
         "draw_interval": draw_interval,
@@ -108,6 +143,39 @@ def movement_steps(movement: RevenueMovement) -> list[MoneyStep]:
     labels, bars = (first, *PART_LABELS, last), draw_bars(waterfall_bars(start, parts))
     amounts = zip(labels, (start, *parts, end), bars, strict=True)
     return [MoneyStep(label, amount, bar, label in {first, last}) for label, amount, bar in amounts]
+
+
+@dataclass(frozen=True)
+class CauseSteps:
+    """The rows of the waterfall of causes, and the whole amounts of its families, which are those of its tables too."""
+
+    bars: Sequence[MoneyStep]
+    amounts: Mapping[str, int]
+
+    def sum_of(self, cause: RootCause) -> int:
+        return sum(self.amounts[family] for family in cause.families)
+
+
+def cause_steps(causes: RootCauses) -> CauseSteps:
+    """The rows from the base to the revenue at risk, in whole units that add up."""
+    total, parts = round(causes.revenue_at_risk / 100), [causes.base, *(cause.amount for cause in causes.families)]
+    base, *amounts = round_parts([part / 100 for part in parts], total)
+    labels = [BASE_LABEL, *(_cause_label(cause) for cause in causes.families), SUM_LABEL]
+    rows = zip(labels, (base, *amounts, total), draw_bars(waterfall_bars(base, amounts)), strict=True)
+    steps = [MoneyStep(label, amount, bar, label in {BASE_LABEL, SUM_LABEL}) for label, amount, bar in rows]
+    return CauseSteps(steps, dict(zip([cause.name for cause in causes.families], amounts, strict=True)))
+
+
+def _cause_label(cause: RootCause) -> str:
+    label = family_label(cause.name)
+    return label[:1].upper() + label[1:]
+
+
+def count_checks(renewals: RenewalForecast) -> tuple[int, int, int]:
+    """How many past forecasts there are, and how many of their intervals held what was kept, gross and net."""
+    checks = renewals.checks
+    gross, net = (sum(getattr(check, name) for check in checks) for name in ("covers_gross", "covers_net"))
+    return len(checks), gross, net
 
 
 def _by_kind(losses: Sequence[RevenueLoss]) -> list[tuple[str, Sequence[RevenueLoss]]]:

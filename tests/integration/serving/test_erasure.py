@@ -63,7 +63,10 @@ def revenue_of(*account_ids: str) -> RevenueHistory:
     ids, never = np.array(account_ids, dtype=object), np.full(len(account_ids), np.datetime64("NaT"), INSTANT)
     reasons, voluntary = np.full(len(ids), None), np.full(len(ids), UNKNOWN)
     cents = np.full((len(ids), 1), 100)
-    return RevenueHistory(DAY, (DAY,), ids, cents, never, never, never, reasons, voluntary, {}, has_notices=False)
+    return RevenueHistory(
+        DAY, (DAY,), ids, cents, never, never, never, reasons, voluntary, {}, has_notices=False, origins=(DAY,),
+        term_ends=never[:, None], due_cents=cents, first_value_at=never, value_term_ends_at=never, has_milestones=False,
+    )  # fmt: skip
 
 
 def write_sample_export(file: Path, *account_ids: str) -> None:

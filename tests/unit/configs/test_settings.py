@@ -54,6 +54,11 @@ def test_bands_that_do_not_rise_are_refused(tmp_path):
         read_settings(_write(tmp_path, MINIMAL + "[bands]\nwatch = 0.5\nhigh = 0.4\n"))
 
 
+def test_a_function_of_an_unknown_family_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="there is no family 'suport'"):
+        read_settings(_write(tmp_path, MINIMAL + '[retention.functions]\nsuport = "support"\n'))
+
+
 @pytest.mark.parametrize(("text", "reason"), [("[data", "not valid TOML"), ("", "data.dataset: field required")])
 def test_an_invalid_file_is_refused(tmp_path, text, reason):
     with pytest.raises(ConfigError, match=reason):

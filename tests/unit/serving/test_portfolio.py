@@ -28,10 +28,11 @@ ACCOUNTS = [
 ]
 
 
-def _score_matrix_for(ids: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _score_matrix_for(ids: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     risks = np.array([RISKS[account_id] for account_id in ids])
     leading = np.array([LEADING[account_id] for account_id in ids])
-    return np.column_stack([risks / 2, risks]), np.arange(len(ids), dtype=float)[:, None], leading
+    points = np.column_stack([risks / 2, risks / 4])
+    return np.column_stack([risks / 2, risks]), np.arange(len(ids), dtype=float)[:, None], leading, points
 
 
 @pytest.fixture(scope="module")

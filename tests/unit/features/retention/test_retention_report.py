@@ -64,7 +64,7 @@ def open_history(as_of: datetime = DAY, notices: Rows = NOTICES) -> RevenueHisto
     tables = raw_tables(accounts=ACCOUNTS, subscriptions=SUBSCRIPTIONS, notices=notices)
     subscriptions = tables["subscriptions"]
     tables["subscriptions"] = replace(subscriptions, rows=join_periods(subscriptions.rows, 1))
-    history = build_revenue_history(tables, as_of, OBSERVED_FROM)
+    history = build_revenue_history(tables, as_of, OBSERVED_FROM, 4)
     assert history is not None
     return history
 
@@ -165,7 +165,7 @@ def test_a_period_that_begins_before_the_data_is_refused():
 
 
 def test_without_subscriptions_there_is_no_revenue():
-    assert build_revenue_history(raw_tables(accounts=ACCOUNTS), DAY, None) is None
+    assert build_revenue_history(raw_tables(accounts=ACCOUNTS), DAY, None, 4) is None
 
 
 def test_the_table_is_read_as_it_was_written(tmp_path):

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,6 +12,7 @@ from monitoring.outcomes.natural_rate import natural_rates
 from monitoring.outcomes.outcome_report import report_outcomes
 from monitoring.outcomes.score_truth import judge_flags
 from serving.ledger.ledger import Ledger
+from serving.ledger.served_outcomes import read_outcomes, write_outcomes
 from tests.support.companies.raw_tables import account, subscription
 from tests.support.ledger_rows import score, source_at
 from training.labels.definition import label_hash
@@ -68,14 +70,25 @@ def natural_rows(*snapshots: tuple[str, float]) -> pd.DataFrame:
 
 
 def test_the_natural_rate_stands_beside_what_happened():
-    (rate,) = natural_rates(natural_rows(("a", 1.0), ("b", 0.0), ("b", 0.0), ("b", 1.0)))
+    (rate,) = natural_rates(natural_rows(("a", 1.0), ("b", 0.0), ("b", 0.0), ("b", 1.0)), 0.2)
     assert (rate.snapshots, rate.accounts, rate.happened.value) == (4, 2, 0.5)
-    assert (rate.natural, rate.expected) == (pytest.approx(0.2), pytest.approx(0.4))
+    assert (rate.natural.value, rate.expected.value) == (pytest.approx(0.2), pytest.approx(0.4))
+
+
+def test_the_level_of_the_natural_rate_is_as_uncertain_as_few_departures_make_it():
+    """Four accounts left, so the log-odds are known to sqrt(0.3**2 + 1/4) = 0.583, and all risks are equal."""
+    rows = natural_rows(*((f"{number}", float(number < 4)) for number in range(40)))
+    (rate,) = natural_rates(rows, 0.3)
+    shift = 1.96 * (0.3**2 + 1 / 4) ** 0.5
+    assert (rate.natural.low, rate.natural.high) == (
+        pytest.approx(1 / (1 + 4 * np.exp(shift)), abs=1e-4),
+        pytest.approx(1 / (1 + 4 * np.exp(-shift)), abs=1e-4),
+    )
 
 
 def test_snapshots_of_one_account_make_the_natural_rate_no_surer():
     once = [("left", 1.0), *((f"stayed {number}", 0.0) for number in range(9))]
-    (first,), (fourfold,) = natural_rates(natural_rows(*once)), natural_rates(natural_rows(*once * 4))
+    (first,), (fourfold,) = natural_rates(natural_rows(*once), 0.2), natural_rates(natural_rows(*once * 4), 0.2)
     assert (fourfold.snapshots, fourfold.accounts) == (40, 10)
     assert (fourfold.happened.low, fourfold.happened.high) == pytest.approx((first.happened.low, first.happened.high))
     assert first.happened.low == pytest.approx(0.0179, abs=1e-4)  # Wilson, 1 of 10
@@ -109,6 +122,13 @@ def test_what_was_served_is_compared_with_the_tables(report):
         " 1 of 2 flagged accounts stayed."
     )
     assert result.plays is None
+
+
+def test_outcomes_are_read_as_they_were_stored(report, tmp_path):
+    result = report(datetime(2023, 12, 1))
+    write_outcomes(tmp_path / "outcomes.json", result)
+    assert read_outcomes(tmp_path / "outcomes.json") == result
+    assert read_outcomes(tmp_path / "none.json") is None
 
 
 def test_nothing_is_said_of_risks_that_are_too_young(report):
