@@ -186,7 +186,7 @@ def _show(context: CliContext, draft: "Draft", files: Sequence[Path]) -> None:
     table.print(context)
     for name, reason in draft.unused.items():
         context.echo(f"Not used: {name}, {reason}.")
-    for finding in draft.notebook.findings:
+    for finding in draft.notebook.notes:
         context.echo(f"Note: {finding}.")
     for answer in draft.notebook.answers:
         context.echo(f"{answer}")
@@ -214,7 +214,7 @@ def _profile_cells(profile: "TableProfile") -> list[str]:
 def _to_json(draft: "Draft") -> dict[str, object]:
     return {
         "tables": [asdict(profile) for profile in draft.tables],
-        "findings": [asdict(finding) for finding in draft.notebook.findings],
+        "notes": [asdict(note) for note in draft.notebook.notes],
         "answers": [
             {"key": a.question.key, "choice": a.choice, "assumed": a.is_assumed, "evidence": a.question.evidence}
             for a in draft.notebook.answers

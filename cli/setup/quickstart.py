@@ -85,8 +85,8 @@ def _report(context: CliContext, draft: "Draft | None", seconds: float) -> None:
     context.echo(click.style("\nReport", bold=True))
     context.echo(f"From the files to these scores: {minutes} min {rest_seconds} s. Version {champion.number} answers.")
     if draft:
-        findings = format_count(len(draft.notebook.findings), "note")
-        context.echo(f"{findings}, and {format_count(len(assumed), 'assumption')} that can change the numbers:")
+        notes = format_count(len(draft.notebook.notes), "note")
+        context.echo(f"{notes}, and {format_count(len(assumed), 'assumption')} that can change the numbers:")
         for answer in assumed:
             context.echo(f"- {answer}")
     context.echo(

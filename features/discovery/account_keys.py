@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from duckdb import DuckDBPyConnection
 
 from features.compute.backends.duckdb import quote_name
-from features.discovery.recognition import Link, ProfiledSource, find_account_key, find_row_key
-from features.discovery.vocabulary import table_word_score
+from features.discovery.recognition import KEY_SHARE, Link, ProfiledSource, find_account_key, find_row_key
+from features.discovery.vocabulary import normalise, table_word_score
 
 MIN_OVERLAP = 0.5
 # The ways in which two systems write one id, the least intrusive first.
@@ -88,7 +88,7 @@ def _find_accounts(sources: Sequence[ProfiledSource], links: Mapping[str, Link])
 def _accounts_key(source: ProfiledSource, links: Mapping[str, Link]) -> str:
     """The column with the account's id in a table of accounts; empty if there is none."""
     link = links.get(source.name)
-    if link and source.profiles[link.column].distinct >= 0.98 * source.rows:
+    if link and source.profiles[link.column].distinct >= KEY_SHARE * source.rows:
         return link.column
     return find_row_key(source) or (link.column if link else "")
 
@@ -104,7 +104,7 @@ def _link_through(
         key = find_row_key(other)
         link = links.get(other.name)
         column = source.find((key,)) if key and link and other is not source else None
-        if key and link and column and column.name != find_row_key(source):
+        if key and link and column and normalise(column.name) != "id":
             ids, matched = _count_matched(connection, (source.name, column.name), (other.name, key), "{id}")
             if ids and matched >= MIN_OVERLAP * ids:
                 return Link(column.name, other.name, key, link.column)

@@ -26,7 +26,7 @@ PATTERNS = {
     "flag": r"^(?i)(true|false|t|f|yes|no|y|n)$",
     "bit": r"^[01]$",
     "iso": ISO_INSTANT,
-    "clock": r"[T ][0-9]{1,2}:[0-9]{2}",
+    "clock": r"[T ]([1-9]|0[1-9]|1[0-9]|2[0-3]):[0-9]{2}|[T ]0?0:(0[1-9]|[1-5][0-9])",
     "zoned": r":[0-9.]+ ?(Z|z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)$",
     "ordered": ORDERED_DATE,
     "day_above_12": r"^(1[3-9]|2[0-9]|3[01])[/.-]([0-9]{1,2})[/.-][0-9]{4}",
@@ -62,6 +62,11 @@ class ColumnProfile:
     def is_instant(self) -> bool:
         """Whether nearly all values are dates or instants."""
         return self.filled > 0 and self.dates >= MIN_SHARE * self.filled
+
+    @property
+    def local_times(self) -> int:
+        """The values with a time of day other than midnight and without a zone."""
+        return self.counts["clock"] - self.counts["zoned"]
 
     @property
     def numbers(self) -> int:

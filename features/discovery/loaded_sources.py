@@ -10,9 +10,10 @@ from features.compute.backends.base import Backend
 from features.compute.backends.connect import create_view
 from features.compute.backends.duckdb import open_duckdb, quote_name
 from features.discovery.source_files import FileGroup
-from features.ingestion.csv_file import BYTE_ORDER_MARKS, open_bytes
-from features.ingestion.csv_source import connection_of, inspect_source, load_csv_source
-from features.tables.mapping import SourceMapping, is_csv
+from features.ingestion.files.compression import open_bytes
+from features.ingestion.files.csv_file import BYTE_ORDER_MARKS
+from features.ingestion.files.csv_source import connection_of, inspect_source, load_csv_source
+from features.tables.mapping import SourceMapping, file_kind, is_text
 
 WINDOWS_QUOTES = frozenset(range(0x80, 0xA0))  # letters in Windows' encoding, control characters in Latin-1
 
@@ -41,8 +42,8 @@ def load_sources(groups: Sequence[FileGroup], scratch: Path) -> tuple[Backend, l
 
 def _load(backend: Backend, group: FileGroup, scratch: Path) -> LoadedSource:
     encoding, evidence = _detect_encoding(group.files)
-    mapping = SourceMapping(files=group.pattern, encoding=encoding) if encoding else SourceMapping(files=group.pattern)
-    if any(map(is_csv, group.files)):
+    mapping = SourceMapping(files=group.pattern, encoding=encoding, table=group.table)
+    if any(map(is_text, group.files)):
         load_csv_source(backend, inspect_source(group.name, mapping, group.files), group.files, scratch)
     else:
         create_view(backend, group.name, [str(file) for file in group.files])
@@ -52,7 +53,7 @@ def _load(backend: Backend, group: FileGroup, scratch: Path) -> LoadedSource:
 
 def _detect_encoding(files: Sequence[Path]) -> tuple[str | None, tuple[str, ...]]:
     """The encoding of the text files that are not UTF-8 without a mark, with the first file that shows it."""
-    for file in filter(is_csv, files):
+    for file in (file for file in files if file_kind(file) == "csv"):
         with open_bytes(file) as stream:
             content = stream.read()
         if content.startswith(tuple(BYTE_ORDER_MARKS)):

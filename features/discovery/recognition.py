@@ -26,6 +26,7 @@ DERIVABLE = {
     "touches": {"kind"},
 }
 MIN_SCORE = 4.0
+KEY_SHARE = 0.98  # of the rows of a source have a value of their own in its key; the others are repeated rows
 NAME_WEIGHT, REQUIRED_WEIGHT, OPTIONAL_WEIGHT = 2.0, 2.0, 0.5
 TRANSACTION_WORDS = ("unit_price", "unitprice", "price", "stock_code", "stockcode", "sku", "product_id", "order_id")
 Profiles = Mapping[str, ColumnProfile]
@@ -105,11 +106,11 @@ def find_account_key(source: ProfiledSource) -> str | None:
 
 
 def find_row_key(source: ProfiledSource) -> str | None:
-    """The column with a value of its own in each row, by its name: `id`, or the source's name with it."""
+    """The column with a value of its own in nearly each row, by its name: `id`, or the source's name with it."""
     stem = normalise(source.name).rpartition("_")[2].removesuffix("s")
     for words in (("id", "key", "uid", "guid", f"{stem}_id"), tuple(map(normalise, source.profiles))):
         for profile in filter(None, (source.find((word,)) for word in words)):
-            if profile.filled == profile.distinct == source.rows and normalise(profile.name).endswith(("id", "key")):
+            if profile.distinct >= KEY_SHARE * source.rows and normalise(profile.name).endswith(("id", "key")):
                 return profile.name
     return None
 
@@ -144,7 +145,7 @@ def _match(source: ProfiledSource, table: str, link: Link) -> TableMatch | None:
 
 def _is_key(source: ProfiledSource, link: Link) -> bool:
     key = source.profiles[link.column]
-    return link.through is None and key.distinct >= 0.98 * source.rows
+    return link.through is None and key.distinct >= KEY_SHARE * source.rows
 
 
 def _match_columns(source: ProfiledSource, table: str, link: Link) -> dict[str, str]:

@@ -4,11 +4,12 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from configs.errors import DataError
-from features.tables.mapping import TEXT_SUFFIXES, is_shadow
+from features.ingestion.files.record_file import list_tables
+from features.tables.mapping import DUCKDB_SUFFIXES, SQLITE_SUFFIXES, TEXT_SUFFIXES, is_shadow
 
 SUFFIXES = (".parquet", *TEXT_SUFFIXES)
 NUMBERING = re.compile(r"([ _.-]*(\(\d+\)|copy|\d[\dTt_.-]*|part|export|[a-z]+=[^/]*))+$", re.IGNORECASE)
@@ -23,6 +24,7 @@ class FileGroup:
     pattern: str
     files: tuple[Path, ...]
     copies: tuple[tuple[Path, Path], ...] = ()
+    table: str | None = None
 
 
 def group_files(folder: Path) -> list[FileGroup]:
@@ -71,6 +73,9 @@ def _group_key(file: Path, folder: Path) -> tuple[Path, str, str]:
 
 def _split(folder: Path, groups: dict[tuple[Path, str, str], list[Path]]) -> Iterator[FileGroup]:
     for (parent, stem, suffix), files in groups.items():
+        if suffix in (*SQLITE_SUFFIXES, *DUCKDB_SUFFIXES):
+            yield from (group for file in files for group in _database_groups(folder, file))
+            continue
         originals, copies = _drop_copies(files)
         pattern = _pattern(folder, parent, stem, originals, suffix)
         if pattern:
@@ -80,6 +85,13 @@ def _split(folder: Path, groups: dict[tuple[Path, str, str], list[Path]]) -> Ite
             name = source_name(file.name[: -len(suffix)])
             yield FileGroup(name, file.relative_to(folder).as_posix(), (file,), tuple(copies))
             copies = []
+
+
+def _database_groups(folder: Path, file: Path) -> Iterator[FileGroup]:
+    """A source for each table of a database file."""
+    pattern = file.relative_to(folder).as_posix()
+    for table in list_tables(file):
+        yield FileGroup(source_name(table), pattern, (file,), table=table)
 
 
 def _drop_copies(files: list[Path]) -> tuple[list[Path], list[tuple[Path, Path]]]:
@@ -118,4 +130,4 @@ def _unique_names(groups: Iterable[FileGroup]) -> Iterator[FileGroup]:
         while name in taken:
             name, number = f"{group.name}_{number}", number + 1
         taken.add(name)
-        yield FileGroup(name, group.pattern, group.files, group.copies)
+        yield replace(group, name=name)

@@ -26,6 +26,7 @@ class SourceStyle:
 
     decimal: str = "."
     dates: str | None = None
+    zone: str | None = None
 
 
 def column_sql(profile: ColumnProfile, column: ColumnContract, style: SourceStyle, notebook: Notebook) -> str:
@@ -116,4 +117,4 @@ def _word(profile: ColumnProfile, column: ColumnContract, name: str, notebook: N
     cases = [f"when {quote_text(value)} then {quote_text(word)}" for value, word in renamed.items()]
     same = f"when {name} in ({', '.join(keeps)}) then {name}" if keeps else ""
     renames = " ".join(case.replace("when ", f"when {name} = ", 1) for case in cases)
-    return f"case {same} {renames} end"
+    return f"case {same} {renames} end" if same or renames else "null"

@@ -55,11 +55,11 @@ Query = Callable[[str], Sequence[tuple]]
 
 @dataclass
 class Notebook:
-    """Collects the answers and findings while a draft is made."""
+    """Collects the answers and notes while a draft is made."""
 
     decide: Decide
     answers: list[Answer] = field(default_factory=list)
-    findings: list[DataNote] = field(default_factory=list)
+    notes: list[DataNote] = field(default_factory=list)
 
     def ask(self, question: Question) -> str:
         """The choice for a question."""
@@ -69,4 +69,4 @@ class Notebook:
 
     def note(self, table: str, text: str) -> None:
         """Keep a finding."""
-        self.findings.append(DataNote(table, text))
+        self.notes.append(DataNote(table, text))

@@ -31,9 +31,10 @@ from features.drafting.subscription_rules import (
     find_end_in_accounts,
 )
 from features.drafting.table_profile import TableProfile, profile_table
-from features.ingestion.csv_source import connection_of
+from features.ingestion.files.csv_source import connection_of
 from features.publishing.data_span import count_events_by_day, last_covered_day
 from features.tables.contract import CONTRACT
+from features.tables.mapping import is_text
 from features.tables.raw_table import RawTable
 
 FINISHED_AFTER_DAYS = 8
@@ -128,7 +129,7 @@ def draft_files(request: DraftRequest, decide: Decide) -> Draft:
         styles=shop.styles,
         drafts=list(shop.drafts.values()),
         answers=shop.notebook.answers,
-        findings=shop.notebook.findings,
+        notes=shop.notebook.notes,
         unused=unused,
     )
     settings = settings_text(request.name, request.mapping_file.name, proposal)
@@ -145,7 +146,26 @@ def _source_style(source: ProfiledSource, notebook: Notebook) -> SourceStyle:
     profiles = source.profiles.values()
     has_comma = any(profile.counts["comma_not_thousands"] for profile in profiles if profile.is_number)
     has_point = any(p.counts["number"] > p.counts["integer"] for p in profiles if p.is_number)
-    return SourceStyle("," if has_comma and not has_point else ".", _date_order(source, notebook))
+    decimal = "," if has_comma and not has_point else "."
+    return SourceStyle(decimal, _date_order(source, notebook), _time_zone(source, notebook))
+
+
+def _time_zone(source: ProfiledSource, notebook: Notebook) -> str | None:
+    """The zone of times that are written without one; None for UTC, and for a source without such times."""
+    local = [profile for profile in source.profiles.values() if profile.is_instant and profile.local_times]
+    if not local or not all(map(is_text, source.loaded.group.files)):
+        return None
+    example = f"{local[0].name} = {local[0].values[0]}"
+    mixed = sum(profile.counts["zoned"] for profile in local)
+    evidence = f"{local[0].local_times:,} times have none" + (f", and {mixed:,} have one" if mixed else "")
+    question = Question(
+        f"time_zone.{source.name}",
+        f"In which time zone are the times of '{source.name}', such as {example}? UTC, or a name such as Europe/Berlin",
+        evidence,
+        default="UTC",
+    )
+    zone = notebook.ask(question)
+    return None if zone == "UTC" else zone
 
 
 def _date_order(source: ProfiledSource, notebook: Notebook) -> str | None:
@@ -319,6 +339,9 @@ def _apply_end_rules(shop: _Workshop, until: datetime) -> None:
         leave_out_future_columns(
             shop.drafts["accounts"], accounts.source, accounts.link.column, shop.query, shop.notebook
         )
+    own = shop.matches["subscriptions"]
+    if own.link.through is None and (accounts is None or own.source is not accounts.source):
+        leave_out_future_columns(draft, own.source, own.link.column, shop.query, shop.notebook)
 
 
 def _drop_out_of_range(shop: _Workshop) -> None:

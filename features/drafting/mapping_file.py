@@ -28,7 +28,7 @@ class MappingContent:
     styles: Mapping[str, SourceStyle]
     drafts: Sequence[SelectDraft]
     answers: Sequence[Answer]
-    findings: Sequence[DataNote]
+    notes: Sequence[DataNote]
     unused: Mapping[str, str]
 
 
@@ -104,7 +104,7 @@ def _span_lines(content: MappingContent) -> list[str]:
 
 def _decision_lines(content: MappingContent) -> list[str]:
     lines = [line for answer in content.answers for line in _comment(str(answer))]
-    lines += [line for finding in content.findings for line in _comment(str(finding))]
+    lines += [line for finding in content.notes for line in _comment(str(finding))]
     lines += [line for name, why in content.unused.items() for line in _comment(f"{name} is not used: {why}")]
     return [*lines, ""] if lines else []
 
@@ -119,6 +119,8 @@ def _source_lines(content: MappingContent) -> list[str]:
         lines += [f"encoding = {_quoted(mapping.encoding)}"] if mapping.encoding else []
         lines += [f"decimal = {_quoted(style.decimal)}"] if style.decimal != "." else []
         lines += [f"dates = {_quoted(style.dates)}"] if style.dates else []
+        lines += [f"time_zone = {_quoted(style.zone)}"] if style.zone else []
+        lines += [f"table = {_quoted(mapping.table)}"] if mapping.table else []
         lines.append("")
     return lines
 

@@ -68,7 +68,7 @@ def _aliased(expression: str, name: str) -> str:
 
 def _typed_columns(rows: ir.Table, table: str, style: SourceStyle) -> Mapping[str, ir.Value]:
     """The columns of a table in the contract's types; what cannot be read is null."""
-    form = TextFormat(style.decimal, style.dates)
+    form = TextFormat(style.decimal, style.dates, style.zone)
     columns = CONTRACT[table].columns
     return {name: _cast(rows[name], columns[name].type, form) for name in _contract_names(rows, table)}
 

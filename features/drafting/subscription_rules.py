@@ -45,6 +45,8 @@ def complete_subscription(draft: SelectDraft, match: TableMatch, notebook: Noteb
 
 def _divide_by_period(draft: SelectDraft, source: ProfiledSource, notebook: Notebook) -> None:
     period = source.find(PERIOD_WORDS)
+    if period is None or period.is_number:
+        _divide_by_year(draft, str(draft.match and draft.match.columns.get("mrr")), notebook)
     yearly = [value for value in period.values if value.strip().lower() in YEARLY] if period else []
     quarterly = [value for value in period.values if value.strip().lower() in QUARTERLY] if period else []
     if not period or not (yearly or quarterly):
@@ -62,6 +64,18 @@ def _divide_by_period(draft: SelectDraft, source: ProfiledSource, notebook: Note
             + [f"when {name}::varchar = {quote_text(value)} then 3" for value in quarterly]
         )
         draft.columns["mrr"] = f"cast({price} as double) / case {months} else 1 end"
+
+
+def _divide_by_year(draft: SelectDraft, column: str, notebook: Notebook) -> None:
+    question = Question(
+        "price_period",
+        f"Is '{column}' the price of a month or of a year?",
+        "neither its name nor another column says so",
+        {"month": "it is the price of a month", "year": "it is the price of a year, and divided by 12"},
+        "month",
+    )
+    if notebook.ask(question) == "year":
+        draft.columns["mrr"] = f"cast({draft.columns['mrr']} as double) / 12"
 
 
 def find_end_in_accounts(draft: SelectDraft, accounts: TableMatch, notebook: Notebook) -> None:

@@ -25,12 +25,12 @@ from features.compute.backends.connect import create_view
 from features.compute.backends.duckdb import open_duckdb, quote_text
 from features.compute.backends.spill_folder import SPILL
 from features.ingestion.converted_folder import remove_unread
-from features.ingestion.csv_source import CsvSource, LoadedSources, inspect_source, load_csv_source
+from features.ingestion.files.csv_source import CsvSource, LoadedSources, inspect_source, load_csv_source
 from features.ingestion.select_faults import check_columns, select_error, select_rows
 from features.ingestion.text_comparisons import raise_for_text_order, sources_read
 from features.ingestion.text_formats import SelectedTable, choose_formats
 from features.ingestion.text_values import TextFormat, from_text
-from features.tables.mapping import Dataset, is_csv
+from features.tables.mapping import Dataset, is_text
 
 RULES = 1  # to be raised if the same files are converted differently
 AS_WRITTEN = " as written"
@@ -132,7 +132,7 @@ def _text_sources(dataset: Dataset) -> frozenset[str]:
     """The sources of CSV files, and those of Parquet files that declare how their text is written."""
     sources = dataset.mapping.sources
     return frozenset(
-        name for name, files in dataset.files.items() if any(map(is_csv, files)) or sources[name].is_declared
+        name for name, files in dataset.files.items() if any(map(is_text, files)) or sources[name].is_declared
     )
 
 
@@ -188,7 +188,7 @@ def _load_sources(backend: Backend, dataset: Dataset, names: frozenset[str], scr
     loaded: dict[str, CsvSource] = {}
     for name in sorted(names):
         files = dataset.files[name]
-        if any(map(is_csv, files)):
+        if any(map(is_text, files)):
             loaded[name] = inspect_source(name, dataset.mapping.sources[name], files)
             load_csv_source(backend, loaded[name], files, scratch)
         else:

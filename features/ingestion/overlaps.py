@@ -14,12 +14,13 @@ from configs.errors import DataError
 from features.compute.backends.base import Backend
 from features.compute.backends.duckdb import quote_text
 from features.ingestion.validation import sources_of
-from features.tables.mapping import Dataset, SourceMapping, is_csv
+from features.tables.mapping import Dataset, SourceMapping, file_kind, is_text
 from features.tables.raw_table import RawTable
 
 FILE = "_oarlock_file"
 # Read as text, byte by byte unless a character has two: equal rows are equal whatever their types and encoding are.
 CSV_OPTIONS = "all_varchar = true, header = true, strict_mode = false, null_padding = true"
+LINE_OPTIONS = f"auto_detect = false, delim = '\\x01', quote = '', escape = '', header = false, filename = '{FILE}'"
 HINT = (
     'Remove them from one file, or say in the mapping what equal rows are: equal_rows = "once" if they are one event,'
     ' "each" if each is an event of its own.'
@@ -109,8 +110,10 @@ def _find_overlaps(dataset: Dataset, source: str) -> Iterator[FileOverlap]:
 
 def _scan(files: tuple[Path, ...], mapping: SourceMapping) -> str:
     options = f"union_by_name = true, filename = '{FILE}'"
-    if not is_csv(files[0]):
+    if not is_text(files[0]):
         return f"read_parquet($1, {options})"
+    if file_kind(files[0]) != "csv":  # JSON lines: equal lines are equal rows
+        return f"read_csv($1, columns = {{'line': 'varchar'}}, {LINE_OPTIONS})"
     encoding = "utf-16" if (mapping.encoding or "").startswith("utf-16") else "latin-1"
     delimiter = f", delim = {quote_text(mapping.delimiter)}" if mapping.delimiter else ""
     return f"read_csv($1, {options}, {CSV_OPTIONS}, encoding = '{encoding}'{delimiter})"

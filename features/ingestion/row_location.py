@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from features.ingestion.csv_file import find_lines, inspect_csv
-from features.tables.mapping import Dataset, is_csv
+from features.ingestion.files.csv_file import find_lines, inspect_csv
+from features.tables.mapping import Dataset, file_kind
 
 MAX_LOCATIONS = 2  # a repeated key stands twice
 MAX_BYTES = 200_000_000  # reading more would keep a person waiting for a message
@@ -22,10 +22,10 @@ def locate_row(dataset: Dataset, sources: Sequence[str], key: Sequence[str]) -> 
 
 def _iter_locations(dataset: Dataset, files: Sequence[tuple[str, Path]], key: Sequence[str]) -> Iterator[str]:
     for source, file in files:
-        if is_csv(file):
+        if file_kind(file) == "csv":
             lines = find_lines(inspect_csv(file, dataset.mapping.sources[source]), frozenset(key))
             yield from (f"{file.name}, line {line}" for line in lines)
-        elif len(files) > 1 and _has_row(file, key):
+        elif file_kind(file) == "parquet" and len(files) > 1 and _has_row(file, key):
             yield file.name
 
 

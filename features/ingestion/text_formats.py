@@ -7,7 +7,7 @@ import ibis
 import ibis.expr.types as ir
 
 from configs.errors import ConfigError, DataError
-from features.ingestion.csv_source import LoadedSources
+from features.ingestion.files.csv_source import LoadedSources
 from features.ingestion.select_faults import select_error
 from features.ingestion.text_values import ORDERED_DATE, ORDERS, TextFormat, from_text, is_ordered_date
 from features.tables.contract import TableContract
@@ -28,8 +28,13 @@ class SelectedTable:
         return [
             name
             for name in self.rows.columns
-            if name in columns and columns[name].type == column_type and self.rows[name].type().is_string()
+            if name in columns and columns[name].type == column_type and self._is_text(name)
         ]
+
+    def _is_text(self, name: str) -> bool:
+        kind = self.rows[name].type()
+        # No engine casts an integer to an instant: it is an epoch, as its source declares, or invalid.
+        return kind.is_string() or (kind.is_integer() and self.contract.columns[name].type == "instant")
 
 
 @dataclass(frozen=True)
@@ -124,11 +129,14 @@ def _dates_read(table: SelectedTable, dates: Mapping[str, str | None], loaded: L
 
 def _table_format(dataset: Dataset, table: SelectedTable, written: frozenset[str | None]) -> TextFormat:
     marks = {dataset.mapping.sources[source].decimal for source in table.sources}
+    zones = {dataset.mapping.sources[source].time_zone for source in table.sources}
+    if len(zones) > 1 and table.text_columns("instant"):
+        raise _differing_error(dataset, table, "time zones", "timezone('Europe/Berlin', start::timestamp)")
     if len(marks) > 1 and table.text_columns("number"):
         raise _differing_error(dataset, table, "decimal marks", "cast(replace(price, ',', '.') as double)")
     if len(written) > 1 and table.text_columns("instant"):
         raise _differing_error(dataset, table, "dates", "strptime(start_date, '%d/%m/%Y')")
-    return TextFormat(min(marks, default="."), next(iter(written), None))
+    return TextFormat(min(marks, default="."), next(iter(written), None), next(iter(zones), None))
 
 
 def _differing_error(dataset: Dataset, table: SelectedTable, what: str, example: str) -> ConfigError:

@@ -14,7 +14,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from features.tables.contract import ColumnContract
-from features.tables.mapping import DATE_ORDERS
+from features.tables.mapping import DATE_ORDERS, EPOCHS
 
 # NaN and infinity are numbers here, so that validation can name them.
 NUMBER = r"(?i)^[+-]?(([0-9]+{mark}?[0-9]*|{mark}[0-9]+)(e[+-]?[0-9]+)?|nan|inf|infinity)$"
@@ -23,6 +23,8 @@ ISO_INSTANT = (
     r"([T ][0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?( ?(Z|z|UTC|[+-][0-9]{2}(:?[0-9]{2})?))?)?$"
 )
 ORDERED_DATE = r"^([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})($|[T ]|, )"
+CLOCK, ZONE = r"[0-9]:[0-9]{2}", r"(Z|z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)$"
+EPOCH = r"^([0-9]{8,14})(\.0+)?$"
 TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 ORDERS = {"day_first": "%d/%m/%Y", "month_first": "%m/%d/%Y"}
 TRUE, FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
@@ -35,12 +37,28 @@ def try_strptime(text: str, formats: list[str]) -> datetime:
     raise NotImplementedError  # ibis reads only the signature; the engine has the function
 
 
+@ibis.udf.scalar.builtin(signature=((dt.int64,), INSTANT))
+def make_timestamp(microseconds: int) -> datetime:
+    """DuckDB's function of that name: the instant so many microseconds after 1970 began."""
+    raise NotImplementedError
+
+
+@ibis.udf.scalar.builtin(signature=((dt.string, INSTANT), dt.Timestamp(timezone="UTC")))
+def timezone(zone: str, clock: datetime) -> datetime:
+    """DuckDB's function of that name: the instant at which clocks of a zone show a time."""
+    raise NotImplementedError
+
+
 @dataclass(frozen=True)
 class TextFormat:
-    """How the text of a table writes numbers and dates; `dates` is an order, a format, or None for ISO 8601 only."""
+    """How the text of a table writes numbers and dates; `dates` is an order, a format, or None for ISO 8601 only.
+
+    `zone` is the time zone of times that are written without one.
+    """
 
     decimal: str = "."
     dates: str | None = None
+    zone: str | None = None
 
 
 CANONICAL = TextFormat()
@@ -68,14 +86,31 @@ def _number(text: ir.Value, form: TextFormat) -> ir.Value:
 
 
 def _instant(text: ir.Value, form: TextFormat) -> ir.Value:
+    instant = _written_instant(text, form)
+    if form.zone is None:
+        return instant
+    # A day has no time of day, and so no zone: the day of a table is the same everywhere.
+    is_local = text.re_search(CLOCK) & ~text.re_search(ZONE)
+    return ibis.ifelse(is_local, timezone(form.zone, instant).cast(INSTANT), instant)
+
+
+def _written_instant(text: ir.Value, form: TextFormat) -> ir.Value:
     if form.dates is None:
         return _iso_instant(text)
+    if form.dates in EPOCHS:
+        return ibis.coalesce(_epoch_instant(text, EPOCHS[form.dates]), _iso_instant(text))
     if form.dates in DATE_ORDERS:
         return ibis.coalesce(_iso_instant(text), _ordered_instant(text, ORDERS[form.dates]))
     # DuckDB also reads words such as "infinity".
     declared = ibis.ifelse(text.re_search("[0-9]"), try_strptime(text, [form.dates]), ibis.null(INSTANT))
     # A format that begins with the year may mean another order than ISO 8601.
     return declared if form.dates.lower().startswith("%y") else ibis.coalesce(declared, _iso_instant(text))
+
+
+def _epoch_instant(text: ir.Value, microseconds: int) -> ir.Value:
+    digits = text.re_replace(r"\.0+$", "").try_cast("int64")
+    epoch = ibis.ifelse(text.re_search(EPOCH), digits, ibis.null("int64"))
+    return make_timestamp(epoch * microseconds)
 
 
 def _iso_instant(text: ir.Value) -> ir.Value:

@@ -13,6 +13,10 @@ decimal = ","
 encoding = "latin-1"
 delimiter = ";"
 
+[sources.crm_export]                       # JSON lines and tables of SQLite or DuckDB files are read as text, like CSV
+files = "export.sqlite"
+table = "companies"
+
 [tables]                                   # a select per table; a source named like a table needs none
 accounts = "select id as account_id, signed_at as created_at from crm"
 
@@ -32,6 +36,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -51,8 +56,20 @@ from configs.settings import AttributeSettings, DataSettings, describe_validatio
 from features.tables.contract import ACCOUNT_ID, CONTRACT, ColumnContract, TableContract
 from features.tables.own_contract import ATTRIBUTES, extend_contract
 
-TEXT_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
+CSV_SUFFIXES = (".csv", ".tsv", ".txt")
+JSON_SUFFIXES = (".jsonl", ".ndjson")
+COMPRESSIONS = (".gz", ".zst")
+SQLITE_SUFFIXES, DUCKDB_SUFFIXES = (".sqlite", ".sqlite3", ".db"), (".duckdb",)
+TEXT_SUFFIXES = (
+    *(suffix + compression for suffix in (*CSV_SUFFIXES, *JSON_SUFFIXES) for compression in ("", *COMPRESSIONS)),
+    *(*SQLITE_SUFFIXES, *DUCKDB_SUFFIXES),
+)
+FileKind = Literal["csv", "jsonl", "sqlite", "duckdb", "parquet"]
+FILE_KINDS: tuple[tuple[FileKind, tuple[str, ...]], ...] = (
+    *(("csv", CSV_SUFFIXES), ("jsonl", JSON_SUFFIXES), ("sqlite", SQLITE_SUFFIXES), ("duckdb", DUCKDB_SUFFIXES)),
+)
 DATE_ORDERS = ("day_first", "month_first")
+EPOCHS = {"epoch_seconds": 1_000_000, "epoch_milliseconds": 1_000}  # microseconds of each
 DATE_DIRECTIVES = re.compile(r"%-?[aAbBdfHIjmMpSyYzZ%]")
 
 
@@ -81,11 +98,19 @@ def _known_encoding(name: str) -> str:
 
 
 def _complete_dates(value: str) -> str:
-    if value not in DATE_ORDERS and not _is_date_format(value):
+    if value not in (*DATE_ORDERS, *EPOCHS) and not _is_date_format(value):
         raise ValueError(
-            f"'{value}' is not 'day_first', 'month_first', or a format with day, month and year such as '%m/%d/%Y'"
+            f"'{value}' is not 'day_first', 'month_first', 'epoch_seconds', 'epoch_milliseconds', or a format with day,"
+            " month and year such as '%m/%d/%Y'"
         )
     return value
+
+
+def _existing_zone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(f"'{name}' is no time zone, such as Europe/Berlin") from None
 
 
 def _is_date_format(value: str) -> bool:
@@ -106,13 +131,20 @@ class SourceMapping(BaseModel):
     files: str
     """A file or a pattern, relative to the data set's folder."""
     dates: Annotated[str, AfterValidator(_complete_dates)] | None = None
-    """The order of dates such as 6/1/2023, or their format. Undeclared: the only order that fits every row."""
+    """The order of dates such as 6/1/2023, their format, or epoch_seconds or epoch_milliseconds.
+
+    Undeclared: the only order that fits every row.
+    """
+    time_zone: Annotated[str, AfterValidator(_existing_zone)] | None = None
+    """The zone of times that are written without one, such as Europe/Berlin. Undeclared: UTC. Days have no zone."""
     decimal: Literal[".", ","] = "."
     """The decimal mark."""
     encoding: Annotated[str, AfterValidator(_known_encoding)] | None = None
     """The encoding. Undeclared: UTF-8, or what a byte order mark says."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """The character between two values. Undeclared: the only one of comma, semicolon, tab and bar that fits."""
+    table: str | None = None
+    """The table or view of an SQLite or DuckDB file. Undeclared: its only one."""
 
     @property
     def is_declared(self) -> bool:
@@ -327,9 +359,20 @@ def _own_column(name: str, column: OwnColumn, table: OwnTable) -> ColumnContract
     )
 
 
-def is_csv(file: Path) -> bool:
-    """Whether a source file is read as CSV, and not as Parquet."""
+def is_text(file: Path) -> bool:
+    """Whether the values of a source file are read as text, as from CSV, and not in the types of Parquet."""
     return file.name.lower().endswith(TEXT_SUFFIXES)
+
+
+def file_kind(file: Path) -> FileKind:
+    """What a source file is, by its name."""
+    name = file.name.lower()
+    for compression in COMPRESSIONS:
+        name = name.removesuffix(compression)
+    for kind, suffixes in FILE_KINDS:
+        if name.endswith(suffixes):
+            return kind
+    return "parquet"
 
 
 def raise_for_duplicate_files(dataset: Dataset) -> None:
@@ -354,7 +397,7 @@ def _has_rows(file: Path) -> bool:
         import pyarrow.parquet as pq  # the service reads mappings, but no data files
 
         return pq.read_metadata(file).num_rows > 0
-    return file.suffix == ".gz" or len(file.read_bytes().splitlines()) > 1
+    return file_kind(file) != "csv" or file.suffix in COMPRESSIONS or len(file.read_bytes().splitlines()) > 1
 
 
 def _utc(instant: datetime | None) -> datetime | None:

@@ -8,7 +8,7 @@ from features.compute.backends.base import Backend, describe
 from features.compute.backends.duckdb import open_duckdb
 from features.compute.backends.spark import open_spark
 from features.compute.backends.spill_folder import SPILL
-from features.tables.mapping import Dataset, is_csv
+from features.tables.mapping import Dataset, is_text
 
 
 def open_backend(settings: EngineSettings, dataset: Dataset, converted: Path | None = None) -> Backend:
@@ -21,7 +21,7 @@ def open_backend(settings: EngineSettings, dataset: Dataset, converted: Path | N
     """
     backend = open_spark(settings) if settings.kind == "spark" else _open_duckdb(settings, dataset, converted)
     for source, files in dataset.files.items():
-        if not any(is_csv(file) for file in files):
+        if not any(is_text(file) for file in files):
             create_view(backend, source, [str(file) for file in files])
     return backend
 

@@ -1,6 +1,8 @@
 class DataType:
+    def is_integer(self) -> bool: ...
     def is_string(self) -> bool: ...
 
+int64: DataType
 string: DataType
 
 class Array(DataType):

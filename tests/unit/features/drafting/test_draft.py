@@ -1,70 +1,19 @@
-"""A folder of files becomes a mapping: what is wrong with the files is named, or handled right, and never guessed."""
+"""A folder of files becomes a mapping: its tables, its span and its proposal."""
 
 import tomllib
-from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from configs.errors import DataError
-from configs.settings import DataSettings, EngineSettings
-from features.drafting.decisions import Answer, Question
-from features.drafting.draft import Draft, DraftRequest, draft_files
-from features.ingestion.reader import cast_tables, open_tables
-from features.tables.mapping import read_dataset
-from tests.support.companies.company_files import Rows, company_rows, write_company, write_csv
-
-NOW = datetime(2026, 7, 1)
-Change = Callable[[dict[str, Rows]], None]
-
-
-class Unanswered(Exception):
-    """A question that has no default and no answer."""
-
-
-class Company:
-    """A company's files with what is drafted for them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / "acme"
-        self.scratch = folder / "scratch"
-        self.scratch.mkdir()
-        self.tables = {name: rows for name, rows in company_rows().items() if name != "events"}
-        self.draft: Draft | None = None
-
-    def write(self) -> None:
-        write_company(self.folder, self.tables)
-
-    def drafted(self, **answers: str) -> Draft:
-        """The draft, with defaults for what is not answered."""
-
-        def decide(question: Question) -> Answer:
-            choice = answers.get(question.key.rpartition(".")[2] or question.key, question.default)
-            if choice is None:
-                raise Unanswered(question.key)
-            return Answer(question, choice, is_assumed=question.key not in answers)
-
-        mapping = self.folder / "mapping.toml"
-        draft = draft_files(DraftRequest(self.folder, mapping, NOW, self.scratch), decide)
-        mapping.write_text(draft.mapping, "utf-8")
-        return draft
-
-    def column(self, table: str, column: str) -> list:
-        """The values of a column as the mapping gives them, ordered by account."""
-        dataset = read_dataset(DataSettings(dataset=self.folder / "mapping.toml"))
-        opened = open_tables(EngineSettings(threads=1), dataset, self.scratch / "converted")
-        rows = cast_tables(opened.tables)[table].rows.order_by("account_id")
-        return rows[column].to_pyarrow().to_pylist()
+from tests.support.companies.company_files import company_rows, write_csv
+from tests.support.companies.drafted_company import NOW, Company, Unanswered, notes
 
 
 @pytest.fixture
 def company(tmp_path: Path) -> Company:
     return Company(tmp_path)
-
-
-def notes(draft: Draft) -> str:
-    return "\n".join(map(str, (*draft.notebook.findings, *draft.notebook.answers)))
 
 
 def test_three_csv_files_are_recognised(company):
@@ -98,7 +47,7 @@ def test_a_date_without_an_order_is_asked(company):
     company.write()
     with pytest.raises(Unanswered, match=r"dates\.contracts"):
         company.drafted()
-    company.drafted(contracts="month_first")
+    company.drafted(dates="month_first")
     assert company.column("subscriptions", "started_at")[1] == datetime(2024, 2, 2)
 
 

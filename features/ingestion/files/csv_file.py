@@ -2,16 +2,17 @@
 
 import codecs
 import csv
-import gzip
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO
 
 from configs.errors import DataError
-from features.tables.mapping import SourceMapping
+from features.ingestion.files.compression import open_bytes
+from features.ingestion.files.record_file import record_columns, write_records
+from features.tables.mapping import SourceMapping, file_kind
 
 DELIMITERS = (",", ";", "\t", "|")
 BYTE_ORDER_MARKS = {
@@ -28,12 +29,16 @@ MAX_SHOWN_CHARACTERS = 60
 
 @dataclass(frozen=True)
 class CsvFile:
-    """A CSV file with what is needed to read it; `columns` is empty for a file without a header."""
+    """A CSV file with what is needed to read it; `columns` is empty for a file without a header.
+
+    `records` is the source of a file that is no CSV and is written as CSV before it is read.
+    """
 
     path: Path
     encoding: str
     delimiter: str
     columns: tuple[str, ...]
+    records: SourceMapping | None = None
 
     @property
     def is_utf8(self) -> bool:
@@ -52,6 +57,8 @@ def inspect_csv(path: Path, source: SourceMapping) -> CsvFile:
 
 
 def _inspect(path: Path, source: SourceMapping) -> CsvFile:
+    if file_kind(path) != "csv":
+        return CsvFile(path, file_kind(path), ",", record_columns(path, source), source)
     encoding = _encoding(path, source)
     delimiter = source.delimiter or _delimiter(path, encoding)
     with _open_text(path, encoding) as text:
@@ -63,7 +70,11 @@ def _inspect(path: Path, source: SourceMapping) -> CsvFile:
 
 
 def transcode(file: CsvFile, target: Path) -> None:
-    """Write the file's text as UTF-8."""
+    """Write the file's text as UTF-8 in CSV."""
+    if file.records:
+        with target.open("w", encoding="utf-8", newline="") as output:
+            write_records(file.path, file.records, file.columns, output)
+        return
     with _open_text(file.path, file.encoding) as text, target.open("w", encoding="utf-8", newline="") as output:
         try:
             while chunk := text.read(1 << 20):
@@ -204,11 +215,6 @@ def _encoding_error(path: Path, encoding: str) -> DataError:
                 shown = line.decode("ascii", "replace").strip()[:MAX_SHOWN_CHARACTERS]
                 return DataError(f"{path}, line {number}: '{shown}' is not in {encoding.upper()}.", declare)
     return DataError(f"{path} is not in {encoding.upper()}.", declare)
-
-
-def open_bytes(path: Path) -> BinaryIO:
-    """The bytes of a file, decompressed."""
-    return cast(BinaryIO, gzip.open(path)) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
 def _open_text(path: Path, encoding: str) -> IO[str]:

@@ -10,8 +10,8 @@ from features.compute.backends.base import Backend
 from features.compute.backends.connect import create_view
 from features.compute.backends.duckdb import quote_name, quote_text
 from features.compute.backends.parquet_files import escape_pattern
-from features.ingestion.csv_file import CsvFile, inspect_csv, invalid_csv_error, transcode
-from features.tables.mapping import SourceMapping, is_csv
+from features.ingestion.files.csv_file import CsvFile, inspect_csv, invalid_csv_error, transcode
+from features.tables.mapping import SourceMapping, is_text
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FILE_NUMBER = "oarlock file"
 CSV_OPTIONS = (
     "auto_detect = false, header = true, quote = '\"', escape = '\"', nullstr = '', strict_mode = true,"
-    " null_padding = false"
+    " null_padding = false, hive_partitioning = false"
 )
 
 
@@ -81,7 +81,7 @@ def load_csv_source(backend: Backend, source: CsvSource, paths: Sequence[Path], 
         if file.columns:
             _load_file(connection, table, (number, file), scratch)
     rows = f"select * exclude ({quote_name(FILE_NUMBER)}) from {table}"
-    parquet = [str(path) for path in paths if not is_csv(path)]
+    parquet = [str(path) for path in paths if not is_text(path)]
     if parquet:
         create_view(backend, _parquet_view(source.name), parquet)
         _require_text(connection, source, parquet[0])
@@ -91,7 +91,7 @@ def load_csv_source(backend: Backend, source: CsvSource, paths: Sequence[Path], 
 
 def inspect_source(name: str, source: SourceMapping, paths: Sequence[Path]) -> CsvSource:
     """The CSV files of a source; raises DataError if none of its files has a column."""
-    files = tuple(inspect_csv(path, source) for path in paths if is_csv(path))
+    files = tuple(inspect_csv(path, source) for path in paths if is_text(path))
     if not any(file.columns for file in files) and len(files) == len(paths):
         raise DataError(f"{files[0].path} is empty.", f"Write a header into it, or remove the source '{name}'.")
     return CsvSource(name, files)
