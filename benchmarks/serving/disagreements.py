@@ -1,12 +1,12 @@
 """Whether the disagreement board finds accounts that look fine and are leaving, beside sorting by risk.
 
-    python -m benchmarks.serving.disagreements [--green 16] [--seed 11] [--json]
+    python -m benchmarks.serving.disagreements [--green 16] [--draws 40] [--seed 11] [--json]
 
 The company is that of `benchmarks.serving.trend`. Of the accounts whose usage fell by 80 % at least four weeks ago, 16
 look fine: they answered an NPS survey with 9 or 10, and the owner of half of them called the risk wrong. Of all other
 accounts, two in five owners gave a judgement, which agrees with the risk in four of five cases; their surveys are those
 of the simulator. The share of the planted accounts within the first 20 rows of the board is printed beside that within
-the first 20 by risk. Accounts of declines that do not look fine are left out.
+the first 20 by risk, as means over the draws. Accounts of declines that do not look fine are left out.
 """
 
 import argparse
@@ -28,12 +28,14 @@ def main() -> None:
     """Simulate, plant, and print the two shares."""
     parser = argparse.ArgumentParser(description="Planted green-but-leaving accounts in the first rows.")
     parser.add_argument("--green", type=int, default=16)
+    parser.add_argument("--draws", type=int, default=40, help="how often accounts and judgements are drawn")
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        panel = simulate_panel(Path(folder), ordinary=1_000, constant=400, planted=200, seed=chosen.seed)
-    result = measure(panel, chosen.green, chosen.seed)
+        panel = simulate_panel(Path(folder), ordinary=800, constant=300, planted=120, seed=chosen.seed)
+    draws = [measure(panel, chosen.green, draw) for draw in range(chosen.draws)]
+    result = {name: float(np.mean([draw[name] for draw in draws])) for name in draws[0]}
     if chosen.json:
         print(json.dumps(result, indent=1))
         return

@@ -1,6 +1,6 @@
 """How often a trend arrow is wrong, and how soon it shows a decline, on simulated accounts.
 
-    python -m benchmarks.serving.trend [--ordinary 1500] [--constant 600] [--planted 300] [--seed 11] [--json]
+    python -m benchmarks.serving.trend [--ordinary 800] [--constant 300] [--planted 120] [--seed 11] [--json]
 
 A model is trained on one simulated company and scores another one every week of a year, each week compared with the
 one before, as the pages do. Accounts of constant hazard must show an arrow in at most 5 % of account-years, whichever
@@ -28,9 +28,9 @@ WEEK = np.timedelta64(7, "D")
 def main() -> None:
     """Simulate, train, score every week, and print how often arrows were wrong and how soon they came."""
     parser = argparse.ArgumentParser(description="False arrows and found declines on simulated accounts.")
-    parser.add_argument("--ordinary", type=int, default=1500)
-    parser.add_argument("--constant", type=int, default=600)
-    parser.add_argument("--planted", type=int, default=300)
+    parser.add_argument("--ordinary", type=int, default=800)
+    parser.add_argument("--constant", type=int, default=300)
+    parser.add_argument("--planted", type=int, default=120)
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
