@@ -1,8 +1,10 @@
 """Acting on a verdict: what is registered, what stays, and what is refused."""
 
+import json
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from pydantic import ValidationError
@@ -13,11 +15,15 @@ from configs.settings import ExcludedDays, MonitoringSettings, Settings
 from configs.state_dir import StateDir
 from monitoring.action import act_on, find_earlier_action
 from monitoring.verdicts.verdict import HealthDecision
-from serving.ledger.ledger import Ledger
+from serving.ledger.ledger import Ledger, ScoreSource, open_ledger
 from serving.ledger.monitor_runs import MonitorRun, RunStore
 from serving.schemas.enums import HealthVerdict
+from serving.schemas.responses import Score
+from serving.scoring.batch import open_batch
+from serving.scoring.scorer import open_scorer
+from tests.support.ledger_rows import source_at
 from tests.support.progress import ignore_progress
-from tests.support.trained_model import EXTRACT_END, TrainedModel, copy_folder
+from tests.support.trained_model import EXTRACT_END, TrainedModel, copy_folder, open_trained_model
 from training.data.training_set import build_training_set
 from training.registry.mlflow_registry import open_registry
 
@@ -109,3 +115,44 @@ def test_nothing_is_learned_from_excluded_days(trained: TrainedModel):
 def test_excluded_days_end_after_they_begin():
     with pytest.raises(ValidationError, match="is before since"):
         ExcludedDays(since=date(2026, 3, 2), until=date(2026, 3, 1))
+
+
+@pytest.mark.slow  # it trains
+def test_monitor_retrains_on_a_changed_cause_without_the_excluded_days_and_once(
+    oarlock, trained: TrainedModel, tmp_path
+):
+    config = copy_folder(trained.config.parent, tmp_path / "own") / trained.config.name
+    own = open_trained_model(config.parent)
+    since, until = date(2022, 9, 1), date(2022, 10, 31)
+    with config.open("a") as file:
+        file.write(f"\n[[monitoring.exclude]]\nsince = {since}\nuntil = {until}\n")
+    _serve_risks_that_ignore_the_causes(own)
+    first = json.loads(oarlock("monitor", "--act", "--json", config=config).out)
+    assert first["decision"]["verdict"] == "cause changed: retrain"
+    assert (first["action"]["kind"], first["action"]["version"]) == ("retrained", 2)
+    registry = open_registry(own.state, own.settings.name)
+    assert registry.champion().number == 1
+    learned = [registry.provenance(registry.get(version)) for version in (1, 2)]
+    days = [{date.fromisoformat(day[:10]) for day in provenance.days} for provenance in learned if provenance]
+    assert days[0] - days[1] == {since, date(2022, 10, 1)}
+    assert days[1] < days[0]
+    again = json.loads(oarlock("monitor", "--act", "--json", config=config).out)
+    assert again["action"]["kind"] == "nothing"
+    assert "version 2 was registered for this verdict" in again["action"]["text"]
+    assert len(registry.versions()) == 2
+
+
+def _serve_risks_that_ignore_the_causes(model: TrainedModel) -> None:
+    """Serve the risks of five days in the opposite order of the accounts: the lowest to the account of the highest."""
+    scorer = open_scorer(model.settings, model.state, lambda: EXTRACT_END, Ledger(model.state.folder / "scratch.db"))
+    label = scorer.champions.champion().model.identity["label"]
+    ledger = open_ledger(model.settings, model.state)
+    parts = ("risk", "risks", "base", "drivers", "protective_drivers")
+    for day in (datetime(2023, month, 1) for month in range(1, 6)):
+        scores = open_batch(model.state, scorer, [], day).score_all(0)["scores"]
+        ordered = sorted(scores, key=lambda score: score["risk"])
+        turned = [
+            {**score, **{part: other[part] for part in parts}}
+            for score, other in zip(ordered, reversed(ordered), strict=True)
+        ]
+        ledger.append(cast(list[Score], turned), cast(ScoreSource, {**source_at(day), "label_hash": label}))
