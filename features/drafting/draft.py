@@ -1,14 +1,14 @@
 """Drafts a mapping and settings for a folder of files: recognises its tables, decides, and proposes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from configs.errors import DataError
 from features.compute.backends.duckdb import quote_name
 from features.discovery.account_keys import REPAIRS, KeyMatch, compare_keys, find_links
-from features.discovery.column_profile import profile_column
+from features.discovery.column_profile import ColumnProfile, profile_column
 from features.discovery.loaded_sources import load_sources
 from features.discovery.recognition import ProfiledSource, TableMatch, match_tables
 from features.discovery.source_files import FileGroup, group_files
@@ -87,7 +87,9 @@ class _Workshop:
         ]
         self.links = find_links(connection, self.sources)
         self.matches = {match.table: match for match in match_tables(self.sources, self.links)}
-        self.styles = {source.name: _source_style(source, notebook) for source in self.sources}
+        self.styles = _common_styles(
+            self.sources, {source.name: _source_style(source, notebook) for source in self.sources}
+        )
         self.drafts: dict[str, SelectDraft] = {}
         self.rows: dict[str, RawTable] = {}
 
@@ -152,7 +154,7 @@ def _source_style(source: ProfiledSource, notebook: Notebook) -> SourceStyle:
 
 def _time_zone(source: ProfiledSource, notebook: Notebook) -> str | None:
     """The zone of times that are written without one; None for UTC, and for a source without such times."""
-    local = [profile for profile in source.profiles.values() if profile.is_instant and profile.local_times]
+    local = _local_columns(source)
     if not local or not all(map(is_text, source.loaded.group.files)):
         return None
     example = f"{local[0].name} = {local[0].values[0]}"
@@ -166,6 +168,25 @@ def _time_zone(source: ProfiledSource, notebook: Notebook) -> str | None:
     )
     zone = notebook.ask(question)
     return None if zone == "UTC" else zone
+
+
+def _common_styles(sources: Sequence[ProfiledSource], styles: Mapping[str, SourceStyle]) -> dict[str, SourceStyle]:
+    """The styles under which one select may read several sources: a mark or zone of one is that of all, if it can be.
+
+    A decimal comma beside decimal points of another source is replaced in the selects instead.
+    """
+    has_point = any(
+        p.counts["number"] > p.counts["integer"] for source in sources for p in source.profiles.values() if p.is_number
+    )
+    has_comma = any(style.decimal == "," for style in styles.values())
+    decimal = "," if has_comma and not has_point else "."
+    zones = {style.zone for source in sources if _local_columns(source) for style in (styles[source.name],)}
+    zone = zones.pop() if len(zones) == 1 else None
+    return {name: replace(style, decimal=decimal, zone=style.zone or zone) for name, style in styles.items()}
+
+
+def _local_columns(source: ProfiledSource) -> list[ColumnProfile]:
+    return [profile for profile in source.profiles.values() if profile.is_instant and profile.local_times > 0]
 
 
 def _date_order(source: ProfiledSource, notebook: Notebook) -> str | None:

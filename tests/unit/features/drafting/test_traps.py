@@ -449,3 +449,13 @@ def test_a_price_that_says_no_period_is_assumed_to_be_monthly_and_named(company)
     assert "price_period = month" in notes(company.drafted())
     company.drafted(price_period="year")
     assert company.column("subscriptions", "mrr")[0] == pytest.approx(100 / 12)
+
+
+def test_a_select_over_two_files_reads_both_in_one_style(company):
+    company.tables["customers"][1]["name"] = "Test GmbH"
+    set_column("contracts", "mrr", lambda row: f"{row['mrr']},50")(company.tables)
+    set_column("contracts", "start_date", lambda row: f"{row['start_date']} 12:00:00")(company.tables)
+    company.write()
+    company.drafted(time_zone="Europe/Berlin")
+    assert company.column("subscriptions", "mrr")[:2] == [100.5, 102.5]
+    assert company.column("subscriptions", "started_at")[0] == datetime(2024, 1, 1, 11)
