@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from configs.clock import now
 from configs.files import exclusive_lock
 from configs.progress import Progress
 from configs.settings import Settings
 from configs.state_dir import StateDir
+from monitoring.shadow.shadow_version import start_shadow
 from monitoring.verdicts.verdict import HealthDecision, is_acknowledged
 from serving.ledger.monitor_runs import MonitorRun, Subject
 from serving.schemas.enums import HealthVerdict
@@ -42,7 +44,7 @@ class Action:
 def act_on(
     decision: HealthDecision, settings: Settings, state: StateDir, known_until: datetime, progress: Progress
 ) -> Action:
-    """Recalibrate, retrain or open a challenger by the verdict; the champion stays.
+    """Recalibrate, retrain or open a challenger, which scores in shadow, by the verdict; the champion stays.
 
     A run that was stopped can be repeated: on the same data it finds the version that was registered.
     Raises Busy if another process acts, NothingToLearn if too few labels are known.
@@ -55,8 +57,10 @@ def act_on(
             version, comparison = recalibrate(settings, state, champion, known_until, progress)
             return _describe("recalibrated", version, comparison)
         result = train(settings, state, known_until, progress)
-        is_retrained = decision.verdict == "cause changed: retrain"
-        return _describe("retrained" if is_retrained else "challenger opened", result.version, result.comparison)
+        if decision.verdict == "cause changed: retrain" or result.comparison is None:
+            return _describe("retrained", result.version, result.comparison)
+        start_shadow(state, open_registry(state, settings.name), result.version, now())
+        return _describe("challenger opened", result.version, result.comparison)
 
 
 def find_earlier_action(run: MonitorRun, acted: Iterable[MonitorRun]) -> Action | None:
@@ -79,5 +83,7 @@ def _describe(kind: ActionKind, version: Version, comparison: ComparisonRecord |
     if comparison is None:
         return Action(kind, f"Version {number} is the champion already.", number, "oarlock models list")
     text = f"Version {number} is registered ({kind}); the champion stays. Compared with it: {comparison['verdict']}."
+    if kind == "challenger opened":
+        return Action(kind, f"{text} It scores in shadow from now on.", number, "oarlock shadow show")
     next_step = "compare" if comparison["verdict"] in REFUSED else "promote"
     return Action(kind, text, number, f"oarlock {next_step} {number}")

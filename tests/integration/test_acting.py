@@ -14,6 +14,7 @@ from configs.files import exclusive_lock
 from configs.settings import ExcludedDays, MonitoringSettings, Settings
 from configs.state_dir import StateDir
 from monitoring.action import act_on, find_earlier_action
+from monitoring.shadow.shadow_version import find_shadow
 from monitoring.verdicts.verdict import HealthDecision
 from serving.ledger.ledger import Ledger, ScoreSource, open_ledger
 from serving.ledger.monitor_runs import MonitorRun, RunStore
@@ -46,6 +47,20 @@ def test_a_moved_level_registers_a_recalibrated_version_once_and_promotes_nothin
     assert actions[0] == actions[1]
     assert (actions[0].kind, actions[0].version) == ("recalibrated", 2)
     assert actions[0].next_command in {"oarlock promote 2", "oarlock compare 2"}
+    assert open_registry(state, trained.settings.name).champion().number == 1
+
+
+@pytest.mark.slow  # it trains
+def test_a_moved_population_opens_a_challenger_that_scores_in_shadow(trained: TrainedModel, state):
+    moved = HealthDecision("population moved", "fewer log in")
+    training = trained.settings.training.model_copy(update={"num_iterations": 20})
+    action = act_on(
+        moved, trained.settings.model_copy(update={"training": training}), state, EXTRACT_END, ignore_progress
+    )
+    assert (action.kind, action.version, action.next_command) == ("challenger opened", 2, "oarlock shadow show")
+    shadow = find_shadow(state)
+    assert shadow is not None
+    assert shadow.version == 2
     assert open_registry(state, trained.settings.name).champion().number == 1
 
 
