@@ -59,7 +59,7 @@ def run_ablations(
     for name, signal_names in ablation_variants(training_set.history.signals):
         inputs = tuple(signal for signal in model.inputs if signal.name in signal_names)
         compared = compare_risks(PairedRisks(data, predict(inputs), all_signals), settings.evaluation)
-        yield AblationResult(name, len(inputs), {metric: compared[metric] for metric in METRICS})
+        yield AblationResult(name, len(inputs), {metric: compared[metric] for metric in METRICS if metric in compared})
 
 
 def ablation_variants(signals: tuple[Signal, ...]) -> Iterator[tuple[str, set[str]]]:

@@ -29,7 +29,9 @@ METRIC_NAMES = {
 
 
 def format_interval(metrics: Metrics, name: str) -> str:
-    """A metric with its interval."""
+    """A metric with its interval; `undefined` if the snapshots give none, such as an AUC of days with one outcome."""
+    if name not in metrics:
+        return "undefined"
     return f"{metrics[name]:.4f} [{metrics[f'{name}_low']:.4f}, {metrics[f'{name}_high']:.4f}]"
 
 
@@ -153,7 +155,8 @@ def ablation_lines(ablation: Sequence[AblationResult]) -> Iterator[str]:
         yield from ("", "## Without a family of signals (log loss above 0: the model is worse without it)", "")
         yield from ("| | signals | change in log loss | change in AUC |", "|---|---|---|---|")
     for result in ablation:
-        cells = " | ".join(format_difference(result.metrics[name].difference) for name in ("log_loss", "auc"))
+        compared = (result.metrics.get(name) for name in ("log_loss", "auc"))
+        cells = " | ".join(format_difference(metric.difference) if metric else "undefined" for metric in compared)
         yield f"| {result.name} | {result.signal_count} | {cells} |"
 
 
@@ -178,7 +181,6 @@ def _horizon_row(days: str, horizon: HorizonMetrics) -> str:
 
 
 def _backtest_row(name: str, backtest: BacktestRecord) -> str:
-    values = [fold.metrics.get(name, float("nan")) for fold in backtest.folds]
-    return (
-        f"| {METRIC_NAMES[name]} | {format_interval(backtest.pooled, name)} | {min(values):.4f} to {max(values):.4f} |"
-    )
+    values = [fold.metrics[name] for fold in backtest.folds if name in fold.metrics]
+    bounds = f"{min(values):.4f} to {max(values):.4f}" if values else "undefined"
+    return f"| {METRIC_NAMES[name]} | {format_interval(backtest.pooled, name)} | {bounds} |"

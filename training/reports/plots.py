@@ -176,7 +176,7 @@ def _draw_backtest(subject: PlotSubject, file: Path) -> None:
     with _figure(file, (10, 4.2), ncols=2) as both:
         for axes, (name, title) in zip(both, titles.items(), strict=True):
             keys = (name, f"{name}_low", f"{name}_high")
-            value, low, high = (np.array([fold.metrics[key] for fold in folds]) for key in keys)
+            value, low, high = (np.array([fold.metrics.get(key, np.nan) for fold in folds]) for key in keys)
             axes.errorbar(days, value, yerr=[value - low, high - value], fmt="o-", color=MODEL_COLOR, capsize=4)
             axes.set_title(title)
             axes.margins(x=0.15)

@@ -2,16 +2,24 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from training.evaluation.ablation import USAGE_ONLY
+from configs.settings import EvaluationSettings
+from training.evaluation.ablation import USAGE_ONLY, AblationResult
+from training.evaluation.paired_difference import PairedRisks, compare_risks, evaluate_segments
+from training.evaluation.scorecard import EvaluationData
 from training.registry.comparison_record import LastComparison
 from training.registry.evaluation_record import EvaluationRecord, HorizonRecord
 from training.registry.mlflow_registry import open_registry
 from training.reports.model_card import model_card
 from training.reports.model_card_html import list_weaknesses, read_plots, render_card_page
-from training.reports.model_card_sections import contraction_lines, horizon_lines
+from training.reports.model_card_sections import ablation_lines, contraction_lines, horizon_lines, segment_lines
 from training.reports.plots import PLOTS
+
+SETTINGS = EvaluationSettings(bootstrap_samples=20)
+ONE_OUTCOME_A_DAY = EvaluationData(np.array([1.0, 1.0, 0.0, 0.0]), as_of=np.array(["05-01", "05-01", "06-01", "06-01"]))
+RISKS = np.array([0.4, 0.3, 0.2, 0.1])
 
 
 @pytest.fixture
@@ -84,3 +92,17 @@ def test_contraction_is_listed_with_its_counts():
     lines = list(contraction_lines({"contracted": metrics, "churned or contracted": None}))
     assert "- contracted: 1 of 4, rate 0.2500 [0.2500, 0.2500], AUC of the risk 0.2500 [0.2500, 0.2500]" in lines
     assert "- churned or contracted: no account, or every account" in lines
+
+
+def test_a_segment_of_one_outcome_a_day_has_no_auc():
+    cards = evaluate_segments(ONE_OUTCOME_A_DAY, RISKS, np.array(["small"] * 4), SETTINGS)
+    row = list(segment_lines({name: card.metrics() for name, card in cards.items()}))[-1]
+    assert row.startswith("| small | 4 | 2 | 0.2500 | 0.5000 [")
+    assert "] | undefined | 0.6122" in row
+
+
+def test_a_family_left_out_of_days_of_one_outcome_changes_no_auc():
+    compared = compare_risks(PairedRisks(ONE_OUTCOME_A_DAY, RISKS, RISKS[::-1]), SETTINGS)
+    row = list(ablation_lines([AblationResult("without usage", 3, compared)]))[-1]
+    assert row.startswith("| without usage | 3 | -")
+    assert row.endswith("] | undefined |")
