@@ -82,6 +82,15 @@ def test_the_account_whose_risk_rose_is_new_and_shows_its_change(client: PageCli
     assert len(new["recent_risks"]) == 2
 
 
+def test_only_the_account_whose_risk_rose_has_an_arrow(client: PageClient):
+    trends = {account["account_id"]: account["trend"] for account in read_json(client, limit=500)["accounts"]}
+    top = read_json(client, sort="change", limit=1)["accounts"][0]["account_id"]
+    assert trends.pop(top) == "rising"
+    assert set(trends.values()) == {"steady"}
+    assert client.get(f"/accounts/{top}?format=json").json()["trend"] == "rising"
+    assert "What the trend means" in client.read("/")
+
+
 @pytest.mark.parametrize(
     "sort", ["revenue_at_risk", "risk", "change", "mrr", "renewal", "name", "owner", "segment", "family"]
 )
