@@ -122,7 +122,7 @@ def retention(context: CliContext, as_of: datetime | None, file: Path | None, **
     portfolio = None if as_of is not None else _find_portfolio(context)
     view = view_retention(_read_revenue(context, as_of), portfolio, query, context.settings)
     if file is not None:
-        _write(context, file, render_offline("retention.html.jinja", retention_values(view)))
+        _write(context, file, render_offline("retention.html.jinja", retention_values(view), warning=_warning(context)))
     if context.as_json:
         print_json(retention_document(view))
 
@@ -147,7 +147,7 @@ def outcomes(context: CliContext, file: Path | None) -> None:
     result = report_outcomes(context.settings, context.state, context.recover_ledger(), context.known_until)
     write_outcomes(context.state.outcomes, result)
     if file is not None:
-        _write(context, file, render_offline("outcomes.html.jinja", outcomes_values(result)))
+        _write(context, file, render_offline("outcomes.html.jinja", outcomes_values(result), warning=_warning(context)))
     if context.as_json:
         print_json(result.document())
 

@@ -109,8 +109,8 @@ def describe_shadow(report: ShadowReport) -> str:
     )
     interval = f"[{compared.low:+.4f}, {compared.high:+.4f}]"
     gain = (
-        f" Log loss is lower by {compared.gain:+.4f} {interval} per account, on {compared.accounts:,} accounts followed"
-        f" for {report.follow_days} days, of which {compared.churned:,} left."
+        f" It gains {compared.gain:+.4f} {interval} in log loss per account (below 0: the champion is better), on"
+        f" {compared.accounts:,} accounts followed for {report.follow_days} days, of which {compared.churned:,} left."
     )
     waiting = f" The first answers are known on {report.next_known_at:%Y-%m-%d}." if report.next_known_at else ""
     agreement = (

@@ -86,7 +86,8 @@ def test_an_export_says_it(oarlock, forced: TrainedModel, tmp_path: Path):
 
 
 def test_reports_say_it(oarlock, forced: TrainedModel, client: ApiClient, tmp_path: Path):
-    for number, report in enumerate((("account", client.riskiest), ("portfolio",), ("monitoring",))):
+    reports = ("account", client.riskiest), ("portfolio",), ("monitoring",), ("retention",), ("outcomes",)
+    for number, report in enumerate(reports):
         file = tmp_path / f"{number}.html"
         assert oarlock("report", *report, "--html", str(file), config=forced.config).code == 0
         assert file.read_text("utf-8").count(WARNING) == 1
