@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import expit, logsumexp
 
 from monitoring.evidence.budget import critical_value, yearly_budget
+from monitoring.evidence.e_values import to_e_value
 from monitoring.outcomes.bets import Bet, Cohort, Doubt, FloatArray, bet_weights, make_bets
 
 STEPS_PER_YEAR = 53  # cohorts of one calendar week are one step
@@ -92,7 +93,7 @@ def judge_cohorts(
         accounts=sum(len(cohort.risks) for cohort in cohorts),
         observed=sum(float(cohort.churned.sum()) for cohort in cohorts),
         expected=sum(float(cohort.risks.sum()) for cohort in cohorts),
-        evidence=_to_number(float(logsumexp(weighted))) if weeks else 0.0,
+        evidence=to_e_value(float(logsumexp(weighted))) if weeks else 0.0,
         threshold=threshold,
         by_cause=_by_cause(bets, weighted) if weeks else {},
         visible=_expected_growth(cohorts, doubts) / np.log(threshold / weights[0]) if weeks else 0.0,
@@ -120,7 +121,7 @@ def _shiryaev_roberts(steps: FloatArray) -> FloatArray:
 def _by_cause(bets: Sequence[Bet], weighted: FloatArray) -> dict[str, float]:
     names = [f"{bet.cause} {bet.name}".strip() for bet in bets]
     return {
-        name: _to_number(float(logsumexp([value for own, value in zip(names, weighted, strict=True) if own == name])))
+        name: to_e_value(float(logsumexp([value for own, value in zip(names, weighted, strict=True) if own == name])))
         for name in dict.fromkeys(names)
     }
 
@@ -151,7 +152,3 @@ def _doubled_growth(cohort: Cohort, tolerated: float) -> float:
     risks = expit(doubled)
     growth = risks * np.log(risks / expit(null)) + (1 - risks) * np.log(expit(-doubled) / expit(-null))
     return float(growth.sum())
-
-
-def _to_number(log_value: float) -> float:
-    return float(np.exp(min(log_value, 700.0)))  # beyond, a float is infinite, which JSON does not have

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import log_expit, logit, logsumexp
 
+from monitoring.evidence.e_values import to_e_value
+
 FloatArray = NDArray[np.float64]
 Finding = Literal["challenger is better", "champion is better", "cannot tell yet"]
 RISK_LIMIT = 1e-5
@@ -78,8 +80,8 @@ def compare_sequentially(gains: FloatArray, churned: FloatArray) -> SequentialCo
         gain=total / len(gains) if len(gains) else 0.0,
         low=_lower_bound(moments),
         high=-_lower_bound(mirrored),
-        evidence_for=_to_number(_log_evidence(moments, 0.0)),
-        evidence_against=_to_number(_log_evidence(mirrored, 0.0)),
+        evidence_for=to_e_value(_log_evidence(moments, 0.0)),
+        evidence_against=to_e_value(_log_evidence(mirrored, 0.0)),
     )
 
 
@@ -100,7 +102,3 @@ def _lower_bound(moments: tuple[int, float, float]) -> float:
 
     highest = moments[1] / max(moments[0], 1)
     return float(brentq(excess, -MAX_DIFFERENCE, highest)) if excess(-MAX_DIFFERENCE) > 0 else -MAX_DIFFERENCE
-
-
-def _to_number(log_value: float) -> float:
-    return float(np.exp(min(log_value, 700.0)))  # beyond, a float is infinite, which JSON does not have
