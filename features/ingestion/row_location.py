@@ -1,8 +1,14 @@
 """Where a row stands in the files of a data set, by the values of its key: for messages about invalid rows."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from itertools import islice
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from features.ingestion.files.csv_file import find_lines, inspect_csv
 from features.tables.mapping import Dataset, file_kind
@@ -30,9 +36,31 @@ def _iter_locations(dataset: Dataset, files: Sequence[tuple[str, Path]], key: Se
 
 
 def _has_row(file: Path, key: Sequence[str]) -> bool:
-    """Whether a row of a Parquet file holds every value of a key."""
-    import pyarrow.parquet as pq
+    """Whether a row of a Parquet file holds every value of a key, in columns of text or whole numbers."""
+    parquet = pq.ParquetFile(file)
+    names = [field.name for field in parquet.schema_arrow if _may_hold_a_key(field.type)]
+    batches = parquet.iter_batches(columns=names) if names else ()
+    return any(_has_key(pa.table(batch), key) for batch in batches)
 
-    values = frozenset(key)
-    batches = pq.ParquetFile(file).iter_batches()
-    return any(values.issubset(map(str, row.values())) for batch in batches for row in batch.to_pylist())
+
+def _may_hold_a_key(data_type: pa.DataType) -> bool:
+    stored = data_type.value_type if pa.types.is_dictionary(data_type) else data_type
+    return pa.types.is_integer(stored) or pa.types.is_string(stored) or pa.types.is_large_string(stored)
+
+
+def _has_key(rows: pa.Table, key: Sequence[str]) -> bool:
+    """Filters rows by one value after the other; in Arrow, since a walk over two million rows takes half a minute."""
+    for value in key:
+        rows = rows.filter(_holds(rows, value))
+    return rows.num_rows > 0
+
+
+def _holds(rows: pa.Table, value: str) -> pa.ChunkedArray | pa.Array:
+    """Which rows have a column of this value."""
+    masks = [pa.array([False] * rows.num_rows, pa.bool_())]
+    for column in rows.columns:
+        with contextlib.suppress(pa.ArrowInvalid):  # the text is no number of this column
+            scalar = pa.scalar(value).cast(column.type) if pa.types.is_integer(column.type) else pa.scalar(value)
+            if str(scalar.as_py()) == value:  # 007 is not the number 7
+                masks.append(pc.call_function("equal", [column, scalar]))
+    return reduce(lambda left, right: pc.call_function("or_kleene", [left, right]), masks)
