@@ -32,9 +32,11 @@ class SourceStyle:
 def column_sql(profile: ColumnProfile, column: ColumnContract, style: SourceStyle, notebook: Notebook) -> str:
     """The expression for a column of the contract; a value that it cannot read stays as it is, for validation."""
     name = quote_name(profile.name)
-    if column.type == "text":
-        return _word(profile, column, name, notebook) if column.values else name
+    if column.type == "text" and not column.values:
+        return name
     value = _without_blanks(profile, name, notebook)
+    if column.type == "text":
+        return _word(profile, column, value, notebook)
     if column.type in {"instant", "day"}:
         return _instant(profile, value, notebook)
     return _number(profile, value, style, notebook) if column.type == "number" else value
@@ -100,21 +102,24 @@ def _has_decimal_comma(profile: ColumnProfile, notebook: Notebook) -> bool:
     return notebook.ask(question) == "decimals"
 
 
-def _word(profile: ColumnProfile, column: ColumnContract, name: str, notebook: Notebook) -> str:
-    """The words of the contract for those of the source; others are left out and named."""
-    folded = {value: value.strip().lower().replace(" ", "_").replace("-", "_") for value in profile.values}
-    words = {value: WORDS.get(fold, fold) for value, fold in folded.items()}
-    renamed = {value: word for value, word in words.items() if word in column.values and word != folded[value]}
-    unknown = [value for value, word in words.items() if word not in column.values]
+def _word(profile: ColumnProfile, column: ColumnContract, value: str, notebook: Notebook) -> str:
+    """The words of the contract for those of the source.
+
+    Words that are none of the contract's are named here and left out. One that comes later stays as it is, so that
+    validation names it.
+    """
+    folded = {text: text.strip().lower().replace(" ", "_").replace("-", "_") for text in profile.values}
+    words = {text: WORDS.get(fold, fold) for text, fold in folded.items()}
+    renamed = {text: word for text, word in words.items() if word in column.values and word != folded[text]}
+    unknown = [text for text, word in words.items() if word not in column.values]
     if not renamed and not unknown:
-        return name
+        return value
+    name = quote_name(profile.name)
+    cases = [f"when {name} = {quote_text(text)} then {quote_text(word)}" for text, word in renamed.items()]
     if unknown:
-        shown, allowed = ", ".join(map(repr, unknown[:SHOWN])), ", ".join(column.values)
+        shown, allowed = ", ".join(map(repr, unknown)), ", ".join(column.values)
         notebook.note(profile.name, f"{shown} are no words of the contract ({allowed}), and are read as empty")
+        cases.append(f"when {name} in ({', '.join(map(quote_text, unknown))}) then null")
     if renamed:
-        notebook.note(profile.name, "; ".join(f"{value!r} is read as {word}" for value, word in renamed.items()))
-    keeps = [quote_text(value) for value, word in words.items() if word == folded[value] and word in column.values]
-    cases = [f"when {quote_text(value)} then {quote_text(word)}" for value, word in renamed.items()]
-    same = f"when {name} in ({', '.join(keeps)}) then {name}" if keeps else ""
-    renames = " ".join(case.replace("when ", f"when {name} = ", 1) for case in cases)
-    return f"case {same} {renames} end" if same or renames else "null"
+        notebook.note(profile.name, "; ".join(f"{text!r} is read as {word}" for text, word in renamed.items()))
+    return f"case {' '.join(cases)} else {value} end"

@@ -459,3 +459,19 @@ def test_a_select_over_two_files_reads_both_in_one_style(company):
     company.drafted(time_zone="Europe/Berlin")
     assert company.column("subscriptions", "mrr")[:2] == [100.5, 102.5]
     assert company.column("subscriptions", "started_at")[0] == datetime(2024, 1, 1, 11)
+
+
+def test_words_that_come_after_the_draft_are_named_by_the_contract(company):
+    priorities = ["P1", "HIGH", "-", "whenever", "low"]
+    rows = [
+        {"id": f"T{n}", "customer_id": f"C{n:03}", "created_at": f"2024-05-0{n + 1}", "priority": priority}
+        for n, priority in enumerate(priorities)
+    ]
+    company.tables["tickets"] = rows
+    company.write()
+    named = notes(company.drafted())
+    assert "'whenever' are no words of the contract" in named
+    assert company.column("tickets", "severity") == ["urgent", "high", None, None, "low"]
+    company.tables["tickets"] = [*rows, {**rows[0], "id": "T9", "customer_id": "C009", "priority": "emergency"}]
+    company.write()
+    assert company.column("tickets", "severity")[-1] == "emergency"
