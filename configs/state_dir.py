@@ -10,6 +10,7 @@ from configs.files import write_json
 from configs.settings import Settings
 from configs.stored_files import read_stored
 
+OWNER_FILE = "owner.json"  # in each state folder: the data set that it belongs to
 OWNER_ONLY, OTHERS = 0o700, 0o077
 
 
@@ -143,7 +144,7 @@ def open_state_dir(settings: Settings) -> StateDir:
     """
     state = StateDir(settings.state.resolve() / settings.name)
     # The data set is known by the name of its mapping, which may be moved with the state folder or without.
-    owner, dataset = state.folder / "owner.json", settings.data.dataset.name
+    owner, dataset = state.folder / OWNER_FILE, settings.data.dataset.name
     _make_private(state.folder)
     if not owner.exists():
         write_json(owner, {"dataset": dataset})

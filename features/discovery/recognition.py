@@ -128,12 +128,19 @@ def is_compatible(profile: ColumnProfile, column: ColumnContract) -> bool:
     return not profile.is_instant
 
 
+def missing_columns(source: ProfiledSource, table: str, link: Link) -> set[str]:
+    """The columns that a source lacks to be a table of the contract, and that nothing else can supply."""
+    return _required(table) - _match_columns(source, table, link).keys() - DERIVABLE.get(table, set())
+
+
+def _required(table: str) -> set[str]:
+    return {name for name, column in CONTRACT[table].columns.items() if column.required and name != ACCOUNT_ID}
+
+
 def _match(source: ProfiledSource, table: str, link: Link) -> TableMatch | None:
     columns = _match_columns(source, table, link)
-    contract = CONTRACT[table]
-    required = {name for name, column in contract.columns.items() if column.required and name != ACCOUNT_ID}
-    missing = required - columns.keys() - DERIVABLE.get(table, set())
-    if missing or (table == "accounts" and not _is_key(source, link)):
+    required = _required(table)
+    if missing_columns(source, table, link) or (table == "accounts" and not _is_key(source, link)):
         return None
     score = NAME_WEIGHT * table_word_score(source.name, table)
     score += REQUIRED_WEIGHT * len(required & columns.keys()) + OPTIONAL_WEIGHT * len(columns.keys() - required)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from configs.errors import DataError
+from configs.state_dir import OWNER_FILE
 from features.ingestion.files.record_file import list_tables
 from features.tables.mapping import DUCKDB_SUFFIXES, SQLITE_SUFFIXES, TEXT_SUFFIXES, is_shadow
 
@@ -31,7 +32,12 @@ def group_files(folder: Path) -> list[FileGroup]:
     """The sources of a folder, by name. Raises DataError if it holds no data file."""
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder.", "Name the folder that holds your files.")
-    files = [file for file in sorted(folder.rglob("*")) if file.is_file() and _is_data(file, folder)]
+    states = {owner.parent for owner in folder.rglob(OWNER_FILE)}  # tables that Oarlock converted are no sources
+    files = [
+        file
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and _is_data(file, folder) and states.isdisjoint(file.parents)
+    ]
     if not files:
         raise DataError(f"{folder} has no data file.", f"Files that can be read end in {', '.join(SUFFIXES)}.")
     groups: dict[tuple[Path, str, str], list[Path]] = defaultdict(list)

@@ -26,14 +26,22 @@ COLUMN_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
         "name": ("account_name", "customer_name", "company_name", "company", "display_name", "organization_name"),
         "segment": ("tier", "size", "customer_segment", "account_segment", "plan_tier", "customer_type", "type"),
         "industry": ("sector", "vertical", "branch"),
-        "country": ("billing_country", "country_code", "region", "geo", "land"),
+        "country": ("billing_country", "country_code", "country_region", "region", "geo", "land"),
         "employees": ("employee_count", "num_employees", "number_of_employees", "headcount", "company_size"),
         "created_at": (
             *("created", "created_date", "create_date", "createdate", "signup_date", "signed_up_at", "signup_at"),
             *("customer_since", "registered_at", "joined_at", "start_date", "since", "signup", "date_joined"),
         ),
         "parent_id": ("parent", "parent_account_id", "parent_account", "parent_company_id"),
-        "owner": ("csm", "account_owner", "owner_name", "account_manager", "owner_id", "customer_success_manager"),
+        "owner": (
+            "csm",
+            "account_owner",
+            "company_owner",
+            "owner_name",
+            "account_manager",
+            "owner_id",
+            "customer_success_manager",
+        ),
         "channel": ("source", "referral_source", "acquisition_channel", "lead_source", "sales_channel"),
     },
     "subscriptions": {
@@ -156,11 +164,11 @@ PERIOD_WORDS = ("interval", "billing_period", "billing_frequency", "billing_cycl
 def normalise(name: str) -> str:
     """A column's name as the vocabulary writes names.
 
-    >>> normalise("CustomerID"), normalise("Start Date"), normalise("MRR (EUR)")
-    ('customer_id', 'start_date', 'mrr_eur')
+    >>> normalise("CustomerID"), normalise("Start Date"), normalise("Created (UTC)"), normalise("MRR (EUR)")
+    ('customer_id', 'start_date', 'created', 'mrr_eur')
     """
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name.strip())
-    return re.sub(r"\W+|_+", "_", words).strip("_").lower()
+    return re.sub(r"\W+|_+", "_", words).strip("_").lower().removesuffix("_utc")
 
 
 def column_words(table: str, column: str) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ def _without_blanks(profile: ColumnProfile, value: str, notebook: Notebook) -> s
     if not profile.blanks:
         return value
     words = sorted({blank.strip().lower() for blank in profile.blanks})
-    notebook.note(profile.name, f"{', '.join(map(repr, words))} stand for an empty cell, and are read as empty")
+    notebook.note(profile.name, f"{', '.join(map(repr, words))} means an empty cell, and is read as one")
     return f"case when lower(trim({value})) in ({', '.join(map(quote_text, words))}) then null else {value} end"
 
 

@@ -31,6 +31,7 @@ from features.drafting.subscription_rules import (
     find_end_in_accounts,
 )
 from features.drafting.table_profile import TableProfile, profile_table
+from features.drafting.unused_sources import ask_for_subscriptions, explain_unused
 from features.ingestion.files.csv_source import connection_of
 from features.publishing.data_span import count_events_by_day, last_covered_day
 from features.tables.contract import CONTRACT
@@ -216,6 +217,9 @@ def _require_tables(shop: _Workshop) -> None:
             f"{shop.request.folder}: no file is a table of subscriptions or of usage. Files: {described}.",
             "Subscriptions need an account, a start and a price; usage needs an account and the time of each event.",
         )
+    if "subscriptions" not in shop.matches:
+        used = [match.source for match in shop.matches.values()]
+        ask_for_subscriptions([s for s in shop.sources if s not in used], shop.links, shop.notebook)
 
 
 def _compare_account_keys(shop: _Workshop) -> dict[str, KeyMatch]:
@@ -439,16 +443,11 @@ def _why_until(until: datetime, is_finished: bool) -> str:
 
 def _unused(shop: _Workshop) -> dict[str, str]:
     """The sources that no table reads, and why."""
-    reasons = {}
-    for source in shop.sources:
-        if not _is_used(shop, source.name):
-            why = (
-                "none of its columns names an account"
-                if source.name not in shop.links
-                else "it is like no further table"
-            )
-            reasons[source.name] = f"{why} ({', '.join(list(source.profiles)[:8])})"
-    return reasons
+    return {
+        source.name: explain_unused(source, shop.links.get(source.name))
+        for source in shop.sources
+        if not _is_used(shop, source.name)
+    }
 
 
 def _is_used(shop: _Workshop, name: str) -> bool:

@@ -1,5 +1,6 @@
 """Rows that are no paying customers (tests, trials, deleted rows) and amounts in several currencies."""
 
+from configs.errors import ConfigError
 from features.compute.backends.duckdb import quote_name, quote_text
 from features.discovery.column_profile import ColumnProfile
 from features.discovery.recognition import ProfiledSource
@@ -9,6 +10,7 @@ from features.discovery.vocabulary import (
     EMAIL_WORDS,
     STATUS_WORDS,
     TEST_WORDS,
+    column_words,
 )
 from features.drafting.decisions import NO, YES, Notebook, Query, Question
 from features.drafting.select_draft import SelectDraft
@@ -28,7 +30,7 @@ def leave_out_test_accounts(draft: SelectDraft, source: ProfiledSource, query: Q
         condition = f"lower({quote_name(flag.name)}::varchar) in {TRUE_WORDS}"
         _leave_out(draft, ("test_accounts", f"{flag.name} is true", condition), query, notebook)
         return
-    names = [profile for words in (("name", "account_name", "company"), EMAIL_WORDS) if (profile := source.find(words))]
+    names = [profile for words in (column_words("accounts", "name"), EMAIL_WORDS) if (profile := source.find(words))]
     for profile in names:
         condition = f"regexp_matches({quote_name(profile.name)}::varchar, {quote_text(TEST_NAME)})"
         _leave_out(draft, ("test_accounts", f"'{profile.name}' reads like a test", condition), query, notebook)
@@ -70,12 +72,33 @@ def convert_currencies(draft: SelectDraft, source: ProfiledSource, column: str, 
             f"'{currency.name}' of {draft.table} has {len(codes)} currencies, and amounts cannot be added across them",
         )
     )
-    draft.columns[column] = _by_rate(draft.columns[column], currency, _rates(answer))
+    draft.columns[column] = _by_rate(draft.columns[column], currency, _rates(answer, codes))
 
 
-def _rates(answer: str) -> dict[str, float]:
+def _rates(answer: str, codes: list[str]) -> dict[str, float]:
+    """The rate of each currency. Raises ConfigError if one has none: its amounts would be lost."""
     pairs = [part.partition("=") for part in answer.split(",")]
-    return {code.strip().upper(): float(rate) for code, _, rate in pairs}
+    rates = {code.strip().upper(): parse_positive(rate) for code, _, rate in pairs}
+    missing = [code for code in codes if not rates.get(code)]
+    if missing or None in rates.values():
+        raise ConfigError(
+            f"'{answer}' does not give a rate above 0 for each currency.",
+            f"Answer such as {','.join(f'{code}=1' for code in codes)} with your rates.",
+        )
+    return {code: rate for code, rate in rates.items() if rate}
+
+
+def parse_positive(text: str) -> float | None:
+    """A number above 0, or None.
+
+    >>> parse_positive("0.92"), parse_positive("-1"), parse_positive("")
+    (0.92, None, None)
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if 0 < number < float("inf") else None
 
 
 def _by_rate(amount: str, currency: ColumnProfile, rates: dict[str, float]) -> str:

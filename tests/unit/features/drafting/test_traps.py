@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.companies.company_files import Rows, write_company, write_csv
+from configs.errors import ConfigError
+from tests.support.companies.company_files import Rows, company_rows, write_company, write_csv
 from tests.support.companies.drafted_company import Company, Unanswered, notes
 
 Rewrite = Callable[[dict[str, Rows]], None]
@@ -100,7 +101,7 @@ def test_a_day_that_stands_for_none_is_no_end(company, sentinel):
 def test_a_word_for_an_empty_cell_is_empty(company, word):
     set_column("contracts", "end_date", lambda row: row["end_date"] or word)(company.tables)
     company.write()
-    assert "stand for an empty cell" in notes(company.drafted())
+    assert "means an empty cell" in notes(company.drafted())
     assert company.column("subscriptions", "ended_at").count(None) == 40
 
 
@@ -475,3 +476,45 @@ def test_words_that_come_after_the_draft_are_named_by_the_contract(company):
     company.tables["tickets"] = [*rows, {**rows[0], "id": "T9", "customer_id": "C009", "priority": "emergency"}]
     company.write()
     assert company.column("tickets", "severity")[-1] == "emergency"
+
+
+def test_the_names_that_billing_and_crm_give_are_understood(company):
+    names = {"customer_id": "Customer ID", "start_date": "Start Date (UTC)", "end_date": "Ended At (UTC)"}
+    company.tables["contracts"] = [
+        {names.get(key, key): value for key, value in row.items()} for row in company.tables["contracts"]
+    ]
+    for row in company.tables["customers"]:
+        row["Company name"] = "QA sandbox" if row["id"] == "C004" else row["name"]
+        del row["name"]
+    company.write()
+    draft = company.drafted()
+    assert company.column("subscriptions", "started_at")[:3] == START
+    assert "'Company name' reads like a test in 1 of 60 rows" in notes(draft)
+
+
+def test_a_file_named_like_subscriptions_is_not_left_out_unasked(company):
+    company.tables |= {"events": company_rows()["events"]}
+    for row in company.tables["contracts"]:
+        row["first day"] = row.pop("start_date")
+    company.write()
+    with pytest.raises(Unanswered, match=r"unused\.contracts"):
+        company.drafted()
+    draft = company.drafted(unused="without")
+    assert draft.proposal.mode == "inactivity"
+    assert "has no column for started_at (such as started_at, start_date, started, start)" in draft.unused["contracts"]
+
+
+def test_the_state_folder_is_no_source(company):
+    company.write()
+    state = company.folder / "state" / "acme"
+    write_csv(state / "converted" / "subscriptions.csv", company.tables["contracts"])
+    (state / "owner.json").write_text('{"dataset": "mapping.toml"}', "utf-8")
+    assert not company.drafted().unused
+
+
+@pytest.mark.parametrize("rates", ["EUR=1", "EUR=1,USD=", "0.92", "EUR=1,USD=-2"])
+def test_rates_that_leave_a_currency_without_one_are_refused(company, rates):
+    set_column("contracts", "currency", lambda row: ("EUR", "USD")[number(row) % 2])(company.tables)
+    company.write()
+    with pytest.raises(ConfigError, match="rate"):
+        company.drafted(currency=rates)
