@@ -34,7 +34,13 @@ from features.own_signals.event_kinds import keep_event_kinds
 from features.own_signals.own_catalogue import build_catalogue
 from features.publishing.account_table_builder import build_account_details
 from features.publishing.data_span import DataSpan, find_span, raise_for_late_day
-from features.publishing.quality_gate import check_day, check_schema, check_sources, raise_for_day_faults
+from features.publishing.quality_gate import (
+    check_day,
+    check_lost_signals,
+    check_schema,
+    check_sources,
+    raise_for_day_faults,
+)
 from features.publishing.revenue_table_builder import build_revenue_history
 from features.publishing.source_profile import profile_sources
 from features.publishing.source_weeks import write_profile
@@ -244,6 +250,7 @@ def _publish(settings: Settings, state: StateDir, request: PublishRequest, progr
     # A damaged day does not say which accounts it had, so that none can stay online by mistake.
     is_damaged = is_complete(data.history, request.as_of) and not is_intact(data.history, request.as_of)
     source_faults = {day: check_sources(data.tables, day, settings.quality) for day in days if request.is_checked(day)}
+    source_faults[request.as_of] = (*_lost_signals(data, state), *source_faults.get(request.as_of, ()))
     if not request.forced_because:
         for day, faults in source_faults.items():
             raise_for_day_faults(f"{day:%Y-%m-%d}", faults)
@@ -277,6 +284,11 @@ def _publish(settings: Settings, state: StateDir, request: PublishRequest, progr
         skipped=tuple(skipped),
         span=span,
     )
+
+
+def _lost_signals(data: OpenDataset, state: StateDir) -> tuple[str, ...]:
+    publication = find_publication(state)
+    return check_lost_signals(data.missing_inputs(), publication["signals"]) if publication else ()
 
 
 def _days_to_compute(history: HistoryVersion, request: PublishRequest, required: list[datetime]) -> list[datetime]:

@@ -4,7 +4,7 @@ The thresholds are settings, relative to the company's own past. Each fault is d
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from configs.errors import DataError
 from configs.settings import QualitySettings
+from features.compute.availability import MissingInput
 from features.compute.compute import COLUMN_TYPES
 from features.signals.base import Signal
 from features.store.history import DaySummary
@@ -53,6 +54,16 @@ def check_sources(tables: Mapping[str, RawTable], as_of: datetime, settings: Qua
         for name, table in tables.items()
         if name not in QUIET_TABLES and table.contract.at and (ages := count_rows_by_age(table, as_of))
         for fault in check_row_counts(name, ages, settings)
+    )
+
+
+def check_lost_signals(missing: Sequence[MissingInput], published: Collection[str]) -> tuple[str, ...]:
+    """The tables and columns that the data set lacks for signals that were published last."""
+    lost = [(lacking.inputs, sorted({*lacking.signals} & {*published})) for lacking in missing]
+    return tuple(
+        f"{inputs[0].partition('.')[0]}: {', '.join(inputs)} is missing, which {_count_signals(signals)}"
+        for inputs, signals in lost
+        if signals
     )
 
 
@@ -97,6 +108,10 @@ def count_rows_by_age(table: RawTable, as_of: datetime) -> RowsByAge:
     rows = as_of_view(table.rows, table.contract, as_of)
     days = rows.mutate(day=rows.age.ceil().cast("int64") - 1).group_by("day").aggregate(rows=ibis._.count())
     return {row["day"]: row["rows"] for row in days.to_pyarrow().to_pylist()}
+
+
+def _count_signals(names: Sequence[str]) -> str:
+    return f"{names[0]} needs" if len(names) == 1 else f"{len(names)} published signals need, such as {names[0]}"
 
 
 def _stop_fault(table: str, ages: RowsByAge, settings: QualitySettings) -> str:

@@ -36,6 +36,7 @@ from features.store.online_reader import OnlineReader
 from monitoring.sources import find_broken_sources
 from tests.support.companies.growing_company import ACCOUNTS, TODAY, Company, create_company, rewrite_rows
 from tests.support.progress import ignore_progress
+from tests.support.published_state import read_published
 from training.data.training_set import snapshots_on
 
 TRAINING_DAYS = [datetime(2023, month, 1) for month in range(5, 9)]
@@ -319,6 +320,18 @@ def test_a_forced_day_is_published_with_its_reason(company: Company):
     assert (broken.table, broken.since) == ("usage", TODAY)
     assert broken.text.endswith("; published because: summer holiday")
     assert find_broken_sources(history, company.state, BEFORE) == ()
+
+
+def test_a_day_without_a_column_that_was_published_is_refused(published_company: Company):
+    settings, state = published_company.settings, published_company.state
+    file, before = published_company.folder / "subscriptions.parquet", read_published(state.folder)
+    pq.write_table(pq.read_table(file).drop_columns("seats"), file)
+    with pytest.raises(DataError, match=r"subscriptions: subscriptions\.seats is missing, which .* need"):
+        publish(settings, state, PublishRequest(TODAY), ignore_progress)
+    assert read_published(state.folder) == before
+    publish(settings, state, PublishRequest(TODAY, forced_because="seats are no longer sold"), ignore_progress)
+    history, as_of = published_history(state)
+    assert read_day(history, as_of).faults[0].startswith("subscriptions: subscriptions.seats is missing")
 
 
 def test_the_profile_of_the_sources_is_stored_without_accounts(published_company: Company):

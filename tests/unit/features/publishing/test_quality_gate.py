@@ -8,8 +8,10 @@ import pytest
 
 from configs.errors import DataError
 from configs.settings import QualitySettings
+from features.compute.availability import MissingInput
 from features.publishing.quality_gate import (
     check_day,
+    check_lost_signals,
     check_row_counts,
     check_schema,
     check_sources,
@@ -53,6 +55,15 @@ def test_a_repeated_account_is_named():
 def test_a_value_that_is_no_finite_number_is_named(value: float):
     (fault,) = check_schema(_rows(employees=pa.array([value, None])), SIGNALS)
     assert fault == "employees is infinite or not a number for 1 accounts"
+
+
+def test_a_column_that_published_signals_need_is_missed():
+    missing = (MissingInput(("usage",), ("seats", "logins")), MissingInput(("accounts.country",), ("country",)))
+    assert check_lost_signals(missing, ["employees", "country", "logins", "seats"]) == (
+        "usage: usage is missing, which 2 published signals need, such as logins",
+        "accounts: accounts.country is missing, which country needs",
+    )
+    assert check_lost_signals(missing, ["employees"]) == ()
 
 
 def test_a_day_like_those_before_it_passes():
