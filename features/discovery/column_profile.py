@@ -9,11 +9,12 @@ from features.compute.backends.duckdb import quote_name, quote_text
 from features.ingestion.text_values import ISO_INSTANT, ORDERED_DATE
 
 BLANK_WORDS = ("null", "n/a", "na", "none", "nan", "nil", "-", "--", "\\n", "?", "unknown", "not available")
-FORMATS = ("%d %b %Y", "%b %d, %Y", "%d-%b-%Y", "%d %B %Y", "%B %d, %Y", "%Y/%m/%d", "%Y%m%d", "%d/%m/%y", "%m/%d/%y")
+TWO_DIGIT_YEARS = ("%d/%m/%y", "%m/%d/%y")
+FORMATS = ("%d %b %Y", "%b %d, %Y", "%d-%b-%Y", "%d %B %Y", "%B %d, %Y", "%Y/%m/%d", "%Y%m%d", *TWO_DIGIT_YEARS)
 EPOCH_SECONDS, EPOCH_MILLISECONDS = "epoch_seconds", "epoch_milliseconds"
 FROM_2000, UNTIL_2100 = 946_684_800, 4_102_444_800
 MIN_SHARE = 0.9
-SHOWN_VALUES = 12
+KEPT_VALUES = 200
 DIGITS = r"^[0-9]+$"
 PATTERNS = {
     "number": r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$",
@@ -40,7 +41,11 @@ PATTERNS = {
 
 @dataclass(frozen=True)
 class ColumnProfile:
-    """The counts of a column; `counts` is by pattern, over the values that are neither empty nor a word for it."""
+    """The counts of a column; `counts` is by pattern, over the values that are neither empty nor a word for it.
+
+    `values` are the most frequent of those. `date_formats` are the formats that fit the most of them, if dates are
+    neither ISO 8601 nor a day and month in digits with a whole year: more than one if each could be meant.
+    """
 
     name: str
     rows: int
@@ -50,13 +55,13 @@ class ColumnProfile:
     blanks: tuple[str, ...] = ()
     sentinels: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
-    date_format: str | None = None
+    date_formats: tuple[str, ...] = ()
 
     @property
     def dates(self) -> int:
         """The values that are dates in one of the forms of their column."""
         written = self.counts["iso"] + self.counts["ordered"]
-        return self.filled if self.date_format and written < self.filled * MIN_SHARE else written
+        return self.filled if self.date_formats and written < self.filled * MIN_SHARE else written
 
     @property
     def is_instant(self) -> bool:
@@ -120,7 +125,7 @@ def profile_column(connection: DuckDBPyConnection, source: str, column: str) -> 
         blanks=_values(connection, "is_blank and trim(value) <> ''"),
         sentinels=_sentinels(connection) if by_pattern["sentinel"] else (),
         values=_values(connection, "not is_blank"),
-        date_format=_date_format(connection, filled - by_pattern["sentinel"], by_pattern),
+        date_formats=_date_formats(connection, filled - by_pattern["sentinel"], by_pattern),
     )
 
 
@@ -130,7 +135,7 @@ def _operand(pattern: str) -> str:
 
 def _values(connection: DuckDBPyConnection, condition: str) -> tuple[str, ...]:
     """The most frequent values under a condition."""
-    query = f"select value from profiled where {condition} order by n desc, value limit {SHOWN_VALUES}"
+    query = f"select value from profiled where {condition} order by n desc, value limit {KEPT_VALUES}"
     return tuple(value for (value,) in connection.execute(query).fetchall())
 
 
@@ -138,10 +143,10 @@ def _sentinels(connection: DuckDBPyConnection) -> tuple[str, ...]:
     return _values(connection, f"not is_blank and regexp_matches(trim(value), {quote_text(PATTERNS['sentinel'])})")
 
 
-def _date_format(connection: DuckDBPyConnection, filled: int, counts: Mapping[str, int]) -> str | None:
-    """The format of dates that are neither ISO 8601 nor a day and month in digits; epochs need a plausible range."""
+def _date_formats(connection: DuckDBPyConnection, filled: int, counts: Mapping[str, int]) -> tuple[str, ...]:
+    """The formats that fit the most values, if these are nearly all; epochs need a plausible range."""
     if filled <= 0 or counts["iso"] + counts["ordered"] >= MIN_SHARE * filled:
-        return None
+        return ()
     value = "trim(value)"
     is_integer, number = f"regexp_matches({value}, '{DIGITS}')", f"try_cast({value} as bigint)"
     conditions = {
@@ -151,8 +156,8 @@ def _date_format(connection: DuckDBPyConnection, filled: int, counts: Mapping[st
     conditions |= {form: _parses(value, form) for form in FORMATS}
     counted = ", ".join(f"coalesce(sum(n) filter (not is_blank and {test}), 0)" for test in conditions.values())
     row = connection.execute(f"select {counted} from profiled").fetchall()[0]
-    fitting = {name: count for name, count in zip(conditions, row, strict=True) if count >= MIN_SHARE * filled}
-    return max(fitting, key=lambda name: fitting[name]) if fitting else None
+    highest = max(row)
+    return tuple(form for form, count in zip(conditions, row, strict=True) if count == highest >= MIN_SHARE * filled)
 
 
 def _parses(value: str, form: str) -> str:

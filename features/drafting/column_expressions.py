@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from features.compute.backends.duckdb import quote_name, quote_text
-from features.discovery.column_profile import EPOCH_MILLISECONDS, EPOCH_SECONDS, ColumnProfile
+from features.discovery.column_profile import EPOCH_MILLISECONDS, EPOCH_SECONDS, TWO_DIGIT_YEARS, ColumnProfile
 from features.drafting.decisions import Notebook, Question
 from features.tables.contract import ColumnContract
 
@@ -57,9 +57,9 @@ def _instant(profile: ColumnProfile, value: str, notebook: Notebook) -> str:
         notebook.note(profile.name, f"{shown} stands for no date in {rows:,} rows, and is read as empty")
         values = ", ".join(map(quote_text, profile.sentinels))
         value = f"case when {quote_name(profile.name)}::varchar in ({values}) then null else {value} end"
-    form = profile.date_format
-    if form is None:
+    if not profile.date_formats:
         return value
+    form = _date_format(profile, notebook)
     example = next(iter(profile.values), "")
     notebook.note(profile.name, f"dates are written as {form}, such as {example}")
     if form in {EPOCH_SECONDS, EPOCH_MILLISECONDS}:
@@ -68,6 +68,20 @@ def _instant(profile: ColumnProfile, value: str, notebook: Notebook) -> str:
     else:
         instant = f"try_strptime(trim({value}), {quote_text(form)})"
     return f"coalesce({instant}::varchar, {value}::varchar)"
+
+
+def _date_format(profile: ColumnProfile, notebook: Notebook) -> str:
+    """The format of dates; of a day and month with a year of two digits a person says the order if both fit."""
+    orders = [form for form in TWO_DIGIT_YEARS if form in profile.date_formats]
+    if len(orders) < 2:
+        return profile.date_formats[0]
+    question = Question(
+        f"dates.{profile.name}",
+        f"In '{profile.name}', which comes first in {profile.values[0]}: the day or the month?",
+        "both orders fit equally many dates",
+        {"day_first": "the day comes first", "month_first": "the month comes first"},
+    )
+    return orders[0] if notebook.ask(question) == "day_first" else orders[1]
 
 
 def _number(profile: ColumnProfile, value: str, style: SourceStyle, notebook: Notebook) -> str:

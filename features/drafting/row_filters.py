@@ -103,7 +103,7 @@ def parse_positive(text: str) -> float | None:
 
 def _by_rate(amount: str, currency: ColumnProfile, rates: dict[str, float]) -> str:
     code = f"upper(trim({quote_name(currency.name)}))"
-    cases = " ".join(f"when '{name}' then {rate:g}" for name, rate in rates.items())
+    cases = " ".join(f"when {quote_text(name)} then {rate}" for name, rate in rates.items())
     return f"cast({amount} as double) * case {code} {cases} end"
 
 

@@ -1,9 +1,10 @@
 """What a row of subscriptions means: its monthly price, what ends it, and whether its renewal was overwritten."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from features.compute.backends.duckdb import quote_name, quote_text
-from features.discovery.recognition import ProfiledSource, TableMatch
+from features.discovery.recognition import TableMatch
 from features.discovery.vocabulary import (
     ANNUAL_WORDS,
     CENTS_WORDS,
@@ -15,10 +16,17 @@ from features.discovery.vocabulary import (
 from features.drafting.decisions import Notebook, Query, Question
 from features.drafting.select_draft import SelectDraft
 
-YEARLY = ("year", "yearly", "annual", "annually", "12", "1 year", "p1y")
-QUARTERLY = ("quarter", "quarterly", "3")
+MONTHS: Mapping[str, int] = {
+    **dict.fromkeys(("month", "monthly", "mo", "1 month", "p1m"), 1),
+    **dict.fromkeys(("quarter", "quarterly", "3 months", "p3m"), 3),
+    **dict.fromkeys(("half-year", "half year", "semiannual", "semi-annual", "semiannually", "6 months", "p6m"), 6),
+    **dict.fromkeys(("year", "yearly", "annual", "annually", "1 year", "12 months", "p1y"), 12),
+    **dict.fromkeys(("biennial", "2 years", "24 months", "p2y"), 24),
+}
+MAX_MONTHS = 60
 LEFT_WORDS = r"(?i)^(churned|cancell?ed|terminated|expired|inactive|lost|closed|former)$"
 MOSTLY, RARELY = 0.9, 0.1
+SHOWN = 5
 YEAR_DAYS = 365
 
 
@@ -40,30 +48,39 @@ def complete_subscription(draft: SelectDraft, match: TableMatch, notebook: Noteb
         draft.columns["mrr"] = f"cast({draft.columns['mrr']} as double) / 100"
         draft.comments.append(f"mrr: '{match.columns['mrr']}' is in cents, by its name")
     if source and source not in ANNUAL_WORDS and not source.startswith("m"):
-        _divide_by_period(draft, match.source, notebook)
+        _divide_by_period(draft, match, notebook)
 
 
-def _divide_by_period(draft: SelectDraft, source: ProfiledSource, notebook: Notebook) -> None:
-    period = source.find(PERIOD_WORDS)
-    if period is None or period.is_number:
-        _divide_by_year(draft, str(draft.match and draft.match.columns.get("mrr")), notebook)
-    yearly = [value for value in period.values if value.strip().lower() in YEARLY] if period else []
-    quarterly = [value for value in period.values if value.strip().lower() in QUARTERLY] if period else []
-    if not period or not (yearly or quarterly):
+def _divide_by_period(draft: SelectDraft, match: TableMatch, notebook: Notebook) -> None:
+    period = match.source.find(PERIOD_WORDS)
+    months = {value: _months_of(value) for value in period.values} if period else {}
+    longer = {value: count for value, count in months.items() if count and count > 1}
+    if period is None or (period.is_number and not longer):
+        _divide_by_year(draft, match.columns["mrr"], notebook)
         return
-    name, price = quote_name(period.name), draft.columns["mrr"]
+    if unknown := [repr(value) for value, count in months.items() if count is None]:
+        text = f"'{period.name}' = {', '.join(unknown[:SHOWN])} is no period that is known: such prices count per month"
+        notebook.note("subscriptions", text)
+    if not longer:
+        return
     question = Question(
         "price_period",
-        f"Is the price of a row with {period.name} = {', '.join(yearly + quarterly)} that of its whole period?",
-        f"'{period.name}' has {', '.join(map(repr, period.values))}, and the price column does not say per month",
+        f"Is the price of a row with {period.name} = {', '.join(longer)} that of its whole period?",
+        f"'{period.name}' has {', '.join(map(repr, months))}, and the price column does not say per month",
         {"period": "the price is of the period, and divided by its months", "month": "the price is of a month"},
     )
     if notebook.ask(question) == "period":
-        months = " ".join(
-            [f"when {name}::varchar = {quote_text(value)} then 12" for value in yearly]
-            + [f"when {name}::varchar = {quote_text(value)} then 3" for value in quarterly]
-        )
-        draft.columns["mrr"] = f"cast({price} as double) / case {months} else 1 end"
+        name, price = quote_name(period.name), draft.columns["mrr"]
+        cases = " ".join(f"when {name}::varchar = {quote_text(value)} then {n}" for value, n in longer.items())
+        draft.columns["mrr"] = f"cast({price} as double) / case {cases} else 1 end"
+
+
+def _months_of(period: str) -> int | None:
+    """The months of a billing period, as a word or their number; None if it is not known."""
+    word = period.strip().lower()
+    if word.isdigit():
+        return int(word) if 1 <= int(word) <= MAX_MONTHS else None
+    return MONTHS.get(word)
 
 
 def _divide_by_year(draft: SelectDraft, column: str, notebook: Notebook) -> None:

@@ -201,6 +201,38 @@ def test_amounts_of_several_currencies_need_rates(company):
     assert company.column("subscriptions", "mrr")[:2] == [50, 101]
 
 
+def test_every_currency_of_many_is_asked_for(company):
+    set_column("contracts", "currency", lambda row: f"X{chr(65 + number(row) % 20)}Y")(company.tables)
+    company.write()
+    company.drafted(currency=",".join(f"X{chr(65 + code)}Y={code + 1}" for code in range(20)))
+    assert company.column("subscriptions", "mrr")[19] == 20 * 119
+
+
+def test_days_with_a_year_of_two_digits_are_asked_if_both_orders_fit(company):
+    set_column("contracts", "start_date", lambda row: f"{row['start_date'].replace(day=2):%d/%m/%y}")(company.tables)
+    company.write()
+    with pytest.raises(Unanswered, match=r"dates\.start_date"):
+        company.drafted()
+    company.drafted(dates="month_first")
+    assert company.column("subscriptions", "started_at")[0] == datetime(2024, 2, 1)
+
+
+def test_a_period_in_months_is_asked_once(company):
+    set_column("contracts", "price", lambda row: 12 * row.pop("mrr"))(company.tables)
+    set_column("contracts", "interval", lambda row: 24 if number(row) else 6)(company.tables)
+    company.write()
+    draft = company.drafted(price_period="period")
+    assert [answer.question.key for answer in draft.notebook.answers].count("price_period") == 1
+    assert company.column("subscriptions", "mrr")[:2] == [200, 50.5]
+
+
+def test_a_period_that_is_not_known_is_named(company):
+    set_column("contracts", "price", lambda row: row.pop("mrr"))(company.tables)
+    set_column("contracts", "interval", lambda row: "month" if number(row) else "fortnight")(company.tables)
+    company.write()
+    assert "'interval' = 'fortnight' is no period that is known" in notes(company.drafted())
+
+
 PRICES = {
     "arr": (lambda row: 12 * row["mrr"], "is a yearly amount"),
     "mrr_cents": (lambda row: 100 * row["mrr"], "is in cents"),
