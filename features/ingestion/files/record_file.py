@@ -102,7 +102,7 @@ def _database_rows(path: Path, source: SourceMapping) -> Iterator[list[str]]:
         with closing(_open_sqlite(path)) as database:
             cursor = _execute_sqlite(path, database, query)
             yield [name for name, *_ in cursor.description]
-            yield from (_sqlite_texts(path, row) for row in cursor)
+            yield from _sqlite_rows(path, cursor)
     else:
         yield from _duckdb_rows(path, query)
 
@@ -115,6 +115,13 @@ def _table_name(path: Path, source: SourceMapping) -> str:
         lacking = f"has no table '{source.table}'" if source.table else "has several tables"
         raise ConfigError(f"{path} {lacking}.", f"Set `table` of the source to one of {', '.join(tables) or 'none'}.")
     return source.table
+
+
+def _sqlite_rows(path: Path, cursor: sqlite3.Cursor) -> Iterator[list[str]]:
+    try:  # a damaged page, or text that is not UTF-8, shows only when its row is read
+        yield from (_sqlite_texts(path, row) for row in cursor)
+    except sqlite3.Error as error:
+        raise _unreadable(path, error) from None
 
 
 def _sqlite_texts(path: Path, row: tuple[object, ...]) -> list[str]:

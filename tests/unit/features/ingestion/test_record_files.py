@@ -72,6 +72,14 @@ def test_a_table_of_sqlite_is_read(read, tmp_path):
     assert (row["account_id"], row["subscription_id"], row["mrr"]) == ("007", "9007199254740993", 49.9)
 
 
+def test_a_row_of_sqlite_that_cannot_be_read_is_an_error_of_its_file(read, tmp_path):
+    with sqlite3.connect(tmp_path / "crm.sqlite") as database:
+        database.execute("create table deals (account_id text)")
+        database.execute("insert into deals values ('007'), (cast(x'ff' as text))")
+    with pytest.raises(DataError, match=r"Cannot read .*crm\.sqlite: Could not decode to UTF-8"):
+        read("crm.sqlite")
+
+
 def test_a_table_of_duckdb_is_read(read, tmp_path):
     with duckdb.connect(str(tmp_path / "crm.duckdb")) as connection:
         deal = "'007' as account_id, 1 as subscription_id, 49.90::decimal(9, 2) as mrr"
