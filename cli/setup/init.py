@@ -13,8 +13,8 @@ from cli.context import FILE, JSON, CliContext
 from cli.output import Columns, OutputTable, format_percent, print_json
 
 if TYPE_CHECKING:
-    from features.drafting.decisions import Answer, Decide, Question
     from features.drafting.draft import Draft
+    from features.drafting.selects.decisions import Answer, Decide, Question
     from features.drafting.table_profile import TableProfile
 
 MAPPING = "mapping.toml"
@@ -66,7 +66,8 @@ def write_draft(context: CliContext, folder: Path, output: Path, options: DraftO
     """Draft, write both files, use them from now on, and print what was found out. Raises ConfigError, DataError."""
     from configs.clock import now
     from configs.files import atomic_write
-    from features.drafting.draft import DraftRequest, draft_files
+    from features.drafting.draft import draft_files
+    from features.drafting.draft_context import DraftRequest
 
     settings_file = find_settings_file(folder, output)
     files = {output / MAPPING: "mapping", settings_file: "settings"}
@@ -94,8 +95,8 @@ def find_settings_file(folder: Path, output: Path) -> Path:
 
 def _check(context: CliContext, draft: "Draft", settings_file: Path, decide: "Decide") -> None:
     """Validate what was drafted; invalid rows are set aside if that is decided. Raises OarlockError."""
-    from features.drafting.decisions import Question
     from features.drafting.mapping_file import with_quarantine
+    from features.drafting.selects.decisions import Question
     from features.ingestion.validation import InvalidRows
     from features.publishing.pipeline import open_dataset
 
@@ -135,7 +136,7 @@ def _split_answer(answer: str) -> tuple[str, str]:
 
 
 def _decide(options: DraftOptions) -> "Decide":
-    from features.drafting.decisions import Answer
+    from features.drafting.selects.decisions import Answer
 
     def decide(question: "Question") -> "Answer":
         if question.key in options.answers:
@@ -169,7 +170,7 @@ def _unanswered(question: "Question") -> Exception:
 
 
 def _ask(question: "Question") -> "Answer":
-    from features.drafting.decisions import Answer
+    from features.drafting.selects.decisions import Answer
 
     click.echo(f"\n{question.text}\n  Evidence: {question.evidence}.", err=True)
     for choice, meaning in question.choices.items():

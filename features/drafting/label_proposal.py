@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from configs.settings import LabelMode, LabelSettings, TrainingSettings
-from features.drafting.decisions import Query
+from features.drafting.selects.decisions import Query
 
 HORIZONS = (90, 60, 30, 180)
 WARMUP_DAYS, MONTH_DAYS = 28, 30

@@ -1,15 +1,16 @@
 """Writes the mapping and the settings file of a draft, with every decision and its evidence as a comment."""
 
+import json
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from features.discovery.recognition import ProfiledSource
-from features.drafting.column_expressions import SourceStyle
-from features.drafting.decisions import Answer, DataNote
 from features.drafting.label_proposal import LabelProposal
-from features.drafting.select_draft import SelectDraft
+from features.drafting.selects.column_expressions import SourceStyle
+from features.drafting.selects.decisions import Answer, DataNote
+from features.drafting.selects.select_draft import SelectDraft
 
 WIDTH = 118
 
@@ -47,7 +48,7 @@ def mapping_text(content: MappingContent) -> str:
             *_decision_lines(content),
             *_source_lines(content),
             "[tables]",
-            *(line for draft in content.drafts for line in _table_lines(draft, content)),
+            *(line for draft in content.drafts for line in _table_lines(draft)),
         ]
     )
 
@@ -125,8 +126,7 @@ def _source_lines(content: MappingContent) -> list[str]:
     return lines
 
 
-def _table_lines(draft: SelectDraft, content: MappingContent) -> list[str]:
-    del content
+def _table_lines(draft: SelectDraft) -> list[str]:
     comments = [line for comment in draft.comments for line in _comment(comment)]
     return [*comments, f"{draft.table} = '''", draft.sql(), "'''", ""]
 
@@ -136,8 +136,6 @@ def _comment(text: str) -> list[str]:
 
 
 def _quoted(text: str | None) -> str:
-    import json
-
     return json.dumps(text, ensure_ascii=False)
 
 

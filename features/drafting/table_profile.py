@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from features.drafting.decisions import Query
+from features.drafting.selects.decisions import Query
 from features.tables.contract import CONTRACT, TableContract
 
 GAP_FACTOR, MIN_GAP_DAYS = 10, 7

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from features.discovery.recognition import Link, ProfiledSource, missing_columns
 from features.discovery.vocabulary import TABLE_WORDS, column_words, table_word_score
-from features.drafting.decisions import Notebook, Question
+from features.drafting.selects.decisions import Notebook, Question
 
 SHOWN_COLUMNS, SHOWN_NAMES = 8, 4
 WHOLE_NAME = 2

@@ -4,8 +4,9 @@ from datetime import datetime
 from pathlib import Path
 
 from configs.settings import DataSettings, EngineSettings
-from features.drafting.decisions import Answer, Question
-from features.drafting.draft import Draft, DraftRequest, draft_files
+from features.drafting.draft import Draft, draft_files
+from features.drafting.draft_context import DraftRequest
+from features.drafting.selects.decisions import Answer, Question
 from features.ingestion.reader import cast_tables, open_tables
 from features.tables.mapping import read_dataset
 from tests.support.companies.company_files import company_rows, write_company

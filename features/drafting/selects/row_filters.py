@@ -12,8 +12,8 @@ from features.discovery.vocabulary import (
     TEST_WORDS,
     column_words,
 )
-from features.drafting.decisions import NO, YES, Notebook, Query, Question
-from features.drafting.select_draft import SelectDraft
+from features.drafting.selects.decisions import NO, YES, Notebook, Query, Question
+from features.drafting.selects.select_draft import SelectDraft
 
 TRUE_WORDS = "('true', 't', 'yes', 'y', '1')"
 TEST_NAME = r"(?i)(^|[^a-z])(test|demo|dummy|sandbox|qa|internal)([^a-z]|$)|@example\.(com|org)$"

@@ -13,8 +13,8 @@ from features.discovery.vocabulary import (
     column_words,
     normalise,
 )
-from features.drafting.decisions import Notebook, Query, Question
-from features.drafting.select_draft import SelectDraft
+from features.drafting.selects.decisions import Notebook, Query, Question
+from features.drafting.selects.select_draft import SelectDraft
 
 MONTHS: Mapping[str, int] = {
     **dict.fromkeys(("month", "monthly", "mo", "1 month", "p1m"), 1),

@@ -8,8 +8,8 @@ import ibis.expr.types as ir
 from features.compute.backends.base import Backend
 from features.compute.backends.duckdb import quote_name
 from features.discovery.recognition import TableMatch
-from features.drafting.column_expressions import SourceStyle, column_sql
-from features.drafting.decisions import Notebook
+from features.drafting.selects.column_expressions import SourceStyle, column_sql
+from features.drafting.selects.decisions import Notebook
 from features.ingestion.text_values import TextFormat, from_text
 from features.tables.contract import ACCOUNT_ID, CONTRACT
 from features.tables.raw_table import RawTable

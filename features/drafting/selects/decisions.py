@@ -40,13 +40,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class DataNote:
-    """A fact about a table that a person should know before training."""
+    """A fact that a person should know before training; `subject` is a table, a source or a column."""
 
-    table: str
+    subject: str
     text: str
 
     def __str__(self) -> str:
-        return f"{self.table}: {self.text}"
+        return f"{self.subject}: {self.text}"
 
 
 Decide = Callable[[Question], Answer]
@@ -67,6 +67,6 @@ class Notebook:
         self.answers.append(answer)
         return answer.choice
 
-    def note(self, table: str, text: str) -> None:
-        """Keep a finding."""
-        self.notes.append(DataNote(table, text))
+    def note(self, subject: str, text: str) -> None:
+        """Keep a fact about a table, a source or a column."""
+        self.notes.append(DataNote(subject, text))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from features.compute.backends.duckdb import quote_name, quote_text
 from features.discovery.column_profile import EPOCH_MILLISECONDS, EPOCH_SECONDS, TWO_DIGIT_YEARS, ColumnProfile
-from features.drafting.decisions import Notebook, Question
+from features.drafting.selects.decisions import Notebook, Question
 from features.tables.contract import ColumnContract
 
 SHOWN = 3

@@ -1,19 +1,18 @@
 """Names the columns that know the future: filled or changed only when an account left, and never dated."""
 
 from features.compute.backends.duckdb import quote_name
-from features.discovery.recognition import ProfiledSource
-from features.drafting.decisions import Notebook, Query
-from features.drafting.select_draft import SelectDraft
+from features.discovery.recognition import ProfiledSource, TableMatch
+from features.drafting.selects.decisions import Notebook, Query
+from features.drafting.selects.select_draft import SelectDraft
 
 MIN_ACCOUNTS = 5
 MOSTLY, RARELY = 0.9, 0.05
 MAX_WORDS = 12  # a column with more values is no status
 
 
-def leave_out_future_columns(
-    draft: SelectDraft, source: ProfiledSource, key: str, query: Query, notebook: Notebook
-) -> None:
+def leave_out_future_columns(draft: SelectDraft, match: TableMatch, query: Query, notebook: Notebook) -> None:
     """Find them among all columns of a source, by whether the account has left, and leave out those that are mapped."""
+    source, key = match.source, match.link.column
     if "ended_at" not in {row[0] for row in query("describe drafted_subscriptions")}:
         return
     for profile in source.profiles.values():

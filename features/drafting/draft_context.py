@@ -1,0 +1,75 @@
+"""What the steps of a draft share: the request, the sources on one backend, the drafts so far, and the decisions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from features.compute.backends.duckdb import quote_name
+from features.discovery.account_keys import find_links
+from features.discovery.column_profile import profile_column
+from features.discovery.loaded_sources import load_sources
+from features.discovery.recognition import ProfiledSource, match_tables
+from features.discovery.source_files import FileGroup, group_files
+from features.drafting.selects.column_expressions import SourceStyle
+from features.drafting.selects.decisions import Notebook, Query
+from features.drafting.selects.select_draft import SelectDraft, materialise
+from features.drafting.selects.source_styles import find_styles
+from features.ingestion.files.csv_source import connection_of
+from features.tables.raw_table import RawTable
+
+
+@dataclass(frozen=True)
+class DraftRequest:
+    """The folder to draft for, where the files will be, and the present time."""
+
+    folder: Path
+    mapping_file: Path
+    now: datetime
+    scratch: Path
+
+    @property
+    def name(self) -> str:
+        """The name of the data set."""
+        return self.folder.resolve().name
+
+
+class DraftContext:
+    """The sources of a folder on one backend, the drafts so far, and the notebook of decisions."""
+
+    def __init__(self, request: DraftRequest, notebook: Notebook) -> None:
+        self.request, self.notebook = request, notebook
+        groups = group_files(request.folder)
+        _note_copies(groups, notebook)
+        self.backend, loaded = load_sources(groups, request.scratch)
+        self.connection = connection = connection_of(self.backend)
+        self.query: Query = lambda sql: connection.execute(sql).fetchall()
+        self.sources = [
+            ProfiledSource(source, {name: profile_column(connection, source.name, name) for name in source.columns})
+            for source in loaded
+        ]
+        self.links = find_links(connection, self.sources)
+        self.matches = {match.table: match for match in match_tables(self.sources, self.links)}
+        self.styles = find_styles(self.sources, notebook)
+        self.drafts: dict[str, SelectDraft] = {}
+        self.rows: dict[str, RawTable] = {}
+
+    def style(self, table: str) -> SourceStyle:
+        """How the source of a table writes numbers and dates."""
+        match = self.drafts[table].match or self.matches.get(table) or next(iter(self.matches.values()))
+        return self.styles[match.source.name]
+
+    def materialise(self, table: str) -> None:
+        """Compute a draft, so that rules can look at its rows."""
+        self.rows[table] = materialise(self.backend, self.drafts[table], self.style(table))
+
+    def is_used(self, source: str) -> bool:
+        """Whether a draft reads a source."""
+        quoted = quote_name(source)
+        return any(f" {quoted} " in f" {draft.origin} ".replace("\n", " ") for draft in self.drafts.values())
+
+
+def _note_copies(groups: Sequence[FileGroup], notebook: Notebook) -> None:
+    for group in groups:
+        for copy, original in group.copies:
+            notebook.note(group.name, f"{copy.name} is a copy of {original.name}, to the byte, and is left out")

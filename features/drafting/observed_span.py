@@ -1,0 +1,76 @@
+"""From when to when the tables of a draft are complete, and whether they seem to grow no more."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from configs.errors import DataError
+from features.drafting.draft_context import DraftContext
+from features.publishing.data_span import count_events_by_day, last_covered_day
+
+FINISHED_AFTER_DAYS = 8
+LATE_DAYS, STRAY_SHARE = 60, 0.001
+FIRST_DEPARTURE = """select min(left_at) from (select account_id, max(ended_at) as left_at,
+bool_or(ended_at is null) as runs from drafted_subscriptions group by 1) where not runs"""
+
+
+@dataclass(frozen=True)
+class ObservedSpan:
+    """The first day with events, the midnight after the last one, and whether the files seem to grow no more."""
+
+    begins: datetime
+    until: datetime
+    is_finished: bool
+
+
+def find_span(context: DraftContext) -> ObservedSpan:
+    """The days with events. Raises DataError if there are none."""
+    rows = count_events_by_day(context.rows, context.request.now)
+    if not rows:
+        raise DataError(
+            f"{context.request.folder}: no table has a row with a date before today.", "Are the dates right?"
+        )
+    last = last_covered_day(rows)
+    first = -last_covered_day({-day: count for day, count in rows.items()})
+    until = datetime.combine(date.fromordinal(last) + timedelta(days=1), datetime.min.time())
+    begins = datetime.combine(date.fromordinal(first), datetime.min.time())
+    strays = sum(count for day, count in rows.items() if not first <= day <= last)
+    if strays:
+        context.notebook.note("data", f"{strays:,} rows are far before or after all others")
+    _note_future_rows(context)
+    return ObservedSpan(begins, until, context.request.now - until > timedelta(days=FINISHED_AFTER_DAYS))
+
+
+def find_complete_from(context: DraftContext, begins: datetime) -> tuple[datetime, str] | None:
+    """From when the tables are complete, if usage, invoices or departures begin later than subscriptions."""
+    first = []
+    for table, at in (("usage", "occurred_at"), ("invoices", "issued_at")):
+        if table in context.drafts:
+            (instant,) = context.query(f"select quantile_disc({at}, {STRAY_SHARE}) from drafted_{table}")[0]
+            first.append((instant, f"{table} begins here"))
+    if "subscriptions" in context.drafts and "ended_at" in context.drafts["subscriptions"].columns:
+        (instant,) = context.query(FIRST_DEPARTURE)[0]
+        first.append((instant, "the first account left here: who left before is not in the files"))
+    latest, text = max((item for item in first if item[0]), default=(begins, ""))
+    if latest - begins < timedelta(days=LATE_DAYS):
+        return None
+    return latest.replace(
+        hour=0, minute=0, second=0, microsecond=0
+    ), f"{text}. Older rows count, older snapshots do not"
+
+
+def explain_until(span: ObservedSpan) -> str:
+    """Why the data set ends where it does, or why its end is left open."""
+    last = f"the last day with events is {span.until - timedelta(days=1):%Y-%m-%d}"
+    if span.is_finished:
+        return f"{last}, so that the extract seems finished. Remove the line if these files are updated"
+    return f"{last}: the files seem to be updated, so that the end moves with them. A finished extract confirms it here"
+
+
+def _note_future_rows(context: DraftContext) -> None:
+    now = context.request.now
+    for table, raw in context.rows.items():
+        at = raw.contract.at
+        if at and at in raw.source_columns:
+            later = context.query(f"select count(*) from drafted_{table} where {at} > timestamp '{now}'")[0][0]
+            if later:
+                context.notebook.note(table, f"{later:,} rows are dated after today ({at}), and no label uses them")
