@@ -1,11 +1,13 @@
 """Whatever the raw tables hold, every command works, or ends in one sentence with a documented exit code.
 
-COMPANY_TRIALS is how many companies the slow test tries.
+COMPANY_TRIALS and EXPORT_TRIALS are how many companies, and exports of a company with models, the slow tests try;
+EXPORT_START is the first seed of these.
 """
 
 import math
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +16,13 @@ import pytest
 
 from docs.generate.errors import EXIT_CODES
 from monitoring.verdicts.verdict import EXIT_CODES as MONITOR_CODES
+from tests.support.broken_exports import (
+    FORCED,
+    break_export,
+    choose_commands,
+    create_trained_company,
+    write_sound_export,
+)
 from tests.support.broken_tables import write_broken_company
 from tests.support.paths import ROOT
 from tests.support.published_state import find_leftovers, read_published
@@ -21,6 +30,8 @@ from tests.support.trained_model import TrainedModel, copy_folder
 
 DOCUMENTED = {int(code) for codes, _ in EXIT_CODES for code in codes.split(",")} - {1}
 MANY = range(100, 100 + int(os.environ.get("COMPANY_TRIALS", "40")))
+START = int(os.environ.get("EXPORT_START", "0"))
+EXPORTS = range(START, START + int(os.environ.get("EXPORT_TRIALS", "3")))
 COMMANDS = (
     ("validate",),
     ("validate", "--json"),
@@ -47,7 +58,8 @@ AFTER_TRAINING = (
     ("rollback",),
     ("erase", "nobody"),
 )
-PASSED = {0, *MONITOR_CODES.values()}
+NOT_THE_SAME = 8  # what `reproduce` answers
+PASSED = {0, NOT_THE_SAME, *MONITOR_CODES.values()}
 
 
 def _run_all(oarlock, config: Path, commands, seed: int) -> list[int]:
@@ -70,6 +82,18 @@ def test_no_company_ends_in_a_traceback(oarlock, tmp_path: Path, seeds: range):
         _run_all(oarlock, write_broken_company(seed, folder), COMMANDS, seed)
 
 
+@pytest.fixture
+def trained_company(oarlock, tmp_path: Path) -> Path:
+    """The folder of a small company with trained models."""
+
+    def run(*arguments: str) -> None:
+        result = oarlock(*arguments, config=tmp_path / "trained/oarlock.toml")
+        assert result.code == 0, (arguments, result.err)
+
+    create_trained_company(tmp_path / "trained", run)
+    return tmp_path / "trained"
+
+
 def _drop_prices(table: pa.Table) -> pa.Table:
     return table.drop_columns(["mrr"])
 
@@ -78,9 +102,13 @@ def _spoil_prices(table: pa.Table) -> pa.Table:
     return table.set_column(table.column_names.index("mrr"), "mrr", pa.array([math.nan] * len(table)))
 
 
+def _keep_no_row(table: pa.Table) -> pa.Table:
+    return table.slice(0, 0)
+
+
 @pytest.mark.parametrize(
     "change",
-    [_spoil_prices, pytest.param(_drop_prices, marks=pytest.mark.slow)],
+    [_spoil_prices, *(pytest.param(change, marks=pytest.mark.slow) for change in (_drop_prices, _keep_no_row))],
 )
 def test_a_model_outlives_a_broken_export(oarlock, trained: TrainedModel, tmp_path: Path, change):
     config = copy_folder(trained.config.parent, tmp_path / "crm5") / "crm5.toml"
@@ -94,3 +122,21 @@ def test_a_model_outlives_a_broken_export(oarlock, trained: TrainedModel, tmp_pa
     assert codes[1:3] == [0, 0]  # and what was published is served
     assert read_published(state) == before
     assert find_leftovers(state) == []
+
+
+@pytest.mark.slow
+def test_no_broken_export_ends_in_a_traceback_or_half_of_a_publish(oarlock, trained_company: Path, tmp_path: Path):
+    for seed in EXPORTS:
+        config = break_export(seed, trained_company, tmp_path / str(seed))
+        state = config.parent / "state/oarlock"
+        for command in choose_commands(seed):
+            before = read_published(state)
+            (code,) = _run_all(oarlock, config, [command], seed)
+            if code not in PASSED:
+                assert read_published(state) == before, (seed, command)
+            assert find_leftovers(state) == [], (seed, command)
+        write_sound_export(config.parent)
+        (published, _, _) = _run_all(oarlock, config, [("publish", *FORCED), ("score", "--all"), ("monitor",)], seed)
+        assert published == 0, seed
+        assert oarlock("validate", "--online-store", config=config).code == 0, seed
+        shutil.rmtree(config.parent)

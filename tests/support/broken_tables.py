@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv as arrow_csv
 
-from tests.support.companies.random_companies import AS_OF, Row, random_company
+from tests.support.companies.random_companies import AS_OF, Company, Row, random_company
 
 Rows = list[Row]
 BASE_TABLES = ("accounts", "subscriptions", "usage")  # without them nothing else is read
@@ -55,10 +55,8 @@ def write_broken_company(seed: int, folder: Path) -> Path:
     """Write a company that is broken in the ways of this seed; gives the path of its settings file."""
     choose = random.Random(seed)
     company = random_company(seed, accounts=choose.choice([1, 4, 12, 30]))
-    names = [name for name in company if name in BASE_TABLES or choose.random() < 0.7]
-    for name, change in _choose_changes(choose, names):
-        company[name] = change(choose, company[name])
-    sources = "".join(f'{name} = "{_write(choose, folder, name, company[name])}"\n' for name in names)
+    kept = {name: rows for name, rows in company.items() if name in BASE_TABLES or choose.random() < 0.7}
+    sources = break_tables(choose, kept, folder)
     settings = {
         "on_invalid_rows": choose.choice(["error", "quarantine", "quarantine"]),
         "mode": choose.choice(["contract", "contract", "event", "inactivity", "contraction"]),
@@ -66,6 +64,21 @@ def write_broken_company(seed: int, folder: Path) -> Path:
     }
     _write_settings(choose, folder, sources, settings)
     return folder / "oarlock.toml"
+
+
+def break_tables(choose: random.Random, company: Company, folder: Path) -> str:
+    """Write tables that break the contract, chosen by `choose`; gives the sources of a mapping that reads them."""
+    broken = dict(company)
+    for name, change in _choose_changes(choose, list(company)):
+        broken[name] = change(choose, broken[name])
+    return "".join(f'{name} = "{_write(choose, folder, name, rows)}"\n' for name, rows in broken.items())
+
+
+def write_tables(company: Company, folder: Path) -> str:
+    """Write tables as they are; gives the sources of a mapping that reads them."""
+    for name, rows in company.items():
+        pq.write_table(pa.table(_to_columns(rows)), folder / f"{name}.parquet")
+    return "".join(f'{name} = "{name}.parquet"\n' for name in company)
 
 
 def _write_settings(choose: random.Random, folder: Path, sources: str, settings: dict[str, object]) -> None:
