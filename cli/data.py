@@ -79,7 +79,7 @@ def validate(context: CliContext, online_store: bool) -> None:
         _validate_tables(context)
 
 
-@click.group(invoke_without_command=True, short_help="List the signals with their meaning and coverage, or test yours.")
+@click.group(invoke_without_command=True, short_help="List the signals and their coverage, or test yours.")
 @click.option("--html", type=FILE, help="Write them as a page with search to this file.")
 @click.option("--markdown", type=FILE, help="Write them as Markdown to this file.")
 @JSON

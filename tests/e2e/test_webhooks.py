@@ -114,7 +114,7 @@ def test_what_is_sent_meanwhile_does_not_change_how_many_are_queued(ledger, rece
 
 def test_an_event_says_who_the_account_is_and_what_to_do(ledger, receiver):
     company = settings(receiver)
-    signals = [{"name": "open_tickets", "points": 0.2}]
+    signals = [{"name": "open_tickets", "points": 0.2, "value": 7.0, "typical": 1.0, "unit": "tickets"}]
     driver = {"family": "support", "points": 0.2, "text": "7 open tickets (similar accounts: 1)", "signals": signals}
     for number, risk in enumerate((0.01, 0.25)):
         day = DAY + timedelta(days=number)
