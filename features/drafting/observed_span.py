@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from configs.errors import DataError
 from features.drafting.draft_context import DraftContext
 from features.publishing.data_span import count_events_by_day, last_covered_day
+from features.tables.contract import CONTRACT
 
 FINISHED_AFTER_DAYS = 8
 LATE_DAYS, STRAY_SHARE = 60, 0.001
@@ -51,11 +52,18 @@ def find_complete_from(context: DraftContext, begins: datetime) -> tuple[datetim
         (instant,) = context.query(FIRST_DEPARTURE)[0]
         first.append((instant, "the first account left here: who left before is not in the files"))
     latest, text = max((item for item in first if item[0]), default=(begins, ""))
-    if latest - begins < timedelta(days=LATE_DAYS):
+    if latest - _first_snapshot(context, begins) < timedelta(days=LATE_DAYS):
         return None
     return latest.replace(
         hour=0, minute=0, second=0, microsecond=0
     ), f"{text}. Older rows count, older snapshots do not"
+
+
+def _first_snapshot(context: DraftContext, begins: datetime) -> datetime:
+    """The first day that snapshots could have without `observed_from`: that of any account or subscription."""
+    tables = [table for table in ("accounts", "subscriptions") if table in context.drafts]
+    firsts = [context.query(f"select min({CONTRACT[table].at}) from drafted_{table}")[0][0] for table in tables]
+    return min([begins, *filter(None, firsts)])
 
 
 def explain_until(span: ObservedSpan) -> str:

@@ -550,3 +550,12 @@ def test_rates_that_leave_a_currency_without_one_are_refused(company, rates):
     company.write()
     with pytest.raises(ConfigError, match="rate"):
         company.drafted(currency=rates)
+
+
+def test_months_before_the_usage_begins_are_not_learned_from(company):
+    events = company_rows()["events"]
+    company.tables |= {"events": [row for row in events if str(row["timestamp"]) >= "2025-01-01"] * 20}
+    for row in company.tables["contracts"][:5]:
+        row["start_date"] = date(2023, 1, 1)
+    company.write()
+    assert "observed_from = 2025-01-01" in company.drafted().mapping
