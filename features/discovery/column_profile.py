@@ -15,6 +15,7 @@ EPOCH_SECONDS, EPOCH_MILLISECONDS = "epoch_seconds", "epoch_milliseconds"
 FROM_2000, UNTIL_2100 = 946_684_800, 4_102_444_800
 MIN_SHARE = 0.9
 KEPT_VALUES = 200
+MAX_SPELLINGS = 500  # a column with more distinct values is no list of groups
 DIGITS = r"^[0-9]+$"
 PATTERNS = {
     "number": r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$",
@@ -45,6 +46,7 @@ class ColumnProfile:
 
     `values` are the most frequent of those. `date_formats` are the formats that fit the most of them, if dates are
     neither ISO 8601 nor a day and month in digits with a whole year: more than one if each could be meant.
+    `spellings` has each value of which a more frequent one differs only in capitals or outer spaces, with that one.
     """
 
     name: str
@@ -56,6 +58,7 @@ class ColumnProfile:
     sentinels: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
     date_formats: tuple[str, ...] = ()
+    spellings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def dates(self) -> int:
@@ -126,6 +129,7 @@ def profile_column(connection: DuckDBPyConnection, source: str, column: str) -> 
         sentinels=_sentinels(connection) if by_pattern["sentinel"] else (),
         values=_values(connection, "not is_blank"),
         date_formats=_date_formats(connection, filled - by_pattern["sentinel"], by_pattern),
+        spellings=_spellings(connection) if distinct <= MAX_SPELLINGS else {},
     )
 
 
@@ -137,6 +141,12 @@ def _values(connection: DuckDBPyConnection, condition: str) -> tuple[str, ...]:
     """The most frequent values under a condition."""
     query = f"select value from profiled where {condition} order by n desc, value limit {KEPT_VALUES}"
     return tuple(value for (value,) in connection.execute(query).fetchall())
+
+
+def _spellings(connection: DuckDBPyConnection) -> dict[str, str]:
+    query = """select value, usual from (select value, first_value(value) over (partition by lower(trim(value))
+        order by n desc, value) as usual from profiled where not is_blank) where value <> usual order by 1"""
+    return dict(connection.execute(query).fetchall())
 
 
 def _sentinels(connection: DuckDBPyConnection) -> tuple[str, ...]:

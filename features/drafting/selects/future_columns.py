@@ -4,6 +4,7 @@ from features.compute.backends.duckdb import quote_name
 from features.discovery.recognition import ProfiledSource, TableMatch
 from features.drafting.selects.decisions import Notebook, Query
 from features.drafting.selects.select_draft import SelectDraft
+from features.tables.contract import CONTRACT
 
 MIN_ACCOUNTS = 5
 MOSTLY, RARELY = 0.9, 0.05
@@ -22,13 +23,24 @@ def leave_out_future_columns(draft: SelectDraft, match: TableMatch, query: Query
         if reason is None and profile.distinct <= MAX_WORDS:
             reason = _value_of_left(source, key, profile.name, query)
         if reason:
-            mapped = [
-                name for name, sql in draft.columns.items() if sql == profile.name or sql == quote_name(profile.name)
-            ]
+            mapped = _columns_from(draft, match, profile.name)
             for name in mapped:
                 del draft.columns[name]
             verb = "is left out" if mapped else "is not mapped"
             notebook.note(source.name, f"'{profile.name}' knows the future: {reason}. It {verb}")
+
+
+def _columns_from(draft: SelectDraft, match: TableMatch, column: str) -> list[str]:
+    """The columns of a draft that are read from a column of its source.
+
+    A required one that is more than the name of its source may have been replaced already, and stays.
+    """
+    plain, contract = {column, quote_name(column)}, CONTRACT[draft.table].columns
+    return [
+        name
+        for name, sql in draft.columns.items()
+        if sql in plain or (match.columns.get(name) == column and not contract[name].required)
+    ]
 
 
 def _accounts(source: ProfiledSource, key: str, column: str) -> str:

@@ -10,6 +10,7 @@ from features.compute.backends.duckdb import quote_name
 from features.discovery.recognition import TableMatch
 from features.drafting.selects.column_expressions import SourceStyle, column_sql
 from features.drafting.selects.decisions import Notebook
+from features.drafting.selects.spellings import GROUPING_COLUMNS, join_spellings
 from features.ingestion.text_values import TextFormat, from_text
 from features.tables.contract import ACCOUNT_ID, CONTRACT
 from features.tables.raw_table import RawTable
@@ -50,6 +51,8 @@ def draft_select(match: TableMatch, style: SourceStyle, notebook: Notebook, repa
     for name, source_column in match.columns.items():
         profile = match.source.profiles[source_column]
         columns[name] = column_sql(profile, contract[name], style, notebook)
+        if name in GROUPING_COLUMNS and not contract[name].values:
+            columns[name] = join_spellings(profile, columns[name], notebook)
     return SelectDraft(match.table, match, {name: columns[name] for name in contract if name in columns}, origin)
 
 

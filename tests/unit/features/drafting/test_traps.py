@@ -559,3 +559,21 @@ def test_months_before_the_usage_begins_are_not_learned_from(company):
         row["start_date"] = date(2023, 1, 1)
     company.write()
     assert "observed_from = 2025-01-01" in company.drafted().mapping
+
+
+@pytest.mark.parametrize(("answer", "spellings"), [("same", {"SMB"}), ("different", {"SMB", "smb ", "Smb"})])
+def test_words_in_several_spellings_are_one_group_unless_a_person_says_no(company, answer, spellings):
+    others = {7: "smb ", 8: "Smb"}
+    set_column("customers", "segment", lambda row: others.get(number(row), "SMB"))(company.tables)
+    company.write()
+    assert "it has 'Smb' beside 'SMB', 'smb ' beside 'SMB'" in notes(company.drafted(spelling=answer))
+    assert set(company.column("accounts", "segment")) == spellings
+
+
+def test_a_column_that_knows_the_future_is_left_out_in_any_spelling(company):
+    left = {row["customer_id"] for row in company.tables["contracts"] if row["end_date"]}
+    for row in company.tables["customers"]:
+        row["segment"] = "churned" if row["id"] in left else "active" if number(row) % 2 else "Active"
+    company.write()
+    assert "'segment' knows the future" in notes(company.drafted())
+    assert set(company.column("accounts", "segment")) == {None}
