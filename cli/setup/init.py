@@ -14,6 +14,7 @@ from cli.output import Columns, OutputTable, format_percent, print_json
 
 if TYPE_CHECKING:
     from features.drafting.draft import Draft
+    from features.drafting.draft_context import DraftRequest
     from features.drafting.selects.decisions import Answer, Decide, Question
     from features.drafting.table_profile import TableProfile
 
@@ -26,6 +27,19 @@ PROFILE_COLUMNS: Columns = {
 INVALID_ROWS = {"quarantine": "they are set aside and counted", "error": "stop, until the export is corrected"}
 YES = click.option("--yes", is_flag=True, help="Take every default, and list what was assumed.")
 ANSWERS = click.option("--answer", "answers", multiple=True, metavar="KEY=CHOICE", help="Answer a question beforehand.")
+FROM = click.option(
+    "--from",
+    "vendors",
+    metavar="NAMES",
+    help="Combine ready mappings, such as stripe,zendesk.",
+)
+MATCH = click.option(
+    "--match",
+    "matches",
+    multiple=True,
+    metavar="NAME=COLUMN",
+    help="The column of a vendor that has the account's id.",
+)
 FORCE = click.option("--force", is_flag=True, help="Overwrite the files of an earlier init.")
 
 
@@ -34,39 +48,59 @@ FORCE = click.option("--force", is_flag=True, help="Overwrite the files of an ea
 @click.option("--output", type=FILE, help="The folder to write to; FOLDER by default.")
 @YES
 @ANSWERS
+@FROM
+@MATCH
 @FORCE
 @JSON
 @click.pass_obj
-def init(  # noqa: PLR0913, PLR0917 - a parameter per option
-    context: CliContext, folder: Path, output: Path | None, yes: bool, answers: tuple[str, ...], force: bool
+def init(  # noqa: PLR0913 - a parameter per option
+    context: CliContext,
+    folder: Path,
+    output: Path | None,
+    *,
+    yes: bool,
+    answers: tuple[str, ...],
+    vendors: str | None,
+    matches: tuple[str, ...],
+    force: bool,
 ) -> None:
     """Look at the files of a folder, and write a mapping and a settings file for them.
 
     It recognises the tables, profiles them, and writes every guess with its evidence as a comment. What it cannot tell
     it asks; --yes takes the defaults and lists them, and a question without a default has to be answered.
 
+    With --from, the tables are those of ready mappings of vendors, whose exports are in the folder or in a folder of
+    the vendor's name below it.
+
     \b
     Example: oarlock init data
+    Example: oarlock init data --from stripe,zendesk --match zendesk=external_id
     Example: oarlock init data --yes --answer dates.contracts=day_first
     """
-    draft = write_draft(context, folder, output or folder, DraftOptions(yes, answers, force))
+    if matches and not vendors:
+        raise click.UsageError("--match is for ready mappings: pass --from, too.")
+    options = DraftOptions(yes, answers, force, vendors=vendors, matches=matches)
+    draft = write_draft(context, folder, output or folder, options)
     if context.as_json:
         print_json(_to_json(draft))
 
 
 class DraftOptions:
-    """How questions are answered, and whether files may be overwritten."""
+    """How questions are answered, whether files may be overwritten, and which ready mappings are combined."""
 
-    def __init__(self, yes: bool, answers: Sequence[str], force: bool) -> None:
+    def __init__(
+        self, yes: bool, answers: Sequence[str], force: bool, *, vendors: str | None = None, matches: Sequence[str] = ()
+    ) -> None:
         self.yes, self.force = yes, force
-        self.answers = dict(_split_answer(answer) for answer in answers)
+        self.answers = dict(_split_pair("--answer", answer) for answer in answers)
+        self.vendors = [name.strip() for name in vendors.split(",")] if vendors else []
+        self.matches = dict(_split_pair("--match", match) for match in matches)
 
 
 def write_draft(context: CliContext, folder: Path, output: Path, options: DraftOptions) -> "Draft":
     """Draft, write both files, use them from now on, and print what was found out. Raises ConfigError, DataError."""
     from configs.clock import now
     from configs.files import atomic_write
-    from features.drafting.draft import draft_files
     from features.drafting.draft_context import DraftRequest
 
     settings_file = find_settings_file(folder, output)
@@ -74,7 +108,7 @@ def write_draft(context: CliContext, folder: Path, output: Path, options: DraftO
     _refuse_overwriting(list(files), options.force)
     with context.progress("init") as progress, tempfile.TemporaryDirectory() as scratch:
         progress("reading", 0, 1)
-        draft = draft_files(DraftRequest(folder, output / MAPPING, now(), Path(scratch)), _decide(options))
+        draft = _draft(DraftRequest(folder, output / MAPPING, now(), Path(scratch)), options)
     output.mkdir(parents=True, exist_ok=True)
     for file, content in files.items():
         with atomic_write(file) as temporary:
@@ -84,6 +118,16 @@ def write_draft(context: CliContext, folder: Path, output: Path, options: DraftO
         _show(context, draft, list(files))
     _check(context, draft, settings_file, _decide(options))
     return draft
+
+
+def _draft(request: "DraftRequest", options: DraftOptions) -> "Draft":
+    """A draft from ready mappings if some are named, else from what the files look like."""
+    from features.drafting.draft import draft_files
+    from features.ready.ready_draft import ReadyRequest, draft_ready_mapping
+
+    if options.vendors:
+        return draft_ready_mapping(request, ReadyRequest(options.vendors, options.matches), _decide(options))
+    return draft_files(request, _decide(options))
 
 
 def find_settings_file(folder: Path, output: Path) -> Path:
@@ -128,10 +172,10 @@ def _refuse_overwriting(files: Sequence[Path], force: bool) -> None:
         )
 
 
-def _split_answer(answer: str) -> tuple[str, str]:
-    key, mark, choice = answer.partition("=")
+def _split_pair(option: str, pair: str) -> tuple[str, str]:
+    key, mark, choice = pair.partition("=")
     if not mark:
-        raise click.UsageError(f"--answer {answer}: write KEY=CHOICE.")
+        raise click.UsageError(f"{option} {pair}: write two words with an = between them.")
     return key.strip(), choice.strip()
 
 

@@ -56,7 +56,7 @@ def _mapping_content(
     request, equal_rows = context.request, _equal_rows(context)
     return MappingContent(
         name=request.name,
-        folder=_relative(request.folder, request.mapping_file.parent),
+        folder=relative_folder(request.folder, request.mapping_file.parent),
         observed_from=complete,
         observed_until=(span.until, explain_until(span), span.is_finished),
         people=_people(context),
@@ -141,5 +141,6 @@ def _source_of(draft: SelectDraft) -> str:
     return draft.match.source.name if draft.match else ""
 
 
-def _relative(folder: Path, base: Path) -> str:
+def relative_folder(folder: Path, base: Path) -> str:
+    """A folder as it is written in a mapping in `base`."""
     return Path(os.path.relpath(folder.resolve(), base.resolve())).as_posix()

@@ -37,13 +37,13 @@ def mapping_text(content: MappingContent) -> str:
     """The mapping as TOML."""
     return "\n".join(
         [
-            *_comment("Drafted by `oarlock init`. Each comment says what a line was decided by: read them once."),
-            f"name = {_quoted(content.name)}",
-            *_span_lines(content),
-            f"folder = {_quoted(content.folder)}",
-            *_comment(content.people[1]),
-            f"people = {_quoted(content.people[0])}",
-            *([f"equal_rows = {_quoted(content.equal_rows)}"] if content.equal_rows else []),
+            *comment_lines("Drafted by `oarlock init`. Each comment says what a line was decided by: read them once."),
+            f"name = {quoted(content.name)}",
+            *span_lines(content.observed_from, content.observed_until),
+            f"folder = {quoted(content.folder)}",
+            *comment_lines(content.people[1]),
+            f"people = {quoted(content.people[0])}",
+            *([f"equal_rows = {quoted(content.equal_rows)}"] if content.equal_rows else []),
             "",
             *_decision_lines(content),
             *_source_lines(content),
@@ -60,28 +60,28 @@ def settings_text(name: str, mapping_file: str, proposal: LabelProposal) -> str:
     inactive = [f"inactive_days = {proposal.inactive_days}"] if proposal.inactive_days else []
     return "\n".join(
         [
-            *_comment(f"Drafted by `oarlock init` for {name}. The reference of the settings lists all others."),
+            *comment_lines(f"Drafted by `oarlock init` for {name}. The reference of the settings lists all others."),
             'state = "state"',
             "",
             "[data]",
-            f"dataset = {_quoted(mapping_file)}",
+            f"dataset = {quoted(mapping_file)}",
             "",
             "[snapshots]",
             f"warmup_days = {proposal.warmup_days}",
             "",
             "[label]",
-            *_comment(reasons["mode"]),
-            f"mode = {_quoted(proposal.mode)}",
-            *_comment(f"{reasons['horizon_days']}. Accounts that left around the calibration days: {churners}"),
+            *comment_lines(reasons["mode"]),
+            f"mode = {quoted(proposal.mode)}",
+            *comment_lines(f"{reasons['horizon_days']}. Accounts that left around the calibration days: {churners}"),
             f"horizon_days = {proposal.horizon_days}",
             *inactive,
-            *_comment(reasons["lead_days"]),
+            *comment_lines(reasons["lead_days"]),
             f"lead_days = {proposal.lead_days}",
-            *_comment(reasons["grace_days"]),
+            *comment_lines(reasons["grace_days"]),
             f"grace_days = {proposal.grace_days}",
             "",
             "[evaluation]",
-            *_comment(reasons["capacity"]),
+            *comment_lines(reasons["capacity"]),
             f"capacity = {proposal.capacity}",
             "",
         ]
@@ -90,23 +90,37 @@ def settings_text(name: str, mapping_file: str, proposal: LabelProposal) -> str:
 
 def with_quarantine(settings: str, evidence: str) -> str:
     """The settings under which rows outside the contract are set aside."""
-    lines = ["[data]", *_comment(evidence), 'on_invalid_rows = "quarantine"']
+    lines = ["[data]", *comment_lines(evidence), 'on_invalid_rows = "quarantine"']
     return settings.replace("[data]", "\n".join(lines), 1)
 
 
-def _span_lines(content: MappingContent) -> list[str]:
-    until, why_until, is_finished = content.observed_until
+def span_lines(observed_from: tuple[datetime, str] | None, observed_until: tuple[datetime, str, bool]) -> list[str]:
+    """The lines of a mapping that say from when to when its tables are complete, with the reasons.
+
+    An end that moves with the files is a comment.
+    """
+    until, why_until, is_finished = observed_until
     lines = []
-    if content.observed_from:
-        lines += [*_comment(content.observed_from[1]), f"observed_from = {_instant(content.observed_from[0])}"]
+    if observed_from:
+        lines += [*comment_lines(observed_from[1]), f"observed_from = {_instant(observed_from[0])}"]
     mark = "" if is_finished else "# "
-    return [*lines, *_comment(why_until), f"{mark}observed_until = {_instant(until)}"]
+    return [*lines, *comment_lines(why_until), f"{mark}observed_until = {_instant(until)}"]
+
+
+def comment_lines(text: str) -> list[str]:
+    """A text as comments of TOML."""
+    return [f"# {line}" for line in textwrap.wrap(text, WIDTH, break_long_words=False)]
+
+
+def quoted(text: str | None) -> str:
+    """A text as a string of TOML."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _decision_lines(content: MappingContent) -> list[str]:
-    lines = [line for answer in content.answers for line in _comment(str(answer))]
-    lines += [line for finding in content.notes for line in _comment(str(finding))]
-    lines += [line for name, why in content.unused.items() for line in _comment(f"{name} is not used: {why}")]
+    lines = [line for answer in content.answers for line in comment_lines(str(answer))]
+    lines += [line for finding in content.notes for line in comment_lines(str(finding))]
+    lines += [line for name, why in content.unused.items() for line in comment_lines(f"{name} is not used: {why}")]
     return [*lines, ""] if lines else []
 
 
@@ -114,29 +128,21 @@ def _source_lines(content: MappingContent) -> list[str]:
     lines = []
     for source in content.sources:
         style, mapping = content.styles[source.name], source.loaded.mapping
-        lines += [f"[sources.{source.name}]", f"files = {_quoted(mapping.files)}"]
+        lines += [f"[sources.{source.name}]", f"files = {quoted(mapping.files)}"]
         for evidence in source.loaded.evidence:
-            lines += _comment(evidence)
-        lines += [f"encoding = {_quoted(mapping.encoding)}"] if mapping.encoding else []
-        lines += [f"decimal = {_quoted(style.decimal)}"] if style.decimal != "." else []
-        lines += [f"dates = {_quoted(style.dates)}"] if style.dates else []
-        lines += [f"time_zone = {_quoted(style.zone)}"] if style.zone else []
-        lines += [f"table = {_quoted(mapping.table)}"] if mapping.table else []
+            lines += comment_lines(evidence)
+        lines += [f"encoding = {quoted(mapping.encoding)}"] if mapping.encoding else []
+        lines += [f"decimal = {quoted(style.decimal)}"] if style.decimal != "." else []
+        lines += [f"dates = {quoted(style.dates)}"] if style.dates else []
+        lines += [f"time_zone = {quoted(style.zone)}"] if style.zone else []
+        lines += [f"table = {quoted(mapping.table)}"] if mapping.table else []
         lines.append("")
     return lines
 
 
 def _table_lines(draft: SelectDraft) -> list[str]:
-    comments = [line for comment in draft.comments for line in _comment(comment)]
+    comments = [line for comment in draft.comments for line in comment_lines(comment)]
     return [*comments, f"{draft.table} = '''", draft.sql(), "'''", ""]
-
-
-def _comment(text: str) -> list[str]:
-    return [f"# {line}" for line in textwrap.wrap(text, WIDTH, break_long_words=False)]
-
-
-def _quoted(text: str | None) -> str:
-    return json.dumps(text, ensure_ascii=False)
 
 
 def _instant(instant: datetime) -> str:

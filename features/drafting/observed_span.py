@@ -2,16 +2,28 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Protocol
 
 from configs.errors import DataError
-from features.drafting.draft_context import DraftContext
+from features.drafting.draft_context import DraftRequest
+from features.drafting.selects.decisions import Notebook, Query
 from features.publishing.data_span import count_events_by_day, last_covered_day
 from features.tables.contract import CONTRACT
+from features.tables.raw_table import RawTable
 
 FINISHED_AFTER_DAYS = 8
 LATE_DAYS, STRAY_SHARE = 60, 0.001
 FIRST_DEPARTURE = """select min(left_at) from (select account_id, max(ended_at) as left_at,
 bool_or(ended_at is null) as runs from drafted_subscriptions group by 1) where not runs"""
+
+
+class DraftedTables(Protocol):
+    """The rows of the tables that are drafted, which `query` knows as `drafted_NAME`."""
+
+    request: DraftRequest
+    notebook: Notebook
+    query: Query
+    rows: dict[str, RawTable]
 
 
 @dataclass(frozen=True)
@@ -23,12 +35,12 @@ class ObservedSpan:
     is_finished: bool
 
 
-def find_span(context: DraftContext) -> ObservedSpan:
+def find_span(drafted: DraftedTables) -> ObservedSpan:
     """The days with events. Raises DataError if there are none."""
-    rows = count_events_by_day(context.rows, context.request.now)
+    rows = count_events_by_day(drafted.rows, drafted.request.now)
     if not rows:
         raise DataError(
-            f"{context.request.folder}: no table has a row with a date before today.", "Are the dates right?"
+            f"{drafted.request.folder}: no table has a row with a date before today.", "Are the dates right?"
         )
     last = last_covered_day(rows)
     first = -last_covered_day({-day: count for day, count in rows.items()})
@@ -36,33 +48,34 @@ def find_span(context: DraftContext) -> ObservedSpan:
     begins = datetime.combine(date.fromordinal(first), datetime.min.time())
     strays = sum(count for day, count in rows.items() if not first <= day <= last)
     if strays:
-        context.notebook.note("data", f"{strays:,} rows are far before or after all others")
-    _note_future_rows(context)
-    return ObservedSpan(begins, until, context.request.now - until > timedelta(days=FINISHED_AFTER_DAYS))
+        drafted.notebook.note("data", f"{strays:,} rows are far before or after all others")
+    _note_future_rows(drafted)
+    return ObservedSpan(begins, until, drafted.request.now - until > timedelta(days=FINISHED_AFTER_DAYS))
 
 
-def find_complete_from(context: DraftContext, begins: datetime) -> tuple[datetime, str] | None:
+def find_complete_from(drafted: DraftedTables, begins: datetime) -> tuple[datetime, str] | None:
     """From when the tables are complete, if usage, invoices or departures begin later than subscriptions."""
     first = []
     for table, at in (("usage", "occurred_at"), ("invoices", "issued_at")):
-        if table in context.drafts:
-            (instant,) = context.query(f"select quantile_disc({at}, {STRAY_SHARE}) from drafted_{table}")[0]
+        if table in drafted.rows:
+            (instant,) = drafted.query(f"select quantile_disc({at}, {STRAY_SHARE}) from drafted_{table}")[0]
             first.append((instant, f"{table} begins here"))
-    if "subscriptions" in context.drafts and "ended_at" in context.drafts["subscriptions"].columns:
-        (instant,) = context.query(FIRST_DEPARTURE)[0]
+    subscriptions = drafted.rows.get("subscriptions")
+    if subscriptions and "ended_at" in subscriptions.source_columns:
+        (instant,) = drafted.query(FIRST_DEPARTURE)[0]
         first.append((instant, "the first account left here: who left before is not in the files"))
     latest, text = max((item for item in first if item[0]), default=(begins, ""))
-    if latest - _first_snapshot(context, begins) < timedelta(days=LATE_DAYS):
+    if latest - _first_snapshot(drafted, begins) < timedelta(days=LATE_DAYS):
         return None
     return latest.replace(
         hour=0, minute=0, second=0, microsecond=0
     ), f"{text}. Older rows count, older snapshots do not"
 
 
-def _first_snapshot(context: DraftContext, begins: datetime) -> datetime:
+def _first_snapshot(drafted: DraftedTables, begins: datetime) -> datetime:
     """The first day that snapshots could have without `observed_from`: that of any account or subscription."""
-    tables = [table for table in ("accounts", "subscriptions") if table in context.drafts]
-    firsts = [context.query(f"select min({CONTRACT[table].at}) from drafted_{table}")[0][0] for table in tables]
+    tables = [table for table in ("accounts", "subscriptions") if table in drafted.rows]
+    firsts = [drafted.query(f"select min({CONTRACT[table].at}) from drafted_{table}")[0][0] for table in tables]
     return min([begins, *filter(None, firsts)])
 
 
@@ -74,11 +87,11 @@ def explain_until(span: ObservedSpan) -> str:
     return f"{last}: the files seem to be updated, so that the end moves with them. A finished extract confirms it here"
 
 
-def _note_future_rows(context: DraftContext) -> None:
-    now = context.request.now
-    for table, raw in context.rows.items():
+def _note_future_rows(drafted: DraftedTables) -> None:
+    now = drafted.request.now
+    for table, raw in drafted.rows.items():
         at = raw.contract.at
         if at and at in raw.source_columns:
-            later = context.query(f"select count(*) from drafted_{table} where {at} > timestamp '{now}'")[0][0]
+            later = drafted.query(f"select count(*) from drafted_{table} where {at} > timestamp '{now}'")[0][0]
             if later:
-                context.notebook.note(table, f"{later:,} rows are dated after today ({at}), and no label uses them")
+                drafted.notebook.note(table, f"{later:,} rows are dated after today ({at}), and no label uses them")

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.support.companies.company_files import company_rows, write_company
+from tests.support.companies.vendor_exports import write_exports
 
 
 @pytest.fixture
@@ -33,3 +34,16 @@ def test_init_prints_the_profile_as_json(oarlock, folder):
         "accounts": 60, "subscriptions": 60, "usage": 4604,
     }  # fmt: skip
     assert profile["proposal"]["mode"] == "contract"
+
+
+def test_init_combines_ready_mappings(oarlock, tmp_path):
+    write_exports(tmp_path / "acme", "stripe", "zendesk")
+    result = oarlock("init", str(tmp_path / "acme"), "--from", "stripe,zendesk", "--yes")
+    assert "zendesk: 2 of 3 have no account whose id is their external_id: Umbra, Zeta" in result.out
+    assert "`oarlock validate` passes." in result.out
+
+
+def test_init_names_the_ready_mappings_that_there_are(oarlock, tmp_path):
+    result = oarlock("init", str(tmp_path), "--from", "stripes")
+    assert result.code == 2
+    assert "There is no ready mapping 'stripes'. Choose among segment, stripe, zendesk" in " ".join(result.err.split())

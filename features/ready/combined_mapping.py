@@ -1,0 +1,65 @@
+"""The text of the mapping that ready mappings are combined to, with the comments of each and what was found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from features.discovery.loaded_sources import LoadedSource
+from features.drafting.mapping_file import comment_lines, quoted, span_lines
+from features.drafting.observed_span import ObservedSpan, explain_until
+from features.drafting.selects.decisions import Notebook
+from features.ready.part import ReadyPart
+
+
+@dataclass(frozen=True)
+class CombinedMapping:
+    """What the mapping of combined parts says."""
+
+    name: str
+    folder: str
+    complete: tuple[datetime, str] | None
+    span: ObservedSpan
+    parts: Sequence[ReadyPart]
+    sources: Sequence[LoadedSource]
+    notebook: Notebook
+
+
+def combined_text(mapping: CombinedMapping) -> str:
+    """The mapping as TOML."""
+    span = mapping.span
+    names = ", ".join(part.name for part in mapping.parts)
+    usage = next((part.content.people for part in mapping.parts if "usage" in part.tables), "unknown")
+    return "\n".join(
+        [
+            *comment_lines(f"Written by `oarlock init --from {names.replace(' ', '')}`. Read the comments once."),
+            f"name = {quoted(mapping.name)}",
+            *span_lines(mapping.complete, (span.until, explain_until(span), span.is_finished)),
+            f"folder = {quoted(mapping.folder)}",
+            f"people = {quoted(usage)}",
+            "",
+            *(line for remark in _remarks(mapping.notebook) for line in comment_lines(remark)),
+            "",
+            *(line for source in mapping.sources for line in _source_lines(source)),
+            "[tables]",
+            *(line for part in mapping.parts for line in _table_lines(part)),
+        ]
+    )
+
+
+def _remarks(notebook: Notebook) -> list[str]:
+    return [*map(str, notebook.answers), *map(str, notebook.notes)]
+
+
+def _source_lines(source: LoadedSource) -> list[str]:
+    mapping = source.mapping
+    lines = [f"[sources.{source.name}]", f"files = {quoted(mapping.files)}"]
+    lines += [line for evidence in source.evidence for line in comment_lines(evidence)]
+    lines += [f"encoding = {quoted(mapping.encoding)}"] if mapping.encoding else []
+    return [*lines, ""]
+
+
+def _table_lines(part: ReadyPart) -> list[str]:
+    lines = [*comment_lines(f"{part.name}: {part.content.about}"), ""]
+    for table, text in part.tables.items():
+        lines += [f"{text.comments}{table} = '''", text.select, "'''", ""]
+    return lines

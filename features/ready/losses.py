@@ -1,0 +1,44 @@
+"""What ready mappings lose: rows whose account is not there, and what the contract cannot say."""
+
+from features.compute.backends.duckdb import quote_name
+from features.drafting.selects.decisions import Notebook, Query
+from features.ingestion.text_comparisons import sources_read
+from features.ready.part import ReadyPart
+
+SHOWN = 20
+
+
+def note_unmatched(part: ReadyPart, query: Query, notebook: Notebook) -> None:
+    """Note the vendor's companies that are no account, and the rows of its tables that have none."""
+    match = part.match
+    key = f"{quote_name(match.key)}::varchar"
+    label = f"coalesce({quote_name(match.label)}::varchar, {key})"
+    is_account = f"coalesce({key} in (select account_id from drafted_accounts), false)"
+    rows = query(f"select {label}, bool_or({is_account}) from {quote_name(match.source)} group by 1 order by 1")
+    unmatched = [str(name) for name, is_matched in rows if name and not is_matched]
+    if unmatched:
+        more = f" and {len(unmatched) - SHOWN:,} more" if len(unmatched) > SHOWN else ""
+        shown = f"{', '.join(unmatched[:SHOWN])}{more}"
+        of = sum(bool(name) for name, _ in rows)
+        notebook.note(part.name, f"{len(unmatched):,} of {of:,} have no account whose id is their {match.key}: {shown}")
+    for table in part.tables:
+        _note_unmatched_rows(part, table, query, notebook)
+
+
+def note_counts(part: ReadyPart, query: Query, notebook: Notebook) -> None:
+    """Note how many rows each limit of the part concerns, if it does and if the files for it are there."""
+    sources = {name for (name,) in query("select view_name from duckdb_views()")}
+    sources |= {name for (name,) in query("select table_name from duckdb_tables()")}
+    for limit in part.counts.values():
+        if not sources.issuperset(sources_read(limit.select, part.content.sources)):
+            continue
+        count, of = query(limit.select)[0]
+        if count:
+            notebook.note(part.name, f"{count:,} of {of:,} {limit.text}")
+
+
+def _note_unmatched_rows(part: ReadyPart, table: str, query: Query, notebook: Notebook) -> None:
+    matched = "coalesce(account_id in (select account_id from drafted_accounts), false)"
+    lost, of = query(f"select count(*) filter (not {matched}), count(*) from drafted_{table}")[0]
+    if lost:
+        notebook.note(part.name, f"{lost:,} of {of:,} rows of {table} have no account: validation reports them")
