@@ -25,7 +25,6 @@ from training.registry.mlflow_registry import Registry, open_registry
 from training.registry.training_run import TrainingRun
 from training.registry.version import CHAMPION
 
-pytestmark = pytest.mark.slow
 KNOWN_DAY = datetime(2023, 5, 1)  # the extract ends two months later
 
 
@@ -101,6 +100,7 @@ def test_a_report_compares_both_with_what_happened(company):
     assert f"on {comparison.accounts:,} accounts followed for 28 days" in describe_shadow(report)
 
 
+@pytest.mark.slow
 def test_a_promoted_version_leaves_the_shadow(company):
     company.registry.client.set_registered_model_alias(company.registry.name, CHAMPION, "2")
     sync_champion(company.state, company.registry)
@@ -108,6 +108,7 @@ def test_a_promoted_version_leaves_the_shadow(company):
     assert find_shadow(company.state) is None
 
 
+@pytest.mark.slow
 def test_the_champion_cannot_be_in_its_own_shadow(company):
     with pytest.raises(RequestError, match="Version 1 is the champion"):
         start_shadow(company.state, company.registry, company.registry.get(1), EXTRACT_END)
@@ -116,6 +117,7 @@ def test_the_champion_cannot_be_in_its_own_shadow(company):
     assert shadow.version == 2
 
 
+@pytest.mark.slow
 def test_a_stopped_shadow_keeps_what_it_recorded(company):
     record_newest_day(company.state, company.engine, EXTRACT_END)
     assert stop_shadow(company.state).version == 2
@@ -125,6 +127,7 @@ def test_a_stopped_shadow_keeps_what_it_recorded(company):
         stop_shadow(company.state)
 
 
+@pytest.mark.slow
 def test_an_erased_account_leaves_the_shadow_too(company):
     record_newest_day(company.state, company.engine, EXTRACT_END)
     history, as_of = published_history(company.state)
