@@ -6,7 +6,8 @@ value, a word or a number outside the contract; then an end before its start, an
 Of the rows with one key that break no other rule, one counts and the others are reported as repeated. It is the one
 with the latest `recorded_at`, then with the latest of its other instants, then with the highest of its other values,
 in the order of the contract's columns, an empty one last. Equal rows are the only ones that this does not tell apart,
-so the choice is the same in every query, whatever the order of the rows or the files.
+so the choice is the same in every query, whatever the order of the rows or the files. Where the contract says that a
+column is to be decided by the key, and these rows have several values in it, none of them counts.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ from features.ingestion.text_comparisons import sources_read
 from features.ingestion.text_values import fold_word
 from features.tables.contract import ACCOUNT_ID, ColumnContract, NumberRange, TableContract
 from features.tables.mapping import Dataset
-from features.tables.own_contract import FLAG_WORDS
+from features.tables.own_contract import FLAG_WORDS, TRUE
 from features.tables.raw_table import RawTable
 
 EARLIEST, LATEST = "1970-01-02", "2100-01-01"
@@ -163,6 +164,9 @@ def mark_invalid_rows(tables: Mapping[str, RawTable], name: str, malformed: tupl
     contract, rows = tables[name].contract, _with_account(tables, name, malformed)
     rules = [(rule.broken, rule.text) for rule in _rules(rows, contract)]
     rows = rows.mutate(breach=ibis.cases(*rules, else_=ibis.null("string"))).drop("_account")
+    if contract.decided and {contract.decided, *contract.key} <= set(rows.columns):
+        contradicts = _contradicts(rows, contract, contract.decided)
+        rows = rows.mutate(breach=contradicts.ifelse(_contradiction_text(contract), rows.breach))
     if contract.key and set(contract.key) <= set(rows.columns):
         rows = rows.mutate(breach=_is_repeated(rows, contract).ifelse(_repeated_text(contract), rows.breach))
     return rows
@@ -254,6 +258,37 @@ def _outside(limits: NumberRange) -> str:
     return f"is outside {limits}" if limits.maximum is not None else f"is not {limits}"
 
 
+def _contradicts(rows: ir.Table, table: TableContract, decided: str) -> ir.BooleanValue:
+    """Whether valid rows of one key have several values in the column that they are to decide."""
+    columns = {name: column for name, column in table.columns.items() if name in rows.columns}
+    values = {name: cast_column(rows[name], column) for name, column in columns.items()}
+    keys = [values[name] for name in table.key]
+    same_key = ibis.window(group_by=[*keys, rows.breach.isnull()])
+    value = _comparable(values, decided, columns[decided])
+    differs = value.min().over(same_key) != value.max().over(same_key)
+    filled = value.count().over(same_key)
+    is_partly_empty = (filled > 0) & (filled < rows.count().over(same_key))
+    return rows.breach.isnull() & _has_key(keys) & (differs | is_partly_empty)
+
+
+def _comparable(values: Mapping[str, ir.Value], name: str, column: ColumnContract) -> ir.Value:
+    """The value as a text that is the same for numbers, or flags, that are the same, such as 10 and 10.0."""
+    text: Any = values[name].cast("string")
+    if column.range_by not in values:
+        return text
+    word, is_true = values[column.range_by], text.lower().isin(TRUE)
+    number = (text.try_cast("float64") + 0.0).cast("string")  # -0.0 and 0.0 are one number
+    return ibis.cases(
+        (word.isin(column.number_for) & number.notnull(), number),
+        (word.isin(column.flag_for) & text.notnull(), is_true.ifelse("true", "false")),
+        else_=text,
+    )
+
+
+def _has_key(keys: list[ir.Value]) -> ir.BooleanValue:
+    return reduce(lambda left, right: left & right, [key.notnull() for key in keys])
+
+
 def _is_repeated(rows: ir.Table, table: TableContract) -> ir.BooleanValue:
     """Whether a row repeats the key of another that counts; a key with an empty part repeats no other."""
     columns = {name: column for name, column in table.columns.items() if name in rows.columns}
@@ -265,13 +300,16 @@ def _is_repeated(rows: ir.Table, table: TableContract) -> ir.BooleanValue:
     window = ibis.window(
         group_by=[*keys, rows.breach.isnull()], order_by=[ibis.desc(value, nulls_first=False) for value in order]
     )
-    has_key = reduce(lambda left, right: left & right, [key.notnull() for key in keys])
-    return rows.breach.isnull() & has_key & (ibis.row_number().over(window) > 0)
+    return rows.breach.isnull() & _has_key(keys) & (ibis.row_number().over(window) > 0)
 
 
 def _deciding_columns(columns: Mapping[str, ColumnContract]) -> list[str]:
     """The columns that decide which of the rows with one key counts, the first one first."""
     return sorted(columns, key=lambda name: (name != "recorded_at", columns[name].type != "instant"))
+
+
+def _contradiction_text(table: TableContract) -> str:
+    return f"{' + '.join(table.key)} has several values in {table.decided}"
 
 
 def _repeated_text(table: TableContract) -> str:
@@ -311,6 +349,8 @@ def _example(table: TableContract, rows: ir.Table) -> ir.Value:
     key = reduce(lambda left, right: left + ", " + right, [_column_text(rows, name) for name in key_columns])
     rules = _rules(rows.mutate(_account=rows[ACCOUNT_ID].cast("string")), table)
     others = {rule.text: rule.column for rule in rules if rule.column not in key_columns}
+    if table.decided:
+        others[_contradiction_text(table)] = table.decided
     shown = [(rows.breach == text, ibis.literal(", ") + _column_text(rows, name)) for text, name in others.items()]
     return key + ibis.cases(*shown, else_="") if shown else key
 

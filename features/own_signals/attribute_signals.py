@@ -24,10 +24,12 @@ def attribute_tables() -> dict[str, DerivedTable]:
 
 
 def attribute_values(attributes: ir.Table) -> ir.Table:
-    """One row per account and attribute: the value recorded last; of several at one instant, the highest."""
+    """One row per account and attribute: the value recorded last; none if that instant has several values."""
     dated = attributes.group_by(ACCOUNT_ID, "name").mutate(last_age=attributes.age.min())
     last = dated.filter(dated.age == dated.last_age)
-    return last.group_by(ACCOUNT_ID, "name").aggregate(value=last["value"].max())
+    value, is_filled = last["value"], last["value"].notnull()
+    is_single = (value.min() == value.max()) & is_filled.all()
+    return last.group_by(ACCOUNT_ID, "name").aggregate(value=is_single.ifelse(value.max(), ibis.null("string")))
 
 
 def declare_attribute_signal(attribute: AttributeSettings) -> Signal:

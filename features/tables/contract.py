@@ -72,14 +72,16 @@ class TableContract:
     """One raw table.
 
     `at` names the instant at which a row happened and, without `recorded_at`, became known; None: known from the start.
-    `key` must be unique; a row with an empty part of it repeats no other. `spans` are pairs of instants of which the
-    second must not be before the first.
+    `key` must be unique; a row with an empty part of it repeats no other. Rows of one key with different values in the
+    column `decided` contradict each other: none of them counts. `spans` are pairs of instants of which the second must
+    not be before the first.
     """
 
     name: str
     at: str | None
     columns: Mapping[str, ColumnContract]
     key: tuple[str, ...] = ()
+    decided: str | None = None
     spans: tuple[tuple[str, str], ...] = ()
     required: bool = False
 

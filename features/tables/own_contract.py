@@ -51,7 +51,10 @@ def _column(attribute: AttributeSettings) -> ColumnContract:
 
 
 def _attributes_table(attributes: tuple[AttributeSettings, ...]) -> TableContract:
-    """One row per account, attribute and instant. A value counts from when it was recorded until the next one."""
+    """One row per account, attribute and instant. A value counts from when it was recorded until the next one.
+
+    Nothing tells which of two values of one instant is the later one, so both are invalid.
+    """
     names = {kind: tuple(a.name for a in attributes if a.by_time and a.kind == kind) for kind in COLUMN_TYPES}
     value = ColumnContract(
         "text",
@@ -64,6 +67,7 @@ def _attributes_table(attributes: tuple[AttributeSettings, ...]) -> TableContrac
         ATTRIBUTES,
         at="recorded_at",
         key=(ACCOUNT_ID, "name", "recorded_at"),
+        decided="value",
         columns={
             ACCOUNT_ID: ACCOUNT_COLUMN,
             "name": ColumnContract("text", "the attribute", required=True),

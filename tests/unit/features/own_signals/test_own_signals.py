@@ -24,6 +24,8 @@ MEASURES = ("count", "users", "days_since", "trend", "share")
 EXPORTS = EventSignalSettings(name="exports", event=("csv", "pdf"), windows=(7, 28), measures=MEASURES)
 GRADE = AttributeSettings(name="grade", kind="category")
 LIMIT = AttributeSettings(name="plan_limit", kind="number", by_time=True, unit="users")
+SEVERAL = "account_id + name + recorded_at has several values in value"
+REPEATED = "account_id + name + recorded_at is repeated"
 BETA = AttributeSettings(name="beta", kind="flag", by_time=True)
 
 
@@ -118,6 +120,42 @@ class TestAttributes:
     def test_by_time_are_empty_once_they_are_cleared(self):
         rows = [attribute("plan_limit", "5", 90), attribute("plan_limit", None, 10)]
         assert values(SignalSettings(attributes=(LIMIT,)), attributes=rows) == {"plan_limit": None}
+
+    def test_by_time_are_empty_if_their_last_instant_has_several_values(self):
+        rows = [
+            attribute("plan_limit", "5", 90),
+            *(attribute("plan_limit", text, 10) for text in ("9", "10")),
+            *(attribute("beta", text, 3) for text in ("true", None)),
+        ]
+        assert values(SignalSettings(attributes=(LIMIT, BETA)), attributes=rows) == {"plan_limit": None, "beta": None}
+
+    @pytest.mark.parametrize(
+        ("name", "texts", "breach"),
+        [
+            ("plan_limit", ("9", "10"), SEVERAL),
+            ("plan_limit", ("10", "10.0", "1e1"), REPEATED),
+            ("plan_limit", ("-0.0", "0"), REPEATED),
+            ("plan_limit", ("10", None), SEVERAL),
+            ("plan_limit", (None, None), REPEATED),
+            ("beta", ("True", "1"), REPEATED),
+            ("beta", ("true", "false"), SEVERAL),
+            ("other", ("10", "10.0"), SEVERAL),
+            ("other", ("A", "A"), REPEATED),
+        ],
+    )
+    def test_by_time_with_several_values_at_one_instant_are_all_invalid(self, name, texts, breach):
+        rows = [attribute(name, text, 9) for text in texts]
+        tables = {"accounts": [account("a")], "attributes": [*rows, attribute(name, "1", 8)]}
+        marked = mark_invalid_rows(unchecked_tables(extend_contract((LIMIT, BETA)), tables), "attributes")
+        breaches = marked["breach"].to_pyarrow().to_pylist()
+        assert breaches.count(breach) == (len(texts) if breach == SEVERAL else len(texts) - 1)
+        assert breaches.count(None) == len(rows) + 1 - breaches.count(breach)
+
+    def test_by_time_that_are_invalid_do_not_contradict(self):
+        rows = [attribute("plan_limit", text, 9) for text in ("many", "10")]
+        tables = unchecked_tables(extend_contract((LIMIT,)), {"accounts": [account("a")], "attributes": rows})
+        marked = mark_invalid_rows(tables, "attributes")
+        assert marked.filter(marked.breach.isnull())["value"].to_pyarrow().to_pylist() == ["10"]
 
     @pytest.mark.parametrize(("name", "text"), [("plan_limit", "many"), ("plan_limit", "nan"), ("beta", "perhaps")])
     def test_by_time_that_are_no_number_or_flag_are_invalid_rows(self, name: str, text: str):
