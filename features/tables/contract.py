@@ -29,6 +29,13 @@ class NumberRange:
     maximum: float | None = None
     above: float | None = None
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The least and the highest number, for a range that has both."""
+        if self.minimum is None or self.maximum is None:
+            raise ValueError(f"The range '{self}' has no two ends.")
+        return self.minimum, self.maximum
+
     def __str__(self) -> str:
         if self.above is not None:
             return f"above {self.above:g}"

@@ -4,7 +4,7 @@ What people see is one number from -1 (looks bad) to 1 (looks fine), the weighte
 judgement (the newest feedback or mark) counts twice; the newest survey answers and the commercial signals (a notice,
 overdue invoices, the change of recurring revenue) once each. The disagreement is the product of that number and of how
 far the risk is above the median account, in robust standard deviations of log-odds. An account of which nothing is
-known is on no list.
+known is on no list. The scales of survey answers are those of the contract.
 """
 
 from collections.abc import Mapping
@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.tables.contract import CONTRACT
 from serving.accounts.risk_trend import to_log_odds
 
 OWNER_WEIGHT, SURVEY_WEIGHT, COMMERCIAL_WEIGHT = 2.0, 1.0, 1.0
 SURVEY_DAYS = 182.0  # an older answer says little of today
-NPS_NEUTRAL, NPS_REACH = 7.5, 2.5
-CSAT_NEUTRAL, CSAT_REACH = 5.0, 2.0
+# Where on its scale an answer says neither: NPS between 7 and 8 of 10, CSAT 5 of 7.
+NEUTRAL_ANSWERS: Mapping[str, float] = {"nps": 3 / 4, "csat": 2 / 3}
 GROWTH_REACH = 0.2  # a change of recurring revenue that counts in full
 MIN_GROWTH = 0.001
 OVERDUE, PAYS = -0.5, 0.25
@@ -25,6 +26,7 @@ OVERDUE, PAYS = -0.5, 0.25
 JUDGEMENTS: Mapping[str, float] = {"wrong": 1.0, "right": -1.0, "already_known": -1.0, "saved_watch": -0.5}
 VERDICTS = ("right", "wrong")
 IQR_OF_NORMAL = 1.349
+MIN_SPREAD = 1e-9  # of log-odds; less is rounding
 SIGNALS = (
     "last_nps", "last_nps_age", "last_csat", "last_csat_age", "mrr", "mrr_change_91d", "overdue_invoices",
     "days_until_cancellation", "tickets_opened_91d", "conversations_91d",
@@ -69,22 +71,37 @@ def find_disagreements(risks: np.ndarray, appearances: np.ndarray) -> np.ndarray
 
 
 def standardize(risks: np.ndarray) -> np.ndarray:
-    """The log-odds of risks above the median, in robust standard deviations."""
+    """The log-odds of risks above the median, in robust standard deviations.
+
+    They are in plain standard deviations if the middle half of the risks is equal, and 0 if all risks are.
+
+    >>> standardize(np.array([0.1, 0.1, 0.1, 0.1, 0.5])).round(2).tolist()
+    [0.0, 0.0, 0.0, 0.0, 2.5]
+    """
     log_odds = to_log_odds(risks)
-    low, middle, high = np.percentile(log_odds, [25, 50, 75]) if len(log_odds) else (0.0, 0.0, 0.0)
-    return (log_odds - middle) / (max(high - low, 1e-9) / IQR_OF_NORMAL)
+    if not len(log_odds):
+        return log_odds
+    low, middle, high = np.percentile(log_odds, [25, 50, 75])
+    spread = float((high - low) / IQR_OF_NORMAL)
+    if spread < MIN_SPREAD:
+        spread = float(np.std(log_odds))
+    return (log_odds - middle) / spread if spread >= MIN_SPREAD else np.zeros_like(log_odds)
 
 
 def _survey(signals: Mapping[str, np.ndarray]) -> np.ndarray:
     answers = [
-        np.where(signals[f"{name}_age"] <= SURVEY_DAYS, np.clip((signals[name] - neutral) / reach, -1, 1), np.nan)
-        for name, neutral, reach in (
-            ("last_nps", NPS_NEUTRAL, NPS_REACH),
-            ("last_csat", CSAT_NEUTRAL, CSAT_REACH),
-        )
+        np.where(signals[f"last_{kind}_age"] <= SURVEY_DAYS, _rate_answers(signals[f"last_{kind}"], kind), np.nan)
+        for kind in NEUTRAL_ANSWERS
     ]
     count = np.isfinite(answers).sum(axis=0)
     return np.where(count > 0, np.nansum(answers, axis=0) / np.maximum(count, 1), np.nan)
+
+
+def _rate_answers(scores: np.ndarray, kind: str) -> np.ndarray:
+    """Answers to a kind of survey from -1 (bad) to 1 (the highest of the contract's scale)."""
+    lowest, highest = CONTRACT["surveys"].columns["score"].ranges[kind].limits
+    neutral = lowest + NEUTRAL_ANSWERS[kind] * (highest - lowest)
+    return np.clip((scores - neutral) / (highest - neutral), -1, 1)
 
 
 def _commercial(signals: Mapping[str, np.ndarray]) -> np.ndarray:

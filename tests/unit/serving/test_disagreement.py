@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from serving.accounts.disagreement import SIGNALS, find_disagreements, rate_appearances
+from serving.accounts.disagreement import SIGNALS, find_disagreements, rate_appearances, standardize
 
 UNKNOWN = dict.fromkeys(SIGNALS, np.nan)
 PAYING = {**UNKNOWN, "mrr": 100.0, "mrr_change_91d": 1.0, "overdue_invoices": 0.0}
@@ -22,6 +22,10 @@ def appearance(judgement: str | None = None, *, was_low: bool = False, **signals
         ("right", PAYING, (-1.0 * 2 + 0.25) / 3),
         (None, {"last_nps": 10.0, "last_nps_age": 30.0}, 1.0),
         (None, {"last_nps": 10.0, "last_nps_age": 30.0, "last_csat": 3.0, "last_csat_age": 9.0}, 0.0),
+        (None, {"last_csat": 1.0, "last_csat_age": 9.0}, -1.0),
+        (None, {"last_csat": 5.0, "last_csat_age": 9.0}, 0.0),
+        (None, {"last_csat": 6.0, "last_csat_age": 9.0}, 0.5),
+        (None, {"last_csat": 7.0, "last_csat_age": 9.0}, 1.0),
         (None, {**PAYING, "overdue_invoices": 2.0}, -0.5),
         (None, {**PAYING, "mrr_change_91d": 1.1}, 0.5),
         (None, {**PAYING, "mrr_change_91d": 1.1, "days_until_cancellation": 20.0}, -1.0),
@@ -37,6 +41,21 @@ def test_a_verdict_on_a_low_risk_means_the_reverse():
 
 def test_an_old_answer_and_no_answer_say_nothing():
     assert np.isnan(appearance(None, last_nps=10.0, last_nps_age=200.0))
+
+
+def test_risks_are_compared_in_robust_standard_deviations_of_their_log_odds():
+    odds = np.array([-4.0, -3.0, -2.0, -1.0, 3.0])
+    assert standardize(1 / (1 + np.exp(-odds))) == pytest.approx((odds + 2) / (2 / 1.349))
+
+
+@pytest.mark.parametrize(("risks", "expected"), [([], []), ([0.2], [0]), ([0.2, 0.2, 0.2], [0, 0, 0])])
+def test_risks_that_are_all_equal_surprise_nobody(risks: list, expected: list):
+    assert standardize(np.array(risks, dtype=float)).tolist() == expected
+
+
+def test_risks_of_which_the_middle_half_is_equal_are_compared_in_plain_standard_deviations():
+    odds = np.array([0.0] * 7 + [2.0])  # by hand: mean 1/4, variance 4/8 - 1/16 = 7/16
+    assert standardize(1 / (1 + np.exp(-odds)))[-1] == pytest.approx(2 / np.sqrt(7 / 16))
 
 
 def test_disagreements_are_above_zero_for_the_green_at_risk_and_below_for_the_red_that_are_safe():
