@@ -152,7 +152,7 @@ def _check(context: CliContext, draft: "Draft", settings_file: Path, decide: "De
             "invalid_rows", "Set aside the rows outside the contract?", evidence, INVALID_ROWS, "quarantine"
         )
         answer = decide(question)
-        draft.notebook.answers.append(answer)
+        draft.decisions.answers.append(answer)
         context.echo(f"{answer}")
         if answer.choice == "error":
             raise
@@ -231,9 +231,9 @@ def _show(context: CliContext, draft: "Draft", files: Sequence[Path]) -> None:
     table.print(context)
     for name, reason in draft.unused.items():
         context.echo(f"Not used: {name}, {reason}.")
-    for finding in draft.notebook.notes:
+    for finding in draft.decisions.notes:
         context.echo(f"Note: {finding}.")
-    for answer in draft.notebook.answers:
+    for answer in draft.decisions.answers:
         context.echo(f"{answer}")
     proposal = draft.proposal
     context.echo(
@@ -259,10 +259,10 @@ def _profile_cells(profile: "TableProfile") -> list[str]:
 def _to_json(draft: "Draft") -> dict[str, object]:
     return {
         "tables": [asdict(profile) for profile in draft.tables],
-        "notes": [asdict(note) for note in draft.notebook.notes],
+        "notes": [asdict(note) for note in draft.decisions.notes],
         "answers": [
             {"key": a.question.key, "choice": a.choice, "assumed": a.is_assumed, "evidence": a.question.evidence}
-            for a in draft.notebook.answers
+            for a in draft.decisions.answers
         ],
         "unused": dict(draft.unused),
         "proposal": asdict(draft.proposal),

@@ -78,14 +78,14 @@ def _train(command: click.Context, draft: "Draft | None") -> None:
 
 def _report(context: CliContext, draft: "Draft | None", seconds: float) -> None:
     champion = context.registry.champion()
-    answers = draft.notebook.answers if draft else []
+    answers = draft.decisions.answers if draft else []
     assumed = [answer for answer in answers if answer.is_assumed]
     minutes, rest_seconds = divmod(round(seconds), SECONDS)
     config = context.config
     context.echo(click.style("\nReport", bold=True))
     context.echo(f"From the files to these scores: {minutes} min {rest_seconds} s. Version {champion.number} answers.")
     if draft:
-        notes = format_count(len(draft.notebook.notes), "note")
+        notes = format_count(len(draft.decisions.notes), "note")
         context.echo(f"{notes}, and {format_count(len(assumed), 'assumption')} that can change the numbers:")
         for answer in assumed:
             context.echo(f"- {answer}")

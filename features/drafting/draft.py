@@ -12,7 +12,7 @@ from features.drafting.draft_context import DraftContext, DraftRequest
 from features.drafting.label_proposal import LabelProposal, propose_labels
 from features.drafting.mapping_file import MappingContent, mapping_text, settings_text
 from features.drafting.observed_span import ObservedSpan, explain_until, find_complete_from, find_span
-from features.drafting.selects.decisions import Decide, Notebook, Question
+from features.drafting.selects.decisions import Decide, DecisionLog, Question
 from features.drafting.selects.future_columns import leave_out_future_columns
 from features.drafting.selects.select_draft import SelectDraft
 from features.drafting.selects.subscription_rules import decide_end, drop_overwritten_columns
@@ -28,7 +28,7 @@ class Draft:
 
     mapping: str
     settings: str
-    notebook: Notebook
+    decisions: DecisionLog
     tables: tuple[TableProfile, ...]
     proposal: LabelProposal
     unused: Mapping[str, str]
@@ -36,7 +36,7 @@ class Draft:
 
 def draft_files(request: DraftRequest, decide: Decide) -> Draft:
     """The mapping and settings for a folder. Raises DataError if its files are not the tables that are needed."""
-    context = DraftContext(request, Notebook(decide))
+    context = DraftContext(request, DecisionLog(decide))
     _require_tables(context)
     draft_tables(context)
     span = find_span(context)
@@ -47,7 +47,7 @@ def draft_files(request: DraftRequest, decide: Decide) -> Draft:
     proposal = propose_labels(set(context.drafts), (begins, span.until), context.query)
     content = _mapping_content(context, span, complete)
     settings = settings_text(request.name, request.mapping_file.name, proposal)
-    return Draft(mapping_text(content), settings, context.notebook, profiles, proposal, content.unused)
+    return Draft(mapping_text(content), settings, context.decisions, profiles, proposal, content.unused)
 
 
 def _mapping_content(
@@ -64,8 +64,8 @@ def _mapping_content(
         sources=[source for source in context.sources if context.is_used(source.name)],
         styles=context.styles,
         drafts=list(context.drafts.values()),
-        answers=context.notebook.answers,
-        notes=context.notebook.notes,
+        answers=context.decisions.answers,
+        notes=context.decisions.notes,
         unused=_unused(context),
     )
 
@@ -79,7 +79,7 @@ def _require_tables(context: DraftContext) -> None:
         )
     if "subscriptions" not in context.matches:
         used = [match.source for match in context.matches.values()]
-        ask_for_subscriptions([s for s in context.sources if s not in used], context.links, context.notebook)
+        ask_for_subscriptions([s for s in context.sources if s not in used], context.links, context.decisions)
 
 
 def _apply_rules(context: DraftContext, until: datetime) -> None:
@@ -88,19 +88,19 @@ def _apply_rules(context: DraftContext, until: datetime) -> None:
         _apply_end_rules(context, context.drafts["subscriptions"], until)
     for table, draft in context.drafts.items():
         context.materialise(table)
-        fit_value_ranges(draft, context.query, context.notebook)
+        fit_value_ranges(draft, context.query, context.decisions)
         context.materialise(table)
 
 
 def _apply_end_rules(context: DraftContext, draft: SelectDraft, until: datetime) -> None:
     for apply_rule in (decide_end, drop_overwritten_columns):
-        apply_rule(draft, until, context.query, context.notebook)
+        apply_rule(draft, until, context.query, context.decisions)
         context.materialise("subscriptions")
     accounts, own = context.matches.get("accounts"), context.matches["subscriptions"]
     if accounts:
-        leave_out_future_columns(context.drafts["accounts"], accounts, context.query, context.notebook)
+        leave_out_future_columns(context.drafts["accounts"], accounts, context.query, context.decisions)
     if own.link.through is None and (accounts is None or own.source is not accounts.source):
-        leave_out_future_columns(draft, own, context.query, context.notebook)
+        leave_out_future_columns(draft, own, context.query, context.decisions)
 
 
 def _equal_rows(context: DraftContext) -> str | None:
@@ -115,9 +115,9 @@ def _equal_rows(context: DraftContext) -> str | None:
         if extra and len(draft.match.source.loaded.group.files) > 1:
             evidence = f"{extra:,} rows of {table} are equal to another one in every column, over several files"
             choices = {"once": "equal rows are one event", "each": "each is an event of its own"}
-            return context.notebook.ask(Question("equal_rows", "What are equal rows?", evidence, choices, "once"))
+            return context.decisions.ask(Question("equal_rows", "What are equal rows?", evidence, choices, "once"))
         if extra:
-            context.notebook.note(table, f"{extra:,} rows are equal to another one in every column; each counts")
+            context.decisions.note(table, f"{extra:,} rows are equal to another one in every column; each counts")
     return None
 
 

@@ -12,7 +12,7 @@ from features.discovery.loaded_sources import load_sources
 from features.discovery.recognition import ProfiledSource, match_tables
 from features.discovery.source_files import FileGroup, group_files
 from features.drafting.selects.column_expressions import SourceStyle
-from features.drafting.selects.decisions import Notebook, Query
+from features.drafting.selects.decisions import DecisionLog, Query
 from features.drafting.selects.select_draft import SelectDraft, materialise
 from features.drafting.selects.source_styles import find_styles
 from features.ingestion.files.csv_source import connection_of
@@ -35,12 +35,12 @@ class DraftRequest:
 
 
 class DraftContext:
-    """The sources of a folder on one backend, the drafts so far, and the notebook of decisions."""
+    """The sources of a folder on one backend, the drafts so far, and the log of decisions."""
 
-    def __init__(self, request: DraftRequest, notebook: Notebook) -> None:
-        self.request, self.notebook = request, notebook
+    def __init__(self, request: DraftRequest, decisions: DecisionLog) -> None:
+        self.request, self.decisions = request, decisions
         groups = group_files(request.folder)
-        _note_copies(groups, notebook)
+        _note_copies(groups, decisions)
         self.backend, loaded = load_sources(groups, request.scratch)
         self.connection = connection = connection_of(self.backend)
         self.query: Query = lambda sql: connection.execute(sql).fetchall()
@@ -50,7 +50,7 @@ class DraftContext:
         ]
         self.links = find_links(connection, self.sources)
         self.matches = {match.table: match for match in match_tables(self.sources, self.links)}
-        self.styles = find_styles(self.sources, notebook)
+        self.styles = find_styles(self.sources, decisions)
         self.drafts: dict[str, SelectDraft] = {}
         self.rows: dict[str, RawTable] = {}
 
@@ -69,7 +69,7 @@ class DraftContext:
         return any(f" {quoted} " in f" {draft.origin} ".replace("\n", " ") for draft in self.drafts.values())
 
 
-def _note_copies(groups: Sequence[FileGroup], notebook: Notebook) -> None:
+def _note_copies(groups: Sequence[FileGroup], decisions: DecisionLog) -> None:
     for group in groups:
         for copy, original in group.copies:
-            notebook.note(group.name, f"{copy.name} is a copy of {original.name}, to the byte, and is left out")
+            decisions.note(group.name, f"{copy.name} is a copy of {original.name}, to the byte, and is left out")

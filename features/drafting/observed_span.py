@@ -6,7 +6,7 @@ from typing import Protocol
 
 from configs.errors import DataError
 from features.drafting.draft_context import DraftRequest
-from features.drafting.selects.decisions import Notebook, Query
+from features.drafting.selects.decisions import DecisionLog, Query
 from features.publishing.data_span import count_events_by_day, last_covered_day
 from features.tables.contract import CONTRACT
 from features.tables.raw_table import RawTable
@@ -21,7 +21,7 @@ class DraftedTables(Protocol):
     """The rows of the tables that are drafted, which `query` knows as `drafted_NAME`."""
 
     request: DraftRequest
-    notebook: Notebook
+    decisions: DecisionLog
     query: Query
     rows: dict[str, RawTable]
 
@@ -48,7 +48,7 @@ def find_span(drafted: DraftedTables) -> ObservedSpan:
     begins = datetime.combine(date.fromordinal(first), datetime.min.time())
     strays = sum(count for day, count in rows.items() if not first <= day <= last)
     if strays:
-        drafted.notebook.note("data", f"{strays:,} rows are far before or after all others")
+        drafted.decisions.note("data", f"{strays:,} rows are far before or after all others")
     _note_future_rows(drafted)
     return ObservedSpan(begins, until, drafted.request.now - until > timedelta(days=FINISHED_AFTER_DAYS))
 
@@ -94,4 +94,4 @@ def _note_future_rows(drafted: DraftedTables) -> None:
         if at and at in raw.source_columns:
             later = drafted.query(f"select count(*) from drafted_{table} where {at} > timestamp '{now}'")[0][0]
             if later:
-                drafted.notebook.note(table, f"{later:,} rows are dated after today ({at}), and no label uses them")
+                drafted.decisions.note(table, f"{later:,} rows are dated after today ({at}), and no label uses them")

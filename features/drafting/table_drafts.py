@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from features.discovery.account_keys import REPAIRS, KeyMatch, compare_keys
 from features.discovery.recognition import TableMatch
 from features.drafting.draft_context import DraftContext
-from features.drafting.selects.decisions import Notebook
+from features.drafting.selects.decisions import DecisionLog
 from features.drafting.selects.row_filters import (
     convert_currencies,
     leave_out_deleted,
@@ -53,28 +53,28 @@ def _common_repair(keys: Mapping[str, KeyMatch]) -> str:
 
 
 def _draft_table(context: DraftContext, table: str, keys: Mapping[str, KeyMatch]) -> None:
-    match, notebook = context.matches[table], context.notebook
+    match, decisions = context.matches[table], context.decisions
     repair, key = _common_repair(keys), keys.get(table)
-    draft = draft_select(match, context.styles[match.source.name], notebook, REPAIRS[repair])
+    draft = draft_select(match, context.styles[match.source.name], decisions, REPAIRS[repair])
     context.drafts[table] = draft
     if repair != "as written" and table == "accounts":
-        notebook.note("accounts", f"ids are compared {repair}: only so do those of other tables match")
+        decisions.note("accounts", f"ids are compared {repair}: only so do those of other tables match")
     if key and key.repaired < key.ids:
         shown = ", ".join(key.unknown)
         unknown = f"{key.ids - key.repaired:,} of {key.ids:,} accounts are not in accounts, such as {shown}"
-        notebook.note(table, f"{unknown}; `oarlock validate` counts their rows")
+        decisions.note(table, f"{unknown}; `oarlock validate` counts their rows")
     if table == "accounts":
-        leave_out_test_accounts(draft, match.source, context.query, notebook)
+        leave_out_test_accounts(draft, match.source, context.query, decisions)
     if table == "subscriptions":
-        complete_subscription(draft, match, notebook)
-        leave_out_trials(draft, match.source, context.query, notebook)
+        complete_subscription(draft, match, decisions)
+        leave_out_trials(draft, match.source, context.query, decisions)
         if "accounts" in context.matches:
-            find_end_in_accounts(draft, context.matches["accounts"], notebook)
-    leave_out_deleted(draft, match.source, context.query, notebook)
+            find_end_in_accounts(draft, context.matches["accounts"], decisions)
+    leave_out_deleted(draft, match.source, context.query, decisions)
     _follow_accounts(context, draft)
     if table in AMOUNTS:
-        convert_currencies(draft, match.source, AMOUNTS[table], notebook)
-    _fill_constants(draft, match, notebook)
+        convert_currencies(draft, match.source, AMOUNTS[table], decisions)
+    _fill_constants(draft, match, decisions)
 
 
 def _follow_accounts(context: DraftContext, draft: SelectDraft) -> None:
@@ -87,7 +87,7 @@ def _follow_accounts(context: DraftContext, draft: SelectDraft) -> None:
     draft.conditions.append(f"coalesce({draft.columns['account_id']} not in ({left_out}), true)")
 
 
-def _fill_constants(draft: SelectDraft, match: TableMatch, notebook: Notebook) -> None:
+def _fill_constants(draft: SelectDraft, match: TableMatch, decisions: DecisionLog) -> None:
     """Constants for required words that no column has."""
     if draft.table == "usage" and "event" not in draft.columns:
         draft.columns["event"] = f"'{match.source.name}'"
@@ -99,7 +99,7 @@ def _fill_constants(draft: SelectDraft, match: TableMatch, notebook: Notebook) -
         draft.comments.append(f"kind: {kind}, by the range of the scores")
     if draft.table == "touches" and "kind" not in draft.columns:
         draft.columns["kind"] = "'call'"
-        notebook.note("touches", "no column says how an account was contacted: all are taken for calls")
+        decisions.note("touches", "no column says how an account was contacted: all are taken for calls")
 
 
 def _draft_missing_accounts(context: DraftContext) -> None:
@@ -123,7 +123,7 @@ def _draft_accounts_of(context: DraftContext, table: str) -> None:
     base.conditions.append(f"{account} is not null")
     accounts = SelectDraft("accounts", base.match, columns, base.origin, [*base.conditions], [text], group_by="1")
     context.drafts = {"accounts": accounts, **context.drafts}
-    context.notebook.note("accounts", text)
+    context.decisions.note("accounts", text)
 
 
 def _take_creation_from(accounts: SelectDraft, base: SelectDraft) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from features.discovery.recognition import Link, ProfiledSource, missing_columns
 from features.discovery.vocabulary import TABLE_WORDS, column_words, table_word_score
-from features.drafting.selects.decisions import Notebook, Question
+from features.drafting.selects.decisions import DecisionLog, Question
 
 SHOWN_COLUMNS, SHOWN_NAMES = 8, 4
 WHOLE_NAME = 2
@@ -31,12 +31,12 @@ def missing_text(table: str, missing: Iterable[str]) -> str:
     return f"it is named like {table}, but has no column for {' and '.join(names)}"
 
 
-def ask_for_subscriptions(sources: Iterable[ProfiledSource], links: Mapping[str, Link], notebook: Notebook) -> None:
+def ask_for_subscriptions(sources: Iterable[ProfiledSource], links: Mapping[str, Link], decisions: DecisionLog) -> None:
     """Ask whether to go on without a source that is named like subscriptions: churn would be something else."""
     for source in sources:
         link, score = links.get(source.name), table_word_score(source.name, "subscriptions")
         if score >= WHOLE_NAME or (score and link):
-            notebook.ask(
+            decisions.ask(
                 Question(
                     f"unused.{source.name}",
                     f"Go on without '{source.name}'? Otherwise rename its columns, and run init again",

@@ -7,7 +7,7 @@ from datetime import datetime
 from features.discovery.loaded_sources import LoadedSource
 from features.drafting.mapping_file import comment_lines, quoted, span_lines
 from features.drafting.observed_span import ObservedSpan, explain_until
-from features.drafting.selects.decisions import Notebook
+from features.drafting.selects.decisions import DecisionLog
 from features.ready.part import ReadyPart
 
 
@@ -21,7 +21,7 @@ class CombinedMapping:
     span: ObservedSpan
     parts: Sequence[ReadyPart]
     sources: Sequence[LoadedSource]
-    notebook: Notebook
+    decisions: DecisionLog
 
 
 def combined_text(mapping: CombinedMapping) -> str:
@@ -37,7 +37,7 @@ def combined_text(mapping: CombinedMapping) -> str:
             f"folder = {quoted(mapping.folder)}",
             f"people = {quoted(usage)}",
             "",
-            *(line for remark in _remarks(mapping.notebook) for line in comment_lines(remark)),
+            *(line for remark in _remarks(mapping.decisions) for line in comment_lines(remark)),
             "",
             *(line for source in mapping.sources for line in _source_lines(source)),
             "[tables]",
@@ -46,8 +46,8 @@ def combined_text(mapping: CombinedMapping) -> str:
     )
 
 
-def _remarks(notebook: Notebook) -> list[str]:
-    return [*map(str, notebook.answers), *map(str, notebook.notes)]
+def _remarks(decisions: DecisionLog) -> list[str]:
+    return [*map(str, decisions.answers), *map(str, decisions.notes)]
 
 
 def _source_lines(source: LoadedSource) -> list[str]:

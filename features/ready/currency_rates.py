@@ -3,7 +3,7 @@
 import math
 
 from configs.errors import ConfigError
-from features.drafting.selects.decisions import Notebook, Query, Question
+from features.drafting.selects.decisions import DecisionLog, Query, Question
 from features.ready.part import ReadyPart
 
 # https://docs.stripe.com/currencies: ISK and UGX have no minor unit, but are written as if they had two decimals.
@@ -14,7 +14,7 @@ THREE_DECIMALS = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
 KEY = "currency"
 
 
-def convert_amounts(part: ReadyPart, query: Query, notebook: Notebook) -> ReadyPart:
+def convert_amounts(part: ReadyPart, query: Query, decisions: DecisionLog) -> ReadyPart:
     """The part with a rate for each currency that its amounts have; a person gives those of several.
 
     Raises ConfigError for an answer that lacks one.
@@ -24,10 +24,10 @@ def convert_amounts(part: ReadyPart, query: Query, notebook: Notebook) -> ReadyP
         return part
     codes = sorted({str(code).strip().upper() for (code,) in query(cases.codes) if code})
     if len(codes) == 1:
-        notebook.note(part.name, f"all prices are in {codes[0]}, and so is MRR")
+        decisions.note(part.name, f"all prices are in {codes[0]}, and so is MRR")
         rates = {codes[0]: 1.0}
     else:
-        rates = _ask(part.name, codes, notebook)
+        rates = _ask(part.name, codes, decisions)
     text = " ".join(f"when '{code.lower()}' then {rate * _minor_unit(code):.10g}" for code, rate in rates.items())
     return part.with_text(cases.case, text)
 
@@ -36,9 +36,9 @@ def _minor_unit(code: str) -> float:
     return 1.0 if code in NO_DECIMALS else 0.001 if code in THREE_DECIMALS else 0.01
 
 
-def _ask(name: str, codes: list[str], notebook: Notebook) -> dict[str, float]:
+def _ask(name: str, codes: list[str], decisions: DecisionLog) -> dict[str, float]:
     example = ",".join(f"{code}=1" for code in codes)
-    answer = notebook.ask(
+    answer = decisions.ask(
         Question(
             KEY,
             f"What is one unit of each of {', '.join(codes)} worth in the currency of your reports? Answer such as"

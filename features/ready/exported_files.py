@@ -5,7 +5,7 @@ from pathlib import Path
 
 from configs.errors import DataError
 from features.discovery.source_files import FileGroup, suffix_of
-from features.drafting.selects.decisions import Notebook
+from features.drafting.selects.decisions import DecisionLog
 from features.ingestion.text_comparisons import sources_read
 from features.ready.part import ReadyPart
 from features.tables.mapping import is_shadow
@@ -21,7 +21,7 @@ def find_exported_files(part: ReadyPart, folder: Path) -> list[FileGroup]:
     return [group for source, files in part.content.sources.items() for group in _find(source, files, (base, folder))]
 
 
-def leave_out_tables(part: ReadyPart, groups: list[FileGroup], notebook: Notebook) -> ReadyPart:
+def leave_out_tables(part: ReadyPart, groups: list[FileGroup], decisions: DecisionLog) -> ReadyPart:
     """The part without the tables whose files are not there. Raises DataError if it cannot do without them."""
     exported = {group.name for group in groups}
     for table, text in part.tables.items():
@@ -34,7 +34,7 @@ def leave_out_tables(part: ReadyPart, groups: list[FileGroup], notebook: Noteboo
                 f"{part.name}: {table} need {files}, which is not there.",
                 f"Put the export into the folder '{part.name}', or correct the names of its files.",
             )
-        notebook.note(part.name, f"{files} is not there, so that there are no {table}")
+        decisions.note(part.name, f"{files} is not there, so that there are no {table}")
         part = part.without(table)
     return part
 

@@ -1,14 +1,14 @@
 """What ready mappings lose: rows whose account is not there, and what the contract cannot say."""
 
 from features.compute.backends.duckdb import quote_name
-from features.drafting.selects.decisions import Notebook, Query
+from features.drafting.selects.decisions import DecisionLog, Query
 from features.ingestion.text_comparisons import sources_read
 from features.ready.part import ReadyPart
 
 SHOWN = 20
 
 
-def note_unmatched(part: ReadyPart, query: Query, notebook: Notebook) -> None:
+def note_unmatched(part: ReadyPart, query: Query, decisions: DecisionLog) -> None:
     """Note the vendor's companies that are no account, and the rows of its tables that have none."""
     match = part.match
     key = f"{quote_name(match.key)}::varchar"
@@ -20,12 +20,14 @@ def note_unmatched(part: ReadyPart, query: Query, notebook: Notebook) -> None:
         more = f" and {len(unmatched) - SHOWN:,} more" if len(unmatched) > SHOWN else ""
         shown = f"{', '.join(unmatched[:SHOWN])}{more}"
         of = sum(bool(name) for name, _ in rows)
-        notebook.note(part.name, f"{len(unmatched):,} of {of:,} have no account whose id is their {match.key}: {shown}")
+        decisions.note(
+            part.name, f"{len(unmatched):,} of {of:,} have no account whose id is their {match.key}: {shown}"
+        )
     for table in part.tables:
-        _note_unmatched_rows(part, table, query, notebook)
+        _note_unmatched_rows(part, table, query, decisions)
 
 
-def note_counts(part: ReadyPart, query: Query, notebook: Notebook) -> None:
+def note_counts(part: ReadyPart, query: Query, decisions: DecisionLog) -> None:
     """Note how many rows each limit of the part concerns, if it does and if the files for it are there."""
     sources = {name for (name,) in query("select view_name from duckdb_views()")}
     sources |= {name for (name,) in query("select table_name from duckdb_tables()")}
@@ -34,11 +36,11 @@ def note_counts(part: ReadyPart, query: Query, notebook: Notebook) -> None:
             continue
         count, of = query(limit.select)[0]
         if count:
-            notebook.note(part.name, f"{count:,} of {of:,} {limit.text}")
+            decisions.note(part.name, f"{count:,} of {of:,} {limit.text}")
 
 
-def _note_unmatched_rows(part: ReadyPart, table: str, query: Query, notebook: Notebook) -> None:
+def _note_unmatched_rows(part: ReadyPart, table: str, query: Query, decisions: DecisionLog) -> None:
     matched = "coalesce(account_id in (select account_id from drafted_accounts), false)"
     lost, of = query(f"select count(*) filter (not {matched}), count(*) from drafted_{table}")[0]
     if lost:
-        notebook.note(part.name, f"{lost:,} of {of:,} rows of {table} have no account: validation reports them")
+        decisions.note(part.name, f"{lost:,} of {of:,} rows of {table} have no account: validation reports them")

@@ -13,7 +13,7 @@ from features.drafting.draft_context import DraftRequest
 from features.drafting.label_proposal import propose_labels
 from features.drafting.mapping_file import settings_text
 from features.drafting.observed_span import find_complete_from, find_span
-from features.drafting.selects.decisions import Decide, Notebook, Query
+from features.drafting.selects.decisions import Decide, DecisionLog, Query
 from features.drafting.table_profile import profile_table
 from features.ingestion.files.csv_source import connection_of
 from features.ingestion.reader import cast_table
@@ -42,58 +42,58 @@ class ReadyTables:
     """The rows of the tables of all parts, which `query` knows as `drafted_NAME`."""
 
     request: DraftRequest
-    notebook: Notebook
+    decisions: DecisionLog
     query: Query
     rows: dict[str, RawTable]
 
 
 def draft_ready_mapping(request: DraftRequest, ready: ReadyRequest, decide: Decide) -> Draft:
     """The mapping and settings for the exports of a folder. Raises ConfigError, and DataError for a missing export."""
-    notebook = Notebook(decide)
-    parts, groups = _choose_parts(request, ready, notebook)
+    decisions = DecisionLog(decide)
+    parts, groups = _choose_parts(request, ready, decisions)
     backend, loaded = load_sources(groups, request.scratch)
     connection = connection_of(backend)
     query: Query = lambda sql: connection.execute(sql).fetchall()  # noqa: E731 - as in other drafts
-    parts = [convert_amounts(_without_columns(part, loaded, notebook), query, notebook) for part in parts]
+    parts = [convert_amounts(_without_columns(part, loaded, decisions), query, decisions) for part in parts]
     rows = {table: _compute(backend, part, table) for part in parts for table in part.tables}
     for part in parts:
-        note_unmatched(part, query, notebook)
-        note_counts(part, query, notebook)
-    drafted = ReadyTables(request, notebook, query, rows)
+        note_unmatched(part, query, decisions)
+        note_counts(part, query, decisions)
+    drafted = ReadyTables(request, decisions, query, rows)
     span = find_span(drafted)
     complete = find_complete_from(drafted, span.begins)
     proposal = propose_labels(set(rows), (complete[0] if complete else span.begins, span.until), query)
     folder = relative_folder(request.folder, request.mapping_file.parent)
-    mapping = combined_text(CombinedMapping(request.name, folder, complete, span, parts, loaded, notebook))
+    mapping = combined_text(CombinedMapping(request.name, folder, complete, span, parts, loaded, decisions))
     profiles = tuple(profile_table(table, part.name, query) for part in parts for table in part.tables)
     settings = settings_text(request.name, request.mapping_file.name, proposal)
-    return Draft(mapping, settings, notebook, profiles, proposal, {})
+    return Draft(mapping, settings, decisions, profiles, proposal, {})
 
 
 def _choose_parts(
-    request: DraftRequest, ready: ReadyRequest, notebook: Notebook
+    request: DraftRequest, ready: ReadyRequest, decisions: DecisionLog
 ) -> tuple[list[ReadyPart], list[FileGroup]]:
     """The parts with the tables that they have files for, of which one gives the accounts."""
     parts, groups = [], []
     for name in ready.names:
         part = read_part(name)
         exported = find_exported_files(part, request.folder)
-        part = leave_out_tables(part, exported, notebook)
+        part = leave_out_tables(part, exported, decisions)
         parts.append(part.with_match(ready.matches[name]) if name in ready.matches else part)
         groups += exported
     if unused := sorted(ready.matches.keys() - set(ready.names)):
         raise ConfigError(f"'{unused[0]}' is not among the ready mappings to combine.", f"Add {unused[0]} to --from.")
-    return _with_one_accounts_table(parts, notebook), groups
+    return _with_one_accounts_table(parts, decisions), groups
 
 
-def _with_one_accounts_table(parts: Sequence[ReadyPart], notebook: Notebook) -> list[ReadyPart]:
+def _with_one_accounts_table(parts: Sequence[ReadyPart], decisions: DecisionLog) -> list[ReadyPart]:
     names = [part.name for part in parts]
     base = next((part.name for part in parts if ACCOUNTS in part.tables), None)
     if base is None:
         raise ConfigError(f"{' and '.join(names)} give no accounts.", "Add one that does, such as stripe, to --from.")
     others = [part.name for part in parts if ACCOUNTS in part.tables and part.name != base]
     for name in others:
-        notebook.note(name, f"its accounts are not used: those of {base} are")
+        decisions.note(name, f"its accounts are not used: those of {base} are")
     parts = [part.without(ACCOUNTS) if part.name in others else part for part in parts]
     tables = Counter(table for part in parts for table in part.tables)
     if repeated := [table for table, count in tables.items() if count > 1]:
@@ -102,7 +102,7 @@ def _with_one_accounts_table(parts: Sequence[ReadyPart], notebook: Notebook) -> 
     return parts
 
 
-def _without_columns(part: ReadyPart, loaded: Sequence[LoadedSource], notebook: Notebook) -> ReadyPart:
+def _without_columns(part: ReadyPart, loaded: Sequence[LoadedSource], decisions: DecisionLog) -> ReadyPart:
     """The part with null for each optional column that its files lack. Raises DataError for another match column."""
     sources = {source.name: source for source in loaded if source.name in part.content.sources}
     columns = {column for source in sources.values() for column in source.columns}
@@ -115,7 +115,7 @@ def _without_columns(part: ReadyPart, loaded: Sequence[LoadedSource], notebook: 
         )
     for column in part.content.optional:
         if column not in columns:
-            notebook.note(part.name, f"no file has the column {column}: it is empty")
+            decisions.note(part.name, f"no file has the column {column}: it is empty")
             part = part.with_text(rf"\b(?:\w+\.)?{column}\b", "null")
     return part
 

@@ -54,8 +54,8 @@ Query = Callable[[str], Sequence[tuple]]
 
 
 @dataclass
-class Notebook:
-    """Collects the answers and notes while a draft is made."""
+class DecisionLog:
+    """The answers and notes of a draft, collected while it is made."""
 
     decide: Decide
     answers: list[Answer] = field(default_factory=list)

@@ -2,7 +2,7 @@
 
 from features.compute.backends.duckdb import quote_name
 from features.discovery.recognition import ProfiledSource, TableMatch
-from features.drafting.selects.decisions import Notebook, Query
+from features.drafting.selects.decisions import DecisionLog, Query
 from features.drafting.selects.select_draft import SelectDraft
 from features.tables.contract import CONTRACT
 
@@ -11,7 +11,7 @@ MOSTLY, RARELY = 0.9, 0.05
 MAX_WORDS = 12  # a column with more values is no status
 
 
-def leave_out_future_columns(draft: SelectDraft, match: TableMatch, query: Query, notebook: Notebook) -> None:
+def leave_out_future_columns(draft: SelectDraft, match: TableMatch, query: Query, decisions: DecisionLog) -> None:
     """Find them among all columns of a source, by whether the account has left, and leave out those that are mapped."""
     source, key = match.source, match.link.column
     if "ended_at" not in {row[0] for row in query("describe drafted_subscriptions")}:
@@ -27,7 +27,7 @@ def leave_out_future_columns(draft: SelectDraft, match: TableMatch, query: Query
             for name in mapped:
                 del draft.columns[name]
             verb = "is left out" if mapped else "is not mapped"
-            notebook.note(source.name, f"'{profile.name}' knows the future: {reason}. It {verb}")
+            decisions.note(source.name, f"'{profile.name}' knows the future: {reason}. It {verb}")
 
 
 def _columns_from(draft: SelectDraft, match: TableMatch, column: str) -> list[str]:

@@ -12,7 +12,7 @@ from features.discovery.vocabulary import (
     TEST_WORDS,
     column_words,
 )
-from features.drafting.selects.decisions import NO, YES, Notebook, Query, Question
+from features.drafting.selects.decisions import NO, YES, DecisionLog, Query, Question
 from features.drafting.selects.select_draft import SelectDraft
 
 TRUE_WORDS = "('true', 't', 'yes', 'y', '1')"
@@ -23,39 +23,39 @@ LEAVE_OUT = {YES: "they are left out", NO: "they count like all others"}
 SHOWN = 5
 
 
-def leave_out_test_accounts(draft: SelectDraft, source: ProfiledSource, query: Query, notebook: Notebook) -> None:
+def leave_out_test_accounts(draft: SelectDraft, source: ProfiledSource, query: Query, decisions: DecisionLog) -> None:
     """Leave out the accounts that a flag, a name or an email says are tests."""
     flag = source.find(TEST_WORDS)
     if flag and flag.is_flag:
         condition = f"lower({quote_name(flag.name)}::varchar) in {TRUE_WORDS}"
-        _leave_out(draft, ("test_accounts", f"{flag.name} is true", condition), query, notebook)
+        _leave_out(draft, ("test_accounts", f"{flag.name} is true", condition), query, decisions)
         return
     names = [profile for words in (column_words("accounts", "name"), EMAIL_WORDS) if (profile := source.find(words))]
     for profile in names:
         condition = f"regexp_matches({quote_name(profile.name)}::varchar, {quote_text(TEST_NAME)})"
-        _leave_out(draft, ("test_accounts", f"'{profile.name}' reads like a test", condition), query, notebook)
+        _leave_out(draft, ("test_accounts", f"'{profile.name}' reads like a test", condition), query, decisions)
 
 
-def leave_out_trials(draft: SelectDraft, source: ProfiledSource, query: Query, notebook: Notebook) -> None:
+def leave_out_trials(draft: SelectDraft, source: ProfiledSource, query: Query, decisions: DecisionLog) -> None:
     """Leave out the subscriptions that are trials or free plans."""
     flag = source.find(TRIAL_FLAGS)
     if flag and flag.is_flag:
         condition = f"lower({quote_name(flag.name)}::varchar) in {TRUE_WORDS}"
-        _leave_out(draft, ("trials", f"{flag.name} is true", condition), query, notebook)
+        _leave_out(draft, ("trials", f"{flag.name} is true", condition), query, decisions)
     for profile in filter(None, (source.find(("plan", "plan_name", "product", "tier")), source.find(STATUS_WORDS))):
         condition = f"regexp_matches(trim({quote_name(profile.name)}::varchar), {quote_text(TRIAL_WORDS)})"
-        _leave_out(draft, ("trials", f"'{profile.name}' says free or trial", condition), query, notebook)
+        _leave_out(draft, ("trials", f"'{profile.name}' says free or trial", condition), query, decisions)
 
 
-def leave_out_deleted(draft: SelectDraft, source: ProfiledSource, query: Query, notebook: Notebook) -> None:
+def leave_out_deleted(draft: SelectDraft, source: ProfiledSource, query: Query, decisions: DecisionLog) -> None:
     """Leave out the rows that their tool has deleted."""
     flag = source.find(DELETED_WORDS)
     if flag and flag.is_flag:
         condition = f"lower({quote_name(flag.name)}::varchar) in {TRUE_WORDS}"
-        _leave_out(draft, ("deleted", f"{flag.name} is true", condition), query, notebook)
+        _leave_out(draft, ("deleted", f"{flag.name} is true", condition), query, decisions)
 
 
-def convert_currencies(draft: SelectDraft, source: ProfiledSource, column: str, notebook: Notebook) -> None:
+def convert_currencies(draft: SelectDraft, source: ProfiledSource, column: str, decisions: DecisionLog) -> None:
     """Convert amounts of several currencies by rates that only a person can give."""
     currency = source.find(CURRENCY_WORDS)
     if currency is None or currency.is_number or column not in draft.columns:
@@ -64,7 +64,7 @@ def convert_currencies(draft: SelectDraft, source: ProfiledSource, column: str, 
     if len(codes) < 2:
         draft.comments.append(f"{column}: all amounts are in {codes[0] if codes else '?'} ('{currency.name}')")
         return
-    answer = notebook.ask(
+    answer = decisions.ask(
         Question(
             "currency",
             f"What is one unit of each of {', '.join(codes)} worth in the currency of your reports?"
@@ -107,14 +107,14 @@ def _by_rate(amount: str, currency: ColumnProfile, rates: dict[str, float]) -> s
     return f"cast({amount} as double) * case {code} {cases} end"
 
 
-def _leave_out(draft: SelectDraft, rule: tuple[str, str, str], query: Query, notebook: Notebook) -> None:
+def _leave_out(draft: SelectDraft, rule: tuple[str, str, str], query: Query, decisions: DecisionLog) -> None:
     name, reason, condition = rule
     rows = query(f"select count(*), count(*) filter ({condition}) from {draft.origin}")[0]
     if not rows[1] or rows[1] == rows[0]:
         return
     evidence = f"{reason} in {rows[1]:,} of {rows[0]:,} rows of {draft.table}{_examples(draft, condition, query)}"
     question = Question(f"{draft.table}.{name}", f"Leave out {name.replace('_', ' ')}?", evidence, LEAVE_OUT, YES)
-    if notebook.ask(question) == YES:
+    if decisions.ask(question) == YES:
         draft.conditions.append(f"not coalesce({condition}, false)")
 
 

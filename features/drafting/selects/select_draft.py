@@ -9,7 +9,7 @@ from features.compute.backends.base import Backend
 from features.compute.backends.duckdb import quote_name
 from features.discovery.recognition import TableMatch
 from features.drafting.selects.column_expressions import SourceStyle, column_sql
-from features.drafting.selects.decisions import Notebook
+from features.drafting.selects.decisions import DecisionLog
 from features.drafting.selects.spellings import GROUPING_COLUMNS, join_spellings
 from features.ingestion.text_values import TextFormat, from_text
 from features.tables.contract import ACCOUNT_ID, CONTRACT
@@ -36,7 +36,7 @@ class SelectDraft:
         return f"select {columns}\nfrom {self.origin}{where}{group}"
 
 
-def draft_select(match: TableMatch, style: SourceStyle, notebook: Notebook, repair: str = "{id}") -> SelectDraft:
+def draft_select(match: TableMatch, style: SourceStyle, decisions: DecisionLog, repair: str = "{id}") -> SelectDraft:
     """The select of a recognised table, with no rule but those of its columns."""
     contract = CONTRACT[match.table].columns
     link = match.link
@@ -50,9 +50,9 @@ def draft_select(match: TableMatch, style: SourceStyle, notebook: Notebook, repa
     columns = {ACCOUNT_ID: account}
     for name, source_column in match.columns.items():
         profile = match.source.profiles[source_column]
-        columns[name] = column_sql(profile, contract[name], style, notebook)
+        columns[name] = column_sql(profile, contract[name], style, decisions)
         if name in GROUPING_COLUMNS and not contract[name].values:
-            columns[name] = join_spellings(profile, columns[name], notebook)
+            columns[name] = join_spellings(profile, columns[name], decisions)
     return SelectDraft(match.table, match, {name: columns[name] for name in contract if name in columns}, origin)
 
 

@@ -6,24 +6,24 @@ from dataclasses import replace
 from features.discovery.column_profile import ColumnProfile
 from features.discovery.recognition import ProfiledSource
 from features.drafting.selects.column_expressions import SourceStyle
-from features.drafting.selects.decisions import Notebook, Question
+from features.drafting.selects.decisions import DecisionLog, Question
 from features.tables.mapping import is_text
 
 
-def find_styles(sources: Sequence[ProfiledSource], notebook: Notebook) -> dict[str, SourceStyle]:
+def find_styles(sources: Sequence[ProfiledSource], decisions: DecisionLog) -> dict[str, SourceStyle]:
     """How each source writes numbers and dates, such that one select may read several of them."""
-    return _common_styles(sources, {source.name: _source_style(source, notebook) for source in sources})
+    return _common_styles(sources, {source.name: _source_style(source, decisions) for source in sources})
 
 
-def _source_style(source: ProfiledSource, notebook: Notebook) -> SourceStyle:
+def _source_style(source: ProfiledSource, decisions: DecisionLog) -> SourceStyle:
     profiles = source.profiles.values()
     has_comma = any(profile.counts["comma_not_thousands"] for profile in profiles if profile.is_number)
     has_point = any(p.counts["number"] > p.counts["integer"] for p in profiles if p.is_number)
     decimal = "," if has_comma and not has_point else "."
-    return SourceStyle(decimal, _date_order(source, notebook), _time_zone(source, notebook))
+    return SourceStyle(decimal, _date_order(source, decisions), _time_zone(source, decisions))
 
 
-def _date_order(source: ProfiledSource, notebook: Notebook) -> str | None:
+def _date_order(source: ProfiledSource, decisions: DecisionLog) -> str | None:
     """The order of day and month of a source; a person says it if both fit every date."""
     columns = [profile for profile in source.profiles.values() if profile.counts["ordered"] and profile.is_instant]
     if not columns:
@@ -31,7 +31,7 @@ def _date_order(source: ProfiledSource, notebook: Notebook) -> str | None:
     orders = [order for order in ("day_first", "month_first") if all(order in p.date_orders for p in columns)]
     example = f"{columns[0].name} = {columns[0].values[0]}"
     if len(orders) == 1:
-        notebook.note(source.name, f"dates are {orders[0].replace('_', ' ')}: the other order does not fit every row")
+        decisions.note(source.name, f"dates are {orders[0].replace('_', ' ')}: the other order does not fit every row")
         return orders[0]
     evidence = "both orders fit every date" if orders else "neither order fits every date"
     question = Question(
@@ -40,10 +40,10 @@ def _date_order(source: ProfiledSource, notebook: Notebook) -> str | None:
         evidence,
         {"day_first": "the day comes first", "month_first": "the month comes first"},
     )
-    return notebook.ask(question)
+    return decisions.ask(question)
 
 
-def _time_zone(source: ProfiledSource, notebook: Notebook) -> str | None:
+def _time_zone(source: ProfiledSource, decisions: DecisionLog) -> str | None:
     """The zone of times that are written without one; None for UTC, and for a source without such times."""
     local = _local_columns(source)
     if not local or not all(map(is_text, source.loaded.group.files)):
@@ -57,7 +57,7 @@ def _time_zone(source: ProfiledSource, notebook: Notebook) -> str | None:
         evidence,
         default="UTC",
     )
-    zone = notebook.ask(question)
+    zone = decisions.ask(question)
     return None if zone == "UTC" else zone
 
 

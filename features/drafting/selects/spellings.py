@@ -2,7 +2,7 @@
 
 from features.compute.backends.duckdb import quote_name, quote_text
 from features.discovery.column_profile import ColumnProfile
-from features.drafting.selects.decisions import Notebook, Question
+from features.drafting.selects.decisions import DecisionLog, Question
 
 GROUPING_COLUMNS = frozenset(
     {"segment", "industry", "country", "owner", "channel", "plan", "event", "kind", "reason", "by", "milestone", "play"}
@@ -11,7 +11,7 @@ SHOWN = 3
 MEANINGS = {"same": "each is read as its most frequent spelling", "different": "they are different"}
 
 
-def join_spellings(profile: ColumnProfile, expression: str, notebook: Notebook) -> str:
+def join_spellings(profile: ColumnProfile, expression: str, decisions: DecisionLog) -> str:
     """The expression of a column with one spelling for each word, if a person agrees that they are the same."""
     if not profile.spellings:
         return expression
@@ -23,7 +23,7 @@ def join_spellings(profile: ColumnProfile, expression: str, notebook: Notebook) 
         MEANINGS,
         "same",
     )
-    if notebook.ask(question) == "different":
+    if decisions.ask(question) == "different":
         return expression
     cases = [f"when {quote_text(variant)} then {quote_text(usual)}" for variant, usual in profile.spellings.items()]
     return f"case {quote_name(profile.name)}::varchar {' '.join(cases)} else {expression} end"

@@ -13,7 +13,7 @@ from features.discovery.vocabulary import (
     column_words,
     normalise,
 )
-from features.drafting.selects.decisions import Notebook, Query, Question
+from features.drafting.selects.decisions import DecisionLog, Query, Question
 from features.drafting.selects.select_draft import SelectDraft
 
 MONTHS: Mapping[str, int] = {
@@ -30,7 +30,7 @@ SHOWN = 5
 YEAR_DAYS = 365
 
 
-def complete_subscription(draft: SelectDraft, match: TableMatch, notebook: Notebook) -> None:
+def complete_subscription(draft: SelectDraft, match: TableMatch, decisions: DecisionLog) -> None:
     """Give a draft the key and the monthly price that its source does not have."""
     if "subscription_id" not in draft.columns:
         started = draft.columns["started_at"]
@@ -38,7 +38,7 @@ def complete_subscription(draft: SelectDraft, match: TableMatch, notebook: Noteb
         draft.comments.append("subscription_id: the source has no key; account and start make one")
     source = normalise(match.columns.get("mrr", ""))
     if not source:
-        notebook.note("subscriptions", "no column is a price: each subscription counts 1, and revenue is not known")
+        decisions.note("subscriptions", "no column is a price: each subscription counts 1, and revenue is not known")
         draft.columns["mrr"] = "1"
         draft.comments.append("mrr: no column is a price, so that each subscription counts 1")
     elif source in ANNUAL_WORDS:
@@ -48,19 +48,19 @@ def complete_subscription(draft: SelectDraft, match: TableMatch, notebook: Noteb
         draft.columns["mrr"] = f"cast({draft.columns['mrr']} as double) / 100"
         draft.comments.append(f"mrr: '{match.columns['mrr']}' is in cents, by its name")
     if source and source not in ANNUAL_WORDS and not source.startswith("m"):
-        _divide_by_period(draft, match, notebook)
+        _divide_by_period(draft, match, decisions)
 
 
-def _divide_by_period(draft: SelectDraft, match: TableMatch, notebook: Notebook) -> None:
+def _divide_by_period(draft: SelectDraft, match: TableMatch, decisions: DecisionLog) -> None:
     period = match.source.find(PERIOD_WORDS)
     months = {value: _months_of(value) for value in period.values} if period else {}
     longer = {value: count for value, count in months.items() if count and count > 1}
     if period is None or (period.is_number and not longer):
-        _divide_by_year(draft, match.columns["mrr"], notebook)
+        _divide_by_year(draft, match.columns["mrr"], decisions)
         return
     if unknown := [repr(value) for value, count in months.items() if count is None]:
         text = f"'{period.name}' = {', '.join(unknown[:SHOWN])} is no period that is known: such prices count per month"
-        notebook.note("subscriptions", text)
+        decisions.note("subscriptions", text)
     if not longer:
         return
     question = Question(
@@ -69,7 +69,7 @@ def _divide_by_period(draft: SelectDraft, match: TableMatch, notebook: Notebook)
         f"'{period.name}' has {', '.join(map(repr, months))}, and the price column does not say per month",
         {"period": "the price is of the period, and divided by its months", "month": "the price is of a month"},
     )
-    if notebook.ask(question) == "period":
+    if decisions.ask(question) == "period":
         name, price = quote_name(period.name), draft.columns["mrr"]
         cases = " ".join(f"when {name}::varchar = {quote_text(value)} then {n}" for value, n in longer.items())
         draft.columns["mrr"] = f"cast({price} as double) / case {cases} else 1 end"
@@ -83,7 +83,7 @@ def _months_of(period: str) -> int | None:
     return MONTHS.get(word)
 
 
-def _divide_by_year(draft: SelectDraft, column: str, notebook: Notebook) -> None:
+def _divide_by_year(draft: SelectDraft, column: str, decisions: DecisionLog) -> None:
     question = Question(
         "price_period",
         f"Is '{column}' the price of a month or of a year?",
@@ -91,11 +91,11 @@ def _divide_by_year(draft: SelectDraft, column: str, notebook: Notebook) -> None
         {"month": "it is the price of a month", "year": "it is the price of a year, and divided by 12"},
         "month",
     )
-    if notebook.ask(question) == "year":
+    if decisions.ask(question) == "year":
         draft.columns["mrr"] = f"cast({draft.columns['mrr']} as double) / 12"
 
 
-def find_end_in_accounts(draft: SelectDraft, accounts: TableMatch, notebook: Notebook) -> None:
+def find_end_in_accounts(draft: SelectDraft, accounts: TableMatch, decisions: DecisionLog) -> None:
     """Take the end of subscriptions from the accounts, if only they have the day on which an account left."""
     if "ended_at" in draft.columns or draft.origin == quote_name(accounts.source.name):
         return
@@ -112,19 +112,19 @@ def find_end_in_accounts(draft: SelectDraft, accounts: TableMatch, notebook: Not
         f"'{ended.name}' of {accounts.source.name} ends the subscriptions of an account: they have no end of their own"
     )
     draft.comments.append(f"ended_at: {text}")
-    notebook.note("subscriptions", text)
+    decisions.note("subscriptions", text)
 
 
-def decide_end(draft: SelectDraft, end: datetime, query: Query, notebook: Notebook) -> None:
+def decide_end(draft: SelectDraft, end: datetime, query: Query, decisions: DecisionLog) -> None:
     """Decide whether `ended_at` is an actual end or the end of a paid term."""
     if "ended_at" not in draft.columns:
-        _note_missing_end(draft, notebook)
+        _note_missing_end(draft, decisions)
         return
     rows, filled, future = query(
         f"select count(*), count(ended_at), count(*) filter (ended_at > timestamp '{end}') from drafted_subscriptions"
     )[0]
     if not filled:
-        notebook.note("subscriptions", "no subscription has ended, so that there is no churn to learn from")
+        decisions.note("subscriptions", "no subscription has ended, so that there is no churn to learn from")
     if rows and filled >= MOSTLY * rows and future:
         evidence = (
             f"{filled:,} of {rows:,} rows have an end, {future:,} of them after {end:%Y-%m-%d}, when the data end"
@@ -139,10 +139,10 @@ def decide_end(draft: SelectDraft, end: datetime, query: Query, notebook: Notebo
             },
             "term",
         )
-        if notebook.ask(question) == "term":
+        if decisions.ask(question) == "term":
             _end_with_term(draft, end)
     elif future:
-        notebook.note(
+        decisions.note(
             "subscriptions", f"{future:,} of {filled:,} ends are after {end:%Y-%m-%d}: cancelled, still active"
         )
 
@@ -154,17 +154,17 @@ def _end_with_term(draft: SelectDraft, end: datetime) -> None:
     draft.comments.append("ended_at: the end of the paid term, once it has passed; the next row continues it")
 
 
-def _note_missing_end(draft: SelectDraft, notebook: Notebook) -> None:
+def _note_missing_end(draft: SelectDraft, decisions: DecisionLog) -> None:
     match = draft.match
     status = match.source.find(STATUS_WORDS) if match else None
     left = f" '{status.name}' says who left, but not when." if status and not status.is_number else ""
-    notebook.note(
+    decisions.note(
         "subscriptions",
         f"no column says when a subscription ended.{left} Add such a column, named ended_at, to the export",
     )
 
 
-def drop_overwritten_columns(draft: SelectDraft, end: datetime, query: Query, notebook: Notebook) -> None:
+def drop_overwritten_columns(draft: SelectDraft, end: datetime, query: Query, decisions: DecisionLog) -> None:
     """Leave out a renewal day and a price that later events have overwritten: past snapshots would see the future."""
     if "renews_at" in draft.columns and _is_renewal_overwritten(end, query):
         del draft.columns["renews_at"]
@@ -172,11 +172,11 @@ def drop_overwritten_columns(draft: SelectDraft, end: datetime, query: Query, no
             "renews_at knows the future: subscriptions of more than a year renew after the data end, so that it was"
             " overwritten at each renewal. It is left out. Map the end of each past term, a row per term, instead"
         )
-        notebook.note("subscriptions", text)
+        decisions.note("subscriptions", text)
         draft.comments.append(text)
     for name in ("mrr", "seats", "plan", "discount", "auto_renew"):
         if name in draft.columns and "ended_at" in draft.columns:
-            _drop_if_overwritten(draft, name, query, notebook)
+            _drop_if_overwritten(draft, name, query, decisions)
 
 
 def _is_renewal_overwritten(end: datetime, query: Query) -> bool:
@@ -196,7 +196,7 @@ def _columns(query: Query) -> set[str]:
     return {row[0] for row in query("describe drafted_subscriptions")}
 
 
-def _drop_if_overwritten(draft: SelectDraft, name: str, query: Query, notebook: Notebook) -> None:
+def _drop_if_overwritten(draft: SelectDraft, name: str, query: Query, decisions: DecisionLog) -> None:
     empty = f"({name} is null or {name}::varchar in ('0', '0.0', 'false', ''))"
     ended, ended_empty, running, running_empty = query(
         f"""select count(*) filter (ended_at is not null), count(*) filter (ended_at is not null and {empty}),
@@ -214,5 +214,5 @@ def _drop_if_overwritten(draft: SelectDraft, name: str, query: Query, notebook: 
     else:
         del draft.columns[name]
         text += ". It is left out"
-    notebook.note("subscriptions", text)
+    decisions.note("subscriptions", text)
     draft.comments.append(text)

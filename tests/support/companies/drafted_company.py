@@ -55,4 +55,4 @@ class Company:
 
 def notes(draft: Draft) -> str:
     """Everything that a draft names or decides."""
-    return "\n".join(map(str, (*draft.notebook.notes, *draft.notebook.answers)))
+    return "\n".join(map(str, (*draft.decisions.notes, *draft.decisions.answers)))

@@ -222,7 +222,7 @@ def test_a_period_in_months_is_asked_once(company):
     set_column("contracts", "interval", lambda row: 24 if number(row) else 6)(company.tables)
     company.write()
     draft = company.drafted(price_period="period")
-    assert [answer.question.key for answer in draft.notebook.answers].count("price_period") == 1
+    assert [answer.question.key for answer in draft.decisions.answers].count("price_period") == 1
     assert company.column("subscriptions", "mrr")[:2] == [200, 50.5]
 
 

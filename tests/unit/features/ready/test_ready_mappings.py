@@ -60,7 +60,7 @@ def exports(tmp_path: Path) -> Exports:
 
 
 def notes(draft: Draft) -> list[str]:
-    return [str(note) for note in draft.notebook.notes]
+    return [str(note) for note in draft.decisions.notes]
 
 
 def day(text: str) -> datetime:
