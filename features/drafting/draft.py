@@ -16,7 +16,7 @@ from features.drafting.selects.decisions import Decide, DecisionLog, Question
 from features.drafting.selects.future_columns import leave_out_future_columns
 from features.drafting.selects.select_draft import SelectDraft
 from features.drafting.selects.subscription_rules import decide_end, drop_overwritten_columns
-from features.drafting.selects.value_ranges import fit_value_ranges
+from features.drafting.selects.value_ranges import fit_answer_scales, fit_value_ranges
 from features.drafting.table_drafts import draft_tables
 from features.drafting.table_profile import TableProfile, profile_table
 from features.drafting.unused_sources import ask_for_subscriptions, explain_unused
@@ -89,6 +89,7 @@ def _apply_rules(context: DraftContext, until: datetime) -> None:
     for table, draft in context.drafts.items():
         context.materialise(table)
         fit_value_ranges(draft, context.query, context.decisions)
+        fit_answer_scales(draft, context.query, context.decisions)
         context.materialise(table)
 
 

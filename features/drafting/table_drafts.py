@@ -16,8 +16,6 @@ from features.drafting.selects.select_draft import SelectDraft, draft_select
 from features.drafting.selects.subscription_rules import complete_subscription, find_end_in_accounts
 from features.tables.contract import CONTRACT
 
-AMOUNTS = {"subscriptions": "mrr", "invoices": "amount"}
-
 
 def draft_tables(context: DraftContext) -> None:
     """Draft every table that was recognised, and the accounts."""
@@ -72,8 +70,7 @@ def _draft_table(context: DraftContext, table: str, keys: Mapping[str, KeyMatch]
             find_end_in_accounts(draft, context.matches["accounts"], decisions)
     leave_out_deleted(draft, match.source, context.query, decisions)
     _follow_accounts(context, draft)
-    if table in AMOUNTS:
-        convert_currencies(draft, match.source, AMOUNTS[table], decisions)
+    convert_currencies(draft, match.source, context.query, decisions)
     _fill_constants(draft, match, decisions)
 
 

@@ -21,6 +21,7 @@ TRIAL_FLAGS = ("is_trial", "trial", "in_trial")
 TRIAL_WORDS = r"(?i)^(free|trial|trialing|trialling|freemium|free[ _-]?trial)$"
 LEAVE_OUT = {YES: "they are left out", NO: "they count like all others"}
 SHOWN = 5
+AMOUNTS = {"subscriptions": "mrr", "invoices": "amount"}
 
 
 def leave_out_test_accounts(draft: SelectDraft, source: ProfiledSource, query: Query, decisions: DecisionLog) -> None:
@@ -55,12 +56,16 @@ def leave_out_deleted(draft: SelectDraft, source: ProfiledSource, query: Query, 
         _leave_out(draft, ("deleted", f"{flag.name} is true", condition), query, decisions)
 
 
-def convert_currencies(draft: SelectDraft, source: ProfiledSource, column: str, decisions: DecisionLog) -> None:
-    """Convert amounts of several currencies by rates that only a person can give."""
-    currency = source.find(CURRENCY_WORDS)
+def convert_currencies(draft: SelectDraft, source: ProfiledSource, query: Query, decisions: DecisionLog) -> None:
+    """Convert amounts of several currencies by rates that only a person can give.
+
+    An amount without a currency, or in one that comes later, is NaN, so that validation reports its row.
+    """
+    column, currency = AMOUNTS.get(draft.table, ""), source.find(CURRENCY_WORDS)
     if currency is None or currency.is_number or column not in draft.columns:
         return
-    codes = sorted({value.strip().upper() for value in currency.values})
+    rows_by_code = _count_codes(source, currency, query)
+    blank, codes = rows_by_code.pop("", 0), sorted(rows_by_code)
     if len(codes) < 2:
         draft.comments.append(f"{column}: all amounts are in {codes[0] if codes else '?'} ('{currency.name}')")
         return
@@ -72,7 +77,23 @@ def convert_currencies(draft: SelectDraft, source: ProfiledSource, column: str, 
             f"'{currency.name}' of {draft.table} has {len(codes)} currencies, and amounts cannot be added across them",
         )
     )
-    draft.columns[column] = _by_rate(draft.columns[column], currency, _rates(answer, codes))
+    draft.compute(column, f"* {_rate_cases(currency, _rates(answer, codes))}")
+    draft.comments.append(f"{column}: NaN for a currency without a rate, so that validation reports the row")
+    if blank:
+        text = f"'{currency.name}' is empty in {blank:,} rows: their {column} is not known, and validation reports them"
+        decisions.note(draft.table, text)
+
+
+def _count_codes(source: ProfiledSource, currency: ColumnProfile, query: Query) -> dict[str, int]:
+    """The rows of each currency, in capitals; of those without one by an empty text."""
+    blanks = {blank.strip().upper() for blank in currency.blanks}
+    code = f"upper(trim({quote_name(currency.name)}::varchar))"
+    rows = query(f"select coalesce({code}, ''), count(*) from {quote_name(source.name)} group by 1")
+    counts: dict[str, int] = {}
+    for text, count in rows:
+        key = "" if text in blanks else text
+        counts[key] = counts.get(key, 0) + count
+    return counts
 
 
 def _rates(answer: str, codes: list[str]) -> dict[str, float]:
@@ -101,10 +122,10 @@ def parse_positive(text: str) -> float | None:
     return number if 0 < number < float("inf") else None
 
 
-def _by_rate(amount: str, currency: ColumnProfile, rates: dict[str, float]) -> str:
-    code = f"upper(trim({quote_name(currency.name)}))"
+def _rate_cases(currency: ColumnProfile, rates: dict[str, float]) -> str:
+    code = f"upper(trim({quote_name(currency.name)}::varchar))"
     cases = " ".join(f"when {quote_text(name)} then {rate}" for name, rate in rates.items())
-    return f"cast({amount} as double) * case {code} {cases} end"
+    return f"case {code} {cases} else 'nan'::double end"
 
 
 def _leave_out(draft: SelectDraft, rule: tuple[str, str, str], query: Query, decisions: DecisionLog) -> None:

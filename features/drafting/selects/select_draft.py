@@ -18,7 +18,10 @@ from features.tables.raw_table import RawTable
 
 @dataclass
 class SelectDraft:
-    """A select: `columns` are expressions by contract column; `origin` is what follows `from`."""
+    """A select: `columns` are expressions by contract column; `origin` is what follows `from`.
+
+    `decimal` is the mark of numbers that are text in its source; the columns in `computed` are numbers already.
+    """
 
     table: str
     match: TableMatch | None
@@ -27,6 +30,20 @@ class SelectDraft:
     conditions: list[str] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     group_by: str = ""
+    decimal: str = "."
+    computed: set[str] = field(default_factory=set)
+
+    def compute(self, name: str, operation: str) -> None:
+        """Apply an operation such as `/ 12` to a column of numbers.
+
+        What is no number becomes NaN, so that validation reports its row.
+        """
+        value = self.columns[name]
+        if name not in self.computed:
+            text = f"{value}::varchar" if self.decimal == "." else f"replace({value}::varchar, '{self.decimal}', '.')"
+            value = f"coalesce(try_cast({text} as double), case when {value} is not null then 'nan'::double end)"
+        self.columns[name] = f"{value} {operation}"
+        self.computed.add(name)
 
     def sql(self) -> str:
         """The text of the select."""
@@ -53,7 +70,8 @@ def draft_select(match: TableMatch, style: SourceStyle, decisions: DecisionLog, 
         columns[name] = column_sql(profile, contract[name], style, decisions)
         if name in GROUPING_COLUMNS and not contract[name].values:
             columns[name] = join_spellings(profile, columns[name], decisions)
-    return SelectDraft(match.table, match, {name: columns[name] for name in contract if name in columns}, origin)
+    in_order = {name: columns[name] for name in contract if name in columns}
+    return SelectDraft(match.table, match, in_order, origin, decimal=style.decimal)
 
 
 def materialise(backend: Backend, draft: SelectDraft, style: SourceStyle) -> RawTable:

@@ -1,7 +1,7 @@
 """Words that a source writes in several ways, such as SMB and smb: to a signal they would be different groups."""
 
 from features.compute.backends.duckdb import quote_name, quote_text
-from features.discovery.column_profile import ColumnProfile
+from features.discovery.column_profile import MAX_SPELLINGS, ColumnProfile
 from features.drafting.selects.decisions import DecisionLog, Question
 
 GROUPING_COLUMNS = frozenset(
@@ -13,6 +13,12 @@ MEANINGS = {"same": "each is read as its most frequent spelling", "different": "
 
 def join_spellings(profile: ColumnProfile, expression: str, decisions: DecisionLog) -> str:
     """The expression of a column with one spelling for each word, if a person agrees that they are the same."""
+    if profile.distinct > MAX_SPELLINGS:
+        text = (
+            f"{profile.distinct:,} distinct values are more than the {MAX_SPELLINGS} in which words that differ only in"
+            " capitals or outer spaces are looked for: each is a group of its own"
+        )
+        decisions.note(profile.name, text)
     if not profile.spellings:
         return expression
     shown = ", ".join(f"{variant!r} beside {usual!r}" for variant, usual in list(profile.spellings.items())[:SHOWN])

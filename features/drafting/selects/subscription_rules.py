@@ -42,10 +42,10 @@ def complete_subscription(draft: SelectDraft, match: TableMatch, decisions: Deci
         draft.columns["mrr"] = "1"
         draft.comments.append("mrr: no column is a price, so that each subscription counts 1")
     elif source in ANNUAL_WORDS:
-        draft.columns["mrr"] = f"cast({draft.columns['mrr']} as double) / 12"
+        draft.compute("mrr", "/ 12")
         draft.comments.append(f"mrr: '{match.columns['mrr']}' is a yearly amount, by its name")
     elif source in CENTS_WORDS:
-        draft.columns["mrr"] = f"cast({draft.columns['mrr']} as double) / 100"
+        draft.compute("mrr", "/ 100")
         draft.comments.append(f"mrr: '{match.columns['mrr']}' is in cents, by its name")
     if source and source not in ANNUAL_WORDS and not source.startswith("m"):
         _divide_by_period(draft, match, decisions)
@@ -70,9 +70,9 @@ def _divide_by_period(draft: SelectDraft, match: TableMatch, decisions: Decision
         {"period": "the price is of the period, and divided by its months", "month": "the price is of a month"},
     )
     if decisions.ask(question) == "period":
-        name, price = quote_name(period.name), draft.columns["mrr"]
+        name = quote_name(period.name)
         cases = " ".join(f"when {name}::varchar = {quote_text(value)} then {n}" for value, n in longer.items())
-        draft.columns["mrr"] = f"cast({price} as double) / case {cases} else 1 end"
+        draft.compute("mrr", f"/ case {cases} else 1 end")
 
 
 def _months_of(period: str) -> int | None:
@@ -92,7 +92,7 @@ def _divide_by_year(draft: SelectDraft, column: str, decisions: DecisionLog) -> 
         "month",
     )
     if decisions.ask(question) == "year":
-        draft.columns["mrr"] = f"cast({draft.columns['mrr']} as double) / 12"
+        draft.compute("mrr", "/ 12")
 
 
 def find_end_in_accounts(draft: SelectDraft, accounts: TableMatch, decisions: DecisionLog) -> None:

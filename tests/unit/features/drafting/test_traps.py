@@ -1,6 +1,8 @@
 """The traps of other people's files: each is named, asked or handled right, and none is guessed in silence."""
 
+import itertools
 import json
+import math
 import sqlite3
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
@@ -208,6 +210,39 @@ def test_every_currency_of_many_is_asked_for(company):
     assert company.column("subscriptions", "mrr")[19] == 20 * 119
 
 
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_an_amount_in_a_currency_that_came_later_is_no_number(company, decimal):
+    codes = {0: "USD", 1: "", 2: "n/a"}
+    company.tables["invoices"] = [
+        {
+            "invoice_id": f"I{n}",
+            "customer_id": f"C{n:03}",
+            "issued_at": "2024-05-01",
+            "amount": f"1{n}{decimal}50",
+            "currency": codes.get(n, "EUR"),
+        }
+        for n in range(6)
+    ]
+    company.write()
+    draft = company.drafted(currency="EUR=2,USD=4")
+    assert "'currency' is empty in 2 rows: their amount is not known, and validation reports them" in notes(draft)
+    company.tables["invoices"][5]["currency"] = "JPY"
+    company.write()
+    amounts = company.column("invoices", "amount")
+    assert [amounts[0], *amounts[3:5]] == [42, 27, 29]
+    assert all(map(math.isnan, (*amounts[1:3], amounts[5])))
+
+
+def test_a_column_with_too_many_values_to_look_for_spellings_is_named(company):
+    company.tables |= {"events": company_rows()["events"]}
+    numbers = itertools.count()
+    set_column("events", "event", lambda _: f"page {next(numbers) % 501}")(company.tables)
+    company.write()
+    assert "event: 501 distinct values are more than the 500 in which words that differ only" in notes(
+        company.drafted()
+    )
+
+
 def test_days_with_a_year_of_two_digits_are_asked_if_both_orders_fit(company):
     set_column("contracts", "start_date", lambda row: f"{row['start_date'].replace(day=2):%d/%m/%y}")(company.tables)
     company.write()
@@ -248,6 +283,18 @@ def test_a_price_in_another_unit_is_monthly(company, name):
     company.write()
     assert comment in company.drafted().mapping
     assert company.column("subscriptions", "mrr")[0] == 100
+
+
+def test_a_price_in_another_unit_that_is_no_number_is_reported_and_not_the_end_of_it(company):
+    prices = {0: "1200,50", 1: "on request"}
+    set_column("contracts", "arr", lambda row: prices.get(number(row), f"{12 * row['mrr']}"))(company.tables)
+    for row in company.tables["contracts"]:
+        del row["mrr"]
+    company.write()
+    company.drafted()
+    first, second, third = company.column("subscriptions", "mrr")[:3]
+    assert (first, third) == (1200.5 / 12, 102)
+    assert math.isnan(second)
 
 
 def test_a_price_of_a_year_is_asked_where_its_period_stands_beside_it(company):
@@ -328,6 +375,35 @@ def test_a_satisfaction_of_another_scale_is_left_out(company):
     tickets(company, csat=90)
     company.write()
     assert "csat is 90 to 90 where the contract has 1 to 5: left out" in notes(company.drafted())
+
+
+def surveys(company: Company, *scores: int, kind: str = "CSAT") -> None:
+    company.tables["surveys"] = [
+        {"customer_id": f"C{n:03}", "kind": kind, "sent_at": "2024-09-01", "answered_at": "2024-09-02", "score": score}
+        for n, score in enumerate(scores)
+    ]
+
+
+@pytest.mark.parametrize(("scale", "expected"), [("of_5", [1, 4, 7]), ("of_7", [1, 3, 5])])
+def test_satisfaction_of_one_to_five_is_brought_to_the_scale_of_the_contract(company, scale, expected):
+    surveys(company, 1, 3, 5)
+    company.write()
+    assert "none of 3 csat answers is above 5" in notes(company.drafted(scale=scale))
+    assert company.column("surveys", "score") == expected
+
+
+@pytest.mark.parametrize(("kind", "scores"), [("CSAT", (1, 3, 6)), ("nps", (1, 3, 5))])
+def test_answers_that_have_the_scale_of_the_contract_are_as_they_are(company, kind, scores):
+    surveys(company, *scores, kind=kind)
+    company.write()
+    assert "scale" not in notes(company.drafted())
+    assert company.column("surveys", "score") == list(scores)
+
+
+def test_satisfaction_beyond_the_scale_of_the_contract_is_named(company):
+    surveys(company, 10, 70, 100)
+    company.write()
+    assert "csat answers are 10 to 100 where the contract has 1 to 7" in notes(company.drafted())
 
 
 def test_words_of_another_tool_are_those_of_the_contract(company):
