@@ -7,6 +7,7 @@ it was written in a second column, so that validation can count and show it.
 import hashlib
 import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -64,13 +65,18 @@ class Conversion:
     """The converted tables in a folder, and how their sources were read; empty if no table is read from CSV.
 
     `tables` are the columns of each table with values that are not of their type. The lock keeps the folder from being
-    removed while this process reads it.
+    removed until it is closed.
     """
 
     folder: Path
     tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     readings: tuple[SourceReading, ...] = ()
     lock: IO[str] | None = None
+
+    def keep_for(self, reader: object) -> None:
+        """Close the lock when `reader`, the connection that reads the folder, is released or this process ends."""
+        if self.lock:
+            weakref.finalize(reader, self.lock.close)
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,10 @@ def find_conversion(dataset: Dataset, folder: Path) -> Conversion | None:
     except FileNotFoundError:
         return None
     summary = _read_summary(target)  # after the lock: whoever removes the folder holds it until nothing is left
-    return Conversion(target, summary.tables, summary.sources, lock) if summary else None
+    if summary is None:
+        lock.close()
+        return None
+    return Conversion(target, summary.tables, summary.sources, lock)
 
 
 def with_values_as_written(rows: ir.Table, invalid: tuple[str, ...]) -> ir.Table:

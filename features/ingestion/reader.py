@@ -1,6 +1,7 @@
 """Reads the files of a data set as tables of the contract, not yet validated."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,10 @@ MICROSECOND_DIGITS = 6
 
 @dataclass(frozen=True)
 class OpenTables:
-    """Every table that a data set maps, not yet validated, on an open backend."""
+    """Every table that a data set maps, not yet validated, on an open backend.
+
+    While one of them, or the backend, is kept, the folder of the conversion is not removed.
+    """
 
     backend: Backend
     tables: dict[str, RawTable]
@@ -40,9 +44,7 @@ def open_tables(settings: EngineSettings, dataset: Dataset, folder: Path) -> Ope
     does not run.
     """
     _require_tables(dataset)
-    conversion = convert_tables(settings, dataset, folder)
-    backend = open_backend(settings, dataset, folder)
-    return OpenTables(backend, read_tables(backend, dataset, conversion), conversion)
+    return _read_conversion(settings, dataset, conversion=convert_tables(settings, dataset, folder), folder=folder)
 
 
 def open_converted(settings: EngineSettings, dataset: Dataset, folder: Path) -> OpenTables:
@@ -51,8 +53,7 @@ def open_converted(settings: EngineSettings, dataset: Dataset, folder: Path) -> 
     conversion = find_conversion(dataset, folder)
     if conversion is None:
         raise NotReady("The present CSV files are not converted yet.", "Run `oarlock publish`, which converts them.")
-    backend = open_backend(settings, dataset, folder)
-    return OpenTables(backend, read_tables(backend, dataset, conversion), conversion)
+    return _read_conversion(settings, dataset, conversion=conversion, folder=folder)
 
 
 def read_tables(backend: Backend, dataset: Dataset, conversion: Conversion | None = None) -> dict[str, RawTable]:
@@ -106,6 +107,16 @@ def cast_column(value: ir.Value, column: ColumnContract) -> ir.Value:
     if isinstance(value, ir.StringValue):
         return from_text(value, column.type)
     return value.cast(target) if column.type == "text" else value.try_cast(target)
+
+
+def _read_conversion(settings: EngineSettings, dataset: Dataset, *, conversion: Conversion, folder: Path) -> OpenTables:
+    with ExitStack() as unless_opened:
+        if conversion.lock:
+            unless_opened.callback(conversion.lock.close)
+        backend = open_backend(settings, dataset, folder)
+        conversion.keep_for(backend.connection)
+        unless_opened.pop_all()
+    return OpenTables(backend, read_tables(backend, dataset, conversion), conversion)
 
 
 def _require_tables(dataset: Dataset) -> None:

@@ -274,7 +274,7 @@ def _contradicts(rows: ir.Table, table: TableContract, decided: str) -> ir.Boole
 def _comparable(values: Mapping[str, ir.Value], name: str, column: ColumnContract) -> ir.Value:
     """The value as a text that is the same for numbers, or flags, that are the same, such as 10 and 10.0."""
     text: Any = values[name].cast("string")
-    if column.range_by not in values:
+    if column.range_by is None or column.range_by not in values:
         return text
     word, is_true = values[column.range_by], text.lower().isin(TRUE)
     number = (text.try_cast("float64") + 0.0).cast("string")  # -0.0 and 0.0 are one number

@@ -27,8 +27,8 @@ def attribute_values(attributes: ir.Table) -> ir.Table:
     """One row per account and attribute: the value recorded last; none if that instant has several values."""
     dated = attributes.group_by(ACCOUNT_ID, "name").mutate(last_age=attributes.age.min())
     last = dated.filter(dated.age == dated.last_age)
-    value, is_filled = last["value"], last["value"].notnull()
-    is_single = (value.min() == value.max()) & is_filled.all()
+    value = last["value"]
+    is_single = (value.min() == value.max()) & (value.count() == last.count())
     return last.group_by(ACCOUNT_ID, "name").aggregate(value=is_single.ifelse(value.max(), ibis.null("string")))
 
 

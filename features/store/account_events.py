@@ -16,7 +16,6 @@ from features.store.event_words import BEGAN, ENDED, EventFamily
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from features.ingestion.conversion import Conversion
 
 PARAMETERS = ("account_id", "as_of")
 OPENING_SECONDS = 2.0  # a page that waited for the first opening on a busy machine would time out
@@ -73,11 +72,10 @@ class AccountEvents:
 
 @dataclass(frozen=True)
 class _OpenEvents:
-    """A query of events, and what it may raise; while `conversion` is kept, its folder is not removed."""
+    """A query of events, and what it may raise."""
 
     rows: "Callable[[Mapping[str, str]], pa.Table]"
     error_types: tuple[type[Exception], ...]
-    conversion: "Conversion"
 
 
 def join_renewals(events: Sequence[AccountEvent]) -> list[AccountEvent]:
@@ -132,4 +130,4 @@ def _open_tables(settings: Settings, state: StateDir) -> _OpenEvents:
     assert backend.compile_query is not None
     has_events = not BUILDERS.keys().isdisjoint(tables)
     rows = backend.compile_query(PARAMETERS, partial(select_events, tables)) if has_events else lambda _: pa.table({})
-    return _OpenEvents(rows, backend.error_types, opened.conversion)
+    return _OpenEvents(rows, backend.error_types)

@@ -1,5 +1,6 @@
 """CSV files become rows: as text, joined by name over all files of a source, and cast by the contract."""
 
+import gc
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -223,6 +224,20 @@ def test_a_conversion_is_reused_and_replaced_by_that_of_other_content(open_files
     second = open_files({**files, "subscriptions.csv": SUBSCRIPTIONS.replace("10", "20")}).conversion
     assert second.folder != first.folder
     assert [path for path in (tmp_path / "converted").iterdir() if path.is_dir()] == [second.folder]
+
+
+@pytest.mark.filterwarnings("error::ResourceWarning", "error::pytest.PytestUnraisableExceptionWarning")
+def test_a_conversion_is_locked_as_long_as_its_tables_are_kept(open_files: Open):
+    opened = open_files({"accounts.csv": ACCOUNTS, "subscriptions.csv": SUBSCRIPTIONS})
+    lock, rows = opened.conversion.lock, opened.tables["accounts"].rows
+    assert lock
+    del opened
+    gc.collect()
+    assert not lock.closed
+    assert rows.count().to_pyarrow().as_py()
+    del rows
+    gc.collect()
+    assert lock.closed
 
 
 SEATS = "account_id,subscription_id,mrr,seats,started_at\na,1,10,2,2022-03-04\n"
