@@ -32,7 +32,7 @@ from configs.files import JsonObject
 Days = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Amount = Annotated[float, Field(gt=0)]
-LabelMode = Literal["contract", "inactivity", "event", "contraction"]
+LabelMode = Literal["contract", "inactivity", "event", "contraction", "query"]
 SIGNAL_NAME = r"^[a-z][a-z0-9_]{0,59}$"
 SignalName = Annotated[str, Field(pattern=SIGNAL_NAME)]
 Windows = Annotated[tuple[Annotated[int, Field(ge=1, le=1_000)], ...], Field(min_length=1)]
@@ -208,6 +208,7 @@ class LabelSettings(Section):
     - `event`: a notice given in the horizon.
     - `inactivity`: `inactive_days` without usage inside the horizon, of accounts active within `active_within_days`.
     - `contraction`: recurring revenue down by `contraction_share` or more, but not to zero.
+    - `query`: what the SQL in `query` answers.
     """
 
     mode: LabelMode = "contract"
@@ -231,6 +232,11 @@ class LabelSettings(Section):
     """Mode inactivity: the risk set is accounts with usage in these days."""
     contraction_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Mode contraction: the share of revenue that must be lost."""
+    query: str | None = None
+    """Mode query: a SELECT of account_id, as_of and churned, over the raw tables and `snapshots`.
+
+    It sees what happened before the end of the horizon, and answers true, false, or null if that is not known.
+    """
     locked_in_accounts: Literal["keep", "auto", "exclude"] = "keep"
     """Whether accounts whose paid term ends after the horizon count as not churned.
 
@@ -252,6 +258,12 @@ class LabelSettings(Section):
     def _check_horizon(self) -> "LabelSettings":
         if self.mode == "inactivity" and self.inactive_days > self.horizon_days:
             raise ValueError("inactive_days must fit inside horizon_days")
+        return self
+
+    @model_validator(mode="after")
+    def _check_query(self) -> Self:
+        if (self.mode == "query") != (self.query is not None):
+            raise ValueError("mode = 'query' needs the setting query, and no other mode has it")
         return self
 
 

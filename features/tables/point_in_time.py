@@ -6,7 +6,7 @@ from datetime import datetime
 import ibis
 import ibis.expr.types as ir
 
-from features.tables.contract import TableContract
+from features.tables.contract import ColumnContract, TableContract
 
 SECONDS_PER_DAY = 86_400
 STORED_SUFFIX = "_as_stored"
@@ -32,6 +32,20 @@ def filter_as_of(rows: ir.Table, table: TableContract, as_of: Instant, days: int
         rows = rows.filter(rows.recorded_at.isnull() | (rows.recorded_at < now.cast(rows.recorded_at.type())))
     rows = _filter_occurred(rows, table, None if days is None else now - ibis.interval(days=days), now)
     return rows.mutate(**{name: _known_value(rows, table, name, now) for name in _columns_learned_later(table)})
+
+
+def filter_before(rows: ir.Table, table: TableContract, until: Instant) -> ir.Table:
+    """The rows of a raw table that happened before `until`, whenever they were recorded.
+
+    A value that became known, or settled, at `until` or later is null: a row that closes at `until` is still open.
+    """
+    now = _timestamp(until)
+    rows = _filter_occurred(rows, table, None, now)
+    later = {name: table.columns[name] for name in _columns_learned_later(table) if name in rows.columns}
+    is_known = {
+        name: rows[column.known_at or table.at or name] < _settled(column, now) for name, column in later.items()
+    }
+    return rows.mutate(**{name: flag.ifelse(rows[name], ibis.null()) for name, flag in is_known.items()})
 
 
 def add_ages(rows: ir.Table, table: TableContract, as_of: Instant) -> ir.Table:
@@ -86,11 +100,16 @@ def _columns_learned_later(table: TableContract) -> Iterator[str]:
 
 def _known_value(rows: ir.Table, table: TableContract, name: str, now: ir.TimestampValue) -> ir.Value:
     column = table.columns[name]
-    settled = now - ibis.interval(days=column.settles_days) if column.settles_days else now
+    settled = _settled(column, now)
     known_at = column.known_at or table.at
     assert known_at, f"{table.name}.{name} has no instant at which it became known"
     is_known = has_closed(rows, name, settled) if column.closes else rows[known_at] < settled
     return is_known.ifelse(rows[name], ibis.null())
+
+
+def _settled(column: ColumnContract, now: ir.TimestampValue) -> ir.TimestampValue:
+    """Before when a value has to have become known in order to count at `now`."""
+    return now - ibis.interval(days=column.settles_days) if column.settles_days else now
 
 
 def _occurrence_columns(rows: ir.Table, table: TableContract) -> list[str]:

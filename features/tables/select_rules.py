@@ -14,6 +14,8 @@ ROW_MAKERS = frozenset({"unnest", "range", "generate_series", "json_each", "json
 FORBIDDEN_FUNCTIONS = frozenset(
     {"current_setting", "getvariable", "write_log", "nextval", "currval", "setseed", "sleep_ms", "json_serialize_plan"}
 )
+# The parser reads them as columns; a column of that name has to be written with its table.
+CLOCK_WORDS = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
 # The parser makes calls of these out of other syntax, or they exist only inside of it.
 SYNTAX_FUNCTIONS = frozenset({"unnest", "struct_pack", "row", "list_value", "grouping", "grouping_id", "count_star"})
 Node = Any  # an object, list or value of the parsed statement
@@ -33,12 +35,41 @@ def find_select_fault(select: str, sources: Iterable[str]) -> str | None:
     kinds = [statement.type.name for statement in statements]
     if kinds != ["SELECT"]:
         return f"is not one SELECT but {' and '.join(kinds) or 'nothing'}"
-    with duckdb.connect() as connection:
-        (parsed,) = connection.execute("select json_serialize_sql($1::varchar)", [select]).fetchall()[0]
-    tree = json.loads(parsed)
+    tree = _parse(select)
     if tree["error"]:
         return f"is not a plain SELECT: {tree['error_message']}"
     return next(_faults(tree["statements"], frozenset(map(str.casefold, sources))), None)
+
+
+def find_changing_value(select: str) -> str | None:
+    """What in a select gives another value when it runs again, such as the present time; None if nothing does.
+
+    >>> find_changing_value("select random() < 0.1 as churned from snapshots")
+    'random'
+    """
+    return next(_changing_values(_parse(select)["statements"]), None)
+
+
+def _parse(select: str) -> Node:
+    import duckdb
+
+    with duckdb.connect() as connection:
+        (parsed,) = connection.execute("select json_serialize_sql($1::varchar)", [select]).fetchall()[0]
+    return json.loads(parsed)
+
+
+def _changing_values(node: Node) -> Iterator[str]:
+    if isinstance(node, list):
+        for item in node:
+            yield from _changing_values(item)
+    elif isinstance(node, dict):
+        if node.get("class") == "FUNCTION" and node["function_name"].casefold() in _changing_functions():
+            yield node["function_name"]
+        if node.get("class") == "COLUMN_REF" and node["column_names"][0].casefold() in CLOCK_WORDS:
+            yield node["column_names"][0]
+        if node.get("sample"):
+            yield "a sample"
+        yield from _changing_values(list(node.values()))
 
 
 def _faults(node: Node, names: frozenset[str]) -> Iterator[str]:
@@ -81,6 +112,15 @@ def _is_allowed(call: Node) -> bool:
     name = call["function_name"].casefold()
     has_schema = call.get("catalog") or call.get("schema") not in {"", None, "main"}
     return not has_schema and (bool(call.get("is_operator")) or name in _functions() | ROW_MAKERS)
+
+
+@cache
+def _changing_functions() -> frozenset[str]:
+    import duckdb
+
+    query = "select function_name from duckdb_functions() where stability <> 'CONSISTENT' and function_name <> 'error'"
+    with duckdb.connect() as connection:
+        return frozenset(name.casefold() for (name,) in connection.execute(query).fetchall())
 
 
 @cache

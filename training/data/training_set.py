@@ -22,8 +22,10 @@ from training.labels.build import (
 )
 from training.labels.definition import CHURNED, CONTRACTED, DATED_MODES, matures_at
 from training.labels.departures import find_departures
+from training.labels.query_checks import raise_for_answers
 
 LEFT_EARLY = "the account left before the horizon"
+NO_ANSWER = "the query answered null"
 LOCKED_IN = "the account could not leave within the horizon"
 GAVE_NOTICE = "the account had given notice"
 NOT_RECORDED = "it is before the first recorded departure (declare observed_from to keep it)"
@@ -63,9 +65,11 @@ def build_training_set(settings: Settings, state: StateDir, known_until: datetim
     known_until = opened.known_until(known_until)
     snapshots = snapshots_on(opened.history, _mature_days(opened.history, settings, known_until))
     labels = build_labels(opened.tables, snapshots, settings.label, known_until)
+    if settings.label.mode == "query":
+        raise_for_answers(opened.tables, snapshots, labels, settings.label)
     context = build_label_context(opened.tables, snapshots, settings.label)
     reasons = _exclusion_reasons(snapshots, labels, context, settings.label)
-    reasons = reasons.mask(_is_unrecorded(opened, settings.label, snapshots), NOT_RECORDED)
+    reasons = reasons.mask(_is_unrecorded(opened, settings.label, snapshots, labels), NOT_RECORDED)
     is_included = reasons == ""
     included = snapshots[is_included].assign(churned=labels).reset_index(drop=True)
     signals = read_historical_signals(open_history_store(state, opened.history, settings.name), included)
@@ -124,14 +128,17 @@ def _exclusion_reasons(
     )
     if excludes_locked_in:
         reasons = reasons.mask(locked_in, LOCKED_IN)
-    return reasons.mask(context.notice_until.notna(), GAVE_NOTICE).mask(labels.isna(), LEFT_EARLY)
+    unknown = NO_ANSWER if label.mode == "query" else LEFT_EARLY
+    return reasons.mask(context.notice_until.notna(), GAVE_NOTICE).mask(labels.isna(), unknown)
 
 
-def _is_unrecorded(opened: OpenDataset, label: LabelSettings, snapshots: pd.DataFrame) -> pd.Series:
+def _is_unrecorded(opened: OpenDataset, label: LabelSettings, snapshots: pd.DataFrame, labels: pd.Series) -> pd.Series:
     """Whether a snapshot is of a day on which departures were not recorded yet; the mapping may say that all are."""
     begins = None
     if label.mode in DATED_MODES and opened.dataset.observed_from is None:
         begins = first_recorded_day(snapshots, find_departures(opened.tables, label).left_at)
+    elif label.mode == "query" and opened.dataset.observed_from is None:
+        begins = first_recorded_day(snapshots, snapshots.as_of[labels == 1])
     return pd.Series(False, snapshots.index) if begins is None else snapshots.as_of < begins
 
 

@@ -22,12 +22,14 @@ from training.labels.departures import (
     label_next_departure,
 )
 from training.labels.inactivity import label_inactivity
+from training.labels.query import label_by_query
 
 REQUIRED_TABLE = {
     "contract": "subscriptions",
     "event": "notices",
     "inactivity": "usage",
     "contraction": "subscriptions",
+    "query": "accounts",
 }
 
 
@@ -53,7 +55,8 @@ def build_labels(
 ) -> pd.Series:
     """1.0 churned, 0.0 stayed, NaN unknown or left before the horizon; in the order of the snapshots.
 
-    Raises ConfigError if the data set lacks the table that the mode reads.
+    Raises ConfigError if the data set lacks the table that the mode reads, LabelsRefused for answers of a query that
+    are no labels.
     """
     if REQUIRED_TABLE[label.mode] not in tables:
         raise ConfigError(
@@ -64,6 +67,8 @@ def build_labels(
         return label_inactivity(tables, snapshots, label, known_until)
     if label.mode == "contraction":
         return label_contraction(tables, snapshots, label, known_until)
+    if label.mode == "query":
+        return label_by_query(tables, snapshots, label, known_until)
     return label_departures(snapshots, find_departures(tables, label), label, known_until)
 
 

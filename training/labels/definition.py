@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from typing import NotRequired, TypedDict, cast
 
 import pandas as pd
@@ -17,6 +18,7 @@ MODE_PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "event": ("joins_within_hours",),
     "inactivity": ("inactive_days", "active_within_days"),
     "contraction": ("joins_within_hours", "contraction_share"),
+    "query": ("joins_within_hours", "query"),
 }
 
 
@@ -32,17 +34,37 @@ class LabelDescription(TypedDict):
     inactive_days: NotRequired[int]
     active_within_days: NotRequired[int]
     contraction_share: NotRequired[float]
+    query: NotRequired[str]
 
 
 def describe_label(label: LabelSettings) -> LabelDescription:
-    """The mode and every parameter that it reads."""
+    """The mode and every parameter that it reads; a query without its comments, in one way of writing."""
     names = {"mode", "lead_days", "horizon_days", *MODE_PARAMETERS[label.mode]}
-    return cast("LabelDescription", label.model_dump(include=names))
+    query = {"query": canonical_query(label.query)} if label.query else {}
+    return cast("LabelDescription", label.model_dump(include=names) | query)
 
 
 def label_hash(label: LabelSettings) -> str:
     """A hash of the label definition; every label, model and risk carries it."""
     return hashlib.sha256(repr(sorted(describe_label(label).items())).encode()).hexdigest()[:12]
+
+
+@cache
+def canonical_query(query: str) -> str:
+    """A query without comments, in one way of spacing and case; as it is written if it cannot be parsed.
+
+    >>> canonical_query("Select Churned  -- all" + chr(10) + "from answers").splitlines()
+    ['SELECT', '  churned', 'FROM answers']
+    """
+    import sqlglot  # only labels in this mode need it
+    from sqlglot.errors import SqlglotError
+    from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
+
+    try:
+        tree = normalize_identifiers(sqlglot.parse_one(query, dialect="duckdb"), dialect="duckdb")
+        return tree.sql(dialect="duckdb", comments=False, pretty=True)
+    except SqlglotError:
+        return query
 
 
 def supported_horizons(label: LabelSettings) -> tuple[tuple[int, ...], dict[int, str]]:
@@ -75,6 +97,8 @@ def is_mature(snapshots: pd.DataFrame, label: LabelSettings, known_until: dateti
 def _unsupported_reason(label: LabelSettings, days: int) -> str:
     if label.mode == "inactivity" and days < label.inactive_days:
         return "shorter than label.inactive_days"
+    if label.mode == "query" and days != label.horizon_days:
+        return "a query answers for one horizon"
     if label.mode == "contraction" and days != label.horizon_days:
         return "a contraction can be reversed later"
     return ""

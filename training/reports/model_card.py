@@ -61,6 +61,8 @@ def _overview_lines(evaluation: EvaluationRecord) -> Iterator[str]:
     grace = f", grace {label['grace_days']}" if "grace_days" in label else ""
     period = f"{label['horizon_days']} days (lead {label['lead_days']}{grace})"
     yield f"The probability that an account churns within {period}."
+    if "query" in label:
+        yield from ("", "It churns if this query says so:", "", "```sql", str(label["query"]), "```", "")
     yield "Not causal: drivers show what a risk is made of, not what would change it."
     yield ""
     yield f"**Not to be promoted: {refusal}.**" if refusal else "It beat its baselines, and no leak was found."

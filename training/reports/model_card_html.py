@@ -20,6 +20,7 @@ EVENT_PHRASES = {
     "event": "give notice",
     "inactivity": "stop using the product",
     "contraction": "reduce its spending",
+    "query": "churn by the label query",
 }
 # What each plot shows, in the order in which readers ask.
 CAPTIONS = {

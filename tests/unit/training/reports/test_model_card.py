@@ -55,6 +55,12 @@ def test_the_page_contains_its_plots_and_loads_nothing(evaluation, plots):
     assert "Nothing here is causal" in page
 
 
+def test_the_cards_show_the_query_that_says_who_churned(evaluation, plots):
+    asked = replace(evaluation, label={**evaluation.label, "mode": "query", "query": "select a < 1 as churned"})
+    assert "```sql\nselect a < 1 as churned\n```" in model_card(asked)
+    assert "<pre>select a &lt; 1 as churned</pre>" in render_card_page(asked, plots, None)
+
+
 def test_the_page_shows_a_refusal_and_the_last_comparison(evaluation):
     leakage = replace(evaluation.leakage, alarms=("the signal 'x' <alone> knows",))
     comparison = LastComparison(compared_with=3, verdict="not_comparable", reason="they predict different labels")
