@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from configs.errors import DataError
+from features.compute.backends.duckdb import quote_name
 from features.drafting.draft_context import DraftRequest
 from features.drafting.selects.decisions import DecisionLog, Query
 from features.publishing.data_span import count_events_by_day, last_covered_day
@@ -92,6 +93,8 @@ def _note_future_rows(drafted: DraftedTables) -> None:
     for table, raw in drafted.rows.items():
         at = raw.contract.at
         if at and at in raw.source_columns:
-            later = drafted.query(f"select count(*) from drafted_{table} where {at} > timestamp '{now}'")[0][0]
+            later = drafted.query(f"select count(*) from drafted_{table} where {quote_name(at)} > timestamp '{now}'")[
+                0
+            ][0]
             if later:
                 drafted.decisions.note(table, f"{later:,} rows are dated after today ({at}), and no label uses them")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from features.compute.backends.duckdb import quote_name
 from features.drafting.selects.decisions import Query
 from features.tables.contract import CONTRACT, TableContract
 
@@ -33,7 +34,7 @@ def profile_table(table: str, source: str, query: Query) -> TableProfile:
     """The profile of `drafted_TABLE`."""
     contract, name = CONTRACT[table], f"drafted_{table}"
     columns = [row[0] for row in query(f"describe {name}")]
-    counts = ", ".join(f"count({column})" for column in columns)
+    counts = ", ".join(f"count({quote_name(column)})" for column in columns)
     rows, accounts, *filled = query(f"select count(*), count(distinct account_id), {counts} from {name}")[0]
     first, last, gap, gap_from = _range(contract, columns, query)
     missing = {column: 1 - count / rows for column, count in zip(columns, filled, strict=True) if rows and count < rows}
@@ -49,11 +50,12 @@ def _range(
     at = contract.at or "reached_at"
     if at not in columns:
         return None, None, 0, None
-    first, last = query(f"select min({at}), max({at}) from drafted_{contract.name}")[0]
+    instant = quote_name(at)
+    first, last = query(f"select min({instant}), max({instant}) from drafted_{contract.name}")[0]
     gaps = query(
         f"""select days, day from (select date_diff('day', lag(day) over (order by day), day) as days,
-        lag(day) over (order by day) as day from (select distinct date_trunc('day', {at}) as day
-        from drafted_{contract.name} where {at} is not null)) where days is not null order by days desc, day"""
+        lag(day) over (order by day) as day from (select distinct date_trunc('day', {instant}) as day
+        from drafted_{contract.name} where {instant} is not null)) where days is not null order by days desc, day"""
     )
     if not gaps:
         return first, last, 0, None
@@ -64,7 +66,7 @@ def _range(
 
 
 def _duplicates(contract: TableContract, columns: list[str], query: Query) -> int:
-    key = [name for name in contract.key or columns if name in columns]
+    key = [quote_name(name) for name in contract.key or columns if name in columns]
     counted = query(
         f"select coalesce(sum(n - 1), 0)::bigint from (select count(*) as n from drafted_{contract.name}"
         f" where {' and '.join(f'{name} is not null' for name in key) if contract.key else 'true'}"

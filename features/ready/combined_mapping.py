@@ -8,6 +8,7 @@ from features.discovery.loaded_sources import LoadedSource
 from features.drafting.mapping_file import comment_lines, quoted, span_lines
 from features.drafting.observed_span import ObservedSpan, explain_until
 from features.drafting.selects.decisions import DecisionLog
+from features.ready.combined_tables import CombinedTable
 from features.ready.part import ReadyPart
 
 
@@ -20,6 +21,7 @@ class CombinedMapping:
     complete: tuple[datetime, str] | None
     span: ObservedSpan
     parts: Sequence[ReadyPart]
+    tables: Sequence[CombinedTable]
     sources: Sequence[LoadedSource]
     decisions: DecisionLog
 
@@ -41,7 +43,9 @@ def combined_text(mapping: CombinedMapping) -> str:
             "",
             *(line for source in mapping.sources for line in _source_lines(source)),
             "[tables]",
-            *(line for part in mapping.parts for line in _table_lines(part)),
+            *(line for part in mapping.parts for line in comment_lines(f"{part.name}: {part.content.about}")),
+            "",
+            *(line for table in mapping.tables for line in _table_lines(table)),
         ]
     )
 
@@ -55,11 +59,10 @@ def _source_lines(source: LoadedSource) -> list[str]:
     lines = [f"[sources.{source.name}]", f"files = {quoted(mapping.files)}"]
     lines += [line for evidence in source.evidence for line in comment_lines(evidence)]
     lines += [f"encoding = {quoted(mapping.encoding)}"] if mapping.encoding else []
+    lines += [f"dates = {quoted(mapping.dates)}"] if mapping.dates else []
+    lines += [f"table = {quoted(mapping.table)}"] if mapping.table else []
     return [*lines, ""]
 
 
-def _table_lines(part: ReadyPart) -> list[str]:
-    lines = [*comment_lines(f"{part.name}: {part.content.about}"), ""]
-    for table, text in part.tables.items():
-        lines += [f"{text.comments}{table} = '''", text.select, "'''", ""]
-    return lines
+def _table_lines(table: CombinedTable) -> list[str]:
+    return [f"{table.text.comments}{table.name} = '''", table.text.select, "'''", ""]

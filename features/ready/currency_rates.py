@@ -20,15 +20,18 @@ def convert_amounts(part: ReadyPart, query: Query, decisions: DecisionLog) -> Re
     Raises ConfigError for an answer that lacks one.
     """
     cases = part.content.currency
-    if cases is None:
+    if cases is None or not part.has_text(cases.case):
         return part
     codes = sorted({str(code).strip().upper() for (code,) in query(cases.codes) if code})
+    if not codes:
+        return part.with_text(cases.case, "")
     if len(codes) == 1:
         decisions.note(part.name, f"all prices are in {codes[0]}, and so is MRR")
         rates = {codes[0]: 1.0}
     else:
         rates = _ask(part.name, codes, decisions)
-    text = " ".join(f"when '{code.lower()}' then {rate * _minor_unit(code):.10g}" for code, rate in rates.items())
+    unit = _minor_unit if cases.minor_units else lambda _: 1.0
+    text = " ".join(f"when '{code.lower()}' then {rate * unit(code):.10g}" for code, rate in rates.items())
     return part.with_text(cases.case, text)
 
 

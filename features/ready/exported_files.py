@@ -40,17 +40,38 @@ def leave_out_tables(part: ReadyPart, groups: list[FileGroup], decisions: Decisi
 
 
 def _find(source: str, pattern: str, folders: tuple[Path, Path]) -> Iterator[FileGroup]:
+    """The file of a source or, if there is none, those in the folder of its name; singular and plural are the same."""
     base, folder = folders
-    stem = pattern.removesuffix(".*")
-    for prefix in (f"{stem}.", f"{stem}/"):
-        files = [file for file in sorted(base.glob(f"{prefix}*")) if suffix_of(file) and not is_shadow(file, folder)]
-        if files:
-            yield FileGroup(source, _pattern(base.relative_to(folder) / stem, prefix, files), tuple(files))
-            return
+    stems = _spellings(pattern.removesuffix(".*"))
+    data = [file for file in sorted(base.glob("*")) if suffix_of(file) and not is_shadow(file, folder)]
+    files = [file for file in data if file.is_file() and _stem(file) in stems]
+    below = [child for child in sorted(base.glob("*")) if child.is_dir() and child.name.casefold() in stems]
+    if len(files) > 1:
+        raise DataError(f"{base} has {' and '.join(file.name for file in files)}.", "Keep one of them.")
+    if files:
+        yield FileGroup(source, files[0].relative_to(folder).as_posix(), tuple(files))
+    elif below:
+        inside = [file for file in sorted(below[0].glob("*")) if suffix_of(file) and not is_shadow(file, folder)]
+        suffixes = {suffix_of(file) for file in inside}
+        if len(suffixes) > 1:
+            raise DataError(f"{below[0]} has files of {' and '.join(sorted(suffixes))}.", "Keep those of one kind.")
+        if inside:
+            yield FileGroup(source, f"{below[0].relative_to(folder).as_posix()}/*{suffixes.pop()}", tuple(inside))
 
 
-def _pattern(stem: Path, prefix: str, files: list[Path]) -> str:
-    suffixes = {suffix_of(file) for file in files}
-    if len(suffixes) > 1:
-        raise DataError(f"{files[0].parent} has {stem.name} as {' and '.join(sorted(suffixes))}.", "Keep one of them.")
-    return f"{stem.as_posix()}/*{suffixes.pop()}" if prefix.endswith("/") else f"{stem.as_posix()}{suffixes.pop()}"
+def _stem(file: Path) -> str:
+    return file.name[: -len(suffix_of(file))].casefold()
+
+
+def _spellings(stem: str) -> frozenset[str]:
+    """The name of a table in singular and plural, in lower case.
+
+    >>> sorted(_spellings("company")), sorted(_spellings("prices"))
+    (['companies', 'company'], ['price', 'prices'])
+    """
+    word = stem.casefold()
+    if word.endswith("ies"):
+        return frozenset({word, f"{word[:-3]}y"})
+    if word.endswith("s"):
+        return frozenset({word, word[:-1]})
+    return frozenset({word, f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"})

@@ -17,22 +17,64 @@ TABLE_BLOCK = re.compile(r"(?ms)^((?:#[^\n]*\n)*)(\w+) = '''\n(.*?)\n'''$")
 
 
 class MatchKey(BaseModel):
-    """The column of a source that holds the id of an account, and the one that names its row to a person."""
+    """What holds the id of an account in a source, and the column that names its row to a person.
+
+    It is the column `key`, or the value under `key` in the JSON of a `column`. `value` is an expression for it that
+    stands for nothing else, with KEY for the key, and `keys` the query for all keys in that column.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str
     key: str
-    label: str
+    label: str = ""
+    column: str = ""
+    value: str = ""
+    keys: str = ""
+
+    @property
+    def needed_column(self) -> str:
+        """The column without which there is no id."""
+        return self.column or self.key
+
+    @property
+    def expression(self) -> str:
+        """The id in SQL, as the selects of the part write it."""
+        return self.value.replace("KEY", self.key) if self.value else f"{self.source}.{self.key}"
+
+
+class MergedIds(BaseModel):
+    """A query for the ids of accounts that were merged away, with the one that is left; both are values of `key`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    ids: str
+
+
+class NamedColumn(BaseModel):
+    """A column of the company's own that a person names, in place of `name` in the selects."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    name: str
+    question: str
+    evidence: str
+    likely: str
 
 
 class CurrencyCases(BaseModel):
-    """A query for the currencies of all amounts, and the text in the selects that the rates take the place of."""
+    """A query for the currencies of all amounts, and the text in the selects that the rates take the place of.
+
+    Amounts are in minor units such as cents, or in units of 1.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     codes: str
     case: str
+    minor_units: bool = True
 
 
 class CountedLimit(BaseModel):
@@ -49,7 +91,11 @@ def _to_files(value: object) -> object:
 
 
 class ReadyFile(BaseModel):
-    """The content of a file in `configs/datasets/ready`."""
+    """The content of a file in `configs/datasets/ready`.
+
+    `optional` columns may be missing, and `optional_tables` may lack their files. `fallback_tables` are used only if no
+    other mapping gives them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,10 +104,13 @@ class ReadyFile(BaseModel):
     people: Literal["named", "counted", "unknown"] = "unknown"
     optional: tuple[str, ...] = ()
     optional_tables: tuple[str, ...] = ()
+    fallback_tables: tuple[str, ...] = ()
     sources: dict[str, Annotated[str, BeforeValidator(_to_files)]]
     tables: dict[str, str]
     match: MatchKey
     currency: CurrencyCases | None = None
+    merged: MergedIds | None = None
+    named_columns: dict[str, NamedColumn] = {}
     counts: dict[str, CountedLimit] = {}
 
 
@@ -91,27 +140,49 @@ class ReadyPart:
         """What identifies its accounts."""
         return self.content.match
 
-    def without(self, table: str) -> "ReadyPart":
-        """The part without one of its tables."""
-        return replace(self, tables={name: text for name, text in self.tables.items() if name != table})
+    def without(self, *tables: str) -> "ReadyPart":
+        """The part without some of its tables."""
+        return replace(self, tables={name: text for name, text in self.tables.items() if name not in tables})
+
+    def has_text(self, pattern: str) -> bool:
+        """Whether one of its selects has what a regular expression matches."""
+        return any(re.search(pattern, text.select) for text in self.tables.values())
 
     def with_text(self, pattern: str, text: str) -> "ReadyPart":
-        """The part with another text for what a regular expression matches in its selects and counts."""
-        tables = {
-            name: replace(table, select=re.sub(pattern, text, table.select)) for name, table in self.tables.items()
-        }
-        counts = {
-            name: count.model_copy(update={"select": re.sub(pattern, text, count.select)})
-            for name, count in self.counts.items()
-        }
-        return replace(self, tables=tables, counts=counts)
+        """The part with another text for what a regular expression matches in its queries."""
 
-    def with_match(self, column: str) -> "ReadyPart":
-        """The part with another column that holds the id of the account."""
-        key = f"{self.match.source}.{self.match.key}"
-        moved = self.with_text(rf"\b{re.escape(key)} as account_id\b", f"{self.match.source}.{column} as account_id")
-        match = self.match.model_copy(update={"key": column})
-        return replace(moved, content=self.content.model_copy(update={"match": match}))
+        def change(query: str) -> str:
+            return re.sub(pattern, lambda _: text, query)
+
+        tables = {name: replace(table, select=change(table.select)) for name, table in self.tables.items()}
+        counts = {
+            name: count.model_copy(update={"select": change(count.select)}) for name, count in self.counts.items()
+        }
+        currency, merged = self.content.currency, self.content.merged
+        content = self.content.model_copy(
+            update={
+                "currency": currency and currency.model_copy(update={"codes": change(currency.codes)}),
+                "merged": merged and merged.model_copy(update={"ids": change(merged.ids)}),
+            }
+        )
+        return replace(self, content=content, tables=tables, counts=counts)
+
+    def with_table(self, table: str, text: TableText) -> "ReadyPart":
+        """The part with another select for one of its tables."""
+        return replace(self, tables={**self.tables, table: text})
+
+    def cast_columns(self, pattern: str) -> set[str]:
+        """The columns that are the first group of what a regular expression matches in its selects and counts."""
+        selects = [text.select for text in (*self.tables.values(), *self.counts.values())]
+        return {match[1] for select in selects for match in re.finditer(pattern, select)}
+
+    def with_match(self, key: str) -> "ReadyPart":
+        """The part with another column, or key in its column of JSON, that holds the id of the account."""
+        match = self.match.model_copy(update={"key": key})
+        # A column may stand for something else, too, such as in a join; an expression of its own is only the id.
+        end = "" if self.match.value else " as account_id"
+        moved = self.with_text(re.escape(self.match.expression + end) + r"(?!\w)", match.expression + end)
+        return replace(moved, content=moved.content.model_copy(update={"match": match}))
 
 
 def part_names() -> list[str]:

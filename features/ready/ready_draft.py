@@ -1,11 +1,10 @@
 """Drafts a mapping and settings from ready mappings: fits each to the files, combines them, and counts what is lost."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from configs.errors import ConfigError, DataError
-from features.compute.backends.base import Backend, describe
 from features.discovery.loaded_sources import LoadedSource, load_sources
 from features.discovery.source_files import FileGroup
 from features.drafting.draft import Draft, relative_folder
@@ -16,17 +15,17 @@ from features.drafting.observed_span import find_complete_from, find_span
 from features.drafting.selects.decisions import Decide, DecisionLog, Query
 from features.drafting.table_profile import profile_table
 from features.ingestion.files.csv_source import connection_of
-from features.ingestion.reader import cast_table
-from features.ingestion.select_faults import check_columns
 from features.ready.combined_mapping import CombinedMapping, combined_text
+from features.ready.combined_tables import CombinedTable, combine_tables
 from features.ready.currency_rates import convert_amounts
+from features.ready.date_orders import find_date_order, with_date_order
 from features.ready.exported_files import find_exported_files, leave_out_tables
 from features.ready.losses import note_counts, note_unmatched
+from features.ready.named_columns import name_columns
 from features.ready.part import ReadyPart, read_part
-from features.tables.contract import CONTRACT
+from features.ready.part_tables import PartTables
+from features.ready.table_owners import share_tables
 from features.tables.raw_table import RawTable
-
-ACCOUNTS = "accounts"
 
 
 @dataclass(frozen=True)
@@ -54,18 +53,28 @@ def draft_ready_mapping(request: DraftRequest, ready: ReadyRequest, decide: Deci
     backend, loaded = load_sources(groups, request.scratch)
     connection = connection_of(backend)
     query: Query = lambda sql: connection.execute(sql).fetchall()  # noqa: E731 - as in other drafts
-    parts = [convert_amounts(_without_columns(part, loaded, decisions), query, decisions) for part in parts]
-    rows = {table: _compute(backend, part, table) for part in parts for table in part.tables}
+    fitted = [_fit(part, _sources_of(part, loaded), query, decisions) for part in parts]
+    computed = PartTables(backend, query, decisions, {part.name: order for part, order in fitted})
+    parts = computed.compute([part for part, _ in fitted], ready.matches)
+    tables = combine_tables(parts, computed.added_columns(parts))
+    rows = {table.name: computed.combine(table) for table in tables}
     for part in parts:
         note_unmatched(part, query, decisions)
         note_counts(part, query, decisions)
     drafted = ReadyTables(request, decisions, query, rows)
+    return _write_draft(drafted, parts, tables, _with_orders(parts, loaded, computed.orders))
+
+
+def _write_draft(
+    drafted: ReadyTables, parts: Sequence[ReadyPart], tables: Sequence[CombinedTable], sources: Sequence[LoadedSource]
+) -> Draft:
+    request, query, decisions = drafted.request, drafted.query, drafted.decisions
     span = find_span(drafted)
     complete = find_complete_from(drafted, span.begins)
-    proposal = propose_labels(set(rows), (complete[0] if complete else span.begins, span.until), query)
+    proposal = propose_labels(set(drafted.rows), (complete[0] if complete else span.begins, span.until), query)
     folder = relative_folder(request.folder, request.mapping_file.parent)
-    mapping = combined_text(CombinedMapping(request.name, folder, complete, span, parts, loaded, decisions))
-    profiles = tuple(profile_table(table, part.name, query) for part in parts for table in part.tables)
+    mapping = combined_text(CombinedMapping(request.name, folder, complete, span, parts, tables, sources, decisions))
+    profiles = tuple(profile_table(table.name, table.source, query) for table in tables)
     settings = settings_text(request.name, request.mapping_file.name, proposal)
     return Draft(mapping, settings, decisions, profiles, proposal, {})
 
@@ -73,7 +82,7 @@ def draft_ready_mapping(request: DraftRequest, ready: ReadyRequest, decide: Deci
 def _choose_parts(
     request: DraftRequest, ready: ReadyRequest, decisions: DecisionLog
 ) -> tuple[list[ReadyPart], list[FileGroup]]:
-    """The parts with the tables that they have files for, of which one gives the accounts."""
+    """The parts with the tables that they have files for, of which the first one gives the accounts."""
     parts, groups = [], []
     for name in ready.names:
         part = read_part(name)
@@ -83,55 +92,60 @@ def _choose_parts(
         groups += exported
     if unused := sorted(ready.matches.keys() - set(ready.names)):
         raise ConfigError(f"'{unused[0]}' is not among the ready mappings to combine.", f"Add {unused[0]} to --from.")
-    return _with_one_accounts_table(parts, decisions), groups
+    return share_tables(parts, decisions), groups
 
 
-def _with_one_accounts_table(parts: Sequence[ReadyPart], decisions: DecisionLog) -> list[ReadyPart]:
-    names = [part.name for part in parts]
-    base = next((part.name for part in parts if ACCOUNTS in part.tables), None)
-    if base is None:
-        raise ConfigError(f"{' and '.join(names)} give no accounts.", "Add one that does, such as stripe, to --from.")
-    others = [part.name for part in parts if ACCOUNTS in part.tables and part.name != base]
-    for name in others:
-        decisions.note(name, f"its accounts are not used: those of {base} are")
-    parts = [part.without(ACCOUNTS) if part.name in others else part for part in parts]
-    tables = Counter(table for part in parts for table in part.tables)
-    if repeated := [table for table, count in tables.items() if count > 1]:
-        owners = [part.name for part in parts if repeated[0] in part.tables]
-        raise ConfigError(f"{' and '.join(owners)} both give {repeated[0]}.", "Combine only one of them.")
-    return parts
+def _sources_of(part: ReadyPart, loaded: Sequence[LoadedSource]) -> list[LoadedSource]:
+    return [source for source in loaded if source.name in part.content.sources]
 
 
-def _without_columns(part: ReadyPart, loaded: Sequence[LoadedSource], decisions: DecisionLog) -> ReadyPart:
+def _fit(
+    part: ReadyPart, sources: Sequence[LoadedSource], query: Query, decisions: DecisionLog
+) -> tuple[ReadyPart, str | None]:
+    """The part fitted to the columns, dates and currencies of its files, and the order of its dates."""
+    part = name_columns(_without_columns(part, sources, decisions), sources, decisions)
+    order = find_date_order(part, sources, query, decisions)
+    return convert_amounts(with_date_order(part, order) if order else part, query, decisions), order
+
+
+def _with_orders(
+    parts: Sequence[ReadyPart], loaded: Sequence[LoadedSource], orders: Mapping[str, str | None]
+) -> list[LoadedSource]:
+    """The sources with the order of their dates, where it is not ISO 8601."""
+    by_source = {name: orders[part.name] for part in parts for name in part.content.sources}
+    return [
+        replace(source, mapping=source.mapping.model_copy(update={"dates": by_source[source.name]}))
+        for source in loaded
+    ]
+
+
+def _without_columns(part: ReadyPart, sources: Sequence[LoadedSource], decisions: DecisionLog) -> ReadyPart:
     """The part with null for each optional column that its files lack. Raises DataError for another match column."""
-    sources = {source.name: source for source in loaded if source.name in part.content.sources}
-    columns = {column for source in sources.values() for column in source.columns}
-    if part.match.key not in sources[part.match.source].columns:
-        has = ", ".join(sources[part.match.source].columns)
+    columns = {source.name: source.columns for source in sources}
+    match = part.match
+    if match.needed_column not in columns[match.source]:
         raise DataError(
-            f"{part.name}: {part.content.sources[part.match.source]} has no column {part.match.key}, which is to hold"
+            f"{part.name}: {part.content.sources[match.source]} has no column {match.needed_column}, which is to hold"
             " the id of the account.",
-            f"Name another one: --match {part.name}=COLUMN. It has {has}.",
+            f"Name another one: --match {part.name}=COLUMN. It has {', '.join(columns[match.source])}.",
         )
-    for column in part.content.optional:
-        if column not in columns:
-            decisions.note(part.name, f"no file has the column {column}: it is empty")
-            part = part.with_text(rf"\b(?:\w+\.)?{column}\b", "null")
+    missing: dict[str, list[str]] = defaultdict(list)
+    for optional in part.content.optional:
+        source, _, column = optional.rpartition(".")
+        if (source and source not in columns) or _has_column(columns, source, column):
+            continue
+        missing[part.content.sources.get(source, "no file")].append(column)
+        part = part.with_text(rf"\b{source}\.{column}\b" if source else rf"\b(?:\w+\.)?{column}\b", "null")
+    for files, names in missing.items():
+        is_one = len(names) == 1
+        decisions.note(
+            part.name,
+            f"{files} has {'the' if files == 'no file' else 'no'} column{'' if is_one else 's'} {', '.join(names)}:"
+            f" {'it is' if is_one else 'they are'} empty",
+        )
     return part
 
 
-def _compute(backend: Backend, part: ReadyPart, table: str) -> RawTable:
-    """The rows of a table of a part in the contract's types, as `drafted_TABLE`."""
-    contract = CONTRACT[table]
-    assert backend.create_table is not None  # DuckDB, which drafts are made on, has it
-    try:
-        rows = backend.select(part.tables[table].select)
-        check_columns(rows.columns, contract)
-        typed = cast_table(rows, contract).select([name for name in contract.columns if name in rows.columns])
-        computed = backend.create_table(f"drafted_{table}", typed)
-    except backend.error_types as error:
-        raise DataError(
-            f"{part.name}: {table} cannot be read from this export: {describe(error)}.",
-            f"Compare its columns with those in configs/datasets/ready/{part.name}.toml.",
-        ) from None
-    return RawTable(contract, computed, frozenset(computed.columns))
+def _has_column(columns: Mapping[str, Sequence[str]], source: str, column: str) -> bool:
+    """Whether a source, or any if it is not named, has a column."""
+    return any(column in names for name, names in columns.items() if source in ("", name))

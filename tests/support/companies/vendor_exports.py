@@ -2,6 +2,12 @@
 
 from pathlib import Path
 
+from tests.support.vendors.chargebee import CHARGEBEE
+from tests.support.vendors.engagement import AMPLITUDE, DELIGHTED, INTERCOM, NPS, POSTHOG, VITALLY
+from tests.support.vendors.hubspot import HUBSPOT
+from tests.support.vendors.recurly import RECURLY
+from tests.support.vendors.salesforce import SALESFORCE
+
 STRIPE = {
     "customers": """
 id,name,address_country,created,metadata_account_id
@@ -116,7 +122,11 @@ m4,u9,x9,report_exported,2025-05-03T10:00:00Z,2025-05-03T10:00:01Z,cus_zz
 m5,,x3,report_opened,2025-05-03T10:00:00Z,2025-05-04T10:00:00Z,cus_b
 """,
 }
-EXPORTS = {"stripe": STRIPE, "zendesk": ZENDESK, "segment": SEGMENT}
+EXPORTS = {
+    **{"stripe": STRIPE, "zendesk": ZENDESK, "segment": SEGMENT, "chargebee": CHARGEBEE, "hubspot": HUBSPOT},
+    **{"salesforce": SALESFORCE, "recurly": RECURLY, "intercom": INTERCOM, "posthog": POSTHOG, "amplitude": AMPLITUDE},
+    **{"delighted": DELIGHTED, "nps": NPS, "vitally": VITALLY},
+}
 
 
 def write_exports(folder: Path, *vendors: str) -> None:

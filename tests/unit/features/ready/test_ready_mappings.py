@@ -2,61 +2,13 @@
 
 import tomllib
 from datetime import date, datetime
-from pathlib import Path
 
 import pytest
 
 from configs.errors import ConfigError, DataError
-from configs.settings import DataSettings, EngineSettings
 from features.drafting.draft import Draft
-from features.drafting.draft_context import DraftRequest
-from features.drafting.selects.decisions import Answer, Question
-from features.ingestion.reader import cast_tables, open_tables
-from features.ingestion.validation import validate_tables
 from features.ready.part import part_names, read_part
-from features.ready.ready_draft import ReadyRequest, draft_ready_mapping
-from features.tables.mapping import read_dataset
 from tests.support.companies.vendor_exports import write_exports
-
-NOW = datetime(2025, 7, 1)
-
-
-class Exports:
-    """Vendors' exports in a folder, what is drafted from them, and what the mapping then reads."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.scratch = folder / "acme", folder / "scratch"
-        self.scratch.mkdir()
-
-    def draft(self, *vendors: str, matches: dict[str, str] | None = None, **answers: str) -> Draft:
-        """Draft and write the mapping."""
-
-        def decide(question: Question) -> Answer:
-            return Answer(question, answers[question.key], is_assumed=False)
-
-        mapping = self.folder / "mapping.toml"
-        request = DraftRequest(self.folder, mapping, NOW, self.scratch)
-        draft = draft_ready_mapping(request, ReadyRequest(vendors, matches or {}), decide)
-        mapping.write_text(draft.mapping, "utf-8")
-        return draft
-
-    def rows(self, table: str, *columns: str) -> list[tuple]:
-        """Columns of a table as the mapping gives them, ordered by all of them."""
-        dataset = read_dataset(DataSettings(dataset=self.folder / "mapping.toml"))
-        opened = open_tables(EngineSettings(threads=1), dataset, self.scratch / "converted")
-        rows = cast_tables(opened.tables)[table].rows.select(*columns).order_by(list(columns))
-        return [tuple(row.values()) for row in rows.to_pyarrow().to_pylist()]
-
-    def violations(self) -> list[tuple[str, int]]:
-        """What validation reports: the rule and its rows."""
-        dataset = read_dataset(DataSettings(dataset=self.folder / "mapping.toml"))
-        opened = open_tables(EngineSettings(threads=1), dataset, self.scratch / "converted")
-        return sorted((f"{v.table}: {v.rule}", v.rows) for v in validate_tables(dataset, opened.tables))
-
-
-@pytest.fixture
-def exports(tmp_path: Path) -> Exports:
-    return Exports(tmp_path)
 
 
 def notes(draft: Draft) -> list[str]:

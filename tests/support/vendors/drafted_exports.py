@@ -1,0 +1,56 @@
+"""A folder with exports of vendors, what is drafted from them, and what the mapping then reads."""
+
+from datetime import datetime
+from pathlib import Path
+
+from configs.settings import DataSettings, EngineSettings
+from features.drafting.draft import Draft
+from features.drafting.draft_context import DraftRequest
+from features.drafting.selects.decisions import Answer, Question
+from features.ingestion.reader import cast_tables, open_tables
+from features.ingestion.validation import validate_tables
+from features.ready.ready_draft import ReadyRequest, draft_ready_mapping
+from features.tables.mapping import read_dataset
+
+NOW = datetime(2025, 7, 1)
+
+
+class DraftedExports:
+    """Vendors' exports in a folder, what is drafted from them, and what the mapping then reads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.scratch = folder / "acme", folder / "scratch"
+        self.scratch.mkdir()
+
+    def draft(self, *vendors: str, matches: dict[str, str] | None = None, **answers: str) -> Draft:
+        """Draft and write the mapping; questions without an answer take their default."""
+
+        def decide(question: Question) -> Answer:
+            choice = answers.get(question.key, question.default)
+            assert choice is not None, f"nobody answers {question.key}"
+            return Answer(question, choice, is_assumed=question.key not in answers)
+
+        mapping = self.folder / "mapping.toml"
+        request = DraftRequest(self.folder, mapping, NOW, self.scratch)
+        draft = draft_ready_mapping(request, ReadyRequest(vendors, matches or {}), decide)
+        mapping.write_text(draft.mapping, "utf-8")
+        return draft
+
+    def rewrite(self, vendor: str, table: str, text: str) -> None:
+        """Write one file of an export anew."""
+        file = self.folder / vendor / f"{table}.csv"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text.lstrip(), "utf-8")
+
+    def rows(self, table: str, *columns: str) -> list[tuple]:
+        """Columns of a table as the mapping gives them, ordered by all of them."""
+        dataset = read_dataset(DataSettings(dataset=self.folder / "mapping.toml"))
+        opened = open_tables(EngineSettings(threads=1), dataset, self.scratch / "converted")
+        rows = cast_tables(opened.tables)[table].rows.select(*columns).order_by(list(columns))
+        return [tuple(row.values()) for row in rows.to_pyarrow().to_pylist()]
+
+    def violations(self) -> list[tuple[str, int]]:
+        """What validation reports: the rule and its rows."""
+        dataset = read_dataset(DataSettings(dataset=self.folder / "mapping.toml"))
+        opened = open_tables(EngineSettings(threads=1), dataset, self.scratch / "converted")
+        return sorted((f"{v.table}: {v.rule}", v.rows) for v in validate_tables(dataset, opened.tables))
