@@ -7,6 +7,9 @@ import pytest
 from tests.support.companies.company_files import company_rows, write_company
 from tests.support.companies.vendor_exports import write_exports
 
+# A file that is left open shows as one of these, when it is collected.
+pytestmark = pytest.mark.filterwarnings("error::ResourceWarning", "error::pytest.PytestUnraisableExceptionWarning")
+
 
 @pytest.fixture
 def folder(tmp_path):
