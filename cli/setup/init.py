@@ -25,6 +25,8 @@ PROFILE_COLUMNS: Columns = {
     **{"longest gap": "number", "duplicates": "number", "missing": "text"},
 }
 INVALID_ROWS = {"quarantine": "they are set aside and counted", "error": "stop, until the export is corrected"}
+FOLDER = click.argument("folder", type=FILE)
+OUTPUT = click.option("--output", type=FILE, help="The folder to write to; FOLDER by default.")
 YES = click.option("--yes", is_flag=True, help="Take every default, and list what was assumed.")
 ANSWERS = click.option("--answer", "answers", multiple=True, metavar="KEY=CHOICE", help="Answer a question beforehand.")
 FROM = click.option(
@@ -44,8 +46,8 @@ FORCE = click.option("--force", is_flag=True, help="Overwrite the files of an ea
 
 
 @click.command(short_help="Draft a mapping and settings for a folder of files.")
-@click.argument("folder", type=FILE)
-@click.option("--output", type=FILE, help="The folder to write to; FOLDER by default.")
+@FOLDER
+@OUTPUT
 @YES
 @ANSWERS
 @FROM

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import FILE, CliContext
+from cli.context import CliContext
 from cli.data import publish, validate
 from cli.models import promote
 from cli.output import format_count
 from cli.score import score
-from cli.setup.init import ANSWERS, FORCE, MAPPING, YES, DraftOptions, find_settings_file, write_draft
+from cli.setup.init import ANSWERS, FOLDER, FORCE, MAPPING, OUTPUT, YES, DraftOptions, find_settings_file, write_draft
 from cli.train import train
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ SECONDS = 60
 
 
 @click.command(short_help="From a folder of files to the first scores.")
-@click.argument("folder", type=FILE)
-@click.option("--output", type=FILE, help="The folder to write to; FOLDER by default.")
+@FOLDER
+@OUTPUT
 @YES
 @ANSWERS
 @FORCE

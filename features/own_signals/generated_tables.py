@@ -19,7 +19,7 @@ AS_OF = datetime(2024, 5, 15)
 ACCOUNTS = tuple(f"A{number}" for number in range(8))
 EDGES = (0, 0, 7, 14, 28, 56, 91, 182, 364)
 WORDS, NUMBERS = ("a", "b", "c"), (0.0, 1.0, 2.0, 10.0)
-MAX_ROWS = 20
+MAX_ROWS, LATEST_DAY = 20, 60
 PAST_TABLES = {"accounts", "subscriptions"}  # dated in the past, or there would be few snapshots
 
 Value = float | str | bool | datetime | None
@@ -49,7 +49,7 @@ def generate_company(contract: Mapping[str, TableContract], vocabulary: Vocabula
     return {name: _rows(random, table, vocabulary) for name, table in contract.items()}
 
 
-def shift_company(company: Company, days: int) -> Company:
+def shift_company(company: Company, days: int) -> dict[str, list[Row]]:
     """The same company with every instant moved by this number of days."""
     delta = timedelta(days=days)
 
@@ -59,21 +59,13 @@ def shift_company(company: Company, days: int) -> Company:
     return {name: [{c: shift(value) for c, value in row.items()} for row in rows] for name, rows in company.items()}
 
 
-def _rows(random: Random, table: TableContract, vocabulary: Vocabulary) -> list[Row]:
-    rows = [
-        _row(random, table, account, vocabulary)
-        for account in ACCOUNTS
-        if table.required or random.random() < 0.9
-        for _ in range(1 if table.required else random.randint(1, MAX_ROWS))
-    ]
+def keep_unique(rows: list[Row], table: TableContract) -> list[Row]:
+    """The last row of each key, or all if the table has none."""
     return list({tuple(row[name] for name in table.key): row for row in rows}.values()) if table.key else rows
 
 
-def _row(random: Random, table: TableContract, account: str, vocabulary: Vocabulary) -> Row:
-    row = {name: _value(random, table, name, vocabulary) for name in table.columns}
-    row[ACCOUNT_ID] = account
-    if table.at != "recorded_at":
-        row["recorded_at"] = _instant(random) if random.random() < 0.15 else None
+def order_spans(row: Row, table: TableContract) -> Row:
+    """The row with each end mirrored behind its start if it was before it."""
     for start, end in table.spans:
         first, last = row[start], row[end]
         if isinstance(first, datetime) and isinstance(last, datetime) and last < first:
@@ -81,12 +73,42 @@ def _row(random: Random, table: TableContract, account: str, vocabulary: Vocabul
     return row
 
 
+def latest_day(table: TableContract, column: str) -> int:
+    """The last day after `AS_OF` of an instant of a table."""
+    return 0 if table.name in PAST_TABLES and column == table.at else LATEST_DAY
+
+
+def draw_instant(random: Random, latest: int = LATEST_DAY, days_back: int = 400) -> datetime:
+    """An instant near `AS_OF`: often at the edge of a window or one second off, at most `latest` days after `AS_OF`."""
+    if random.random() < 0.3:
+        return AS_OF - timedelta(days=random.choice(EDGES), seconds=random.choice((0, 0, 1, -1)))
+    return AS_OF + timedelta(days=random.randint(-days_back, latest) + random.choice((0.0, 0.25, 0.5)))
+
+
+def _rows(random: Random, table: TableContract, vocabulary: Vocabulary) -> list[Row]:
+    rows = [
+        _row(random, table, account, vocabulary)
+        for account in ACCOUNTS
+        if table.required or random.random() < 0.9
+        for _ in range(1 if table.required else random.randint(1, MAX_ROWS))
+    ]
+    return keep_unique(rows, table)
+
+
+def _row(random: Random, table: TableContract, account: str, vocabulary: Vocabulary) -> Row:
+    row = {name: _value(random, table, name, vocabulary) for name in table.columns}
+    row[ACCOUNT_ID] = account
+    if table.at != "recorded_at":
+        row["recorded_at"] = draw_instant(random) if random.random() < 0.15 else None
+    return order_spans(row, table)
+
+
 def _value(random: Random, table: TableContract, name: str, vocabulary: Vocabulary) -> Value:
     column = table.columns[name]
     if not column.required and random.random() < 0.15:
         return None
     if column.type == "instant":
-        return _instant(random, 0 if table.name in PAST_TABLES and name == table.at else 60)
+        return draw_instant(random, latest_day(table, name))
     if column.type == "flag":
         return random.random() < 0.5
     if column.type == "number":
@@ -111,10 +133,3 @@ def _is_within(number: float, limits: NumberRange) -> bool:
     is_above = limits.above is None or number > limits.above
     is_high = limits.minimum is None or number >= limits.minimum
     return is_above and is_high and (limits.maximum is None or number <= limits.maximum)
-
-
-def _instant(random: Random, latest: int = 60) -> datetime:
-    """An instant near `AS_OF`: often at the edge of a window or one second off, at most `latest` days after `AS_OF`."""
-    if random.random() < 0.3:
-        return AS_OF - timedelta(days=random.choice(EDGES), seconds=random.choice((0, 0, 1, -1)))
-    return AS_OF + timedelta(days=random.randint(-400, latest) + random.choice((0.0, 0.25, 0.5)))

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.own_signals.generated_tables import AS_OF
 from tests.support.companies.compiled_catalogue import compile_catalogue
-from tests.support.companies.random_companies import AS_OF, random_company
+from tests.support.companies.random_companies import random_company
 from tests.support.companies.reference_signals import REFERENCE, snapshots
 
 seeds = st.integers(0, 2**32 - 1)

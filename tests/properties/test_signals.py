@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from features.compute.availability import available_signals
 from features.compute.fingerprints import contract_tables
+from features.own_signals.generated_tables import AS_OF, shift_company
 from features.signals.registry import catalogue
 from features.tables.contract import CONTRACT, ColumnContract, TableContract
 from tests.support.companies.compiled_catalogue import Value, compile_catalogue, with_inputs
-from tests.support.companies.random_companies import AS_OF, Company, Row, random_company, shift_company
+from tests.support.companies.random_companies import Company, Row, random_company
 from tests.support.companies.value_differences import find_differences
 
 companies = st.builds(random_company, st.integers(0, 2**32 - 1))

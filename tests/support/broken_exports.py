@@ -5,36 +5,22 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tests.support.broken_tables import break_tables, write_tables
-from tests.support.companies.random_companies import AS_OF, Company, random_company
+from features.own_signals.generated_tables import AS_OF
+from tests.support.broken_tables import (
+    INVALID_ROWS,
+    OBSERVED_UNTIL,
+    TrialSettings,
+    break_tables,
+    write_mapping,
+    write_settings,
+    write_tables,
+)
+from tests.support.companies.random_companies import Company, random_company
 from tests.support.trained_model import copy_folder
 
 SOUND_SEED, ACCOUNTS = 1, 60
 FIRST_DAY, LAST_DAY = "2024-04-30", "2024-06-25"
-SETTINGS = """state = "state"
-[data]
-dataset = "company.toml"
-on_invalid_rows = "{on_invalid_rows}"
-[label]
-horizon_days = 30
-inactive_days = 60
-grace_days = 0
-[training]
-min_churned = 2
-num_iterations = 5
-calibration_snapshots = 2
-test_snapshots = 2
-[snapshots]
-warmup_days = 260
-[evaluation]
-backtest_folds = 1
-bootstrap_samples = 20
-ablation_snapshots = 0
-[stability]
-refits = 2
-[engine]
-threads = 1
-"""
+TWO_TESTS = "calibration_snapshots = 2\ntest_snapshots = 2"  # few days, so that a model is fitted in seconds
 PREPARE = (
     ("publish", "--as-of", FIRST_DAY, "--force", "--reason", "a test"),
     ("train",),
@@ -113,7 +99,7 @@ def _term(number: int) -> dict[str, datetime | None]:
 def create_trained_company(folder: Path, run: Callable[..., object]) -> None:
     """Write the sound tables into a new folder, publish, train twice, promote and score; `run` runs a command."""
     folder.mkdir()
-    (folder / "oarlock.toml").write_text(SETTINGS.format(on_invalid_rows="error"))
+    write_settings(folder, _settings("error"))
     write_sound_export(folder)
     for command in PREPARE:
         run(*command)
@@ -121,22 +107,19 @@ def create_trained_company(folder: Path, run: Callable[..., object]) -> None:
 
 def write_sound_export(folder: Path) -> None:
     """Write the tables as they were when the models were trained."""
-    _write_mapping(folder, write_tables(sound_company(), folder), f"observed_until = {_end()}")
+    write_mapping(folder, write_tables(sound_company(), folder), OBSERVED_UNTIL)
 
 
 def break_export(seed: int, trained: Path, folder: Path) -> Path:
     """Copy a trained company, and break its export in the ways of this seed; gives the path of its settings."""
     choose = random.Random(seed)
     copy_folder(trained, folder)
-    mode = choose.choice(["error", "quarantine", "quarantine"])
-    (folder / "oarlock.toml").write_text(SETTINGS.format(on_invalid_rows=mode))
+    settings = write_settings(folder, _settings(choose.choice(INVALID_ROWS)))
     company = sound_company()
     if choose.random() < 0.15:
         del company[choose.choice(list(company))]
-    _write_mapping(
-        folder, break_tables(choose, company, folder), choose.choice([f"observed_until = {_end()}"] * 3 + [""])
-    )
-    return folder / "oarlock.toml"
+    write_mapping(folder, break_tables(choose, company, folder), choose.choice([OBSERVED_UNTIL] * 3 + [""]))
+    return settings
 
 
 def choose_commands(seed: int) -> list[Command]:
@@ -146,9 +129,5 @@ def choose_commands(seed: int) -> list[Command]:
     return choose.sample(chosen, len(chosen))
 
 
-def _end() -> str:
-    return f"{AS_OF + timedelta(days=45):%Y-%m-%d}T00:00:00Z"
-
-
-def _write_mapping(folder: Path, sources: str, until: str) -> None:
-    (folder / "company.toml").write_text(f'name = "company"\n{until}\n[sources]\n{sources}')
+def _settings(on_invalid_rows: str) -> TrialSettings:
+    return TrialSettings(on_invalid_rows, horizon_days=30, training=TWO_TESTS)

@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv as arrow_csv
 
-from tests.support.companies.random_companies import AS_OF, Company, Row, random_company
+from features.own_signals.generated_tables import AS_OF
+from tests.support.companies.random_companies import Company, Row, random_company
 
 Rows = list[Row]
 BASE_TABLES = ("accounts", "subscriptions", "usage")  # without them nothing else is read
@@ -21,12 +23,13 @@ dataset = "company.toml"
 on_invalid_rows = "{on_invalid_rows}"
 [label]
 mode = "{mode}"
-horizon_days = 90
+horizon_days = {horizon_days}
 inactive_days = 60
 grace_days = 0
 [training]
 min_churned = 2
 num_iterations = 5
+{training}
 [snapshots]
 warmup_days = {warmup_days}
 [evaluation]
@@ -38,6 +41,8 @@ refits = 2
 [engine]
 threads = 1
 """
+INVALID_ROWS = ("error", "quarantine", "quarantine")
+OBSERVED_UNTIL = f"observed_until = {AS_OF + timedelta(days=45):%Y-%m-%d}T00:00:00Z"
 VALUES: tuple[object, ...] = (
     *(None, "", " ", "\0", "\N{ZERO WIDTH SPACE}", "e\N{COMBINING ACUTE ACCENT}", "x" * 5_000, "'; drop table", "NaN"),
     *(math.nan, math.inf, -math.inf, -1.0, 1e300, 5e-324, 2**62, 10**25, True, b"\xff"),
@@ -51,19 +56,30 @@ CONVERSIONS: tuple[Callable[[object], object], ...] = (
 )
 
 
+@dataclass(frozen=True)
+class TrialSettings:
+    """What differs between the settings of trials; `training` are further lines of that section."""
+
+    on_invalid_rows: str
+    mode: str = "contract"
+    horizon_days: int = 90
+    warmup_days: int = 260
+    training: str = ""
+
+
 def write_broken_company(seed: int, folder: Path) -> Path:
     """Write a company that is broken in the ways of this seed; gives the path of its settings file."""
     choose = random.Random(seed)
     company = random_company(seed, accounts=choose.choice([1, 4, 12, 30]))
     kept = {name: rows for name, rows in company.items() if name in BASE_TABLES or choose.random() < 0.7}
     sources = break_tables(choose, kept, folder)
-    settings = {
-        "on_invalid_rows": choose.choice(["error", "quarantine", "quarantine"]),
-        "mode": choose.choice(["contract", "contract", "event", "inactivity", "contraction"]),
-        "warmup_days": choose.choice([30, 300, 500]),
-    }
-    _write_settings(choose, folder, sources, settings)
-    return folder / "oarlock.toml"
+    settings = TrialSettings(
+        on_invalid_rows=choose.choice(INVALID_ROWS),
+        mode=choose.choice(["contract", "contract", "event", "inactivity", "contraction"]),
+        warmup_days=choose.choice([30, 300, 500]),
+    )
+    write_mapping(folder, sources, "" if choose.random() < 0.3 else OBSERVED_UNTIL)
+    return write_settings(folder, settings)
 
 
 def break_tables(choose: random.Random, company: Company, folder: Path) -> str:
@@ -81,10 +97,16 @@ def write_tables(company: Company, folder: Path) -> str:
     return "".join(f'{name} = "{name}.parquet"\n' for name in company)
 
 
-def _write_settings(choose: random.Random, folder: Path, sources: str, settings: dict[str, object]) -> None:
-    until = "" if choose.random() < 0.3 else f"observed_until = {AS_OF + timedelta(days=45):%Y-%m-%d}T00:00:00Z\n"
-    (folder / "company.toml").write_text(f'name = "company"\n{until}[sources]\n{sources}')
-    (folder / "oarlock.toml").write_text(SETTINGS.format(**settings))
+def write_settings(folder: Path, settings: TrialSettings) -> Path:
+    """Write a settings file for the mapping in a folder; gives its path."""
+    file = folder / "oarlock.toml"
+    file.write_text(SETTINGS.format(**asdict(settings)))
+    return file
+
+
+def write_mapping(folder: Path, sources: str, until: str) -> None:
+    """Write a mapping of sources that are named like their tables."""
+    (folder / "company.toml").write_text(f'name = "company"\n{until}\n[sources]\n{sources}')
 
 
 def _choose_changes(choose: random.Random, names: list[str]) -> list[tuple[str, Callable[[random.Random, Rows], Rows]]]:

@@ -26,10 +26,8 @@ AMOUNTS = {"subscriptions": "mrr", "invoices": "amount"}
 
 def leave_out_test_accounts(draft: SelectDraft, source: ProfiledSource, query: Query, decisions: DecisionLog) -> None:
     """Leave out the accounts that a flag, a name or an email says are tests."""
-    flag = source.find(TEST_WORDS)
-    if flag and flag.is_flag:
-        condition = f"lower({quote_name(flag.name)}::varchar) in {TRUE_WORDS}"
-        _leave_out(draft, ("test_accounts", f"{flag.name} is true", condition), query, decisions)
+    if flag := _find_flag(source, TEST_WORDS):
+        _leave_out(draft, _rule_of_flag("test_accounts", flag), query, decisions)
         return
     names = [profile for words in (column_words("accounts", "name"), EMAIL_WORDS) if (profile := source.find(words))]
     for profile in names:
@@ -39,10 +37,8 @@ def leave_out_test_accounts(draft: SelectDraft, source: ProfiledSource, query: Q
 
 def leave_out_trials(draft: SelectDraft, source: ProfiledSource, query: Query, decisions: DecisionLog) -> None:
     """Leave out the subscriptions that are trials or free plans."""
-    flag = source.find(TRIAL_FLAGS)
-    if flag and flag.is_flag:
-        condition = f"lower({quote_name(flag.name)}::varchar) in {TRUE_WORDS}"
-        _leave_out(draft, ("trials", f"{flag.name} is true", condition), query, decisions)
+    if flag := _find_flag(source, TRIAL_FLAGS):
+        _leave_out(draft, _rule_of_flag("trials", flag), query, decisions)
     for profile in filter(None, (source.find(("plan", "plan_name", "product", "tier")), source.find(STATUS_WORDS))):
         condition = f"regexp_matches(trim({quote_name(profile.name)}::varchar), {quote_text(TRIAL_WORDS)})"
         _leave_out(draft, ("trials", f"'{profile.name}' says free or trial", condition), query, decisions)
@@ -50,10 +46,8 @@ def leave_out_trials(draft: SelectDraft, source: ProfiledSource, query: Query, d
 
 def leave_out_deleted(draft: SelectDraft, source: ProfiledSource, query: Query, decisions: DecisionLog) -> None:
     """Leave out the rows that their tool has deleted."""
-    flag = source.find(DELETED_WORDS)
-    if flag and flag.is_flag:
-        condition = f"lower({quote_name(flag.name)}::varchar) in {TRUE_WORDS}"
-        _leave_out(draft, ("deleted", f"{flag.name} is true", condition), query, decisions)
+    if flag := _find_flag(source, DELETED_WORDS):
+        _leave_out(draft, _rule_of_flag("deleted", flag), query, decisions)
 
 
 def convert_currencies(draft: SelectDraft, source: ProfiledSource, query: Query, decisions: DecisionLog) -> None:
@@ -126,6 +120,15 @@ def _rate_cases(currency: ColumnProfile, rates: dict[str, float]) -> str:
     code = f"upper(trim({quote_name(currency.name)}::varchar))"
     cases = " ".join(f"when {quote_text(name)} then {rate}" for name, rate in rates.items())
     return f"case {code} {cases} else 'nan'::double end"
+
+
+def _find_flag(source: ProfiledSource, words: tuple[str, ...]) -> ColumnProfile | None:
+    column = source.find(words)
+    return column if column and column.is_flag else None
+
+
+def _rule_of_flag(name: str, flag: ColumnProfile) -> tuple[str, str, str]:
+    return name, f"{flag.name} is true", f"lower({quote_name(flag.name)}::varchar) in {TRUE_WORDS}"
 
 
 def _leave_out(draft: SelectDraft, rule: tuple[str, str, str], query: Query, decisions: DecisionLog) -> None:

@@ -10,11 +10,12 @@ import pyarrow as pa
 
 from features.compute.compute import compute_signals
 from features.compute.fingerprints import contract_tables
+from features.own_signals.generated_tables import AS_OF
 from features.signals.base import Signal
 from features.signals.registry import catalogue
 from features.tables.contract import CONTRACT
 from features.tables.raw_table import IBIS_TYPES
-from tests.support.companies.random_companies import AS_OF, Company
+from tests.support.companies.random_companies import Company
 
 Value = float | str | None
 ValuesByAccount = dict[str, dict[str, Value]]

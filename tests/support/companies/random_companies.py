@@ -4,14 +4,17 @@ Rows lie exactly at `AS_OF`, at the edges of windows, and several at the same in
 empty, and some accounts have no rows. All rows obey the contract.
 """
 
-from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
+from features.own_signals.generated_tables import (
+    draw_instant,
+    keep_unique,
+    latest_day,
+    order_spans,
+)
 from features.tables.contract import CONTRACT, ColumnContract, TableContract
 
-AS_OF = datetime(2024, 5, 15)
-EDGES = (0, 0, 7, 14, 28, 56, 91, 182, 364)
 CATEGORIES = {
     "event": ("open", "search", "export", "share", "active_users"),
     "user_id": ("ada", "ben", "cleo"),
@@ -38,7 +41,7 @@ NUMBERS = {
 }
 MAX_ROWS = {"usage": 60, "accounts": 1, "subscriptions": 5, "milestones": 12, "surveys": 30, "invoices": 20}
 MISSING_RATES = {"ended_at": 0.6}  # if a column is not listed, 15 % of its values are missing
-PAST_TABLES = {"accounts", "subscriptions"}  # dated in the past, or there would be few snapshots
+DAYS_BACK = 500
 
 Row = dict[str, Any]
 Company = dict[str, list[Row]]
@@ -51,16 +54,6 @@ def random_company(seed: int, accounts: int = 10) -> Company:
     return {name: _rows(random, table, names) for name, table in CONTRACT.items()}
 
 
-def shift_company(company: Company, days: int) -> Company:
-    """The same company with every instant moved by this number of days."""
-    delta = timedelta(days=days)
-
-    def shift(value: object) -> object:
-        return value + delta if isinstance(value, datetime) else value
-
-    return {name: [{c: shift(value) for c, value in row.items()} for row in rows] for name, rows in company.items()}
-
-
 def _rows(random: Random, table: TableContract, accounts: list[str]) -> list[Row]:
     if not table.required and random.random() < 0.1:
         return []
@@ -70,38 +63,26 @@ def _rows(random: Random, table: TableContract, accounts: list[str]) -> list[Row
         if table.name == "accounts" or random.random() < 0.85
         for _ in range(random.randint(1, MAX_ROWS.get(table.name, 12)))
     ]
-    if not table.key:
-        return rows
-    return list({tuple(row[name] for name in table.key): row for row in rows}.values())
+    return keep_unique(rows, table)
 
 
 def _row(random: Random, table: TableContract, account: str) -> Row:
     row: Row = {name: _value(random, table, name, column) for name, column in table.columns.items()}
     row["account_id"] = account
-    row["recorded_at"] = _instant(random) if random.random() < 0.15 else None
+    row["recorded_at"] = draw_instant(random, days_back=DAYS_BACK) if random.random() < 0.15 else None
     if row.get("score") is not None and row["kind"] != "nps":  # on another scale, from 1 to 7
         row["score"] = 1 + row["score"] % 7
-    for start, end in table.spans:
-        if row[start] and row[end] and row[end] < row[start]:
-            row[end] = row[start] + (row[start] - row[end])
-    return row
+    return order_spans(row, table)
 
 
 def _value(random: Random, table: TableContract, name: str, column: ColumnContract) -> object:
     if not column.required and random.random() < MISSING_RATES.get(name, 0.15):
         return None
     if column.type == "instant":
-        return _instant(random, 0 if table.name in PAST_TABLES and name == table.at else 60)
+        return draw_instant(random, latest_day(table, name), DAYS_BACK)
     if column.type == "flag":
         return random.random() < 0.5
     if column.type == "number":
         return random.choice(NUMBERS[name])
     categories = CATEGORIES.get((table.name, name)) or CATEGORIES.get(name) or [f"{name}-{random.randrange(10**6)}"]
     return random.choice(categories)
-
-
-def _instant(random: Random, latest: int = 60) -> datetime:
-    """An instant near `AS_OF`: often at the edge of a window or one second off, at most `latest` days after `AS_OF`."""
-    if random.random() < 0.3:
-        return AS_OF - timedelta(days=random.choice(EDGES), seconds=random.choice((0, 0, 1, -1)))
-    return AS_OF + timedelta(days=random.randint(-500, latest) + random.choice((0.0, 0.25, 0.5)))

@@ -14,13 +14,14 @@ from features.compute.backends.connect import open_backend
 from features.compute.compute import ComputeRequest, compile_signals, compute_signals
 from features.compute.usage_rollups import RollupPlan, rollup_aggregates, usage_calendar
 from features.ingestion.reader import cast_tables, read_tables
+from features.own_signals.generated_tables import AS_OF
 from features.signals.base import Signal
 from features.signals.registry import catalogue
 from features.tables.contract import CONTRACT
 from features.tables.derived import PERIOD_TABLES, USAGE_BY_DAY
 from features.tables.mapping import read_dataset
 from features.tables.raw_table import IBIS_TYPES, RawTable
-from tests.support.companies.random_companies import AS_OF, random_company
+from tests.support.companies.random_companies import random_company
 from tests.support.companies.value_differences import find_differences
 
 MONTHS = [datetime(2024, month, 1) for month in range(1, 8)]
