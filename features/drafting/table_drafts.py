@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from features.discovery.account_keys import REPAIRS, KeyMatch, compare_keys
 from features.discovery.recognition import TableMatch
 from features.drafting.draft_context import DraftContext
+from features.drafting.selects.currencies import convert_currencies
 from features.drafting.selects.decisions import DecisionLog
 from features.drafting.selects.row_filters import (
-    convert_currencies,
     leave_out_deleted,
     leave_out_test_accounts,
     leave_out_trials,

@@ -1,9 +1,7 @@
 """The currencies of a vendor's amounts, which are in minor units such as cents."""
 
-import math
-
-from configs.errors import ConfigError
-from features.drafting.selects.decisions import DecisionLog, Query, Question
+from features.drafting.selects.currencies import ask_rates
+from features.drafting.selects.decisions import DecisionLog, Query
 from features.ready.part import ReadyPart
 
 # https://docs.stripe.com/currencies: ISK and UGX have no minor unit, but are written as if they had two decimals.
@@ -11,7 +9,6 @@ NO_DECIMALS = frozenset(
     ["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"]
 )
 THREE_DECIMALS = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
-KEY = "currency"
 
 
 def convert_amounts(part: ReadyPart, query: Query, decisions: DecisionLog) -> ReadyPart:
@@ -29,7 +26,8 @@ def convert_amounts(part: ReadyPart, query: Query, decisions: DecisionLog) -> Re
         decisions.note(part.name, f"all prices are in {codes[0]}, and so is MRR")
         rates = {codes[0]: 1.0}
     else:
-        rates = _ask(part.name, codes, decisions)
+        evidence = f"prices of {part.name} have {len(codes)} currencies, and amounts cannot be added across them"
+        rates = ask_rates(codes, evidence, decisions)
     unit = _minor_unit if cases.minor_units else lambda _: 1.0
     text = " ".join(f"when '{code.lower()}' then {rate * unit(code):.10g}" for code, rate in rates.items())
     return part.with_text(cases.case, text)
@@ -37,33 +35,3 @@ def convert_amounts(part: ReadyPart, query: Query, decisions: DecisionLog) -> Re
 
 def _minor_unit(code: str) -> float:
     return 1.0 if code in NO_DECIMALS else 0.001 if code in THREE_DECIMALS else 0.01
-
-
-def _ask(name: str, codes: list[str], decisions: DecisionLog) -> dict[str, float]:
-    example = ",".join(f"{code}=1" for code in codes)
-    answer = decisions.ask(
-        Question(
-            KEY,
-            f"What is one unit of each of {', '.join(codes)} worth in the currency of your reports? Answer such as"
-            f" {example} with your rates",
-            f"prices of {name} have {len(codes)} currencies, and amounts cannot be added across them",
-        )
-    )
-    rates = {code.strip().upper(): _rate(rate, answer) for code, _, rate in map(_split, answer.split(","))}
-    if missing := [code for code in codes if code not in rates]:
-        raise ConfigError(f"{KEY} = {answer} has no rate for {missing[0]}.", f"Write {example} with your rates.")
-    return rates
-
-
-def _split(pair: str) -> tuple[str, str, str]:
-    return pair.partition("=")
-
-
-def _rate(text: str, answer: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = math.nan
-    if not 0 < rate < math.inf:
-        raise ConfigError(f"{KEY} = {answer}: '{text}' is no rate.", "Write a number above 0.")
-    return rate

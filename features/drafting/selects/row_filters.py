@@ -1,11 +1,9 @@
-"""Rows that are no paying customers (tests, trials, deleted rows) and amounts in several currencies."""
+"""Rows that are no paying customers: tests, trials and deleted rows."""
 
-from configs.errors import ConfigError
 from features.compute.backends.duckdb import quote_name, quote_text
 from features.discovery.column_profile import ColumnProfile
 from features.discovery.recognition import ProfiledSource
 from features.discovery.vocabulary import (
-    CURRENCY_WORDS,
     DELETED_WORDS,
     EMAIL_WORDS,
     STATUS_WORDS,
@@ -21,7 +19,6 @@ TRIAL_FLAGS = ("is_trial", "trial", "in_trial")
 TRIAL_WORDS = r"(?i)^(free|trial|trialing|trialling|freemium|free[ _-]?trial)$"
 LEAVE_OUT = {YES: "they are left out", NO: "they count like all others"}
 SHOWN = 5
-AMOUNTS = {"subscriptions": "mrr", "invoices": "amount"}
 
 
 def leave_out_test_accounts(draft: SelectDraft, source: ProfiledSource, query: Query, decisions: DecisionLog) -> None:
@@ -48,78 +45,6 @@ def leave_out_deleted(draft: SelectDraft, source: ProfiledSource, query: Query, 
     """Leave out the rows that their tool has deleted."""
     if flag := _find_flag(source, DELETED_WORDS):
         _leave_out(draft, _rule_of_flag("deleted", flag), query, decisions)
-
-
-def convert_currencies(draft: SelectDraft, source: ProfiledSource, query: Query, decisions: DecisionLog) -> None:
-    """Convert amounts of several currencies by rates that only a person can give.
-
-    An amount without a currency, or in one that comes later, is NaN, so that validation reports its row.
-    """
-    column, currency = AMOUNTS.get(draft.table, ""), source.find(CURRENCY_WORDS)
-    if currency is None or currency.is_number or column not in draft.columns:
-        return
-    rows_by_code = _count_codes(source, currency, query)
-    blank, codes = rows_by_code.pop("", 0), sorted(rows_by_code)
-    if len(codes) < 2:
-        draft.comments.append(f"{column}: all amounts are in {codes[0] if codes else '?'} ('{currency.name}')")
-        return
-    answer = decisions.ask(
-        Question(
-            "currency",
-            f"What is one unit of each of {', '.join(codes)} worth in the currency of your reports?"
-            f" Answer such as {','.join(f'{code}=1' for code in codes)} with your rates",
-            f"'{currency.name}' of {draft.table} has {len(codes)} currencies, and amounts cannot be added across them",
-        )
-    )
-    draft.compute(column, f"* {_rate_cases(currency, _rates(answer, codes))}")
-    draft.comments.append(f"{column}: NaN for a currency without a rate, so that validation reports the row")
-    if blank:
-        text = f"'{currency.name}' is empty in {blank:,} rows: their {column} is not known, and validation reports them"
-        decisions.note(draft.table, text)
-
-
-def _count_codes(source: ProfiledSource, currency: ColumnProfile, query: Query) -> dict[str, int]:
-    """The rows of each currency, in capitals; of those without one by an empty text."""
-    blanks = {blank.strip().upper() for blank in currency.blanks}
-    code = f"upper(trim({quote_name(currency.name)}::varchar))"
-    rows = query(f"select coalesce({code}, ''), count(*) from {quote_name(source.name)} group by 1")
-    counts: dict[str, int] = {}
-    for text, count in rows:
-        key = "" if text in blanks else text
-        counts[key] = counts.get(key, 0) + count
-    return counts
-
-
-def _rates(answer: str, codes: list[str]) -> dict[str, float]:
-    """The rate of each currency. Raises ConfigError if one has none: its amounts would be lost."""
-    pairs = [part.partition("=") for part in answer.split(",")]
-    rates = {code.strip().upper(): parse_positive(rate) for code, _, rate in pairs}
-    missing = [code for code in codes if not rates.get(code)]
-    if missing or None in rates.values():
-        raise ConfigError(
-            f"'{answer}' does not give a rate above 0 for each currency.",
-            f"Answer such as {','.join(f'{code}=1' for code in codes)} with your rates.",
-        )
-    return {code: rate for code, rate in rates.items() if rate}
-
-
-def parse_positive(text: str) -> float | None:
-    """A number above 0, or None.
-
-    >>> parse_positive("0.92"), parse_positive("-1"), parse_positive("")
-    (0.92, None, None)
-    """
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if 0 < number < float("inf") else None
-
-
-def _rate_cases(currency: ColumnProfile, rates: dict[str, float]) -> str:
-    code = f"upper(trim({quote_name(currency.name)}::varchar))"
-    cases = " ".join(f"when {quote_text(name)} then {rate}" for name, rate in rates.items())
-    return f"case {code} {cases} else 'nan'::double end"
 
 
 def _find_flag(source: ProfiledSource, words: tuple[str, ...]) -> ColumnProfile | None:

@@ -233,6 +233,19 @@ def test_an_amount_in_a_currency_that_came_later_is_no_number(company, decimal):
     assert all(map(math.isnan, (*amounts[1:3], amounts[5])))
 
 
+def test_an_amount_in_a_second_currency_that_came_later_is_no_number(company):
+    set_column("contracts", "currency", lambda row: {0: "", 1: "n/a", 2: "eur "}.get(number(row), "EUR"))(
+        company.tables
+    )
+    company.write()
+    assert "mrr: all amounts are in EUR ('currency'); one in another is NaN" in company.drafted().mapping
+    company.tables["contracts"][3]["currency"] = "USD"
+    company.write()
+    prices = company.column("subscriptions", "mrr")
+    assert [*prices[:3], prices[4]] == [100, 101, 102, 104]
+    assert math.isnan(prices[3])
+
+
 def test_a_column_with_too_many_values_to_look_for_spellings_is_named(company):
     company.tables |= {"events": company_rows()["events"]}
     numbers = itertools.count()
