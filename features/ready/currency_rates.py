@@ -21,7 +21,7 @@ def convert_amounts(part: ReadyPart, query: Query, decisions: DecisionLog) -> Re
         return part
     codes = sorted({str(code).strip().upper() for (code,) in query(cases.codes) if code})
     if not codes:
-        return part.with_text(cases.case, "")
+        return part.with_text(cases.case, "when null then null")
     if len(codes) == 1:
         decisions.note(part.name, f"all prices are in {codes[0]}, and so is MRR")
         rates = {codes[0]: 1.0}

@@ -99,6 +99,25 @@ def test_amounts_in_units_of_one_are_not_divided_and_several_currencies_need_rat
     assert (mrr["s1"], round(mrr["s3"], 4)) == (250.0, 121.75)
 
 
+@pytest.mark.parametrize(
+    ("vendor", "file"), [("stripe", "invoices"), ("chargebee", "invoice"), ("recurly", "invoice_history")]
+)
+def test_an_invoice_in_a_currency_without_a_rate_is_reported(exports, vendor, file):
+    write_exports(exports.folder, vendor)
+    exports.draft(vendor)
+    path = exports.folder / vendor / f"{file}.csv"
+    path.write_text(re.sub(r"\b(usd|USD)\b", "jpy", path.read_text("utf-8"), count=1), "utf-8")
+    assert ("invoices: amount is NaN or infinite", 1) in exports.violations()
+
+
+def test_prices_without_a_currency_are_unknown(exports):
+    write_exports(exports.folder, "stripe")
+    file = exports.folder / "stripe" / "prices.csv"
+    file.write_text(file.read_text("utf-8").replace(",usd,", ",,"), "utf-8")
+    exports.draft("stripe")
+    assert {mrr for (mrr,) in exports.rows("subscriptions", "mrr")} == {None, 0.0}  # 0 is billed by usage
+
+
 def test_a_currency_of_unused_contracts_is_not_asked_for(exports):
     write_exports(exports.folder, "chargebee", "hubspot")
     file = exports.folder / "hubspot" / "deal.csv"
