@@ -1,11 +1,17 @@
-"""Whatever dialect a table is written in and however it is split over files, it is read as it was, or refused."""
+"""Whatever dialect a table is written in and however it is split over files, it is read as it was, or refused.
 
+READER_TRIALS is how many tables the slow test tries.
+"""
+
+import os
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.support.reader_trials import run_trial
+
+MANY = range(1000, 1000 + int(os.environ.get("READER_TRIALS", "500")))
 
 
 def _outcomes(seeds: range, folder: Path) -> Counter[str]:
@@ -17,9 +23,7 @@ def _outcomes(seeds: range, folder: Path) -> Counter[str]:
     return outcomes
 
 
-@pytest.mark.parametrize(
-    "seeds", [range(40), pytest.param(range(1000, 1500), marks=pytest.mark.slow)], ids=["few", "many"]
-)
+@pytest.mark.parametrize("seeds", [range(40), pytest.param(MANY, marks=pytest.mark.slow)], ids=["few", "many"])
 def test_a_table_is_read_as_written_or_refused_by_file(tmp_path: Path, seeds: range):
     outcomes = _outcomes(seeds, tmp_path)
     assert [outcome for outcome in outcomes if outcome not in ("equal", "refused")] == []
