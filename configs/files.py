@@ -106,6 +106,14 @@ def remove_unless_used(folder: Path) -> int:
         return remove_folder(folder)
 
 
+def remove_unread(folder: Path, keep: Path | None = None) -> int:
+    """Remove the contents that no process reads, except one, and what a killed process left; returns the bytes freed.
+
+    The caller holds the lock of the folder.
+    """
+    return sum(remove_unless_used(path) for path in folder.iterdir() if path.is_dir() and path != keep)
+
+
 def remove_folder(folder: Path) -> int:
     """Remove a folder; returns the bytes freed."""
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

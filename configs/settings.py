@@ -57,6 +57,8 @@ class DataSettings(Section):
     """The mapping: the TOML file that names the sources and maps them onto the tables."""
     folder: Path | None = None
     """Where the source files are, if not where the mapping says."""
+    copies: Path | None = None
+    """Where the rows of databases are copied to. Undeclared: the state folder."""
     on_invalid_rows: Literal["error", "quarantine"] = "error"
     """Stop at rows outside the contract, or write them to a separate file and go on."""
 
@@ -643,7 +645,7 @@ def read_settings(path: Path) -> Settings:
     content = {"name": path.stem, **_read_toml(path)}
     _refuse_unknown_overrides(os.environ)
     try:
-        return Settings(**_resolve_paths(content, path.resolve().parent))
+        return _with_copies(Settings(**_resolve_paths(content, path.resolve().parent)))
     except ValidationError as error:
         variable = _environment_variable(error)
         if variable in os.environ:
@@ -686,13 +688,19 @@ def _read_toml(path: Path) -> JsonObject:
 def _resolve_paths(content: JsonObject, folder: Path) -> JsonObject:
     """The content of a settings file with its relative paths taken from `folder`."""
     data = dict(content.get("data", {}))
-    for key in {"dataset", "folder"} & data.keys():
+    for key in {"dataset", "folder", "copies"} & data.keys():
         data[key] = folder / data[key]
     playbook = {"playbook": folder / content["playbook"]} if "playbook" in content else {}
     signals = dict(content.get("signals", {}))
     if isinstance(signals.get("modules"), list):
         signals["modules"] = [folder / str(name) for name in signals["modules"]]
     return {**content, **playbook, "signals": signals, "data": data, "state": folder / content.get("state", ".oarlock")}
+
+
+def _with_copies(settings: Settings) -> Settings:
+    """The settings with the folder for copies of databases."""
+    copies = settings.data.copies or settings.state.resolve() / settings.name / "copies"
+    return settings.model_copy(update={"data": settings.data.model_copy(update={"copies": copies})})
 
 
 def _refuse_unknown_overrides(environment: Iterable[str]) -> None:

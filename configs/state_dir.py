@@ -57,6 +57,11 @@ class StateDir:
         return self.folder / "converted"
 
     @property
+    def copies(self) -> Path:
+        """The rows of databases, as they were copied last."""
+        return self.folder / "copies"
+
+    @property
     def publication(self) -> Path:
         return self.folder / "published.json"
 

@@ -18,14 +18,13 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from configs.files import lock_for_use, locked_folder, write_json
+from configs.files import lock_for_use, locked_folder, remove_unread, write_json
 from configs.settings import EngineSettings
 from configs.stored_files import read_rebuildable, read_stored
 from features.compute.backends.base import Backend
 from features.compute.backends.connect import create_view
 from features.compute.backends.duckdb import open_duckdb, quote_text
 from features.compute.backends.spill_folder import SPILL
-from features.ingestion.converted_folder import remove_unread
 from features.ingestion.files.csv_source import CsvSource, LoadedSources, inspect_source, load_csv_source
 from features.ingestion.select_faults import check_columns, select_error, select_rows
 from features.ingestion.text_comparisons import raise_for_text_order, sources_read
@@ -40,7 +39,10 @@ SUMMARY = "conversion.json"
 
 @dataclass(frozen=True)
 class SourceReading:
-    """How the CSV files of a source were read; `missing` are the files that lack a column, by column."""
+    """How the CSV files of a source were read; `missing` are the files that lack a column, by column.
+
+    A source of a `database` is read from a copy.
+    """
 
     source: str
     files: int
@@ -49,8 +51,11 @@ class SourceReading:
     decimal: str
     dates: str
     missing: Mapping[str, tuple[str, ...]]
+    database: str = ""
 
     def __str__(self) -> str:
+        if self.database:
+            return f"{self.source}: copied from {self.database}, dates {self.dates}"
         files = "1 CSV file" if self.files == 1 else f"{self.files} CSV files"
         delimiters = " and ".join(repr(delimiter) for delimiter in self.delimiters)
         encodings = " and ".join(self.encodings).upper()
@@ -242,4 +247,5 @@ def _reading(dataset: Dataset, source: CsvSource, dates: str | None) -> SourceRe
         dataset.mapping.sources[source.name].decimal,
         dates or "ISO 8601",
         {column: names for column, names in lacking.items() if names},
+        dataset.mapping.sources[source.name].database or "",
     )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from configs.files import locked_folder, remove_folder, remove_unless_used
+from configs.files import locked_folder, remove_folder
 
 
 def converted_files(folder: Path) -> list[Path]:
@@ -15,11 +15,3 @@ def remove_conversions(folder: Path) -> None:
     with locked_folder(folder):
         for path in filter(Path.is_dir, folder.iterdir()):
             remove_folder(path)
-
-
-def remove_unread(folder: Path, keep: Path | None = None) -> int:
-    """Remove the contents that no process reads, except one, and what a killed process left; returns the bytes freed.
-
-    The caller holds the lock of the folder.
-    """
-    return sum(remove_unless_used(path) for path in folder.iterdir() if path.is_dir() and path != keep)

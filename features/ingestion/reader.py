@@ -15,10 +15,11 @@ from configs.state_dir import StateDir
 from features.compute.backends.base import Backend
 from features.compute.backends.connect import create_view, open_backend
 from features.ingestion.conversion import Conversion, convert_tables, find_conversion, with_values_as_written
+from features.ingestion.copies.copied_dataset import fetch_dataset, require_copies
 from features.ingestion.select_faults import check_columns, select_rows
 from features.ingestion.text_values import from_text, read_word
 from features.tables.contract import ColumnContract, TableContract
-from features.tables.mapping import Dataset, read_dataset
+from features.tables.mapping import Dataset
 from features.tables.point_in_time import STORED_SUFFIX
 from features.tables.raw_table import IBIS_TYPES, RawTable
 
@@ -44,12 +45,14 @@ def open_tables(settings: EngineSettings, dataset: Dataset, folder: Path) -> Ope
     does not run.
     """
     _require_tables(dataset)
+    require_copies(dataset)
     return _read_conversion(settings, dataset, conversion=convert_tables(settings, dataset, folder), folder=folder)
 
 
 def open_converted(settings: EngineSettings, dataset: Dataset, folder: Path) -> OpenTables:
     """As `open_tables`, but nothing is converted: raises NotReady if the CSV files are not."""
     _require_tables(dataset)
+    require_copies(dataset)
     conversion = find_conversion(dataset, folder)
     if conversion is None:
         raise NotReady("The present CSV files are not converted yet.", "Run `oarlock publish`, which converts them.")
@@ -76,7 +79,7 @@ def read_tables(backend: Backend, dataset: Dataset, conversion: Conversion | Non
 
 def read_account_ids(settings: Settings, state: StateDir) -> frozenset[str]:
     """Every account in the data set."""
-    dataset = read_dataset(settings.data, settings.signals.attributes)
+    dataset = fetch_dataset(settings.data, settings.signals.attributes)
     accounts = open_tables(settings.engine, dataset, state.converted).tables["accounts"]
     return frozenset(accounts.rows.account_id.cast("string").to_pyarrow().to_pylist())
 

@@ -22,6 +22,7 @@ from features.compute.backends.base import Backend
 from features.compute.compute import ComputeRequest, compile_signals
 from features.compute.fingerprints import rules_version, signal_set
 from features.ingestion.conversion import Conversion
+from features.ingestion.copies.copied_dataset import fetch_dataset
 from features.ingestion.overlaps import count_equal_rows, distinct_rows, raise_for_overlaps, tables_without_key
 from features.ingestion.reader import cast_tables, open_tables
 from features.ingestion.validation import (
@@ -66,7 +67,7 @@ from features.store.history import (
 from features.store.online_reader import ONLINE_FILE, OnlineReader, remove_online_store
 from features.store.publication import Publication, ViewColumns, find_publication, published_as_of
 from features.store.revenue_table import read_revenue_table, write_revenue_table
-from features.tables.mapping import Dataset, raise_for_duplicate_files, read_dataset
+from features.tables.mapping import Dataset, raise_for_duplicate_files
 from features.tables.periods import PeriodCounts, count_periods, join_periods
 from features.tables.raw_table import RawTable
 
@@ -161,12 +162,13 @@ class _ComputedDay:
     source_faults: tuple[str, ...]
 
 
-def open_dataset(settings: Settings, state: StateDir) -> OpenDataset:
+def open_dataset(settings: Settings, state: StateDir, fetched: Dataset | None = None) -> OpenDataset:
     """The data set with every row validated; invalid rows are quarantined if the settings say so.
 
-    Files that were valid before are not validated again. Raises InvalidRows, with every rule that rows break.
+    What databases hold is copied first, unless it was `fetched`. Files that were valid before are not validated again.
+    Raises InvalidRows, with every rule that rows break.
     """
-    dataset = read_dataset(settings.data, settings.signals.attributes)
+    dataset = fetched or fetch_dataset(settings.data, settings.signals.attributes)
     activity_days = settings.label.required_activity_days
     raise_for_duplicate_files(dataset)
     _require_risk_set(dataset, activity_days)

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from configs.files import exclusive_lock, locked_folder
+from configs.files import exclusive_lock, locked_folder, remove_unread
 from configs.settings import Settings, SnapshotSettings
 from configs.state_dir import StateDir
-from features.ingestion.converted_folder import remove_unread
 from features.own_signals.own_catalogue import open_catalogue
 from features.store.history import HistoryVersion, complete_days, published_history, training_days
 

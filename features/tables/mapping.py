@@ -17,6 +17,11 @@ delimiter = ";"
 files = "export.sqlite"
 table = "companies"
 
+[sources.plans]                            # a table of Postgres, or `query`; it is copied when the tables are read
+database = "postgresql://reader@db.internal/crm"
+password_env = "CRM_PASSWORD"         # the environment variable that holds the password
+table = "billing.plans"
+
 [tables]                                   # a select per table; a source named like a table needs none
 accounts = "select id as account_id, signed_at as created_at from crm"
 
@@ -35,7 +40,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import IO, Annotated, Literal, Self
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -54,6 +60,7 @@ from pydantic import (
 from configs.errors import ConfigError, DataError
 from configs.settings import AttributeSettings, DataSettings, describe_validation_error
 from features.tables.contract import ACCOUNT_ID, CONTRACT, ColumnContract, TableContract
+from features.tables.copied_files import find_copies
 from features.tables.own_contract import ATTRIBUTES, extend_contract
 
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
@@ -68,6 +75,9 @@ FileKind = Literal["csv", "jsonl", "sqlite", "duckdb", "parquet"]
 FILE_KINDS: tuple[tuple[FileKind, tuple[str, ...]], ...] = (
     *(("csv", CSV_SUFFIXES), ("jsonl", JSON_SUFFIXES), ("sqlite", SQLITE_SUFFIXES), ("duckdb", DUCKDB_SUFFIXES)),
 )
+POSTGRES_SCHEMES = ("postgresql", "postgres")
+SECRET_PARAMETERS = frozenset({"password", "sslpassword", "passfile"})
+COPIED_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 DATE_ORDERS = ("day_first", "month_first")
 EPOCHS = {"epoch_seconds": 1_000_000, "epoch_milliseconds": 1_000}  # microseconds of each
 DATE_DIRECTIVES = re.compile(r"%-?[aAbBdfHIjmMpSyYzZ%]")
@@ -106,6 +116,18 @@ def _complete_dates(value: str) -> str:
     return value
 
 
+def _without_password(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError("it is no URL such as postgresql://reader@db.internal:5432/crm") from None
+    if parts.scheme not in POSTGRES_SCHEMES or not parts.path.strip("/"):
+        raise ValueError("it is no URL such as postgresql://reader@db.internal:5432/crm")
+    if parts.password is not None or SECRET_PARAMETERS & parse_qs(parts.query, keep_blank_values=True).keys():
+        raise ValueError("it holds a password; put that into an environment variable, and name it in password_env")
+    return url
+
+
 def _existing_zone(name: str) -> str:
     try:
         return ZoneInfo(name).key
@@ -121,15 +143,21 @@ def _is_date_format(value: str) -> bool:
 
 
 class SourceMapping(BaseModel):
-    """The files of a source and, for CSV, how they are written if not in ISO 8601 and UTF-8.
+    """The files of a source, or its table in a database, and how text is written if not in ISO 8601 and UTF-8.
 
     If nothing but the files is declared, `NAME = "pattern"` in `[sources]` is enough.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    files: str
+    files: str = ""
     """A file or a pattern, relative to the data set's folder."""
+    database: Annotated[str, AfterValidator(_without_password)] | None = None
+    """A Postgres database in place of files, such as postgresql://reader@db.internal/crm. It holds no password."""
+    password_env: str | None = None
+    """The environment variable with the password of the database. Undeclared: what libpq finds, such as ~/.pgpass."""
+    query: str | None = None
+    """What a source of a database is: one SELECT in its SQL. Or `table`."""
     dates: Annotated[str, AfterValidator(_complete_dates)] | None = None
     """The order of dates such as 6/1/2023, their format, or epoch_seconds or epoch_milliseconds.
 
@@ -144,12 +172,27 @@ class SourceMapping(BaseModel):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """The character between two values. Undeclared: the only one of comma, semicolon, tab and bar that fits."""
     table: str | None = None
-    """The table or view of an SQLite or DuckDB file. Undeclared: its only one."""
+    """The table or view of a database, or of an SQLite or DuckDB file. Undeclared: the only one of the file."""
+
+    @model_validator(mode="after")
+    def _check_place(self) -> Self:
+        if bool(self.files) == bool(self.database):
+            raise ValueError("it needs either files or a database")
+        if self.database and bool(self.table) == bool(self.query):
+            raise ValueError("a source of a database needs either a table or a query")
+        if not self.database and (self.query or self.password_env):
+            raise ValueError("query and password_env are for sources of a database")
+        return self
 
     @property
     def is_declared(self) -> bool:
         """Whether more is declared than the files."""
         return self.model_fields_set != {"files"}
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether its rows are copied to this machine before they are read."""
+        return self.database is not None
 
 
 def _to_own_column(value: object) -> object:
@@ -232,6 +275,18 @@ class DatasetMapping(BaseModel):
     """
     simulated: SimulatedDataset | None = None
 
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        for name in self.copied_sources:
+            if not COPIED_NAME.fullmatch(name):
+                raise ValueError(f"the name of the source '{name}' has more than letters, digits and underscores")
+        return self
+
+    @property
+    def copied_sources(self) -> dict[str, SourceMapping]:
+        """The sources whose rows are copied to this machine before they are read."""
+        return {name: source for name, source in self.sources.items() if source.is_copied}
+
     @property
     def own_tables(self) -> dict[str, OwnTable]:
         """The tables of your own, by name."""
@@ -241,16 +296,18 @@ class DatasetMapping(BaseModel):
 class Dataset(BaseModel):
     """A data set with the `files` of each source, the select of each table, and the `contract` that the tables follow.
 
-    `ignored` are files that a pattern matches but that only an operating system or an editor reads.
+    `ignored` are files that a pattern matches but that only an operating system or an editor reads. A source that is
+    copied has no files before its first copy; `copies` keeps them from being removed while this process reads them.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     mapping_file: Path
     mapping: DatasetMapping
     files: Mapping[str, tuple[Path, ...]]
     ignored: Mapping[str, tuple[Path, ...]] = {}
     contract: SkipValidation[Mapping[str, TableContract]] = CONTRACT
+    copies: SkipValidation[IO[str] | None] = None
 
     @property
     def selects(self) -> dict[str, str]:
@@ -308,7 +365,8 @@ def read_dataset(settings: DataSettings, attributes: tuple[AttributeSettings, ..
     """The data set that the settings name, with the files of its sources.
 
     `attributes` are the account columns of your own; only what opens the tables needs them.
-    Raises ConfigError for an invalid mapping, DataError for a source without files.
+    What databases hold is that of the last copy. Raises ConfigError for an invalid mapping, DataError for a source
+    without files.
     """
     mapping, folder = read_mapping(settings)
     contract = company_contract(settings, attributes, mapping)
@@ -316,12 +374,21 @@ def read_dataset(settings: DataSettings, attributes: tuple[AttributeSettings, ..
     if unknown:
         tables = ", ".join(contract)
         raise ConfigError(f"{settings.dataset}: '{unknown[0]}' is not a table.", f"The tables are {tables}.")
-    matches = {name: _matching_files(folder, source.files) for name, source in mapping.sources.items()}
+    local = {name: source for name, source in mapping.sources.items() if not source.is_copied}
+    matches = {name: _matching_files(folder, source.files) for name, source in local.items()}
     files = {name: tuple(file for file in paths if not is_shadow(file, folder)) for name, paths in matches.items()}
-    for name, source in mapping.sources.items():
+    for name, source in local.items():
         _require_files(folder, name, source.files, files[name])
     ignored = {name: tuple(file for file in matches[name] if file not in files[name]) for name in matches}
-    return Dataset(mapping_file=settings.dataset, mapping=mapping, files=files, ignored=ignored, contract=contract)
+    copies = find_copies(settings.copies, mapping.copied_sources)
+    return Dataset(
+        mapping_file=settings.dataset,
+        mapping=mapping,
+        files={name: files[name] if name in files else copies.files[name] for name in mapping.sources},
+        ignored=ignored,
+        contract=contract,
+        copies=copies.lock,
+    )
 
 
 def company_contract(

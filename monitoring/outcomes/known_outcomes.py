@@ -23,8 +23,9 @@ from pydantic import TypeAdapter, ValidationError
 from configs.files import atomic_write
 from configs.settings import Settings
 from configs.state_dir import StateDir
+from features.ingestion.copies.copied_dataset import fetch_dataset
 from features.tables.contract import ACCOUNT_ID
-from features.tables.mapping import Dataset, read_dataset
+from features.tables.mapping import Dataset
 from monitoring.outcomes.bets import FloatArray
 from monitoring.outcomes.cohorts import PLAY, FollowedAccounts, choose_snapshots, days_until_known, spacing_of
 from monitoring.outcomes.estimate import NOTHING_EARLY, EarlyOutcomes
@@ -108,10 +109,11 @@ class OutcomeStore:
         open_risks = self._open_risks(served, known_until)
         if not is_due.any():
             return KnownOutcomes(FollowedAccounts(NO_ROWS, (), next_known_at), {}, open_risks, NOTHING_EARLY)
-        source = self._source(chosen[is_due], known_until)
+        dataset = fetch_dataset(self.settings.data, self.settings.signals.attributes)
+        source = self._source(dataset, chosen[is_due], known_until)
         stored = _read(self._file)
         if stored is None or not stored[0].are_of(source):
-            stored = self._follow(source, stored[0].calibration_days if stored else {})
+            stored = self._follow(dataset, source, stored[0].calibration_days if stored else {})
             _write(self._file, *stored)
         answers, rows = stored
         next_known_at = answers.next_known_at if answers.is_waiting else next_known_at
@@ -131,21 +133,20 @@ class OutcomeStore:
     def _file(self) -> Path:
         return self.state.monitoring / "outcomes.parquet"
 
-    def _source(self, due: pd.DataFrame, known_until: datetime) -> _Source:
-        dataset = read_dataset(self.settings.data)
+    def _source(self, dataset: Dataset, due: pd.DataFrame, known_until: datetime) -> _Source:
         terms = f"{FORMAT} {label_hash(self.settings.label)} {dataset.mapping_hash}"
         rows = pd.util.hash_pandas_object(due, index=False).to_numpy()
         due_hash = hashlib.sha256(terms.encode() + rows.tobytes()).hexdigest()[:16]
         return _Source(due_hash, _hash_files(dataset), known_until, dataset.observed_until is None)
 
     def _follow(
-        self, source: _Source, calibration_days: Mapping[int, tuple[str, ...]]
+        self, dataset: Dataset, source: _Source, calibration_days: Mapping[int, tuple[str, ...]]
     ) -> tuple[_Answers, pd.DataFrame]:
         """The answers, read from the data set."""
         from features.publishing.pipeline import open_dataset  # heavy, as all that reads the data set
         from monitoring.outcomes.answers import count_departures, follow_served_accounts, read_calibration_days
 
-        opened = open_dataset(self.settings, self.state)
+        opened = open_dataset(self.settings, self.state, dataset)
         followed = follow_served_accounts(opened, self.settings, self.ledger, source.asked_until)
         versions = sorted({int(version) for version in followed.rows["version"]})
         days = {**calibration_days, **read_calibration_days(self.settings, self.state, versions, calibration_days)}

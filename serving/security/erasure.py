@@ -5,6 +5,7 @@ killed continues where it was and its counts add up. The raw tables are not Oarl
 or the next publish brings it back.
 """
 
+import csv
 import hashlib
 import json
 import re
@@ -102,6 +103,7 @@ def _removals(state: StateDir, engine: sql.Engine, account_id: str) -> Iterator[
             folder = file.relative_to(state.folder).parts[0]
             yield f"files {folder}", lambda file=file: _remove_from_parquet(file, account_id)
     yield "files converted", lambda: _remove_conversions(state.converted, account_id)
+    yield "files copied", lambda: _remove_copies(state.copies, account_id)
     for file in sorted(state.history.glob("*/written/*/day.json")):
         yield "history day files", lambda file=file: _remove_from_day_file(file, account_id)
     for file in quarantined_files(state.write_ahead_log):
@@ -159,6 +161,23 @@ def _remove_conversions(folder: Path, account_id: str) -> int:
     rows = sum(_count_rows(file, account_id) for file in files)
     remove_conversions(folder)
     return rows
+
+
+def _remove_copies(folder: Path, account_id: str) -> int:
+    """Remove every copy of databases, because the next command copies again what they then hold.
+
+    Counts the lines with the account's id: what a column of a source is, only the selects say.
+    """
+    if not folder.exists():
+        return 0
+    lines = sum(_count_lines(file, account_id) for file in folder.glob("*/*/*.csv"))
+    remove_conversions(folder)
+    return lines
+
+
+def _count_lines(file: Path, account_id: str) -> int:
+    with file.open(encoding="utf-8", newline="") as text:
+        return sum(account_id in row for row in csv.reader(text))
 
 
 def _count_rows(file: Path, account_id: str) -> int:

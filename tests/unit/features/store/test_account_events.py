@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from configs.errors import DataError, NotReady
+from configs.files import remove_unread
 from configs.settings import read_settings
 from configs.state_dir import open_state_dir
-from features.ingestion.converted_folder import remove_unread
 from features.ingestion.reader import open_tables
 from features.store.account_events import AccountEvent, AccountEvents
 from features.tables.mapping import read_dataset
