@@ -70,6 +70,15 @@ def find_disagreements(risks: np.ndarray, appearances: np.ndarray) -> np.ndarray
     return np.where(agrees, 0.0, surprise * np.abs(np.nan_to_num(appearances)))
 
 
+def answer_limits(kind: str) -> tuple[float, float]:
+    """The worst and the best answer to a kind of survey, by the contract.
+
+    >>> answer_limits("csat")
+    (1, 7)
+    """
+    return CONTRACT["surveys"].columns["score"].ranges[kind].limits
+
+
 def standardize(risks: np.ndarray) -> np.ndarray:
     """The log-odds of risks above the median, in robust standard deviations.
 
@@ -99,7 +108,7 @@ def _survey(signals: Mapping[str, np.ndarray]) -> np.ndarray:
 
 def _rate_answers(scores: np.ndarray, kind: str) -> np.ndarray:
     """Answers to a kind of survey from -1 (bad) to 1 (the highest of the contract's scale)."""
-    lowest, highest = CONTRACT["surveys"].columns["score"].ranges[kind].limits
+    lowest, highest = answer_limits(kind)
     neutral = lowest + NEUTRAL_ANSWERS[kind] * (highest - lowest)
     return np.clip((scores - neutral) / (highest - neutral), -1, 1)
 

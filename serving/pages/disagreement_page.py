@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 from configs.clock import format_instant
-from serving.accounts.disagreement import SURVEY_DAYS
+from serving.accounts.disagreement import SURVEY_DAYS, answer_limits
 from serving.api.endpoint import wait_for_portfolio
 from serving.api.responses import JsonResponse
 from serving.pages.formats import format_count, format_percent
@@ -64,12 +64,14 @@ def describe_appearance(account: AppearingAccount) -> str:
     """What people see of an account, in words.
 
     >>> unknown = dict.fromkeys(AppearingAccount.__annotations__)
-    >>> describe_appearance(AppearingAccount(**unknown | {"overdue_invoices": 2, "nps": 9.0}))
-    'NPS 9 of 10; 2 overdue invoices'
+    >>> describe_appearance(AppearingAccount(**unknown | {"overdue_invoices": 2, "nps": 9.0, "csat": 5.5}))
+    'NPS 9 of 10; CSAT 5.5 of 7; 2 overdue invoices'
     """
     texts = [text for judgement, text in JUDGEMENTS.items() if judgement == account.judgement]
-    texts += [f"NPS {account.nps:.0f} of 10"] if account.nps is not None else []
-    texts += [f"CSAT {account.csat:.0f} of 7"] if account.csat is not None else []
+    answers = {"nps": account.nps, "csat": account.csat}
+    texts += [
+        f"{k.upper()} {score:.3g} of {answer_limits(k)[1]:g}" for k, score in answers.items() if score is not None
+    ]
     texts += ["gave notice"] if account.has_notice else []
     if account.overdue_invoices:
         texts.append(f"{account.overdue_invoices} overdue {'invoice' if account.overdue_invoices == 1 else 'invoices'}")
