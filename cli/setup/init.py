@@ -13,10 +13,13 @@ from cli.context import FILE, JSON, CliContext
 from cli.output import Columns, OutputTable, format_percent, print_json
 
 if TYPE_CHECKING:
+    from features.discovery.database_tables import DatabaseAddress
     from features.drafting.draft import Draft
     from features.drafting.draft_context import DraftRequest
     from features.drafting.selects.decisions import Answer, Decide, Question
     from features.drafting.table_profile import TableProfile
+
+    Origin = Path | DatabaseAddress
 
 MAPPING = "mapping.toml"
 SHOWN_MISSING = 3
@@ -25,8 +28,26 @@ PROFILE_COLUMNS: Columns = {
     **{"longest gap": "number", "duplicates": "number", "missing": "text"},
 }
 INVALID_ROWS = {"quarantine": "they are set aside and counted", "error": "stop, until the export is corrected"}
-FOLDER = click.argument("folder", type=FILE)
-OUTPUT = click.option("--output", type=FILE, help="The folder to write to; FOLDER by default.")
+DATABASE_SCHEMES = ("postgresql://", "postgres://")
+
+
+class _FolderOrDatabase(click.ParamType):
+    """A folder, or the address of a Postgres database, which a path would not keep as it is."""
+
+    name = "folder"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        """The address as it is, or the path of the folder."""
+        del param, ctx
+        text = str(value)
+        return text if text.startswith(DATABASE_SCHEMES) else Path(text)
+
+
+FOLDER = click.argument("folder", type=_FolderOrDatabase(), metavar="FOLDER|URL")
+OUTPUT = click.option(
+    "--output", type=FILE, help="The folder to write to; by default FOLDER, or for a URL the present one."
+)
+PASSWORD = click.option("--password-env", metavar="NAME", help="The environment variable with a database's password.")
 YES = click.option("--yes", is_flag=True, help="Take every default, and list what was assumed.")
 ANSWERS = click.option("--answer", "answers", multiple=True, metavar="KEY=CHOICE", help="Answer a question beforehand.")
 FROM = click.option(
@@ -45,9 +66,10 @@ MATCH = click.option(
 FORCE = click.option("--force", is_flag=True, help="Overwrite the files of an earlier init.")
 
 
-@click.command(short_help="Draft a mapping and settings for a folder of files.")
+@click.command(short_help="Draft a mapping and settings for a folder or a database.")
 @FOLDER
 @OUTPUT
+@PASSWORD
 @YES
 @ANSWERS
 @FROM
@@ -57,16 +79,17 @@ FORCE = click.option("--force", is_flag=True, help="Overwrite the files of an ea
 @click.pass_obj
 def init(  # noqa: PLR0913 - a parameter per option
     context: CliContext,
-    folder: Path,
+    folder: Path | str,
     output: Path | None,
     *,
+    password_env: str | None,
     yes: bool,
     answers: tuple[str, ...],
     vendors: str | None,
     matches: tuple[str, ...],
     force: bool,
 ) -> None:
-    """Look at the files of a folder, and write a mapping and a settings file for them.
+    """Look at the files of a folder, or the tables of a Postgres database, and write a mapping and settings for them.
 
     It recognises the tables, profiles them, and writes every guess with its evidence as a comment. What it cannot tell
     it asks; --yes takes the defaults and lists them, and a question without a default has to be answered.
@@ -78,11 +101,13 @@ def init(  # noqa: PLR0913 - a parameter per option
     Example: oarlock init data
     Example: oarlock init data --from stripe,zendesk --match zendesk=external_id
     Example: oarlock init data --yes --answer dates.contracts=day_first
+    Example: oarlock init postgresql://reader@db.internal/crm --password-env CRM_PASSWORD
     """
     if matches and not vendors:
         raise click.UsageError("--match is for ready mappings: pass --from, too.")
     options = DraftOptions(yes, answers, force, vendors=vendors, matches=matches)
-    draft = write_draft(context, folder, output or folder, options)
+    origin = to_origin(folder, password_env)
+    draft = write_draft(context, origin, output or default_output(origin), options)
     if context.as_json:
         print_json(_to_json(draft))
 
@@ -99,18 +124,19 @@ class DraftOptions:
         self.matches = dict(_split_pair("--match", match) for match in matches)
 
 
-def write_draft(context: CliContext, folder: Path, output: Path, options: DraftOptions) -> "Draft":
+def write_draft(context: CliContext, origin: "Origin", output: Path, options: DraftOptions) -> "Draft":
     """Draft, write both files, use them from now on, and print what was found out. Raises ConfigError, DataError."""
     from configs.clock import now
     from configs.files import atomic_write
     from features.drafting.draft_context import DraftRequest
 
-    settings_file = find_settings_file(folder, output)
+    settings_file = find_settings_file(origin, output)
     files = {output / MAPPING: "mapping", settings_file: "settings"}
     _refuse_overwriting(list(files), options.force)
     with context.progress("init") as progress, tempfile.TemporaryDirectory() as scratch:
         progress("reading", 0, 1)
-        draft = _draft(DraftRequest(folder, output / MAPPING, now(), Path(scratch)), options)
+        folder, database = (origin, None) if isinstance(origin, Path) else (output, origin)
+        draft = _draft(DraftRequest(folder, output / MAPPING, now(), Path(scratch), database), options)
     output.mkdir(parents=True, exist_ok=True)
     for file, content in files.items():
         with atomic_write(file) as temporary:
@@ -123,20 +149,38 @@ def write_draft(context: CliContext, folder: Path, output: Path, options: DraftO
 
 
 def _draft(request: "DraftRequest", options: DraftOptions) -> "Draft":
-    """A draft from ready mappings if some are named, else from what the files look like."""
+    """A draft from ready mappings if some are named, else from what the tables look like."""
     from features.drafting.draft import draft_files
     from features.ready.ready_draft import ReadyRequest, draft_ready_mapping
 
+    if options.vendors and request.database:
+        raise click.UsageError("--from is for exports in a folder, not for a database.")
     if options.vendors:
         return draft_ready_mapping(request, ReadyRequest(options.vendors, options.matches), _decide(options))
     return draft_files(request, _decide(options))
 
 
-def find_settings_file(folder: Path, output: Path) -> Path:
-    """The settings file of a folder: it has the folder's name, which is that of its models."""
+def to_origin(folder: Path | str, password_env: str | None) -> "Origin":
+    """What is drafted for: a folder, or a database with the environment variable of its password."""
+    from features.discovery.database_tables import DatabaseAddress
+
+    if isinstance(folder, str):
+        return DatabaseAddress(folder, password_env)
+    if password_env:
+        raise click.UsageError("--password-env is for the address of a database.")
+    return folder
+
+
+def default_output(origin: "Origin") -> Path:
+    """Where the files are written to: the folder itself, or for a database the present one."""
+    return origin if isinstance(origin, Path) else Path()
+
+
+def find_settings_file(origin: "Origin", output: Path) -> Path:
+    """The settings file of a folder or database: it has its name, which is that of its models."""
     from features.discovery.source_files import source_name
 
-    return output / f"{source_name(folder.resolve().name)}.toml"
+    return output / f"{source_name(origin.resolve().name if isinstance(origin, Path) else origin.name)}.toml"
 
 
 def _check(context: CliContext, draft: "Draft", settings_file: Path, decide: "Decide") -> None:

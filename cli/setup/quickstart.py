@@ -11,7 +11,20 @@ from cli.data import publish, validate
 from cli.models import promote
 from cli.output import format_count
 from cli.score import score
-from cli.setup.init import ANSWERS, FOLDER, FORCE, MAPPING, OUTPUT, YES, DraftOptions, find_settings_file, write_draft
+from cli.setup.init import (
+    ANSWERS,
+    FOLDER,
+    FORCE,
+    MAPPING,
+    OUTPUT,
+    PASSWORD,
+    YES,
+    DraftOptions,
+    default_output,
+    find_settings_file,
+    to_origin,
+    write_draft,
+)
 from cli.train import train
 
 if TYPE_CHECKING:
@@ -20,15 +33,22 @@ if TYPE_CHECKING:
 SECONDS = 60
 
 
-@click.command(short_help="From a folder of files to the first scores.")
+@click.command(short_help="From a folder or a database to the first scores.")
 @FOLDER
 @OUTPUT
+@PASSWORD
 @YES
 @ANSWERS
 @FORCE
 @click.pass_context
 def quickstart(  # noqa: PLR0913, PLR0917 - a parameter per option
-    command: click.Context, folder: Path, output: Path | None, yes: bool, answers: tuple[str, ...], force: bool
+    command: click.Context,
+    folder: Path | str,
+    output: Path | None,
+    password_env: str | None,
+    yes: bool,
+    answers: tuple[str, ...],
+    force: bool,
 ) -> None:
     """Draft a mapping (as `oarlock init` does), validate, publish, train, promote and score.
 
@@ -38,13 +58,14 @@ def quickstart(  # noqa: PLR0913, PLR0917 - a parameter per option
     Example: oarlock quickstart data --yes
     """
     context: CliContext = command.obj
-    output, begin = output or folder, time.monotonic()
+    origin, begin = to_origin(folder, password_env), time.monotonic()
+    output = output or default_output(origin)
     draft = None
     if force or not (output / MAPPING).exists():
         _announce(context, f"init {folder}")
-        draft = write_draft(context, folder, output, DraftOptions(yes, answers, force))
+        draft = write_draft(context, origin, output, DraftOptions(yes, answers, force))
     else:
-        settings_file = find_settings_file(folder, output)
+        settings_file = find_settings_file(origin, output)
         context.use_config(settings_file)
         context.echo(f"Used: {output / MAPPING} and {settings_file}, which an earlier run or you wrote.")
     for step in (validate, publish):

@@ -9,6 +9,7 @@ from configs.settings import EngineSettings
 from features.compute.backends.base import Backend
 from features.compute.backends.connect import create_view
 from features.compute.backends.duckdb import open_duckdb, quote_name
+from features.compute.backends.spill_folder import SPILL
 from features.discovery.source_files import FileGroup
 from features.ingestion.files.compression import open_bytes
 from features.ingestion.files.csv_file import BYTE_ORDER_MARKS
@@ -36,13 +37,13 @@ class LoadedSource:
 def load_sources(groups: Sequence[FileGroup], scratch: Path) -> tuple[Backend, list[LoadedSource]]:
     """A backend in which each source can be queried under its name. Raises DataError for an unreadable file."""
     files = [file for group in groups for file in group.files]
-    backend = open_duckdb(EngineSettings(), scratch, files=files, folders=[scratch])
+    backend = open_duckdb(EngineSettings(), scratch / SPILL, files=files, folders=[scratch])
     return backend, [_load(backend, group, scratch) for group in groups]
 
 
 def _load(backend: Backend, group: FileGroup, scratch: Path) -> LoadedSource:
     encoding, evidence = _detect_encoding(group.files)
-    mapping = SourceMapping(files=group.pattern, encoding=encoding, table=group.table)
+    mapping = group.mapping or SourceMapping(files=group.pattern, encoding=encoding, table=group.table)
     if any(map(is_text, group.files)):
         load_csv_source(backend, inspect_source(group.name, mapping, group.files), group.files, scratch)
     else:

@@ -10,7 +10,7 @@ from pathlib import Path
 from configs.errors import DataError
 from configs.state_dir import OWNER_FILE
 from features.ingestion.files.record_file import list_tables
-from features.tables.mapping import DUCKDB_SUFFIXES, SQLITE_SUFFIXES, TEXT_SUFFIXES, is_shadow
+from features.tables.mapping import DUCKDB_SUFFIXES, SQLITE_SUFFIXES, TEXT_SUFFIXES, SourceMapping, is_shadow
 
 SUFFIXES = (".parquet", *TEXT_SUFFIXES)
 NUMBERING = re.compile(r"([ _.-]*(\(\d+\)|copy|\d[\dTt_.-]*|part|export|[a-z]+=[^/]*))+$", re.IGNORECASE)
@@ -19,13 +19,17 @@ GENERIC_STEMS = {"", "part", "data", "export", "file", "chunk", "rows"}
 
 @dataclass(frozen=True)
 class FileGroup:
-    """The files of a source with the pattern that finds them, and the files that are copies of another one."""
+    """The files of a source with the pattern that finds them, and the files that are copies of another one.
+
+    The `mapping` is that of a table of a database, whose rows were copied to the file.
+    """
 
     name: str
     pattern: str
     files: tuple[Path, ...]
     copies: tuple[tuple[Path, Path], ...] = ()
     table: str | None = None
+    mapping: SourceMapping | None = None
 
 
 def group_files(folder: Path) -> list[FileGroup]:
@@ -43,7 +47,7 @@ def group_files(folder: Path) -> list[FileGroup]:
     groups: dict[tuple[Path, str, str], list[Path]] = defaultdict(list)
     for file in files:
         groups[_group_key(file, folder)].append(file)
-    return sorted(_unique_names(_split(folder, groups)), key=lambda group: group.name)
+    return sorted(unique_names(_split(folder, groups)), key=lambda group: group.name)
 
 
 def source_name(text: str) -> str:
@@ -129,7 +133,8 @@ def _pattern(folder: Path, parent: Path, stem: str, files: list[Path], suffix: s
     return next((pattern for pattern in patterns if sorted(folder.glob(pattern)) == sorted(files)), "")
 
 
-def _unique_names(groups: Iterable[FileGroup]) -> Iterator[FileGroup]:
+def unique_names(groups: Iterable[FileGroup]) -> Iterator[FileGroup]:
+    """The groups, with a number at the end of a name that an earlier one has."""
     taken: set[str] = set()
     for group in groups:
         name, number = group.name, 2

@@ -72,9 +72,10 @@ def _mapping_content(
 
 def _require_tables(context: DraftContext) -> None:
     if "subscriptions" not in context.matches and "usage" not in context.matches:
+        unit = "table" if context.request.database else "file"
         described = "; ".join(f"{s.name} ({', '.join(list(s.profiles)[:8])})" for s in context.sources)
         raise DataError(
-            f"{context.request.folder}: no file is a table of subscriptions or of usage. Files: {described}.",
+            f"{context.request.origin}: no {unit} is a table of subscriptions or of usage. The {unit}s: {described}.",
             "Subscriptions need an account, a start and a price; usage needs an account and the time of each event.",
         )
     if "subscriptions" not in context.matches:

@@ -8,6 +8,7 @@ from pathlib import Path
 from features.compute.backends.duckdb import quote_name
 from features.discovery.account_keys import find_links
 from features.discovery.column_profile import profile_column
+from features.discovery.database_tables import DatabaseAddress, group_tables
 from features.discovery.loaded_sources import load_sources
 from features.discovery.recognition import ProfiledSource, match_tables
 from features.discovery.source_files import FileGroup, group_files
@@ -21,17 +22,26 @@ from features.tables.raw_table import RawTable
 
 @dataclass(frozen=True)
 class DraftRequest:
-    """The folder to draft for, where the files will be, and the present time."""
+    """The folder or the database to draft for, where the mapping will be, and the present time.
+
+    For a database the folder is that of the mapping.
+    """
 
     folder: Path
     mapping_file: Path
     now: datetime
     scratch: Path
+    database: DatabaseAddress | None = None
 
     @property
     def name(self) -> str:
         """The name of the data set."""
-        return self.folder.resolve().name
+        return self.database.name if self.database else self.folder.resolve().name
+
+    @property
+    def origin(self) -> str:
+        """Where the tables are, for messages."""
+        return self.database.url if self.database else str(self.folder)
 
 
 class DraftContext:
@@ -39,7 +49,7 @@ class DraftContext:
 
     def __init__(self, request: DraftRequest, decisions: DecisionLog) -> None:
         self.request, self.decisions = request, decisions
-        groups = group_files(request.folder)
+        groups = group_tables(request.database, request.scratch) if request.database else group_files(request.folder)
         _note_copies(groups, decisions)
         self.backend, loaded = load_sources(groups, request.scratch)
         self.connection = connection = connection_of(self.backend)

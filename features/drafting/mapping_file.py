@@ -11,6 +11,7 @@ from features.drafting.label_proposal import LabelProposal
 from features.drafting.selects.column_expressions import SourceStyle
 from features.drafting.selects.decisions import Answer, DataNote
 from features.drafting.selects.select_draft import SelectDraft
+from features.tables.mapping import SourceMapping
 
 WIDTH = 118
 
@@ -128,7 +129,7 @@ def _source_lines(content: MappingContent) -> list[str]:
     lines = []
     for source in content.sources:
         style, mapping = content.styles[source.name], source.loaded.mapping
-        lines += [f"[sources.{source.name}]", f"files = {quoted(mapping.files)}"]
+        lines += [f"[sources.{source.name}]", *_place_lines(mapping)]
         for evidence in source.loaded.evidence:
             lines += comment_lines(evidence)
         lines += [f"encoding = {quoted(mapping.encoding)}"] if mapping.encoding else []
@@ -138,6 +139,13 @@ def _source_lines(content: MappingContent) -> list[str]:
         lines += [f"table = {quoted(mapping.table)}"] if mapping.table else []
         lines.append("")
     return lines
+
+
+def _place_lines(mapping: SourceMapping) -> list[str]:
+    if mapping.database is None:
+        return [f"files = {quoted(mapping.files)}"]
+    password = [f"password_env = {quoted(mapping.password_env)}"] if mapping.password_env else []
+    return [f"database = {quoted(mapping.database)}", *password]
 
 
 def _table_lines(draft: SelectDraft) -> list[str]:

@@ -41,7 +41,7 @@ def find_span(drafted: DraftedTables) -> ObservedSpan:
     rows = count_events_by_day(drafted.rows, drafted.request.now)
     if not rows:
         raise DataError(
-            f"{drafted.request.folder}: no table has a row with a date before today.", "Are the dates right?"
+            f"{drafted.request.origin}: no table has a row with a date before today.", "Are the dates right?"
         )
     last = last_covered_day(rows)
     first = -last_covered_day({-day: count for day, count in rows.items()})
