@@ -103,8 +103,6 @@ def init(  # noqa: PLR0913 - a parameter per option
     Example: oarlock init data --yes --answer dates.contracts=day_first
     Example: oarlock init postgresql://reader@db.internal/crm --password-env CRM_PASSWORD
     """
-    if matches and not vendors:
-        raise click.UsageError("--match is for ready mappings: pass --from, too.")
     options = DraftOptions(yes, answers, force, vendors=vendors, matches=matches)
     origin = to_origin(folder, password_env)
     draft = write_draft(context, origin, output or default_output(origin), options)
@@ -118,6 +116,8 @@ class DraftOptions:
     def __init__(
         self, yes: bool, answers: Sequence[str], force: bool, *, vendors: str | None = None, matches: Sequence[str] = ()
     ) -> None:
+        if matches and not vendors:
+            raise click.UsageError("--match is for ready mappings: pass --from, too.")
         self.yes, self.force = yes, force
         self.answers = dict(_split_pair("--answer", answer) for answer in answers)
         self.vendors = [name.strip() for name in vendors.split(",")] if vendors else []

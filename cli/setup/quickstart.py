@@ -15,7 +15,9 @@ from cli.setup.init import (
     ANSWERS,
     FOLDER,
     FORCE,
+    FROM,
     MAPPING,
+    MATCH,
     OUTPUT,
     PASSWORD,
     YES,
@@ -39,16 +41,21 @@ SECONDS = 60
 @PASSWORD
 @YES
 @ANSWERS
+@FROM
+@MATCH
 @FORCE
 @click.pass_context
-def quickstart(  # noqa: PLR0913, PLR0917 - a parameter per option
+def quickstart(  # noqa: PLR0913 - a parameter per option
     command: click.Context,
     folder: Path | str,
     output: Path | None,
-    password_env: str | None,
-    yes: bool,
+    *,
+    vendors: str | None,
+    matches: tuple[str, ...],
     answers: tuple[str, ...],
+    yes: bool,
     force: bool,
+    password_env: str | None,
 ) -> None:
     """Draft a mapping (as `oarlock init` does), validate, publish, train, promote and score.
 
@@ -56,14 +63,16 @@ def quickstart(  # noqa: PLR0913, PLR0917 - a parameter per option
 
     \b
     Example: oarlock quickstart data --yes
+    Example: oarlock quickstart data --from stripe,zendesk --yes
     """
     context: CliContext = command.obj
     origin, begin = to_origin(folder, password_env), time.monotonic()
+    options = DraftOptions(yes, answers, force, vendors=vendors, matches=matches)
     output = output or default_output(origin)
     draft = None
     if force or not (output / MAPPING).exists():
         _announce(context, f"init {folder}")
-        draft = write_draft(context, origin, output, DraftOptions(yes, answers, force))
+        draft = write_draft(context, origin, output, options)
     else:
         settings_file = find_settings_file(origin, output)
         context.use_config(settings_file)

@@ -49,4 +49,13 @@ def test_init_combines_ready_mappings(oarlock, tmp_path):
 def test_init_names_the_ready_mappings_that_there_are(oarlock, tmp_path):
     result = oarlock("init", str(tmp_path), "--from", "stripes")
     assert result.code == 2
-    assert "There is no ready mapping 'stripes'. Choose among amplitude, chargebee, delighted," in " ".join(result.err.split())
+    assert "There is no ready mapping 'stripes'. Choose among amplitude, chargebee, delighted," in " ".join(
+        result.err.split()
+    )
+
+
+@pytest.mark.parametrize("command", ["init", "quickstart"])
+def test_a_match_needs_ready_mappings(oarlock, tmp_path, command):
+    result = oarlock(command, str(tmp_path), "--match", "stripe=metadata_account_id")
+    assert result.code == 2
+    assert "pass --from, too" in result.err

@@ -3,6 +3,8 @@
 from datetime import datetime
 from pathlib import Path
 
+import duckdb
+
 from configs.settings import DataSettings, EngineSettings
 from features.drafting.draft import Draft
 from features.drafting.draft_context import DraftRequest
@@ -41,6 +43,13 @@ class DraftedExports:
         file = self.folder / vendor / f"{table}.csv"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text.lstrip(), "utf-8")
+
+    def to_parquet(self) -> None:
+        """Replace each CSV file by a Parquet file with the types that its values have."""
+        for file in self.folder.glob("*/*.csv"):
+            target = file.with_suffix(".parquet")
+            duckdb.sql(f"copy (select * from read_csv('{file}')) to '{target}' (format parquet)")
+            file.unlink()
 
     def rows(self, table: str, *columns: str) -> list[tuple]:
         """Columns of a table as the mapping gives them, ordered by all of them."""

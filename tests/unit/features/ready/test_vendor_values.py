@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import duckdb
 import pytest
 
 from tests.support.companies.vendor_exports import write_exports
@@ -263,3 +264,22 @@ def test_only_rows_without_an_account_break_the_contract(exports, vendor):
     write_exports(exports.folder, vendor)
     exports.draft(vendor)
     assert {rule.partition(": ")[2] for rule, _ in exports.violations()} <= {"account_id is empty"}
+
+
+@pytest.mark.parametrize(("vendors", "table", "columns", "expected"), VALUES, ids=str)
+def test_typed_files_give_the_same_values(exports, vendors, table, columns, expected):
+    write_exports(exports.folder, *vendors.split(","))
+    exports.to_parquet()
+    exports.draft(*vendors.split(","))
+    rows = [tuple(round(v, 6) if isinstance(v, float) else v for v in row) for row in exports.rows(table, *columns)]
+    assert rows == expected
+
+
+def test_objects_of_json_lines_are_read_as_json_text_is(exports):
+    write_exports(exports.folder, "chargebee", "posthog")
+    file = exports.folder / "posthog" / "events.csv"
+    rows = duckdb.sql(f"select * replace (properties::json as properties) from read_csv('{file}', all_varchar = true)")
+    rows.query("events", f"copy (select * from events) to '{file.with_suffix('.jsonl')}' (format json)")
+    file.unlink()
+    exports.draft("chargebee", "posthog")
+    assert [account for account, _ in exports.rows("usage", "account_id", "event")] == ["cb_a", "cb_a", "cb_b", "cb_zz"]
