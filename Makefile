@@ -44,6 +44,15 @@ test-all: .venv/installed ## run all tests, also on Spark and in a browser; need
 test-client: .venv/installed .venv-client/installed ## test a client that is generated from the OpenAPI document
 	.venv/bin/python -m pytest tests/e2e/test_generated_client.py
 
+.venv-s3/installed: requirements-s3.lock
+	$(PYTHON) -m venv .venv-s3
+	.venv-s3/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-s3.lock
+	touch .venv-s3/installed
+
+.PHONY: test-s3
+test-s3: .venv/installed .venv-s3/installed ## test sources in object storage with a server that is compatible with S3
+	.venv/bin/python -m pytest tests/integration/test_object_storage.py
+
 .PHONY: test-fuzz
 test-fuzz: .venv/installed ## send a running service more than 10,000 requests made from the OpenAPI document
 	FUZZ_EXAMPLES=500 .venv/bin/python -m pytest tests/e2e/test_openapi_fuzz.py
@@ -70,6 +79,7 @@ lock: ## pin the packages again after a change of pyproject.toml; needs uv
 	$(PIN) --extra dev --extra browser pyproject.toml -o requirements-browser.lock
 	$(PIN) --extra dev --extra rivals pyproject.toml -o requirements-rivals.lock
 	echo 'openapi-python-client>=0.29' | $(PIN) - -o requirements-client.lock
+	echo 'moto[server]>=5' | $(PIN) - -o requirements-s3.lock
 
 clean: ## remove the state folder
 	rm -rf .oarlock

@@ -1,5 +1,6 @@
 """Reads the files of a data set as tables of the contract, not yet validated."""
 
+import weakref
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -118,6 +119,7 @@ def _read_conversion(settings: EngineSettings, dataset: Dataset, *, conversion: 
             unless_opened.callback(conversion.lock.close)
         backend = open_backend(settings, dataset, folder)
         conversion.keep_for(backend.connection)
+        weakref.finalize(backend.connection, id, dataset.copies)  # the lock is held as long as the connection
         unless_opened.pop_all()
     return OpenTables(backend, read_tables(backend, dataset, conversion), conversion)
 

@@ -20,10 +20,11 @@ POINTER = "present.json"
 
 @dataclass(frozen=True)
 class PresentCopy:
-    """The pointer to the present copy."""
+    """The pointer to the present copy, and the entity tags of its objects."""
 
     declared: str
     copy: str
+    tags: Mapping[str, str]
 
 
 @dataclass(frozen=True)

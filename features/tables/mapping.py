@@ -75,6 +75,7 @@ FileKind = Literal["csv", "jsonl", "sqlite", "duckdb", "parquet"]
 FILE_KINDS: tuple[tuple[FileKind, tuple[str, ...]], ...] = (
     *(("csv", CSV_SUFFIXES), ("jsonl", JSON_SUFFIXES), ("sqlite", SQLITE_SUFFIXES), ("duckdb", DUCKDB_SUFFIXES)),
 )
+S3 = "s3://"
 POSTGRES_SCHEMES = ("postgresql", "postgres")
 SECRET_PARAMETERS = frozenset({"password", "sslpassword", "passfile"})
 COPIED_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -151,7 +152,9 @@ class SourceMapping(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     files: str = ""
-    """A file or a pattern, relative to the data set's folder."""
+    """A file or a pattern, relative to the data set's folder, or objects such as s3://bucket/usage/**/*.parquet."""
+    endpoint: str | None = None
+    """The address of a store that is compatible with S3, such as https://minio.internal:9000. Undeclared: AWS."""
     database: Annotated[str, AfterValidator(_without_password)] | None = None
     """A Postgres database in place of files, such as postgresql://reader@db.internal/crm. It holds no password."""
     password_env: str | None = None
@@ -180,6 +183,8 @@ class SourceMapping(BaseModel):
             raise ValueError("it needs either files or a database")
         if self.database and bool(self.table) == bool(self.query):
             raise ValueError("a source of a database needs either a table or a query")
+        if self.endpoint and not self.files.startswith(S3):
+            raise ValueError("endpoint is for files of object storage, which begin with s3://")
         if not self.database and (self.query or self.password_env):
             raise ValueError("query and password_env are for sources of a database")
         return self
@@ -187,12 +192,12 @@ class SourceMapping(BaseModel):
     @property
     def is_declared(self) -> bool:
         """Whether more is declared than the files."""
-        return self.model_fields_set != {"files"}
+        return bool(self.model_fields_set - {"files", "endpoint"})
 
     @property
     def is_copied(self) -> bool:
         """Whether its rows are copied to this machine before they are read."""
-        return self.database is not None
+        return self.database is not None or self.files.startswith(S3)
 
 
 def _to_own_column(value: object) -> object:

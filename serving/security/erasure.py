@@ -164,19 +164,19 @@ def _remove_conversions(folder: Path, account_id: str) -> int:
 
 
 def _remove_copies(folder: Path, account_id: str) -> int:
-    """Remove every copy of databases, because the next command copies again what they then hold.
+    """Remove every copy of databases and object storage: the next command copies again what they then hold.
 
-    Counts the lines with the account's id: what a column of a source is, only the selects say.
+    Counts the lines of CSV with the account's id: what a column of a source is, only the selects say.
     """
     if not folder.exists():
         return 0
-    lines = sum(_count_lines(file, account_id) for file in folder.glob("*/*/*.csv"))
+    lines = sum(_count_lines(file, account_id) for file in folder.rglob("*.csv"))
     remove_conversions(folder)
     return lines
 
 
 def _count_lines(file: Path, account_id: str) -> int:
-    with file.open(encoding="utf-8", newline="") as text:
+    with file.open(encoding="utf-8", errors="replace", newline="") as text:
         return sum(account_id in row for row in csv.reader(text))
 
 

@@ -191,7 +191,7 @@ def test_another_query_has_no_copy_yet(company: Make):
     fetch_dataset(company().data)
     assert read_dataset(company().data).files["contracts"]
     other = company("select * from contracts where price > 1")
-    with pytest.raises(NotReady, match="'crm' has not been copied from its database yet"):
+    with pytest.raises(NotReady, match="'crm' has not been copied yet"):
         open_converted(other.engine, read_dataset(other.data), state.converted)
 
 

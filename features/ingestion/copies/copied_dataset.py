@@ -8,16 +8,18 @@ from pathlib import Path
 from configs.errors import ConfigError, NotReady
 from configs.files import locked_folder, remove_unread, write_json
 from configs.settings import AttributeSettings, DataSettings
+from configs.stored_files import read_rebuildable
 from features.compute.backends.spill_folder import SPILL
+from features.ingestion.copies.object_storage import EarlierCopy, copy_objects
 from features.ingestion.copies.postgres import copy_tables
-from features.tables.copied_files import POINTER, hash_declared, list_copied
+from features.tables.copied_files import POINTER, PresentCopy, hash_declared, list_copied
 from features.tables.mapping import Dataset, DatasetMapping, read_dataset, read_mapping
 
 
 def fetch_dataset(settings: DataSettings, attributes: tuple[AttributeSettings, ...] = ()) -> Dataset:
-    """As `read_dataset`, with the rows that databases hold now.
+    """As `read_dataset`, with the rows that databases and object storage hold now.
 
-    Raises ConfigError for a source that cannot be read, NotReady if a database cannot be reached.
+    Raises ConfigError or DataError for a source that cannot be read, NotReady if it cannot be reached.
     """
     mapping, _ = read_mapping(settings)
     if mapping.copied_sources:
@@ -29,30 +31,39 @@ def require_copies(dataset: Dataset) -> None:
     """Raise NotReady for a source that has not been copied yet."""
     for name in dataset.mapping.copied_sources:
         if not dataset.files[name]:
-            message = f"The source '{name}' has not been copied from its database yet, as the mapping now declares it."
+            message = f"The source '{name}' has not been copied yet, as the mapping now declares it."
             raise NotReady(message, "Run `oarlock publish`, which copies it.")
 
 
 def copy_sources(mapping: DatasetMapping, folder: Path) -> None:
     """Copy every source that is no local file; older copies are removed unless a process reads them."""
     sources = mapping.copied_sources
+    tables = {name: source for name, source in sources.items() if source.database}
+    objects = {name: source for name, source in sources.items() if not source.database}
     with locked_folder(folder):
         temporary = Path(tempfile.mkdtemp(prefix=".", dir=folder))
         try:
-            copy_tables(sources, temporary, folder.parent / SPILL)
+            copy_tables(tables, temporary, folder.parent / SPILL)
+            tags = copy_objects(objects, temporary, _earlier_copy(folder)) if objects else {}
             target = folder / _content_hash(temporary, sorted(sources))
             if not target.exists():
                 temporary.rename(target)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        write_json(folder / POINTER, {"declared": hash_declared(sources), "copy": target.name})
+        write_json(folder / POINTER, {"declared": hash_declared(sources), "copy": target.name, "tags": tags})
         remove_unread(folder, keep=target)
 
 
 def _copies_folder(settings: DataSettings) -> Path:
     if settings.copies is None:
-        raise ConfigError("Sources of a database need a folder for their copies.", "Set data.copies.")
+        raise ConfigError("Sources of a database or object storage need a folder for their copies.", "Set data.copies.")
     return settings.copies
+
+
+def _earlier_copy(folder: Path) -> EarlierCopy:
+    """The present copy, whatever was declared for it."""
+    present = read_rebuildable(folder / POINTER, PresentCopy)
+    return EarlierCopy(folder / present.copy, present.tags) if present else EarlierCopy(folder, {})
 
 
 def _content_hash(folder: Path, sources: list[str]) -> str:
@@ -60,5 +71,5 @@ def _content_hash(folder: Path, sources: list[str]) -> str:
     for name in sources:
         for file in list_copied(folder / name):
             with file.open("rb") as stream:
-                digest.update(f"{name}/{file.name}".encode() + hashlib.file_digest(stream, "sha256").digest())
+                digest.update(f"{file.relative_to(folder)}".encode() + hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()[:16]
