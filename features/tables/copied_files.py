@@ -16,6 +16,7 @@ from configs.files import LOCK, lock_for_use
 from configs.stored_files import read_rebuildable
 
 POINTER = "present.json"
+ATTEMPTS = 5  # another process may replace the copy between a look at the pointer and the lock
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,22 @@ def find_copies(folder: Path | None, sources: Mapping[str, BaseModel]) -> Copied
     nothing = CopiedFiles(dict.fromkeys(sources, ()))
     if not sources or folder is None:
         return nothing
-    present = read_rebuildable(folder / POINTER, PresentCopy)
-    if present is None or present.declared != hash_declared(sources):
-        return nothing
+    for _ in range(ATTEMPTS):
+        present = read_rebuildable(folder / POINTER, PresentCopy)
+        if present is None or present.declared != hash_declared(sources):
+            break
+        copy = folder / present.copy
+        lock = _lock(copy)
+        if lock and copy.exists():  # whoever removes a copy holds its lock until nothing is left
+            return CopiedFiles({name: list_copied(copy / name) for name in sources}, lock)
+    return nothing
+
+
+def _lock(copy: Path) -> IO[str] | None:
     try:
-        lock = lock_for_use(folder / present.copy)
+        return lock_for_use(copy)
     except FileNotFoundError:
-        return nothing
-    return CopiedFiles({name: list_copied(folder / present.copy / name) for name in sources}, lock)
+        return None
 
 
 def list_copied(folder: Path) -> tuple[Path, ...]:
