@@ -40,9 +40,12 @@ def leave_out_tables(part: ReadyPart, groups: list[FileGroup], decisions: Decisi
 
 
 def _find(source: str, pattern: str, folders: tuple[Path, Path]) -> Iterator[FileGroup]:
-    """The file of a source or, if there is none, those in the folder of its name; singular and plural are the same."""
+    """The file of a source or, if there is none, those in the folder of its name; singular and plural are the same.
+
+    A pattern may have several names, with a bar between them.
+    """
     base, folder = folders
-    stems = _spellings(pattern.removesuffix(".*"))
+    stems = frozenset[str]().union(*(_spellings(name.removesuffix(".*")) for name in pattern.split("|")))
     data = [file for file in sorted(base.glob("*")) if suffix_of(file) and not is_shadow(file, folder)]
     files = [file for file in data if file.is_file() and _stem(file) in stems]
     below = [child for child in sorted(base.glob("*")) if child.is_dir() and child.name.casefold() in stems]

@@ -93,8 +93,8 @@ def _to_files(value: object) -> object:
 class ReadyFile(BaseModel):
     """The content of a file in `configs/datasets/ready`.
 
-    `optional` columns may be missing, and `optional_tables` may lack their files. `fallback_tables` are used only if no
-    other mapping gives them.
+    `optional` columns may be missing, which is noted; `variant_columns` may be, too, as a matter of course.
+    `optional_tables` may lack their files. `fallback_tables` are used only if no other mapping gives them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -103,6 +103,7 @@ class ReadyFile(BaseModel):
     about: str
     people: Literal["named", "counted", "unknown"] = "unknown"
     optional: tuple[str, ...] = ()
+    variant_columns: tuple[str, ...] = ()
     optional_tables: tuple[str, ...] = ()
     fallback_tables: tuple[str, ...] = ()
     sources: dict[str, Annotated[str, BeforeValidator(_to_files)]]

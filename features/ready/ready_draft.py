@@ -130,20 +130,21 @@ def _without_columns(part: ReadyPart, sources: Sequence[LoadedSource], decisions
             f"Name another one: --match {part.name}=COLUMN. It has {', '.join(columns[match.source])}.",
         )
     missing: dict[str, list[str]] = defaultdict(list)
-    for optional in part.content.optional:
+    for optional in (*part.content.optional, *part.content.variant_columns):
         source, _, column = optional.rpartition(".")
         if (source and source not in columns) or _has_column(columns, source, column):
             continue
-        missing[part.content.sources.get(source, "no file")].append(column)
+        if optional in part.content.optional:
+            missing[part.content.sources.get(source, "no file")].append(column)
         part = part.with_text(rf"\b{source}\.{column}\b" if source else rf"\b(?:\w+\.)?{column}\b", "null")
     for files, names in missing.items():
-        is_one = len(names) == 1
-        decisions.note(
-            part.name,
-            f"{files} has {'the' if files == 'no file' else 'no'} column{'' if is_one else 's'} {', '.join(names)}:"
-            f" {'it is' if is_one else 'they are'} empty",
-        )
+        decisions.note(part.name, _missing_text(files, names))
     return part
+
+
+def _missing_text(files: str, names: Sequence[str]) -> str:
+    verb = f"has {'the' if files == 'no file' else 'no'} column{'' if len(names) == 1 else 's'}"
+    return f"{files} {verb} {', '.join(names)}: {'it is' if len(names) == 1 else 'they are'} empty"
 
 
 def _has_column(columns: Mapping[str, Sequence[str]], source: str, column: str) -> bool:

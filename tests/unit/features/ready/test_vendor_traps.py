@@ -55,6 +55,18 @@ def test_the_mrr_of_a_cancelled_subscription_is_that_of_its_items(exports):
     assert mrr["s_b:pro-USD-Yearly"] == 100.0  # Chargebee's own mrr is 0 since it was cancelled
 
 
+def test_an_old_version_of_another_subscription_does_not_hide_a_notice(exports):
+    write_exports(exports.folder, "recurly")
+    file = exports.folder / "recurly" / "subscription_history.csv"
+    versions = [
+        "s6,2024-03-01,2024-03-01,2024-03-01,,,r2,p1,active,USD,9.0,1,0,,,",
+        "s6,2024-03-01,2024-12-01,2024-03-01,,2024-12-01,r2,p1,expired,USD,9.0,1,0,,,",
+    ]
+    file.write_text(file.read_text("utf-8") + "\n".join(versions) + "\n", "utf-8")
+    exports.draft("recurly")
+    assert ("r2", datetime(2025, 1, 15)) in exports.rows("notices", "account_id", "notified_at")
+
+
 def test_ids_that_were_merged_away_are_those_of_the_account_that_is_left(exports):
     write_exports(exports.folder, "hubspot")
     exports.rewrite("nps", "nps", "account_id,score,answered_at\n12,9,2025-05-01\n14,3,2025-05-02\n99,5,2025-05-03\n")

@@ -6,6 +6,7 @@ import duckdb
 import pytest
 
 from tests.support.companies.vendor_exports import write_exports
+from tests.support.vendors.stripe_warehouse import STRIPE_WAREHOUSE
 
 SUBSCRIPTION = ("subscription_id", "account_id", "mrr", "started_at", "ended_at")
 NOTICE = ("account_id", "notified_at", "effective_at", "reason", "voluntary")
@@ -283,3 +284,16 @@ def test_objects_of_json_lines_are_read_as_json_text_is(exports):
     file.unlink()
     exports.draft("chargebee", "posthog")
     assert [account for account, _ in exports.rows("usage", "account_id", "event")] == ["cb_a", "cb_a", "cb_b", "cb_zz"]
+
+
+def test_a_warehouse_copy_of_stripe_is_read_like_its_own_tables(exports):
+    for table, text in STRIPE_WAREHOUSE.items():
+        exports.rewrite("stripe", table, text)
+    draft = exports.draft("stripe")
+    assert [account for (account,) in exports.rows("accounts", "account_id")] == ["cus_a", "cus_b"]
+    assert exports.rows("subscriptions", *SUBSCRIPTION) == [
+        ("si_a", "cus_a", 90.0, at("2024-01-24"), None),  # 2 x 135 a quarter
+        ("si_b", "cus_b", pytest.approx(39.1667, abs=1e-4), at("2024-02-01"), at("2025-03-01")),
+    ]
+    assert exports.rows("notices", *NOTICE) == [("cus_b", at("2025-02-10"), at("2025-03-01"), None, True)]
+    assert "stripe: 1 of 3 subscriptions were never paid" not in " ".join(map(str, draft.decisions.notes))
