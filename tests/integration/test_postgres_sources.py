@@ -186,6 +186,14 @@ def test_without_the_database_nothing_old_is_served(company: Make):
         opened(gone)
 
 
+def test_what_was_converted_is_read_without_the_database(company: Make, postgres: str):
+    settings = company()
+    opened(settings)
+    execute(postgres, "drop table crm, contracts")
+    tables = open_converted(settings.engine, read_dataset(settings.data), open_state_dir(settings).converted).tables
+    assert tables["accounts"].rows.count().to_pyarrow().as_py() == 3
+
+
 def test_another_query_has_no_copy_yet(company: Make):
     state = open_state_dir(company())
     fetch_dataset(company().data)
