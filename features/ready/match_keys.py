@@ -2,7 +2,7 @@
 
 from features.compute.backends.duckdb import quote_name
 from features.drafting.selects.decisions import DecisionLog, Query, Question
-from features.ready.part import ReadyPart
+from features.ready.part import JSON_KEY, ReadyPart
 
 ACCOUNT_KEYS = "account_keys"  # the ids of all accounts, also of those that were merged away
 
@@ -33,7 +33,7 @@ def find_match_key(part: ReadyPart, query: Query, decisions: DecisionLog) -> Rea
 def _candidates(part: ReadyPart, query: Query) -> list[str]:
     """The columns of the source, or the keys in its column of JSON."""
     if part.match.keys:
-        return [key for (key,) in query(part.match.keys) if key]
+        return [key for (key,) in query(part.match.keys) if key and JSON_KEY.fullmatch(key)]
     return [row[0] for row in query(f"describe {quote_name(part.match.source)}")]
 
 

@@ -11,8 +11,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from configs.errors import ConfigError
+from features.compute.backends.duckdb import quote_name
 
 READY_FOLDER = Path(__file__).parents[2] / "configs" / "datasets" / "ready"
+PLAIN_NAME, JSON_KEY = re.compile(r"[A-Za-z_]\w*"), re.compile(r"[^'\"\\]+")
 TABLE_BLOCK = re.compile(r"(?ms)^((?:#[^\n]*\n)*)(\w+) = '''\n(.*?)\n'''$")
 
 
@@ -39,8 +41,11 @@ class MatchKey(BaseModel):
 
     @property
     def expression(self) -> str:
-        """The id in SQL, as the selects of the part write it."""
-        return self.value.replace("KEY", self.key) if self.value else f"{self.source}.{self.key}"
+        """The id in SQL, as the selects write it. Raises ConfigError for a key that JSON paths cannot have."""
+        if self.column and not JSON_KEY.fullmatch(self.key):
+            raise ConfigError(f"'{self.key}' is no key that a mapping can read.", "Rename it in the export.")
+        name = self.key if self.column or PLAIN_NAME.fullmatch(self.key) else quote_name(self.key)
+        return self.value.replace("KEY", name) if self.value else f"{self.source}.{name}"
 
 
 class MergedIds(BaseModel):

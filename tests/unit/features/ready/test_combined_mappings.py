@@ -68,6 +68,24 @@ def test_the_group_type_that_holds_ids_of_accounts_is_proposed(exports):
     assert [account for account, _ in exports.rows("usage", "account_id", "event")] == ["cb_a", "cb_a", "cb_b", "cb_zz"]
 
 
+def test_a_column_may_have_any_name(exports):
+    write_exports(exports.folder, "chargebee", "hubspot")
+    company = exports.folder / "hubspot" / "company.csv"
+    company.write_text(company.read_text("utf-8").replace("property_billing_id", "Billing ID"), "utf-8")
+    (answer,) = exports.draft("chargebee", "hubspot").decisions.answers
+    assert answer.choice == "Billing ID"
+    assert {account for (account,) in exports.rows("touches", "account_id")} == {"cb_a", "cb_b", "cb_c"}
+
+
+def test_keys_of_json_that_sql_cannot_quote_are_passed_over_and_refused(exports):
+    write_exports(exports.folder, "chargebee", "posthog")
+    events = exports.folder / "posthog" / "events.csv"
+    events.write_text(events.read_text("utf-8").replace("company", "o'rg"), "utf-8")
+    assert exports.draft("chargebee", "posthog").decisions.answers == []
+    with pytest.raises(ConfigError, match="no key that a mapping can read"):
+        exports.draft("chargebee", "posthog", matches={"posthog": "o'rg"})
+
+
 def test_another_group_column_of_segment_is_used_throughout(exports):
     write_exports(exports.folder, "stripe", "segment")
     tracks = exports.folder / "segment" / "tracks.csv"
