@@ -231,7 +231,7 @@ class LabelSettings(Section):
     inactive_days: Annotated[int, Field(ge=1)] = 90
     """Mode inactivity: so long without usage counts as churned. Must fit inside the horizon."""
     active_within_days: Annotated[int, Field(ge=1)] = 180
-    """Mode inactivity: the risk set is accounts with usage in these days."""
+    """Mode inactivity, or `risk_set = "active"`: the risk set is accounts with usage in these days."""
     contraction_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Mode contraction: the share of revenue that must be lost."""
     query: str | None = None
@@ -246,6 +246,9 @@ class LabelSettings(Section):
     count only if one of them was seen to leave, which shows that terms can be broken.
     """
 
+    risk_set: Literal["subscribed", "active"] = "subscribed"
+    """Mode query: which accounts it is about, those with a running subscription or those with recent usage."""
+
     @property
     def label_tables(self) -> frozenset[str]:
         """The optional tables that hold the label itself; they give no signals."""
@@ -254,7 +257,8 @@ class LabelSettings(Section):
     @property
     def required_activity_days(self) -> int | None:
         """An account is in the risk set if active within these days; None if a running subscription decides."""
-        return self.active_within_days if self.mode == "inactivity" else None
+        by_usage = self.mode == "inactivity" or self.risk_set == "active"
+        return self.active_within_days if by_usage else None
 
     @model_validator(mode="after")
     def _check_horizon(self) -> "LabelSettings":
@@ -266,6 +270,8 @@ class LabelSettings(Section):
     def _check_query(self) -> Self:
         if (self.mode == "query") != (self.query is not None):
             raise ValueError("mode = 'query' needs the setting query, and no other mode has it")
+        if self.mode != "query" and self.risk_set != "subscribed":
+            raise ValueError("risk_set is for mode = 'query': every other mode has its own")
         return self
 
 

@@ -18,7 +18,7 @@ MODE_PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "event": ("joins_within_hours",),
     "inactivity": ("inactive_days", "active_within_days"),
     "contraction": ("joins_within_hours", "contraction_share"),
-    "query": ("joins_within_hours", "query"),
+    "query": ("joins_within_hours", "query", "risk_set", "active_within_days"),
 }
 
 
@@ -35,6 +35,7 @@ class LabelDescription(TypedDict):
     active_within_days: NotRequired[int]
     contraction_share: NotRequired[float]
     query: NotRequired[str]
+    risk_set: NotRequired[str]
 
 
 def describe_label(label: LabelSettings) -> LabelDescription:

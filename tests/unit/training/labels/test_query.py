@@ -8,7 +8,10 @@ import pandas as pd
 import pytest
 
 from configs.errors import ConfigError, LabelsRefused
-from configs.settings import LabelSettings
+from configs.settings import LabelSettings, read_settings
+from configs.state_dir import open_state_dir
+from features.compute.compute import select_snapshots
+from features.publishing.pipeline import open_dataset
 from features.tables.raw_table import RawTable
 from tests.support.companies.raw_tables import account, raw_tables, subscription
 from tests.support.paths import ROOT
@@ -157,6 +160,22 @@ def test_the_mode_and_the_query_come_together():
         LabelSettings(mode="query")
     with pytest.raises(ValueError, match="no other mode has it"):
         LabelSettings(query="select 1")
+    with pytest.raises(ValueError, match="every other mode has its own"):
+        LabelSettings(risk_set="active")
+
+
+def test_a_company_without_contracts_asks_about_its_active_accounts(make_company):
+    query = USED.format("count(u.event) filter (u.occurred_at >= s.begins) = 0")
+    config = make_company(
+        f'[label]\nmode = "query"\nrisk_set = "active"\nactive_within_days = 60\nquery = "{query}"\n',
+        accounts=[account("a"), account("b")],
+        usage=[*usage_on(datetime(2023, 5, 20)), *usage_on(datetime(2023, 1, 20), account_id="b")],
+    )
+    settings = read_settings(config)
+    opened = open_dataset(settings, open_state_dir(settings))
+    assert list(select_snapshots(opened.tables, DAY, opened.required_activity_days).to_pandas().account_id) == ["a"]
+    labels = build_labels(opened.tables, snapshots_of("a"), settings.label, LONG_AFTER)
+    assert labels.tolist() == [1.0]
 
 
 def test_the_way_in_which_a_query_is_written_is_no_part_of_its_identity():
