@@ -1,10 +1,11 @@
 """Leakage: signs that a model sees the label instead of predicting it.
 
-Three tests: does one signal alone rank too well, does a model fitted on shuffled labels still rank, and does the
-ranking collapse without the accounts that leave first (Kaufman, Rosset & Perlich, 2012, on leakage).
+Four tests: does one signal alone rank too well, does a model fitted on shuffled labels still rank, does the ranking
+collapse without the accounts that leave first (Kaufman, Rosset & Perlich, 2012, on leakage), and was the value of a
+column set when accounts left.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -16,7 +17,8 @@ from training.data.cluster_bootstrap import bootstrap_weights, percentile_interv
 from training.data.time_splits import TimeSplit
 from training.evaluation.backtest import fit_split, rows_on
 from training.evaluation.baselines import single_signal_risks
-from training.evaluation.metrics import auc, count_by_risk
+from training.evaluation.metrics import auc, count_by_group, count_by_risk
+from training.evaluation.set_at_departure import SuspectValue
 from training.labels.definition import CHURNED
 from training.model.churn_model import ModelInput, encode
 from training.model.fit import FitConfig
@@ -65,6 +67,7 @@ class LeakageReport:
     shuffled_labels: ShuffledLabels
     leads: tuple[LeadAuc, ...]
     alarms: tuple[str, ...]
+    set_at_departure: tuple[SuspectValue, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,15 +89,18 @@ def report_leakage(
     shuffled_labels: ShuffledLabels,
     leads: tuple[LeadAuc, ...],
     settings: LeakageSettings,
+    *,
+    set_at_departure: tuple[SuspectValue, ...] = (),
 ) -> LeakageReport:
     """The report of these results, with an alarm in a sentence for each that is suspicious."""
     alarms = (
         *_signal_alarms(signal_aucs, settings.max_signal_auc),
         *_shuffle_alarms(shuffled_labels),
         *_lead_alarms(leads, settings.max_auc_drop),
+        *_departure_alarms(set_at_departure),
     )
     strongest = sorted(signal_aucs.items(), key=lambda item: -item[1])[:MAX_SIGNALS]
-    return LeakageReport(dict(strongest), shuffled_labels, leads, alarms)
+    return LeakageReport(dict(strongest), shuffled_labels, leads, alarms, set_at_departure)
 
 
 def single_signal_aucs(train: pd.DataFrame, test: pd.DataFrame, inputs: tuple[ModelInput, ...]) -> dict[str, float]:
@@ -106,8 +112,9 @@ def single_signal_aucs(train: pd.DataFrame, test: pd.DataFrame, inputs: tuple[Mo
 def fit_on_shuffled_labels(rows: pd.DataFrame, split: TimeSplit, config: FitConfig) -> ShuffledLabels:
     """The AUC of the same fit with the labels of every day, also of the test, shuffled among its accounts.
 
-    There is nothing to learn then, so only a fit that saw the test labels can rank them. The bounds are by the variance
-    of the Mann-Whitney statistic under chance.
+    There is nothing to learn then, so only a fit that saw the test labels can rank them. Accounts are ranked within
+    each test day: a signal that moves with the calendar may know the churn rate of a day without any leak. The bounds
+    are by the variance of the Mann-Whitney statistic under chance.
     """
     generator = np.random.default_rng(config.training.seed)
     labels = rows.groupby("as_of")[CHURNED].transform(lambda day: generator.permutation(day.to_numpy()))
@@ -115,10 +122,11 @@ def fit_on_shuffled_labels(rows: pd.DataFrame, split: TimeSplit, config: FitConf
     # The labels for other horizons are not shuffled along.
     model = fit_split(shuffled, split, replace(config, horizons=()))
     test = rows_on(shuffled, split.test)
-    is_churned = test[CHURNED].to_numpy()
-    churned, stayed = is_churned.sum(), (1 - is_churned).sum()
-    margin = float(CHANCE_SDS * np.sqrt((churned + stayed + 1) / (12 * churned * stayed)))
-    return ShuffledLabels(_auc(is_churned, model.predict_risks(encode(test, model.inputs))), 0.5 - margin, 0.5 + margin)
+    risks = model.predict_risks(encode(test, model.inputs))
+    masks = [(test.as_of == day).to_numpy() for day in split.test]
+    value = float(auc(*count_by_group(test[CHURNED].to_numpy(), risks, masks))[0])
+    margin = CHANCE_SDS * _sd_of_chance([test[CHURNED][mask] for mask in masks])
+    return ShuffledLabels(value, 0.5 - margin, 0.5 + margin)
 
 
 def strongest_signal_risks(
@@ -166,6 +174,14 @@ def _largest_signal_drop(data: LeadData, before: np.ndarray, after: np.ndarray) 
     return (name, drops[name]) if name and drops[name] > 0 else ("", 0.0)
 
 
+def _sd_of_chance(labels_by_day: Sequence[pd.Series]) -> float:
+    """The standard deviation of the AUC over pairs within days if risks know nothing (Mann & Whitney, 1947)."""
+    counts = [(float(labels.sum()), float(len(labels) - labels.sum())) for labels in labels_by_day]
+    pairs = sum(churned * stayed for churned, stayed in counts)
+    variance = sum(churned * stayed * (churned + stayed + 1) / 12 for churned, stayed in counts)
+    return float(np.sqrt(variance) / pairs) if pairs else 0.5
+
+
 def _auc(churned: np.ndarray, risks: np.ndarray) -> float:
     return float(auc(count_by_risk(churned, risks))[0])
 
@@ -194,3 +210,19 @@ def _lead_alarms(leads: tuple[LeadAuc, ...], max_drop: float) -> Iterator[str]:
                 f"the AUC drops suddenly, from {before.auc:.3f} at a lead of {before.lead_days} days to"
                 f" {after.auc:.3f} at {after.lead_days}{signal if after.signal else ''}"
             )
+
+
+def _departure_alarms(suspects: tuple[SuspectValue, ...]) -> Iterator[str]:
+    if suspects:
+        worst, *others = suspects
+        named = ", ".join(map(_quote, others[: MAX_SIGNALS - 1]))
+        yield (
+            f"{_quote(worst)} seems to be set when an account leaves: {worst.accounts:,} accounts had it on past days"
+            f" and {worst.at_risk:,} of them are at risk today, where {worst.expected:,.0f} would be at their own churn"
+            f" rate{f'; so does {named}' if named else ''}; map what the column was on each day, from a history of"
+            " changes, or leave it out"
+        )
+
+
+def _quote(suspect: SuspectValue) -> str:
+    return f"'{suspect.signal}' = '{suspect.value}'" if suspect.value else f"'{suspect.signal}' without a value"

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from configs.settings import EvaluationSettings, LabelSettings
+from features.store.history import accounts_on, complete_days
 from features.tables.contract import ACCOUNT_ID
 from training.evaluation.backtest import (
     BacktestFold,
@@ -35,6 +36,7 @@ from training.evaluation.monotonicity import check_monotonicity
 from training.evaluation.paired_difference import compare_with_baselines, evaluate_segments
 from training.evaluation.scorecard import EvaluationData, Scorecard, evaluate_risks
 from training.evaluation.secondary_metrics import evaluate_contraction, evaluate_horizons
+from training.evaluation.set_at_departure import AtRiskToday, find_values_set_at_departure
 from training.labels.definition import CHURNED, supported_horizons
 from training.model.churn_model import ChurnModel, encode
 from training.pipelines.training_inputs import TrainingInputs
@@ -151,7 +153,15 @@ def _check_leakage(model: ChurnModel, newest: BacktestFold, inputs: TrainingInpu
         strongest_signal_risks(train, test, model.inputs, aucs),
     )
     shuffled = fit_on_shuffled_labels(rows, newest.split, inputs.fit_config)
-    return report_leakage(aucs, shuffled, auc_by_lead(leads, settings.lead_days), settings)
+    suspects = find_values_set_at_departure(rows, model.inputs, _at_risk_today(inputs))
+    return report_leakage(aucs, shuffled, auc_by_lead(leads, settings.lead_days), settings, set_at_departure=suspects)
+
+
+def _at_risk_today(inputs: TrainingInputs) -> AtRiskToday:
+    training_set = inputs.training_set
+    day = max(day for day in complete_days(training_set.history) if day <= training_set.known_until)
+    account_ids = np.array(accounts_on(training_set.history, day))
+    return AtRiskToday(account_ids, day, inputs.settings.label.horizon_days)
 
 
 def _days_left(newest: BacktestFold, inputs: TrainingInputs) -> np.ndarray:

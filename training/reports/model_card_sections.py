@@ -170,6 +170,7 @@ def leakage_lines(leakage: LeakageReport) -> Iterator[str]:
     yield from (f"- **alarm: {alarm}**" for alarm in leakage.alarms)
     yield f"- AUC of the strongest single signals: {', '.join(f'{name} {auc:.3f}' for name, auc in ranked)}"
     yield f"- AUC of a model fitted on shuffled labels: {shuffled.auc:.3f}, chance {bounds}"
+    yield f"- values that seem to be set when accounts leave: {len(leakage.set_at_departure) or 'none'}"
     yield f"- AUC without accounts that leave before: {leads or 'this label has no day of leaving'}"
 
 

@@ -1,7 +1,7 @@
 """Leakage: a planted leak is reported by name, and an honest model raises no alarm."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -68,6 +68,17 @@ def test_honest_signals_raise_no_alarm(rows, newest):
 def test_a_model_of_shuffled_labels_ranks_by_chance(rows):
     shuffled = fit_on_shuffled_labels(rows, SPLIT, FIT_CONFIG)
     assert shuffled.low < shuffled.auc < shuffled.high < 0.58
+
+
+def test_a_signal_that_knows_the_churn_rate_of_a_day_is_no_leak(rows):
+    busy = rows.assign(as_of=rows.as_of + timedelta(days=10), churned=1 - rows.churned, is_busy=1.0)
+    both = pd.concat([rows.assign(is_busy=0.0), busy], ignore_index=True)
+    days = [(day, day + timedelta(days=10)) for day in DAYS]
+    split = TimeSplit(days[0], days[1], days[0] + days[1], days[2])
+    season = replace(FIT_CONFIG.signals[0], name="is_busy", direction=0)
+    shuffled = fit_on_shuffled_labels(both, split, replace(FIT_CONFIG, signals=(season,)))
+    assert shuffled.auc == 0.5
+    assert shuffled.high - shuffled.low < 0.2
 
 
 def test_a_fit_that_includes_the_test_ranks_even_shuffled_labels(rows):
