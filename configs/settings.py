@@ -311,7 +311,7 @@ class TrainingSettings(Section):
     segment_prior_sd: Amount = 0.2
     """Prior standard deviation of a segment's shift of the log-odds."""
     drift_prior_sd: Amount = 0.1
-    """Prior standard deviation of the drift of the log-odds beyond the most recent labels."""
+    """Prior standard deviation of the drift of the log-odds within a quarter; past days decide how far it is."""
 
 
 class ProfitSettings(Section):

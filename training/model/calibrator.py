@@ -7,7 +7,7 @@ rise with the margin, and a longer horizon never has a lower risk. It imports nu
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -59,6 +59,10 @@ class Calibrator:
     def horizon_index(self, horizon_days: int) -> int:
         """The column of the risks for this horizon; raises ValueError if it was not fitted."""
         return self.horizons.index(horizon_days)
+
+    def shifted(self, shift: float) -> "Calibrator":
+        """The calibrator whose hazards all have `shift` more log-odds."""
+        return replace(self, intercepts=tuple(intercept + shift for intercept in self.intercepts))
 
     def _log_odds(self, margins: np.ndarray, offsets: np.ndarray | float) -> np.ndarray:
         shifts = np.asarray(self.intercepts) + np.asarray(offsets)[..., None]

@@ -1,8 +1,8 @@
 """Fits the calibrator, one interval at a time, on margins of days later than those that the trees were fitted on.
 
 The slope is shrunk by its uncertainty (van Houwelingen & le Cessie, 1990): if margins say nothing on later days, every
-account gets the recent rate. The intercept matches the refitted trees to the most recent labels, plus a drift term that
-is shrunk towards zero by a normal prior: the refitted trees may miss later days as the earlier ones did.
+account gets the same risk. The intercept matches the refitted trees to the most recent labels. `level.py` then
+forecasts by how much the days that risks are for will differ from these.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,13 +55,10 @@ class SegmentPrior:
     sd: float
 
 
-def fit_calibrator(intervals: Sequence[HorizonInterval], prior: SegmentPrior, drift_prior_sd: float) -> Calibrator:
-    """The calibrator of the refitted trees: a logistic curve that never falls for each interval, then the segments.
-
-    `drift_prior_sd` is the standard deviation, in log-odds, of how much further the rate is expected to drift.
-    """
+def fit_calibrator(intervals: Sequence[HorizonInterval], prior: SegmentPrior) -> Calibrator:
+    """The calibrator of the refitted trees: a logistic curve that never falls for each interval, then the segments."""
     with single_blas_thread():
-        fits = [_fit_interval(interval, drift_prior_sd) for interval in intervals]
+        fits = [_fit_interval(interval) for interval in intervals]
         pooled = Calibrator(
             horizons=tuple(interval.until_day for interval in intervals),
             slopes=tuple(fit.slope for fit in fits),
@@ -89,14 +86,13 @@ def log_loss_of_log_odds(log_odds: np.ndarray, churned: np.ndarray) -> float:
     return -float(np.mean(churned * log_expit(log_odds) + (1 - churned) * log_expit(-log_odds)))
 
 
-def _fit_interval(interval: HorizonInterval, drift_prior_sd: float) -> LogisticFit:
+def _fit_interval(interval: HorizonInterval) -> LogisticFit:
     slope, intercept = fit_logistic_curve(interval.margins, interval.churned)
     slope = max(slope - _slope_variance(interval, slope, intercept) / slope, MIN_SLOPE)
     intercept, refit_intercept = (
         _matching_intercept(slope * margins, interval.churned) for margins in (interval.margins, interval.refit_margins)
     )
-    drift_weight = drift_prior_sd**2 / (drift_prior_sd**2 + _intercept_variance(interval, slope, intercept))
-    return LogisticFit(slope, intercept, refit_intercept + drift_weight * (intercept - refit_intercept))
+    return LogisticFit(slope, intercept, refit_intercept)
 
 
 def _slope_variance(interval: HorizonInterval, slope: float, intercept: float) -> float:
@@ -106,13 +102,6 @@ def _slope_variance(interval: HorizonInterval, slope: float, intercept: float) -
     bread = np.linalg.pinv(columns.T @ (columns * (rates * (1 - rates))[:, None]))
     scores = _sum_by_account(interval, columns * (interval.churned - rates)[:, None])
     return float((bread @ scores.T @ scores @ bread)[0, 0])
-
-
-def _intercept_variance(interval: HorizonInterval, slope: float, intercept: float) -> float:
-    """The variance of a fitted intercept, clustered by account."""
-    rates = expit(slope * interval.margins + intercept)
-    scores = _sum_by_account(interval, (interval.churned - rates)[:, None])
-    return float((scores**2).sum() / max((rates * (1 - rates)).sum(), MIN_SLOPE) ** 2)
 
 
 def _sum_by_account(interval: HorizonInterval, values: np.ndarray) -> np.ndarray:

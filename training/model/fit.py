@@ -11,7 +11,9 @@ import pandas as pd
 from configs.errors import NothingToLearn
 from configs.settings import TrainingSettings
 from features.signals.base import Signal
+from training.data.cluster_bootstrap import sample_accounts
 from training.labels.definition import CHURNED, LabelDescription
+from training.model.calibrator import Calibrator
 from training.model.calibrator_fit import SegmentPrior, fit_calibrator
 from training.model.churn_model import (
     ALL_SEGMENTS,
@@ -24,7 +26,10 @@ from training.model.churn_model import (
 )
 from training.model.ensemble import FittedEnsemble, fit_with_early_stopping, refit
 from training.model.horizon_intervals import HorizonRequest, MarginSample, split_into_intervals
+from training.model.level import LevelSample, forecast_level, measure_levels
 
+# More snapshots hardly move the mean risk of a day.
+LEVEL_MAX_SNAPSHOTS = 30_000
 TOO_SHORT = "the history is too short for labels that take so long to mature"
 
 
@@ -64,6 +69,11 @@ class FitRows:
     train: pd.DataFrame
     long_horizons: Sequence[LongHorizonRows] = ()
 
+    @property
+    def days_until_risks(self) -> float:
+        """How long after the newest known labels a model is used at the earliest: the labels take so long to mature."""
+        return (self.calibration.as_of.min() - self.fit.as_of.max()) / pd.Timedelta(days=1)
+
 
 def fit_churn_model(rows: FitRows, config: FitConfig) -> ChurnModel:
     """A calibrated model; the same rows and config give the same model to the byte.
@@ -82,11 +92,15 @@ def fit_churn_model(rows: FitRows, config: FitConfig) -> ChurnModel:
     samples, too_short = _sample_long_horizons(rows.long_horizons, inputs, config, final)
     intervals, too_few = split_into_intervals(dict.fromkeys(_up_to_main(request), main) | samples, request)
     prior = SegmentPrior(config.training.min_churned_per_segment, config.training.segment_prior_sd)
+    calibrator = fit_calibrator(intervals, prior)
+    sample = _level_sample(calibrator, final, rows.train, inputs)
+    levels = measure_levels(calibrator, sample, config.main_horizon)
+    forecast = forecast_level(levels, levels.days[-1] + rows.days_until_risks, config.training.drift_prior_sd)
     return ChurnModel(
         booster_text=final.booster.model_to_string(num_iteration=-1),
         linear_model=final.linear_model,
         inputs=inputs,
-        calibrator=fit_calibrator(intervals, prior, config.training.drift_prior_sd),
+        calibrator=calibrator.shifted(forecast.shift),
         base_margin=final.predict_contributions(encode(rows.train.head(1), inputs))[1],
         typical_values=_typical_values(rows.calibration, inputs),
         label=config.label,
@@ -122,6 +136,16 @@ def _margin_sample(
     return MarginSample(
         later, early.predict_margins(matrix), final.predict_margins(matrix), decode_segments(matrix, inputs)
     )
+
+
+def _level_sample(
+    calibrator: Calibrator, final: FittedEnsemble, train: pd.DataFrame, inputs: tuple[ModelInput, ...]
+) -> LevelSample:
+    rows = sample_accounts(train, LEVEL_MAX_SNAPSHOTS)
+    matrix = encode(rows, inputs)
+    offsets = calibrator.segment_offsets(decode_segments(matrix, inputs))
+    days = ((rows.as_of - pd.Timestamp(0)) / pd.Timedelta(days=1)).to_numpy(dtype="float64")
+    return LevelSample(final.predict_margins(matrix), offsets, rows[CHURNED].to_numpy(dtype="float64"), days)
 
 
 def _sample_long_horizons(

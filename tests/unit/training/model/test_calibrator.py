@@ -19,7 +19,6 @@ from training.model.horizon_intervals import HorizonRequest, MarginSample, split
 
 TOLERANCE = 1e-9
 PRIOR = SegmentPrior(min_churned=50, sd=0.2)
-DRIFT_SD = 0.1
 CALIBRATOR = Calibrator((30, 90, 180), (0.8, 1.0, 0.6), (-3.0, -2.5, -2.0), {"small": 0.3})
 MAIN_ONLY = HorizonRequest(main=90, others=(), min_churned=20)
 any_margin = strategies.floats(-30, 30)
@@ -77,7 +76,7 @@ def test_a_fitted_calibrator_never_falls_whatever_the_labels(margins, seed):
     generator = np.random.default_rng(seed)
     labels = {days: generator.integers(0, 2, len(margins)) * 1.0 for days in (30, 90, 180)}
     intervals = [interval(np.array(margins), churned, until_day=days) for days, churned in labels.items()]
-    fitted = fit_calibrator(intervals, PRIOR, DRIFT_SD)
+    fitted = fit_calibrator(intervals, PRIOR)
     risks = fitted.predict_risks(np.sort(margins))
     assert min(fitted.slopes) > 0
     assert (np.diff(risks, axis=0) >= 0).all()
@@ -124,7 +123,7 @@ def test_the_hazards_and_segment_offsets_are_recovered():
     sample, truth = simulate()
     request = HorizonRequest(main=90, others=(30, 180), min_churned=20)
     intervals, unavailable = split_into_intervals(dict.fromkeys((30, 90, 180), sample), request)
-    fitted = fit_calibrator(intervals, SegmentPrior(min_churned=50, sd=1.0), DRIFT_SD)
+    fitted = fit_calibrator(intervals, SegmentPrior(min_churned=50, sd=1.0))
     assert unavailable == {}
     assert fitted.horizons == (30, 90, 180)
     assert fitted.offsets["small"] - fitted.offsets["large"] == pytest.approx(0.3, abs=0.05)
@@ -136,7 +135,7 @@ def test_a_segment_with_few_labels_gets_no_offset():
     intervals, _ = split_into_intervals({90: sample}, MAIN_ONLY)
     is_rare = np.arange(3000) < 60
     with_rare = [replace(part, segments=np.where(is_rare, "rare", part.segments)) for part in intervals]
-    fitted = fit_calibrator(with_rare, PRIOR, DRIFT_SD)
+    fitted = fit_calibrator(with_rare, PRIOR)
     assert sorted(fitted.offsets) == ["large", "small"]
     assert fitted.segment_offsets(["rare", None, "unknown"]).tolist() == [0, 0, 0]
 
@@ -163,7 +162,7 @@ def test_uninformative_margins_give_the_recent_rate():
     margins, churned = np.repeat([-1.0, -2.0], 400), np.tile([1.0, 0.0, 0.0, 0.0, 0.0], 160)
     churned[:3] = 1.0  # a slope by chance
     slope, _ = fit_logistic_curve(margins, churned)
-    fitted = fit_calibrator([interval(margins, churned)], PRIOR, DRIFT_SD)
+    fitted = fit_calibrator([interval(margins, churned)], PRIOR)
     assert abs(slope) > 0.01
     assert fitted.predict_risks(margins)[:, 0] == pytest.approx(churned.mean(), abs=0.001)
 
@@ -174,19 +173,8 @@ def test_a_slope_is_shrunk_more_if_fewer_accounts_support_it():
     margins, churned = (np.repeat(values, 10) for values in (distinct, generator.random(100) < expit(distinct)))
     account_ids = np.arange(1_000), np.arange(1_000) // 10
     intervals = [interval(margins, churned.astype(float), account_ids=ids) for ids in account_ids]
-    many, few = (fit_calibrator([part], PRIOR, DRIFT_SD).slopes[0] for part in intervals)
+    many, few = (fit_calibrator([part], PRIOR).slopes[0] for part in intervals)
     assert 0.5 < few < many < fit_logistic_curve(margins, churned.astype(float))[0]
-
-
-@pytest.mark.parametrize(("n", "weight"), [(40_000, 0.95), (200, 0.3)])
-def test_a_drift_counts_more_if_more_labels_support_it(n, weight):
-    generator = np.random.default_rng(1)
-    refit_margins = generator.normal(0, 1, n)
-    churned = (generator.random(n) < expit(refit_margins)).astype(float)
-    # The earlier trees were too low by 0.4; the refitted ones know the recent rate.
-    drifted = fit_calibrator([interval(refit_margins - 0.4, churned, refit_margins=refit_margins)], PRIOR, DRIFT_SD)
-    recent = fit_calibrator([interval(refit_margins, churned)], PRIOR, DRIFT_SD)
-    assert (drifted.intercepts[0] - recent.intercepts[0]) / 0.4 == pytest.approx(weight, abs=0.1)
 
 
 def repeat(interval: HorizonInterval, index: np.ndarray) -> HorizonInterval:
@@ -199,7 +187,7 @@ def test_accounts_with_three_snapshots_weigh_as_much_as_with_one():
     sample, _ = simulate(n=1_500)
     (once,), _ = split_into_intervals({90: sample}, MAIN_ONLY)
     thrice = repeat(once, np.tile(np.arange(1_500), 3))
-    first, second = (fit_calibrator([part], PRIOR, DRIFT_SD) for part in (once, thrice))
+    first, second = (fit_calibrator([part], PRIOR) for part in (once, thrice))
     assert second.offsets == pytest.approx(first.offsets, abs=1e-4)
     assert second.slopes + second.intercepts == pytest.approx(first.slopes + first.intercepts, abs=1e-4)
 
@@ -209,7 +197,7 @@ def test_accounts_weigh_the_same_with_fewer_snapshots():
     (once,), _ = split_into_intervals({90: sample}, MAIN_ONLY)
     uneven = repeat(once, np.repeat(np.arange(3_000), np.where(once.churned == 1, 1, 3)))
     unrelated = replace(uneven, account_ids=np.arange(len(uneven.churned)).astype(str))
-    first, second = (fit_calibrator([part], SegmentPrior(50, sd=100.0), DRIFT_SD) for part in (uneven, unrelated))
+    first, second = (fit_calibrator([part], SegmentPrior(50, sd=100.0)) for part in (uneven, unrelated))
     assert first.offsets == pytest.approx(second.offsets, abs=0.01)
 
 
@@ -222,7 +210,7 @@ margins = draw.normal(size=60_000)
 churned = (draw.random(60_000) < 1 / (1 + np.exp(2 - margins))).astype(float)
 names = np.arange(60_000).astype(str)
 segments = np.where(margins > 0, "a", "b").astype(object)
-print(fit_calibrator([HorizonInterval(90, margins, margins, segments, names, churned)], SegmentPrior(10, 0.2), 0.1))
+print(fit_calibrator([HorizonInterval(90, margins, margins, segments, names, churned)], SegmentPrior(10, 0.2)))
 """
 
     def run(threads: str) -> str:
