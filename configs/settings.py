@@ -286,6 +286,8 @@ class TrainingSettings(Section):
     """The most trees; early stopping on the calibration days decides how many are kept."""
     num_leaves: Annotated[int, Field(ge=2)] = 4
     """Leaves of a tree."""
+    max_num_leaves: Annotated[int, Field(ge=2)] = 32
+    """While all trees are used up, trees with twice the leaves are tried, up to this many."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.03
     """How much each tree contributes."""
     min_data_in_leaf: Annotated[int, Field(ge=1)] = 20

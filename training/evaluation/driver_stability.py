@@ -87,7 +87,10 @@ def summarize_spread(margins: np.ndarray, refitted: np.ndarray) -> MarginSpread 
 def _refit_contributions(
     model: ChurnModel, train: pd.DataFrame, matrix: np.ndarray, settings: Settings
 ) -> Iterator[tuple[np.ndarray, float]]:
-    training, like = settings.training, FittedEnsemble(model.booster, model.booster.num_trees(), model.linear_model)
+    training, like = (
+        settings.training,
+        FittedEnsemble(model.booster, model.booster.num_trees(), model.leaves_per_tree, model.linear_model),
+    )
     # Fewer accounts flip more often, so a lead that holds among a sample of them holds among all.
     train = sample_accounts(train, settings.stability.max_snapshots)
     draws = bootstrap_weights(train[ACCOUNT_ID].to_numpy(dtype="str"), settings.stability.refits)

@@ -40,8 +40,7 @@ def fit_booster_with_early_stopping(
     margins = np.zeros(len(later))
     losses: dict[int, float] = {}
     best = iteration = 0
-    patience = PATIENCE / training.learning_rate
-    while iteration < training.num_iterations and iteration - best < patience:
+    while iteration < training.num_iterations and iteration - best < patience(training):
         is_finished = _boost(booster, min(ITERATIONS_PER_CHECK, training.num_iterations - iteration))
         margins += np.asarray(booster.predict(matrix, raw_score=True, start_iteration=iteration))
         iteration = booster.current_iteration()
@@ -50,6 +49,11 @@ def fit_booster_with_early_stopping(
         if is_finished:
             break
     return booster, best
+
+
+def patience(training: TrainingSettings) -> float:
+    """How many iterations without a gain stop the fit."""
+    return PATIENCE / training.learning_rate
 
 
 def predict_margins(booster: lightgbm.Booster, matrix: np.ndarray, num_trees: int) -> np.ndarray:

@@ -4,6 +4,7 @@ It is data, never a pickled object: the text of the booster and one JSON documen
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 BOOSTER_FILE, DOCUMENT_FILE = "booster.txt", "model.json"
 END_OF_TREES = "\nend of trees\n"  # LightGBM reads a text that is cut short without an error
+LEAF_COUNTS = re.compile(r"^num_leaves=(\d+)$", re.MULTILINE)
 ALL_SEGMENTS = "*"
 SEGMENT = "segment"
 SignalValue = float | str | None
@@ -91,6 +93,11 @@ class ChurnModel:
         import lightgbm
 
         return lightgbm.Booster(model_str=self.booster_text)
+
+    @property
+    def leaves_per_tree(self) -> int:
+        """The leaves of its largest tree."""
+        return max(map(int, LEAF_COUNTS.findall(self.booster_text)), default=1)
 
     def has_same_margins_as(self, other: "ChurnModel") -> bool:
         """Whether both give every row the same margin, to the byte."""

@@ -74,6 +74,7 @@ def evaluate_model(model: ChurnModel, stability: DriverStability, inputs: Traini
         label=model.label,
         signal_count=len(model.inputs),
         tree_count=model.booster.num_trees(),
+        leaves_per_tree=model.leaves_per_tree,
         has_linear_model=model.linear_model is not None,
         excluded_snapshots=inputs.training_set.excluded,
         split={group: tuple(f"{day:%Y-%m-%d}" for day in days) for group, days in split.groups.items()},

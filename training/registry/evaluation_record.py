@@ -79,7 +79,7 @@ class EvaluationRecord:
 
     `metrics`, `calibration`, `baselines` and `split` are of the newest test days; `baseline_comparisons` and `segments`
     are of all folds of the backtest. After a recalibration these are of `recalibrated_on` instead. `confidence` is that
-    of the comparisons.
+    of the comparisons. `leaves_per_tree` is None of an evaluation that was made before it was kept.
     """
 
     identity: Mapping[str, str]
@@ -107,6 +107,7 @@ class EvaluationRecord:
     ablation: tuple[AblationResult, ...] = ()
     tuning: TuningRecord | None = None
     recalibrated_on: tuple[str, ...] = ()
+    leaves_per_tree: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The evaluation as a JSON object."""

@@ -70,7 +70,8 @@ def _overview_lines(evaluation: EvaluationRecord) -> Iterator[str]:
     yield from (f"- {name}: `{value}`" for name, value in sorted(evaluation.identity.items()))
     yield f"- signals: {evaluation.signal_count}"
     linear = "with a linear part" if evaluation.has_linear_model else "without a linear part"
-    yield f"- trees: {evaluation.tree_count}, {linear}"
+    leaves = f" of up to {evaluation.leaves_per_tree} leaves" if evaluation.leaves_per_tree else ""
+    yield f"- trees: {evaluation.tree_count}{leaves}, {linear}"
     for group, days in evaluation.split.items():
         yield f"- days for {SPLIT_NAMES.get(group, group)}: {days[0]} to {days[-1]} ({len(days)})"
     for reason, count in evaluation.excluded_snapshots.items():
