@@ -114,7 +114,7 @@ def _run_all(arguments: argparse.Namespace, report: Progress) -> Iterator[Datase
 
 def _open_dataset(name: str, arguments: argparse.Namespace, scratch: Path, report: Progress) -> BenchmarkDataset:
     if name != SIMULATED:
-        return open_external(name, arguments.data / name, arguments.keep / name if arguments.keep else scratch, report)
+        return open_external(name, arguments.data, arguments.keep / name if arguments.keep else scratch, report)
     company = Company(accounts=arguments.accounts, months=MONTHS, seed=arguments.seed)
     saved_company = arguments.keep / f"simulated_{arguments.accounts}_{arguments.seed}" if arguments.keep else scratch
     return open_simulated(company, saved_company, report)
