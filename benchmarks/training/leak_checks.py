@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from features.rate_interval import wilson_bounds
-from training.evaluation.set_at_departure import AtRiskToday, SuspectValue, find_values_set_at_departure
+from training.leakage.set_at_departure import AtRiskToday, SuspectValue, find_values_set_at_departure
 from training.model.churn_model import ModelInput
 
 BEGIN = datetime(2022, 1, 1)

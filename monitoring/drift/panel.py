@@ -21,8 +21,8 @@ from monitoring.drift.effects import SupportsRisks, add_effects
 from monitoring.drift.paired_changes import NO_FAMILIES, Aspect, Change, Families, measure_changes
 from monitoring.drift.tolerance import choose_pairs, thin_out
 from monitoring.evidence.budget import level_of_run
+from training.determinism import single_blas_thread
 from training.model.churn_model import SEGMENT, encode
-from training.model.determinism import single_blas_thread
 
 LAG_DAYS, LAG_SLACK_DAYS = 28, 3  # the first days of two months are 28 to 31 days apart
 PAST_SPACING_DAYS, MAX_PAST_PAIRS = 7, 104

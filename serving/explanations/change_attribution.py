@@ -12,7 +12,7 @@ from itertools import product
 
 import numpy as np
 
-from training.model.calibrator import Calibrator
+from training.calibration.calibrator import Calibrator
 
 # The weight of a set of k players that are already exchanged, k = 0, 1, 2: k! (2 - k)! / 3!
 SHAPLEY_WEIGHTS = (1 / 3, 1 / 6, 1 / 3)

@@ -19,9 +19,9 @@ from configs.errors import PromotionRefused
 from configs.files import JsonObject
 from serving.treeshap.kernel import Kernel
 from serving.treeshap.lightgbm_parser import IN_SET, LEAF, Trees, UnsupportedBooster, read_trees
+from training.calibration.calibrator import Calibrator, calibrator_from_json
 from training.data.past_snapshots import PastSnapshots, past_from_arrays
 from training.model.attribution import columns_by_family
-from training.model.calibrator import Calibrator, calibrator_from_json
 from training.model.churn_model import (
     BOOSTER_FILE,
     ChurnModel,

@@ -11,8 +11,8 @@ from configs.bands import BANDS, Band
 from configs.settings import BandSettings
 from features.store.online_reader import ColumnIndex, SignalValues
 from serving.scoring.model_bundle import ModelBundle
+from training.calibration.calibrator import secant_slope
 from training.model.attribution import find_leading_family
-from training.model.calibrator import secant_slope
 from training.model.churn_model import ModelInput
 
 MIN_NAMED_POINTS = 0.0005  # what raises a risk by less is shown as 0.0 points, and is no reason

@@ -83,7 +83,7 @@ def test_outcomes_are_known_four_weeks_after_a_day_was_served(served, health):
 
 
 def test_risks_that_are_far_too_high_are_a_matter_of_level(served, health):
-    served(times=6)
+    served(times=10)
     decision = health().decision
     assert (decision.verdict, EXIT_CODES[decision.verdict]) == ("level moved: recalibrate", 14)
     assert decision.command == "oarlock recalibrate"
@@ -97,7 +97,7 @@ def test_the_estimate_of_open_risks_is_void_once_outcomes_contradict_it(served, 
     estimate = health().estimate
     assert (estimate.void_since, estimate.early_left > 0) == (None, True)
     assert estimate.churned.low < estimate.churned.value < estimate.churned.high
-    served(times=6)
+    served(times=10)
     assert health().estimate.void_since == SERVED_ON
 
 
@@ -108,7 +108,7 @@ def test_without_a_served_risk_nothing_can_be_told(health):
 
 
 def test_outcomes_that_are_known_are_not_read_again(served, health, trained: TrainedModel, monkeypatch):
-    served(times=6, accounts=300)
+    served(times=10, accounts=300)
     first = health()
     monkeypatch.setattr("features.publishing.pipeline.open_dataset", None)
     assert health().checks == first.checks
@@ -119,7 +119,7 @@ def test_outcomes_that_are_known_are_not_read_again(served, health, trained: Tra
 
 
 def test_a_former_champion_is_judged_by_what_it_served(served, health):
-    served(version=7, times=6)
+    served(version=7, times=10)
     assert health().decision.verdict == "level moved: recalibrate"
 
 
@@ -133,7 +133,7 @@ def test_a_former_champion_is_judged_by_what_it_served(served, health):
     ],
 )
 def test_only_what_was_served_before_its_answer_is_judged(served, health, source):
-    served(times=6, **source)
+    served(times=10, **source)
     assert health().checks.outcomes.accounts == 0
 
 

@@ -15,11 +15,11 @@ from scipy.special import expit
 from configs.settings import Settings, TrainingSettings
 from features.reports.dictionary import required_tables
 from features.signals.base import Signal
+from training.calibration.calibrator_fit import fit_logistic_curve
 from training.data.training_set import TrainingSet
 from training.evaluation.backtest import BacktestFold, pooled_data, rows_on
 from training.evaluation.paired_difference import PairedMetric, PairedRisks, compare_risks
 from training.labels.definition import CHURNED
-from training.model.calibrator_fit import fit_logistic_curve
 from training.model.churn_model import ChurnModel, ModelInput, encode
 from training.model.ensemble import fit_with_early_stopping
 

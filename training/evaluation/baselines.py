@@ -12,9 +12,9 @@ import pandas as pd
 from scipy.special import expit
 
 from configs.errors import ConfigError
+from training.calibration.calibrator_fit import fit_logistic_curve
 from training.evaluation.metrics import WeightedCounts, auc
 from training.labels.definition import CHURNED
-from training.model.calibrator_fit import fit_logistic_curve
 from training.model.churn_model import ModelInput, encode
 from training.model.recalibration import assign_folds
 

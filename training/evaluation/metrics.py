@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 from scipy.special import expit, logit
 
-from training.model.calibrator import PROBABILITY_EPSILON
+from training.calibration.calibrator import PROBABILITY_EPSILON
 
 MAX_ITERATIONS, MAX_STEP, TOLERANCE = 30, 2.0, 1e-6
 

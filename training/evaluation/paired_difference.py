@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from configs.settings import EvaluationSettings
+from training.calibration.calibrator import PROBABILITY_EPSILON
 from training.data.cluster_bootstrap import bootstrap_weights, percentile_interval
 from training.evaluation import metrics
 from training.evaluation.baselines import Baseline
 from training.evaluation.metrics import WeightedCounts, count_by_group, count_by_risk
 from training.evaluation.scorecard import EvaluationData, Interval, Scorecard, evaluate_risks
-from training.model.calibrator import PROBABILITY_EPSILON
 
 Metric = Callable[..., np.ndarray]  # of the counts of each group of snapshots
 

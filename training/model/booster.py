@@ -12,8 +12,8 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 
 from configs.settings import TrainingSettings
+from training.calibration.calibrator_fit import log_loss_of_log_odds
 from training.labels.definition import CHURNED
-from training.model.calibrator_fit import log_loss_of_log_odds
 from training.model.churn_model import ModelInput, encode
 
 ROW_WISE_MIN_CELLS = 20_000_000

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypedDict
 import numpy as np
 
 from configs.files import JsonObject
+from training.calibration.calibrator import Calibrator, calibrator_from_json
 from training.data.past_snapshots import PastSnapshots, load_past, save_past
-from training.model.calibrator import Calibrator, calibrator_from_json
 from training.model.linear_model import AdditiveLinearModel, linear_model_from_json
 
 if TYPE_CHECKING:

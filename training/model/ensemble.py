@@ -13,10 +13,10 @@ from scipy.stats import chi2
 
 from configs.settings import TrainingSettings
 from features.tables.contract import ACCOUNT_ID
+from training.calibration.calibrator_fit import fit_logistic_curve, log_loss_of_log_odds
 from training.data.cluster_bootstrap import sample_accounts
 from training.labels.definition import CHURNED
 from training.model.booster import fit_booster, fit_booster_with_early_stopping, patience, predict_margins
-from training.model.calibrator_fit import fit_logistic_curve, log_loss_of_log_odds
 from training.model.churn_model import ModelInput, encode
 from training.model.linear_fit import fit_linear_model
 from training.model.linear_model import AdditiveLinearModel

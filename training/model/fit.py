@@ -11,10 +11,12 @@ import pandas as pd
 from configs.errors import NothingToLearn
 from configs.settings import TrainingSettings
 from features.signals.base import Signal
+from training.calibration.calibrator import Calibrator
+from training.calibration.calibrator_fit import SegmentPrior, fit_calibrator
+from training.calibration.horizon_intervals import HorizonRequest, MarginSample, split_into_intervals
+from training.calibration.level import LevelSample, forecast_level, measure_levels
 from training.data.cluster_bootstrap import sample_accounts
 from training.labels.definition import CHURNED, LabelDescription
-from training.model.calibrator import Calibrator
-from training.model.calibrator_fit import SegmentPrior, fit_calibrator
 from training.model.churn_model import (
     ALL_SEGMENTS,
     SEGMENT,
@@ -25,8 +27,6 @@ from training.model.churn_model import (
     encode,
 )
 from training.model.ensemble import FittedEnsemble, fit_with_early_stopping, refit
-from training.model.horizon_intervals import HorizonRequest, MarginSample, split_into_intervals
-from training.model.level import LevelSample, forecast_level, measure_levels
 
 # More snapshots hardly move the mean risk of a day.
 LEVEL_MAX_SNAPSHOTS = 30_000

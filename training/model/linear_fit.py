@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from scipy.special import logit
 
+from training.determinism import single_blas_thread
 from training.model.churn_model import ModelInput
-from training.model.determinism import single_blas_thread
 from training.model.linear_model import AdditiveLinearModel
 
 MIN_CATEGORY_COUNT = 20

@@ -16,10 +16,10 @@ from scipy.optimize import minimize
 from configs.errors import NothingToLearn
 from configs.settings import LabelSettings
 from features.tables.contract import ACCOUNT_ID
+from training.calibration.calibrator import PROBABILITY_EPSILON, Calibrator
+from training.determinism import single_blas_thread
 from training.labels.definition import CHURNED, matures_at
-from training.model.calibrator import PROBABILITY_EPSILON, Calibrator
 from training.model.churn_model import ChurnModel, encode
-from training.model.determinism import single_blas_thread
 
 FOLDS = 5
 MIN_SLOPE = 1e-3

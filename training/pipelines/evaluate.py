@@ -23,7 +23,12 @@ from training.evaluation.backtest import (
 )
 from training.evaluation.baselines import Baseline
 from training.evaluation.driver_stability import DriverStability
-from training.evaluation.leakage import (
+from training.evaluation.monotonicity import check_monotonicity
+from training.evaluation.paired_difference import compare_with_baselines, evaluate_segments
+from training.evaluation.scorecard import EvaluationData, Scorecard, evaluate_risks
+from training.evaluation.secondary_metrics import evaluate_contraction, evaluate_horizons
+from training.labels.definition import CHURNED, supported_horizons
+from training.leakage.leakage import (
     LeadData,
     LeakageReport,
     auc_by_lead,
@@ -32,12 +37,7 @@ from training.evaluation.leakage import (
     single_signal_aucs,
     strongest_signal_risks,
 )
-from training.evaluation.monotonicity import check_monotonicity
-from training.evaluation.paired_difference import compare_with_baselines, evaluate_segments
-from training.evaluation.scorecard import EvaluationData, Scorecard, evaluate_risks
-from training.evaluation.secondary_metrics import evaluate_contraction, evaluate_horizons
-from training.evaluation.set_at_departure import AtRiskToday, find_values_set_at_departure
-from training.labels.definition import CHURNED, supported_horizons
+from training.leakage.set_at_departure import AtRiskToday, find_values_set_at_departure
 from training.model.churn_model import ChurnModel, encode
 from training.pipelines.training_inputs import TrainingInputs
 from training.registry.evaluation_record import (

@@ -8,10 +8,10 @@ from pydantic import JsonValue, TypeAdapter
 
 from training.evaluation.ablation import AblationResult
 from training.evaluation.driver_stability import DriverStability
-from training.evaluation.leakage import LeakageReport
 from training.evaluation.monotonicity import MonotonicityCheck
 from training.evaluation.paired_difference import BaselineComparison
 from training.evaluation.secondary_metrics import HorizonMetrics
+from training.leakage.leakage import LeakageReport
 
 # A metric with the bounds of its interval under NAME_low and NAME_high, and counts; a missing one is undefined.
 Metrics = Mapping[str, int | float]

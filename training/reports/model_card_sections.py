@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from training.evaluation.ablation import AblationResult
 from training.evaluation.driver_stability import DriverStability
-from training.evaluation.leakage import LeakageReport
 from training.evaluation.scorecard import Interval
 from training.evaluation.secondary_metrics import HorizonMetrics
+from training.leakage.leakage import LeakageReport
 from training.registry.evaluation_record import BacktestRecord, EvaluationRecord, Metrics
 
 METRIC_NAMES = {

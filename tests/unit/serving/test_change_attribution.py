@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.explanations.change_attribution import ChangeInputs, RiskChange, attribute_change
-from training.model.calibrator import Calibrator
+from training.calibration.calibrator import Calibrator
 
 EXACT = 1e-9
 HORIZONS = (30, 90, 180)

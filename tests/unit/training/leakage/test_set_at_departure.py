@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from configs.settings import LeakageSettings
-from training.evaluation.leakage import ShuffledLabels, report_leakage
-from training.evaluation.set_at_departure import AtRiskToday, SuspectValue, find_values_set_at_departure
+from training.leakage.leakage import ShuffledLabels, report_leakage
+from training.leakage.set_at_departure import AtRiskToday, SuspectValue, find_values_set_at_departure
 from training.model.churn_model import ModelInput
 
 MONTHS, HORIZON_MONTHS = 24, 3

@@ -12,10 +12,10 @@ from hypothesis import given, settings, strategies
 from scipy.special import expit
 
 from tests.support.paths import ROOT
+from training.calibration.calibrator import Calibrator
+from training.calibration.calibrator_fit import HorizonInterval, SegmentPrior, fit_calibrator, fit_logistic_curve
+from training.calibration.horizon_intervals import HorizonRequest, MarginSample, split_into_intervals
 from training.labels.definition import CHURNED
-from training.model.calibrator import Calibrator
-from training.model.calibrator_fit import HorizonInterval, SegmentPrior, fit_calibrator, fit_logistic_curve
-from training.model.horizon_intervals import HorizonRequest, MarginSample, split_into_intervals
 
 TOLERANCE = 1e-9
 PRIOR = SegmentPrior(min_churned=50, sd=0.2)
@@ -204,7 +204,7 @@ def test_accounts_weigh_the_same_with_fewer_snapshots():
 def test_it_is_the_same_to_the_byte_on_any_number_of_threads():
     code = """
 import numpy as np
-from training.model.calibrator_fit import HorizonInterval, SegmentPrior, fit_calibrator
+from training.calibration.calibrator_fit import HorizonInterval, SegmentPrior, fit_calibrator
 draw = np.random.default_rng(0)
 margins = draw.normal(size=60_000)
 churned = (draw.random(60_000) < 1 / (1 + np.exp(2 - margins))).astype(float)

@@ -18,8 +18,8 @@ from training.data.time_splits import TimeSplit
 from training.evaluation.backtest import fit_split, rows_on
 from training.evaluation.baselines import single_signal_risks
 from training.evaluation.metrics import auc, count_by_group, count_by_risk
-from training.evaluation.set_at_departure import SuspectValue
 from training.labels.definition import CHURNED
+from training.leakage.set_at_departure import SuspectValue
 from training.model.churn_model import ModelInput, encode
 from training.model.fit import FitConfig
 

@@ -12,8 +12,8 @@ import numpy as np
 from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.special import expit, log_expit
 
-from training.model.calibrator import Calibrator
-from training.model.determinism import single_blas_thread
+from training.calibration.calibrator import Calibrator
+from training.determinism import single_blas_thread
 
 MIN_SLOPE = 1e-3
 MAX_OFFSET, MAX_INTERCEPT = 3.0, 20.0

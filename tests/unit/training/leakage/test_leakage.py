@@ -11,7 +11,7 @@ from configs.settings import LeakageSettings, TrainingSettings
 from tests.support.training_rows import FIT_CONFIG, snapshots
 from training.data.time_splits import TimeSplit
 from training.evaluation.backtest import fit_split, rows_on
-from training.evaluation.leakage import (
+from training.leakage.leakage import (
     LeadData,
     ShuffledLabels,
     auc_by_lead,

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from features.tables.contract import ACCOUNT_ID
+from training.calibration.calibrator_fit import HorizonInterval
 from training.labels.definition import CHURNED, churned_column
-from training.model.calibrator_fit import HorizonInterval
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from training.model.calibrator import Calibrator
-from training.model.level import DayLevels, LevelForecast, LevelSample, forecast_level, measure_levels
+from training.calibration.calibrator import Calibrator
+from training.calibration.level import DayLevels, LevelForecast, LevelSample, forecast_level, measure_levels
 
 MONTH = 30.4
 DRIFT_SD = 0.1
@@ -86,6 +86,6 @@ def test_a_forecast_covers_what_comes_as_often_as_it_says():
         for _ in range(26):
             drift.append(drift[-1] * keep + draw.normal(0, 0.2 * np.sqrt(1 - keep**2)))
         levels = np.array(drift) + draw.normal(0, 0.1, 27)
-        found = forecast(levels[:24], after_days=3 * MONTH)
-        hits += abs(found.shift - levels[26]) < 1.645 * found.sd
+        forecasted = forecast(levels[:24], after_days=3 * MONTH)
+        hits += abs(forecasted.shift - levels[26]) < 1.645 * forecasted.sd
     assert 165 <= hits <= 195  # 90 % of 200

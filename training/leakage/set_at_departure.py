@@ -119,9 +119,9 @@ def _groups_of_one_value(
         first = values[begins]
         if not np.array_equal(first[account_codes], values, equal_nan=True):
             continue
-        found, group, counts = np.unique(first, return_inverse=True, return_counts=True)
+        distinct, group, counts = np.unique(first, return_inverse=True, return_counts=True)
         for index in np.flatnonzero((counts >= MIN_ACCOUNTS) & (counts < len(first))):
-            yield signal, float(found[index]), group == index
+            yield signal, float(distinct[index]), group == index
 
 
 def _pace_of_departures(accounts: PastAccounts) -> float | None:

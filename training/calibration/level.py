@@ -16,8 +16,8 @@ from scipy.optimize import brentq
 from scipy.special import softmax
 from scipy.stats import lognorm, multivariate_normal
 
-from training.model.calibrator import Calibrator
-from training.model.determinism import single_blas_thread
+from training.calibration.calibrator import Calibrator
+from training.determinism import single_blas_thread
 
 MAX_SHIFT = 20.0
 MEAN_SD = 2.0
