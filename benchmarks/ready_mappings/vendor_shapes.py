@@ -193,7 +193,8 @@ AMPLITUDE = {
 }
 DELIGHTED = {
     "survey_responses": """
-        select row_number() over () as id, respondent_id as person, kind as survey_type, score::int as score,
+        select row_number() over () as id, respondent_id as person, kind as survey_type,
+               case kind when 'csat' then round(1 + (score - 1) / 1.5) else score end::int as score,
                epoch(answered_at)::bigint as created_at, '{"customer_id": "' || account_id || '"}' as person_properties
         from surveys where answered_at is not null""",
 }
