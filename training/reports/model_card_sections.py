@@ -7,7 +7,7 @@ from training.evaluation.driver_stability import DriverStability
 from training.evaluation.scorecard import Interval
 from training.evaluation.secondary_metrics import HorizonMetrics
 from training.leakage.leakage import LeakageReport
-from training.registry.evaluation_record import BacktestRecord, EvaluationRecord, Metrics
+from training.registry.evaluation_record import BacktestRecord, EvaluationRecord, FoldMetrics, Metrics
 
 METRIC_NAMES = {
     "auc": "AUC",
@@ -112,7 +112,7 @@ def tuning_lines(evaluation: EvaluationRecord) -> Iterator[str]:
 
 
 def backtest_lines(evaluation: EvaluationRecord) -> Iterator[str]:
-    """The metrics over all folds, with the lowest and the highest fold."""
+    """The metrics over all folds, with the lowest and the highest fold, and what was expected on each test day."""
     backtest = evaluation.backtest
     days = sorted(fold.test_days[-1] for fold in backtest.folds)
     yield from ("", f"## Backtest: {len(days)} folds ({', '.join(days)})", "")
@@ -122,6 +122,8 @@ def backtest_lines(evaluation: EvaluationRecord) -> Iterator[str]:
     yield from (f"- skipped {day}: {reason}" for day, reason in backtest.skipped.items())
     yield from ("", "| | all folds | lowest and highest fold |", "|---|---|---|")
     yield from (_backtest_row(name, backtest) for name in METRIC_NAMES if name in pooled)
+    yield from ("", "| test day | snapshots | expected to churn | churned | churn rate |", "|---" * 5 + "|")
+    yield from (_expected_row(fold) for fold in backtest.folds)
     if evaluation.unseen_accounts:
         yield from (
             "",
@@ -179,6 +181,13 @@ def _horizon_row(days: str, horizon: HorizonMetrics) -> str:
     cells = " | ".join(format_interval(metrics, name) for name in ("rate", "auc", "log_loss"))
     counts = f"{metrics['snapshots']} | {metrics['churned']} | {metrics['mean_risk']:.4f}"
     return f"| {days} days | {horizon.test_days[-1]} | {counts} | {cells} |"
+
+
+def _expected_row(fold: FoldMetrics) -> str:
+    metrics = fold.metrics
+    expected = f"{metrics['mean_risk'] * metrics['snapshots']:.1f}"
+    cells = (fold.test_days[-1], metrics["snapshots"], expected, metrics["churned"], format_interval(metrics, "rate"))
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def _backtest_row(name: str, backtest: BacktestRecord) -> str:

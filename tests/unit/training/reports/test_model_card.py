@@ -55,6 +55,16 @@ def test_the_page_contains_its_plots_and_loads_nothing(evaluation, plots):
     assert "Nothing here is causal" in page
 
 
+def test_the_cards_show_what_was_expected_on_each_test_day(evaluation, plots):
+    counts = {"snapshots": 200, "churned": 9, "mean_risk": 0.06, "rate": 0.045, "rate_low": 0.0239, "rate_high": 0.0833}
+    newest = evaluation.backtest.folds[0]
+    folds = (replace(newest, test_days=("2023-05-01",), metrics={**newest.metrics, **counts}),)
+    changed = replace(evaluation, backtest=replace(evaluation.backtest, folds=folds))
+    assert "| 2023-05-01 | 200 | 12.0 | 9 | 0.0450 [0.0239, 0.0833] |" in model_card(changed)
+    page = render_card_page(changed, plots, None)
+    assert "<td>2023-05-01</td><td>200</td><td>12.0 (6.0 %)</td><td>9 (4.5 %, 2.4 % to 8.3 %)</td>" in page
+
+
 def test_the_cards_show_the_query_that_says_who_churned(evaluation, plots):
     asked = replace(evaluation, label={**evaluation.label, "mode": "query", "query": "select a < 1 as churned"})
     assert "```sql\nselect a < 1 as churned\n```" in model_card(asked)
