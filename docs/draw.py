@@ -4,6 +4,9 @@ They are the output of `oarlock score --all` as a terminal shows it, a plot of t
 service. The pages need Chromium and the packages of `requirements-browser.lock`.
 """
 
+# pyright: reportMissingImports=false
+# (Playwright is in requirements-browser.lock only)
+
 import os
 import shutil
 import subprocess
