@@ -129,10 +129,11 @@ def _pace_of_departures(accounts: PastAccounts) -> float | None:
     rate, at_risk = _churn_rate(accounts), int(accounts.is_at_risk.sum())
     if not 0 < rate < 1 or not 0 < at_risk < len(accounts.horizons):
         return None
-    excess = [(1 - rate) ** (pace * accounts.horizons) for pace in (0.0, MAX_PACE)]
-    if excess[1].sum() >= at_risk:
-        return None
-    return float(brentq(lambda pace: ((1 - rate) ** (pace * accounts.horizons)).sum() - at_risk, 0.0, MAX_PACE))
+
+    def excess(pace: float) -> float:
+        return float(((1 - rate) ** (pace * accounts.horizons)).sum() - at_risk)
+
+    return float(brentq(excess, 0.0, MAX_PACE)) if excess(MAX_PACE) < 0 else None
 
 
 def _churn_rate(accounts: PastAccounts) -> float:
