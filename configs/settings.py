@@ -514,6 +514,23 @@ class ServingSettings(Section):
         return self.stale_after_days_by_family.get(family, self.stale_after_days)
 
 
+class StoreSettings(Section):
+    """The servers that hold what is in files of the state folder by default. Better set in the environment."""
+
+    online: SecretStr | None = None
+    """A Redis for the online store, such as redis://...; SQLite in the state folder by default."""
+    online_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = "oarlock"
+    """What the keys in Redis begin with; several installations may share a server."""
+    online_days: Annotated[int, Field(ge=1)] = 30
+    """Redis drops what was published so many days ago, so that nothing is served for ever if publishing stops."""
+    feast_registry: SecretStr | None = None
+    """A database for Feast's registry, such as postgresql://...; a file in the state folder by default."""
+    mlflow: SecretStr | None = None
+    """An MLflow server, such as https://..., or a database, postgresql://...; SQLite in the state folder by default."""
+    mlflow_artifacts: str | None = None
+    """Where MLflow keeps models if `mlflow` is a database, such as s3://... or a folder; below the state by default."""
+
+
 class LedgerSettings(Section):
     """Where the ledger is, and how far its database may be behind."""
 
@@ -622,6 +639,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     serving: ServingSettings = ServingSettings()
     ledger: LedgerSettings = LedgerSettings()
+    stores: StoreSettings = StoreSettings()
     webhooks: WebhookSettings = WebhookSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
 
@@ -717,6 +735,7 @@ def _refuse_unknown_overrides(environment: Iterable[str]) -> None:
         "SUPERVISOR",
         "OUTSIDE_DATA",
         "TEST_POSTGRES",
+        "TEST_REDIS",
     }
     for variable in environment:
         section = variable.removeprefix(ENVIRONMENT_PREFIX).split("__")[0]

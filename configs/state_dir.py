@@ -1,13 +1,13 @@
-"""The state folder: everything that Oarlock writes for one configuration."""
+"""The state folder: everything that Oarlock writes for one configuration, unless the settings name a server for it."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from configs.errors import ConfigError
 from configs.files import write_json
-from configs.settings import Settings
+from configs.settings import Settings, StoreSettings
 from configs.stored_files import read_stored
 
 OWNER_FILE = "owner.json"  # in each state folder: the data set that it belongs to
@@ -23,9 +23,10 @@ class StateOwner:
 
 @dataclass(frozen=True)
 class StateDir:
-    """The paths inside the state folder of one configuration."""
+    """The paths inside the state folder of one configuration, and the servers that hold the rest of its state."""
 
     folder: Path
+    stores: StoreSettings = field(default_factory=StoreSettings)
 
     @property
     def history(self) -> Path:
@@ -34,6 +35,11 @@ class StateDir:
     @property
     def feast(self) -> Path:
         return self.folder / "feast"
+
+    @property
+    def online_prefix(self) -> str:
+        """What the keys of this state begin with, if its online store is a Redis."""
+        return f"{self.stores.online_prefix}:{self.folder.name}"
 
     @property
     def mlflow(self) -> Path:
@@ -147,7 +153,7 @@ def open_state_dir(settings: Settings) -> StateDir:
 
     Raises ConfigError if it belongs to another data set, DamagedState if it does not say to which.
     """
-    state = StateDir(settings.state.resolve() / settings.name)
+    state = StateDir(settings.state.resolve() / settings.name, settings.stores)
     # The data set is known by the name of its mapping, which may be moved with the state folder or without.
     owner, dataset = state.folder / OWNER_FILE, settings.data.dataset.name
     _make_private(state.folder)

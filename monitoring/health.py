@@ -7,7 +7,7 @@ from datetime import datetime
 from configs.progress import Progress
 from configs.settings import Settings
 from configs.state_dir import StateDir
-from features.store.online_reader import OnlineReader
+from features.online.online_store import open_online_reader
 from features.store.publication import read_publication
 from monitoring.drift.panel import detect_panel_drift, open_panel
 from monitoring.outcomes.bets import Cohort, Doubt
@@ -56,7 +56,7 @@ def check_health(settings: Settings, state: StateDir, known_until: datetime, pro
     """
     champion = ChampionProvider(state, settings.name).champion()
     version, publication = champion.version, read_publication(state)
-    require_signals(champion.model, OnlineReader(state).views().columns)
+    require_signals(champion.model, open_online_reader(state).views().columns)
     as_of, budget = datetime.fromisoformat(publication["as_of"]), settings.monitoring.false_alarms_per_year
     progress("comparing days", 0, 2)
     panel = open_panel(state, publication, champion.model, version.number)

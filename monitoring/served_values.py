@@ -8,9 +8,10 @@ import pandas as pd
 
 from configs.files import exclusive_lock
 from configs.state_dir import StateDir
+from features.online.online_store import open_online_reader
 from features.store.history import HistoryFolder, published_day
 from features.store.history_reader import read_history_frame
-from features.store.online_reader import OnlineReader, OnlineSignals
+from features.store.online_reader import OnlineSignals
 from monitoring.verdicts.verdict import ONLINE_STORE, SourceFault
 
 MAX_ACCOUNTS = 200
@@ -50,7 +51,7 @@ def compare_served_values(state: StateDir, history: HistoryFolder, as_of: dateti
     """
     frame = read_history_frame(history.folder, as_of)
     sample = frame.iloc[:: -(-max(len(frame), 1) // MAX_ACCOUNTS)]
-    online = OnlineReader(state).read([str(account) for account in sample.index])
+    online = open_online_reader(state).read([str(account) for account in sample.index])
     differs = _find_differences(sample, online) | (online.as_of != np.datetime64(as_of))[:, np.newaxis]
     rows, columns = np.nonzero(differs.to_numpy())
     example = f"{sample.columns[columns[0]]} of account {sample.index[rows[0]]}" if len(rows) else ""

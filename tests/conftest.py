@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from configs.settings import StoreSettings
 from tests.support.companies.growing_company import TODAY, Company, copy_company, create_company
 from tests.support.companies.raw_tables import Rows
 from tests.support.progress import ignore_progress
@@ -138,6 +139,31 @@ def postgres(postgres_server: str) -> Iterator[str]:
         connection.execute(SQL("create schema {}").format(Identifier(schema)))
         yield f"{postgres_server}?options=-csearch_path%3D{schema}"
         connection.execute(SQL("drop schema {} cascade").format(Identifier(schema)))
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> str:
+    """The URL of a Redis: OARLOCK_TEST_REDIS or a local one. Without a server the tests are skipped."""
+    import redis
+
+    configured_url = os.environ.get("OARLOCK_TEST_REDIS")
+    url = configured_url or "redis://127.0.0.1:6379/0"
+    try:
+        redis.Redis.from_url(url, socket_connect_timeout=2).ping()
+    except redis.ConnectionError:
+        if configured_url:
+            raise
+        pytest.skip("no Redis is reachable")
+    return url
+
+
+@pytest.fixture
+def redis_stores(redis_server: str) -> "Iterator[StoreSettings]":
+    """The settings of an online store in Redis with keys of its own, which are removed after the test."""
+    from tests.support.servers import own_redis_keys
+
+    with own_redis_keys(redis_server) as stores:
+        yield stores
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,7 @@ from features.ingestion.validation import (
     raise_for_violations,
     validate_tables,
 )
+from features.online.online_store import begin_publication, open_online_reader, published_tables
 from features.own_signals.event_kinds import keep_event_kinds
 from features.own_signals.own_catalogue import build_catalogue
 from features.publishing.account_table_builder import build_account_details
@@ -64,7 +65,7 @@ from features.store.history import (
     training_days,
     write_day,
 )
-from features.store.online_reader import ONLINE_FILE, OnlineReader, remove_online_store
+from features.store.online_reader import ONLINE_FILE, remove_online_store
 from features.store.publication import Publication, ViewColumns, find_publication, published_as_of
 from features.store.revenue_table import read_revenue_table, write_revenue_table
 from features.tables.mapping import Dataset, raise_for_duplicate_files
@@ -397,7 +398,7 @@ def _is_online(state: StateDir, history: HistoryVersion, as_of: datetime, *, has
     """Whether the online store and the tables of accounts and revenue can be read and hold this day, whole."""
     try:
         is_revenue_of_day = not has_revenue or read_revenue_table(state.revenue_table).as_of == as_of
-        online = OnlineReader(state).read(accounts_on(history, as_of))
+        online = open_online_reader(state).read(accounts_on(history, as_of))
         table = AccountTable(state.account_table)
         table.columns(*COLUMNS)
     except (NotReady, OSError):
@@ -415,12 +416,15 @@ def _materialize(settings: Settings, state: StateDir, history: HistoryVersion, p
         tombstone_accounts,
     )
 
-    as_of = datetime.fromisoformat(publication["as_of"])
-    store = open_store(state, settings.name)
+    as_of, redis = datetime.fromisoformat(publication["as_of"]), begin_publication(state)
+    store = open_store(state, settings.name, redis.generation if redis else "")
     apply_declarations(store, history, state)
     materialize_online(store, as_of)
-    dropped = read_day(history, as_of).dropped
-    if dropped:
+    if redis is not None:
+        redis.commit(publication, published_tables(state))
+    elif dropped := read_day(history, as_of).dropped:
         tombstone_accounts(store, history, list(dropped), as_of)
     write_json(state.publication, publication)
+    if redis is not None:
+        redis.remove_others(as_of)
     drop_stale_views(store, history)  # last, because until now readers used the previous publication

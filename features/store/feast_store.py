@@ -10,7 +10,7 @@ as_of. `asof_offline_store.py` and `packed_online_store.py` are the two stores b
 import glob
 import hashlib
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -56,36 +56,64 @@ class OnlineRows:
     as_of: np.ndarray
 
 
-def open_store(state: StateDir, project: str) -> FeatureStore:
-    """The Feast store of this state, embedded: registry, DuckDB offline and SQLite online under the state folder.
+def open_store(state: StateDir, project: str, generation: str = "") -> FeatureStore:
+    """The Feast store of this state: its registry, DuckDB offline, and its online store, of which Redis is written by
+    `generation`.
 
-    To be published into: a registry or an online store that cannot be read is removed, since a publish makes it anew.
+    To be published into: a file of a registry or of an online store that cannot be read is removed, since a publish
+    makes it anew.
     """
     registry, online = state.feast / "registry.db", state.feast / ONLINE_FILE
     if FEATURE_SERVICE not in _declared_services(registry):
         registry.unlink(missing_ok=True)
     if not is_online_store(online):
         remove_online_store(online)
-    return _open_registry(state, project, registry)
+    return _open_registry(state, project, _registry_config(state, registry), generation)
 
 
-def _open_registry(state: StateDir, project: str, registry: Path) -> FeatureStore:
-    registry.parent.mkdir(parents=True, exist_ok=True)
+def _open_registry(state: StateDir, project: str, registry: Mapping[str, object], generation: str = "") -> FeatureStore:
+    state.feast.mkdir(parents=True, exist_ok=True)
     return FeatureStore(
         config=RepoConfig(
             project=project.replace("-", "_"),
             provider="local",
             repo_path=state.feast,
-            registry={"registry_type": "file", "path": str(registry), "cache_ttl_seconds": 60},
+            registry=dict(registry),
             offline_store={"type": "features.store.asof_offline_store.AsofOfflineStore"},
-            online_store={
-                "type": "features.store.packed_online_store.PackedOnlineStore",
-                "path": str(state.feast / ONLINE_FILE),
-            },
+            online_store=_online_config(state, generation),
             batch_engine={"type": "features.store.packed_online_store.PackedComputeEngine"},
             entity_key_serialization_version=3,
         )
     )
+
+
+def _registry_config(state: StateDir, file: Path) -> dict[str, object]:
+    """The registry in the database that the settings name, or else in a file."""
+    if state.stores.feast_registry is None:
+        return _file_registry(file)
+    url = state.stores.feast_registry.get_secret_value().replace("postgresql://", "postgresql+psycopg://", 1)
+    return {"registry_type": "sql", "path": url, "cache_ttl_seconds": 60}
+
+
+def _file_registry(file: Path) -> dict[str, object]:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return {"registry_type": "file", "path": str(file), "cache_ttl_seconds": 60}
+
+
+def _online_config(state: StateDir, generation: str) -> dict[str, object]:
+    """The online store in the Redis that the settings name, or else in a file."""
+    if state.stores.online is None:
+        return {
+            "type": "features.store.packed_online_store.PackedOnlineStore",
+            "path": str(state.feast / ONLINE_FILE),
+        }
+    return {
+        "type": "features.online.redis_online_store.PackedRedisOnlineStore",
+        "url": state.stores.online.get_secret_value(),
+        "prefix": state.online_prefix,
+        "expire_days": state.stores.online_days,
+        "generation": generation,
+    }
 
 
 def open_history_store(state: StateDir, history: HistoryVersion, project: str) -> FeatureStore:
@@ -97,12 +125,12 @@ def open_history_store(state: StateDir, history: HistoryVersion, project: str) -
     registry = state.feast / "histories" / f"{key}.db"
     if FEATURE_SERVICE not in _declared_services(registry):
         with atomic_write(registry) as temporary:
-            store = _open_registry(state, project, temporary)
+            store = _open_registry(state, project, _file_registry(temporary))
             for view in (views := _views(history)):
                 store.registry.apply_feature_view(view, store.project, commit=False)
             store.registry.apply_entity(_account(), store.project, commit=False)
             store.registry.apply_feature_service(FeatureService(name=FEATURE_SERVICE, features=views), store.project)
-    return _open_registry(state, project, registry)
+    return _open_registry(state, project, _file_registry(registry))
 
 
 def apply_declarations(store: FeatureStore, history: HistoryVersion, state: StateDir) -> bool:

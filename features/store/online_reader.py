@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -30,6 +30,7 @@ BUSY_TIMEOUT_SECONDS = 2
 REFILL = "Run `oarlock publish`: it fills the online store anew."
 ONLINE_FILE = "packed.db"  # in the folder of the Feast store
 MAX_TIMESTAMP = np.iinfo("int64").max
+FlatRow = Sequence[Any]  # of one account: as_of in seconds, packed numbers and categories as JSON, view by view
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,12 @@ class SignalValues:
 
 @dataclass(frozen=True)
 class OnlineSignals:
-    """The online signals of some accounts, in the requested order.
+    """The online signals of some accounts, in the requested order, of one publication with these `families`.
 
     `timestamps`, shape (accounts, views), is the as_of of each view's row, NaT if there is none; `as_of` the oldest.
     """
 
+    families: tuple[str, ...]
     values: SignalValues
     timestamps: np.ndarray
     as_of: np.ndarray
@@ -106,6 +108,21 @@ def values_from_frame(frame: "pd.DataFrame", categories: Collection[str]) -> Sig
     return SignalValues(columns, matrix, values)
 
 
+class SignalReader(Protocol):
+    """Where the published signals are read from; safe to use from many threads."""
+
+    def views(self) -> "OnlineViews":
+        """The views that were published last; raises NotReady if nothing was, or if they cannot be read."""
+        ...
+
+    def read(self, account_ids: Sequence[str]) -> OnlineSignals:
+        """The latest published signals of these accounts, in the requested order, all of one publication.
+
+        Raises NotReady if nothing was published, NotReady or OSError if the store cannot be read.
+        """
+        ...
+
+
 class OnlineReader:
     """Reads the published signals of one state folder; safe to use from many threads."""
 
@@ -122,7 +139,7 @@ class OnlineReader:
             raise NotReady("Nothing has been published yet.", "Run `oarlock publish`.") from None
         cached = self._views
         if cached is None or cached[0] != modified:
-            self._views = cached = (modified, _to_views(read_publication(self.state)))
+            self._views = cached = (modified, describe_views(read_publication(self.state)))
         return cached[1]
 
     def read(self, account_ids: Sequence[str]) -> OnlineSignals:
@@ -142,12 +159,7 @@ class OnlineReader:
             if views is before:
                 raise
             rows = self._connection().execute(views.query, parameters).fetchall()  # of a newer publication
-        timestamps = np.array([[at or 0 for at in row[0::3]] for row in rows], dtype="int64")
-        timestamps = timestamps.reshape(len(rows), len(views.layouts))
-        values = SignalValues(views.columns, _numbers(rows, views), [_categories(row[2::3], views) for row in rows])
-        oldest = np.where(timestamps > 0, timestamps, MAX_TIMESTAMP).min(axis=1, initial=MAX_TIMESTAMP)
-        as_of = _to_datetimes(np.where(oldest < MAX_TIMESTAMP, oldest, 0))
-        return OnlineSignals(values, _to_datetimes(timestamps), as_of, views.as_of)
+        return assemble_signals(views, rows)
 
     def _connection(self) -> sqlite3.Connection:
         """This thread's connection: it must not cross a fork, nor outlive a file that was replaced."""
@@ -178,7 +190,19 @@ def remove_online_store(file: Path) -> None:
         file.with_name(file.name + suffix).unlink(missing_ok=True)
 
 
-def _to_views(publication: Publication) -> OnlineViews:
+def assemble_signals(views: OnlineViews, rows: Sequence[FlatRow]) -> OnlineSignals:
+    """The signals in rows of the store, one for each account."""
+    timestamps = np.array([[at or 0 for at in row[0::3]] for row in rows], dtype="int64")
+    timestamps = timestamps.reshape(len(rows), len(views.layouts))
+    values = SignalValues(views.columns, _numbers(rows, views), [_categories(row[2::3], views) for row in rows])
+    oldest = np.where(timestamps > 0, timestamps, MAX_TIMESTAMP).min(axis=1, initial=MAX_TIMESTAMP)
+    as_of = _to_datetimes(np.where(oldest < MAX_TIMESTAMP, oldest, 0))
+    families = tuple(layout.view for layout in views.layouts)
+    return OnlineSignals(families, values, _to_datetimes(timestamps), as_of, views.as_of)
+
+
+def describe_views(publication: Publication) -> OnlineViews:
+    """The views of a publication, and how to read them."""
     layouts = tuple(
         Layout(view["view"], tuple(view["numbers"]), tuple(view["categories"])) for view in publication["views"]
     )

@@ -8,9 +8,9 @@ from datetime import datetime
 import sqlalchemy as sql
 
 from configs.state_dir import StateDir
+from features.online.online_store import open_online_reader
 from features.signals.base import Signal
 from features.store.history import accounts_on, published_history
-from features.store.online_reader import OnlineReader
 from monitoring.shadow.shadow_version import find_shadow, stop_shadow
 from serving.ledger.schema import SHADOW_RISKS
 from serving.scoring.champion_pointer import bundle_folder, read_pointer
@@ -55,7 +55,7 @@ def record_newest_day(
     models = [load_bundle(bundle_folder(state, number), Kernel(state.compiled_kernels)) for number in pair]
     common = {"recorded_at": at, "challenger": pair[0], "champion": pair[1], "as_of": as_of}
     common |= {"label_hash": models[0].identity["label"]}
-    reader, account_ids, count = OnlineReader(state), accounts_on(history, as_of), 0
+    reader, account_ids, count = open_online_reader(state), accounts_on(history, as_of), 0
     with engine.begin() as connection:
         for start in range(0, len(account_ids), ACCOUNTS_PER_CHUNK):
             signals = fetch_signals(reader, account_ids[start : start + ACCOUNTS_PER_CHUNK])

@@ -7,7 +7,7 @@ from configs.errors import NotReady, RequestError
 from configs.files import write_json
 from configs.state_dir import StateDir
 from configs.stored_files import read_stored
-from features.store.online_reader import OnlineReader
+from features.online.online_store import open_online_reader
 from serving.scoring.champion_pointer import build_bundle, read_pointer
 from serving.scoring.model_bundle import load_bundle
 from serving.scoring.signal_lookup import published_columns
@@ -48,7 +48,7 @@ def start_shadow(state: StateDir, registry: Registry, version: Version, at: date
     if challenger.identity["label"] != load_bundle(champion.folder, kernel).identity["label"]:
         message = f"Version {version.number} was trained for another label than the champion."
         raise RequestError(message, "Train a version with the champion's label settings.")
-    missing = challenger.signal_name_set - published_columns(OnlineReader(state)).names
+    missing = challenger.signal_name_set - published_columns(open_online_reader(state)).names
     if missing:
         message = f"Version {version.number} needs the signal '{min(missing)}', which is not published."
         raise NotReady(message, "Run `oarlock publish`, then start it again.")

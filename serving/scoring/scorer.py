@@ -10,7 +10,8 @@ import numpy as np
 from configs.clock import format_instant
 from configs.settings import Settings
 from configs.state_dir import StateDir
-from features.store.online_reader import OnlineReader, SignalValues
+from features.online.online_store import open_online_reader
+from features.store.online_reader import SignalReader, SignalValues
 from serving.ledger.ledger import ScoreSource, open_ledger
 from serving.schemas.enums import Purpose, UnscoredReason
 from serving.schemas.responses import Revenue, Score, ScoreResponse
@@ -68,7 +69,7 @@ class Scorer:
 
     settings: Settings
     champions: ChampionProvider
-    signals: OnlineReader
+    signals: SignalReader
     ledger: LedgerSink
     clock: Clock
     threads: int = 1
@@ -184,7 +185,7 @@ class Scorer:
 def open_scorer(settings: Settings, state: StateDir, clock: Clock, ledger: LedgerSink | None = None) -> Scorer:
     """The scorer of a state folder; its ledger is the configured one unless another is given."""
     champions = ChampionProvider(state, settings.name)
-    return Scorer(settings, champions, OnlineReader(state), ledger or open_ledger(settings, state), clock)
+    return Scorer(settings, champions, open_online_reader(state), ledger or open_ledger(settings, state), clock)
 
 
 def _families_where(holds: np.ndarray, families: Sequence[str]) -> list[list[str]]:

@@ -9,7 +9,7 @@ from functools import lru_cache, reduce
 import numpy as np
 
 from configs.errors import DamagedState, NotReady, StoreDown
-from features.store.online_reader import ColumnIndex, OnlineReader, SignalValues
+from features.store.online_reader import ColumnIndex, SignalReader, SignalValues
 from serving.schemas.enums import UnscoredReason
 from serving.scoring.model_bundle import ModelBundle
 
@@ -45,19 +45,18 @@ class SignalLookup:
         )
 
 
-def fetch_signals(reader: OnlineReader, account_ids: list[str]) -> SignalLookup:
+def fetch_signals(reader: SignalReader, account_ids: list[str]) -> SignalLookup:
     """The published signals of these accounts, in one read.
 
     Raises NotReady if nothing was published, StoreDown if the store cannot be read.
     """
     with _store_down_if_unreadable():
         online = reader.read(account_ids)
-        families = [layout.view for layout in reader.views().layouts]
-    as_of_by_family = dict(zip(families, online.timestamps.T, strict=True))
+    as_of_by_family = dict(zip(online.families, online.timestamps.T, strict=True))
     return SignalLookup(account_ids, online.values, online.as_of, online.published, as_of_by_family)
 
 
-def published_columns(reader: OnlineReader) -> ColumnIndex:
+def published_columns(reader: SignalReader) -> ColumnIndex:
     """The published signals. Raises NotReady if nothing was published, StoreDown if that cannot be read."""
     with _store_down_if_unreadable():
         return reader.views().columns

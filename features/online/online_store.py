@@ -1,0 +1,52 @@
+"""The online store that the settings name: a Redis, or the file in the state folder."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from configs.errors import ConfigError
+from configs.state_dir import StateDir
+from features.store.online_reader import OnlineReader, SignalReader
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from features.online.redis_publication import RedisPublication
+
+
+def open_online_reader(state: StateDir) -> SignalReader:
+    """The reader of the online store; nothing is read yet. Raises ConfigError for an unusable `stores.online`."""
+    client = connect_online_store(state)
+    if client is None:
+        return OnlineReader(state)
+    from features.online.redis_reader import RedisReader
+
+    return RedisReader(client, state)
+
+
+def begin_publication(state: StateDir) -> "RedisPublication | None":
+    """A new publication into Redis; None if the online store is a file, which is written as it is read.
+
+    Raises StoreDown if Redis cannot be used, ConfigError if it may drop accounts by itself.
+    """
+    client = connect_online_store(state)
+    if client is None:
+        return None
+    from features.online.redis_publication import begin_redis_publication
+
+    return begin_redis_publication(client, state)
+
+
+def published_tables(state: StateDir) -> dict[str, Path]:
+    """The files that a publication writes beside the rows, by name."""
+    return {file.name: file for file in (state.account_table, state.revenue_table) if file.exists()}
+
+
+def connect_online_store(state: StateDir) -> "Redis | None":
+    """The Redis of the online store; None if it is a file. Raises ConfigError for an unusable `stores.online`."""
+    if state.stores.online is None:
+        return None
+    try:
+        from features.online.redis_connection import connect
+    except ImportError:
+        raise ConfigError("stores.online needs the package redis.", "Install it: pip install redis.") from None
+    return connect(state.stores.online.get_secret_value())
