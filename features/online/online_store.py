@@ -36,6 +36,16 @@ def begin_publication(state: StateDir) -> "RedisPublication | None":
     return begin_redis_publication(client, state)
 
 
+def erase_online(state: StateDir, account_id: str) -> int:
+    """Remove an account from Redis, if the online store is there; returns how many rows were removed."""
+    client = connect_online_store(state)
+    if client is None:
+        return 0
+    from features.online.redis_publication import erase_from_redis
+
+    return erase_from_redis(client, state, account_id, published_tables(state))
+
+
 def published_tables(state: StateDir) -> dict[str, Path]:
     """The files that a publication writes beside the rows, by name."""
     return {file.name: file for file in (state.account_table, state.revenue_table) if file.exists()}

@@ -18,6 +18,7 @@ from features.online.redis_rows import (
     ROWS_PER_CALL,
     RedisKeys,
     chunks,
+    fetch_pointer,
     pack_cell,
     read_pointer,
     row_seconds,
@@ -92,5 +93,5 @@ def _generation(config: RepoConfig) -> str:
     if config.online_store.generation:
         return config.online_store.generation
     with store_errors():
-        published = connect(config.online_store.url).get(f"{config.online_store.prefix}:published")
-        return read_pointer(published).generation
+        client, keys = connect(config.online_store.url), RedisKeys(config.online_store.prefix)
+        return read_pointer(fetch_pointer(client, keys)).generation

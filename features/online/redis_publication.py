@@ -20,6 +20,8 @@ from features.online.redis_rows import (
     PublishedGeneration,
     RedisKeys,
     chunks,
+    encode_id,
+    fetch_pointer,
     keys_of,
     read_pointer,
     row_seconds,
@@ -28,6 +30,7 @@ from features.store.publication import Publication
 
 if TYPE_CHECKING:
     from redis import Redis
+    from redis.typing import EncodableT, FieldT
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,7 @@ class RedisPublication:
             if pipe.get(self.keys.published) != self.replaced:
                 raise _overtaken()
             pipe.multi()
-            pipe.hset(
-                self.keys.tables(self.generation), mapping={name: file.read_bytes() for name, file in tables.items()}
-            )
+            pipe.hset(self.keys.tables(self.generation), mapping=_contents(tables))
             pipe.expire(self.keys.tables(self.generation), row_seconds(self.expire_days))
             pipe.set(self.keys.published, pointer, ex=self.expire_days * DAY_SECONDS)
             try:
@@ -102,13 +103,33 @@ class RedisPublication:
                 self.client.hdel(self.keys.departed, *returned)
 
 
+def erase_from_redis(client: "Redis", state: StateDir, account_id: str, tables: Mapping[str, Path]) -> int:
+    """Remove an account from every generation, and write the tables again, from which it was removed.
+
+    Returns how many rows were removed; raises StoreDown if Redis cannot be used.
+    """
+    keys = keys_of(state)
+    with store_errors():
+        rows = client.scan_iter(match=f"{keys.prefix}:row:*", count=ROWS_PER_CALL)
+        removed = sum(client.unlink(key) for key in rows if keys.account_of(key) == encode_id(account_id))
+        removed += client.hdel(keys.departed, encode_id(account_id))
+        pointer = fetch_pointer(client, keys)
+        if pointer is not None and tables:
+            client.hset(keys.tables(read_pointer(pointer).generation), mapping=_contents(tables))
+    return removed
+
+
 def begin_redis_publication(client: "Redis", state: StateDir) -> RedisPublication:
     """A new publication; raises StoreDown if Redis cannot be used, ConfigError if it may drop accounts by itself."""
     keys = keys_of(state)
     with store_errors():
         require_no_eviction(client)
-        replaced = client.get(keys.published)
+        replaced = fetch_pointer(client, keys)
     return RedisPublication(client, keys, state.stores.online_days, uuid.uuid4().hex[:16], replaced)
+
+
+def _contents(tables: Mapping[str, Path]) -> "dict[FieldT, EncodableT]":
+    return {name: file.read_bytes() for name, file in tables.items()}
 
 
 def _parse_replaced(pointer: bytes | None) -> PublishedGeneration | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from configs.errors import StoreDown
 from configs.state_dir import StateDir
 from features.online.redis_connection import store_errors
-from features.online.redis_rows import encode_id, keys_of, read_pointer, unpack_cell
+from features.online.redis_rows import encode_id, fetch_pointer, keys_of, read_pointer, unpack_cell
 from features.store.online_reader import (
     FlatRow,
     OnlineSignals,
@@ -41,7 +41,7 @@ class RedisReader:
     def views(self) -> OnlineViews:
         """The views that were published last; raises NotReady if nothing was, StoreDown if Redis cannot be used."""
         with store_errors():
-            return self._parse(self._client.get(self._keys.published)).views
+            return self._parse(fetch_pointer(self._client, self._keys)).views
 
     def read(self, account_ids: Sequence[str]) -> OnlineSignals:
         """The latest published signals of these accounts, in the requested order, all of one publication.
@@ -49,7 +49,7 @@ class RedisReader:
         Raises NotReady if nothing was published, StoreDown if Redis cannot be used.
         """
         with store_errors():
-            published = self._published or self._parse(self._client.get(self._keys.published))
+            published = self._published or self._parse(fetch_pointer(self._client, self._keys))
             for _ in range(ATTEMPTS):
                 pointer, departed, cells = self._fetch(published, account_ids)
                 if pointer == published.pointer:
@@ -73,14 +73,14 @@ class RedisReader:
         return pointer, answers.pop() if answers else [], answers
 
     def _parse(self, pointer: bytes | None) -> _PublishedViews:
-        known = self._published
-        if known is None or known.pointer != pointer:
+        current = self._published
+        if current is None or current.pointer != pointer:
             if pointer is None and self._state.publication.exists():
                 raise StoreDown("Redis holds no publication: it was emptied, or it expired.", "Run `oarlock publish`.")
             content = read_pointer(pointer)
             views = describe_views(content.publication)
-            self._published = known = _PublishedViews(pointer or b"", content.generation, views)
-        return known
+            self._published = current = _PublishedViews(pointer or b"", content.generation, views)
+        return current
 
 
 def _row(views: OnlineViews, departed: bytes | None, cells: Sequence[bytes | None]) -> FlatRow:

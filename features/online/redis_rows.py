@@ -61,6 +61,10 @@ class RedisKeys:
     def row(self, generation: str, account_id: str) -> bytes:
         return self.rows(generation) + encode_id(account_id)
 
+    def account_of(self, row: bytes) -> bytes:
+        """The account of a row, of whatever generation."""
+        return row.removeprefix(self.rows("")[:-1]).partition(b":")[2]
+
     def tables(self, generation: str) -> str:
         return f"{self.prefix}:tables:{generation}"
 
@@ -68,6 +72,13 @@ class RedisKeys:
 def keys_of(state: StateDir) -> RedisKeys:
     """The keys of a state folder; several may share a server."""
     return RedisKeys(state.online_prefix)
+
+
+def fetch_pointer(client: "Redis", keys: RedisKeys) -> bytes | None:
+    """The content of the pointer now; None if nothing is published, or it expired."""
+    content = client.get(keys.published)
+    assert content is None or isinstance(content, bytes)  # the client decodes nothing
+    return content
 
 
 def read_pointer(content: bytes | None) -> PublishedGeneration:

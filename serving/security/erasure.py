@@ -28,6 +28,7 @@ from configs.files import JsonObject, atomic_write, write_json
 from configs.state_dir import StateDir
 from configs.stored_files import damaged_if, read_stored
 from features.ingestion.converted_folder import converted_files, remove_conversions
+from features.online.online_store import erase_online
 from features.tables.contract import ACCOUNT_ID
 from serving.exports.remembered_targets import UNFINISHED, TargetErasure, erase_from_targets
 from serving.ledger.database import SECURE_DELETE
@@ -98,6 +99,8 @@ def _removals(state: StateDir, engine: sql.Engine, account_id: str) -> Iterator[
     """Each place that may hold the account, and what removes it there and counts it."""
     for file in (state.feast / "packed.db", state.account_table, state.revenue_table):
         yield f"sqlite {file.name}", lambda file=file: _remove_from_sqlite(file, account_id)
+    if state.stores.online is not None:  # after the tables, which are written there again
+        yield "redis", lambda: erase_online(state, account_id)
     for file in sorted(state.history.rglob("*.parquet")) + sorted(state.quarantine.rglob("*.parquet")):
         if not _is_behind_link(file, state.folder):
             folder = file.relative_to(state.folder).parts[0]

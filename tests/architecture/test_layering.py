@@ -28,8 +28,9 @@ FRAMEWORKS = {
     "alembic": ("serving",),
     "standardwebhooks": ("monitoring",),
     "rich": ("cli",),
+    "redis": ("features",),
 }
-FEAST_MODULES = ["asof_offline_store.py", "feast_store.py", "packed_online_store.py"]
+FEAST_MODULES = ["asof_offline_store.py", "feast_store.py", "packed_online_store.py", "redis_online_store.py"]
 SLOW_TO_IMPORT = ("feast", "mlflow", "shap", "bentoml", "lightgbm", "pandas")
 layered_files = pytest.mark.parametrize(
     "file", [file for file in product_files() if file.parent != ROOT], ids=relative_name
@@ -58,11 +59,20 @@ def test_a_framework_is_imported_in_its_own_area_only(file):
     assert {name for name in frameworks if layer not in FRAMEWORKS[name]} == set()
 
 
-def test_feast_is_imported_by_the_store_and_its_two_plugins_only():
+def test_feast_is_imported_by_the_store_and_its_plugins_only():
     importers = [
         file.name for file in product_files() if any(name.split(".")[0] == "feast" for name in imported_names(file))
     ]
     assert sorted(importers) == FEAST_MODULES
+
+
+def test_the_client_of_redis_is_imported_in_one_folder_only():
+    importers = {
+        relative_name(file.parent)
+        for file in product_files()
+        if any(name.split(".")[0] == "redis" for name in imported_names(file))
+    }
+    assert importers == {"features/online"}
 
 
 def test_help_imports_no_slow_library():

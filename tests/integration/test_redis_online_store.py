@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,11 +17,14 @@ from configs.settings import StoreSettings
 from configs.state_dir import StateDir
 from features.online.online_store import begin_publication, open_online_reader, published_tables
 from features.online.redis_connection import require_no_eviction
-from features.online.redis_rows import RedisKeys
+from features.online.redis_rows import RedisKeys, fetch_pointer
 from features.publishing.consistency_check import compare_stores
 from features.publishing.pipeline import PublishRequest, publish
 from features.store.feast_store import FEATURE_SERVICE, open_store
 from features.store.online_reader import OnlineReader
+from features.store.publication import Publication, read_publication
+from serving.ledger.ledger import Ledger
+from serving.security.erasure import erase_account
 from tests.support.companies.growing_company import ACCOUNTS, TODAY, Company, copy_company, rewrite_rows
 from tests.support.progress import ignore_progress
 from tests.support.servers import own_redis_keys, start_redis
@@ -77,7 +81,7 @@ def published_in_redis(
 @pytest.fixture
 def published(published_in_redis: RedisCompany) -> Iterator[RedisCompany]:
     """A company that is published, and not published again by a test."""
-    content = published_in_redis.client.get(published_in_redis.keys.published)
+    content = fetch_pointer(published_in_redis.client, published_in_redis.keys) or b""
     yield published_in_redis
     published_in_redis.client.set(published_in_redis.keys.published, content, keepttl=True)
 
@@ -168,7 +172,7 @@ def test_a_reader_sees_the_old_publication_until_the_new_one_is_complete(publish
     field, cell = f"{before.families[0]}_x", b"\0" * 8
     published.client.hset(publication.keys.row(publication.generation, ACCOUNTS[0]), field, cell)
     assert reader.read(ACCOUNTS).values.numbers.tobytes() == before.values.numbers.tobytes()
-    note = {**json.loads(published.state.publication.read_text()), "as_of": "2023-08-02T00:00:00"}
+    note: Publication = {**read_publication(published.state), "as_of": "2023-08-02T00:00:00"}
     publication.commit(note, published_tables(published.state))
     after = reader.read(ACCOUNTS)
     assert after.published == datetime(2023, 8, 2)
@@ -195,6 +199,17 @@ def test_an_emptied_redis_is_down_and_filled_anew(own: RedisCompany):
         reader.read(ACCOUNTS[:1])
     own.publish()
     assert reader.read(ACCOUNTS[:1]).as_of[0] == np.datetime64(TODAY)
+
+
+def test_an_erased_account_is_in_no_key(own: RedisCompany, tmp_path: Path):
+    own.client.hset(own.keys.row("other", f"a:{ACCOUNTS[0]}"), "adoption", b"of another account")
+    certificate = erase_account(own.state, Ledger(tmp_path / "ledger.db").engine, ACCOUNTS[0], TODAY)
+    assert certificate["removed"]["redis"] == 1
+    keys = list(own.client.scan_iter(match=f"{own.keys.prefix}:*", count=1_000))
+    assert len(keys) == len(ACCOUNTS) - 1 + 3  # the pointer, the tables, and the row of the other account
+    tables = own.client.hgetall(own.keys.tables(str(own.pointer()["generation"])))
+    assert not any(ACCOUNTS[0].encode() in content for content in tables.values())  # pyright: ignore
+    assert ACCOUNTS[1].encode() in tables[b"accounts.db"]  # pyright: ignore
 
 
 def test_before_any_publish_it_is_not_ready(tmp_path, redis_stores: StoreSettings):

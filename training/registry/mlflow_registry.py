@@ -12,11 +12,12 @@ import io
 import json
 import logging
 import os
+import re
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +27,7 @@ from pydantic import ValidationError
 
 from configs.errors import NoChampion, NotReady, OarlockError
 from configs.files import JsonObject, sqlite_url
+from configs.settings import StoreSettings
 from configs.state_dir import StateDir
 from configs.stored_files import damaged, find_full_disk, read_stored
 from training.model.churn_model import ChurnModel, load_model
@@ -45,6 +47,12 @@ DATABASE = "mlflow.db"
 RETRAIN = "Run `oarlock train`, or use the release that trained it."
 TAG = "oarlock."
 IDENTITY_TAG, COMPARISON_TAG, EVENT_TAG = f"{TAG}identity", f"{TAG}comparison", f"{TAG}champion."
+# Without limits MLflow asks a server that is down again for minutes.
+MLFLOW_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
 MAX_TAG_LENGTH = 4_000  # MLflow stores 5,000 characters per tag
 
 ChampionAction = Literal["promoted", "forced", "rolled back"]
@@ -72,19 +80,35 @@ class ChampionEvent:
 
 
 @dataclass(frozen=True)
+class MlflowServer:
+    """MLflow's server, or the database that one would use, and where new experiments keep their files."""
+
+    tracking_uri: str = field(repr=False)
+    artifacts: str | None = None
+
+    @property
+    def is_database(self) -> bool:
+        return not self.tracking_uri.startswith(("http://", "https://"))
+
+
+@dataclass(frozen=True)
 class Registry:
-    """The registry of one state folder: MLflow on SQLite, with every file below the folder."""
+    """The registry of one state folder: MLflow on SQLite, with every file below the folder, or on a server."""
 
     folder: Path
     name: str
+    server: MlflowServer | None = None
 
     @cached_property
     def client(self) -> "MlflowClient":
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        for variable, value in MLFLOW_ENVIRONMENT.items():
+            os.environ.setdefault(variable, value)
         import mlflow
 
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self.server is not None:
+            return self._connect(self.server)
         database = self.folder / DATABASE
         mlflow.set_tracking_uri(sqlite_url(database))
         with self._reading_database():
@@ -92,6 +116,13 @@ class Registry:
             client = mlflow.MlflowClient()
             client.search_registered_models(max_results=1)
             return client
+
+    @property
+    def artifact_location(self) -> str | None:
+        """Where a new experiment keeps its files; None: where the server says."""
+        if self.server is None or (self.server.artifacts is None and self.server.is_database):
+            return (self.folder / ARTIFACTS).as_uri()
+        return self.server.artifacts
 
     @property
     def error_type(self) -> type[Exception]:
@@ -268,7 +299,22 @@ class Registry:
         try:
             return Path(download_artifacts(f"models:/{version.name}/{version.number}")) / "artifacts" / "model"
         except (self.error_type, OSError) as error:
+            if self.server is not None:
+                raise _unreachable(error) from None
             raise damaged(self.folder / ARTIFACTS, f"the files of version {version.number}: {error}", RETRAIN) from None
+
+    def _connect(self, server: MlflowServer) -> "MlflowClient":
+        """A client of a server, or of the database that a server uses; raises NotReady if it cannot be reached."""
+        import mlflow
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            mlflow.set_tracking_uri(server.tracking_uri)
+            client = mlflow.MlflowClient()
+            client.search_registered_models(max_results=1)
+        except (self.error_type, SQLAlchemyError, OSError) as error:
+            raise _unreachable(error) from None
+        return client
 
     @contextlib.contextmanager
     def _reading_database(self) -> Generator[None, None, None]:
@@ -291,13 +337,28 @@ class Registry:
         import mlflow
 
         if self.client.get_experiment_by_name(self.name) is None:
-            self.client.create_experiment(self.name, artifact_location=(self.folder / ARTIFACTS).as_uri())
+            self.client.create_experiment(self.name, artifact_location=self.artifact_location)
         mlflow.set_experiment(self.name)
 
 
 def open_registry(state: StateDir, name: str) -> Registry:
     """The registry of this state folder; nothing is read yet."""
-    return Registry(state.mlflow, name)
+    return Registry(state.mlflow, name, mlflow_server(state.stores))
+
+
+def mlflow_server(stores: StoreSettings) -> MlflowServer | None:
+    """The server that the settings name; None if MLflow is in the state folder."""
+    if stores.mlflow is None:
+        return None
+    uri = stores.mlflow.get_secret_value().replace("postgresql://", "postgresql+psycopg://", 1)
+    return MlflowServer(uri, stores.mlflow_artifacts)
+
+
+def _unreachable(error: Exception) -> NotReady:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    # An address may hold a password.
+    reason = re.sub(r"://[^@/\s]*@", "://", lines[0])[:200].rstrip(".")
+    return NotReady(f"Cannot use MLflow: {reason}.", "Start its server, or check stores.mlflow.")
 
 
 def _unreadable(version: Version, path: Path, error: Exception) -> NotReady:

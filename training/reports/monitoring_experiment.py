@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from training.registry.mlflow_registry import Registry
-from training.registry.relocation import ARTIFACTS
 
 EPOCH = datetime(1970, 1, 1)
 
@@ -39,4 +38,4 @@ def _experiment_id(registry: Registry) -> str:
     experiment = client.get_experiment_by_name(name)
     if experiment is not None:
         return experiment.experiment_id
-    return client.create_experiment(name, artifact_location=(registry.folder / ARTIFACTS).as_uri())
+    return client.create_experiment(name, artifact_location=registry.artifact_location)
