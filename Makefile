@@ -53,6 +53,15 @@ test-client: .venv/installed .venv-client/installed ## test a client that is gen
 test-s3: .venv/installed .venv-s3/installed ## test sources in object storage with a server that is compatible with S3
 	.venv/bin/python -m pytest tests/integration/test_object_storage.py
 
+.venv-schedules/installed: requirements-schedules.lock
+	$(PYTHON) -m venv .venv-schedules
+	.venv-schedules/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-schedules.lock
+	touch .venv-schedules/installed
+
+.PHONY: test-schedules
+test-schedules: .venv/installed .venv-schedules/installed ## import the examples for Airflow and Dagster, and run the one for Dagster
+	.venv/bin/python -m pytest tests/e2e/test_schedules.py
+
 .PHONY: test-fuzz
 test-fuzz: .venv/installed ## send a running service more than 10,000 requests made from the OpenAPI document
 	FUZZ_EXAMPLES=500 .venv/bin/python -m pytest tests/e2e/test_openapi_fuzz.py
@@ -80,6 +89,7 @@ lock: ## pin the packages again after a change of pyproject.toml; needs uv
 	$(PIN) --extra dev --extra rivals pyproject.toml -o requirements-rivals.lock
 	echo 'openapi-python-client>=0.29' | $(PIN) - -o requirements-client.lock
 	echo 'moto[server]>=5' | $(PIN) - -o requirements-s3.lock
+	printf 'apache-airflow>=3\ndagster>=1.9\n' | $(PIN) - -o requirements-schedules.lock
 
 clean: ## remove the state folder
 	rm -rf .oarlock

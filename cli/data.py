@@ -72,7 +72,7 @@ def validate(context: CliContext, online_store: bool) -> None:
     \b
     Example: oarlock validate
     """
-    _validate_playbook(context)
+    check_playbook(context)
     if online_store:
         _validate_online_store(context)
     else:
@@ -223,7 +223,8 @@ def prune(context: CliContext, keep_days: int | None) -> None:
         context.echo(f"Removed {removed.histories:,} other histories and {removed.days:,} days: {size}.")
 
 
-def _validate_playbook(context: CliContext) -> None:
+def check_playbook(context: CliContext) -> None:
+    """Raise ConfigError if the playbook cannot be read or has no play for a family."""
     from features.own_signals.own_catalogue import open_catalogue
     from serving.accounts.playbook import read_playbook, validate_playbook
 

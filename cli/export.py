@@ -4,7 +4,7 @@ import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,13 +29,26 @@ PASSWORD_WARNING = (
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What to export: to which target, under which field names, of which day, with how many drivers per account."""
+    """What to export: to which target, under which field names, of which day, with how many drivers per account.
+
+    A job that may be killed names its `request_id`: what an earlier attempt recorded then counts as not delivered.
+    """
 
     output: str
     field_map: Path | None
     dry_run: bool
     as_of: datetime | None
     drivers: int
+    request_id: str = ""
+
+
+@dataclass(frozen=True)
+class ExportedScores:
+    """The target, how many accounts it holds or would hold, and with a dry run what would change there."""
+
+    target: str
+    accounts: int
+    difference: "ExportDifference | None"
 
 
 @click.command("export-outcomes", short_help="Write the reported outcomes as the table `notices`.")
@@ -117,7 +130,20 @@ def remove_export_target(context: CliContext, target: str) -> None:
 
 
 def export_scores(context: CliContext, options: ExportOptions) -> None:
-    """Score all accounts chunk by chunk, then bring the target up to date, or show what would change there."""
+    """Bring a target up to date, or show what would change there."""
+    exported = write_scores(context, options)
+    if context.as_json:
+        summary = {"output": exported.target, "accounts": exported.accounts, "dry_run": options.dry_run}
+        print_json(summary | (asdict(exported.difference) if exported.difference else {}))
+    elif exported.difference:
+        title = f"{exported.target} would hold {exported.accounts:,} accounts"
+        _show_difference(context, title, exported.difference)
+    else:
+        context.echo(f"{exported.target}: {exported.accounts:,} accounts.")
+
+
+def write_scores(context: CliContext, options: ExportOptions) -> ExportedScores:
+    """Score all accounts chunk by chunk, then bring the target up to date, or find what would change there."""
     from configs.clock import now
     from serving.exports.field_map import read_field_map, write_export
     from serving.exports.remembered_targets import remember_target
@@ -139,13 +165,7 @@ def export_scores(context: CliContext, options: ExportOptions) -> None:
             destination.write(export, field_map.key_column)
     if not options.dry_run:
         remember_target(context.database, destination, field_map.key_column, now())
-    if context.as_json:
-        summary = {"output": destination.name, "accounts": count, "dry_run": options.dry_run}
-        print_json(summary | (asdict(difference) if difference else {}))
-    elif difference:
-        _show_difference(context, f"{destination.name} would hold {count:,} accounts", difference)
-    else:
-        context.echo(f"{destination.name}: {count:,} accounts.")
+    return ExportedScores(destination.name, count, difference)
 
 
 def _read_target(output: str) -> "Target":
@@ -164,6 +184,9 @@ def _open_batch(context: CliContext, options: ExportOptions) -> "BatchScorer":
     from serving.scoring.batch import open_batch
 
     batch = open_batch(context.state, context.open_scorer(), [], options.as_of)
+    if options.request_id:
+        context.ledger.mark_undelivered(options.request_id)
+        batch = replace(batch, request_id=options.request_id)
     return batch.only_viewed() if options.dry_run else batch
 
 

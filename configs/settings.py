@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal, Self, cast, get_args
 
 from pydantic import (
     AfterValidator,
@@ -604,6 +604,26 @@ class MonitoringSettings(Section):
         return any(days.since <= day <= days.until for days in self.exclude)
 
 
+class DailyExportSettings(Section):
+    """Where the daily job writes the risks of all accounts to."""
+
+    output: Annotated[str, Field(min_length=1)]
+    """A .parquet or .csv file, or postgresql://user@host/database/table with the password in PGPASSWORD."""
+    field_map: Path | None = None
+    """A TOML file with the field names of another tool."""
+    drivers: Annotated[int, Field(ge=0)] = 3
+    """How many drivers to name in each direction."""
+
+
+class DailySettings(Section):
+    """What `oarlock run daily` does beside validating, publishing, scoring and monitoring."""
+
+    exports: tuple[DailyExportSettings, ...] = ()
+    """Where the risks of all accounts are written to, each day anew."""
+    metrics: Path | None = None
+    """The file for the metrics of the job, such as one in node_exporter's folder. Undeclared: in the state folder."""
+
+
 class Settings(BaseSettings):
     """Everything that a company decides, in one frozen value."""
 
@@ -642,6 +662,7 @@ class Settings(BaseSettings):
     stores: StoreSettings = StoreSettings()
     webhooks: WebhookSettings = WebhookSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
+    daily: DailySettings = DailySettings()
 
     @model_validator(mode="after")
     def _check_functions(self) -> Self:
@@ -720,7 +741,27 @@ def _resolve_paths(content: JsonObject, folder: Path) -> JsonObject:
     signals = dict(content.get("signals", {}))
     if isinstance(signals.get("modules"), list):
         signals["modules"] = [folder / str(name) for name in signals["modules"]]
-    return {**content, **playbook, "signals": signals, "data": data, "state": folder / content.get("state", ".oarlock")}
+    daily = {"daily": _resolve_daily(content["daily"], folder)} if isinstance(content.get("daily"), dict) else {}
+    state = folder / content.get("state", ".oarlock")
+    return {**content, **playbook, **daily, "signals": signals, "data": data, "state": state}
+
+
+def _resolve_daily(daily: JsonObject, folder: Path) -> JsonObject:
+    metrics = {"metrics": folder / daily["metrics"]} if "metrics" in daily else {}
+    exports: object = daily.get("exports", [])
+    if isinstance(exports, list):
+        exports = [_resolve_export(export, folder) for export in cast(list[object], exports)]
+    return {**daily, **metrics, "exports": exports}
+
+
+def _resolve_export(value: object, folder: Path) -> object:
+    if not isinstance(value, dict):
+        return value
+    export = cast(JsonObject, value)
+    output = str(export.get("output", ""))
+    files = {"output": str(folder / output)} if output and "://" not in output else {}
+    field_map = {"field_map": folder / export["field_map"]} if "field_map" in export else {}
+    return {**export, **files, **field_map}
 
 
 def _with_copies(settings: Settings) -> Settings:

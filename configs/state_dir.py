@@ -82,6 +82,21 @@ class StateDir:
         return self.folder / "publish.lock"
 
     @property
+    def daily(self) -> Path:
+        """What the daily job did, by day."""
+        return self.folder / "daily"
+
+    @property
+    def daily_lock(self) -> Path:
+        """Held by the process that runs the daily job."""
+        return self.folder / "daily.lock"
+
+    @property
+    def daily_metrics(self) -> Path:
+        """The metrics of the daily job, for Prometheus."""
+        return self.folder / "daily.prom"
+
+    @property
     def champion_pointer(self) -> Path:
         """The pointer to the champion's bundle, which is in the folder `bundles`."""
         return self.folder / "champion.json"

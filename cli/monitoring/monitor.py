@@ -72,10 +72,27 @@ def monitor(  # noqa: PLR0913 - a parameter per option
 
 def _check(context: CliContext, *, act: bool) -> int:
     """Check what is served, store the run, and act if asked to."""
+    from monitoring.verdicts.verdict import EXIT_CODES
+    from serving.ledger.monitor_runs import RunStore
+
+    report, run = check_and_store(context)
+    if not context.as_json:
+        for line in _lines(report):
+            context.echo(line)
+    action = _act(context, report.decision, run, RunStore(context.database)) if act else None
+    if context.as_json:
+        print_json({**asdict(report), "figures": run.figures, "action": action and asdict(action)})
+    elif action:
+        context.echo(f"- acted: {action.text}")
+        context.echo(f"- next: {action.next_command}" if action.next_command else "- next: nothing")
+    return EXIT_CODES[report.decision.verdict]
+
+
+def check_and_store(context: CliContext) -> "tuple[HealthReport, MonitorRun]":
+    """Check what is served, and store the report of the outcomes and the run."""
     from configs.clock import now
     from monitoring.health import check_health, run_of
     from monitoring.outcomes.outcome_report import report_outcomes
-    from monitoring.verdicts.verdict import EXIT_CODES
     from serving.ledger.monitor_runs import RunStore
     from serving.ledger.served_outcomes import write_outcomes
 
@@ -84,18 +101,8 @@ def _check(context: CliContext, *, act: bool) -> int:
         outcomes = report_outcomes(context.settings, context.state, context.recover_ledger(), context.known_until)
     write_outcomes(context.state.outcomes, outcomes)
     run = run_of(report, now())
-    store = RunStore(context.database)
-    store.save(run)
-    if not context.as_json:
-        for line in _lines(report):
-            context.echo(line)
-    action = _act(context, report.decision, run, store) if act else None
-    if context.as_json:
-        print_json({**asdict(report), "figures": run.figures, "action": action and asdict(action)})
-    elif action:
-        context.echo(f"- acted: {action.text}")
-        context.echo(f"- next: {action.next_command}" if action.next_command else "- next: nothing")
-    return EXIT_CODES[report.decision.verdict]
+    RunStore(context.database).save(run)
+    return report, run
 
 
 def _log_runs(context: CliContext) -> None:

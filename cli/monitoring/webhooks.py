@@ -31,7 +31,7 @@ def send(context: CliContext) -> None:
     from monitoring.alerts.webhooks import count_deliveries, send_due_deliveries
 
     context.recover_ledger()
-    queued = _enqueue_events(context)
+    queued = enqueue_events(context)
     results = send_due_deliveries(context.database, context.settings.webhooks, now)
     counts = count_deliveries(context.database)
     if context.as_json:
@@ -63,7 +63,7 @@ def replay(context: CliContext, delivery_id: str) -> None:
     context.echo(f"{count:,} deliveries are back in the queue; `oarlock webhooks send` sends them.")
 
 
-def _enqueue_events(context: CliContext) -> int:
+def enqueue_events(context: CliContext) -> int:
     """Queue the events of new risks, of stale signals and of changed verdicts; returns how many."""
     from configs.clock import now
     from features.store.account_table import AccountTable

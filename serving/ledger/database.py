@@ -4,6 +4,7 @@ Alembic creates and migrates its tables, one process at a time. An up-to-date da
 even imported.
 """
 
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 
-from configs.errors import ConfigError, NotReady
+from configs.errors import Busy, ConfigError, NotReady
 from configs.files import sqlite_url
 from configs.stored_files import sqlite_fault
 from serving.ledger.schema import HEAD_REVISION, VERSION_TABLE
@@ -47,6 +48,22 @@ def open_database(
         message = f"Cannot reach the database of the ledger: {_first_line(error)}."
         raise NotReady(message, "Start the database, or check ledger.url.") from None
     return engine
+
+
+@contextmanager
+def exclusive_work(engine: sql.Engine, name: str) -> Iterator[None]:
+    """Hold the lock of this name in a Postgres database while the block runs, against processes on other machines.
+
+    SQLite is of one machine, where a lock file does. Raises Busy if another process holds the lock.
+    """
+    if engine.dialect.name == "sqlite":
+        yield
+        return
+    lock = sql.func.pg_try_advisory_xact_lock(MIGRATION_LOCK, zlib.crc32(name.encode()) - 2**31)
+    with engine.connect() as connection:
+        if not connection.execute(sql.select(lock)).scalar():
+            raise Busy(f"Another process is running {name}.", "Run this again when it has finished.")
+        yield
 
 
 def upsert(table: sql.Table, engine: sql.Engine) -> sqlite.Insert | postgresql.Insert:

@@ -143,6 +143,12 @@ class Ledger:
             connection.execute(SHADOW_RISKS.delete().where(SHADOW_RISKS.c.recorded_at < before))
             return connection.execute(RISKS.delete().where(RISKS.c.scored_at < before)).rowcount
 
+    def served_accounts(self, request_id: str, as_of: datetime) -> set[str]:
+        """The accounts whose risks of a day a request has served."""
+        query = sql.select(RISKS.c.account_id).where(is_served(), RISKS.c.as_of == as_of)
+        with self.engine.connect() as connection:
+            return set(connection.execute(query.where(RISKS.c.request_id == request_id)).scalars())
+
     def mark_undelivered(self, request_id: str) -> None:
         """Record that the risks of a request reached nobody: they count as viewed, not as served."""
         of_request = RISKS.c.request_id == request_id, is_served()

@@ -6,7 +6,7 @@ store.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -50,6 +50,11 @@ class BatchScorer:
     def only_viewed(self) -> "BatchScorer":
         """The same for a person who looks, or a tool that gets nothing: no risk of it counts as served."""
         return self if self.purpose == "recomputed" else replace(self, purpose="viewed")
+
+    def continued(self, request_id: str, scored: Collection[str]) -> "BatchScorer":
+        """The same under the id of a request that was stopped, without the accounts that it scored."""
+        remaining = [account_id for account_id in self.account_ids if account_id not in scored]
+        return replace(self, request_id=request_id, account_ids=remaining)
 
     def iter_responses(self, max_drivers: int | None) -> Iterator[ScoreResponse]:
         """The responses for these accounts a chunk at a time, each recorded in the ledger first."""

@@ -133,9 +133,7 @@ class Metrics:
 
     def render(self) -> bytes:
         """Every metric of every process in Prometheus' text format."""
-        registry = CollectorRegistry()
-        registry.register(_SampleCollector(self._collect_gauges()))
-        return self._render_processes() + generate_latest(registry)
+        return self._render_processes() + render_samples(self._collect_gauges())
 
     def _render_processes(self) -> bytes:
         if not self._in_files:
@@ -144,6 +142,13 @@ class Metrics:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)
         return generate_latest(registry)
+
+
+def render_samples(samples: Iterable[Sample]) -> bytes:
+    """The values in Prometheus' text format."""
+    registry = CollectorRegistry()
+    registry.register(_SampleCollector(samples))
+    return generate_latest(registry)
 
 
 def _reserve_files() -> bool:
