@@ -254,9 +254,10 @@ def _validate_tables(context: CliContext) -> None:
     with context.progress("validate") as progress:
         progress("reading", 0, 1)
         dataset = _open_valid_dataset(context)
-        rows = {name: table.rows.count().to_pyarrow().as_py() for name, table in dataset.tables.items()}
+        written = dataset.tables_as_written()
+        rows = {name: table.rows.count().to_pyarrow().as_py() for name, table in written.items()}
         periods, span, equal_rows = dataset.count_periods(), dataset.find_span(now()), dataset.count_equal_rows()
-        is_monthly_usage = "usage" in dataset.tables and is_monthly(dataset.tables["usage"], now())
+        is_monthly_usage = "usage" in written and is_monthly(written["usage"], now())
     ignored = [str(file) for files in dataset.dataset.ignored.values() for file in files]
     if context.as_json:
         report = {

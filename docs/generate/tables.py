@@ -31,10 +31,10 @@ the contract. A row in which a part of the key is empty repeats no other, so all
 
 def raw_tables_page() -> str:
     """Every table of the contract with its columns."""
-    from features.tables.contract import CONTRACT
+    from features.tables.contract import ACCOUNT_MERGES, CONTRACT
 
     parts = [HEAD]
-    for raw_table in CONTRACT.values():
+    for raw_table in (*CONTRACT.values(), ACCOUNT_MERGES):
         rows = [
             (
                 f"`{name}`",

@@ -30,7 +30,7 @@ from features.tables.derived import (
     aggregate_by_day,
     aggregate_by_period,
 )
-from features.tables.point_in_time import filter_between
+from features.tables.point_in_time import OWNED_FROM, filter_between
 from features.tables.raw_table import RawTable
 
 Aggregate = Callable[[ir.Table], ir.Table]
@@ -57,8 +57,12 @@ class RollupPlan:
 
 
 def materialize_rollups(backend: Backend, tables: Mapping[str, RawTable], plan: RollupPlan) -> dict[str, RawTable]:
-    """The rollups that several days read, as tables of the backend; empty if there is none or it cannot hold tables."""
-    aggregates = dict(rollup_aggregates(tables["usage"], plan)) if plan.lookbacks and "usage" in tables else {}
+    """The rollups that several days read, as tables of the backend; empty if there is none or it cannot hold tables.
+
+    The rows of merged accounts belong to another account on other days, so there is none either.
+    """
+    has_usage = "usage" in tables and OWNED_FROM not in tables["usage"].rows.columns
+    aggregates = dict(rollup_aggregates(tables["usage"], plan)) if plan.lookbacks and has_usage else {}
     if not aggregates or backend.create_table is None:
         return {}
     calendar = backend.create_table(CALENDAR, usage_calendar(plan))

@@ -163,7 +163,8 @@ def mark_invalid_rows(tables: Mapping[str, RawTable], name: str, malformed: tupl
     """
     contract, rows = tables[name].contract, _with_account(tables, name, malformed)
     rules = [(rule.broken, rule.text) for rule in _rules(rows, contract)]
-    rows = rows.mutate(breach=ibis.cases(*rules, else_=ibis.null("string"))).drop("_account")
+    joined = ("_account", *(f"_account_{column}" for column in _account_columns(rows, contract)))
+    rows = rows.mutate(breach=ibis.cases(*rules, else_=ibis.null("string"))).drop(*joined)
     if contract.decided and {contract.decided, *contract.key} <= set(rows.columns):
         contradicts = _contradicts(rows, contract, contract.decided)
         rows = rows.mutate(breach=contradicts.ifelse(_contradiction_text(contract), rows.breach))
@@ -180,7 +181,16 @@ def _with_account(tables: Mapping[str, RawTable], name: str, malformed: tuple[st
         return rows.mutate(_account=_is_one_of(account_id, malformed).ifelse(ibis.null("string"), account_id))
     accounts = accounts.select(_account=accounts.account_id.cast("string")).distinct()
     accounts = accounts.filter(~_is_one_of(accounts["_account"], malformed))
-    return rows.left_join(accounts, rows.account_id.cast("string") == accounts["_account"])
+    rows = rows.left_join(accounts, rows.account_id.cast("string") == accounts["_account"])
+    for column in _account_columns(rows, tables[name].contract):
+        others = accounts.select(**{f"_account_{column}": accounts["_account"]})
+        rows = rows.left_join(others, rows[column].cast("string") == others[f"_account_{column}"])
+    return rows
+
+
+def _account_columns(rows: ir.Table, table: TableContract) -> list[str]:
+    """The columns that name another account."""
+    return [name for name, column in table.columns.items() if column.is_account and name in rows.columns]
 
 
 def _is_one_of(account_id: ir.Value, ids: tuple[str, ...]) -> ir.BooleanValue:
@@ -203,6 +213,8 @@ def _rules(rows: ir.Table, table: TableContract) -> Iterator[_Rule]:
     for start, end in table.spans:
         if {start, end} <= columns.keys():
             yield _Rule(values[end] < values[start], f"{end} is before {start}", end)
+    for name in _account_columns(rows, table):
+        yield _Rule(rows[f"_account_{name}"].isnull(), f"{name} is not in accounts", name)
     missing = NOT_IN_ACCOUNTS if table.name != "accounts" else f"{ACCOUNT_ID} {NOT_IN_FORM}"
     yield _Rule(rows["_account"].isnull(), missing, ACCOUNT_ID)
 
@@ -347,7 +359,8 @@ def _example(table: TableContract, rows: ir.Table) -> ir.Value:
     """The columns by which a person finds a row, and the one that breaks the rule."""
     key_columns = _key_columns(table, rows)
     key = reduce(lambda left, right: left + ", " + right, [_column_text(rows, name) for name in key_columns])
-    rules = _rules(rows.mutate(_account=rows[ACCOUNT_ID].cast("string")), table)
+    named = {f"_account_{name}": rows[name].cast("string") for name in _account_columns(rows, table)}
+    rules = _rules(rows.mutate(_account=rows[ACCOUNT_ID].cast("string"), **named), table)
     others = {rule.text: rule.column for rule in rules if rule.column not in key_columns}
     if table.decided:
         others[_contradiction_text(table)] = table.decided

@@ -12,7 +12,7 @@ from features.own_signals.event_signals import declare_event_signals, event_tabl
 from features.own_signals.signal_modules import check_formula, check_inputs, load_signals
 from features.signals.base import Signal
 from features.signals.registry import Catalogue, arrange_signals, built_in_families, catalogue
-from features.tables.contract import CONTRACT, TableContract
+from features.tables.contract import ACCOUNT_MERGES, CONTRACT, TableContract
 from features.tables.derived import DERIVED, DerivedTable
 from features.tables.input_table import INPUT_TABLES, InputTable
 from features.tables.mapping import company_contract
@@ -67,7 +67,7 @@ def _own_tables(contract: Mapping[str, TableContract], derived: Mapping[str, Der
 
 def _check_names(own: Iterable[Signal]) -> None:
     taken = dict.fromkeys((signal.name for signal in catalogue()), "a built-in signal")
-    taken |= dict.fromkeys((*INPUT_TABLES, ATTRIBUTES), "a table")
+    taken |= dict.fromkeys((*INPUT_TABLES, ATTRIBUTES, ACCOUNT_MERGES.name), "a table")
     for signal in own:
         if signal.name in taken:
             message = f"signals: your signal '{signal.name}' has the name of {taken[signal.name]}."

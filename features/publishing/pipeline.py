@@ -5,7 +5,9 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
+import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
@@ -68,6 +70,7 @@ from features.store.history import (
 from features.store.online_reader import ONLINE_FILE, remove_online_store
 from features.store.publication import Publication, ViewColumns, find_publication, published_as_of
 from features.store.revenue_table import read_revenue_table, write_revenue_table
+from features.tables.account_merges import assign_rows, rows_as_written, tables_as_written
 from features.tables.mapping import Dataset, raise_for_duplicate_files
 from features.tables.periods import PeriodCounts, count_periods, join_periods
 from features.tables.raw_table import RawTable
@@ -77,6 +80,7 @@ from features.tables.raw_table import RawTable
 class OpenDataset:
     """A validated data set: its tables, the violations found, and the history of the signals it has tables for.
 
+    In `tables` the rows of merged accounts are there once per owner (`account_merges.assign_rows`).
     `written_periods` are the subscriptions as their source wrote them, before `join_periods`. `written_events` are the
     tables without a key, before equal rows are counted once.
     """
@@ -105,11 +109,15 @@ class OpenDataset:
         """What joining the periods of subscriptions changed; None if the data set has no ends."""
         if self.written_periods is None:
             return None
-        return count_periods(self.written_periods, self.tables["subscriptions"].rows)
+        return count_periods(self.written_periods, rows_as_written(self.tables["subscriptions"].rows))
+
+    def tables_as_written(self) -> dict[str, RawTable]:
+        """The tables in which each row of a merged account is there once, under the account that its source names."""
+        return tables_as_written(self.tables)
 
     def find_span(self, before: datetime) -> DataSpan | None:
         """From when until when the tables are complete, by the rows before an instant or as the mapping declares."""
-        return find_span(self.dataset, self.tables, before)
+        return find_span(self.dataset, self.tables_as_written(), before)
 
     def known_until(self, before: datetime) -> datetime:
         """The last instant, at most `before`, that the data know: no label may depend on what came later."""
@@ -193,26 +201,16 @@ def open_dataset(settings: Settings, state: StateDir, fetched: Dataset | None = 
     written = _written_periods(tables)
     if written is not None:
         tables["subscriptions"] = _join_periods(backend, tables["subscriptions"], settings.label.joins_within_hours)
-    signal_tables = {name: table for name, table in tables.items() if name not in settings.label.label_tables}
     kinds = keep_event_kinds(settings.signals, state, tables.get("usage"))
+    tables = assign_rows(tables, partial(_store_owners, backend))
+    signal_tables = {name: table for name, table in tables.items() if name not in settings.label.label_tables}
     declared = build_catalogue(settings.signals, kinds, dataset.contract)
     signals = available_signals(signal_tables, declared.signals, dataset.mapping.people)
     quarantine_rules = content["rules"] if settings.data.on_invalid_rows == "quarantine" else ""
     selection = RowSelection(activity_days, quarantine_rules, settings.label.joins_within_hours)
     history = history_version(state.history, dataset, signals, selection)
-    return OpenDataset(
-        dataset,
-        backend,
-        tables,
-        violations,
-        history,
-        is_valid,
-        activity_days,
-        written,
-        events,
-        opened.conversion,
-        declared,
-    )
+    read = (written, events, opened.conversion)
+    return OpenDataset(dataset, backend, tables, violations, history, is_valid, activity_days, *read, declared)
 
 
 def publish(settings: Settings, state: StateDir, request: PublishRequest, progress: Progress) -> PublishResult:
@@ -228,6 +226,10 @@ def publish(settings: Settings, state: StateDir, request: PublishRequest, progre
 def _written_periods(tables: Mapping[str, RawTable]) -> ir.Table | None:
     subscriptions = tables.get("subscriptions")
     return subscriptions.rows if subscriptions and "ended_at" in subscriptions.source_columns else None
+
+
+def _store_owners(backend: Backend, rows: pa.Table) -> ir.Table:
+    return ibis.memtable(rows) if backend.create_table is None else backend.create_table("account_owners", rows)
 
 
 def _join_periods(backend: Backend, subscriptions: RawTable, hours: int) -> RawTable:

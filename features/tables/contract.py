@@ -13,7 +13,9 @@ from typing import Literal
 ACCOUNT_ID = "account_id"
 ACTIVE_USERS_EVENT = "active_users"
 # Their rows are states or decisions, of which there may be none for months.
-QUIET_TABLES = frozenset({"accounts", "subscriptions", "contacts", "milestones", "notices", "plays", "attributes"})
+QUIET_TABLES = frozenset(
+    {"accounts", "subscriptions", "contacts", "milestones", "notices", "plays", "attributes", "account_merges"}
+)
 ColumnType = Literal["text", "number", "instant", "day", "flag"]
 
 
@@ -54,7 +56,7 @@ class ColumnContract:
     that may hold others. Both are read in any case, and with spaces or hyphens for underscores. `reserved` is a word
     with a meaning of its own, which must be written exactly. `range` limits a number, `ranges` by the word in the
     column `range_by`. A text is a number, or a flag, in the rows in which `range_by` has one of `number_for`, or
-    `flag_for`. A row that `closes` at an instant no longer runs at that instant.
+    `flag_for`. A row that `closes` at an instant no longer runs at that instant. What `is_account` is an account's id.
     """
 
     type: ColumnType
@@ -72,6 +74,7 @@ class ColumnContract:
     number_for: tuple[str, ...] = ()
     flag_for: tuple[str, ...] = ()
     closes: bool = False
+    is_account: bool = False
 
 
 @dataclass(frozen=True)
@@ -296,6 +299,19 @@ PLAYS = TableContract(
         "started_at": ColumnContract("instant", "when it was started", known_at="started_at"),
         "outcome": ColumnContract("text", "its outcome"),
     },
+)
+
+# Part of the contract only if the data set maps it: see features/tables/account_merges.py.
+ACCOUNT_MERGES = complete_table(
+    TableContract(
+        "account_merges",
+        at="merged_at",
+        key=(ACCOUNT_ID,),
+        columns={
+            "merged_into": ColumnContract("text", "the account that is left", required=True, is_account=True),
+            "merged_at": ColumnContract("instant", "when they became one account", required=True),
+        },
+    )
 )
 
 CONTRACT: Mapping[str, TableContract] = {

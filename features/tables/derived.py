@@ -12,7 +12,7 @@ import ibis
 import ibis.expr.types as ir
 
 from features.tables.contract import ACCOUNT_ID, ACTIVE_USERS_EVENT, ColumnContract, TableContract
-from features.tables.point_in_time import SECONDS_PER_DAY
+from features.tables.point_in_time import SECONDS_PER_DAY, WRITTEN_ID
 
 HALF_YEAR_DAYS = 182
 RECENT_DAYS = 28
@@ -61,6 +61,8 @@ def aggregate_by_day(
     days, of which there are far fewer than events.
     """
     single = len(measures) == 1
+    if "people" in measures and WRITTEN_ID in usage.columns:
+        usage = add_people_counts(usage)
     if set(measures) == {"events"}:
         usage = without_people_counts(usage)
     elif single and not has_users:
@@ -75,6 +77,20 @@ def aggregate_by_day(
         time = rows.last_event_at.delta(rows.day.cast("timestamp"), unit="second") / SECONDS_PER_DAY
         rows = rows.mutate(last_event_time=time).drop("last_event_at")
     return _mark_late_parts(rows) if late else rows
+
+
+def add_people_counts(usage: ir.Table) -> ir.Table:
+    """The usage with the daily counts of people of accounts that became one added up: they are other people."""
+    columns = [ACCOUNT_ID, "event", "user_id", "occurred_at", "quantity"]
+    counts = usage.filter(usage.event == ACTIVE_USERS_EVENT).mutate(day=lambda rows: rows.occurred_at.date())
+    highest = counts.group_by(ACCOUNT_ID, WRITTEN_ID, "day", "event").aggregate(
+        occurred_at=counts.occurred_at.max(), quantity=counts.quantity.max()
+    )
+    added = highest.group_by(ACCOUNT_ID, "day", "event").aggregate(
+        occurred_at=highest.occurred_at.max(), quantity=highest.quantity.sum()
+    )
+    others = usage.filter(usage.event != ACTIVE_USERS_EVENT)
+    return others.select(columns).union(added.mutate(user_id=ibis.null("string")).select(columns))
 
 
 def merge_late_parts(days: ir.Table) -> ir.Table:

@@ -59,7 +59,7 @@ from pydantic import (
 
 from configs.errors import ConfigError, DataError
 from configs.settings import AttributeSettings, DataSettings, describe_validation_error
-from features.tables.contract import ACCOUNT_ID, CONTRACT, ColumnContract, TableContract
+from features.tables.contract import ACCOUNT_ID, ACCOUNT_MERGES, CONTRACT, ColumnContract, TableContract
 from features.tables.copied_files import find_copies
 from features.tables.own_contract import ATTRIBUTES, extend_contract
 
@@ -405,10 +405,11 @@ def company_contract(
     """
     mapping = mapping or read_mapping(settings)[0]
     own = {name: _own_contract(name, table) for name, table in mapping.own_tables.items()}
-    if taken := sorted(own.keys() & {*CONTRACT, ATTRIBUTES}):
+    if taken := sorted(own.keys() & {*CONTRACT, ATTRIBUTES, ACCOUNT_MERGES.name}):
         message = f"{settings.dataset}: '{taken[0]}' is a table of the contract, so it has no section of its own."
         raise ConfigError(message, f'Write {taken[0]} = "select ..." under [tables], or give your table another name.')
-    return extend_contract(attributes, own, has_attributes=ATTRIBUTES in mapping.tables)
+    has_merges = ACCOUNT_MERGES.name in mapping.sources
+    return extend_contract(attributes, own, mapped={*mapping.tables, *([ACCOUNT_MERGES.name] if has_merges else [])})
 
 
 def _own_contract(name: str, table: OwnTable) -> TableContract:

@@ -1,6 +1,6 @@
 """The contract of a company: the built-in tables, with the account columns and the tables of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from configs.errors import ConfigError
@@ -8,6 +8,7 @@ from configs.settings import AttributeSettings
 from features.tables.contract import (
     ACCOUNT_COLUMN,
     ACCOUNT_ID,
+    ACCOUNT_MERGES,
     CONTRACT,
     ColumnContract,
     ColumnType,
@@ -25,11 +26,12 @@ def extend_contract(
     attributes: tuple[AttributeSettings, ...],
     own: Mapping[str, TableContract] | None = None,
     *,
-    has_attributes: bool = False,
+    mapped: Collection[str] = (),
 ) -> Mapping[str, TableContract]:
     """The built-in contract with these account columns and tables.
 
-    It has the table `attributes` if one of the columns changes, or if the data set `has_attributes`.
+    It has the table `attributes` if one of the columns changes, or if it is among the `mapped` tables of the data set;
+    `account_merges` if it is among them.
 
     Raises ConfigError for a column that `accounts` has already.
     """
@@ -41,7 +43,9 @@ def extend_contract(
     if columns:
         accounts = CONTRACT["accounts"]
         contract["accounts"] = replace(accounts, columns={**accounts.columns, **columns})
-    if has_attributes or any(attribute.by_time for attribute in attributes):
+    if ACCOUNT_MERGES.name in mapped:
+        contract[ACCOUNT_MERGES.name] = ACCOUNT_MERGES
+    if ATTRIBUTES in mapped or any(attribute.by_time for attribute in attributes):
         contract[ATTRIBUTES] = _attributes_table(attributes)
     return contract
 

@@ -11,16 +11,18 @@ from features.tables.contract import ColumnContract, TableContract
 SECONDS_PER_DAY = 86_400
 STORED_SUFFIX = "_as_stored"
 CONTINUES = "continues"  # of joined periods: whether the next one begins where this one ends
+# Of rows of merged accounts: the account that their source names, and from when until when account_id owns them.
+WRITTEN_ID, OWNED_FROM, OWNED_UNTIL = "written_account_id", "owned_from", "owned_until"
 Instant = datetime | ir.TimestampValue
 
 
 def as_of_view(rows: ir.Table, table: TableContract, as_of: Instant, days: int | None = None) -> ir.Table:
     """The rows of a raw table as they were known just before `as_of`, of the last `days` if given.
 
-    A row counts if it happened, and was recorded, before `as_of`. A value that became known later, or had not settled
-    yet, is null; but a row that closes at `as_of` has ended then, unless it continues. Every instant X gains X_age, the
-    days from it to `as_of` (negative for instants ahead), and `age` is that of the row. `days_ago` is how many days ago
-    the row's day was: 1 for the day before `as_of`.
+    A row counts if it happened, and was recorded, before `as_of`, for the account that it then belonged to. A value
+    that became known later, or had not settled yet, is null; but a row that closes at `as_of` has ended then, unless it
+    continues. Every instant X gains X_age, the days from it to `as_of` (negative for instants ahead), and `age` is that
+    of the row. `days_ago` is how many days ago the row's day was: 1 for the day before `as_of`.
     """
     return add_ages(filter_as_of(rows, table, as_of, days), table, as_of)
 
@@ -30,7 +32,9 @@ def filter_as_of(rows: ir.Table, table: TableContract, as_of: Instant, days: int
     now = _timestamp(as_of)
     if "recorded_at" in rows.columns:
         rows = rows.filter(rows.recorded_at.isnull() | (rows.recorded_at < now.cast(rows.recorded_at.type())))
-    rows = _filter_occurred(rows, table, None if days is None else now - ibis.interval(days=days), now)
+    rows = _filter_occurred(
+        _filter_owned(rows, now), table, None if days is None else now - ibis.interval(days=days), now
+    )
     return rows.mutate(**{name: _known_value(rows, table, name, now) for name in _columns_learned_later(table)})
 
 
@@ -92,6 +96,14 @@ def _filter_occurred(
         rows = rows.filter(rows[name] < until.cast(rows[name].type()))
         rows = rows if since is None else rows.filter(rows[name] >= since.cast(rows[name].type()))
     return rows
+
+
+def _filter_owned(rows: ir.Table, now: ir.TimestampValue) -> ir.Table:
+    """The rows of the owner at an instant; a merge counts after it became known, as every row does."""
+    if OWNED_FROM not in rows.columns:
+        return rows
+    has_begun = rows[OWNED_FROM].isnull() | (rows[OWNED_FROM] < now)
+    return rows.filter(has_begun & (rows[OWNED_UNTIL].isnull() | (rows[OWNED_UNTIL] >= now)))
 
 
 def _columns_learned_later(table: TableContract) -> Iterator[str]:

@@ -17,6 +17,7 @@ from configs.settings import LabelSettings, Settings
 from configs.state_dir import StateDir
 from features.publishing.pipeline import OpenDataset
 from features.store.history import complete_days
+from features.tables.account_merges import rows_as_written
 from features.tables.contract import ACCOUNT_ID
 from features.tables.raw_table import RawTable
 from monitoring.outcomes.cohorts import (
@@ -37,9 +38,8 @@ from monitoring.outcomes.served_scores import (
 )
 from serving.ledger.ledger import Ledger
 from training.data.training_set import observed_labels, snapshots_on
-from training.labels.build import build_labels
+from training.labels.build import build_labels, find_all_departures
 from training.labels.definition import CHURNED, label_hash
-from training.labels.departures import find_departures
 from training.registry.mlflow_registry import open_registry
 
 PLAY_DAYS, ASSIGNED_WITHIN_DAYS = 91, 2
@@ -77,7 +77,7 @@ def care_at(tables: Mapping[str, RawTable], rows: pd.DataFrame) -> pd.Series:
     care = pd.Series(NO_PLAY, rows.index)
     if "plays" not in tables:
         return care
-    plays = tables["plays"].rows
+    plays = rows_as_written(tables["plays"].rows)
     is_held_out = plays.holdout.fill_null(False) if "holdout" in plays.columns else ibis.literal(False)
     assigned = plays.select(ACCOUNT_ID, "assigned_at", is_held_out=is_held_out).to_pandas()
     seen_at = assigned.assigned_at - pd.Timedelta(days=ASSIGNED_WITHIN_DAYS)
@@ -114,7 +114,7 @@ def _return_factor(opened: OpenDataset, label: LabelSettings, known_until: datet
     if label.mode != "contract" or short.grace_days == label.grace_days:
         return 1.0
     before = pd.Timestamp(known_until - timedelta(days=label.grace_days))
-    counts = [int((find_departures(opened.tables, kind).left_at < before).sum()) for kind in (short, label)]
+    counts = [int((find_all_departures(opened.tables, kind) < before).sum()) for kind in (short, label)]
     return (counts[0] + 1) / (counts[1] + 1)
 
 

@@ -17,9 +17,8 @@ from features.tables.contract import ACCOUNT_ID
 from monitoring.outcomes.served_scores import read_bands, read_served_snapshots
 from serving.ledger.ledger import Ledger
 from serving.ledger.served_outcomes import OutcomeRate, QuarterTruth
-from training.labels.build import build_labels
+from training.labels.build import build_labels, find_next_departures
 from training.labels.definition import CHURNED, DATED_MODES, is_mature, label_hash
-from training.labels.departures import find_departures, find_next_departure
 
 FLAGGED = ("high", "critical")
 MIN_LEFT = 20  # of fewer accounts that left, a share of revenue has no interval
@@ -41,7 +40,7 @@ def follow_flags(opened: OpenDataset, settings: Settings, ledger: Ledger, known_
     rows = rows.merge(read_bands(ledger, rows["id"].tolist()), on="id")
     rows["lead_days"] = np.nan
     if settings.label.mode in DATED_MODES:
-        left_at = find_next_departure(rows, find_departures(opened.tables, settings.label))
+        left_at = find_next_departures(opened.tables, rows, settings.label)
         rows["lead_days"] = ((left_at - rows.as_of).dt.total_seconds() / 86_400).where(rows[CHURNED] == 1)
     return rows
 

@@ -18,10 +18,10 @@ from training.labels.build import (
     build_label_context,
     build_labels,
     build_labels_by_horizon,
+    find_all_departures,
     is_locked_in,
 )
 from training.labels.definition import CHURNED, CONTRACTED, DATED_MODES, matures_at
-from training.labels.departures import find_departures
 from training.labels.query_checks import raise_for_answers
 
 LEFT_EARLY = "the account left before the horizon"
@@ -136,7 +136,7 @@ def _is_unrecorded(opened: OpenDataset, label: LabelSettings, snapshots: pd.Data
     """Whether a snapshot is of a day on which departures were not recorded yet; the mapping may say that all are."""
     begins = None
     if label.mode in DATED_MODES and opened.dataset.observed_from is None:
-        begins = first_recorded_day(snapshots, find_departures(opened.tables, label).left_at)
+        begins = first_recorded_day(snapshots, find_all_departures(opened.tables, label))
     elif label.mode == "query" and opened.dataset.observed_from is None:
         begins = first_recorded_day(snapshots, snapshots.as_of[labels == 1])
     return pd.Series(False, snapshots.index) if begins is None else snapshots.as_of < begins

@@ -22,6 +22,7 @@ from training.labels.departures import (
     label_next_departure,
 )
 from training.labels.inactivity import label_inactivity
+from training.labels.merged_accounts import follow_merges
 from training.labels.query import label_by_query
 
 REQUIRED_TABLE = {
@@ -58,11 +59,14 @@ def build_labels(
     Raises ConfigError if the data set lacks the table that the mode reads, LabelsRefused for answers of a query that
     are no labels.
     """
-    if REQUIRED_TABLE[label.mode] not in tables:
-        raise ConfigError(
-            f"The label mode '{label.mode}' needs the table '{REQUIRED_TABLE[label.mode]}', which is not mapped.",
-            "Map it, or choose another mode.",
-        )
+    _require_table(tables, label)
+    followed = follow_merges(tables, snapshots)
+    return _build_labels(followed.tables, followed.snapshots, label, known_until)
+
+
+def _build_labels(
+    tables: Mapping[str, RawTable], snapshots: pd.DataFrame, label: LabelSettings, known_until: datetime
+) -> pd.Series:
     if label.mode == "inactivity":
         return label_inactivity(tables, snapshots, label, known_until)
     if label.mode == "contraction":
@@ -72,6 +76,26 @@ def build_labels(
     return label_departures(snapshots, find_departures(tables, label), label, known_until)
 
 
+def _require_table(tables: Mapping[str, RawTable], label: LabelSettings) -> None:
+    if REQUIRED_TABLE[label.mode] not in tables:
+        raise ConfigError(
+            f"The label mode '{label.mode}' needs the table '{REQUIRED_TABLE[label.mode]}', which is not mapped.",
+            "Map it, or choose another mode.",
+        )
+
+
+def find_next_departures(tables: Mapping[str, RawTable], snapshots: pd.DataFrame, label: LabelSettings) -> pd.Series:
+    """When the account of each snapshot (account_id, as_of) leaves next, NaT if it never does; for dated modes."""
+    followed = follow_merges(tables, snapshots)
+    return find_next_departure(followed.snapshots, find_departures(followed.tables, label))
+
+
+def find_all_departures(tables: Mapping[str, RawTable], label: LabelSettings) -> pd.Series:
+    """When any account left; for dated modes."""
+    nobody = pd.DataFrame({ACCOUNT_ID: [], "as_of": []})
+    return find_departures(follow_merges(tables, nobody).tables, label).left_at
+
+
 def build_labels_by_horizon(
     tables: Mapping[str, RawTable], snapshots: pd.DataFrame, label: LabelSettings, known_until: datetime
 ) -> pd.DataFrame:
@@ -79,6 +103,9 @@ def build_labels_by_horizon(
 
     If accounts leave on a day, all columns follow from that day, so none contradicts another.
     """
+    _require_table(tables, label)
+    followed = follow_merges(tables, snapshots)
+    tables, snapshots = followed.tables, followed.snapshots
     horizons, _ = supported_horizons(label)
     labels = {days: label.model_copy(update={"horizon_days": days}) for days in horizons}
     if label.mode in DATED_MODES:
@@ -87,7 +114,7 @@ def build_labels_by_horizon(
             days: label_next_departure(snapshots, left_at, settings, known_until) for days, settings in labels.items()
         }
     else:
-        columns = {days: build_labels(tables, snapshots, settings, known_until) for days, settings in labels.items()}
+        columns = {days: _build_labels(tables, snapshots, settings, known_until) for days, settings in labels.items()}
     return pd.DataFrame({churned_column(days): column for days, column in columns.items()})
 
 
@@ -100,11 +127,14 @@ def build_contraction_labels(
     """
     if label.mode == "contraction" or "subscriptions" not in tables:
         return None
-    return label_contraction(tables, snapshots, label, known_until)
+    followed = follow_merges(tables, snapshots)
+    return label_contraction(followed.tables, followed.snapshots, label, known_until)
 
 
 def build_label_context(tables: Mapping[str, RawTable], snapshots: pd.DataFrame, label: LabelSettings) -> LabelContext:
     """The context of the labels of these snapshots (account_id, as_of)."""
+    followed = follow_merges(tables, snapshots)
+    tables, snapshots = followed.tables, followed.snapshots
     never = pd.Series(pd.NaT, snapshots.index, dtype="datetime64[us]")
     is_dated = label.mode in DATED_MODES
     return LabelContext(

@@ -27,6 +27,7 @@ from features.ingestion.query_database import QueryDatabase, QueryResult, find_q
 from features.tables.contract import ACCOUNT_ID
 from features.tables.raw_table import RawTable
 from training.labels.definition import CHURNED, is_mature
+from training.labels.merged_accounts import written_name
 
 SNAPSHOTS = "snapshots"
 COLUMNS = {ACCOUNT_ID, "as_of", CHURNED}
@@ -124,7 +125,7 @@ def _align(answers: pd.DataFrame, as_of: datetime, accounts: pd.Series) -> pd.Se
 def _raise_for_accounts(accounts: pd.Series, as_of: datetime, fault: str) -> None:
     if accounts.empty:
         return
-    count, first = accounts.nunique(), accounts.min()
+    count, first = accounts.nunique(), written_name(accounts.min())
     named = f"account {first}" if count == 1 else f"{count} accounts, such as {first},"
     raise LabelsRefused(
         f"label.query gives {fault} for {named} on {as_of:%Y-%m-%d}.",

@@ -13,6 +13,7 @@ from configs.errors import LabelsRefused
 from configs.settings import LabelSettings
 from features.tables.contract import ACCOUNT_ID
 from features.tables.raw_table import RawTable
+from training.labels.merged_accounts import follow_merges
 from training.labels.query import answer_query, query_window
 
 SHOWN_DAYS = 3
@@ -27,7 +28,8 @@ def raise_for_answers(
     """
     _raise_for_days(snapshots, labels.notna(), "has no answer but null")
     _raise_for_days(snapshots, labels.ne(1), "has churned accounts only")
-    _raise_if_known_before(tables, snapshots, labels, label)
+    followed = follow_merges(tables, snapshots)
+    _raise_if_known_before(followed.tables, followed.snapshots, labels, label)
 
 
 def _raise_for_days(snapshots: pd.DataFrame, is_sound: pd.Series, fault: str) -> None:
