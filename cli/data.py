@@ -110,7 +110,7 @@ def test(context: CliContext) -> None:
     from features.tables.mapping import company_contract
 
     settings = context.settings
-    contract = company_contract(settings.data, settings.signals.attributes)
+    contract = company_contract(settings.data, settings.signals)
     with context.progress("signals") as progress:
         progress("trying", 0, 1)
         result = try_signals(*own_signals_of(open_catalogue(settings, context.state)), contract)
@@ -319,7 +319,7 @@ def _describe_files(context: CliContext) -> "JsonObject":
     from features.ingestion.reader import open_tables
     from features.tables.mapping import read_dataset
 
-    dataset = read_dataset(context.settings.data, context.settings.signals.attributes)
+    dataset = read_dataset(context.settings.data, context.settings.signals)
     opened = open_tables(context.settings.engine, dataset, context.state.converted)
     return {
         "tables": {name: table.rows.count().to_pyarrow().as_py() for name, table in opened.tables.items()},

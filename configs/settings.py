@@ -36,7 +36,7 @@ LabelMode = Literal["contract", "inactivity", "event", "contraction", "query"]
 SIGNAL_NAME = r"^[a-z][a-z0-9_]{0,59}$"
 SignalName = Annotated[str, Field(pattern=SIGNAL_NAME)]
 Windows = Annotated[tuple[Annotated[int, Field(ge=1, le=1_000)], ...], Field(min_length=1)]
-EventMeasure = Literal["count", "users", "days_since", "trend", "share"]
+EventMeasure = Literal["count", "users", "days_since", "trend", "share", "sum", "mean"]
 Family = Literal[
     "adoption", "value", "support", "relationship", "sentiment", "billing", "contract", "onboarding", "engagement",
     "customer_profile",
@@ -128,7 +128,14 @@ class EventSignalSettings(Section):
     windows: Windows = (7, 28, 91)
     """Windows in days."""
     measures: Annotated[tuple[EventMeasure, ...], Field(min_length=1)] = ("count", "users", "days_since", "trend")
-    """`count`, distinct `users`, `days_since` the last, `trend` against the window before, `share` of all events."""
+    """`count`, distinct `users`, `days_since` the last, `trend` against the window before, `share` of all events.
+
+    `sum` adds up the column `of` over the events, `mean` is that by event.
+    """
+    of: SignalName | None = None
+    """A column of numbers of `usage` that the contract does not name, such as minutes or rows exported."""
+    unit: str = ""
+    """The unit of `of`; its name by default."""
     label: str = ""
     """What the events are called in a sentence; the name by default."""
     family: SignalName = "adoption"
@@ -137,6 +144,15 @@ class EventSignalSettings(Section):
     """Whether the team can change it."""
     direction: Literal[-1, 0, 1] = 0
     """1: more of it can only raise the risk; -1: more can only lower it; 0: learned."""
+
+    @model_validator(mode="after")
+    def _check_of(self) -> Self:
+        of_column = {"sum", "mean"} & set(self.measures)
+        if of_column and self.of is None:
+            raise ValueError(f"measures: {min(of_column)} needs `of`, a column of numbers of usage")
+        if self.of is not None and not of_column:
+            raise ValueError("of is for the measures sum and mean")
+        return self
 
 
 class AttributeSettings(Section):
@@ -197,8 +213,12 @@ class SignalSettings(Section):
 class SnapshotSettings(Section):
     """How often accounts are observed for training."""
 
-    frequency: Literal["monthly", "weekly"] = "monthly"
-    """One snapshot per account and month, or week."""
+    frequency: Literal["monthly", "weekly", "quarterly"] | Annotated[int, Field(strict=True, ge=1, le=366)] = "monthly"
+    """One snapshot per account and month, week, quarter, or so many days.
+
+    They are taken on the first day of a calendar month or quarter, on Mondays, or each so many days from 3 January 2000
+    on, a Monday, so that a longer history does not shift them. Each takes a day, so quarters need years of history.
+    """
     warmup_days: Days = 28
     """Days at the start of the data without snapshots, so that windows can fill."""
 

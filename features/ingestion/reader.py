@@ -80,7 +80,7 @@ def read_tables(backend: Backend, dataset: Dataset, conversion: Conversion | Non
 
 def read_account_ids(settings: Settings, state: StateDir) -> frozenset[str]:
     """Every account in the data set."""
-    dataset = fetch_dataset(settings.data, settings.signals.attributes)
+    dataset = fetch_dataset(settings.data, settings.signals)
     accounts = open_tables(settings.engine, dataset, state.converted).tables["accounts"]
     return frozenset(accounts.rows.account_id.cast("string").to_pyarrow().to_pylist())
 

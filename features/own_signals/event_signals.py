@@ -49,6 +49,19 @@ WORDS: dict[EventMeasure, _Words] = {
         "Events of {kinds} in the last {days} days, divided by those in the {days} days before.",
         "x",
     ),
+    "sum": _Words(
+        "{of}_{column}_{days}d",
+        "{amount} of {label}, last {days} days",
+        "Sum of {amount} over the events of {kinds} in the last {days} days.",
+        "{unit}",
+    ),
+    "mean": _Words(
+        "{of}_{column}_mean_{days}d",
+        "{amount} by {label}, last {days} days",
+        "Mean of {amount} by event of {kinds} that has it, in the last {days} days.",
+        "{unit}",
+        sign=0,  # more events of less each may be better or worse
+    ),
     "share": _Words(
         "{of}_share_{days}d",
         "{label} as a share of all events, last {days} days",
@@ -65,7 +78,13 @@ def event_tables(declared: tuple[EventSignalSettings, ...]) -> dict[str, Derived
         "usage", event_people, frozenset({"event", "user_id", "quantity"}), people_modes=frozenset({"named"})
     )
     use = DerivedTable("usage", partial(event_use, windows=windows), frozenset({"event", "quantity"}))
-    return {EVENT_USE: use, EVENT_PEOPLE: people}
+    columns = {events.of: _amounts_table(events.of, windows) for events in declared if events.of}
+    return {EVENT_USE: use, EVENT_PEOPLE: people, **{amounts_of(column): table for column, table in columns.items()}}
+
+
+def amounts_of(column: str) -> str:
+    """The derived table with the sums of a column of usage."""
+    return f"event_{column}"
 
 
 def event_use(usage: ir.Table, windows: tuple[int, ...]) -> ir.Table:
@@ -77,10 +96,27 @@ def event_use(usage: ir.Table, windows: tuple[int, ...]) -> ir.Table:
     return events.group_by(ACCOUNT_ID, "event").aggregate(age=events.age.min(), days_ago=ago.min(), **sums, **before)
 
 
+def event_amounts(usage: ir.Table, column: str, windows: tuple[int, ...]) -> ir.Table:
+    """One row per account and kind of event: the sum of a column in each window, and of how many events it is.
+
+    The value of a row that counts several events is that of all of them together.
+    """
+    events = without_people_counts(usage)
+    rows = events.filter(events[column].notnull())
+    sums = {f"sum_{days}d": rows[column].sum(where=rows.days_ago <= days) for days in windows}
+    counts = {f"events_{days}d": rows.quantity.sum(where=rows.days_ago <= days) for days in windows}
+    return rows.group_by(ACCOUNT_ID, "event").aggregate(**sums, **counts)
+
+
 def event_people(usage: ir.Table) -> ir.Table:
     """One row per account, kind of event and user: how many days ago the last one was."""
     named = with_user_ids(usage)
     return named.group_by(ACCOUNT_ID, "event", "user_id").aggregate(days_ago=named.days_ago.min())
+
+
+def _amounts_table(column: str, windows: tuple[int, ...]) -> DerivedTable:
+    build = partial(event_amounts, column=column, windows=windows)
+    return DerivedTable("usage", build, frozenset({"event", "quantity", column}))
 
 
 def declare_event_signals(events: EventSignalSettings) -> list[Signal]:
@@ -99,6 +135,9 @@ def _days(events: EventSignalSettings, measure: EventMeasure) -> tuple[int, ...]
 def _declare(events: EventSignalSettings, measure: EventMeasure, days: int) -> Signal:
     words, label = WORDS[measure], plain_label(events.label, events.name)
     placeholders = {"of": events.name, "days": days, "label": label, "kinds": _listed(events.event)}
+    if events.of:
+        unit = events.unit or events.of.replace("_", " ")
+        placeholders |= {"column": events.of, "amount": events.of.replace("_", " "), "unit": unit}
     return Signal(
         name=words.name.format(**placeholders),
         family=events.family,
@@ -107,15 +146,22 @@ def _declare(events: EventSignalSettings, measure: EventMeasure, days: int) -> S
         moves="",
         past=(),
         sentence=words.sentence.format(**placeholders),
-        unit=words.unit,
+        unit=words.unit.format(**placeholders),
         kind="number",
-        inputs=(EVENT_PEOPLE if measure == "users" else EVENT_USE,),
+        inputs=(_input(events, measure),),
         days=2 * days if measure == "trend" else days,
-        empty=0 if measure in {"count", "users"} else None,
+        empty=0 if measure in {"count", "users", "sum"} else None,
         actionable=events.actionable,
         direction=events.direction * words.sign,
         formula=_formula(measure, events.event, days),
     )
+
+
+def _input(events: EventSignalSettings, measure: EventMeasure) -> str:
+    """The derived table that a measure reads."""
+    if events.of and measure in {"sum", "mean"}:
+        return amounts_of(events.of)
+    return EVENT_PEOPLE if measure == "users" else EVENT_USE
 
 
 def _with_moves(signal: Signal, events: EventSignalSettings, signals: list[Signal]) -> Signal:
@@ -129,12 +175,24 @@ def _with_moves(signal: Signal, events: EventSignalSettings, signals: list[Signa
 
 
 def _formula(measure: EventMeasure, kinds: tuple[str, ...], days: int) -> Formula:
-    formulas = {"count": _count, "users": _users, "days_since": _days_since, "trend": _trend, "share": _share}
+    formulas = {
+        **{"count": _count, "users": _users, "days_since": _days_since, "trend": _trend, "share": _share},
+        **{"sum": _sum, "mean": _mean},
+    }
     return partial(formulas[measure], kinds=kinds, days=days)
 
 
 def _count(event_use: ir.Table, kinds: tuple[str, ...], days: int) -> ir.Value:
     return event_use[f"events_{days}d"].sum(where=event_use.event.isin(kinds))
+
+
+def _sum(amounts: ir.Table, kinds: tuple[str, ...], days: int) -> ir.Value:
+    return amounts[f"sum_{days}d"].sum(where=amounts.event.isin(kinds))
+
+
+def _mean(amounts: ir.Table, kinds: tuple[str, ...], days: int) -> ir.Value:
+    events = amounts[f"events_{days}d"].sum(where=amounts.event.isin(kinds))
+    return _sum(amounts, kinds, days) / events.nullif(0)
 
 
 def _users(event_people: ir.Table, kinds: tuple[str, ...], days: int) -> ir.Value:

@@ -26,7 +26,7 @@ def open_catalogue(settings: Settings, state: StateDir) -> Catalogue:
 
     Raises ConfigError for a declaration that cannot be used.
     """
-    contract = company_contract(settings.data, settings.signals.attributes)
+    contract = company_contract(settings.data, settings.signals)
     return build_catalogue(settings.signals, read_event_kinds(settings.signals, state), contract)
 
 
@@ -37,7 +37,7 @@ def build_catalogue(
 
     `contract` is that of the company, None: the built-in one with the attributes of the settings.
     """
-    contract = contract or extend_contract(settings.attributes)
+    contract = contract or extend_contract(settings.attributes, events=settings.events)
     families = built_in_families() | {name: family.sentence for name, family in settings.families.items()}
     events = (*settings.events, *declare_kinds(kinds))
     own = [signal for declared in events for signal in declare_event_signals(declared)]

@@ -177,7 +177,7 @@ def open_dataset(settings: Settings, state: StateDir, fetched: Dataset | None = 
     What databases hold is copied first, unless it was `fetched`. Files that were valid before are not validated again.
     Raises InvalidRows, with every rule that rows break.
     """
-    dataset = fetched or fetch_dataset(settings.data, settings.signals.attributes)
+    dataset = fetched or fetch_dataset(settings.data, settings.signals)
     activity_days = settings.label.required_activity_days
     raise_for_duplicate_files(dataset)
     _require_risk_set(dataset, activity_days)

@@ -125,7 +125,7 @@ def _open_tables(settings: Settings, state: StateDir) -> _OpenEvents:
 
     # DuckDB reads the files whatever computes the signals, and one thread is enough for one account.
     engine = settings.engine.model_copy(update={"kind": "duckdb", "threads": 1})
-    opened = open_converted(engine, read_dataset(settings.data, settings.signals.attributes), state.converted)
+    opened = open_converted(engine, read_dataset(settings.data, settings.signals), state.converted)
     tables, backend = cast_tables(opened.tables), opened.backend
     assert backend.compile_query is not None
     has_events = not BUILDERS.keys().isdisjoint(tables)

@@ -30,6 +30,7 @@ from features.tables.contract import ACCOUNT_ID
 from features.tables.mapping import Dataset
 
 TIMESTAMP = "event_timestamp"
+FIRST_MONDAY = datetime(2000, 1, 3)
 PARQUET_ERRORS = (pa.ArrowException, OSError, KeyError)
 
 
@@ -199,10 +200,22 @@ def accounts_on(history: HistoryVersion, as_of: datetime) -> list[str]:
         return pq.read_table(file, columns=[ACCOUNT_ID])[ACCOUNT_ID].to_pylist()
 
 
-def training_days(first: datetime, last: datetime, frequency: str) -> list[datetime]:
-    """The first of each month, or each Monday, from `first` to `last`, both included."""
+def training_days(first: datetime, last: datetime, frequency: str | int) -> list[datetime]:
+    """The days of snapshots from `first` to `last`, both included, as `SnapshotSettings.frequency` says.
+
+    >>> [f"{day:%m-%d}" for day in training_days(datetime(2024, 1, 2), datetime(2024, 7, 1), "quarterly")]
+    ['04-01', '07-01']
+    """
     days = (first + timedelta(days=n) for n in range((last - first).days + 1))
-    return [day for day in days if (day.weekday() == 0 if frequency == "weekly" else day.day == 1)]
+    return [day for day in days if _is_training_day(day, frequency)]
+
+
+def _is_training_day(day: datetime, frequency: str | int) -> bool:
+    if frequency == "weekly":
+        frequency = 7
+    if isinstance(frequency, int):
+        return (day - FIRST_MONDAY).days % frequency == 0
+    return day.day == 1 and (frequency == "monthly" or day.month % 3 == 1)
 
 
 def to_midnight(day: date) -> datetime:

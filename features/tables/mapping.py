@@ -58,7 +58,7 @@ from pydantic import (
 )
 
 from configs.errors import ConfigError, DataError
-from configs.settings import AttributeSettings, DataSettings, describe_validation_error
+from configs.settings import DataSettings, SignalSettings, describe_validation_error
 from features.tables.contract import ACCOUNT_ID, ACCOUNT_MERGES, CONTRACT, ColumnContract, TableContract
 from features.tables.copied_files import find_copies
 from features.tables.own_contract import ATTRIBUTES, extend_contract
@@ -366,15 +366,15 @@ def read_mapping(settings: DataSettings) -> tuple[DatasetMapping, Path]:
     return mapping, settings.folder or settings.dataset.parent / mapping.folder
 
 
-def read_dataset(settings: DataSettings, attributes: tuple[AttributeSettings, ...] = ()) -> Dataset:
+def read_dataset(settings: DataSettings, signals: SignalSettings | None = None) -> Dataset:
     """The data set that the settings name, with the files of its sources.
 
-    `attributes` are the account columns of your own; only what opens the tables needs them.
+    `signals` name columns of your own; only what opens the tables needs them.
     What databases hold is that of the last copy. Raises ConfigError for an invalid mapping, DataError for a source
     without files.
     """
     mapping, folder = read_mapping(settings)
-    contract = company_contract(settings, attributes, mapping)
+    contract = company_contract(settings, signals or SignalSettings(), mapping)
     unknown = sorted(mapping.tables.keys() - contract.keys())
     if unknown:
         tables = ", ".join(contract)
@@ -397,9 +397,9 @@ def read_dataset(settings: DataSettings, attributes: tuple[AttributeSettings, ..
 
 
 def company_contract(
-    settings: DataSettings, attributes: tuple[AttributeSettings, ...], mapping: DatasetMapping | None = None
+    settings: DataSettings, signals: SignalSettings, mapping: DatasetMapping | None = None
 ) -> Mapping[str, TableContract]:
-    """The built-in tables with these account columns, and the tables of their own that the mapping declares.
+    """The built-in tables with the columns that these signals name, and those that the mapping declares.
 
     Raises ConfigError for an invalid mapping, and for names that the contract has already.
     """
@@ -408,8 +408,8 @@ def company_contract(
     if taken := sorted(own.keys() & {*CONTRACT, ATTRIBUTES, ACCOUNT_MERGES.name}):
         message = f"{settings.dataset}: '{taken[0]}' is a table of the contract, so it has no section of its own."
         raise ConfigError(message, f'Write {taken[0]} = "select ..." under [tables], or give your table another name.')
-    has_merges = ACCOUNT_MERGES.name in mapping.sources
-    return extend_contract(attributes, own, mapped={*mapping.tables, *([ACCOUNT_MERGES.name] if has_merges else [])})
+    mapped = {*mapping.tables, *({ACCOUNT_MERGES.name} & mapping.sources.keys())}
+    return extend_contract(signals.attributes, own, events=signals.events, mapped=mapped)
 
 
 def _own_contract(name: str, table: OwnTable) -> TableContract:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from configs.errors import ConfigError
-from configs.settings import AttributeSettings
+from configs.settings import AttributeSettings, EventSignalSettings
 from features.tables.contract import (
     ACCOUNT_COLUMN,
     ACCOUNT_ID,
@@ -26,28 +26,38 @@ def extend_contract(
     attributes: tuple[AttributeSettings, ...],
     own: Mapping[str, TableContract] | None = None,
     *,
+    events: tuple[EventSignalSettings, ...] = (),
     mapped: Collection[str] = (),
 ) -> Mapping[str, TableContract]:
-    """The built-in contract with these account columns and tables.
+    """The built-in contract with these account columns and tables, and the columns of usage that `events` add up.
 
     It has the table `attributes` if one of the columns changes, or if it is among the `mapped` tables of the data set;
     `account_merges` if it is among them.
 
-    Raises ConfigError for a column that `accounts` has already.
+    Raises ConfigError for a column that `accounts` or `usage` has already.
     """
     contract = {**CONTRACT, **{name: complete_table(table) for name, table in (own or {}).items()}}
     columns = {attribute.name: _column(attribute) for attribute in attributes if not attribute.by_time}
-    if taken := sorted(columns.keys() & CONTRACT["accounts"].columns.keys()):
-        message = f"signals.attributes: '{taken[0]}' is a column of the contract, which has signals already."
-        raise ConfigError(message, "Remove it, or give your column another name in the select of accounts.")
-    if columns:
-        accounts = CONTRACT["accounts"]
-        contract["accounts"] = replace(accounts, columns={**accounts.columns, **columns})
+    amounts = {declared.of: _amount(declared) for declared in events if declared.of}
+    contract["accounts"] = _with_columns("accounts", columns, "signals.attributes")
+    contract["usage"] = _with_columns("usage", amounts, "signals.events.of")
     if ACCOUNT_MERGES.name in mapped:
         contract[ACCOUNT_MERGES.name] = ACCOUNT_MERGES
     if ATTRIBUTES in mapped or any(attribute.by_time for attribute in attributes):
         contract[ATTRIBUTES] = _attributes_table(attributes)
     return contract
+
+
+def _with_columns(name: str, columns: Mapping[str, ColumnContract], setting: str) -> TableContract:
+    table = CONTRACT[name]
+    if taken := sorted(columns.keys() & table.columns.keys()):
+        message = f"{setting}: '{taken[0]}' is a column of the contract, which has signals already."
+        raise ConfigError(message, f"Remove it, or give your column another name in the select of {name}.")
+    return replace(table, columns={**table.columns, **columns}) if columns else table
+
+
+def _amount(declared: EventSignalSettings) -> ColumnContract:
+    return ColumnContract("number", f"{declared.unit or declared.of} of the row, of your own")
 
 
 def _column(attribute: AttributeSettings) -> ColumnContract:

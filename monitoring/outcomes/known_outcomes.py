@@ -109,7 +109,7 @@ class OutcomeStore:
         open_risks = self._open_risks(served, known_until)
         if not is_due.any():
             return KnownOutcomes(FollowedAccounts(NO_ROWS, (), next_known_at), {}, open_risks, NOTHING_EARLY)
-        dataset = fetch_dataset(self.settings.data, self.settings.signals.attributes)
+        dataset = fetch_dataset(self.settings.data, self.settings.signals)
         source = self._source(dataset, chosen[is_due], known_until)
         stored = _read(self._file)
         if stored is None or not stored[0].are_of(source):

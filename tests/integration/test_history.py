@@ -77,6 +77,17 @@ def test_weekly_training_days_are_mondays():
     assert days == [datetime(2023, 6, 5), datetime(2023, 6, 12), datetime(2023, 6, 19)]
 
 
+def test_quarterly_training_days_are_the_first_of_each_calendar_quarter():
+    days = training_days(datetime(2023, 2, 1), datetime(2024, 1, 1), "quarterly")
+    assert days == [datetime(2023, 4, 1), datetime(2023, 7, 1), datetime(2023, 10, 1), datetime(2024, 1, 1)]
+
+
+def test_days_so_many_days_apart_do_not_depend_on_where_the_history_begins():
+    days = training_days(datetime(2023, 6, 1), datetime(2023, 7, 10), 14)
+    assert days == [datetime(2023, 6, 5), datetime(2023, 6, 19), datetime(2023, 7, 3)]
+    assert training_days(datetime(2023, 6, 15), datetime(2023, 7, 10), 14) == days[1:]
+
+
 def test_a_short_period_may_have_no_training_day():
     assert training_days(datetime(2023, 6, 2), datetime(2023, 6, 4), "weekly") == []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from configs.errors import ConfigError, NotReady
 from configs.files import locked_folder, remove_unread, write_json
-from configs.settings import AttributeSettings, DataSettings
+from configs.settings import DataSettings, SignalSettings
 from configs.stored_files import read_rebuildable
 from features.compute.backends.spill_folder import SPILL
 from features.ingestion.copies.object_storage import EarlierCopy, copy_objects
@@ -16,7 +16,7 @@ from features.tables.copied_files import POINTER, PresentCopy, hash_declared, li
 from features.tables.mapping import Dataset, DatasetMapping, read_dataset, read_mapping
 
 
-def fetch_dataset(settings: DataSettings, attributes: tuple[AttributeSettings, ...] = ()) -> Dataset:
+def fetch_dataset(settings: DataSettings, signals: SignalSettings | None = None) -> Dataset:
     """As `read_dataset`, with the rows that databases and object storage hold now.
 
     Raises ConfigError or DataError for a source that cannot be read, NotReady if it cannot be reached.
@@ -24,7 +24,7 @@ def fetch_dataset(settings: DataSettings, attributes: tuple[AttributeSettings, .
     mapping, _ = read_mapping(settings)
     if mapping.copied_sources:
         copy_sources(mapping, _copies_folder(settings))
-    return read_dataset(settings, attributes)
+    return read_dataset(settings, signals)
 
 
 def require_copies(dataset: Dataset) -> None:

@@ -37,7 +37,8 @@ def own_signals(settings: SignalSettings, kinds: tuple[str, ...] = ()) -> tuple[
 def values(settings: SignalSettings, kinds: tuple[str, ...] = (), **tables: list[dict]) -> dict:
     """The own signals of account `a`, which has had a subscription for 400 days."""
     raw = unchecked_tables(
-        extend_contract(settings.attributes), {"subscriptions": [subscription("a", ago(400))], **tables}
+        extend_contract(settings.attributes, events=settings.events),
+        {"subscriptions": [subscription("a", ago(400))], **tables},
     )
     rows = compute_signals(cast_tables(raw), own_signals(settings, kinds), AS_OF).to_pyarrow().to_pylist()
     return {row.pop("account_id"): row for row in rows}["a"]
@@ -64,6 +65,59 @@ USAGE = [
     use("open", 3, quantity=4, user="cleo"),
     use("csv", 40, quantity=5, user="dora"),
 ]
+
+
+MINUTES = EventSignalSettings(
+    name="calls",
+    event=("call",),
+    windows=(7, 28),
+    measures=("count", "sum", "mean"),
+    of="minutes",
+    unit="min",
+    direction=-1,
+)
+
+
+class TestEventAmounts:
+    def test_are_added_up_over_the_events_of_the_window(self):
+        rows = [
+            {**use("call", 2), "minutes": 30.0},
+            {**use("call", 5, quantity=3), "minutes": 60.0},
+            {**use("call", 6), "minutes": None},
+            {**use("call", 20), "minutes": 10.0},
+            {**use("open", 3), "minutes": 500.0},
+            {**use("call", 40), "minutes": 1000.0},
+        ]
+        assert values(SignalSettings(events=(MINUTES,)), usage=rows) == {
+            "calls_7d": 5,
+            "calls_28d": 6,
+            "calls_minutes_7d": 90,
+            "calls_minutes_28d": 100,
+            "calls_minutes_mean_7d": 22.5,
+            "calls_minutes_mean_28d": 20,
+        }
+
+    def test_are_zero_and_have_no_mean_without_an_event(self):
+        rows = [{**use("open", 2), "minutes": 30.0}]
+        found = values(SignalSettings(events=(MINUTES,)), usage=rows)
+        assert (found["calls_minutes_28d"], found["calls_minutes_mean_28d"]) == (0, None)
+
+    def test_have_the_unit_and_a_label_that_reads_well(self):
+        signals = {signal.name: signal for signal in own_signals(SignalSettings(events=(MINUTES,)))}
+        total, mean = signals["calls_minutes_28d"], signals["calls_minutes_mean_28d"]
+        assert (total.label, total.unit, total.direction) == ("minutes of calls, last 28 days", "min", -1)
+        assert (mean.label, mean.direction) == ("minutes by calls, last 28 days", 0)
+
+    def test_need_a_column_and_a_measure_of_it(self):
+        with pytest.raises(ValidationError, match="sum needs `of`"):
+            EventSignalSettings(name="calls", event=("call",), measures=("sum",))
+        with pytest.raises(ValidationError, match="of is for the measures sum and mean"):
+            EventSignalSettings(name="calls", event=("call",), of="minutes")
+
+    def test_refuse_a_column_of_the_contract(self):
+        declared = EventSignalSettings(name="calls", event=("call",), measures=("sum",), of="quantity")
+        with pytest.raises(ConfigError, match=r"signals\.events\.of: 'quantity' is a column of the contract"):
+            build_catalogue(SignalSettings(events=(declared,)))
 
 
 class TestEvents:

@@ -118,7 +118,7 @@ def test_signals_of_own_tables_are_cut_in_time_like_ours(company: Settings):
 
 
 def test_signals_of_own_tables_hold_on_generated_tables(company: Settings):
-    contract = company_contract(company.data, ())
+    contract = company_contract(company.data, company.signals)
     result = try_signals(*own_signals_of(open_catalogue(company, open_state_dir(company))), contract)
     assert (len(result.signals), result.faults, result.empty) == (4, (), ())
 
