@@ -21,6 +21,7 @@ from cli.ledger import erase, ledger
 from cli.models import model_card, models, promote, rollback, set_bands
 from cli.monitoring.monitor import monitor
 from cli.monitoring.webhooks import webhooks
+from cli.operations.backup import backup, restore
 from cli.operations.run import run
 from cli.output import printable
 from cli.reports.report import report
@@ -111,7 +112,7 @@ COMMANDS = (
     *(init, quickstart, demo, simulate, validate, signals, publish, history),
     *(train, compare, promote, rollback, models, model_card, reproduce, recalibrate, set_bands, monitor, shadow),
     *(score, explain, report, verify, export_outcomes, export_targets),
-    *(run, serve, ledger, erase, webhooks, keys, audit),
+    *(run, backup, restore, serve, ledger, erase, webhooks, keys, audit),
 )
 
 
