@@ -18,8 +18,8 @@ from training.data.training_set import TrainingSet, build_training_set
 from training.evaluation.backtest import backtest_splits
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-EXTERNAL_DATASETS = ("crm5", "online_retail", "online_retail_ii", "ravenstack")
-TWO_YEARS = "online_retail_ii"  # its mapping reads the folders of both years
+EXTERNAL_DATASETS = ("crm5", "online_retail", "online_retail_ii", "online_retail_ii_cadence", "ravenstack")
+TWO_YEARS = ("online_retail_ii", "online_retail_ii_cadence")  # their mapping reads the folders of both years
 SIMULATED = "simulated"
 MONTHS = 24
 MIN_TENURE_DAYS = 28  # crm5: accounts that have been customers for so long
@@ -45,7 +45,7 @@ class BenchmarkDataset:
 
 def open_external(name: str, folder: Path, scratch: Path, report: Progress) -> BenchmarkDataset:
     """An external data set; `folder` has a folder per data set."""
-    settings = _settings(CONFIGS / f"{name}.toml", folder if name == TWO_YEARS else folder / name, scratch)
+    settings = _settings(CONFIGS / f"{name}.toml", folder if name in TWO_YEARS else folder / name, scratch)
     _publish(settings, name, report)
     return _open_dataset(name, settings, report)
 

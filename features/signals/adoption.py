@@ -3,7 +3,9 @@
 from functools import reduce
 
 from features.signals.base import signal
-from features.tables.derived import HALF_YEAR_DAYS
+from features.tables.derived import HALF_YEAR_DAYS, TWO_YEARS_DAYS
+
+YEAR_DAYS = 364  # whole weeks, so that the same days of the week are compared
 
 
 @signal(
@@ -96,6 +98,53 @@ def longest_usage_gap(usage_gaps, days):
     spell = usage_gaps.gap.max(where=usage_gaps.age <= days)
     open_spell = usage_gaps.age.min()
     return (spell > open_spell).ifelse(spell, open_spell)
+
+
+@signal(unit="days", days=(364,), label="average days between active days, last {days} days")
+def average_usage_gap(usage_pauses, days):
+    """Average days between two days with usage, in the last {days} days."""
+    recent = usage_pauses.days_ago <= days
+    spread = usage_pauses.days_ago.max(where=recent) - usage_pauses.days_ago.min(where=recent)
+    return spread / (usage_pauses.count(where=recent) - 1).nullif(0)
+
+
+@signal(
+    unit="x",
+    days=(364,),
+    actionable=True,
+    label="time since last use vs. the usual gap",
+    text="time since last use is {value} the usual gap",
+)
+def usage_gap_vs_average(usage_pauses, days):
+    """Days since the last day with usage, divided by the average days between such days in the last {days} days."""
+    recent = usage_pauses.days_ago <= days
+    last = usage_pauses.days_ago.min(where=recent)
+    spread = usage_pauses.days_ago.max(where=recent) - last
+    return last * (usage_pauses.count(where=recent) - 1) / spread.nullif(0)
+
+
+@signal(
+    unit="share",
+    days=(91,),
+    days_back=TWO_YEARS_DAYS,
+    label="share of past days with {days} days without usage after them",
+)
+def long_pause_share(usage_pauses, days):
+    """Of the days since the first usage in two years, the share with no usage in the {days} days that followed them."""
+    beyond = (usage_pauses.pause > days).ifelse(usage_pauses.pause - days, 0)
+    return beyond.sum() / (usage_pauses.days_ago.max() - days).clip(lower=0).nullif(0)
+
+
+@signal(
+    unit="days",
+    days=(91,),
+    days_back=TWO_YEARS_DAYS,
+    label="active days in the same {days} days of last year",
+)
+def active_days_last_year(usage_pauses, days):
+    """Days with usage in the {days} days from 364 days ago on; empty for accounts that are newer than that."""
+    followed = (usage_pauses.days_ago <= YEAR_DAYS) & (usage_pauses.days_ago > YEAR_DAYS - days)
+    return (usage_pauses.days_ago.max() > YEAR_DAYS).ifelse(usage_pauses.count(where=followed), None)
 
 
 @signal(unit="x", days=(28, 91), actionable=True, label="variation of daily usage, last {days} days")

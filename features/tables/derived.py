@@ -15,6 +15,7 @@ from features.tables.contract import ACCOUNT_ID, ACTIVE_USERS_EVENT, ColumnContr
 from features.tables.point_in_time import SECONDS_PER_DAY, WRITTEN_ID
 
 HALF_YEAR_DAYS = 182
+TWO_YEARS_DAYS = 728
 RECENT_DAYS = 28
 MIN_MRR_CHANGE = 0.01  # a smaller difference is rounding
 PeopleMode = Literal["named", "counted", "unknown"]
@@ -139,6 +140,17 @@ def usage_gaps(days: ir.Table) -> ir.Table:
     return usage_days(days).group_by(ACCOUNT_ID).order_by("day").mutate(gap=lambda rows: rows.age.lag() - rows.age)
 
 
+def usage_pauses(days: ir.Table) -> ir.Table:
+    """One row per account and day with an event: how long ago, and the days up to the next such day or to `as_of`."""
+    return (
+        usage_days(days)
+        .select(ACCOUNT_ID, "day", "days_ago")
+        .group_by(ACCOUNT_ID)
+        .order_by("day")
+        .mutate(pause=lambda rows: rows.days_ago - rows.days_ago.lead().fill_null(0))
+    )
+
+
 def usage_kinds(usage: ir.Table) -> ir.Table:
     """One row per account and event type: when it was first and last used, and how often recently."""
     return _use_by(without_people_counts(usage).mutate(first_days_ago=usage.days_ago), "event")
@@ -221,7 +233,12 @@ def _use_by(usage: ir.Table, key: UsageKey) -> ir.Table:
 
 
 # The derived tables that are built from usage by day, and the measure that they read.
-DAILY_TABLES: Mapping[str, DailyMeasure] = {"presence": "people", "usage_days": "events", "usage_gaps": "events"}
+DAILY_TABLES: Mapping[str, DailyMeasure] = {
+    "presence": "people",
+    "usage_days": "events",
+    "usage_gaps": "events",
+    "usage_pauses": "events",
+}
 # The derived tables of event types or users, and the column with them.
 PERIOD_TABLES: Mapping[str, UsageKey] = {"usage_kinds": "event", "usage_people": "user_id"}
 LATE_DAY = ColumnContract("day", "the day on which this was recorded, if that was after the next snapshot")
@@ -255,6 +272,7 @@ DERIVED: Mapping[str, DerivedTable] = {
     "presence": DerivedTable("usage", presence, frozenset({"event"}), people_modes=frozenset({"named", "counted"})),
     "usage_days": DerivedTable("usage", usage_days, frozenset({"quantity"})),
     "usage_gaps": DerivedTable("usage", usage_gaps, frozenset(), max_days=HALF_YEAR_DAYS),
+    "usage_pauses": DerivedTable("usage", usage_pauses, frozenset(), max_days=TWO_YEARS_DAYS),
     "usage_kinds": DerivedTable("usage", usage_kinds, frozenset({"event", "quantity"}), max_days=HALF_YEAR_DAYS),
     "usage_people": DerivedTable(
         "usage",

@@ -12,13 +12,13 @@ from serving.accounts.account_columns import AccountColumns, current_columns, pa
 from serving.accounts.account_table_cache import AccountTableCache
 from serving.accounts.portfolio import Portfolio
 from serving.accounts.portfolio_comparison import PortfolioComparison, compare_accounts
-from serving.accounts.risk_trend import RefitSpread
+from serving.accounts.risk_trend import ModelDoubt
 from serving.ledger.ledger import Ledger
 
 MAX_ENTRIES = 6
 MAX_AGE_SECONDS = 300.0  # an erasure in another process has to take effect here too
 Entry = TypeVar("Entry")
-FindSpread = Callable[[int], RefitSpread | None]
+FindDoubt = Callable[[int], ModelDoubt]
 
 
 class ColumnsSource(Protocol):
@@ -40,9 +40,9 @@ class ColumnsSource(Protocol):
 class ColumnsCache:
     """The columns of this process; what is asked for first is computed by its request."""
 
-    def __init__(self, ledger: Ledger, tables: AccountTableCache, find_spread: FindSpread) -> None:
-        """`find_spread` gives how far refits of a model version move its risks."""
-        self._ledger, self._tables, self._find_spread = ledger, tables, find_spread
+    def __init__(self, ledger: Ledger, tables: AccountTableCache, find_doubt: FindDoubt) -> None:
+        """`find_doubt` says what a model version does not know."""
+        self._ledger, self._tables, self._find_doubt = ledger, tables, find_doubt
         self._entries: OrderedDict[Hashable, tuple[float, object]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -66,7 +66,7 @@ class ColumnsCache:
     def _compare(self, key: Hashable, load: Callable[[], AccountColumns], since: date) -> PortfolioComparison:
         def compare() -> PortfolioComparison:
             columns, earlier = self._get(key, load), self._get(("since", since), self._earlier(since))
-            return compare_accounts(columns, earlier, self._find_spread(columns.version))
+            return compare_accounts(columns, earlier, self._find_doubt(columns.version))
 
         with self._lock:
             return self._get((key, since), compare)

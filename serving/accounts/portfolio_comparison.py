@@ -9,7 +9,7 @@ import numpy as np
 from configs.bands import BANDS
 from serving.accounts.account_columns import AccountColumns
 from serving.accounts.portfolio import decode_cursor, encode_cursor, epoch_seconds
-from serving.accounts.risk_trend import TRENDS, RefitSpread, RiskPair, judge_trends
+from serving.accounts.risk_trend import TRENDS, ModelDoubt, RiskPair, judge_trends
 from serving.schemas.enums import Trend
 from serving.schemas.page_queries import PortfolioQuery, PortfolioSort
 
@@ -19,7 +19,8 @@ Z_95 = 1.96
 class PortfolioTotals(NamedTuple):
     """Sums over accounts; `mrr` and `revenue_at_risk` are None if no account's revenue is known.
 
-    `churn_low` and `churn_high` bound 95 % of what chance alone makes of the expected churn, if the risks are right.
+    `churn_low` and `churn_high` bound the number that will leave, in 95 % of cases: by chance, and with the doubt about
+    the level of churn if the model knows it (`has_level_doubt`).
     """
 
     accounts: int
@@ -28,6 +29,7 @@ class PortfolioTotals(NamedTuple):
     expected_churn: float
     churn_low: float
     churn_high: float
+    has_level_doubt: bool
 
 
 class SelectedPage(NamedTuple):
@@ -43,12 +45,13 @@ class PortfolioComparison:
     """The accounts of a day, and those of an earlier day if one was served.
 
     `trends` has each account's place in `TRENDS`; None without an earlier day. They are judged among all accounts, also
-    if only some are in here.
+    if only some are in here. `level_sd` is the doubt about the level of churn, in log-odds, if the model knows it.
     """
 
     columns: AccountColumns
     earlier: AccountColumns | None
     trends: np.ndarray | None = None
+    level_sd: float | None = None
     _orders: dict[tuple[str, bool], np.ndarray] = field(default_factory=dict[tuple[str, bool], np.ndarray], repr=False)
 
     @cached_property
@@ -66,10 +69,10 @@ class PortfolioComparison:
     def limit(self, columns: AccountColumns, earlier: AccountColumns | None) -> "PortfolioComparison":
         """The comparison of some of its accounts, with the trends that they have among all."""
         if self.trends is None:
-            return PortfolioComparison(columns, earlier)
+            return PortfolioComparison(columns, earlier, level_sd=self.level_sd)
         rows = [self.columns.row_of.get(account_id, -1) for account_id in columns.account_ids]
         trends = np.append(self.trends, TRENDS.index("not_known"))[np.array(rows, dtype=int)]
-        return PortfolioComparison(columns, earlier, trends)
+        return PortfolioComparison(columns, earlier, trends, self.level_sd)
 
     @property
     def changes(self) -> np.ndarray:
@@ -100,7 +103,7 @@ class PortfolioComparison:
         """The totals of the earlier day under the same filters; None if it does not know one of them."""
         if self.earlier is None or query.has_current_only_filter:
             return None
-        return sum_accounts(self.earlier, _matches(self.earlier, query))
+        return sum_accounts(self.earlier, _matches(self.earlier, query), self.level_sd)
 
     def page(self, query: PortfolioQuery, shown: np.ndarray) -> SelectedPage:
         """The page that the query asks for; raises RequestError for a cursor of another order."""
@@ -143,16 +146,14 @@ class PortfolioComparison:
         return values[sort]
 
 
-def compare_accounts(
-    columns: AccountColumns, earlier: AccountColumns | None, spread: RefitSpread | None
-) -> PortfolioComparison:
-    """All accounts of a day beside those of an earlier day, with their trends; `spread` is that of their model."""
-    compared = PortfolioComparison(columns, earlier)
+def compare_accounts(columns: AccountColumns, earlier: AccountColumns | None, doubt: ModelDoubt) -> PortfolioComparison:
+    """All accounts of a day beside those of an earlier day, with their trends; `doubt` is that of their model."""
+    compared = PortfolioComparison(columns, earlier, level_sd=doubt.level_sd)
     if earlier is None:
         return compared
     versions = np.append(earlier.versions, -1)[_rows_in(earlier, columns)]
     pair = RiskPair(columns.risks, compared.earlier_risks, versions == columns.versions)
-    return replace(compared, trends=judge_trends(pair, spread))
+    return replace(compared, trends=judge_trends(pair, doubt.refits))
 
 
 def _rows_in(earlier: AccountColumns, columns: AccountColumns) -> np.ndarray:
@@ -168,19 +169,34 @@ def rows_of_half(columns: AccountColumns, matches: np.ndarray) -> np.ndarray:
     return rows[: int(np.searchsorted(carried, carried[-1] / 2)) + 1] if len(rows) else rows
 
 
-def sum_accounts(columns: AccountColumns, matches: np.ndarray) -> PortfolioTotals:
-    """The totals of these accounts."""
+def sum_accounts(columns: AccountColumns, matches: np.ndarray, level_sd: float | None) -> PortfolioTotals:
+    """The totals of these accounts; a move of the level moves the log-odds of all of them."""
     risks, mrr = columns.risks[matches], columns.mrr[matches]
     is_known = bool(np.isfinite(mrr).any())
-    expected, spread = float(risks.sum()), Z_95 * float(np.sqrt((risks * (1 - risks)).sum()))
+    low, high = bound_churn(risks, level_sd or 0.0)
     return PortfolioTotals(
         accounts=len(risks),
         mrr=float(np.nansum(mrr)) if is_known else None,
         revenue_at_risk=float(np.nansum(columns.revenue_at_risk[matches])) if is_known else None,
-        expected_churn=expected,
-        churn_low=max(expected - spread, 0.0),
-        churn_high=min(expected + spread, len(risks)),
+        expected_churn=float(risks.sum()),
+        churn_low=low,
+        churn_high=high,
+        has_level_doubt=level_sd is not None,
     )
+
+
+def bound_churn(risks: np.ndarray, level_sd: float) -> tuple[float, float]:
+    """The number of accounts that will leave, in 95 % of cases.
+
+    Two variances add up: that of independent chance, and that of a level (log-odds) which moves all risks together.
+
+    >>> low, high = bound_churn(np.full(100, 0.5), 0.4)
+    >>> round(low, 1), round(high, 1)
+    (28.1, 71.9)
+    """
+    expected, by_chance = float(risks.sum()), float((risks * (1 - risks)).sum())
+    spread = Z_95 * float(np.hypot(np.sqrt(by_chance), level_sd * by_chance))
+    return max(expected - spread, 0.0), min(expected + spread, float(len(risks)))
 
 
 def _matches(columns: AccountColumns, query: PortfolioQuery) -> np.ndarray:

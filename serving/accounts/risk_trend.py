@@ -43,6 +43,17 @@ class RefitSpread:
 
 
 @dataclass(frozen=True)
+class ModelDoubt:
+    """What a model does not know: how far refits move a risk, and the deviation of the level of all log-odds.
+
+    None of a model that was trained before they were kept.
+    """
+
+    refits: RefitSpread | None = None
+    level_sd: float | None = None
+
+
+@dataclass(frozen=True)
 class RiskPair:
     """The risks of accounts now and on an earlier day, NaN where there was none, and whether one version gave both."""
 

@@ -22,7 +22,7 @@ from serving.accounts.portfolio import (
     PortfolioSource,
     compute_portfolio,
 )
-from serving.accounts.risk_trend import RefitSpread, find_refit_spread
+from serving.accounts.risk_trend import ModelDoubt, find_refit_spread
 from serving.ledger.ledger import Ledger
 from serving.ledger.reader import LedgerReader
 from serving.load.thread_pools import ThreadPools, open_thread_pools
@@ -87,16 +87,17 @@ def open_context(state: StateDir, scorer: Scorer, ledger: Ledger) -> ServiceCont
         portfolios=PortfolioCache(
             lambda: _portfolio_key(state, scorer), lambda: _compute_portfolio(state, scorer, account_table)
         ),
-        columns=ColumnsCache(ledger, account_table, lambda version: _find_spread(scorer.champions, version)),
+        columns=ColumnsCache(ledger, account_table, lambda version: _find_doubt(scorer.champions, version)),
     )
 
 
-def _find_spread(champions: ChampionProvider, version: int) -> RefitSpread | None:
-    """How far refits of a version move its risks; None if its bundle has gone, too."""
+def _find_doubt(champions: ChampionProvider, version: int) -> ModelDoubt:
+    """What a version does not know; that is not known either if its bundle has gone."""
     try:
-        return find_refit_spread(champions.load_version(version))
+        model = champions.load_version(version)
     except (NotReady, PromotionRefused):
-        return None
+        return ModelDoubt()
+    return ModelDoubt(find_refit_spread(model), model.level_sd)
 
 
 def _portfolio_key(state: StateDir, scorer: Scorer) -> PortfolioKey:

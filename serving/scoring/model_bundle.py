@@ -39,12 +39,13 @@ if TYPE_CHECKING:
     from training.labels.definition import LabelDescription
 
 ARRAYS_FILE, DOCUMENT_FILE = "arrays.npz", "bundle.json"
-FORMAT = 6  # raise it if the document or the arrays change: the bundles of all versions are then built again
+FORMAT = 7  # raise it if the document or the arrays change: the bundles of all versions are then built again
 TOLERANCE = 1e-9
 NORMAL_975 = NormalDist().inv_cdf(0.975)
 SAMPLE_ROWS, SMOKE_ROWS = 400, 8
 COPIED_FIELDS = (
     "typical_values", "label", "identity", "unavailable_horizons", "main_reason_min_lead", "bands", "margin_spread",
+    "level_sd",
 )  # fmt: skip
 
 
@@ -72,6 +73,7 @@ class ModelBundle:
     smoke_risks: np.ndarray
     kernel: Kernel
     margin_spread: MarginSpread | None = None
+    level_sd: float | None = None
     past: PastSnapshots | None = None
 
     @cached_property

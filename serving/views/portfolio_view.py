@@ -106,7 +106,7 @@ def _view(compared: PortfolioComparison, query: PortfolioQuery, since: date) -> 
         version=columns.version,
         since=since,
         has_earlier=compared.earlier is not None,
-        totals=sum_accounts(columns, matches),
+        totals=sum_accounts(columns, matches, compared.level_sd),
         earlier_totals=earlier,
         half=len(rows_of_half(columns, matches)),
         new=None if earlier is None else len(compared.new_rows(query, matches)),

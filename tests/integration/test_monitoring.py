@@ -90,6 +90,7 @@ def test_risks_that_are_far_too_high_are_a_matter_of_level(served, health):
     assert decision.began_before == SERVED_ON
 
 
+@pytest.mark.slow
 def test_the_estimate_of_open_risks_is_void_once_outcomes_contradict_it(served, health):
     served()
     assert health().estimate is None  # every answer is known

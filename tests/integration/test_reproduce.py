@@ -21,6 +21,7 @@ def version(trained: TrainedModel) -> Version:
     return open_registry(trained.state, trained.settings.name).get(1)
 
 
+@pytest.mark.slow
 def test_a_reproduced_run_ignores_the_current_settings(trained: TrainedModel, version):
     other = trained.settings.model_copy(update={"training": TrainingSettings(num_iterations=10)})
     result = reproduce(other, trained.state, version, ignore_progress)

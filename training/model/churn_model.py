@@ -70,8 +70,9 @@ class ChurnModel:
     holds the hashes of what it was made from, `label` the definition of churn. `unavailable_horizons` says why other
     horizons could not be fitted. The family that raises a margin most is the main reason if it leads the second by
     `main_reason_min_lead` in log-odds or more; if that is None, there is none. `bands` are its own thresholds of the
-    risk; without any, those of the settings apply. `margin_spread` and `past` are None of a model that was trained
-    before they were kept.
+    risk; without any, those of the settings apply. `level_sd` is the standard deviation of the forecast of the level of
+    churn, in log-odds. `margin_spread`, `past` and `level_sd` are None of a model that was trained before they were
+    kept.
     """
 
     booster_text: str
@@ -86,6 +87,7 @@ class ChurnModel:
     bands: Mapping[str, float] = field(default_factory=dict[str, float])
     linear_model: AdditiveLinearModel | None = None
     margin_spread: MarginSpread | None = None
+    level_sd: float | None = None
     past: PastSnapshots | None = field(default=None, compare=False)
 
     @cached_property

@@ -106,6 +106,7 @@ def fit_churn_model(rows: FitRows, config: FitConfig) -> ChurnModel:
         label=config.label,
         identity=config.identity,
         unavailable_horizons={str(days): reason for days, reason in sorted({**too_short, **too_few}.items())},
+        level_sd=forecast.sd,
     )
 
 

@@ -108,6 +108,16 @@ def longest_usage_gap_91d(snapshot: Snapshot) -> float | None:
     return max([*gaps, ages[-1]]) if ages else None
 
 
+def long_pause_share_91d(snapshot: Snapshot) -> float | None:
+    """Counted day by day: was there a day with usage among the 91 that followed?"""
+    today = snapshot.as_of.date()
+    events = (row for row in snapshot["usage"] if _is_event(row) and snapshot.within(row["occurred_at"], 728))
+    active = {(today - row["occurred_at"].date()).days for row in events}
+    past = range(92, max(active, default=0) + 1)
+    followed = sum(1 for day in past if not any(day - 91 <= later < day for later in active))
+    return followed / len(past) if past else None
+
+
 def mrr_change_182d(snapshot: Snapshot) -> float | None:
     current = earlier = 0.0
     half_a_year_ago = snapshot.as_of - timedelta(days=182)
@@ -209,6 +219,7 @@ REFERENCE: dict[str, Callable[[Snapshot], float | None]] = {
         events_trend_28d,
         lost_users_28d,
         longest_usage_gap_91d,
+        long_pause_share_91d,
         mrr_change_182d,
         downsells_364d,
         first_response_hours_91d,

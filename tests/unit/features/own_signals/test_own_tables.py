@@ -139,6 +139,7 @@ def test_an_own_table_that_cannot_be_used_is_refused(company: Settings, before: 
         open_catalogue(company, open_state_dir(company))
 
 
+@pytest.mark.slow
 def test_signals_test_says_what_a_signal_does_wrong(company: Settings, oarlock):
     folder = company.data.dataset.parent
     assert oarlock("signals", "test", config=folder / "acme.toml").out == "4 of your 4 signals hold.\n"

@@ -97,6 +97,31 @@ class TestAdoption:
     def test_counts_the_gap_between_two_active_days(self):
         assert value("longest_usage_gap_91d", usage=events(1, 21, 22)) == 20
 
+    def test_compares_the_time_since_the_last_use_with_the_usual_gap(self):
+        usage = events(30, 40, 50, 70, 400)
+        assert value("average_usage_gap_364d", usage=usage) == pytest.approx(40 / 3)
+        assert value("usage_gap_vs_average_364d", usage=usage) == pytest.approx(30 / (40 / 3))
+
+    def test_has_no_usual_gap_with_a_single_day_of_use(self):
+        assert value("average_usage_gap_364d", usage=events(30)) is None
+        assert value("usage_gap_vs_average_364d", usage=events(30)) is None
+
+    def test_gives_the_share_of_past_days_after_which_the_account_paused(self):
+        # Of the 209 days that lie 92 to 300 days back, no use followed those 192 to 300 days back.
+        assert value("long_pause_share_91d", usage=events(300, 100, 10)) == pytest.approx(109 / 209)
+
+    def test_counts_the_pause_that_lasts_until_now(self):
+        assert value("long_pause_share_91d", usage=events(300)) == 1
+
+    def test_knows_of_no_pause_before_the_time_for_it_has_passed(self):
+        assert value("long_pause_share_91d", usage=events(91, 10)) is None
+
+    def test_counts_the_active_days_of_the_same_quarter_of_last_year(self):
+        assert value("active_days_last_year_91d", usage=events(3, 273, 274, 300, 364, 365)) == 3
+
+    def test_counts_no_days_of_last_year_for_a_younger_account(self):
+        assert value("active_days_last_year_91d", usage=events(3, 274, 300)) is None
+
     def test_counts_users_who_stopped(self):
         usage = [*events(100, 3, user_id="ada"), *events(100, user_id="ben"), *events(200, user_id="cleo")]
         assert value("lost_users_28d", usage=usage) == 1

@@ -77,6 +77,7 @@ def test_more_days_leave_less_doubt():
     assert long < short
 
 
+@pytest.mark.slow
 def test_a_forecast_covers_what_comes_as_often_as_it_says():
     draw = np.random.default_rng(2)
     hits = 0

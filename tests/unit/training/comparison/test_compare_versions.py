@@ -52,6 +52,7 @@ def compare(challenger: Candidate, champion: Candidate, context: ComparisonConte
     return compare_models(challenger, champion, context, ignore_progress)
 
 
+@pytest.mark.slow
 def test_each_candidate_is_fitted_again_with_its_own_settings(context, candidate):
     poor = candidate(2, POOR)
     assert fit_config_of(poor, context).training == POOR
@@ -61,6 +62,7 @@ def test_each_candidate_is_fitted_again_with_its_own_settings(context, candidate
     assert min(ranges[0]) > 3 * max(ranges[1])
 
 
+@pytest.mark.slow
 def test_poor_settings_are_inferior_to_good_ones(context, candidate):
     assert compare(candidate(2, POOR), candidate(1), context).verdict == "inferior"
     assert compare(candidate(1), candidate(2, POOR), context).verdict == "superior"
@@ -97,6 +99,7 @@ def test_versions_of_one_recipe_are_compared_as_they_are_served(context, candida
     assert ("neither learned from" in result.reasons[0]) == bool(shift)
 
 
+@pytest.mark.slow
 def test_a_version_of_fewer_snapshots_is_fitted_again_on_its_own_days(context, candidate):
     """Every second snapshot is another recipe: the comparison shows a difference, not one version twice."""
     sparse = on_days(candidate(1), DAYS[:9:2])
@@ -128,6 +131,7 @@ def test_settings_that_no_longer_exist_are_not_comparable(context, candidate):
     assert "trained with settings that no longer exist" in result.reasons[0]
 
 
+@pytest.mark.slow
 def test_without_a_common_day_there_is_nothing_to_compare(context, candidate):
     assert pair_backtests(backtest_candidate(candidate(1), context, ignore_progress), {}) is None
     too_many = SETTINGS.training.model_copy(update={"min_churned": 10_000})

@@ -30,6 +30,7 @@ def fit(training: TrainingSettings) -> FittedEnsemble:
     return fit_with_early_stopping(deep_rows(0), inputs, training, deep_rows(1))
 
 
+@pytest.mark.slow
 def test_leaves_are_doubled_while_all_trees_are_used_up_and_later_days_gain():
     assert fit(FEW_TREES).num_leaves >= 8
 

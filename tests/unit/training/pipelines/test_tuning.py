@@ -30,6 +30,7 @@ def budget(trials: int, max_trials: int = 1000) -> SearchBudget:
     return SearchBudget(trials, lambda: next(count) >= max_trials, ignore_progress)
 
 
+@pytest.mark.slow
 def test_the_result_is_no_worse_than_the_initial_settings(rows, tmp_path):
     result = search_on(rows).run(budget(3), TrialStorage(tmp_path / "search.db", "a"))
     assert result.trials == 3
@@ -37,6 +38,7 @@ def test_the_result_is_no_worse_than_the_initial_settings(rows, tmp_path):
     assert result.training.num_iterations == FIT_CONFIG.training.num_iterations
 
 
+@pytest.mark.slow
 def test_a_stopped_search_continues_to_the_same_result(rows, tmp_path):
     search = search_on(rows)
     stopped = search.run(budget(4, max_trials=1), TrialStorage(tmp_path / "stopped.db", "a"))
@@ -45,6 +47,7 @@ def test_a_stopped_search_continues_to_the_same_result(rows, tmp_path):
     assert continued == search.run(budget(4), TrialStorage(tmp_path / "complete.db", "a"))
 
 
+@pytest.mark.slow
 def test_no_trial_sees_the_labels_of_a_test_day(rows):
     is_test = rows.as_of >= BACKTEST[-1].test[0]
     flipped = rows.assign(churned=np.where(is_test, 1 - rows.churned, rows.churned))
