@@ -16,6 +16,7 @@ import click
 from cli.context import CliContext
 from cli.data import history, publish, signals, simulate, validate
 from cli.export import export_outcomes, export_targets
+from cli.health_score import health_score
 from cli.keys import audit, keys
 from cli.ledger import erase, ledger
 from cli.models import model_card, models, promote, rollback, set_bands
@@ -109,7 +110,7 @@ def demo(context: click.Context) -> None:
 
 
 COMMANDS = (
-    *(init, quickstart, demo, simulate, validate, signals, publish, history),
+    *(init, quickstart, demo, simulate, validate, signals, publish, history, health_score),
     *(train, compare, promote, rollback, models, model_card, reproduce, recalibrate, set_bands, monitor, shadow),
     *(score, explain, report, verify, export_outcomes, export_targets),
     *(run, backup, restore, serve, ledger, erase, webhooks, keys, audit),

@@ -675,6 +675,8 @@ class Settings(BaseSettings):
     stages: StageSettings = StageSettings()
     playbook: Path = Path(__file__).with_name("playbook.toml")
     """The file with the plays."""
+    health_parts: Path = Path(__file__).with_name("health_score.toml")
+    """The file with the parts of `oarlock health-score`, weighted by hand."""
     work_list: WorkListSettings = WorkListSettings()
     retention: RetentionSettings = RetentionSettings()
     serving: ServingSettings = ServingSettings()
@@ -757,13 +759,13 @@ def _resolve_paths(content: JsonObject, folder: Path) -> JsonObject:
     data = dict(content.get("data", {}))
     for key in {"dataset", "folder", "copies"} & data.keys():
         data[key] = folder / data[key]
-    playbook = {"playbook": folder / content["playbook"]} if "playbook" in content else {}
+    files = {name: folder / content[name] for name in ("playbook", "health_parts") if name in content}
     signals = dict(content.get("signals", {}))
     if isinstance(signals.get("modules"), list):
         signals["modules"] = [folder / str(name) for name in signals["modules"]]
     daily = {"daily": _resolve_daily(content["daily"], folder)} if isinstance(content.get("daily"), dict) else {}
     state = folder / content.get("state", ".oarlock")
-    return {**content, **playbook, **daily, "signals": signals, "data": data, "state": state}
+    return {**content, **files, **daily, "signals": signals, "data": data, "state": state}
 
 
 def _resolve_daily(daily: JsonObject, folder: Path) -> JsonObject:

@@ -8,8 +8,9 @@ import click
 
 from cli.context import CliContext
 from cli.data import publish, validate
+from cli.health_score import measure_health, show_health, write_health
 from cli.models import promote
-from cli.output import format_count
+from cli.output import Columns, OutputTable, format_count
 from cli.score import score
 from cli.setup.init import (
     ANSWERS,
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from features.drafting.draft import Draft
 
 SECONDS = 60
+HEALTH_FILE = "health.csv"
+HORIZON_COLUMNS: Columns = dict.fromkeys(
+    ("horizon", "snapshots", "accounts that left", "churned, fit", "churned, calibration"), "number"
+)
 
 
 @click.command(short_help="From a folder or a database to the first scores.")
@@ -80,7 +85,7 @@ def quickstart(  # noqa: PLR0913 - a parameter per option
     for step in (validate, publish):
         _announce(context, str(step.name))
         command.invoke(step)
-    _train(command, draft)
+    _train(command)
     for step in (promote,):
         _announce(context, str(step.name))
         command.invoke(step)
@@ -93,17 +98,48 @@ def _announce(context: CliContext, words: str) -> None:
     context.echo(click.style(f"\n$ oarlock {words}", bold=True))
 
 
-def _train(command: click.Context, draft: "Draft | None") -> None:
-    """Train; if there is too little to learn from, say how many accounts left, and which horizon would do."""
+def _train(command: click.Context) -> None:
+    """Train; if there is too little to learn from, say how many accounts left, and which horizon would do.
+
+    Until there is a model, the accounts get a health score, in a file beside the settings.
+    """
     from configs.errors import NothingToLearn
 
-    _announce(command.obj, "train")
+    context: CliContext = command.obj
+    _announce(context, "train")
     try:
         command.invoke(train)
     except NothingToLearn as error:
-        if draft is None or not draft.proposal.problem:
-            raise
-        raise NothingToLearn(error.message, f"{draft.proposal.problem} {error.hint}") from None
+        counted = _show_horizons(context)
+        _announce(context, "health-score")
+        report, file = measure_health(context), context.config.parent / HEALTH_FILE
+        show_health(context, report)
+        write_health(report, file)
+        hint = f"{counted} Meanwhile {file} has a health score, which is not a risk."
+        raise NothingToLearn(error.message, hint) from None
+
+
+def _show_horizons(context: CliContext) -> str:
+    """Print how many accounts left within each horizon; gives which one would do."""
+    from training.data.horizon_counts import count_by_horizon
+
+    with context.progress("horizons") as progress:
+        progress("counting who left", 0, 1)
+        counts = count_by_horizon(context.settings, context.state, context.known_until)
+    needed = context.settings.training.min_churned
+    table = OutputTable(HORIZON_COLUMNS)
+    for count in counts:
+        groups = [
+            "too few days" if churned is None else f"{churned:,}"
+            for churned in (count.fit_churned, count.calibration_churned)
+        ]
+        table.add(f"{count.horizon_days} days", f"{count.snapshots:,}", f"{count.churned_accounts:,}", *groups)
+    table.print(context)
+    context.echo(f"On the days of the fit, and on those of the calibration, {needed} snapshots have to churn.")
+    if enough := next((count for count in counts if count.is_enough), None):
+        return f"label.horizon_days = {enough.horizon_days} would do."
+    days = ", ".join(str(count.horizon_days) for count in counts)
+    return f"No horizon of {days} days would do: bring a longer history, or more accounts."
 
 
 def _report(context: CliContext, draft: "Draft | None", seconds: float) -> None:
