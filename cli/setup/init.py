@@ -277,6 +277,7 @@ def _show(context: CliContext, draft: "Draft", files: Sequence[Path]) -> None:
     table.print(context)
     for name, reason in draft.unused.items():
         context.echo(f"Not used: {name}, {reason}.")
+    _show_unmapped(context, draft, files[1])
     for finding in draft.decisions.notes:
         context.echo(f"Note: {finding}.")
     for answer in draft.decisions.answers:
@@ -291,6 +292,19 @@ def _show(context: CliContext, draft: "Draft", files: Sequence[Path]) -> None:
     if proposal.problem:
         context.echo(f"Training will be refused: {proposal.problem}")
     context.echo(f"Wrote {files[0]} and {files[1]}. Read their comments once.")
+
+
+def _show_unmapped(context: CliContext, draft: "Draft", settings_file: Path) -> None:
+    """Print the columns that no table reads, by source, and where those of accounts are declared."""
+    for source in dict.fromkeys(column.source for column in draft.unmapped):
+        columns = [
+            f"{column.column} ({column.kind})" if column.kind else column.column
+            for column in draft.unmapped
+            if column.source == source
+        ]
+        context.echo(f"Not mapped: {source}: {', '.join(columns)}.")
+    if any(column.kind for column in draft.unmapped):
+        context.echo(f"Those with a kind can be signals: {settings_file} has their declarations as comments.")
 
 
 def _profile_cells(profile: "TableProfile") -> list[str]:
@@ -311,5 +325,6 @@ def _to_json(draft: "Draft") -> dict[str, object]:
             for a in draft.decisions.answers
         ],
         "unused": dict(draft.unused),
+        "unmapped": [asdict(column) for column in draft.unmapped],
         "proposal": asdict(draft.proposal),
     }

@@ -1,6 +1,7 @@
 """The command that goes from a folder of files to the first scores, with one report at the end."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,8 @@ def quickstart(  # noqa: PLR0913 - a parameter per option
     Example: oarlock quickstart data --yes
     Example: oarlock quickstart data --from stripe,zendesk --yes
     """
+    from features.drafting.mapping_file import read_assumptions
+
     context: CliContext = command.obj
     origin, begin = to_origin(folder, password_env), time.monotonic()
     options = DraftOptions(yes, answers, force, vendors=vendors, matches=matches)
@@ -82,6 +85,7 @@ def quickstart(  # noqa: PLR0913 - a parameter per option
         settings_file = find_settings_file(origin, output)
         context.use_config(settings_file)
         context.echo(f"Used: {output / MAPPING} and {settings_file}, which an earlier run or you wrote.")
+        _show_assumptions(context, read_assumptions((output / MAPPING).read_text("utf-8")))
     for step in (validate, publish):
         _announce(context, str(step.name))
         command.invoke(step)
@@ -144,19 +148,21 @@ def _show_horizons(context: CliContext) -> str:
 
 def _report(context: CliContext, draft: "Draft | None", seconds: float) -> None:
     champion = context.registry.champion()
-    answers = draft.decisions.answers if draft else []
-    assumed = [answer for answer in answers if answer.is_assumed]
     minutes, rest_seconds = divmod(round(seconds), SECONDS)
     config = context.config
     context.echo(click.style("\nReport", bold=True))
     context.echo(f"From the files to these scores: {minutes} min {rest_seconds} s. Version {champion.number} answers.")
     if draft:
-        notes = format_count(len(draft.decisions.notes), "note")
-        context.echo(f"{notes}, and {format_count(len(assumed), 'assumption')} that can change the numbers:")
-        for answer in assumed:
-            context.echo(f"- {answer}")
+        context.echo(format_count(len(draft.decisions.notes), "note") + ".")
+        _show_assumptions(context, [str(answer) for answer in draft.decisions.answers if answer.is_assumed])
     context.echo(
         f"Check the comments in {config.parent / MAPPING}, then run quickstart again: finished work is reused."
     )
     context.echo(f"Explain an account:  oarlock --config {config} explain ACCOUNT")
     context.echo(f"Start the service:   oarlock --config {config} serve")
+
+
+def _show_assumptions(context: CliContext, assumptions: Sequence[str]) -> None:
+    context.echo(f"{format_count(len(assumptions), 'assumption')} that can change the numbers:")
+    for assumption in assumptions:
+        context.echo(f"- {assumption}")

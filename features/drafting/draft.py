@@ -19,6 +19,7 @@ from features.drafting.selects.subscription_rules import decide_end, drop_overwr
 from features.drafting.selects.value_ranges import fit_answer_scales, fit_value_ranges
 from features.drafting.table_drafts import draft_tables
 from features.drafting.table_profile import TableProfile, profile_table
+from features.drafting.unmapped_columns import UnmappedColumn, attribute_lines, find_unmapped
 from features.drafting.unused_sources import ask_for_subscriptions, explain_unused
 
 
@@ -32,6 +33,7 @@ class Draft:
     tables: tuple[TableProfile, ...]
     proposal: LabelProposal
     unused: Mapping[str, str]
+    unmapped: tuple[UnmappedColumn, ...] = ()
 
 
 def draft_files(request: DraftRequest, decide: Decide) -> Draft:
@@ -46,8 +48,9 @@ def draft_files(request: DraftRequest, decide: Decide) -> Draft:
     begins = complete[0] if complete else span.begins
     proposal = propose_labels(set(context.drafts), (begins, span.until), context.query)
     content = _mapping_content(context, span, complete)
-    settings = settings_text(request.name, request.mapping_file.name, proposal)
-    return Draft(mapping_text(content), settings, context.decisions, profiles, proposal, content.unused)
+    unmapped = find_unmapped(content.sources, context.drafts, context.decisions.notes)
+    settings = settings_text(request.name, request.mapping_file.name, proposal, attribute_lines(unmapped))
+    return Draft(mapping_text(content), settings, context.decisions, profiles, proposal, content.unused, unmapped)
 
 
 def _mapping_content(

@@ -54,8 +54,8 @@ def mapping_text(content: MappingContent) -> str:
     )
 
 
-def settings_text(name: str, mapping_file: str, proposal: LabelProposal) -> str:
-    """The settings as TOML."""
+def settings_text(name: str, mapping_file: str, proposal: LabelProposal, attributes: Sequence[str] = ()) -> str:
+    """The settings as TOML; `attributes` are lines at its end."""
     reasons = proposal.reasons
     churners = ", ".join(f"{count:,} within {days} days" for days, count in sorted(proposal.churners.items()))
     inactive = [f"inactive_days = {proposal.inactive_days}"] if proposal.inactive_days else []
@@ -85,6 +85,7 @@ def settings_text(name: str, mapping_file: str, proposal: LabelProposal) -> str:
             *comment_lines(reasons["capacity"]),
             f"capacity = {proposal.capacity}",
             "",
+            *([*attributes, ""] if attributes else []),
         ]
     )
 
@@ -116,6 +117,24 @@ def comment_lines(text: str) -> list[str]:
 def quoted(text: str | None) -> str:
     """A text as a string of TOML."""
     return json.dumps(text, ensure_ascii=False)
+
+
+def read_assumptions(mapping: str) -> list[str]:
+    """What a drafted mapping assumed, by the comments that are still in it.
+
+    >>> read_assumptions("# Assumed a = b: it is so. Evidence: 3 of" + chr(10) + "# 4 rows." + chr(10) + "# usage: x")
+    ['Assumed a = b: it is so. Evidence: 3 of 4 rows.']
+    """
+    assumptions, text = [], ""
+    for line in mapping.splitlines():
+        if not line.startswith("# "):
+            text = ""
+        elif line.startswith("# Assumed ") or text:
+            text = f"{text} {line[2:]}".strip()
+            if "Evidence: " in text and text.endswith("."):
+                assumptions.append(text)
+                text = ""
+    return assumptions
 
 
 def _decision_lines(content: MappingContent) -> list[str]:

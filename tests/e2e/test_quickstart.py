@@ -24,3 +24,6 @@ def test_quickstart_with_too_few_churners_counts_them_and_gives_a_health_score(o
     report = json.loads(oarlock("--config", str(folder / "acme.toml"), "health-score", "--json").out)
     assert report["is_risk"] is False
     assert [account["health_score"] for account in report["accounts"]] == [int(row["health_score"]) for row in rows]
+    again = oarlock("quickstart", str(folder), "--yes")
+    assert "Used: " in again.out
+    assert "assumption" in again.out

@@ -9,6 +9,7 @@ from features.tables.contract import CONTRACT
 MIN_ACCOUNTS = 5
 MOSTLY, RARELY = 0.9, 0.05
 MAX_WORDS = 12  # a column with more values is no status
+KNOWS_FUTURE = "'{}' knows the future"  # how the note of such a column begins
 
 
 def leave_out_future_columns(draft: SelectDraft, match: TableMatch, query: Query, decisions: DecisionLog) -> None:
@@ -27,7 +28,7 @@ def leave_out_future_columns(draft: SelectDraft, match: TableMatch, query: Query
             for name in mapped:
                 del draft.columns[name]
             verb = "is left out" if mapped else "is not mapped"
-            decisions.note(source.name, f"'{profile.name}' knows the future: {reason}. It {verb}")
+            decisions.note(source.name, f"{KNOWS_FUTURE.format(profile.name)}: {reason}. It {verb}")
 
 
 def _columns_from(draft: SelectDraft, match: TableMatch, column: str) -> list[str]:

@@ -69,3 +69,29 @@ def test_an_end_that_is_a_term_is_no_departure(company):
     company.write()
     assert "60 of 60 rows have an end, 40 of them after 2025-12-21" in notes(company.drafted())
     assert company.column("subscriptions", "ended_at").count(None) == 40
+
+
+def test_columns_that_no_table_reads_are_listed_with_their_declarations(company):
+    left = {row["customer_id"] for row in company.tables["contracts"] if row["end_date"]}
+    for n, row in enumerate(company.tables["customers"]):
+        row |= {"Plan Limit": 10 * (n % 7), "beta": ("yes", "no")[n % 2], "grade": "ABC"[n % 3 - n % 2]}
+        row |= {"slogan": f"We are number {n}", "cancel_code": "x" if row["id"] in left else ""}
+    for row in company.tables["contracts"]:
+        row["signed_by"] = "ada"
+    company.write()
+    draft = company.drafted()
+    assert [(column.source, column.column, column.kind) for column in draft.unmapped] == [
+        ("contracts", "signed_by", None),
+        ("customers", "Plan Limit", "number"),
+        ("customers", "beta", "flag"),
+        ("customers", "grade", "category"),
+        ("customers", "slogan", None),
+    ]
+    assert '# customers: add "Plan Limit" as plan_limit to the select of accounts' in draft.settings
+    assert '# [[signals.attributes]]\n# name = "plan_limit"\n# kind = "number"' in draft.settings
+    declared = draft.settings.replace("# [[", "[[").replace("# name", "name").replace("# kind", "kind")
+    assert [attribute["name"] for attribute in tomllib.loads(declared)["signals"]["attributes"]] == [
+        "plan_limit",
+        "beta",
+        "grade",
+    ]
