@@ -24,6 +24,8 @@ EXIT_CODES = [
     ("16", "`monitor`: plays work"),
     ("17", "`verify`: the ledger does not hold the entry of the page"),
     ("18", "`verify`: another release made the page, or its signals or model were replaced since"),
+    ("19", "`doctor`: warnings"),
+    ("20", "`doctor`: faults"),
     ("130", "stopped by Ctrl-C; nothing is half-written"),
 ]
 

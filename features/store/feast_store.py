@@ -246,6 +246,11 @@ def _parquet_fault(file: Path, view: FeatureView) -> str:
     return f"it has no column {min(missing)}" if missing else ""
 
 
+def has_declarations(registry: Path) -> bool:
+    """Whether the file of a registry declares the signals that are served."""
+    return FEATURE_SERVICE in _declared_services(registry)
+
+
 def _declared_services(registry: Path) -> set[str]:
     """The feature services in the file of a registry; none if it is missing or cannot be read."""
     try:

@@ -45,9 +45,24 @@ def open_database(
             with _migration_transaction(engine) as connection:
                 migrate(connection)
     except DatabaseError as error:
-        message = f"Cannot reach the database of the ledger: {_first_line(error)}."
-        raise NotReady(message, "Start the database, or check ledger.url.") from None
+        raise _unreachable(error) from None
     return engine
+
+
+def stored_revision(location: Path | str) -> str | None:
+    """The revision of a database's tables, which stay as they are; None if there are none.
+
+    Raises NotReady if it cannot be reached, DamagedState for a damaged file.
+    """
+    if isinstance(location, Path) and not location.exists():
+        return None
+    engine = _create_engine(location, "process", LOCK_SECONDS)
+    try:
+        return _schema_revision(engine)
+    except DatabaseError as error:
+        raise _unreachable(error) from None
+    finally:
+        engine.dispose()
 
 
 @contextmanager
@@ -160,6 +175,11 @@ def _migration_transaction(engine: sql.Engine) -> Iterator[sql.Connection]:
         except BaseException:
             connection.exec_driver_sql("rollback")
             raise
+
+
+def _unreachable(error: DatabaseError) -> NotReady:
+    message = f"Cannot reach the database of the ledger: {_first_line(error)}."
+    return NotReady(message, "Start the database, or check ledger.url.")
 
 
 def _first_line(error: DatabaseError) -> str:

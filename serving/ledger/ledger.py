@@ -135,6 +135,11 @@ class Ledger:
         with self.engine.connect() as connection:
             return connection.execute(sql.select(sql.func.count()).select_from(RISKS)).scalar_one()
 
+    def last_scored_at(self) -> datetime | None:
+        """When the newest risk was recorded; None if there is none."""
+        with self.engine.connect() as connection:
+            return connection.execute(sql.select(RISKS.c.scored_at).order_by(RISKS.c.id.desc()).limit(1)).scalar()
+
     def prune(self, before: datetime) -> int:
         """Delete the risks served before an instant, and those of a shadow; returns how many were served."""
         expired = WAL_CHECKPOINTS.c.updated_at < before - timedelta(days=CHECKPOINT_RETENTION_DAYS)
