@@ -42,6 +42,8 @@ Family = Literal[
     "customer_profile",
 ]  # fmt: skip
 ENVIRONMENT_PREFIX = "OARLOCK_"
+Topology = Literal["embedded", "standard", "large"]
+TOPOLOGIES = Path(__file__).with_name("topologies")
 
 
 class Section(BaseModel):
@@ -657,6 +659,8 @@ class Settings(BaseSettings):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
     """The name of the model and of its state folder; the name of the settings file by default."""
+    topology: Topology = "embedded"
+    """Where everything runs; the settings of `configs/topologies` are its defaults. All but embedded need servers."""
     state: Path = Path(".oarlock")
     """The folder that holds everything Oarlock writes."""
     data: DataSettings
@@ -687,6 +691,19 @@ class Settings(BaseSettings):
     daily: DailySettings = DailySettings()
 
     @model_validator(mode="after")
+    def _check_servers(self) -> Self:
+        """Several machines that each have a file of their own would lose keys, feedback and risks of each other."""
+        missing = [name for name, url in self._server_urls().items() if url is None]
+        if self.topology != "embedded" and missing:
+            variable = ENVIRONMENT_PREFIX + missing[0].replace(".", "__").upper()
+            raise ValueError(f"the topology '{self.topology}' needs {missing[0]}; set {variable}")
+        return self
+
+    def _server_urls(self) -> dict[str, SecretStr | None]:
+        stores = {f"stores.{name}": getattr(self.stores, name) for name in ("online", "feast_registry", "mlflow")}
+        return {"ledger.url": self.ledger.url, **stores}
+
+    @model_validator(mode="after")
     def _check_functions(self) -> Self:
         unknown = self.retention.functions.keys() - {*get_args(Family), *self.signals.families}
         if unknown:
@@ -714,7 +731,7 @@ def read_settings(path: Path) -> Settings:
     content = {"name": path.stem, **_read_toml(path)}
     _refuse_unknown_overrides(os.environ)
     try:
-        return _with_copies(Settings(**_resolve_paths(content, path.resolve().parent)))
+        return _with_copies(Settings(**_with_topology(_resolve_paths(content, path.resolve().parent))))
     except ValidationError as error:
         variable = _environment_variable(error)
         if variable in os.environ:
@@ -784,6 +801,16 @@ def _resolve_export(value: object, folder: Path) -> object:
     files = {"output": str(folder / output)} if output and "://" not in output else {}
     field_map = {"field_map": folder / export["field_map"]} if "field_map" in export else {}
     return {**export, **files, **field_map}
+
+
+def _with_topology(content: JsonObject) -> JsonObject:
+    """The content of a settings file over the settings of its topology, which the environment may name."""
+    name = os.environ.get(f"{ENVIRONMENT_PREFIX}TOPOLOGY", content.get("topology", "embedded"))
+    if name not in get_args(Topology):
+        return content  # refused with the other settings
+    defaults = _read_toml(TOPOLOGIES / f"{name}.toml")
+    sections = {key: {**section, **content.get(key, {})} for key, section in defaults.items()}
+    return {**content, **sections}
 
 
 def _with_copies(settings: Settings) -> Settings:

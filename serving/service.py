@@ -12,9 +12,11 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import bentoml
@@ -23,8 +25,9 @@ from sqlalchemy.exc import DBAPIError
 from configs.background import BackgroundTask
 from configs.clock import now
 from configs.errors import NoChampion, NotReady, OarlockError
-from configs.settings import read_settings
-from configs.state_dir import open_state_dir
+from configs.settings import Settings, read_settings
+from configs.state_dir import StateDir, open_state_dir
+from features.online.online_store import pull_publication
 from features.tables.mapping import read_dataset
 from serving.api.middleware.auth import AuthMiddleware
 from serving.api.middleware.deadline import DeadlineMiddleware
@@ -40,7 +43,7 @@ from serving.api.scopes import ScopeTable
 from serving.app import ENDPOINTS, PREFIX, create_app, get_openapi
 from serving.gc_tuning import tune_garbage_collector
 from serving.handlers.context import open_context
-from serving.ledger.ledger import open_ledger
+from serving.ledger.ledger import Ledger, open_ledger
 from serving.ledger.writer import LedgerWriter
 from serving.load.connections import ConnectionGuard, ConnectionLimits, limit_open_files
 from serving.pages.page import PageServices
@@ -52,7 +55,9 @@ from serving.security.api_keys import KeyCache
 from serving.security.audit_log import prune_denied_requests
 from serving.security.authorization import Authorizer
 from serving.security.rate_limits import RateLimits
-from serving.security.sessions import SessionSigner
+from serving.security.sessions import SessionSigner, read_or_create_secret
+from serving.security.shared_rate_limits import exchange_counts, machine_id
+from serving.security.shared_secret import read_or_create_shared_secret
 from serving.telemetry.gauges import GaugeCollector
 from serving.telemetry.json_logs import configure_logging
 from serving.telemetry.metrics import Metrics
@@ -114,7 +119,7 @@ class Oarlock:
         scorer = open_scorer(settings, state, lambda: observed_until or now(), self.writer)
         self.context = open_context(state, scorer, ledger)
         self.authorizer = Authorizer(KeyCache(lambda: ledger.engine), now, RateLimits(state.rate_limits))
-        signer = SessionSigner(state.session_secret, now)
+        signer = SessionSigner(self._secret_source(ledger), now)
         self.page_services = PageServices(self.context, self.authorizer, signer)
         self.idempotency = IdempotencyStore(
             lambda: ledger.engine,
@@ -127,15 +132,7 @@ class Oarlock:
         self.writer.start()
         limit_open_files(settings.serving.max_connections)
         self._stopping = threading.Event()
-        work = {
-            "champion": self._refresh_champion,
-            "keys": self._refresh_keys,
-            "portfolio": self._refresh_portfolio,
-            "metrics": self._update_metrics,
-        }
-        if "OARLOCK_SUPERVISOR" in os.environ:
-            watcher = WatcherProcess(Path(os.environ["OARLOCK_CONFIG"]), state)
-            work |= {"champion watcher": watcher.ensure_running, "supervisor": _end_with_supervisor}
+        work = self._background_work(settings, state)
         tasks = [BackgroundTask(name, function, settings.serving.poll_seconds) for name, function in work.items()]
         tasks.append(BackgroundTask("housekeeping", self._keep_house, HOUSEKEEPING_SECONDS))
         self.context.background.extend([self.writer.health, *(task.health for task in tasks)])
@@ -157,6 +154,44 @@ class Oarlock:
         except OarlockError:
             return False
         return True
+
+    def _background_work(self, settings: Settings, state: StateDir) -> dict[str, Callable[[], object]]:
+        """What is repeated every `serving.poll_seconds`, by name."""
+        work: dict[str, Callable[[], object]] = {}
+        if settings.stores.online is not None:
+            work["publication"] = partial(self._pull_publication, state)
+        if settings.ledger.url is not None:
+            work["rate limits"] = partial(self._exchange_counts, machine_id(state.folder))
+        work |= {
+            "champion": self._refresh_champion,
+            "keys": self._refresh_keys,
+            "portfolio": self._refresh_portfolio,
+            "metrics": self._update_metrics,
+        }
+        if "OARLOCK_SUPERVISOR" in os.environ:
+            watcher = WatcherProcess(Path(os.environ["OARLOCK_CONFIG"]), state)
+            work |= {"champion watcher": watcher.ensure_running, "supervisor": _end_with_supervisor}
+        return work
+
+    def _secret_source(self, ledger: Ledger) -> Callable[[], bytes]:
+        """Where the secret of sessions is: machines that share a database share it there."""
+        if self.context.settings.ledger.url is not None:
+            return lambda: read_or_create_shared_secret(ledger.engine)
+        return partial(read_or_create_secret, self.context.state.session_secret)
+
+    def _pull_publication(self, state: StateDir) -> None:
+        """Take over what another machine published; while Redis is down the tables of before stay."""
+        try:
+            pull_publication(state)
+        except NotReady as error:
+            LOG.warning("a new publication cannot be read: %s", error)
+
+    def _exchange_counts(self, machine: str) -> None:
+        """Count the requests that other machines answered; while the database is down this machine counts its own."""
+        try:
+            exchange_counts(self.writer.ledger.engine, machine, self.authorizer.rate_limits, time.time())
+        except (DBAPIError, NotReady) as error:
+            LOG.warning("the requests that other machines answered are not counted: %s", error)
 
     def _refresh_champion(self) -> None:
         """Load a promoted version; if it cannot be read the previous champion stays."""

@@ -1,6 +1,5 @@
 """The online store that the settings name: a Redis, or the file in the state folder."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from configs.errors import ConfigError
@@ -36,6 +35,19 @@ def begin_publication(state: StateDir) -> "RedisPublication | None":
     return begin_redis_publication(client, state)
 
 
+def pull_publication(state: StateDir) -> bool:
+    """Write what another machine published last into this state folder; False if it is there already.
+
+    Raises NotReady if nothing is published, StoreDown if Redis cannot be used.
+    """
+    client = connect_online_store(state)
+    if client is None:
+        return False
+    from features.online.redis_tables import pull_tables
+
+    return pull_tables(client, state)
+
+
 def erase_online(state: StateDir, account_id: str) -> int:
     """Remove an account from Redis, if the online store is there; returns how many rows were removed."""
     client = connect_online_store(state)
@@ -43,12 +55,7 @@ def erase_online(state: StateDir, account_id: str) -> int:
         return 0
     from features.online.redis_publication import erase_from_redis
 
-    return erase_from_redis(client, state, account_id, published_tables(state))
-
-
-def published_tables(state: StateDir) -> dict[str, Path]:
-    """The files that a publication writes beside the rows, by name."""
-    return {file.name: file for file in (state.account_table, state.revenue_table) if file.exists()}
+    return erase_from_redis(client, state, account_id)
 
 
 def connect_online_store(state: StateDir) -> "Redis | None":

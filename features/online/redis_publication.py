@@ -2,10 +2,9 @@
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -26,11 +25,11 @@ from features.online.redis_rows import (
     read_pointer,
     row_seconds,
 )
+from features.online.redis_tables import note_revision, write_tables
 from features.store.publication import Publication
 
 if TYPE_CHECKING:
     from redis import Redis
-    from redis.typing import EncodableT, FieldT
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,8 @@ class RedisPublication:
     generation: str
     replaced: bytes | None
 
-    def commit(self, publication: Publication, tables: Mapping[str, Path]) -> None:
-        """Make this generation the one that is read, with the files that every machine reads beside it.
+    def commit(self, publication: Publication, state: StateDir) -> None:
+        """Make this generation the one that is read, with the tables of the state folder beside it.
 
         Raises Busy if another publication did so since this one began: it may have removed rows of this one.
         """
@@ -54,13 +53,14 @@ class RedisPublication:
             if pipe.get(self.keys.published) != self.replaced:
                 raise _overtaken()
             pipe.multi()
-            pipe.hset(self.keys.tables(self.generation), mapping=_contents(tables))
+            revision = write_tables(pipe, self.keys, self.generation, state)
             pipe.expire(self.keys.tables(self.generation), row_seconds(self.expire_days))
             pipe.set(self.keys.published, pointer, ex=self.expire_days * DAY_SECONDS)
             try:
                 pipe.execute()
             except WatchError:
                 raise _overtaken() from None
+        note_revision(state, revision)
 
     def remove_others(self, as_of: datetime) -> None:
         """Remove every other generation; accounts that only the replaced one has are noted as departed."""
@@ -103,7 +103,7 @@ class RedisPublication:
                 self.client.hdel(self.keys.departed, *returned)
 
 
-def erase_from_redis(client: "Redis", state: StateDir, account_id: str, tables: Mapping[str, Path]) -> int:
+def erase_from_redis(client: "Redis", state: StateDir, account_id: str) -> int:
     """Remove an account from every generation, and write the tables again, from which it was removed.
 
     Returns how many rows were removed; raises StoreDown if Redis cannot be used.
@@ -114,8 +114,8 @@ def erase_from_redis(client: "Redis", state: StateDir, account_id: str, tables: 
         removed = sum(client.unlink(key) for key in rows if keys.account_of(key) == encode_id(account_id))
         removed += client.hdel(keys.departed, encode_id(account_id))
         pointer = fetch_pointer(client, keys)
-        if pointer is not None and tables:
-            client.hset(keys.tables(read_pointer(pointer).generation), mapping=_contents(tables))
+        if pointer is not None:
+            note_revision(state, write_tables(client, keys, read_pointer(pointer).generation, state))
     return removed
 
 
@@ -126,10 +126,6 @@ def begin_redis_publication(client: "Redis", state: StateDir) -> RedisPublicatio
         require_no_eviction(client)
         replaced = fetch_pointer(client, keys)
     return RedisPublication(client, keys, state.stores.online_days, uuid.uuid4().hex[:16], replaced)
-
-
-def _contents(tables: Mapping[str, Path]) -> "dict[FieldT, EncodableT]":
-    return {name: file.read_bytes() for name, file in tables.items()}
 
 
 def _parse_replaced(pointer: bytes | None) -> PublishedGeneration | None:

@@ -33,7 +33,7 @@ from features.ingestion.validation import (
     raise_for_violations,
     validate_tables,
 )
-from features.online.online_store import begin_publication, open_online_reader, published_tables
+from features.online.online_store import begin_publication, open_online_reader
 from features.own_signals.event_kinds import keep_event_kinds
 from features.own_signals.own_catalogue import build_catalogue
 from features.publishing.account_table_builder import build_account_details
@@ -423,7 +423,7 @@ def _materialize(settings: Settings, state: StateDir, history: HistoryVersion, p
     apply_declarations(store, history, state)
     materialize_online(store, as_of)
     if redis is not None:
-        redis.commit(publication, published_tables(state))
+        redis.commit(publication, state)
     elif dropped := read_day(history, as_of).dropped:
         tombstone_accounts(store, history, list(dropped), as_of)
     write_json(state.publication, publication)

@@ -5,7 +5,7 @@ To change one, change it here, add a revision to `migrations/versions` and raise
 
 import sqlalchemy as sql
 
-HEAD_REVISION = "0008"
+HEAD_REVISION = "0009"
 VERSION_TABLE = "oarlock_schema_version"  # MLflow may keep an `alembic_version` of its own in the same database
 METADATA = sql.MetaData()
 # SQLite counts in 64 bits only under its own name for it.
@@ -184,4 +184,19 @@ MONITOR_ACKNOWLEDGEMENTS = sql.Table(
     sql.Column("subject", sql.String(200), nullable=False),
     sql.Column("until", sql.DateTime, nullable=False),
     sql.Column("because", sql.Text, nullable=False),
+)
+# What several machines that serve one state share. How often each key was used in a minute, as each machine counted it.
+SHARED_SECRETS = sql.Table(
+    "shared_secrets",
+    METADATA,
+    sql.Column("name", sql.String(50), primary_key=True),
+    sql.Column("secret", sql.LargeBinary, nullable=False),
+)
+REQUEST_COUNTS = sql.Table(
+    "request_counts",
+    METADATA,
+    sql.Column("machine", sql.String(32), primary_key=True),
+    sql.Column("key_id", sql.String(24), primary_key=True),
+    sql.Column("minute", sql.BigInteger, primary_key=True),
+    sql.Column("requests", sql.Integer, nullable=False),
 )

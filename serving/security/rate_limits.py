@@ -10,6 +10,7 @@ import mmap
 import os
 import struct
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,6 +39,14 @@ class RateDecision(NamedTuple):
         }
 
 
+class KeyCount(NamedTuple):
+    """How many requests of a key were counted in a minute (since 1970)."""
+
+    key_id: str
+    minute: int
+    requests: int
+
+
 class RateLimits:
     """The counts of all keys, in the file at `path`, which other processes have open too.
 
@@ -54,20 +63,24 @@ class RateLimits:
         self._counts = mmap.mmap(self._file, SLOTS * RECORD.size)
         self._offsets: dict[bytes, int] = {}
         self._lock = threading.Lock()  # a lock of a file does not hold between threads
+        self._others: dict[tuple[str, int], int] = {}
 
     def hit(self, key_id: str, limit: int, now: float) -> RateDecision:
         """Count a request of a key at `now` (seconds since 1970) unless it is beyond `limit` requests a minute."""
         minute, elapsed = divmod(now, WINDOW_SECONDS)
+        elsewhere = self._others.get((key_id, int(minute)), 0)
+        elsewhere_before = self._others.get((key_id, int(minute) - 1), 0)
         with self._lock:
             fcntl.flock(self._file, fcntl.LOCK_EX)  # released if the process dies
             try:
                 offset, key, (count, before) = self._read(key_id.encode()[:24], int(minute))
-                carried = before * (1 - elapsed / WINDOW_SECONDS)
-                is_allowed = carried + count + 1 <= limit
+                carried = (before + elsewhere_before) * (1 - elapsed / WINDOW_SECONDS)
+                is_allowed = carried + count + elsewhere + 1 <= limit
                 count += is_allowed
                 RECORD.pack_into(self._counts, offset, key, int(minute), count, before)
             finally:
                 fcntl.flock(self._file, fcntl.LOCK_UN)
+        count, before = count + elsewhere, before + elsewhere_before
         return RateDecision(
             is_allowed,
             limit,
@@ -75,6 +88,19 @@ class RateLimits:
             math.ceil(WINDOW_SECONDS - elapsed),
             0 if is_allowed else max(1, math.ceil(_seconds_to_wait(limit, count, before, elapsed))),
         )
+
+    def counts_since(self, minute: int) -> list[KeyCount]:
+        """What was counted from a minute on, by all processes that have the file open."""
+        return [
+            KeyCount(key.rstrip(b"\0").decode("utf-8", "replace"), at - age, requests)
+            for key, at, now, before in list(RECORD.iter_unpack(self._counts))
+            for age, requests in ((0, now), (1, before))
+            if requests and at - age >= minute
+        ]
+
+    def add_others(self, counts: Iterable[KeyCount]) -> None:
+        """Count these, too: what other machines counted, instead of what they had before."""
+        self._others = {(count.key_id, count.minute): count.requests for count in counts}
 
     def _read(self, key: bytes, minute: int) -> tuple[int, bytes, tuple[int, int]]:
         """Where a key is counted, and its requests in this minute and in the one before."""

@@ -32,9 +32,9 @@ class Session:
 
 @dataclass(frozen=True)
 class SessionSigner:
-    """Signs and reads sessions with the secret in a file, which all processes of this state folder share."""
+    """Signs and reads sessions with a secret that all processes share; `read_secret` gives it when it is needed."""
 
-    file: Path
+    read_secret: Callable[[], bytes]
     clock: Callable[[], datetime]
 
     def open(self, key_id: str = "") -> Session:
@@ -78,7 +78,7 @@ class SessionSigner:
 
     @cached_property
     def _secret(self) -> bytes:
-        return read_or_create_secret(self.file)
+        return self.read_secret()
 
 
 def read_or_create_secret(file: Path) -> bytes:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import httpx
 import pytest
@@ -142,13 +143,13 @@ def test_no_page_is_shown_to_somebody_who_is_not_signed_in(client: PageClient, p
 @pytest.mark.parametrize("left", [b"", b"[]", bytes(31)], ids=["empty", "other", "cut"])
 def test_a_damaged_secret_is_replaced_so_that_nobody_can_guess_it(tmp_path, left: bytes):
     file, clock = tmp_path / "session.key", lambda: NOW
-    signed = SessionSigner(file, clock)
+    read_secret = partial(read_or_create_secret, file)
+    signed = SessionSigner(read_secret, clock)
     assert signed.from_cookie(signed.to_cookie(signed.open("k"))) is not None
     file.write_bytes(left)
-    forged = SessionSigner(tmp_path / "forged.key", clock)
-    vars(forged)["_secret"] = left
+    forged = SessionSigner(lambda: left, clock)
     cookie = forged.to_cookie(forged.open("k"))
-    assert SessionSigner(file, clock).from_cookie(cookie) is None
+    assert SessionSigner(read_secret, clock).from_cookie(cookie) is None
     assert (file.stat().st_size, file.stat().st_mode & 0o777) == (32, 0o600)
 
 
@@ -176,7 +177,7 @@ def test_a_key_that_is_deleted_during_a_request_opens_nothing(context: ServiceCo
     secret = client.add_key("read", owner="ada")
     cache = _DeletedAfterCheck(lambda: context.feedback.ledger.engine)
     cache.refresh()
-    signer = SessionSigner(context.state.session_secret, client.clock)
+    signer = SessionSigner(partial(read_or_create_secret, context.state.session_secret), client.clock)
     services = PageServices(context, replace(client.authorizer, key_cache=cache), signer)
     client.app = RequestIdMiddleware(PagesMiddleware(Starlette(), create_pages(lambda: services)))
     response = client.get("/", headers={"authorization": f"Bearer {secret}"}, follow_redirects=False)

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from configs.errors import Busy, ConfigError, NotReady, StoreDown
 from configs.settings import StoreSettings
 from configs.state_dir import StateDir
-from features.online.online_store import begin_publication, open_online_reader, published_tables
+from features.online.online_store import begin_publication, open_online_reader, pull_publication
 from features.online.redis_connection import require_no_eviction
 from features.online.redis_rows import RedisKeys, fetch_pointer
 from features.publishing.consistency_check import compare_stores
@@ -173,7 +173,7 @@ def test_a_reader_sees_the_old_publication_until_the_new_one_is_complete(publish
     published.client.hset(publication.keys.row(publication.generation, ACCOUNTS[0]), field, cell)
     assert reader.read(ACCOUNTS).values.numbers.tobytes() == before.values.numbers.tobytes()
     note: Publication = {**read_publication(published.state), "as_of": "2023-08-02T00:00:00"}
-    publication.commit(note, published_tables(published.state))
+    publication.commit(note, published.state)
     after = reader.read(ACCOUNTS)
     assert after.published == datetime(2023, 8, 2)
     assert np.isnan(after.values.numbers).all()  # of the new publication, which has no values, and of no other
@@ -184,9 +184,9 @@ def test_the_second_of_two_publications_at_once_is_refused(published: RedisCompa
     assert first is not None
     assert second is not None
     note = json.loads(published.state.publication.read_text())
-    first.commit(note, published_tables(published.state))
+    first.commit(note, published.state)
     with pytest.raises(Busy, match="published into the same Redis"):
-        second.commit(note, {})
+        second.commit(note, published.state)
     assert published.pointer()["generation"] == first.generation
 
 
@@ -210,6 +210,18 @@ def test_an_erased_account_is_in_no_key(own: RedisCompany, tmp_path: Path):
     tables = own.client.hgetall(own.keys.tables(str(own.pointer()["generation"])))
     assert not any(ACCOUNTS[0].encode() in content for content in tables.values())  # pyright: ignore
     assert ACCOUNTS[1].encode() in tables[b"accounts.db"]  # pyright: ignore
+
+
+def test_another_machine_takes_over_what_was_published(own: RedisCompany, tmp_path: Path, redis_stores: StoreSettings):
+    other = StateDir(tmp_path / "other" / own.state.folder.name, redis_stores)
+    assert (pull_publication(other), pull_publication(other)) == (True, False)
+    assert read_publication(other) == read_publication(own.state)
+    assert other.account_table.read_bytes() == own.state.account_table.read_bytes()
+    assert other.revenue_table.read_bytes() == own.state.revenue_table.read_bytes()
+    erase_account(own.state, Ledger(tmp_path / "ledger.db").engine, ACCOUNTS[0], TODAY)
+    assert pull_publication(other)
+    assert ACCOUNTS[0].encode() not in other.account_table.read_bytes()
+    assert not pull_publication(own.state)
 
 
 def test_before_any_publish_it_is_not_ready(tmp_path, redis_stores: StoreSettings):

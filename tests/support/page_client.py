@@ -18,7 +18,7 @@ from serving.pages_app import PagesMiddleware, create_pages
 from serving.security.api_keys import KeyCache, create_key, save_key
 from serving.security.authorization import Authorizer
 from serving.security.rate_limits import RateLimits
-from serving.security.sessions import SessionSigner
+from serving.security.sessions import SessionSigner, read_or_create_secret
 
 NOW = datetime(2024, 1, 1, 12)
 FORM_TOKEN = re.compile(r'name="form_token" value="([^"]+)"')
@@ -96,6 +96,8 @@ def open_page_client(context: ServiceContext, address: str = "127.0.0.1") -> Pag
     rate_file = Path(ledger.location).with_name("rates.bin")
     authorizer = Authorizer(KeyCache(lambda: ledger.engine), clock, RateLimits(rate_file))
     authorizer.key_cache.refresh()
-    services = PageServices(context, authorizer, SessionSigner(context.state.session_secret, clock))
+    services = PageServices(
+        context, authorizer, SessionSigner(lambda: read_or_create_secret(context.state.session_secret), clock)
+    )
     app = RequestIdMiddleware(PagesMiddleware(Starlette(), create_pages(lambda: services)))
     return PageClient(context, services, authorizer, clock, app, address)

@@ -98,3 +98,39 @@ def test_a_second_process_cannot_take_an_exclusive_lock(tmp_path):
         exclusive_lock(tmp_path / "publish.lock", "publishing into"),
     ):
         pass
+
+
+SERVERS = {
+    "OARLOCK_LEDGER__URL": "postgresql://localhost/a",
+    "OARLOCK_STORES__ONLINE": "redis://localhost",
+    "OARLOCK_STORES__FEAST_REGISTRY": "postgresql://localhost/b",
+    "OARLOCK_STORES__MLFLOW": "http://localhost:5000",
+}
+
+
+@pytest.mark.parametrize("missing", SERVERS)
+def test_a_topology_without_one_of_its_servers_is_refused(tmp_path, monkeypatch, missing: str):
+    file = _write(tmp_path, f'topology = "standard"\n{MINIMAL}')
+    for variable in SERVERS.keys() - {missing}:
+        monkeypatch.setenv(variable, SERVERS[variable])
+    with pytest.raises(ConfigError, match=f"the topology 'standard' needs .*; set {missing}"):
+        read_settings(file)
+
+
+@pytest.mark.parametrize(
+    ("topology", "expected"),
+    [("embedded", ("duckdb", 1, 5.0)), ("standard", ("duckdb", 2, 75.0)), ("large", ("spark", 4, 75.0))],
+)
+def test_a_topology_has_settings_that_a_file_overrides(tmp_path, monkeypatch, topology, expected):
+    for variable, url in SERVERS.items():
+        monkeypatch.setenv(variable, url)
+    monkeypatch.setenv("OARLOCK_TOPOLOGY", topology)
+    settings = read_settings(_write(tmp_path, MINIMAL))
+    assert (settings.engine.kind, settings.serving.workers, settings.serving.idle_timeout_seconds) == expected
+    own = read_settings(_write(tmp_path, MINIMAL + "[serving]\nworkers = 7\n"))
+    assert (own.serving.workers, own.serving.idle_timeout_seconds) == (7, expected[2])
+
+
+def test_an_unknown_topology_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="topology: input should be 'embedded', 'standard' or 'large'"):
+        read_settings(_write(tmp_path, f'topology = "huge"\n{MINIMAL}'))
