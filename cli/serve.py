@@ -61,4 +61,6 @@ def _absolute_paths(settings: Settings) -> dict[str, str]:
     paths = {"STATE": settings.state, "PLAYBOOK": settings.playbook, "DATA__DATASET": settings.data.dataset}
     if settings.data.folder:
         paths["DATA__FOLDER"] = settings.data.folder
+    if settings.stores.history:
+        paths["STORES__HISTORY"] = settings.stores.history
     return {f"{ENVIRONMENT_PREFIX}{name}": str(path.resolve()) for name, path in paths.items()}

@@ -545,6 +545,8 @@ class StoreSettings(Section):
     """What the keys in Redis begin with; several installations may share a server."""
     online_days: Annotated[int, Field(ge=1)] = 30
     """Redis drops what was published so many days ago, so that nothing is served for ever if publishing stops."""
+    history: Path | None = None
+    """A folder for the history, such as one that all machines mount; below the state by default."""
     feast_registry: SecretStr | None = None
     """A database for Feast's registry, such as postgresql://...; a file in the state folder by default."""
     mlflow: SecretStr | None = None
@@ -781,8 +783,13 @@ def _resolve_paths(content: JsonObject, folder: Path) -> JsonObject:
     if isinstance(signals.get("modules"), list):
         signals["modules"] = [folder / str(name) for name in signals["modules"]]
     daily = {"daily": _resolve_daily(content["daily"], folder)} if isinstance(content.get("daily"), dict) else {}
+    stores = {"stores": _resolve_stores(content["stores"], folder)} if isinstance(content.get("stores"), dict) else {}
     state = folder / content.get("state", ".oarlock")
-    return {**content, **files, **daily, "signals": signals, "data": data, "state": state}
+    return {**content, **files, **daily, **stores, "signals": signals, "data": data, "state": state}
+
+
+def _resolve_stores(stores: JsonObject, folder: Path) -> JsonObject:
+    return {**stores, "history": folder / stores["history"]} if "history" in stores else stores
 
 
 def _resolve_daily(daily: JsonObject, folder: Path) -> JsonObject:

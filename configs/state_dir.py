@@ -30,7 +30,8 @@ class StateDir:
 
     @property
     def history(self) -> Path:
-        return self.folder / "history"
+        folder = self.stores.history
+        return self.folder / "history" if folder is None else folder.resolve() / self.folder.name
 
     @property
     def feast(self) -> Path:

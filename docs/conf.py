@@ -15,6 +15,8 @@ exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 myst_links_external_new_tab = True
+# A picture in Mermaid is drawn by GitHub and shown as text here: drawing it would load a script from elsewhere.
+suppress_warnings = ["misc.highlighting_failure"]
 
 html_theme = "furo"
 html_title = f"Oarlock {release}"

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import re
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,14 +130,10 @@ def postgres_server() -> str:
 @pytest.fixture
 def postgres(postgres_server: str) -> Iterator[str]:
     """The URL of an empty Postgres schema, which is dropped after the test."""
-    import psycopg
-    from psycopg.sql import SQL, Identifier
+    from tests.support.servers import own_schema
 
-    schema = f"oarlock_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(SQL("create schema {}").format(Identifier(schema)))
-        yield f"{postgres_server}?options=-csearch_path%3D{schema}"
-        connection.execute(SQL("drop schema {} cascade").format(Identifier(schema)))
+    with own_schema(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -101,10 +101,10 @@ def _removals(state: StateDir, engine: sql.Engine, account_id: str) -> Iterator[
         yield f"sqlite {file.name}", lambda file=file: _remove_from_sqlite(file, account_id)
     if state.stores.online is not None:  # after the tables, which are written there again
         yield "redis", lambda: erase_online(state, account_id)
-    for file in sorted(state.history.rglob("*.parquet")) + sorted(state.quarantine.rglob("*.parquet")):
-        if not _is_behind_link(file, state.folder):
-            folder = file.relative_to(state.folder).parts[0]
-            yield f"files {folder}", lambda file=file: _remove_from_parquet(file, account_id)
+    for name, folder in (("history", state.history), ("quarantine", state.quarantine)):
+        for file in sorted(folder.rglob("*.parquet")):
+            if not _is_behind_link(file, folder):
+                yield f"files {name}", lambda file=file: _remove_from_parquet(file, account_id)
     yield "files converted", lambda: _remove_conversions(state.converted, account_id)
     yield "files copied", lambda: _remove_copies(state.copies, account_id)
     for file in sorted(state.history.glob("*/written/*/day.json")):

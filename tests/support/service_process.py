@@ -73,7 +73,7 @@ class ClientLoad:
 @contextmanager
 def run_service(config: Path, folder: Path = ROOT, /, **environment: str) -> Iterator[RunningService]:
     """Run `oarlock serve` from a folder, in processes of its own, until the block ends."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, str(ROOT / "oarlock.py"), "--config", str(config), "serve", "--port", str(port)]
     client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
     variables = os.environ | environment
@@ -125,7 +125,8 @@ def _send_requests(service: RunningService, account_ids: list[str], load: Client
                 time.sleep(0.05)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
