@@ -36,9 +36,9 @@ def begin_publication(state: StateDir) -> "RedisPublication | None":
 
 
 def pull_publication(state: StateDir) -> bool:
-    """Write what another machine published last into this state folder; False if it is there already.
+    """Write what another machine published last into this state folder; False if nothing is, or it is there already.
 
-    Raises NotReady if nothing is published, StoreDown if Redis cannot be used.
+    Raises StoreDown if Redis cannot be used.
     """
     client = connect_online_store(state)
     if client is None:

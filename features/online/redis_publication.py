@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
 from redis.exceptions import WatchError
 
-from configs.errors import Busy, NotReady
+from configs.errors import Busy
 from configs.state_dir import StateDir
 from features.online.redis_connection import require_no_eviction, store_errors
 from features.online.redis_rows import (
@@ -22,7 +21,7 @@ from features.online.redis_rows import (
     encode_id,
     fetch_pointer,
     keys_of,
-    read_pointer,
+    parse_pointer,
     row_seconds,
 )
 from features.online.redis_tables import note_revision, write_tables
@@ -65,7 +64,7 @@ class RedisPublication:
     def remove_others(self, as_of: datetime) -> None:
         """Remove every other generation; accounts that only the replaced one has are noted as departed."""
         with store_errors():
-            replaced = _parse_replaced(self.replaced)
+            replaced = parse_pointer(self.replaced)
             for keys in chunks(self._stale_keys(), ROWS_PER_CALL):
                 if replaced is not None:
                     self._note_departed(keys, replaced, as_of)
@@ -113,9 +112,8 @@ def erase_from_redis(client: "Redis", state: StateDir, account_id: str) -> int:
         rows = client.scan_iter(match=f"{keys.prefix}:row:*", count=ROWS_PER_CALL)
         removed = sum(client.unlink(key) for key in rows if keys.account_of(key) == encode_id(account_id))
         removed += client.hdel(keys.departed, encode_id(account_id))
-        pointer = fetch_pointer(client, keys)
-        if pointer is not None:
-            note_revision(state, write_tables(client, keys, read_pointer(pointer).generation, state))
+        if published := parse_pointer(fetch_pointer(client, keys)):
+            note_revision(state, write_tables(client, keys, published.generation, state))
     return removed
 
 
@@ -126,13 +124,6 @@ def begin_redis_publication(client: "Redis", state: StateDir) -> RedisPublicatio
         require_no_eviction(client)
         replaced = fetch_pointer(client, keys)
     return RedisPublication(client, keys, state.stores.online_days, uuid.uuid4().hex[:16], replaced)
-
-
-def _parse_replaced(pointer: bytes | None) -> PublishedGeneration | None:
-    try:
-        return read_pointer(pointer)
-    except (NotReady, ValidationError):  # nobody reads what it named
-        return None
 
 
 def _overtaken() -> Busy:

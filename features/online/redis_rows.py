@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from configs.errors import NotReady
 from configs.state_dir import StateDir
@@ -86,6 +86,14 @@ def read_pointer(content: bytes | None) -> PublishedGeneration:
     if content is None:
         raise NotReady("Nothing is published in Redis, or it expired.", "Run `oarlock publish`.")
     return TypeAdapter(PublishedGeneration).validate_json(content)
+
+
+def parse_pointer(content: bytes | None) -> PublishedGeneration | None:
+    """What is online; None if nothing is, or if the pointer is damaged and has to be written anew."""
+    try:
+        return read_pointer(content)
+    except (NotReady, ValidationError):
+        return None
 
 
 def encode_id(account_id: str) -> bytes:

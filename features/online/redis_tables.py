@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from configs.files import atomic_write, write_json
 from configs.state_dir import StateDir
 from features.online.redis_connection import store_errors
-from features.online.redis_rows import RedisKeys, fetch_pointer, keys_of, read_pointer
+from features.online.redis_rows import RedisKeys, fetch_pointer, keys_of, parse_pointer
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -36,13 +36,15 @@ def note_revision(state: StateDir, revision: str) -> None:
 
 
 def pull_tables(client: "Redis", state: StateDir) -> bool:
-    """Replace the tables and the note of this state folder by those in Redis; False if they are the same.
+    """Replace the tables and the note of this state folder by those in Redis; False if there are no others.
 
-    Raises NotReady if nothing is published, StoreDown if Redis cannot be used.
+    Raises StoreDown if Redis cannot be used.
     """
     keys = keys_of(state)
     with store_errors():
-        published = read_pointer(fetch_pointer(client, keys))
+        published = parse_pointer(fetch_pointer(client, keys))
+        if published is None:
+            return False
         tables = keys.tables(published.generation)
         revision = client.hget(tables, REVISION)
         if revision is None or _as_bytes(revision).decode() == _noted_revision(state):

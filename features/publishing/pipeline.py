@@ -33,7 +33,7 @@ from features.ingestion.validation import (
     raise_for_violations,
     validate_tables,
 )
-from features.online.online_store import begin_publication, open_online_reader
+from features.online.online_store import begin_publication, open_online_reader, pull_publication
 from features.own_signals.event_kinds import keep_event_kinds
 from features.own_signals.own_catalogue import build_catalogue
 from features.publishing.account_table_builder import build_account_details
@@ -217,9 +217,11 @@ def publish(settings: Settings, state: StateDir, request: PublishRequest, progre
     """Compute the day's signals and every missing training day, and write the day to the online store.
 
     Complete days are not computed again unless requested or damaged, so a stopped publish can be continued. Raises
-    DataError if a requested day has faults, Busy if another process is publishing into the same state.
+    DataError if a requested day has faults, Busy if another process is publishing into the same state, StoreDown if the
+    online store is a Redis that cannot be used.
     """
     with exclusive_lock(state.publish_lock, "publishing into"):
+        pull_publication(state)  # an older day must not replace what another machine put online
         return _publish(settings, state, request, progress)
 
 

@@ -224,6 +224,23 @@ def test_another_machine_takes_over_what_was_published(own: RedisCompany, tmp_pa
     assert not pull_publication(own.state)
 
 
+def test_an_older_day_of_another_machine_does_not_go_online(own: RedisCompany, tmp_path: Path):
+    own.publish(TODAY + timedelta(days=1))
+    other = dataclasses.replace(own.state, folder=tmp_path / "other" / own.state.folder.name)
+    result = publish(own.company.settings, other, PublishRequest(TODAY), ignore_progress)
+    assert (result.as_of, result.online) == (TODAY, TODAY + timedelta(days=1))
+    assert open_online_reader(other).views().as_of == TODAY + timedelta(days=1)
+
+
+def test_a_damaged_pointer_is_written_anew(own: RedisCompany):
+    own.client.set(own.keys.published, b"{}")
+    with pytest.raises(StoreDown, match="what this release did not write"):
+        open_online_reader(own.state).read(ACCOUNTS[:1])
+    own.publish()
+    assert open_online_reader(own.state).read(ACCOUNTS[:1]).as_of[0] == np.datetime64(TODAY)
+    assert len(own.row_keys()) == len(ACCOUNTS)
+
+
 def test_before_any_publish_it_is_not_ready(tmp_path, redis_stores: StoreSettings):
     with pytest.raises(NotReady, match="Nothing is published in Redis"):
         open_online_reader(StateDir(tmp_path, redis_stores)).read(["a"])
