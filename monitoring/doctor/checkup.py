@@ -69,6 +69,8 @@ def examine(settings: Settings, config: Path, now: datetime, known_until: Callab
         result = CheckResult("state folder", "fault", error.message, str(settings.state / settings.name), error.hint)
         return Checkup((result,), measure_readiness(()))
     results = [run_check(name, state.folder, check) for name, check in _independent_checks(examined)]
+    is_migrated = not any(result.name == "migrations" and result.status == "warn" for result in results)
+    results += _run(is_migrated, "opening the ledger would migrate it", _checks_of_ledger(examined))
     results += _checks_of_state(examined)
     return Checkup(tuple(results), measure_readiness(_reached(examined, results)))
 
@@ -90,11 +92,16 @@ def _independent_checks(examined: Examined) -> Iterator[Check]:
     yield "mlflow port", lambda: machine.check_mlflow_port(_own_addresses())
     location = examined.ledger.location
     yield "migrations", lambda: components.check_migrations(location)
-    yield "ledger", lambda: components.check_ledger(examined.ledger)
     backlog = settings.ledger.max_backlog_bytes
     yield "write-ahead log", lambda: components.check_write_ahead_log(state, backlog)
-    yield "clock", lambda: machine.check_clock(examined.now, components.recorded_instants(state, examined.ledger))
     yield "daily job", lambda: components.check_daily_job(sorted(state.daily.glob("*.json")))
+
+
+def _checks_of_ledger(examined: Examined) -> Iterator[Check]:
+    """The checks that open the ledger, which makes its tables those of this release."""
+    state, now = examined.state, examined.now
+    yield "ledger", lambda: components.check_ledger(examined.ledger)
+    yield "clock", lambda: machine.check_clock(now, components.recorded_instants(state, examined.ledger))
     yield "monitoring", lambda: _check_monitoring(examined)
 
 
@@ -178,6 +185,8 @@ def _own_addresses() -> list[str]:
 def _reached(examined: Examined, results: Sequence[CheckResult]) -> set[str]:
     """The checks that nothing stands in the way of, and `served` if the ledger has risks."""
     reached = {result.name for result in results if result.status in {"ok", "warn"}}
+    if "ledger" not in reached:
+        return reached
     try:
         served = {"served"} if examined.ledger.last_scored_at() else set[str]()
     except NotReady:

@@ -16,7 +16,7 @@ from configs.state_dir import StateDir, open_state_dir
 from monitoring.doctor.check_result import CheckResult, run_check
 from monitoring.doctor.checkup import Checkup, examine
 from monitoring.doctor.component_checks import check_champion, check_migrations, check_mlflow
-from serving.ledger.database import open_database
+from serving.ledger.database import open_database, stored_revision
 from serving.ledger.ledger import open_ledger
 from serving.ledger.schema import VERSION_TABLE
 from tests.support.companies.growing_company import TODAY, Company
@@ -229,6 +229,18 @@ def test_the_revision_of_the_ledger_is_compared(tmp_path: Path, revision, status
     result = check_migrations(file)
     assert result.status == status
     assert next_step in result.next_step
+
+
+def test_an_older_ledger_stays_as_it_is(published_company: Company):
+    location = open_ledger(published_company.settings, published_company.state).location
+    engine = open_database(location)
+    with engine.begin() as connection:
+        connection.execute(sql.text(f"update {VERSION_TABLE} set version_num = '0007'"))
+    engine.dispose()
+    checkup = examine_company(published_company, published_company.settings)
+    assert result_of(checkup, "migrations").status == "warn"
+    assert result_of(checkup, "ledger").status == "skipped"
+    assert stored_revision(location) == "0007"
 
 
 def test_a_database_that_is_down_is_a_fault(published_company: Company):
