@@ -40,6 +40,16 @@ def run_example(example: Example, shell: DocShell) -> list[str]:
     return faults
 
 
+SERVERS = {  # a topology needs them, and their addresses belong into the environment
+    "ledger": {"url": "postgresql://oarlock@postgres/oarlock"},
+    "stores": {
+        "online": "redis://redis:6379/0",
+        "feast_registry": "postgresql://oarlock@postgres/feast",
+        "mlflow": "https://mlflow.example.com",
+    },
+}
+
+
 def validate_toml(content: dict[str, Any]) -> None:
     """Raise pydantic's ValidationError if a mapping, a field map or a part of a settings file is not valid."""
     if content.keys() & {"sources", "tables"}:
@@ -48,7 +58,8 @@ def validate_toml(content: dict[str, Any]) -> None:
         FieldMap(**content)
     else:
         data = {"dataset": "mapping.toml", **content.pop("data", {})}
-        Settings(**{"name": "acme", **content, "data": data})
+        servers = SERVERS if "topology" in content else {}
+        Settings(**{"name": "acme", **servers, **content, "data": data})
 
 
 @pytest.mark.examples

@@ -302,7 +302,6 @@ def test_training_again_finds_the_same_model(oarlock, trained: TrainedModel):
     assert (result["reused"], result["version"]["number"]) == (True, 1)
 
 
-@pytest.mark.slow
 def test_monitor_exits_by_its_verdict_and_logs_its_figures(oarlock, trained: TrainedModel):
     oarlock("monitor", config=trained.config)
     result = oarlock("monitor", "--act", "--log", "--json", config=trained.config)

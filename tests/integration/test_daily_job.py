@@ -21,7 +21,7 @@ from serving.ledger.ledger import open_ledger
 from serving.scoring.batch import open_batch
 from serving.scoring.scorer import open_scorer
 from tests.support.paths import ROOT
-from tests.support.trained_model import EXTRACT_END, TrainedModel, copy_folder
+from tests.support.trained_model import EXTRACT_END, TrainedModel, copy_without_risks
 
 ACCOUNTS = 1222
 
@@ -29,7 +29,7 @@ ACCOUNTS = 1222
 @pytest.fixture
 def config(trained: TrainedModel, tmp_path: Path) -> Path:
     """The settings of a trained model of its own, which are to be exported every day."""
-    file = copy_folder(trained.config.parent, tmp_path / "crm5") / "crm5.toml"
+    file = copy_without_risks(trained, tmp_path / "crm5")
     file.write_text(f'{file.read_text()}\n[[daily.exports]]\noutput = "scores.csv"\n')
     return file
 

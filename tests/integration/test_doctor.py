@@ -21,7 +21,7 @@ from serving.ledger.ledger import open_ledger
 from serving.ledger.schema import VERSION_TABLE
 from tests.support.companies.growing_company import TODAY, Company
 from tests.support.ledger_rows import SOURCE, score, source_at
-from tests.support.trained_model import EXTRACT_END, TrainedModel, copy_folder
+from tests.support.trained_model import EXTRACT_END, TrainedModel, copy_folder, copy_without_risks
 from training.registry.mlflow_registry import open_registry
 
 GARBAGE = "no such thing"
@@ -302,7 +302,7 @@ def test_an_mlflow_that_is_damaged_is_named(tmp_path: Path):
 
 
 def test_a_trained_model_is_well(trained: TrainedModel, tmp_path: Path):
-    config = copy_folder(trained.config.parent, tmp_path / "crm5") / "crm5.toml"
+    config = copy_without_risks(trained, tmp_path / "crm5")
     settings = read_settings(config)
     open_ledger(settings, open_state_dir(settings)).append([score("a")], SOURCE)
     checkup = examine(settings, config, datetime.now(), lambda: EXTRACT_END)

@@ -1,5 +1,6 @@
 """The model that is trained once on the shipped extract, and the last day of that extract."""
 
+import shutil
 import subprocess
 from dataclasses import dataclass
 from datetime import datetime
@@ -58,3 +59,13 @@ def copy_folder(source: Path, target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(["cp", "--archive", str(source), str(target)], check=True)
     return target
+
+
+def copy_without_risks(trained: TrainedModel, target: Path) -> Path:
+    """Copy a trained model without the risks that other tests were served; gives its settings file."""
+    config = copy_folder(trained.config.parent, target) / trained.config.name
+    state = open_state_dir(read_settings(config))
+    for file in state.folder.glob(f"{state.ledger.name}*"):
+        file.unlink()
+    shutil.rmtree(state.write_ahead_log, ignore_errors=True)
+    return config

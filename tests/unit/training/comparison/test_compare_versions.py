@@ -52,7 +52,6 @@ def compare(challenger: Candidate, champion: Candidate, context: ComparisonConte
     return compare_models(challenger, champion, context, ignore_progress)
 
 
-@pytest.mark.slow
 def test_each_candidate_is_fitted_again_with_its_own_settings(context, candidate):
     poor = candidate(2, POOR)
     assert fit_config_of(poor, context).training == POOR

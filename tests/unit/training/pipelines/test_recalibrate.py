@@ -11,7 +11,6 @@ from training.registry.mlflow_registry import open_registry
 from training.reports.model_card import model_card
 
 
-@pytest.mark.slow
 def test_a_recalibrated_version_is_evaluated_again(trained, copy_state_part):
     registry = replace(open_registry(trained.state, trained.settings.name), folder=copy_state_part("mlflow"))
     for part in ("history", "feast"):
