@@ -50,6 +50,8 @@ def pull_tables(client: "Redis", state: StateDir) -> bool:
         if revision is None or _as_bytes(revision).decode() == _noted_revision(state):
             return False  # without one, another publication has just replaced this one
         content = client.hgetall(tables)
+    if REVISION.encode() not in content:  # replaced between the two reads
+        return False
     for file in _tables(state):
         _replace(file, content.get(file.name.encode()))
     write_json(state.publication, published.publication)

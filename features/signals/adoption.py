@@ -139,7 +139,7 @@ def long_pause_share(usage_pauses, days):
     unit="days",
     days=(91,),
     days_back=TWO_YEARS_DAYS,
-    label="active days in the same {days} days of last year",
+    label="active days in the {days} days after this date last year",
 )
 def active_days_last_year(usage_pauses, days):
     """Days with usage in the {days} days from 364 days ago on; empty for accounts that are newer than that."""

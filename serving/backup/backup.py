@@ -14,7 +14,7 @@ backup began is in it.
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -111,8 +111,8 @@ def _add_plain_files(archive: ArchiveWriter, state: StateDir) -> None:
 def _settings_files(settings: Settings, config: Path) -> Iterator[Path]:
     """The settings file and the files that it names, each once."""
     exports = (export.field_map for export in settings.daily.exports)
-    named: Sequence[Path | None] = (config, settings.data.dataset, settings.playbook, *settings.signals.modules)
-    yield from sorted({path.resolve() for path in (*named, *exports) if path and path.is_file()})
+    files = (config, settings.data.dataset, settings.playbook, settings.health_parts, *settings.signals.modules)
+    yield from sorted({path.resolve() for path in (*files, *exports) if path and path.is_file()})
 
 
 def _settings_name(path: Path, config: Path) -> str:
@@ -122,7 +122,9 @@ def _settings_name(path: Path, config: Path) -> str:
 
 
 def _left_out(settings: Settings) -> Iterator[str]:
-    """What is on servers, with how it comes back."""
+    """What is outside the state folder, with how it comes back."""
+    if settings.stores.history is not None:
+        yield f"the history in {settings.stores.history}: copy that folder"
     if settings.stores.online is not None:
         yield "the online store in Redis: `oarlock publish` fills it again"
     if settings.stores.feast_registry is not None:

@@ -74,11 +74,15 @@ def exclusive_work(engine: sql.Engine, name: str) -> Iterator[None]:
     if engine.dialect.name == "sqlite":
         yield
         return
-    lock = sql.func.pg_try_advisory_xact_lock(MIGRATION_LOCK, zlib.crc32(name.encode()) - 2**31)
-    with engine.connect() as connection:
-        if not connection.execute(sql.select(lock)).scalar():
+    # Of the session and not of a transaction: one that stays open for hours stops vacuum, and may be ended as idle.
+    key = MIGRATION_LOCK, zlib.crc32(name.encode()) - 2**31
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if not connection.execute(sql.select(sql.func.pg_try_advisory_lock(*key))).scalar():
             raise Busy(f"Another process is running {name}.", "Run this again when it has finished.")
-        yield
+        try:
+            yield
+        finally:
+            connection.execute(sql.select(sql.func.pg_advisory_unlock(*key)))
 
 
 def upsert(table: sql.Table, engine: sql.Engine) -> sqlite.Insert | postgresql.Insert:

@@ -18,6 +18,7 @@ from configs.state_dir import StateDir
 from features.online.online_store import begin_publication, open_online_reader, pull_publication
 from features.online.redis_connection import require_no_eviction
 from features.online.redis_rows import RedisKeys, fetch_pointer
+from features.online.redis_tables import pull_tables
 from features.publishing.consistency_check import compare_stores
 from features.publishing.pipeline import PublishRequest, publish
 from features.store.feast_store import FEATURE_SERVICE, open_store
@@ -222,6 +223,24 @@ def test_another_machine_takes_over_what_was_published(own: RedisCompany, tmp_pa
     assert pull_publication(other)
     assert ACCOUNTS[0].encode() not in other.account_table.read_bytes()
     assert not pull_publication(own.state)
+
+
+class RemovesBeforeReading(redis.Redis):
+    """A client of a server on which another publication replaces a hash just before it is read as a whole."""
+
+    def hgetall(self, name):
+        self.unlink(name)
+        return super().hgetall(name)
+
+
+def test_tables_that_are_replaced_while_they_are_read_leave_the_own_ones(own: RedisCompany, tmp_path: Path):
+    other = dataclasses.replace(own.state, folder=tmp_path / "other" / own.state.folder.name)
+    assert pull_publication(other)
+    before = other.account_table.read_bytes()
+    own.publish(backfill_from=TODAY)
+    client = RemovesBeforeReading(connection_pool=own.client.connection_pool)
+    assert not pull_tables(client, other)
+    assert other.account_table.read_bytes() == before
 
 
 def test_an_older_day_of_another_machine_does_not_go_online(own: RedisCompany, tmp_path: Path):

@@ -275,15 +275,16 @@ def test_a_backup_of_another_configuration_is_refused(company, tmp_path):
 
 def test_the_settings_are_in_the_backup(company, tmp_path):
     files = restore_settings(back_up(company, tmp_path / "b.tar.zst"), tmp_path / "configs")
-    assert {path.name for path in files} == {"growing.toml", "company.toml", "playbook.toml"}
+    assert {path.name for path in files} == {"growing.toml", "company.toml", "playbook.toml", "health_score.toml"}
     assert read_settings(tmp_path / "configs/growing.toml").name == "growing"
 
 
-def test_what_is_on_servers_is_named_as_left_out(company, tmp_path):
-    servers = {"online": "redis://127.0.0.1:1", "mlflow": "https://mlflow.internal"}
+def test_what_is_outside_the_folder_is_named_as_left_out(company, tmp_path):
+    servers = {"history": "/shared", "online": "redis://127.0.0.1:1", "mlflow": "https://mlflow.internal"}
     settings = company.settings.model_copy(update={"stores": StoreSettings.model_validate(servers)})
     manifest = create_backup(settings, company.state, config_of(company), tmp_path / "b.tar.zst", NOW)
     assert manifest.left_out == (
+        "the history in /shared: copy that folder",
         "the online store in Redis: `oarlock publish` fills it again",
         "MLflow on its server: back up its database first, and then its artifacts",
     )
