@@ -35,37 +35,23 @@ test-all: .venv/installed ## run all tests, also on Spark and in a browser; need
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock -r requirements-browser.lock
 	$(PYTEST) $(ONLY)
 
-.venv-client/installed: requirements-client.lock
-	$(PYTHON) -m venv .venv-client
-	.venv-client/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-client.lock
-	touch .venv-client/installed
+.PRECIOUS: .venv-%/installed # environments of their own, for tools that the project does not import
+.venv-%/installed: requirements-%.lock
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-$*.lock
+	touch $@
 
 .PHONY: test-client
 test-client: .venv/installed .venv-client/installed ## test a client that is generated from the OpenAPI document
 	.venv/bin/python -m pytest tests/e2e/test_generated_client.py
 
-.venv-s3/installed: requirements-s3.lock
-	$(PYTHON) -m venv .venv-s3
-	.venv-s3/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-s3.lock
-	touch .venv-s3/installed
-
 .PHONY: test-s3
 test-s3: .venv/installed .venv-s3/installed ## test sources in object storage with a server that is compatible with S3
 	.venv/bin/python -m pytest tests/integration/test_object_storage.py
 
-.venv-schedules/installed: requirements-schedules.lock
-	$(PYTHON) -m venv .venv-schedules
-	.venv-schedules/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-schedules.lock
-	touch .venv-schedules/installed
-
 .PHONY: test-schedules
 test-schedules: .venv/installed .venv-schedules/installed ## import the examples for Airflow and Dagster, and run the one for Dagster
 	.venv/bin/python -m pytest tests/e2e/test_schedules.py
-
-.venv-deploy/installed: requirements-deploy.lock
-	$(PYTHON) -m venv .venv-deploy
-	.venv-deploy/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-deploy.lock
-	touch .venv-deploy/installed
 
 .PHONY: test-deploy
 test-deploy: .venv/installed .venv-deploy/installed ## check the image, the manifests and the proxies in deploy/, and build a bento offline
