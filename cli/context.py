@@ -37,7 +37,7 @@ class CliContext:
 
     @cached_property
     def settings(self) -> "Settings":
-        from configs.settings import read_settings
+        from configs.settings_file import read_settings
 
         return read_settings(self.config)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from configs.errors import ConfigError
 from configs.files import write_json
-from configs.settings import Settings, StoreSettings
+from configs.sections.stores import StoreSettings
+from configs.settings import Settings
 from configs.stored_files import read_stored
 
 OWNER_FILE = "owner.json"  # in each state folder: the data set that it belongs to

@@ -25,7 +25,8 @@ from sqlalchemy.exc import DBAPIError
 from configs.background import BackgroundTask
 from configs.clock import now
 from configs.errors import NoChampion, NotReady, OarlockError
-from configs.settings import Settings, read_settings
+from configs.settings import Settings
+from configs.settings_file import read_settings
 from configs.state_dir import StateDir, open_state_dir
 from features.online.online_store import pull_publication
 from features.tables.mapping import read_dataset

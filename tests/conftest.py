@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from configs.settings import StoreSettings
+from configs.sections.stores import StoreSettings
 from tests.support.companies.growing_company import TODAY, Company, copy_company, create_company
 from tests.support.companies.raw_tables import Rows
 from tests.support.progress import ignore_progress

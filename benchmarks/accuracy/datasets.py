@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from configs.settings import Settings, read_settings
+from configs.settings import Settings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.publishing.pipeline import PublishRequest, publish
 from features.simulator.model.parameters import Company

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.special import expit, logit
 from scipy.stats import false_discovery_control, norm
 
-from configs.settings import LabelSettings
+from configs.sections.label import LabelSettings
 from training.labels.definition import CHURNED, matures_at
 
 MAX_FALSE_DISCOVERY_RATE = 0.05

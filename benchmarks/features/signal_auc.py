@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
-from configs.settings import read_settings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.signals.base import Signal
 from features.tables.mapping import read_dataset

@@ -30,7 +30,8 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from configs.settings import DataSettings, EngineSettings, Settings
+from configs.sections.publishing import DataSettings, EngineSettings
+from configs.settings import Settings
 from configs.state_dir import StateDir, open_state_dir
 from features.compute.backends.connect import open_backend
 from features.compute.compute import ComputeRequest, compile_signals, compute_signals

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from configs.settings import DataSettings, EngineSettings
+from configs.sections.publishing import DataSettings, EngineSettings
 from features.compute.backends.duckdb import quote_text
 from features.ingestion.reader import cast_tables, open_tables
 from features.tables.mapping import read_dataset

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.serving.fixtures import accounts, make_service_folder, published
-from configs.settings import read_settings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 
 ROOT = Path(__file__).parents[2]

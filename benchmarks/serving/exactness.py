@@ -17,7 +17,8 @@ import shap
 from rich.console import Console
 from rich.table import Table
 
-from configs.settings import Settings, read_settings
+from configs.settings import Settings
+from configs.settings_file import read_settings
 from configs.state_dir import StateDir, open_state_dir
 from features.publishing.pipeline import PublishRequest, publish
 from features.store.online_reader import values_from_frame

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from configs.settings import Settings, read_settings
+from configs.settings import Settings
+from configs.settings_file import read_settings
 from configs.state_dir import StateDir, open_state_dir
 from features.compute.fingerprints import signal_set
 from features.publishing.pipeline import PublishRequest, publish

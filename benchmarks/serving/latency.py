@@ -17,7 +17,7 @@ from rich.table import Table
 
 from benchmarks.serving.fixtures import MODEL_SIZES, accounts, make_service_folder
 from benchmarks.serving.load_generator import Figures, measure, serving
-from configs.settings import read_settings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 
 OURS = "oarlock"

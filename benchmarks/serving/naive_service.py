@@ -12,7 +12,7 @@ import mlflow
 import numpy as np
 import shap
 
-from configs.settings import read_settings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.store.feast_store import FEATURE_SERVICE, open_store
 from training.model.churn_model import encode

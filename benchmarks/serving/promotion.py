@@ -25,7 +25,7 @@ import httpx
 from benchmarks.serving.fixtures import accounts, make_service_folder
 from benchmarks.serving.load_generator import ROOT, serving
 from configs.files import read_json, write_json
-from configs.settings import read_settings
+from configs.settings_file import read_settings
 from configs.state_dir import StateDir, open_state_dir
 from features.store.online_reader import OnlineReader
 from serving.scoring.champion_pointer import ARTIFACT, build_bundle, bundle_folder

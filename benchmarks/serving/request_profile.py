@@ -23,7 +23,8 @@ from rich.table import Table
 
 from benchmarks.serving.fixtures import accounts, make_service_folder
 from benchmarks.serving.load_generator import measure, serving
-from configs.settings import LedgerSettings, read_settings
+from configs.sections.stores import LedgerSettings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from serving.gc_tuning import tune_garbage_collector
 from serving.ledger.ledger import Ledger

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 
 from benchmarks.accuracy.datasets import CONFIGS, open_simulated
 from benchmarks.accuracy.runner import recipe_of
-from configs.settings import Settings, read_settings
+from configs.settings import Settings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.publishing.pipeline import PublishRequest, publish
 from features.simulator.model.calendar import build_world

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import ValidationError
 
 from configs.errors import ConfigError, DataError
-from configs.settings import describe_validation_error
+from configs.validation import describe_validation_error
 from features.compute.backends.spill_folder import SPILL
 from features.discovery.source_files import FileGroup, source_name, unique_names
 from features.ingestion.copies.postgres import copy_tables, open_snapshot

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from configs.settings import EngineSettings
+from configs.sections.publishing import EngineSettings
 from features.compute.backends.base import Backend
 from features.compute.backends.connect import create_view
 from features.compute.backends.duckdb import open_duckdb, quote_name

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
 
-from configs.settings import LabelMode, LabelSettings, TrainingSettings
+from configs.sections.label import LabelMode, LabelSettings
+from configs.sections.training import TrainingSettings
 from features.drafting.selects.decisions import Query
 
 HORIZONS = (90, 60, 30, 180)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from configs.settings import SIGNAL_NAME
+from configs.sections.signals import SIGNAL_NAME
 from features.compute.backends.duckdb import quote_name
 from features.discovery.column_profile import ColumnProfile
 from features.discovery.recognition import ProfiledSource

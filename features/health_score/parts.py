@@ -9,7 +9,8 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from configs.errors import ConfigError
-from configs.settings import SignalName, describe_validation_error
+from configs.sections.signals import SignalName
+from configs.validation import describe_validation_error
 from features.signals.base import Signal
 
 MAX_FAMILY_SHARE = 0.5

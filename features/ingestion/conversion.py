@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from configs.files import lock_for_use, locked_folder, remove_unread, write_json
-from configs.settings import EngineSettings
+from configs.sections.publishing import EngineSettings
 from configs.stored_files import read_rebuildable, read_stored
 from features.compute.backends.base import Backend
 from features.compute.backends.connect import create_view

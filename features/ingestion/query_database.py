@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pyarrow.parquet as pq
 
-from configs.settings import EngineSettings
+from configs.sections.publishing import EngineSettings
 from features.compute.backends.base import describe
 from features.compute.backends.duckdb import duckdb_errors, open_duckdb
 from features.ingestion.text_comparisons import sources_read

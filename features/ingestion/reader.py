@@ -11,7 +11,8 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from configs.errors import DataError, NotReady
-from configs.settings import EngineSettings, Settings
+from configs.sections.publishing import EngineSettings
+from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.compute.backends.base import Backend
 from features.compute.backends.connect import create_view, open_backend

@@ -6,7 +6,7 @@ from functools import partial
 import ibis
 import ibis.expr.types as ir
 
-from configs.settings import AttributeSettings
+from configs.sections.signals import AttributeSettings
 from features.own_signals.event_signals import plain_label
 from features.signals.base import Signal
 from features.tables.contract import ACCOUNT_ID

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import ibis
 
 from configs.files import write_json
-from configs.settings import EventSignalSettings, SignalSettings
+from configs.sections.signals import EventSignalSettings, SignalSettings
 from configs.state_dir import StateDir
 from configs.stored_files import read_stored
 from features.tables.derived import without_people_counts

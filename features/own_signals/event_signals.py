@@ -5,7 +5,7 @@ from functools import partial
 
 import ibis.expr.types as ir
 
-from configs.settings import EventMeasure, EventSignalSettings
+from configs.sections.signals import EventMeasure, EventSignalSettings
 from features.signals.base import Formula, Signal
 from features.tables.contract import ACCOUNT_ID
 from features.tables.derived import HALF_YEAR_DAYS, DerivedTable, with_user_ids, without_people_counts

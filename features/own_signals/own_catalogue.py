@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 from configs.errors import ConfigError
-from configs.settings import Settings, SignalSettings
+from configs.sections.signals import SignalSettings
+from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.own_signals.attribute_signals import ATTRIBUTE_VALUES, attribute_tables, declare_attribute_signal
 from features.own_signals.event_kinds import declare_kinds, read_event_kinds

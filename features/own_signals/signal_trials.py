@@ -10,7 +10,7 @@ import ibis
 import pyarrow as pa
 
 from configs.errors import ConfigError
-from configs.settings import EngineSettings
+from configs.sections.publishing import EngineSettings
 from features.compute.backends.base import Backend
 from features.compute.backends.duckdb import open_duckdb
 from features.compute.compute import compute_signals

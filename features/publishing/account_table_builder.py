@@ -7,7 +7,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from configs.settings import StageSettings
+from configs.sections.accounts import StageSettings
 from features.compute.compute import select_snapshots
 from features.store.account_table import AccountDetails, Stage
 from features.tables.contract import ACCOUNT_ID, CONTRACT

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from configs.errors import DataError
-from configs.settings import QualitySettings
+from configs.sections.publishing import QualitySettings
 from features.compute.availability import MissingInput
 from features.compute.compute import COLUMN_TYPES
 from features.signals.base import Signal

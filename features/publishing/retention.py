@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from configs.files import exclusive_lock, locked_folder, remove_unread
-from configs.settings import Settings, SnapshotSettings
+from configs.sections.publishing import SnapshotSettings
+from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.own_signals.own_catalogue import open_catalogue
 from features.store.history import HistoryVersion, complete_days, published_history, training_days

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from configs.settings import RetentionSettings
+from configs.sections.accounts import RetentionSettings
 from features.store.revenue_table import INSTANT, RevenueHistory
 
 LossKind = Literal["involuntary", "controllable", "not_controllable", "unknown"]

@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 
 from configs.errors import RequestError
-from configs.settings import RetentionSettings
+from configs.sections.accounts import RetentionSettings
 from features.retention.losses import RevenueLoss, measure_losses
 from features.retention.movements import RevenueMovement, measure_months, measure_movement
 from features.retention.periods import subtract_months

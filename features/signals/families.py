@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import get_args
 
-from configs.settings import Family
+from configs.sections.signals import Family
 
 FAMILIES: tuple[Family, ...] = get_args(Family)
 

@@ -58,7 +58,9 @@ from pydantic import (
 )
 
 from configs.errors import ConfigError, DataError
-from configs.settings import DataSettings, SignalSettings, describe_validation_error
+from configs.sections.publishing import DataSettings
+from configs.sections.signals import SignalSettings
+from configs.validation import describe_validation_error
 from features.tables.contract import ACCOUNT_ID, ACCOUNT_MERGES, CONTRACT, ColumnContract, TableContract
 from features.tables.copied_files import find_copies
 from features.tables.own_contract import ATTRIBUTES, extend_contract

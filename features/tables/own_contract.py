@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from configs.errors import ConfigError
-from configs.settings import AttributeSettings, EventSignalSettings
+from configs.sections.signals import AttributeSettings, EventSignalSettings
 from features.tables.contract import (
     ACCOUNT_COLUMN,
     ACCOUNT_ID,

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from configs.bands import BANDS, Band
-from configs.settings import BandSettings, ServingSettings, WebhookSettings
+from configs.sections.bands import BANDS, Band, BandSettings
+from configs.sections.monitoring import WebhookSettings
+from configs.sections.serving import ServingSettings
 
 EventValue = str | float | datetime | list[str]
 Reported = TypeVar("Reported")

@@ -18,7 +18,7 @@ from standardwebhooks import Webhook
 from tenacity import RetryCallState, Retrying, wait_exponential
 
 from configs.errors import ConfigError
-from configs.settings import EndpointSettings, WebhookSettings
+from configs.sections.monitoring import EndpointSettings, WebhookSettings
 from serving.ledger.schema import WEBHOOK_DELIVERIES
 
 BACKOFF = wait_exponential(multiplier=30, max=6 * 60 * 60)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from configs.settings import Settings, TrainingSettings
+from configs.sections.training import TrainingSettings
+from configs.settings import Settings
 from features.publishing.data_span import DataSpan
 from features.publishing.pipeline import OpenDataset
 from features.store.history import HistoryVersion, complete_days

@@ -5,7 +5,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from configs.settings import BandSettings, DailySettings, LabelSettings, ServingSettings, Settings, WebhookSettings
+from configs.sections.bands import BandSettings
+from configs.sections.label import LabelSettings
+from configs.sections.monitoring import DailySettings, WebhookSettings
+from configs.sections.serving import ServingSettings
+from configs.settings import Settings
 from features.signals.registry import Catalogue
 from monitoring.doctor.check_result import CheckResult, passed, skipped
 from serving.accounts.playbook import read_playbook, validate_playbook

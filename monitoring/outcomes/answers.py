@@ -13,7 +13,8 @@ import ibis
 import numpy as np
 import pandas as pd
 
-from configs.settings import LabelSettings, Settings
+from configs.sections.label import LabelSettings
+from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.publishing.pipeline import OpenDataset
 from features.store.history import complete_days

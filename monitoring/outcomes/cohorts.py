@@ -18,7 +18,7 @@ from statistics import median
 import numpy as np
 import pandas as pd
 
-from configs.settings import LabelSettings
+from configs.sections.label import LabelSettings
 from features.tables.contract import ACCOUNT_ID
 from monitoring.outcomes.bets import Cohort
 from training.labels.definition import CHURNED, DATED_MODES, matures_at

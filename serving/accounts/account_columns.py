@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 import sqlalchemy as sql
 
-from configs.bands import BANDS
+from configs.sections.bands import BANDS
 from features.store.account_table import AccountTable
 from serving.accounts.past_listing import last_served_risks
 from serving.accounts.portfolio import CategoryColumn, Portfolio, encode_categories, owned_rows

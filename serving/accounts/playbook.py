@@ -14,10 +14,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from configs.bands import Band
 from configs.clock import parse_instant
 from configs.errors import ConfigError
-from configs.settings import Days, describe_validation_error
+from configs.sections.bands import Band
+from configs.sections.section import Days
+from configs.validation import describe_validation_error
 from features.store.account_table import AccountDetails, Stage
 from serving.schemas.enums import SuppressedReason
 from serving.schemas.responses import Driver, Score, SuggestedPlay

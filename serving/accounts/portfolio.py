@@ -17,9 +17,8 @@ from typing import Protocol
 
 import numpy as np
 
-from configs.bands import BANDS
 from configs.errors import RequestError
-from configs.settings import BandSettings
+from configs.sections.bands import BANDS, BandSettings
 from features.store.account_table import AccountTable
 from serving.explanations.peer_percentiles import PeerPercentiles, compute_peers, sample_rows
 from serving.schemas.enums import Sort

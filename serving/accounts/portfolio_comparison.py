@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from configs.bands import BANDS
+from configs.sections.bands import BANDS
 from serving.accounts.account_columns import AccountColumns
 from serving.accounts.portfolio import decode_cursor, encode_cursor, epoch_seconds
 from serving.accounts.risk_trend import TRENDS, ModelDoubt, RiskPair, judge_trends

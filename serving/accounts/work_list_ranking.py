@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from configs.settings import ProfitSettings
+from configs.sections.evaluation import ProfitSettings
 from serving.schemas.enums import SuppressedReason
 
 

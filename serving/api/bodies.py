@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from configs.errors import RequestError
-from configs.settings import describe_validation_error
+from configs.validation import describe_validation_error
 from serving.schemas.requests import RequestBody
 
 Body = TypeVar("Body", bound=RequestBody)

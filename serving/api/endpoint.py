@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import Receive
 
 from configs.errors import ConfigError, NotReady, RequestError
-from configs.settings import describe_validation_error
+from configs.validation import describe_validation_error
 from serving.accounts.portfolio import Portfolio
 from serving.api.bodies import parse_body, read_bytes, require_json
 from serving.api.responses import JsonResponse

@@ -13,7 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from configs.clock import parse_instant
 from configs.errors import ConfigError
-from configs.settings import BandSettings, describe_validation_error
+from configs.sections.bands import BandSettings
+from configs.validation import describe_validation_error
 from features.store.account_table import AccountDetails
 from features.tables.contract import ACCOUNT_ID
 from serving.schemas.responses import ModelDescription, Score

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import date
 
-from configs.bands import BANDS
 from configs.clock import format_instant
 from configs.errors import RequestError
+from configs.sections.bands import BANDS
 from features.store.account_table import AccountDetails
 from serving.accounts.past_listing import past_accounts_page
 from serving.accounts.portfolio import Portfolio, portfolio_page

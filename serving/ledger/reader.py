@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sql
 
-from configs.bands import Band
 from configs.clock import format_instant
+from configs.sections.bands import Band
 from serving.ledger.ledger import RISKS, Ledger, is_served
 from serving.schemas.enums import Status
 from serving.schemas.responses import Score

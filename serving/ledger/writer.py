@@ -22,7 +22,7 @@ from tenacity.nap import sleep_using_event
 from configs.background import TaskHealth
 from configs.clock import parse_instant
 from configs.errors import LedgerBacklogFull, NotReady
-from configs.settings import LedgerSettings
+from configs.sections.stores import LedgerSettings
 from serving.ledger.ledger import Checkpoint, DuplicateCheckpoint, Ledger, LedgerRow, ScoreSource
 from serving.ledger.write_ahead_log import (
     REJECTED_RECORDS,

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from configs.errors import RequestError
-from configs.settings import describe_validation_error
+from configs.validation import describe_validation_error
 from serving.api.bodies import read_bytes
 from serving.api.endpoint import get_context, get_reply, get_request_id, require_owned, run_in_pool
 from serving.handlers.context import ServiceContext

@@ -6,8 +6,8 @@ from typing import get_args
 
 from starlette.responses import Response
 
-from configs.bands import BANDS
 from configs.clock import format_instant
+from configs.sections.bands import BANDS
 from serving.api.endpoint import wait_for_portfolio
 from serving.api.responses import JsonResponse
 from serving.pages.charts.sparkline import sparkline

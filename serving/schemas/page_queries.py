@@ -5,7 +5,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from configs.bands import Band
+from configs.sections.bands import Band
 from serving.schemas.requests import Day, Name, Query
 
 PortfolioSort = Literal[

@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from configs.account_ids import require_account_id
-from configs.bands import Band
+from configs.sections.bands import Band
 from serving.schemas.enums import Mark, Outcome, Sort, Verdict
 
 MAX_ACCOUNT_ID_LENGTH = 200

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NotRequired
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
-from configs.bands import Band
+from configs.sections.bands import Band
 from serving.schemas.enums import Outcome, Status, SuppressedReason, Trend, UnscoredReason, Verdict
 
 Value = float | str | None

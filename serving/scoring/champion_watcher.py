@@ -12,7 +12,7 @@ from pathlib import Path
 
 from configs.background import BackgroundTask
 from configs.errors import OarlockError
-from configs.settings import read_settings
+from configs.settings_file import read_settings
 from configs.state_dir import StateDir, open_state_dir
 from serving.scoring.champion_pointer import sync_champion
 from training.registry.mlflow_registry import Registry, open_registry

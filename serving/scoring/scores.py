@@ -7,8 +7,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from configs.bands import BANDS, Band
-from configs.settings import BandSettings
+from configs.sections.bands import BANDS, Band, BandSettings
 from features.store.online_reader import ColumnIndex, SignalValues
 from serving.scoring.model_bundle import ModelBundle
 from training.calibration.calibrator import secant_slope

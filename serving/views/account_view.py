@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import cast
 
-from configs.bands import Band
 from configs.clock import format_instant, parse_instant
 from configs.errors import NotReady, RequestError
+from configs.sections.bands import Band
 from features.store.account_table import AccountDetails
 from features.store.publication import published_as_of
 from serving.accounts.portfolio import Portfolio

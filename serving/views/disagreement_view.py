@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 import numpy as np
 
-from configs.bands import BANDS, Band
+from configs.sections.bands import BANDS, Band
 from features.store.history_reader import read_history_columns
 from features.store.publication import published_as_of, published_history_folder
 from serving.accounts.account_columns import AccountColumns

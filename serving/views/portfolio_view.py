@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 import numpy as np
 
-from configs.bands import BANDS, Band
+from configs.sections.bands import BANDS, Band
 from serving.accounts.portfolio import Portfolio
 from serving.accounts.portfolio_comparison import PortfolioComparison, PortfolioTotals, rows_of_half, sum_accounts
 from serving.accounts.risk_trend import TRENDS

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import numpy as np
 
-from configs.settings import LabelSettings
+from configs.sections.label import LabelSettings
 from features.retention.renewal_rates import quarter_day
 from features.retention.renewals import QUARTERS
 from features.store.revenue_table import RevenueHistory

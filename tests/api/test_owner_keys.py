@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from configs.errors import ConfigError, DamagedState
-from configs.settings import read_settings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.store.account_table import AccountDetails, AccountTable, write_account_table
 from features.store.revenue_table import read_revenue_table, write_revenue_table

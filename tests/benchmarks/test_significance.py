@@ -7,7 +7,7 @@ from scipy.special import expit, logit
 
 from benchmarks.accuracy.runner import METRICS, BenchmarkRun, ModelRisks, significant_leads, summarize_models
 from benchmarks.accuracy.significance import DayNoise, day_spread, p_value, significant_differences
-from configs.settings import LabelSettings
+from configs.sections.label import LabelSettings
 
 QUARTERLY = LabelSettings(horizon_days=90, grace_days=0)
 

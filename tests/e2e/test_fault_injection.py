@@ -13,7 +13,7 @@ import psutil
 import pytest
 import sqlalchemy as sql
 
-from configs.settings import read_settings
+from configs.settings_file import read_settings
 from configs.state_dir import StateDir, open_state_dir
 from features.store.online_reader import OnlineReader
 from serving.ledger.ledger import RISKS, Ledger

@@ -13,7 +13,10 @@ from standardwebhooks import Webhook
 
 from configs.clock import now
 from configs.errors import ConfigError
-from configs.settings import DataSettings, EndpointSettings, ServingSettings, Settings, WebhookSettings
+from configs.sections.monitoring import EndpointSettings, WebhookSettings
+from configs.sections.publishing import DataSettings
+from configs.sections.serving import ServingSettings
+from configs.settings import Settings
 from features.store.account_table import AccountDetails
 from monitoring.alerts.outbox import KnownAccounts, enqueue_risk_events, enqueue_stale_events, enqueue_verdict_events
 from monitoring.alerts.rules import PublishedFamilies

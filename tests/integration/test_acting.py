@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from configs.errors import Busy
 from configs.files import exclusive_lock
-from configs.settings import ExcludedDays, MonitoringSettings, Settings
+from configs.sections.monitoring import ExcludedDays, MonitoringSettings
+from configs.settings import Settings
 from configs.state_dir import StateDir
 from monitoring.action import act_on, find_earlier_action
 from monitoring.shadow.shadow_version import find_shadow

@@ -14,7 +14,7 @@ import pytest
 
 from configs.errors import Busy
 from configs.files import exclusive_lock, read_json
-from configs.settings import read_settings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from serving.ledger.database import exclusive_work, open_database
 from serving.ledger.ledger import open_ledger

@@ -11,7 +11,9 @@ import pytest
 import sqlalchemy as sql
 
 from configs.files import read_json, write_json
-from configs.settings import LedgerSettings, Settings, read_settings
+from configs.sections.stores import LedgerSettings
+from configs.settings import Settings
+from configs.settings_file import read_settings
 from configs.state_dir import StateDir, open_state_dir
 from monitoring.doctor.check_result import CheckResult, run_check
 from monitoring.doctor.checkup import Checkup, examine

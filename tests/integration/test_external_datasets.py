@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from configs.settings import Settings, read_settings
+from configs.settings import Settings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.tables.mapping import read_dataset
 from tests.support.paths import ROOT

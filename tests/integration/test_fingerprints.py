@@ -169,7 +169,7 @@ import json, sys
 from datetime import datetime
 from pathlib import Path
 from configs.errors import NotReady
-from configs.settings import read_settings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.publishing import pipeline
 from features.store.history import published_history

@@ -17,7 +17,8 @@ import pytest
 from pyarrow.fs import S3FileSystem
 
 from configs.errors import ConfigError, DataError, NotReady
-from configs.settings import Settings, read_settings
+from configs.settings import Settings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.ingestion.copies.copied_dataset import fetch_dataset
 from features.ingestion.copies.object_storage import EarlierCopy, copy_objects

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from configs.settings import SignalSettings, read_settings
+from configs.sections.signals import SignalSettings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.own_signals.own_catalogue import open_catalogue
 from features.publishing.consistency_check import compare_stores

@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from configs.errors import ConfigError, NotReady
-from configs.settings import Settings, read_settings
+from configs.settings import Settings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.ingestion.copies.copied_dataset import fetch_dataset
 from features.ingestion.copies.postgres import SESSION, open_snapshot

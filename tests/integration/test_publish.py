@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.errors import Busy, DamagedState, DataError
-from configs.settings import SnapshotSettings
+from configs.sections.publishing import SnapshotSettings
 from features.publishing.pipeline import PublishRequest, publish
 from features.publishing.source_weeks import NO_ROWS, read_profile, write_profile
 from features.store.feast_store import (

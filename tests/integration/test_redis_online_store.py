@@ -13,7 +13,7 @@ import redis
 from pydantic import SecretStr
 
 from configs.errors import Busy, ConfigError, NotReady, StoreDown
-from configs.settings import StoreSettings
+from configs.sections.stores import StoreSettings
 from configs.state_dir import StateDir
 from features.online.online_store import begin_publication, open_online_reader, pull_publication
 from features.online.redis_connection import require_no_eviction

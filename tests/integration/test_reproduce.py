@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from configs.errors import NotReady
-from configs.settings import TrainingSettings
+from configs.sections.training import TrainingSettings
 from tests.support.progress import ignore_progress
 from tests.support.trained_model import TrainedModel
 from training.pipelines.reproduce import reproduce

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from configs.settings import Settings, read_settings
+from configs.settings import Settings
+from configs.settings_file import read_settings
 from configs.state_dir import StateDir, open_state_dir
 from features.store.feast_store import open_history_store, read_historical_signals
 from features.store.history import published_history

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.errors import ConfigError, DataError
-from configs.settings import DataSettings, EngineSettings
+from configs.sections.publishing import DataSettings, EngineSettings
 from features.compute.availability import available_signals
 from features.compute.backends.connect import open_backend
 from features.compute.compute import ComputeRequest, compile_signals, compute_signals

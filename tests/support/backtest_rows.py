@@ -3,7 +3,11 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from configs.settings import DataSettings, EvaluationSettings, LabelSettings, Settings, TrainingSettings
+from configs.sections.evaluation import EvaluationSettings
+from configs.sections.label import LabelSettings
+from configs.sections.publishing import DataSettings
+from configs.sections.training import TrainingSettings
+from configs.settings import Settings
 from features.signals.registry import catalogue
 from training.labels.definition import describe_label
 from training.model.fit import FitConfig

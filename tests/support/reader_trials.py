@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from configs.errors import OarlockError
-from configs.settings import DataSettings, EngineSettings
+from configs.sections.publishing import DataSettings, EngineSettings
 from features.ingestion.reader import cast_tables, open_tables
 from features.tables.contract import CONTRACT, ColumnContract, TableContract
 from features.tables.mapping import read_dataset

@@ -16,7 +16,7 @@ import pytest
 import redis
 from pydantic import SecretStr
 
-from configs.settings import StoreSettings
+from configs.sections.stores import StoreSettings
 from tests.support.service_process import DISCARD, free_port, wait_until
 
 START_SECONDS = 10

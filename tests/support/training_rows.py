@@ -5,7 +5,8 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from configs.settings import LabelSettings, TrainingSettings
+from configs.sections.label import LabelSettings
+from configs.sections.training import TrainingSettings
 from features.signals.registry import catalogue
 from training.labels.definition import describe_label
 from training.model.fit import FitConfig, FitRows

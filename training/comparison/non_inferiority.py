@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from configs.settings import ComparisonSettings, EvaluationSettings
+from configs.sections.evaluation import ComparisonSettings, EvaluationSettings
 from training.evaluation.metrics import log_loss
 from training.evaluation.paired_difference import PairedMetric, PairedRisks, compare_metrics, compare_risks
 from training.evaluation.scorecard import Interval, wilson_interval

@@ -7,7 +7,8 @@ from datetime import datetime
 import pandas as pd
 
 from configs.errors import NothingToLearn
-from configs.settings import LabelSettings, Settings
+from configs.sections.label import LabelSettings
+from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.tables.contract import ACCOUNT_ID
 from training.data.time_splits import split_days

@@ -7,7 +7,7 @@ from datetime import datetime
 import pandas as pd
 
 from configs.errors import LabelsRefused
-from configs.settings import LabelSettings
+from configs.sections.label import LabelSettings
 from features.signals.base import Signal
 from training.data.time_splits import TimeSplit
 from training.labels.build import LabelContext, is_locked_in

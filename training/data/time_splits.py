@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from configs.errors import NothingToLearn
-from configs.settings import LabelSettings, TrainingSettings
+from configs.sections.label import LabelSettings
+from configs.sections.training import TrainingSettings
 from training.labels.definition import matures_at, supported_horizons
 
 Days = tuple[datetime, ...]

@@ -6,7 +6,8 @@ from datetime import datetime
 import pandas as pd
 
 from configs.errors import NothingToLearn, NotReady
-from configs.settings import LabelSettings, Settings
+from configs.sections.label import LabelSettings
+from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.publishing.pipeline import OpenDataset, open_dataset
 from features.store.history import HistoryVersion, accounts_on, complete_days

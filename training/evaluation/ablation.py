@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from configs.settings import Settings, TrainingSettings
+from configs.sections.training import TrainingSettings
+from configs.settings import Settings
 from features.reports.dictionary import required_tables
 from features.signals.base import Signal
 from training.calibration.calibrator_fit import fit_logistic_curve

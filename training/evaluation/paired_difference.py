@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from configs.settings import EvaluationSettings
+from configs.sections.evaluation import EvaluationSettings
 from training.calibration.calibrator import PROBABILITY_EPSILON
 from training.data.cluster_bootstrap import bootstrap_weights, percentile_interval
 from training.evaluation import metrics

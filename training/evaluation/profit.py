@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 from scipy.stats import beta
 
-from configs.settings import ProfitSettings
+from configs.sections.evaluation import ProfitSettings
 from training.evaluation.metrics import WeightedCounts
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import pandas as pd
 
-from configs.settings import EvaluationSettings
+from configs.sections.evaluation import EvaluationSettings
 from features.rate_interval import wilson_bounds
 from training.data.cluster_bootstrap import bootstrap_weights, percentile_interval
 from training.evaluation import metrics

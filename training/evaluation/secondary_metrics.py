@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from configs.settings import EvaluationSettings
+from configs.sections.evaluation import EvaluationSettings
 from features.tables.contract import ACCOUNT_ID
 from training.evaluation.backtest import BacktestFold
 from training.evaluation.scorecard import EvaluationData, Scorecard, evaluate_risks

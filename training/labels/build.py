@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from configs.errors import ConfigError
-from configs.settings import LabelSettings
+from configs.sections.label import LabelSettings
 from features.tables.contract import ACCOUNT_ID
 from features.tables.point_in_time import has_closed
 from features.tables.raw_table import RawTable

@@ -8,7 +8,7 @@ from typing import NotRequired, TypedDict, cast
 
 import pandas as pd
 
-from configs.settings import LabelSettings
+from configs.sections.label import LabelSettings
 
 CHURNED, CONTRACTED = "churned", "contracted"
 DATED_MODES = ("contract", "event")  # in which accounts leave on a day

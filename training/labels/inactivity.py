@@ -12,7 +12,7 @@ import ibis
 import numpy as np
 import pandas as pd
 
-from configs.settings import LabelSettings
+from configs.sections.label import LabelSettings
 from features.tables.contract import ACCOUNT_ID
 from features.tables.raw_table import RawTable
 from training.labels.definition import CHURNED, is_mature

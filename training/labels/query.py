@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from configs.errors import ConfigError, LabelsRefused
-from configs.settings import LabelSettings
+from configs.sections.label import LabelSettings
 from features.ingestion.query_database import QueryDatabase, QueryResult, find_query_fault
 from features.tables.contract import ACCOUNT_ID
 from features.tables.raw_table import RawTable

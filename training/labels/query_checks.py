@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from configs.errors import LabelsRefused
-from configs.settings import LabelSettings
+from configs.sections.label import LabelSettings
 from features.tables.contract import ACCOUNT_ID
 from features.tables.raw_table import RawTable
 from training.labels.merged_accounts import follow_merges

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from configs.settings import LeakageSettings
+from configs.sections.training import LeakageSettings
 from training.data.cluster_bootstrap import bootstrap_weights, percentile_interval
 from training.data.time_splits import TimeSplit
 from training.evaluation.backtest import fit_split, rows_on

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 
-from configs.settings import TrainingSettings
+from configs.sections.training import TrainingSettings
 from training.calibration.calibrator_fit import log_loss_of_log_odds
 from training.labels.definition import CHURNED
 from training.model.churn_model import ModelInput, encode

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
-from configs.settings import TrainingSettings
+from configs.sections.training import TrainingSettings
 from features.tables.contract import ACCOUNT_ID
 from training.calibration.calibrator_fit import fit_logistic_curve, log_loss_of_log_odds
 from training.data.cluster_bootstrap import sample_accounts

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from configs.errors import NothingToLearn
-from configs.settings import TrainingSettings
+from configs.sections.training import TrainingSettings
 from features.signals.base import Signal
 from training.calibration.calibrator import Calibrator
 from training.calibration.calibrator_fit import SegmentPrior, fit_calibrator

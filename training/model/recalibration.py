@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.optimize import minimize
 
 from configs.errors import NothingToLearn
-from configs.settings import LabelSettings
+from configs.sections.label import LabelSettings
 from features.tables.contract import ACCOUNT_ID
 from training.calibration.calibrator import PROBABILITY_EPSILON, Calibrator
 from training.determinism import single_blas_thread

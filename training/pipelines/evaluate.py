@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from configs.settings import EvaluationSettings, LabelSettings
+from configs.sections.evaluation import EvaluationSettings
+from configs.sections.label import LabelSettings
 from features.store.history import accounts_on, complete_days
 from features.tables.contract import ACCOUNT_ID
 from training.evaluation.backtest import (

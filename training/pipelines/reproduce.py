@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from configs.errors import DataError, NothingToLearn, NotReady
 from configs.progress import Progress
-from configs.settings import MonitoringSettings, Settings
+from configs.sections.monitoring import MonitoringSettings
+from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.own_signals.own_catalogue import open_catalogue
 from features.tables.mapping import read_dataset

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
-from configs.bands import BANDS
 from configs.errors import ConfigError
-from configs.settings import BandSettings, Settings, describe_validation_error
+from configs.sections.bands import BANDS, BandSettings
+from configs.settings import Settings
 from configs.state_dir import StateDir
+from configs.validation import describe_validation_error
 from features.own_signals.own_catalogue import open_catalogue
 from features.store.feast_store import open_history_store, read_historical_signals
 from features.store.history import published_history

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
-from configs.settings import Settings, TrainingSettings
+from configs.sections.training import TrainingSettings
+from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.compute.fingerprints import signal_set
 from features.tables.mapping import read_dataset

@@ -19,7 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from configs.errors import NothingToLearn
 from configs.files import sqlite_url
 from configs.progress import Progress
-from configs.settings import Settings, TrainingSettings
+from configs.sections.training import TrainingSettings
+from configs.settings import Settings
 from configs.stored_files import damaged_if
 from training.data.time_splits import TimeSplit
 from training.evaluation.backtest import backtest_splits, fit_split, require_both_outcomes, rows_on

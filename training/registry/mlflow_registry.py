@@ -27,7 +27,7 @@ from pydantic import ValidationError
 
 from configs.errors import NoChampion, NotReady, OarlockError
 from configs.files import JsonObject, sqlite_url
-from configs.settings import StoreSettings
+from configs.sections.stores import StoreSettings
 from configs.state_dir import StateDir
 from configs.stored_files import damaged, find_full_disk, read_stored
 from training.model.churn_model import ChurnModel, load_model

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, JsonValue, TypeAdapter
 
-from configs.settings import Settings, TrainingSettings
+from configs.sections.training import TrainingSettings
+from configs.settings import Settings
 from features.compute.fingerprints import fingerprint
 from features.signals.base import Signal
 from features.tables.mapping import Dataset

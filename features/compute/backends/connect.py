@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from configs.errors import DataError
-from configs.settings import EngineSettings
+from configs.sections.publishing import EngineSettings
 from features.compute.backends.base import Backend, describe
 from features.compute.backends.duckdb import open_duckdb
 from features.compute.backends.spark import open_spark

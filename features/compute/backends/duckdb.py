@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from sqlglot import expressions as sge
 
-from configs.settings import EngineSettings
+from configs.sections.publishing import EngineSettings
 from features.compute.backends.base import MAPPING_DIALECT, Backend, CompiledRows, RowsAt
 from features.compute.backends.parquet_files import ParquetGroup, escape_pattern, group_for_union
 from features.compute.backends.spill_folder import make_spill_folder

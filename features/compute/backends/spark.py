@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from configs.errors import ConfigError
-from configs.settings import EngineSettings
+from configs.sections.publishing import EngineSettings
 from features.compute.backends.base import Backend, CompiledRows, RowsAt
 from features.compute.backends.parquet_files import ParquetGroup, group_for_union
 

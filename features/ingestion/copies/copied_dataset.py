@@ -7,7 +7,8 @@ from pathlib import Path
 
 from configs.errors import ConfigError, NotReady
 from configs.files import locked_folder, remove_unread, write_json
-from configs.settings import DataSettings, SignalSettings
+from configs.sections.publishing import DataSettings
+from configs.sections.signals import SignalSettings
 from configs.stored_files import read_rebuildable
 from features.compute.backends.spill_folder import SPILL
 from features.ingestion.copies.object_storage import EarlierCopy, copy_objects

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from configs.errors import ConfigError, NotReady, OarlockError
-from configs.settings import EngineSettings
+from configs.sections.publishing import EngineSettings
 from features.compute.backends.base import describe
 from features.compute.backends.duckdb import duckdb_errors, open_duckdb, quote_text
 from features.compute.backends.parquet_files import escape_pattern

@@ -11,7 +11,7 @@ import pytest
 from configs.background import DOWN_SECONDS, BackgroundTask, TaskHealth, require_running
 from configs.errors import NotReady
 from configs.files import write_json
-from configs.settings import LedgerSettings
+from configs.sections.stores import LedgerSettings
 from configs.state_dir import StateDir
 from serving.ledger.ledger import Ledger
 from serving.ledger.writer import LedgerWriter

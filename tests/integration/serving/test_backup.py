@@ -14,7 +14,9 @@ import sqlalchemy as sql
 
 from configs.errors import Busy, ConfigError, DamagedState, NotReady, RequestError
 from configs.files import exclusive_lock, write_json
-from configs.settings import LedgerSettings, Settings, StoreSettings, read_settings
+from configs.sections.stores import LedgerSettings, StoreSettings
+from configs.settings import Settings
+from configs.settings_file import read_settings
 from configs.state_dir import StateDir, open_state_dir
 from serving.backup.archive import MANIFEST, extract_archive
 from serving.backup.backup import create_backup

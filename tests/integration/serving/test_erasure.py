@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from configs.errors import ConfigError
 from configs.files import read_json, write_json
-from configs.settings import read_settings
+from configs.settings_file import read_settings
 from configs.state_dir import StateDir, open_state_dir
 from features.store.account_table import AccountDetails, AccountTable, write_account_table
 from features.store.revenue_table import INSTANT, UNKNOWN, RevenueHistory, write_revenue_table
@@ -70,7 +70,7 @@ def revenue_of(*account_ids: str) -> RevenueHistory:
 
 
 def write_sample_export(file: Path, *account_ids: str) -> None:
-    from configs.settings import BandSettings
+    from configs.sections.bands import BandSettings
 
     model = cast(ModelDescription, {"version": 1, "horizon_days": 90})
     rows = [ExportRow(score(name, drivers=[]), AccountDetails(name), model, BandSettings()) for name in account_ids]

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.errors import ConfigError
-from configs.settings import BandSettings
+from configs.sections.bands import BandSettings
 from features.store.account_table import AccountDetails
 from serving.exports.field_map import FIELDS, ExportRow, FieldMap, health_score, read_field_map, write_export
 from serving.exports.targets import TABLE_COMMENT, ExportExample, FileTarget, TableTarget, compare_export, parse_target

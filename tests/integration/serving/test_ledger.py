@@ -22,7 +22,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from configs.errors import ConfigError, LedgerBacklogFull, NotReady
-from configs.settings import LedgerSettings
+from configs.sections.stores import LedgerSettings
 from serving.ledger.database import MIGRATIONS, migrate, open_database
 from serving.ledger.ledger import Checkpoint, DuplicateCheckpoint, Ledger, row_from_score
 from serving.ledger.schema import HEAD_REVISION, METADATA, RISKS, VERSION_TABLE
@@ -294,7 +294,7 @@ def test_a_log_of_many_segments_is_stored_in_order(make_writer, tmp_path, monkey
 APPEND_UNTIL_KILLED = """
     import sys
     from pathlib import Path
-    from configs.settings import LedgerSettings
+    from configs.sections.stores import LedgerSettings
     from serving.ledger.ledger import Ledger
     from serving.ledger.writer import LedgerWriter
     from tests.support.ledger_rows import DAY, SOURCE, score

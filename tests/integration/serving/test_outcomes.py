@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from configs.settings import read_settings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from serving.accounts.feedback_store import FeedbackStore
 from serving.ledger.ledger import open_ledger

@@ -3,7 +3,7 @@
 from datetime import datetime
 from pathlib import Path
 
-from configs.settings import DataSettings, EngineSettings
+from configs.sections.publishing import DataSettings, EngineSettings
 from features.drafting.draft import Draft, draft_files
 from features.drafting.draft_context import DraftRequest
 from features.drafting.selects.decisions import Answer, Question

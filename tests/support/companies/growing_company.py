@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from configs.settings import Settings, read_settings
+from configs.settings import Settings
+from configs.settings_file import read_settings
 from configs.state_dir import StateDir, open_state_dir
 from tests.support.trained_model import copy_folder
 

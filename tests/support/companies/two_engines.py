@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from configs.settings import read_settings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.publishing.pipeline import OpenDataset, open_dataset
 from tests.support.companies.compiled_catalogue import ValuesByAccount

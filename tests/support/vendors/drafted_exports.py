@@ -5,7 +5,7 @@ from pathlib import Path
 
 import duckdb
 
-from configs.settings import DataSettings, EngineSettings
+from configs.sections.publishing import DataSettings, EngineSettings
 from features.drafting.draft import Draft
 from features.drafting.draft_context import DraftRequest
 from features.drafting.selects.decisions import Answer, Question

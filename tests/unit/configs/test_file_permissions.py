@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from configs.files import atomic_write
-from configs.settings import DataSettings, Settings
+from configs.sections.publishing import DataSettings
+from configs.settings import Settings
 from configs.state_dir import open_state_dir
 
 

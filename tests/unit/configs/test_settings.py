@@ -6,7 +6,7 @@ import pytest
 
 from configs.errors import Busy, ConfigError
 from configs.files import atomic_write, exclusive_lock
-from configs.settings import read_settings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 
 MINIMAL = '[data]\ndataset = "d.toml"\n'

@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from configs.settings import BandSettings, WebhookSettings
+from configs.sections.bands import BandSettings
+from configs.sections.monitoring import WebhookSettings
 from monitoring.alerts.rules import Observation, apply_budget, next_state
 
 START = datetime(2024, 1, 1)

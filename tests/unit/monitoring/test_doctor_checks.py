@@ -8,15 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from configs.settings import (
-    BandSettings,
-    DailySettings,
-    LabelSettings,
-    ServingSettings,
-    Settings,
-    TrainingSettings,
-    WebhookSettings,
-)
+from configs.sections.bands import BandSettings
+from configs.sections.label import LabelSettings
+from configs.sections.monitoring import DailySettings, WebhookSettings
+from configs.sections.serving import ServingSettings
+from configs.sections.training import TrainingSettings
+from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.publishing.data_span import DataSpan
 from monitoring.doctor import data_checks as data

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configs.errors import RequestError
-from configs.settings import BandSettings
+from configs.sections.bands import BandSettings
 from features.store.account_table import AccountDetails, AccountTable, write_account_table
 from serving.accounts.portfolio import Portfolio, PortfolioCache, PortfolioKey, compute_portfolio, portfolio_page
 from serving.schemas.requests import AccountsQuery

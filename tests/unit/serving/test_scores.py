@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from configs.settings import BandSettings
+from configs.sections.bands import BandSettings
 from features.store.feast_store import open_history_store, read_historical_signals
 from features.store.history import published_history
 from features.store.online_reader import values_from_frame

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from configs.settings import ProfitSettings
+from configs.sections.evaluation import ProfitSettings
 from serving.accounts.work_list_ranking import CallCandidate, expected_values, select_calls
 
 candidate_lists = st.lists(

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from configs.settings import EngineSettings
+from configs.sections.publishing import EngineSettings
 from features.compute.backends.duckdb import open_duckdb
 from features.compute.backends.spill_folder import make_spill_folder
 

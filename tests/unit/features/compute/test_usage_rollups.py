@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from configs.settings import DataSettings, EngineSettings
+from configs.sections.publishing import DataSettings, EngineSettings
 from features.compute.availability import available_signals
 from features.compute.backends.base import Backend
 from features.compute.backends.connect import open_backend

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.errors import ConfigError, DataError
-from configs.settings import DataSettings, EngineSettings
+from configs.sections.publishing import DataSettings, EngineSettings
 from features.ingestion.reader import OpenTables, cast_tables, open_tables
 from features.ingestion.validation import validate_tables
 from features.tables.mapping import read_dataset

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.errors import DataError
-from configs.settings import read_settings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.ingestion.overlaps import raise_for_overlaps
 from features.publishing.pipeline import open_dataset

@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from configs.errors import ConfigError
-from configs.settings import DataSettings, EngineSettings
+from configs.sections.publishing import DataSettings, EngineSettings
 from features.compute.backends.connect import open_backend
 from features.ingestion.reader import OpenTables, open_tables
 from features.tables.mapping import Dataset, read_dataset

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from configs.errors import DataError
-from configs.settings import EngineSettings, read_settings
+from configs.sections.publishing import EngineSettings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.compute.backends.base import Backend
 from features.compute.backends.duckdb import open_duckdb

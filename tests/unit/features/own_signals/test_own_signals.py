@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from configs.errors import ConfigError
-from configs.settings import AttributeSettings, EventSignalSettings, FamilySettings, SignalSettings
+from configs.sections.signals import AttributeSettings, EventSignalSettings, FamilySettings, SignalSettings
 from features.compute.availability import missing_inputs
 from features.compute.compute import compute_signals
 from features.compute.fingerprints import signal_set

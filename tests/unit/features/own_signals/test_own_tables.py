@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.errors import ConfigError
-from configs.settings import Settings, read_settings
+from configs.settings import Settings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.compute.compute import ComputeRequest, compile_signals
 from features.own_signals.own_catalogue import open_catalogue, own_signals_of

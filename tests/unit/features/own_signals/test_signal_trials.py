@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from configs.errors import ConfigError
-from configs.settings import AttributeSettings, EventSignalSettings, SignalSettings
+from configs.sections.signals import AttributeSettings, EventSignalSettings, SignalSettings
 from features.own_signals.own_catalogue import build_catalogue, own_signals_of
 from features.own_signals.signal_trials import TrialResult, try_signals
 from features.tables.own_contract import extend_contract

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from configs.errors import DataError
-from configs.settings import QualitySettings
+from configs.sections.publishing import QualitySettings
 from features.compute.availability import MissingInput
 from features.publishing.quality_gate import (
     check_day,

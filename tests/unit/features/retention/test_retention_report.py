@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from configs.errors import RequestError
-from configs.settings import RetentionSettings
+from configs.sections.accounts import RetentionSettings
 from features.publishing.revenue_table_builder import build_revenue_history
 from features.retention.definitions import FigureDefinition
 from features.retention.losses import RevenueLoss

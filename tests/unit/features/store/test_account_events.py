@@ -8,7 +8,7 @@ import pytest
 
 from configs.errors import DataError, NotReady
 from configs.files import remove_unread
-from configs.settings import read_settings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.ingestion.reader import open_tables
 from features.store.account_events import AccountEvent, AccountEvents

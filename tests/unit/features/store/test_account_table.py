@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from configs.errors import NotReady
-from configs.settings import StageSettings
+from configs.sections.accounts import StageSettings
 from features.publishing.account_table_builder import build_account_details, lifecycle_stage
 from features.store.account_table import AccountDetails, AccountTable, write_account_table
 from tests.support.companies.raw_tables import account, raw_tables, subscription

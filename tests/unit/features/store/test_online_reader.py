@@ -103,7 +103,7 @@ SCORE_IN_A_WORKER = """
 import sys
 from datetime import datetime
 from pathlib import Path
-from configs.settings import read_settings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 import serving.service
 from serving.scoring.scorer import open_scorer

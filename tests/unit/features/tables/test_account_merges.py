@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from configs.errors import DataError
-from configs.settings import LabelSettings, StageSettings
+from configs.sections.accounts import StageSettings
+from configs.sections.label import LabelSettings
 from features.compute.compute import compute_signals, select_snapshots
 from features.ingestion.reader import cast_tables
 from features.ingestion.validation import mark_invalid_rows

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from configs.settings import LabelSettings
+from configs.sections.label import LabelSettings
 from features.compute.compute import select_snapshots
 from features.tables.contract import CONTRACT
 from features.tables.derived import mrr_steps

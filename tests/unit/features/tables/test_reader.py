@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs.errors import ConfigError, DataError
-from configs.settings import read_settings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.publishing.pipeline import OpenDataset, open_dataset
 from tests.support.companies.raw_tables import account, subscription

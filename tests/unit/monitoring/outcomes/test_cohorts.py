@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from configs.settings import LabelSettings
+from configs.sections.label import LabelSettings
 from features.tables.contract import CONTRACT
 from features.tables.raw_table import RawTable
 from monitoring.outcomes.answers import care_at

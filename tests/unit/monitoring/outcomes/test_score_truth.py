@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from configs.settings import read_settings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from monitoring.outcomes.natural_rate import natural_rates
 from monitoring.outcomes.outcome_report import report_outcomes

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from configs.settings import ComparisonSettings, TrainingSettings
+from configs.sections.evaluation import ComparisonSettings
+from configs.sections.training import TrainingSettings
 from features.store.history import HistoryVersion
 from tests.support.backtest_rows import DAYS, FIT_CONFIG, SETTINGS, SIGNALS
 from tests.support.progress import ignore_progress

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from configs.settings import ComparisonSettings, EvaluationSettings
+from configs.sections.evaluation import ComparisonSettings, EvaluationSettings
 from training.comparison.non_inferiority import ComparisonResult, ExplanationFlips, assess_non_inferiority
 from training.evaluation.paired_difference import PairedRisks
 from training.evaluation.scorecard import EvaluationData

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from configs.errors import LabelsRefused
-from configs.settings import LabelSettings
+from configs.sections.label import LabelSettings
 from features.signals.registry import catalogue
 from training.data.label_checks import LabelledSplit, check_labels, raise_for_faults
 from training.data.time_splits import LongHorizon, TimeSplit

@@ -5,7 +5,8 @@ from datetime import datetime
 import pytest
 
 from configs.errors import NothingToLearn
-from configs.settings import LabelSettings, TrainingSettings
+from configs.sections.label import LabelSettings
+from configs.sections.training import TrainingSettings
 from training.data.time_splits import split_days
 from training.labels.definition import matures_at
 

@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from configs.settings import DataSettings, Settings, StabilitySettings
+from configs.sections.publishing import DataSettings
+from configs.sections.training import StabilitySettings
+from configs.settings import Settings
 from features.store.online_reader import values_from_frame
 from serving.scoring.driver_text import describe_drivers, find_main_driver
 from serving.scoring.model_bundle import load_bundle, make_bundle, save_bundle

@@ -7,7 +7,7 @@ from scipy.stats import beta
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-from configs.settings import ProfitSettings
+from configs.sections.evaluation import ProfitSettings
 from training.evaluation import metrics
 from training.evaluation.metrics import count_by_group, count_by_risk
 from training.evaluation.profit import expected_maximum_profit

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from configs.settings import EvaluationSettings
+from configs.sections.evaluation import EvaluationSettings
 from tests.support.training_rows import snapshots
 from training.evaluation.paired_difference import (
     PairedRisks,

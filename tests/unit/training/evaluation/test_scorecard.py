@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from configs.settings import EvaluationSettings
+from configs.sections.evaluation import EvaluationSettings
 from training.evaluation.scorecard import EvaluationData, calibration_table, evaluate_risks, wilson_interval
 
 SETTINGS = EvaluationSettings()

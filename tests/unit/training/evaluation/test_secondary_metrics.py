@@ -5,7 +5,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from configs.settings import EvaluationSettings
+from configs.sections.evaluation import EvaluationSettings
 from tests.support.training_rows import snapshots
 from training.data.time_splits import TimeSplit
 from training.evaluation.backtest import BacktestFold

@@ -1,6 +1,6 @@
 """Label definition: when a label is known, and what its hash covers."""
 
-from configs.settings import LabelSettings
+from configs.sections.label import LabelSettings
 from training.labels.definition import label_hash, supported_horizons
 
 CONTRACT = LabelSettings(horizon_days=30, grace_days=10)

@@ -5,7 +5,8 @@ from datetime import datetime
 import pandas as pd
 import pytest
 
-from configs.settings import LabelSettings, read_settings
+from configs.sections.label import LabelSettings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from tests.support.companies.raw_tables import account, raw_tables, subscription
 from training.data.training_set import LOCKED_IN, build_training_set

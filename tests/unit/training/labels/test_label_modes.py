@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from configs.errors import ConfigError
-from configs.settings import LabelMode, LabelSettings, read_settings
+from configs.sections.label import LabelMode, LabelSettings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.compute.compute import select_snapshots
 from features.publishing.pipeline import open_dataset

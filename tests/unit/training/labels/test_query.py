@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from configs.errors import ConfigError, LabelsRefused
-from configs.settings import LabelSettings, read_settings
+from configs.sections.label import LabelSettings
+from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.compute.compute import select_snapshots
 from features.publishing.pipeline import open_dataset

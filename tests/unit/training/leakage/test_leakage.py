@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from configs.settings import LeakageSettings, TrainingSettings
+from configs.sections.training import LeakageSettings, TrainingSettings
 from tests.support.training_rows import FIT_CONFIG, snapshots
 from training.data.time_splits import TimeSplit
 from training.evaluation.backtest import fit_split, rows_on

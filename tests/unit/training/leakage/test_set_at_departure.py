@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from configs.settings import LeakageSettings
+from configs.sections.training import LeakageSettings
 from training.leakage.leakage import ShuffledLabels, report_leakage
 from training.leakage.set_at_departure import AtRiskToday, SuspectValue, find_values_set_at_departure
 from training.model.churn_model import ModelInput

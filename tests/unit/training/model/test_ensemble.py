@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
-from configs.settings import TrainingSettings
+from configs.sections.training import TrainingSettings
 from tests.support.training_rows import FIT_CONFIG, snapshots
 from training.model.ensemble import FittedEnsemble, fit_with_early_stopping, refit
 from training.model.fit import build_inputs

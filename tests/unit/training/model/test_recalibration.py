@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from configs.errors import NothingToLearn
-from configs.settings import LabelSettings
+from configs.sections.label import LabelSettings
 from tests.support.recalibration_rows import fit_two_horizons, high_churn_rows
 from tests.support.training_rows import snapshots
 from training.evaluation.baselines import fit_baselines_out_of_fold

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from configs.settings import DataSettings, Settings, TrainingSettings
+from configs.sections.publishing import DataSettings
+from configs.sections.training import TrainingSettings
+from configs.settings import Settings
 from features.tables.mapping import Dataset, DatasetMapping, SourceMapping
 from training.registry.provenance import (
     Provenance,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from configs.settings import EvaluationSettings
+from configs.sections.evaluation import EvaluationSettings
 from training.evaluation.ablation import USAGE_ONLY, AblationResult
 from training.evaluation.paired_difference import PairedRisks, compare_risks, evaluate_segments
 from training.evaluation.scorecard import EvaluationData

@@ -1,0 +1,81 @@
+"""What counts as churn."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from configs.sections.section import Days, Section
+
+LabelMode = Literal["contract", "inactivity", "event", "contraction", "query"]
+
+
+class LabelSettings(Section):
+    """What counts as churn.
+
+    - `contract`: no subscription from a day in the horizon on, and none again within the grace.
+    - `event`: a notice given in the horizon.
+    - `inactivity`: `inactive_days` without usage inside the horizon, of accounts active within `active_within_days`.
+    - `contraction`: recurring revenue down by `contraction_share` or more, but not to zero.
+    - `query`: what the SQL in `query` answers.
+    """
+
+    mode: LabelMode = "contract"
+    """What leaving means."""
+    lead_days: Days = 0
+    """Days between the snapshot and the start of the horizon."""
+    horizon_days: Annotated[int, Field(ge=1)] = 90
+    """The main horizon: what a model is fitted and evaluated on."""
+    horizons: tuple[Annotated[int, Field(ge=1)], ...] = (30, 90, 180)
+    """Further horizons that risks are given for."""
+    grace_days: Days = 30
+    """Mode contract: an account that comes back within these days did not leave."""
+    joins_within_hours: Annotated[int, Field(ge=0)] = 24
+    """A subscription that begins so soon after another one of the account ends continues it.
+
+    This joins periods that end at 23:59:59 or on their last day, for the accounts at risk, the signals and the labels.
+    """
+    inactive_days: Annotated[int, Field(ge=1)] = 90
+    """Mode inactivity: so long without usage counts as churned. Must fit inside the horizon."""
+    active_within_days: Annotated[int, Field(ge=1)] = 180
+    """Mode inactivity, or `risk_set = "active"`: the risk set is accounts with usage in these days."""
+    contraction_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Mode contraction: the share of revenue that must be lost."""
+    query: str | None = None
+    """Mode query: a SELECT of account_id, as_of and churned, over the raw tables and `snapshots`.
+
+    It sees what happened before the end of the horizon, and answers true, false, or null if that is not known.
+    """
+    locked_in_accounts: Literal["keep", "auto", "exclude"] = "keep"
+    """Whether accounts whose paid term ends after the horizon count as not churned.
+
+    A model that has never seen such accounts can only guess their risk, so by default they count. With `auto` they
+    count only if one of them was seen to leave, which shows that terms can be broken.
+    """
+
+    risk_set: Literal["subscribed", "active"] = "subscribed"
+    """Mode query: which accounts it is about, those with a running subscription or those with recent usage."""
+
+    @property
+    def label_tables(self) -> frozenset[str]:
+        """The optional tables that hold the label itself; they give no signals."""
+        return frozenset({"notices"}) if self.mode == "event" else frozenset()
+
+    @property
+    def required_activity_days(self) -> int | None:
+        """An account is in the risk set if active within these days; None if a running subscription decides."""
+        by_usage = self.mode == "inactivity" or self.risk_set == "active"
+        return self.active_within_days if by_usage else None
+
+    @model_validator(mode="after")
+    def _check_horizon(self) -> "LabelSettings":
+        if self.mode == "inactivity" and self.inactive_days > self.horizon_days:
+            raise ValueError("inactive_days must fit inside horizon_days")
+        return self
+
+    @model_validator(mode="after")
+    def _check_query(self) -> Self:
+        if (self.mode == "query") != (self.query is not None):
+            raise ValueError("mode = 'query' needs the setting query, and no other mode has it")
+        if self.mode != "query" and self.risk_set != "subscribed":
+            raise ValueError("risk_set is for mode = 'query': every other mode has its own")
+        return self
