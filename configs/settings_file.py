@@ -5,7 +5,6 @@ A relative path in the file starts at the file's folder, one in the environment 
 """
 
 import os
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import cast, get_args
@@ -15,8 +14,13 @@ from pydantic import ValidationError
 from configs.errors import ConfigError
 from configs.files import JsonObject
 from configs.settings import ENVIRONMENT_PREFIX, Settings, Topology
-from configs.validation import describe_validation_error
+from configs.validation import TomlFormat, describe_validation_error
 
+SETTINGS_FILE = TomlFormat(
+    name="settings file",
+    if_missing="Pass the path of a settings file with --config.",
+    if_invalid="Compare with configs/oarlock.toml and the settings reference.",
+)
 TOPOLOGIES = Path(__file__).with_name("topologies")
 
 
@@ -25,7 +29,7 @@ def read_settings(path: Path) -> Settings:
 
     Raises ConfigError if the file is missing, cannot be read, or holds an unknown or invalid setting.
     """
-    content = {"name": path.stem, **_read_toml(path)}
+    content = {"name": path.stem, **SETTINGS_FILE.parse(path)}
     _refuse_unknown_overrides(os.environ)
     try:
         return _with_copies(Settings(**_with_topology(_resolve_paths(content, path.resolve().parent))))
@@ -34,25 +38,12 @@ def read_settings(path: Path) -> Settings:
         if variable in os.environ:
             message = f"{variable} in the environment cannot be used: {describe_validation_error(error)}."
             raise ConfigError(message, "Unset it or change its value.") from None
-        hint = "Compare with configs/oarlock.toml and the settings reference."
-        raise ConfigError(f"{path}: {describe_validation_error(error)}.", hint) from None
+        raise SETTINGS_FILE.invalid(path, error) from None
 
 
 def _environment_variable(error: ValidationError) -> str:
     """The environment variable that would override the first invalid setting."""
     return ENVIRONMENT_PREFIX + "__".join(str(part) for part in error.errors()[0]["loc"]).upper()
-
-
-def _read_toml(path: Path) -> JsonObject:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"There is no settings file {path}.", "Pass its path with --config.") from None
-    except OSError as error:
-        hint = "Pass the path of a settings file with --config."
-        raise ConfigError(f"Cannot read {path}: {error.strerror}.", hint) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}.", "Fix that line.") from None
 
 
 def _resolve_paths(content: JsonObject, folder: Path) -> JsonObject:
@@ -97,7 +88,7 @@ def _with_topology(content: JsonObject) -> JsonObject:
     name = os.environ.get(f"{ENVIRONMENT_PREFIX}TOPOLOGY", content.get("topology", "embedded"))
     if name not in get_args(Topology):
         return content  # refused with the other settings
-    defaults = _read_toml(TOPOLOGIES / f"{name}.toml")
+    defaults = SETTINGS_FILE.parse(TOPOLOGIES / f"{name}.toml")
     sections = {key: {**section, **content.get(key, {})} for key, section in defaults.items()}
     return {**content, **sections}
 

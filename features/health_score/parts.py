@@ -1,18 +1,22 @@
 """The parts of the health score, as a company weights them by hand in a file."""
 
-import tomllib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from configs.errors import ConfigError
 from configs.sections.signals import SignalName
-from configs.validation import describe_validation_error
+from configs.validation import TomlFormat
 from features.signals.base import Signal
 
+PARTS_FILE = TomlFormat(
+    name="file",
+    if_missing="Set health_parts to a file with the parts.",
+    if_invalid="configs/health_score.toml says what a part has.",
+)
 MAX_FAMILY_SHARE = 0.5
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -66,15 +70,7 @@ def read_health_parts(path: Path, signals: Mapping[str, Signal]) -> HealthParts:
 
     Raises ConfigError for a file that cannot be used, and for a family with more than half of the weight.
     """
-    try:
-        parts = HealthParts(**tomllib.loads(path.read_text("utf-8")))
-    except FileNotFoundError:
-        raise ConfigError(f"There is no file {path}.", "Set health_parts to a file with the parts.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}.", "Correct that line.") from None
-    except ValidationError as error:
-        message = f"{path}: {describe_validation_error(error)}."
-        raise ConfigError(message, "configs/health_score.toml says what a part has.") from None
+    parts = PARTS_FILE.read(path, HealthParts)
     _check_signals(path, parts, signals)
     return parts
 

@@ -35,7 +35,6 @@ columns = { call_id = "text", called_at = "instant", minutes = "number", closed_
 import codecs
 import hashlib
 import re
-import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -53,18 +52,22 @@ from pydantic import (
     Field,
     SkipValidation,
     Tag,
-    ValidationError,
     model_validator,
 )
 
 from configs.errors import ConfigError, DataError
 from configs.sections.publishing import DataSettings
 from configs.sections.signals import SignalSettings
-from configs.validation import describe_validation_error
+from configs.validation import TomlFormat
 from features.tables.contract import ACCOUNT_ID, ACCOUNT_MERGES, CONTRACT, ColumnContract, TableContract
 from features.tables.copied_files import find_copies
 from features.tables.own_contract import ATTRIBUTES, extend_contract
 
+MAPPING_FILE = TomlFormat(
+    name="data set mapping",
+    if_missing="Set data.dataset to a mapping file.",
+    if_invalid="See features/tables/mapping.py for the format.",
+)
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 JSON_SUFFIXES = (".jsonl", ".ndjson")
 COMPRESSIONS = (".gz", ".zst")
@@ -364,7 +367,7 @@ class Dataset(BaseModel):
 
 def read_mapping(settings: DataSettings) -> tuple[DatasetMapping, Path]:
     """The mapping, and the folder of its sources."""
-    mapping = _parse_mapping(settings.dataset)
+    mapping = MAPPING_FILE.read(settings.dataset, DatasetMapping)
     return mapping, settings.folder or settings.dataset.parent / mapping.folder
 
 
@@ -477,19 +480,6 @@ def _has_rows(file: Path) -> bool:
 
 def _utc(instant: datetime | None) -> datetime | None:
     return instant.astimezone(UTC).replace(tzinfo=None) if instant and instant.tzinfo else instant
-
-
-def _parse_mapping(path: Path) -> DatasetMapping:
-    try:
-        return DatasetMapping(**tomllib.loads(path.read_text("utf-8")))
-    except FileNotFoundError:
-        raise ConfigError(f"There is no data set mapping {path}.", "Set data.dataset to a mapping file.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}.", "Correct that line.") from None
-    except ValidationError as error:
-        raise ConfigError(
-            f"{path}: {describe_validation_error(error)}.", "See features/tables/mapping.py for the format."
-        ) from None
 
 
 def _matching_files(folder: Path, pattern: str) -> tuple[Path, ...]:

@@ -5,25 +5,29 @@ with the most specific conditions is chosen. Each suggestion comes with the reas
 """
 
 import math
-import tomllib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from configs.clock import parse_instant
 from configs.errors import ConfigError
 from configs.sections.bands import Band
 from configs.sections.section import Days
-from configs.validation import describe_validation_error
+from configs.validation import TomlFormat
 from features.store.account_table import AccountDetails, Stage
 from serving.schemas.enums import SuppressedReason
 from serving.schemas.responses import Driver, Score, SuggestedPlay
 from serving.scoring.driver_text import find_main_driver, find_standout
 
+PLAYBOOK_FILE = TomlFormat(
+    name="playbook",
+    if_missing="Correct `playbook`, or leave it out.",
+    if_invalid="Compare with configs/playbook.toml.",
+)
 PlayName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Sentence = Annotated[str, StringConstraints(min_length=10)]
 
@@ -91,15 +95,7 @@ class ContactLimits:
 
 def read_playbook(path: Path) -> Playbook:
     """The playbook in a file; raises ConfigError if it is missing or not valid."""
-    try:
-        return Playbook(**tomllib.loads(path.read_text("utf-8")))
-    except FileNotFoundError:
-        raise ConfigError(f"There is no playbook {path}.", "Correct `playbook`, or leave it out.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}.", "Correct that line.") from None
-    except ValidationError as error:
-        message = f"{path}: {describe_validation_error(error)}."
-        raise ConfigError(message, "Compare with configs/playbook.toml.") from None
+    return PLAYBOOK_FILE.read(path, Playbook)
 
 
 def validate_playbook(

@@ -1,6 +1,5 @@
 """Exported fields: every account's risk under the field names of another tool, written in chunks."""
 
-import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +8,22 @@ from typing import Annotated, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from configs.clock import parse_instant
 from configs.errors import ConfigError
 from configs.sections.bands import BandSettings
-from configs.validation import describe_validation_error
+from configs.validation import TomlFormat
 from features.store.account_table import AccountDetails
 from features.tables.contract import ACCOUNT_ID
 from serving.schemas.responses import ModelDescription, Score
 from serving.scoring.driver_text import find_main_driver, find_standout
 
+FIELD_MAP_FILE = TomlFormat(
+    name="field map",
+    if_missing="Correct its path, or leave it out.",
+    if_invalid="Compare with configs/exports/customer_success.toml.",
+)
 SHARES = ("risk", "base")
 MONEY = ("mrr", "revenue_at_risk")
 DEFAULT_DECIMALS = 2
@@ -136,13 +140,7 @@ def read_field_map(path: Path | None) -> FieldMap:
     """
     if path is None:
         return FieldMap(fields={name: MappedField(field=name) for name in FIELDS})
-    hint = "Compare with configs/exports/customer_success.toml."
-    try:
-        field_map = FieldMap.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {describe_validation_error(error)}.", hint) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}.", hint) from None
+    field_map = FIELD_MAP_FILE.read(path, FieldMap)
     fields = [mapped.field for mapped in field_map.fields.values()]
     unknown = [field for field in fields if field not in FIELDS]
     if unknown:
@@ -150,7 +148,7 @@ def read_field_map(path: Path | None) -> FieldMap:
             f"{path}: '{unknown[0]}' is not a field of Oarlock's.", f"The fields are {', '.join(FIELDS)}."
         )
     if fields.count(ACCOUNT_ID) != 1:
-        raise ConfigError(f"{path}: exactly one field must be '{ACCOUNT_ID}', the key.", hint)
+        raise ConfigError(f"{path}: exactly one field must be '{ACCOUNT_ID}', the key.", FIELD_MAP_FILE.if_invalid)
     return field_map
 
 

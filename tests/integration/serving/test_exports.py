@@ -73,7 +73,7 @@ def test_the_shipped_mappings_are_valid(name):
         ("[columns]\n", "fields"),
         ('[fields]\nid = "account_id"\nx = { field = "mrr", unit = "percent" }', "'mrr' is not a share"),
         ('[fields]\nid = "account_id"\nx = { field = "mrr", unit = "euro" }', "as_is"),
-        ("[fields", "cannot be read"),
+        ("[fields", "is not valid TOML"),
     ],
 )
 def test_an_invalid_mapping_is_refused(tmp_path, text, message):
