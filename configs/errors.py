@@ -13,6 +13,7 @@ OarlockError
 │   ├── LedgerBacklogFull  no further risk can be recorded
 │   ├── DatabaseDown   the ledger's database cannot be used
 │   ├── Overloaded     more work than the service takes at once
+│   ├── BeingComputed  what is asked for is computed in the background   HTTP 202
 │   └── ReplyAbandoned the client went away, or the request took too long
 ├── PromotionRefused   the version does not pass the promotion rules      exit 6
 ├── Busy               another process does the same work                 exit 7
@@ -111,6 +112,14 @@ class Overloaded(NotReady):
 
     code = "overloaded"
     retry_after_seconds = 1
+
+
+class BeingComputed(NotReady):
+    """What is asked for is computed in the background; it will be there when the client asks again."""
+
+    code = "being_computed"
+    status = 202
+    retry_after_seconds = 2
 
 
 class ReplyAbandoned(NotReady):

@@ -11,8 +11,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from configs.errors import OarlockError, RequestError
-from serving.api.errors import describe_error
+from configs.errors import BeingComputed, OarlockError, RequestError
+from serving.api.errors import describe_error, error_response
 from serving.api.middleware.response_headers import add_missing_headers
 from serving.pages import disagreement_page, model_page, monitoring_page, portfolio_page, sign_in, work_list_page
 from serving.pages.account import account_page, what_if_page
@@ -86,10 +86,20 @@ async def _get_icon(_: Request) -> Response:
 
 
 async def _show_error(request: Request, error: Exception) -> Response:
-    """A page that says what is wrong and what to do next."""
+    """A page, or JSON where that was asked for, that says what is wrong and what to do next."""
     described: OarlockError = describe_error(request, error)
     if isinstance(error, HTTPException):
         described = RequestError("There is no such page.", "Start at the portfolio.", code="not_found", status=404)
-    page = render("error.html.jinja", PageFrame(request.url.path), {"error": described})
-    seconds = described.retry_after_seconds
-    return HTMLResponse(page, described.status, None if seconds is None else {"retry-after": str(seconds)})
+    if request.query_params.get("format") == "json":
+        return error_response(described)
+    address = f"{request.url.path}?{request.url.query}" if isinstance(described, BeingComputed) else None
+    page = render("error.html.jinja", PageFrame(request.url.path), {"error": described, "address": address})
+    return HTMLResponse(page, described.status, _retry_headers(described))
+
+
+def _retry_headers(error: OarlockError) -> dict[str, str]:
+    """When to ask again; a browser does so by itself for what is being computed, also without scripts."""
+    seconds = error.retry_after_seconds
+    if seconds is None:
+        return {}
+    return {"retry-after": str(seconds)} | ({"refresh": str(seconds)} if isinstance(error, BeingComputed) else {})

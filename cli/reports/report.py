@@ -118,7 +118,7 @@ def retention(context: CliContext, as_of: datetime | None, file: Path | None, **
     from serving.views.retention_view import view_retention
 
     _require_target(context, file)
-    query = RetentionQuery.model_validate(filters)
+    query = RetentionQuery.model_validate({**filters, "as_of": as_of and as_of.date()})
     portfolio = None if as_of is not None else _find_portfolio(context)
     view = view_retention(_read_revenue(context, as_of), portfolio, query, context.settings)
     if file is not None:
@@ -159,9 +159,12 @@ def _require_target(context: CliContext, file: Path | None) -> None:
 
 def _read_revenue(context: CliContext, as_of: datetime | None) -> "RevenueHistory":
     """The published revenue, or that of another day from the raw tables as they were known then."""
+    from features.publishing.past_revenue import build_past_revenue
     from features.store.revenue_table import read_revenue_table
 
-    return read_revenue_table(context.state.revenue_table) if as_of is None else _build_revenue(context, as_of)
+    if as_of is None:
+        return read_revenue_table(context.state.revenue_table)
+    return build_past_revenue(context.settings, context.state, as_of)
 
 
 def _find_portfolio(context: CliContext) -> "Portfolio | None":
@@ -172,19 +175,6 @@ def _find_portfolio(context: CliContext) -> "Portfolio | None":
         return compute_portfolio(open_service(context))
     except NoChampion:
         return None
-
-
-def _build_revenue(context: CliContext, as_of: datetime) -> "RevenueHistory":
-    from configs.errors import ConfigError
-    from features.publishing.pipeline import open_dataset
-    from features.publishing.revenue_table_builder import build_revenue_history
-
-    data = open_dataset(context.settings, context.state)
-    shortest = context.settings.stages.shortest_term_months
-    history = build_revenue_history(data.tables, as_of, data.dataset.observed_from, shortest)
-    if history is None:
-        raise ConfigError("The data set has no subscriptions, so no recurring revenue.", "Map the table.")
-    return history
 
 
 @report.command()

@@ -7,6 +7,7 @@ from configs.background import TaskHealth, require_running
 from configs.errors import NotReady, PromotionRefused
 from configs.settings import Settings
 from configs.state_dir import StateDir
+from features.publishing.past_revenue import PastRevenue, PastRevenueSource
 from features.store.account_events import AccountEvents
 from features.store.publication import read_publication
 from features.store.revenue_table import RevenueHistory, read_revenue_table
@@ -43,6 +44,7 @@ class ServiceContext:
     playbook: Playbook
     account_table: AccountTableCache
     revenue: NewestFile[RevenueHistory]
+    past_revenue: PastRevenueSource
     ledger_reader: LedgerReader
     feedback: FeedbackStore
     events: AccountEvents
@@ -80,6 +82,7 @@ def open_context(state: StateDir, scorer: Scorer, ledger: Ledger) -> ServiceCont
         playbook=playbook,
         account_table=account_table,
         revenue=NewestFile(state.revenue_table, read_revenue_table),
+        past_revenue=PastRevenue(settings, state),
         ledger_reader=LedgerReader(ledger),
         feedback=FeedbackStore(ledger),
         events=AccountEvents(settings, state),

@@ -7,8 +7,11 @@ them can count an account of another owner. An account belongs to the owner that
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 
+import numpy as np
+
+from features.publishing.past_revenue import PastRevenueSource
 from features.store.account_table import AccountTable
 from features.store.revenue_table import RevenueHistory, read_revenue_table
 from serving.accounts.account_columns import AccountColumns, current_columns
@@ -22,12 +25,13 @@ from serving.handlers.context import ServiceContext
 
 def limit_to_owner(context: ServiceContext, owner: str) -> ServiceContext:
     """The context with the accounts of this owner only."""
-    accounts = _OwnedAccounts(context.account_table, owner)
+    accounts, revenue = _OwnedAccounts(context.account_table, owner), _OwnedRevenue(context.revenue, owner)
     return replace(
         context,
         owner=owner,
         account_table=accounts,
-        revenue=_OwnedRevenue(context.revenue, owner),
+        revenue=revenue,
+        past_revenue=_OwnedPastRevenue(context.past_revenue, revenue),
         portfolios=_OwnedPortfolios(context.portfolios, accounts),
         columns=_OwnedColumns(context, accounts),
     )
@@ -68,6 +72,18 @@ class _OwnedRevenue(NewestFile[RevenueHistory]):
     def current(self) -> RevenueHistory:
         history = self._revenue.current()
         return history.take(history.matching("owner", self._owner))
+
+
+class _OwnedPastRevenue:
+    """The revenue of a past day of the accounts that are an owner's now."""
+
+    def __init__(self, everybody: PastRevenueSource, owned: _OwnedRevenue) -> None:
+        self._everybody, self._owned = everybody, owned
+
+    def read(self, day: datetime, version: str) -> RevenueHistory:
+        history = self._everybody.read(day, version)
+        owned = frozenset(self._owned.current().account_ids)
+        return history.take(np.array([account_id in owned for account_id in history.account_ids], dtype=bool))
 
 
 class _OwnedPortfolios:

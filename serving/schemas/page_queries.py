@@ -100,12 +100,13 @@ class DisagreementQuery(Query):
 
 
 class RetentionQuery(Query):
-    """Of which accounts and how many months to show the retention; `csv` has groups, `months.csv` the months."""
+    """Of which accounts, months and day to show the retention; `csv` has groups, `months.csv` the months."""
 
     months: Annotated[Literal[3, 6, 12], BeforeValidator(_parse_months)] = 12
     segment: Name | None = None
     owner: Name | None = None
     channel: Name | None = None
+    as_of: Annotated[Day | None, Field(description="A past day, as the tables were known on it.")] = None
     format: Literal["html", "json", "csv", "months.csv"] = "html"
 
 

@@ -5,6 +5,7 @@ import re
 import shutil
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ from starlette.routing import Mount
 from configs.errors import ConfigError, DamagedState
 from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
+from features.publishing.past_revenue import build_past_revenue
 from features.store.account_table import AccountDetails, AccountTable, write_account_table
 from features.store.revenue_table import read_revenue_table, write_revenue_table
 from serving.accounts.account_table_cache import AccountTableCache
@@ -213,6 +215,23 @@ def test_the_retention_is_of_own_accounts_only(limited: Limited):
     history = read_revenue_table(limited.context.state.revenue_table)
     own = history.cents[history.matching("owner", OWNER), -1]
     assert document["movement"]["end"] == own.sum() / 100
+
+
+def test_the_retention_of_a_past_day_is_of_own_accounts_only(limited: Limited):
+    headers = {"authorization": f"Bearer {limited.secret}"}
+    path = "/retention?as_of=2023-03-01&months=6&format=json"
+    while (response := limited.pages.get(path, headers=headers)).status_code == 202:
+        continue
+    everybody = build_past_revenue(limited.context.settings, limited.context.state, datetime(2023, 3, 1))
+    published = read_revenue_table(limited.context.state.revenue_table)
+    own = set(published.account_ids[published.matching("owner", OWNER)])
+    cents = sum(
+        cents
+        for account_id, cents in zip(everybody.account_ids, everybody.cents[:, -1], strict=True)
+        if account_id in own
+    )
+    assert response.json()["movement"]["end"] == cents / 100
+    assert 0 < cents < everybody.cents[:, -1].sum()
 
 
 def test_the_model_page_is_refused(limited: Limited):

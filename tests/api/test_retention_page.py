@@ -2,11 +2,15 @@
 
 import csv
 import io
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
+from features.publishing.past_revenue import PastRevenue
 from features.retention.definitions import DEFINITIONS
 from serving.schemas.page_queries import RetentionQuery
 from serving.views.retention_cache import MAX_VIEWS, RetentionCache, retention_key
@@ -113,6 +117,51 @@ def test_few_views_are_kept(client: PageClient):
     for key in keys:
         cache.add(key, view)
     assert [cache.find(key) is None for key in keys] == [True] + [False] * MAX_VIEWS
+
+
+def open_past(client: PageClient, path: str) -> httpx.Response:
+    """The response of a past day, asked for again until it is computed."""
+    while (response := client.get(path)).status_code == 202:
+        continue
+    return response
+
+
+def test_a_past_day_is_what_the_report_of_that_day_says(client: PageClient, oarlock, trained: TrainedModel):
+    document = open_past(client, "/retention?as_of=2023-03-01&months=6&format=json").json()
+    report = oarlock("report", "retention", "--as-of", "2023-03-01", "--months", "6", "--json", config=trained.config)
+    assert document == json.loads(report.out)
+    assert (document["until"], document["causes"]) == ("2023-03-01", None)
+
+
+def test_the_page_of_a_past_day_says_so_and_keeps_the_day_in_its_links(client: PageClient):
+    page = open_past(client, "/retention?as_of=2023-03-01&months=6").text
+    assert "As the tables were known on 1 March 2023 (UTC)." in page
+    assert 'href="/retention?months=6">Back to now</a>' in page
+    assert 'href="/retention?months=6&amp;as_of=2023-03-01&amp;format=csv"' in page
+    assert "As the tables were known" not in client.read("/retention?months=6")
+
+
+def test_a_day_that_is_being_computed_says_so_and_loads_again_without_scripts(client: PageClient):
+    past = PastRevenue(client.context.settings, client.context.state, wait_seconds=0)
+    pages = open_page_client(replace(client.context, past_revenue=past))
+    page, document = pages.get("/retention?as_of=2023-02-01"), pages.get("/retention?as_of=2023-02-01&format=json")
+    assert (page.status_code, page.headers["refresh"], "is being computed." in page.text) == (202, "2", True)
+    assert (document.status_code, document.headers["retry-after"]) == (202, "2")
+    assert document.json()["error"]["code"] == "being_computed"
+    assert open_past(pages, "/retention?as_of=2023-02-01&format=json").json()["until"] == "2023-02-01"
+
+
+@pytest.mark.parametrize(
+    ("day", "message"),
+    [
+        ("2023-07-02", "2023-07-02 is after 2023-07-01, the last day that is published."),
+        ("2001-01-01", "No subscription began before 2001-01-01: the first one is of"),
+    ],
+)
+def test_a_day_outside_of_the_tables_is_refused_in_one_sentence(client: PageClient, day: str, message: str):
+    response = client.get(f"/retention?as_of={day}&format=json")
+    assert response.status_code == 422
+    assert message in response.json()["error"]["message"]
 
 
 def test_a_period_that_is_not_offered_is_refused(client: PageClient):

@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, time
+from functools import partial
+from urllib.parse import urlencode
 
 from markupsafe import Markup
 from starlette.responses import Response
@@ -14,6 +17,7 @@ from features.retention.movements import RevenueMovement
 from features.retention.periods import PERIODS
 from features.retention.renewals import RenewalForecast
 from features.signals.base import family_label
+from features.store.publication import read_publication
 from features.store.revenue_table import RevenueHistory
 from features.tables.mapping import read_dataset
 from serving.accounts.portfolio import Portfolio
@@ -74,11 +78,11 @@ async def get_retention(request: PageRequest, query: RetentionQuery) -> Response
 async def _find_view(request: PageRequest, query: RetentionQuery) -> RetentionView:
     """The view that is kept, or a new one: work about every account, of which two fit into the pool at a time."""
     context, cache = request.context, request.services.retention
-    portfolio = await _find_portfolio(request)
+    portfolio = await _find_portfolio(request) if query.as_of is None else None
     key = retention_key(context.revenue.written_at(), portfolio and portfolio.key, context.owner, query)
     view = cache.find(key)
     if view is None:
-        history = await request.run(1, read_revenue, context)
+        history = await request.run(1, read_revenue, context, query.as_of)
         accounts = min(len(history.account_ids), context.pools.ledger.max_accounts // 2)
         view = await request.run(accounts, view_retention, history, portfolio, query, context.settings)
         cache.add(key, view)
@@ -93,8 +97,33 @@ async def _find_portfolio(request: PageRequest) -> Portfolio | None:
         return None
 
 
-def read_revenue(context: ServiceContext) -> RevenueHistory:
-    """The published revenue; raises RequestError (404) if the data set has no subscriptions, so never had any."""
+def read_revenue(context: ServiceContext, as_of: date | None) -> RevenueHistory:
+    """The revenue as the tables were known on a past day, or the published one.
+
+    Raises RequestError: 404 if the data set has no subscriptions, 422 for a day that the tables do not hold.
+    Raises BeingComputed until a past day is built.
+    """
+    published = _read_published(context)
+    if as_of is None:
+        return published
+    require_day_of_tables(published, as_of)
+    version = read_publication(context.state)["content_version"]
+    return context.past_revenue.read(datetime.combine(as_of, time()), version)
+
+
+def require_day_of_tables(published: RevenueHistory, as_of: date) -> None:
+    """Raise RequestError (422) for a day after the published one, or before the first subscription."""
+    last = published.as_of.date()
+    if as_of > last:
+        message = f"{as_of} is after {last}, the last day that is published."
+        raise RequestError(message, "Ask for that day or an earlier one.", code="day_ahead", status=422)
+    first = min(published.first_started.tolist(), default=published.as_of).date()
+    if as_of <= first:
+        message = f"No subscription began before {as_of}: the first one is of {first}."
+        raise RequestError(message, "Ask for a later day.", code="not_in_the_past", status=422)
+
+
+def _read_published(context: ServiceContext) -> RevenueHistory:
     try:
         return context.revenue.current()
     except NotReady:
@@ -127,7 +156,18 @@ def retention_values(view: RetentionView) -> Mapping[str, object]:
         "definitions": DEFINITIONS,
         "periods": PERIODS,
         "draw_interval": draw_interval,
+        "address": partial(query_address, view.query),
     }
+
+
+def query_address(query: RetentionQuery, **changes: str | None) -> str:
+    """The part of an address that asks for a view, with some fields changed.
+
+    >>> query_address(RetentionQuery(months=6, owner="Ada L"), format="csv")
+    '?months=6&owner=Ada+L&format=csv'
+    """
+    fields = query.model_dump(mode="json", exclude={"format"}, exclude_none=True) | changes
+    return f"?{urlencode({name: value for name, value in fields.items() if value is not None})}"
 
 
 def whole_amounts(movement: RevenueMovement) -> list[int]:
