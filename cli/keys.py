@@ -27,7 +27,10 @@ KEY_COLUMNS: Columns = {
     "status": "id",
 }
 MAX_DURATION = timedelta(days=3_650)
-ACTIONS = "key_created, key_revoked, promoted, rolled_back, forced, erased, target_forgotten, replayed, denied"
+ACTIONS = (
+    "key_created, key_revoked, promoted, rolled_back, forced, erased, target_forgotten, replayed, view_saved,"
+    " view_changed, view_deleted, denied"
+)
 
 
 class Duration(click.ParamType):

@@ -14,15 +14,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from configs.errors import BeingComputed, OarlockError, RequestError
 from serving.api.errors import describe_error, error_response
 from serving.api.middleware.response_headers import add_missing_headers
-from serving.pages import disagreement_page, model_page, monitoring_page, portfolio_page, sign_in, work_list_page
+from serving.pages import disagreement_page, model_page, monitoring_page, sign_in, work_list_page
 from serving.pages.account import account_page, what_if_page
 from serving.pages.page import Page, PageServices
+from serving.pages.portfolio import portfolio_page, saved_views_page
 from serving.pages.rendering import ICON, PageFrame, read_style, render
 from serving.pages.retention import outcomes_page, retention_page
 from serving.security.authorization import SECURITY_HEADERS
 
 PAGES: tuple[Page, ...] = (
-    portfolio_page.get_portfolio,
+    portfolio_page.get_portfolio, saved_views_page.post_view,
     account_page.post_account_feedback, what_if_page.get_what_if, account_page.get_account,
     work_list_page.get_work_list_page, disagreement_page.get_disagreements, retention_page.get_retention,
     outcomes_page.get_outcomes, model_page.get_model_page, monitoring_page.get_monitoring,
@@ -32,6 +33,8 @@ STYLE_PATH, ICON_PATH = "/style.css", "/icon.svg"
 FILE_HEADERS = {"cache-control": "public, max-age=31536000, immutable"}
 PAGE_HEADERS = {
     **SECURITY_HEADERS,
+    # Without any referrer a browser sends the forms of a page with the origin "null", as those of another site.
+    b"referrer-policy": b"same-origin",
     b"content-security-policy": (
         b"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none';"
         b" frame-ancestors 'none'"

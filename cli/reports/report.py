@@ -80,7 +80,7 @@ def portfolio(  # noqa: PLR0913, PLR0917 - a parameter per option
     \b
     Example: oarlock report portfolio --owner "Chloe Martin" --html chloe.html
     """
-    from serving.pages.portfolio_page import portfolio_values
+    from serving.pages.portfolio.portfolio_page import portfolio_values
     from serving.pages.rendering import render_offline
     from serving.schemas.page_queries import PortfolioQuery
     from serving.views.portfolio_view import view_past_portfolio, view_portfolio

@@ -5,7 +5,7 @@ To change one, change it here, add a revision to `migrations/versions` and raise
 
 import sqlalchemy as sql
 
-HEAD_REVISION = "0009"
+HEAD_REVISION = "0010"
 VERSION_TABLE = "oarlock_schema_version"  # MLflow may keep an `alembic_version` of its own in the same database
 METADATA = sql.MetaData()
 # SQLite counts in 64 bits only under its own name for it.
@@ -199,4 +199,19 @@ REQUEST_COUNTS = sql.Table(
     sql.Column("key_id", sql.String(24), primary_key=True),
     sql.Column("minute", sql.BigInteger, primary_key=True),
     sql.Column("requests", sql.Integer, nullable=False),
+)
+# Views of the portfolio that somebody named: an address, and no rows. `key_id` is empty for this machine without a key;
+# `owner` is that to whose accounts the key was limited.
+SAVED_VIEWS = sql.Table(
+    "saved_views",
+    METADATA,
+    sql.Column("id", BIG_ID, primary_key=True, autoincrement=True),
+    sql.Column("key_id", sql.String(16), nullable=False),
+    sql.Column("owner", sql.String(200)),
+    sql.Column("name", sql.String(60), nullable=False),
+    sql.Column("query", sql.Text, nullable=False),
+    sql.Column("is_shared", sql.Boolean, nullable=False),
+    sql.Column("is_default", sql.Boolean, nullable=False),
+    sql.Column("saved_at", sql.DateTime, nullable=False),
+    sql.Index("saved_views_by_name", "key_id", "name", unique=True),
 )

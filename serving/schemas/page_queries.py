@@ -6,7 +6,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from configs.sections.bands import Band
-from serving.schemas.requests import Day, Name, Query
+from serving.schemas.requests import Day, Name, Query, ViewName
 
 PortfolioSort = Literal[
     "revenue_at_risk", "risk", "change", "mrr", "renewal", "name", "owner", "segment", "family"
@@ -17,10 +17,12 @@ Order = Literal["asc", "desc"]
 Shown = Literal["all", "half", "new"]
 PAGE_FORM_TOKEN = "form_token"
 PageFormat = Literal["html", "csv", "json"]
+# A view is saved without them: the days would grow old, and the others are no part of it.
+NOT_SAVED = frozenset({"since", "as_of", "cursor", "format"})
 CURRENT_ONLY_FILTERS = ("band", "family", "renews_from", "renews_until")
 
 
-def _parse_months(value: object) -> object:
+def parse_number(value: object) -> object:
     """A number from an address, which is a text."""
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
 
@@ -55,6 +57,17 @@ class PortfolioQuery(Query):
     def has_current_only_filter(self) -> bool:
         """Whether a filter is set that says nothing of an earlier day."""
         return any(getattr(self, name) is not None for name in CURRENT_ONLY_FILTERS)
+
+
+class ViewForm(Query):
+    """What a form asks of a saved view: `query` is that of the address to save, or to lead back to."""
+
+    action: Literal["save", "rename", "set_default", "clear_default", "delete"]
+    view: Annotated[int | None, BeforeValidator(parse_number)] = None
+    name: ViewName | None = None
+    query: Annotated[str, Field(max_length=2_000)] = ""
+    is_shared: Annotated[bool, Field(description="For everyone, not only the own key.")] = False
+    is_default: Annotated[bool, Field(description="Whether the portfolio opens with it.")] = False
 
 
 class SignInQuery(Query):
@@ -95,14 +108,14 @@ class WorkListPageQuery(Query):
 class DisagreementQuery(Query):
     """How many accounts each list of disagreements shows."""
 
-    limit: Annotated[int, BeforeValidator(_parse_months), Field(ge=1, le=200)] = 20
+    limit: Annotated[int, BeforeValidator(parse_number), Field(ge=1, le=200)] = 20
     format: Literal["html", "json"] = "html"
 
 
 class RetentionQuery(Query):
     """Of which accounts, months and day to show the retention; `csv` has groups, `months.csv` the months."""
 
-    months: Annotated[Literal[3, 6, 12], BeforeValidator(_parse_months)] = 12
+    months: Annotated[Literal[3, 6, 12], BeforeValidator(parse_number)] = 12
     segment: Name | None = None
     owner: Name | None = None
     channel: Name | None = None

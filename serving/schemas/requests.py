@@ -28,6 +28,9 @@ AccountId = Annotated[
 ]
 Note = Annotated[str, StringConstraints(max_length=2_000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+ViewName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60, pattern=r"^[^\x00-\x1f]+$")
+]
 
 
 def _parse_iso_day(value: object) -> date:

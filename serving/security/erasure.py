@@ -32,7 +32,8 @@ from features.online.online_store import erase_online
 from features.tables.contract import ACCOUNT_ID
 from serving.exports.remembered_targets import UNFINISHED, TargetErasure, erase_from_targets
 from serving.ledger.database import SECURE_DELETE
-from serving.ledger.schema import IDEMPOTENT_RESPONSES, METADATA
+from serving.ledger.saved_views import erase_views_of
+from serving.ledger.schema import IDEMPOTENT_RESPONSES, METADATA, SAVED_VIEWS
 from serving.ledger.write_ahead_log import quarantined_files
 
 JSON_TEXT = re.compile(r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"')
@@ -114,6 +115,7 @@ def _removals(state: StateDir, engine: sql.Engine, account_id: str) -> Iterator[
     for table in METADATA.sorted_tables:
         if ACCOUNT_ID in table.c:
             yield f"table {table.name}", lambda table=table: _remove_from_table(engine, table, account_id)
+    yield f"table {SAVED_VIEWS.name}", lambda: erase_views_of(engine, account_id)
     yield f"table {IDEMPOTENT_RESPONSES.name}", lambda: _remove_responses(engine, account_id)
 
 

@@ -49,6 +49,11 @@ def test_without_keys_a_name_that_leads_here_is_denied(client: PageClient):
     assert client.get("/", headers={"host": "evil.example"}).status_code == 403
 
 
+def test_a_browser_sends_the_forms_of_a_page_as_those_of_its_own_site(client: PageClient):
+    """Without any referrer Chromium sends the origin "null", which is refused while no key exists."""
+    assert client.get("/").headers["referrer-policy"] == "same-origin"
+
+
 def test_signing_in_leads_back_to_the_page(client: PageClient):
     secret = client.add_key("read")
     led = client.get("/?sort=risk")

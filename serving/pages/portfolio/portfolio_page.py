@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from configs.clock import format_instant
 from configs.sections.bands import BANDS
@@ -13,7 +13,8 @@ from serving.api.responses import JsonResponse
 from serving.pages.charts.sparkline import sparkline
 from serving.pages.csv_text import write_csv
 from serving.pages.page import PageRequest, page
-from serving.pages.portfolio_answer import answer_portfolio, portfolio_url
+from serving.pages.portfolio.portfolio_answer import answer_portfolio, portfolio_url
+from serving.pages.portfolio.saved_views_page import SEE_OTHER, default_address, list_saved_views, saved_query
 from serving.schemas.page_queries import DESCENDING_SORTS, PortfolioQuery, PortfolioSort, Shown
 from serving.views.portfolio_view import ListedAccount, PortfolioView, view_past_portfolio, view_portfolio
 from serving.views.system_state import describe_system
@@ -49,6 +50,9 @@ class Heading:
 async def get_portfolio(request: PageRequest, query: PortfolioQuery) -> Response:
     """Who needs attention, in the order and with the filters of the address."""
     context = request.context
+    views = await request.run(1, list_saved_views, request, query) if query.format == "html" else []
+    if not request.http.url.query and (default := default_address(views)):
+        return RedirectResponse(default, SEE_OTHER)
     if query.as_of is not None:
         view = await request.run(query.limit, view_past_portfolio, context, query.as_of, query)
     else:
@@ -60,7 +64,8 @@ async def get_portfolio(request: PageRequest, query: PortfolioQuery) -> Response
         name = f'attachment; filename="oarlock-accounts-{view.as_of:%Y-%m-%d}.csv"'
         return Response(portfolio_csv(view), media_type="text/csv", headers={"content-disposition": name})
     system = await request.run(1, describe_system, context)
-    return request.render("portfolio.html.jinja", {"system": system, **portfolio_values(view)})
+    values = {"system": system, "saved_views": views, "saved_query": saved_query(query), **portfolio_values(view)}
+    return request.render("portfolio.html.jinja", values)
 
 
 def portfolio_values(view: PortfolioView) -> Mapping[str, object]:

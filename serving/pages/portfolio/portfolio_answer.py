@@ -17,10 +17,13 @@ class TextPart(NamedTuple):
 
 
 def portfolio_url(query: PortfolioQuery, **changes: object) -> str:
-    """The address of a view with some values changed; None leaves a value out, and so does its default."""
+    """The address of a view with some values changed; None leaves a value out, and so does its default.
+
+    Without any it asks for all accounts, because the bare address opens the default view.
+    """
     values = query.model_dump(mode="json", exclude_defaults=True) | changes
     shown = {name: value for name, value in values.items() if value is not None}
-    return f"/?{urlencode(shown)}" if shown else "/"
+    return f"/?{urlencode(shown or {'show': 'all'})}"
 
 
 def answer_portfolio(view: PortfolioView) -> list[TextPart]:
