@@ -213,8 +213,8 @@ def _add_signals(table: OutputTable, driver: "Driver", family_steps: int) -> Non
     for (members, _), group_steps in zip(shown, steps, strict=True):
         signal = members[0]
         label = "; ".join([signal["label"], *(also["label"] for also in members[1:])])
-        values = [format_value(signal[key], signal["unit"]) for key in ("value", "typical")]
-        table.add(_format_steps(group_steps), "", label, *values)
+        value, typical = (format_value(signal[key], signal["unit"]) for key in ("value", "typical"))
+        table.add(_format_steps(group_steps), "", label, signal.get("absent", value), typical)
     if hidden or others:
         table.add(_format_steps(others), "", f"{hidden} more", "", "", style="dim")
 

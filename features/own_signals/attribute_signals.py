@@ -42,6 +42,7 @@ def declare_attribute_signal(attribute: AttributeSettings) -> Signal:
         family=attribute.family,
         label=label,
         text="",
+        absent="",
         moves="",
         past=(),
         sentence=attribute.sentence or f"{label[:1].upper()}{label[1:]}: {SOURCES[attribute.by_time]}.",

@@ -22,6 +22,7 @@ class _Words:
     sentence: str
     unit: str
     text: str = ""
+    absent: str = ""
     sign: int = 1
 
 
@@ -41,6 +42,7 @@ WORDS: dict[EventMeasure, _Words] = {
         "Days since the last event of {kinds}; empty if there was none in the last {days} days.",
         "days",
         "last {label} {{value}} days ago",
+        "no {label} in {days} days",
         sign=-1,
     ),
     "trend": _Words(
@@ -143,6 +145,7 @@ def _declare(events: EventSignalSettings, measure: EventMeasure, days: int) -> S
         family=events.family,
         label=words.label.format(**placeholders),
         text=words.text.format(**placeholders),
+        absent=words.absent.format(**placeholders),
         moves="",
         past=(),
         sentence=words.sentence.format(**placeholders),

@@ -76,7 +76,7 @@ def _entry(signal: Signal, tables: tuple[str, ...], coverage: float | None) -> S
         name=signal.name,
         label=signal.label,
         family=signal.family,
-        sentence=signal.sentence,
+        sentence=f"{signal.sentence} If empty: {signal.absent}." if signal.absent else signal.sentence,
         unit=signal.unit or signal.kind,
         looks_back="all history" if signal.days is None else f"{signal.days} days",
         actionable="yes" if signal.actionable else "no",

@@ -80,7 +80,14 @@ def active_weeks(usage_days, days):
     return (usage_days.age / 7).floor().nunique(where=usage_days.age < days)
 
 
-@signal(unit="days", days=(182,), actionable=True, label="days since last use", text="last used {value} days ago")
+@signal(
+    unit="days",
+    days=(182,),
+    actionable=True,
+    label="days since last use",
+    text="last used {value} days ago",
+    absent="not used in {days} days",
+)
 def days_since_event(usage_days, days):
     """Days since the last usage event; empty if there was none in the last {days} days."""
     return usage_days.age.min(where=usage_days.days_ago <= days)

@@ -34,7 +34,8 @@ class Signal:
     """One number or category known about a snapshot.
 
     `label` is its name in plain English. `text` is a clause that holds `{value}`; if it is empty, the text of a driver
-    is the label and the value. `moves` is a clause that holds `{moved}`, `{before}` and `{now}`, for the two signals of
+    is the label and the value. `absent` is a clause that says what a missing value means, empty if that is only that it
+    is not known. `moves` is a clause that holds `{moved}`, `{before}` and `{now}`, for the two signals of
     `past`: a level, and its comparison with the past, which is a ratio (unit "x"), a change, or the same sum over a
     longer window. `inputs` are tables or other signals. `days` is how far back it looks, None: without
     limit. `empty` is its value for an account that has no row in a table of the data set. `direction` is +1 if a higher
@@ -46,6 +47,7 @@ class Signal:
     family: str
     label: str
     text: str
+    absent: str
     moves: str
     past: tuple[str, ...]
     sentence: str
@@ -74,6 +76,7 @@ def signal(  # noqa: PLR0913 - everything about a signal is declared here
     direction: int = 0,
     label: str = "",
     text: str = "",
+    absent: str = "",
     moves: str = "",
     past: tuple[str, str] | None = None,
 ) -> Callable[[Formula], tuple[Signal, ...]]:
@@ -82,8 +85,7 @@ def signal(  # noqa: PLR0913 - everything about a signal is declared here
     `family` is the name of the module if it is not given. `windows_back` is how many windows it looks back: 2 if it
     compares a window with the one before. `days_back` is how many days it looks back if that does not grow with the
     window. `label` is for a name that does not read well as `name, last {days} days`; `text` for a label that does not
-    read well before a value. Both may hold `{days}`, and `text` holds `{value}`. `moves` and `past` tell how it changed
-    (see `Signal`); they may hold `{days}`, too.
+    read well before a value. For these, `absent`, `moves` and `past` see `Signal`; all of them may hold `{days}`.
     """
 
     def declare(formula: Formula) -> tuple[Signal, ...]:
@@ -94,6 +96,7 @@ def signal(  # noqa: PLR0913 - everything about a signal is declared here
                 family=family or formula.__module__.rpartition(".")[2],
                 label=(label or _default_label(formula.__name__, window)).format(days=window),
                 text=text.format(days=window, value="{value}"),
+                absent=absent.format(days=window),
                 moves=moves.format(days=window, moved="{moved}", before="{before}", now="{now}"),
                 past=tuple(name.format(days=window) for name in past or ()),
                 sentence=inspect.cleandoc(formula.__doc__ or "").format(days=window),

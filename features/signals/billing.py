@@ -72,13 +72,23 @@ def contraction(mrr_steps, days):
     return -mrr_steps.step.sum(where=(mrr_steps.step < 0) & (mrr_steps.age <= days))
 
 
-@signal(unit="days", label="days since last MRR decrease", text="MRR last went down {value} days ago")
+@signal(
+    unit="days",
+    label="days since last MRR decrease",
+    text="MRR last went down {value} days ago",
+    absent="MRR is not known to have gone down",
+)
 def days_since_downsell(mrr_steps):
     """Days since MRR last went down."""
     return mrr_steps.age.min(where=mrr_steps.step < 0)
 
 
-@signal(unit="days", label="days since last MRR increase", text="MRR last went up {value} days ago")
+@signal(
+    unit="days",
+    label="days since last MRR increase",
+    text="MRR last went up {value} days ago",
+    absent="MRR is not known to have gone up",
+)
 def days_since_upsell(mrr_steps):
     """Days since MRR last went up."""
     return mrr_steps.age.min(where=mrr_steps.step > 0)
@@ -162,7 +172,12 @@ def payment_delay_change(bills, days):
     return late.mean(where=age <= days) - late.mean(where=(age > days) & (age <= 2 * days))
 
 
-@signal(unit="days", label="days since last payment", text="the last payment was {value} days ago")
+@signal(
+    unit="days",
+    label="days since last payment",
+    text="the last payment was {value} days ago",
+    absent="no payment is known",
+)
 def days_since_payment(bills):
     """Days since an invoice was last paid."""
     return bills.paid_at_age.min()

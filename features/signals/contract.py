@@ -3,7 +3,7 @@
 from features.signals.base import signal
 
 
-@signal(unit="days", text="renews in {value} days")
+@signal(unit="days", text="renews in {value} days", absent="no day of renewal is known")
 def days_until_renewal(subscriptions):
     """Days until the first paid term of the current subscriptions ends, negative once it has ended."""
     return (-subscriptions.renews_at_age).min(where=subscriptions.ended_at.isnull())
@@ -120,13 +120,18 @@ def involuntary_notices(notices):
     return notices.count(where=~notices.voluntary)
 
 
-@signal(unit="days", label="days since last cancellation notice", text="gave notice {value} days ago")
+@signal(
+    unit="days",
+    label="days since last cancellation notice",
+    text="gave notice {value} days ago",
+    absent="no notice was given",
+)
 def days_since_notice(notices):
     """Days since the last cancellation notice."""
     return notices.age.min()
 
 
-@signal(unit="days", text="gave notice; leaves in {value} days")
+@signal(unit="days", text="gave notice; leaves in {value} days", absent="no notice was given")
 def days_until_cancellation(notices):
     """Days until the next cancellation takes effect, once notice was given."""
     return (-notices.effective_at_age).min(where=notices.effective_at_age <= 0)

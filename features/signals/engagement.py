@@ -59,13 +59,24 @@ def conversations(touches, days):
     return touches.count(where=touches.kind.isin(["qbr", "call", "meeting"]) & (touches.age <= days))
 
 
-@signal(unit="days", actionable=True, label="days since last touch", text="the last touch was {value} days ago")
+@signal(
+    unit="days",
+    actionable=True,
+    label="days since last touch",
+    text="the last touch was {value} days ago",
+    absent="no touch is known",
+)
 def days_since_touch(touches):
     """Days since the last touch."""
     return touches.age.min()
 
 
-@signal(unit="days", actionable=True, label="days since last touch not about selling")
+@signal(
+    unit="days",
+    actionable=True,
+    label="days since last touch not about selling",
+    absent="no touch that was not about selling is known",
+)
 def days_since_value_touch(touches):
     """Days since the last touch that was not about selling."""
     return touches.age.min(where=~touches.commercial)
@@ -76,6 +87,7 @@ def days_since_value_touch(touches):
     actionable=True,
     label="days since last conversation",
     text="the last conversation was {value} days ago",
+    absent="no conversation is known",
 )
 def days_since_conversation(touches):
     """Days since the last business review, call or meeting."""
@@ -87,13 +99,14 @@ def days_since_conversation(touches):
     actionable=True,
     label="days since last business review",
     text="the last business review was {value} days ago",
+    absent="no business review is known",
 )
 def days_since_qbr(touches):
     """Days since the last business review."""
     return touches.age.min(where=touches.kind == "qbr")
 
 
-@signal(unit="days", actionable=True, label="days since last answered touch")
+@signal(unit="days", actionable=True, label="days since last answered touch", absent="no answered touch is known")
 def days_since_answered_touch(touches):
     """Days since the last touch that was answered or attended; the last 14 days are left out."""
     return touches.age.min(where=touches.responded)
@@ -147,7 +160,12 @@ def days_without_answer(unanswered):
     return unanswered.age.max()
 
 
-@signal(unit="days", days=(364,), label="average days between touches, last {days} days")
+@signal(
+    unit="days",
+    days=(364,),
+    label="average days between touches, last {days} days",
+    absent="fewer than two touches in {days} days",
+)
 def average_touch_gap(touches, days):
     """Average days between touches in the last {days} days."""
     recent = touches.age <= days

@@ -42,7 +42,7 @@ def milestone_days_past_due(milestones):
     return milestones.due_at_age.max(where=milestones.reached_at.isnull() & (milestones.due_at_age > 0))
 
 
-@signal(unit="days", actionable=True)
+@signal(unit="days", actionable=True, absent="no planned milestone is to come")
 def days_until_next_milestone(milestones):
     """Days until the planned date of the next milestone."""
     return (-milestones.due_at_age).min(where=milestones.reached_at.isnull() & (milestones.due_at_age <= 0))
@@ -62,7 +62,7 @@ def late_milestone_share(milestones):
     return late / milestones.count(where=dated).nullif(0)
 
 
-@signal(unit="days", actionable=True, label="days since last milestone")
+@signal(unit="days", actionable=True, label="days since last milestone", absent="no milestone was reached")
 def days_since_milestone(milestones):
     """Days since a milestone was last reached."""
     return milestones.reached_at_age.min()
@@ -79,7 +79,12 @@ def onboarding_stalled_days(milestones_overdue, days_since_milestone, account_ag
     return (milestones_overdue > 0).ifelse(days_since_milestone.fill_null(account_age), 0)
 
 
-@signal(unit="days", label="days from start to first value", text="first value came after {value} days")
+@signal(
+    unit="days",
+    label="days from start to first value",
+    text="first value came after {value} days",
+    absent="first value has not been reached",
+)
 def days_to_first_value(account_age, days_since_first_value):
     """Days from account creation to the milestone `first_value`."""
     return account_age - days_since_first_value
@@ -91,13 +96,13 @@ def days_waiting_for_first_value(account_age, days_since_first_value):
     return days_since_first_value.isnull().ifelse(account_age, 0)
 
 
-@signal(unit="days", label="days since go-live", text="went live {value} days ago")
+@signal(unit="days", label="days since go-live", text="went live {value} days ago", absent="no go-live is known")
 def days_since_go_live(milestones):
     """Days since the milestone `live` was reached."""
     return milestones.reached_at_age.max(where=milestones.milestone == "live")
 
 
-@signal(unit="days", label="days from start to go-live")
+@signal(unit="days", label="days from start to go-live", absent="no go-live is known")
 def days_to_go_live(account_age, days_since_go_live):
     """Days from account creation to the milestone `live`."""
     return account_age - days_since_go_live
@@ -115,7 +120,7 @@ def trainings_attended(touches, days):
     return touches.count(where=(touches.kind == "training") & touches.responded & (touches.age <= days))
 
 
-@signal(unit="days", actionable=True, label="days since last training session")
+@signal(unit="days", actionable=True, label="days since last training session", absent="no training session is known")
 def days_since_training(touches):
     """Days since the last training session."""
     return touches.age.min(where=touches.kind == "training")

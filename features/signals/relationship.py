@@ -45,7 +45,7 @@ def admins(contacts):
     return contacts.count(where=contacts.left_at.isnull() & (contacts.role == "admin"))
 
 
-@signal(unit="days", label="tenure of the longest-serving champion (days)")
+@signal(unit="days", label="tenure of the longest-serving champion (days)", absent="no champion is known")
 def champion_tenure(contacts):
     """Days since the longest-serving current champion joined."""
     return contacts.age.max(where=contacts.left_at.isnull() & (contacts.role == "champion"))
@@ -59,7 +59,13 @@ def champions_left(contacts, days):
     return contacts.count(where=(contacts.role == "champion") & (contacts.left_at_age <= days))
 
 
-@signal(unit="days", actionable=True, label="days since a champion left", text="a champion left {value} days ago")
+@signal(
+    unit="days",
+    actionable=True,
+    label="days since a champion left",
+    text="a champion left {value} days ago",
+    absent="no champion is known to have left",
+)
 def days_since_champion_left(contacts):
     """Days since a champion last left."""
     return contacts.left_at_age.min(where=contacts.role == "champion")
@@ -119,7 +125,7 @@ def contacts_left_share(contacts, days):
     return contacts.count(where=earlier & contacts.left_at.notnull()) / contacts.count(where=earlier).nullif(0)
 
 
-@signal(unit="days", label="average contact tenure (days)")
+@signal(unit="days", label="average contact tenure (days)", absent="no contact is known")
 def contact_tenure(contacts):
     """Average days since the current contacts joined."""
     return contacts.age.mean(where=contacts.left_at.isnull())

@@ -3,37 +3,49 @@
 from features.signals.base import signal
 
 
-@signal(unit="points of 10", actionable=True, label="latest NPS answer", text="the latest NPS answer is {value} of 10")
+@signal(
+    unit="points of 10",
+    actionable=True,
+    label="latest NPS answer",
+    text="the latest NPS answer is {value} of 10",
+    absent="no NPS answer is known",
+)
 def last_nps(answers):
     """Latest NPS answer: how likely they are to recommend the product, 0 to 10."""
     return answers.score.max(where=answers.kind == "nps")
 
 
-@signal(unit="days", label="days since latest NPS answer")
+@signal(unit="days", label="days since latest NPS answer", absent="no NPS answer is known")
 def last_nps_age(answers):
     """Days since the latest NPS answer."""
     return answers.age.min(where=answers.kind == "nps")
 
 
-@signal(unit="points of 7", actionable=True, label="latest CSAT answer", text="the latest CSAT answer is {value} of 7")
+@signal(
+    unit="points of 7",
+    actionable=True,
+    label="latest CSAT answer",
+    text="the latest CSAT answer is {value} of 7",
+    absent="no CSAT answer is known",
+)
 def last_csat(answers):
     """Latest CSAT answer: how satisfied they are, 1 to 7."""
     return answers.score.max(where=answers.kind == "csat")
 
 
-@signal(unit="days", label="days since latest CSAT answer")
+@signal(unit="days", label="days since latest CSAT answer", absent="no CSAT answer is known")
 def last_csat_age(answers):
     """Days since the latest CSAT answer."""
     return answers.age.min(where=answers.kind == "csat")
 
 
-@signal(unit="points of 7", actionable=True, label="latest CES answer")
+@signal(unit="points of 7", actionable=True, label="latest CES answer", absent="no CES answer is known")
 def last_ces(answers):
     """Latest CES answer: how easy something was, 1 to 7."""
     return answers.score.max(where=answers.kind == "ces")
 
 
-@signal(unit="days", label="days since latest CES answer")
+@signal(unit="days", label="days since latest CES answer", absent="no CES answer is known")
 def last_ces_age(answers):
     """Days since the latest CES answer."""
     return answers.age.min(where=answers.kind == "ces")
@@ -46,6 +58,7 @@ def last_ces_age(answers):
     label="average NPS answer, last {days} days",
     moves="the average NPS answer {moved} from {before} to {now} of 10 in {days} days",
     past=("nps_mean_{days}d", "nps_change_{days}d"),
+    absent="no NPS answer in {days} days",
 )
 def nps_mean(surveys, days):
     """Average NPS answer (0 to 10) in the last {days} days."""
@@ -69,7 +82,13 @@ def nps_change(surveys, days):
     )
 
 
-@signal(unit="points of 10", days=(182,), actionable=True, label="range of NPS answers, last {days} days")
+@signal(
+    unit="points of 10",
+    days=(182,),
+    actionable=True,
+    label="range of NPS answers, last {days} days",
+    absent="no NPS answer in {days} days",
+)
 def nps_range(surveys, days):
     """Highest minus lowest NPS answer in the last {days} days."""
     recent = (surveys.kind == "nps") & (surveys.answered_at_age <= days)
@@ -97,6 +116,7 @@ def promoter_share(surveys, days):
     label="average CSAT answer, last {days} days",
     moves="the average CSAT answer {moved} from {before} to {now} of 7 in {days} days",
     past=("csat_mean_{days}d", "csat_change_{days}d"),
+    absent="no CSAT answer in {days} days",
 )
 def csat_mean(surveys, days):
     """Average CSAT answer (1 to 7) in the last {days} days."""
@@ -120,7 +140,13 @@ def csat_change(surveys, days):
     )
 
 
-@signal(unit="points of 7", days=(182,), actionable=True, label="average CES answer, last {days} days")
+@signal(
+    unit="points of 7",
+    days=(182,),
+    actionable=True,
+    label="average CES answer, last {days} days",
+    absent="no CES answer in {days} days",
+)
 def ces_mean(surveys, days):
     """Average CES answer (1 to 7) in the last {days} days."""
     return surveys.score.mean(where=(surveys.kind == "ces") & (surveys.answered_at_age <= days))
@@ -145,7 +171,7 @@ def unanswered_surveys(surveys, days):
     return surveys.count(where=surveys.answered_at.isnull() & (surveys.age <= days))
 
 
-@signal(unit="0 or 1", actionable=True, label="has never answered a survey")
+@signal(unit="0 or 1", actionable=True, label="has never answered a survey", absent="no survey was sent")
 def never_answered_survey(surveys):
     """1 if the account has been surveyed but never answered, 0 if it has answered; empty if never surveyed."""
     return (surveys.count(where=surveys.answered_at.notnull()) == 0).cast("float64")
@@ -157,13 +183,18 @@ def survey_respondents(surveys, days):
     return surveys.respondent_id.nunique(where=surveys.answered_at_age <= days)
 
 
-@signal(unit="days", days=(364,), label="average survey response time (days), last {days} days")
+@signal(
+    unit="days",
+    days=(364,),
+    label="average survey response time (days), last {days} days",
+    absent="no survey was answered in {days} days",
+)
 def survey_response_days(surveys, days):
     """Average days from sending to answering, over surveys answered in the last {days} days."""
     return (surveys.sent_at_age - surveys.answered_at_age).mean(where=surveys.answered_at_age <= days)
 
 
-@signal(unit="days", actionable=True, label="days since last survey answer")
+@signal(unit="days", actionable=True, label="days since last survey answer", absent="no survey answer is known")
 def days_since_survey_answer(surveys):
     """Days since the last survey answer of any kind."""
     return surveys.answered_at_age.min()

@@ -35,7 +35,12 @@ def tickets_per_seat(tickets_opened, seats, days):  # noqa: ARG001 - the window 
     return tickets_opened / seats.nullif(0)
 
 
-@signal(unit="days", label="days since last ticket", text="the last ticket was {value} days ago")
+@signal(
+    unit="days",
+    label="days since last ticket",
+    text="the last ticket was {value} days ago",
+    absent="no ticket is known",
+)
 def days_since_ticket(tickets):
     """Days since the last ticket was opened."""
     return tickets.age.min()
@@ -80,14 +85,26 @@ def feature_requests(tickets, days):
     return tickets.count(where=(tickets.kind == "request") & (tickets.age <= days))
 
 
-@signal(unit="hours", days=(91,), actionable=True, label="average first response time (hours), last {days} days")
+@signal(
+    unit="hours",
+    days=(91,),
+    actionable=True,
+    label="average first response time (hours), last {days} days",
+    absent="no ticket was answered in {days} days",
+)
 def first_response_hours(tickets, days):
     """Average hours to the first human response, over tickets opened and answered in the last {days} days."""
     waited = (tickets.opened_at_age - tickets.first_response_at_age) * 24
     return waited.mean(where=tickets.age <= days)
 
 
-@signal(unit="hours", days=(91,), actionable=True, label="slowest first response (hours), last {days} days")
+@signal(
+    unit="hours",
+    days=(91,),
+    actionable=True,
+    label="slowest first response (hours), last {days} days",
+    absent="no ticket was answered in {days} days",
+)
 def slowest_first_response_hours(tickets, days):
     """Longest time to the first human response, in hours, over tickets opened in the last {days} days."""
     waited = (tickets.opened_at_age - tickets.first_response_at_age) * 24
@@ -107,6 +124,7 @@ def tickets_awaiting_response(tickets):
     label="average resolution time (days), last {days} days",
     moves="the average time to resolve a ticket {moved} from {before} to {now} days",
     past=("resolution_days_{days}d", "resolution_days_change_{days}d"),
+    absent="no ticket was resolved in {days} days",
 )
 def resolution_days(tickets, days):
     """Average days from opening to resolution, over tickets resolved in the last {days} days."""
@@ -140,7 +158,7 @@ def open_severe_tickets(tickets):
     return tickets.count(where=tickets.resolved_at.isnull() & tickets.severity.isin(["high", "urgent"]))
 
 
-@signal(unit="days", actionable=True, label="age of the oldest open ticket (days)")
+@signal(unit="days", actionable=True, label="age of the oldest open ticket (days)", absent="no ticket is open")
 def oldest_open_ticket_age(tickets):
     """Days since the oldest ticket that is still open was opened."""
     return tickets.age.max(where=tickets.resolved_at.isnull())
@@ -164,7 +182,13 @@ def escalated_ticket_share(tickets, days):
     return tickets.escalated.cast("float64").mean(where=tickets.resolved_at_age <= days)
 
 
-@signal(unit="points of 5", days=(91, 182), actionable=True, label="average ticket CSAT, last {days} days")
+@signal(
+    unit="points of 5",
+    days=(91, 182),
+    actionable=True,
+    label="average ticket CSAT, last {days} days",
+    absent="no ticket was rated in {days} days",
+)
 def ticket_csat(tickets, days):
     """Average satisfaction score (1 to 5) on the tickets resolved in the last {days} days."""
     return tickets.csat.mean(where=tickets.resolved_at_age <= days)
@@ -177,7 +201,7 @@ def low_ticket_csat_share(tickets, days):
     return tickets.count(where=scored & (tickets.csat <= 2)) / tickets.count(where=scored).nullif(0)
 
 
-@signal(unit="days", label="days since last ticket CSAT score")
+@signal(unit="days", label="days since last ticket CSAT score", absent="no rating of a ticket is known")
 def ticket_csat_age(tickets):
     """Days since the last ticket with a satisfaction score was resolved."""
     return tickets.resolved_at_age.min(where=tickets.csat.notnull())

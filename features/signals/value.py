@@ -56,7 +56,7 @@ def key_milestones_reached_share(milestones):
     return milestones.count(where=goal & milestones.reached_at.notnull()) / milestones.count(where=goal).nullif(0)
 
 
-@signal(unit="days", text="first value was {value} days ago")
+@signal(unit="days", text="first value was {value} days ago", absent="first value has not been reached")
 def days_since_first_value(milestones):
     """Days since the milestone `first_value` was reached."""
     return milestones.reached_at_age.max(where=milestones.milestone == "first_value")

@@ -133,6 +133,11 @@ class SignalPoints(ResponseBody):
     unit: Annotated[str, _described("Its unit.", "share")]
     typical: Annotated[Value, _described("The typical value in the segment.", 0.74)]
     points: Points
+    absent: NotRequired[
+        Annotated[
+            str, _described("What a missing value means, if more than not known.", "no champion is known to have left")
+        ]
+    ]
 
 
 class ExplainedSignal(SignalPoints):

@@ -68,6 +68,7 @@ class _SignalTexts:
         self.names = [signal.name for signal in model.inputs]
         self.labels = [signal.label for signal in model.inputs]
         self.units = [signal.unit for signal in model.inputs]
+        self.absent = [signal.absent for signal in model.inputs]
         self.sentences = SignalSentences(model.inputs)
         self.is_moment = [is_moment(signal.name, signal.unit) for signal in model.inputs]
         self.categories = {
@@ -180,6 +181,9 @@ def _describe_driver(texts: _SignalTexts, row: _AccountRow, family: int, describ
         }
         for column, share, value in zip(columns, points, values, strict=True)
     ]
+    for column, signal in zip(columns, signals, strict=True):
+        if signal["value"] is None and texts.absent[column]:
+            signal["absent"] = texts.absent[column]
     driver: Driver = {
         "family": texts.families[family],
         "points": family_points,

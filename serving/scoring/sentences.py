@@ -92,6 +92,8 @@ class SignalSentences:
         if moved := self._describe_movement(column, numbers, typical):
             return moved
         signal, shown = self._inputs[column], format_value(value, self._inputs[column].unit)
+        if value is None and signal.absent:
+            return _sentence(signal.absent, "", "")
         if signal.text and value is not None and not (isinstance(value, float) and value < 0):
             is_part_of_a_day = signal.unit == "days" and isinstance(value, float) and 0 < value < 1
             clause = signal.text.replace("{value} days", LESS_THAN_A_DAY) if is_part_of_a_day else signal.text

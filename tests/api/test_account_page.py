@@ -1,6 +1,7 @@
 """The account page: its parts add up as they are shown, its past is what was served, and forms save feedback."""
 
 import asyncio
+import html
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -236,3 +237,19 @@ def test_feedback_is_marked_on_the_history(api: ApiClient):
     assert first["mark"] is None
     assert last["mark"].startswith(f"model version {newest.version}; ")
     assert "feedback: wrong" in last["mark"]
+
+
+def test_a_missing_signal_says_what_that_means_on_the_page_and_in_json(api_client: ApiClient, client: PageClient):
+    inputs = {signal.name: signal for signal in api_client.context.champions.champion().model.inputs}
+    ids = [account["account_id"] for account in api_client.get("/accounts", limit=100)["accounts"]]
+    missing = [
+        (abs(signal["points"]), account["account_id"], signal)
+        for account in api_client.post("/explain", account_ids=ids)["explained"]
+        for driver in account["drivers"] + account["protective_drivers"]
+        for signal in driver["signals"]
+        if signal["value"] is None or "absent" in signal
+    ]
+    assert [signal for *_, signal in missing if signal.get("absent", "") != inputs[signal["name"]].absent] == []
+    assert [signal for *_, signal in missing if signal["value"] is not None] == []
+    _, account_id, signal = max((case for case in missing if "absent" in case[2]), key=lambda case: case[0])
+    assert signal["absent"] in html.unescape(client.read(f"/accounts/{account_id}"))

@@ -49,6 +49,7 @@ class ModelInput:
     direction: int = 0
     categories: tuple[str, ...] = ()
     text: str = ""
+    absent: str = ""
     moves: str = ""
     past: tuple[str, ...] = ()
 

@@ -189,6 +189,7 @@ def _build_input(signal: Signal, rows: pd.DataFrame) -> ModelInput:
         direction=signal.direction,
         categories=tuple(map(str, categories)),
         text=signal.text,
+        absent=signal.absent,
         moves=signal.moves,
         past=signal.past,
     )

@@ -78,7 +78,7 @@ def model_identity(settings: Settings, training_set: TrainingSet) -> dict[str, s
         "data": training_set.data_hash,
         "signal_set": signal_set(signals),
         "directions": _hash({signal.name: (signal.direction, signal.actionable) for signal in signals}),
-        "words": _hash({s.name: (s.label, s.text, s.moves, s.unit) for s in signals}),
+        "words": _hash({s.name: (s.label, s.text, s.absent, s.moves, s.unit) for s in signals}),
         "label": label_hash(settings.label),
         "horizons": _hash({"days": supported_horizons(settings.label)[0]}),
         "training": _hash(settings.training.model_dump()),

@@ -211,7 +211,7 @@ def _signal_step(signal: SignalPoints | ExplainedSignal) -> SignalStep:
     return SignalStep(
         label=signal["label"],
         points=0,
-        value=describe_value(signal["value"], signal["unit"]),
+        value=signal.get("absent") or describe_value(signal["value"], signal["unit"]),
         compared=describe_value(signal["typical"], signal["unit"]),
         peers=peers,
         actionable=signal.get("actionable"),
