@@ -80,13 +80,19 @@ class LedgerReader:
         with self.ledger.engine.connect() as connection:
             return [entry_from_row(row) for row in connection.execute(query.order_by(RISKS.c.id)).mappings()]
 
-    def recent_risks(self, account_ids: Sequence[str], days: int) -> dict[str, list[float]]:
-        """The last served risk of each of the newest `days` days of each account, oldest first."""
+    def recent_risks(
+        self, account_ids: Sequence[str], days: int, served_by: date | None = None
+    ) -> dict[str, list[float]]:
+        """The last served risk of each of the newest `days` days of each account, oldest first.
+
+        With `served_by`, of those that had been served by the end of that day.
+        """
+        served = (is_served(), *(() if served_by is None else (RISKS.c.scored_at < end_of_day(served_by),)))
         of_day = RISKS.c.account_id, RISKS.c.as_of
         series: dict[str, list[float]] = {}
         with self.ledger.engine.connect() as connection:
             for ids in _chunk_ids(account_ids):
-                last = sql.select(sql.func.max(RISKS.c.id)).where(RISKS.c.account_id.in_(ids), is_served())
+                last = sql.select(sql.func.max(RISKS.c.id)).where(RISKS.c.account_id.in_(ids), *served)
                 query = sql.select(RISKS.c.account_id, RISKS.c.risk).where(RISKS.c.id.in_(last.group_by(*of_day)))
                 for account_id, risk in connection.execute(query.order_by(*of_day)):
                     series.setdefault(account_id, []).append(risk)

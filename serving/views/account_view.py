@@ -180,6 +180,12 @@ def find_trend(
     return context.columns.current(portfolio, since).trend_of(account_id), since
 
 
+def find_past_trend(context: ServiceContext, account_id: str, day: date) -> tuple[Trend | None, date]:
+    """The trend of an account as it was by the end of a day, from the risks that had been served, and since when."""
+    since = default_since(day)
+    return context.columns.served_by(day, since).trend_of(account_id), since
+
+
 def find_standing(history: Sequence[LedgerEntry], band: Band, signals_as_of: str) -> Standing:
     """Since when a risk is in its band, by the newest 400 served risks, newest first."""
     earlier = [entry for entry in history if format_instant(entry.as_of) < signals_as_of]
@@ -209,6 +215,7 @@ def _view_past(context: ServiceContext, account_id: str, day: date, query: Accou
     history = context.ledger_reader.history(account_id, HISTORY_LIMIT, before=served.id + 1)
     since = query.since or default_since(parse_instant(score["signals_as_of"]).date())
     change, change_reason = _change(context, account_id, since, day)
+    trend, trend_since = find_past_trend(context, account_id, day)
     return AccountView(
         account_id=account_id,
         details=context.account_table.details([account_id]).get(account_id),
@@ -230,6 +237,8 @@ def _view_past(context: ServiceContext, account_id: str, day: date, query: Accou
         labels=_labels(context),
         timeline=read_timeline(context, account_id, end_of_day(day), query.events or ""),
         entry=served,
+        trend=trend,
+        trend_since=trend_since,
     )
 
 

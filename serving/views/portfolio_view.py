@@ -91,7 +91,10 @@ def view_past_portfolio(context: ServiceContext, day: date, query: PortfolioQuer
     """
     require_past_day(context, day)
     since = query.since or default_since(day)
-    return _view(context.columns.served_by(day, since), query, since)
+    view = _view(context.columns.served_by(day, since), query, since)
+    recent = context.ledger_reader.recent_risks([account.account_id for account in view.accounts], SPARKLINE_DAYS, day)
+    accounts = [replace(account, recent_risks=tuple(recent.get(account.account_id, ()))) for account in view.accounts]
+    return replace(view, accounts=accounts)
 
 
 def _view(compared: PortfolioComparison, query: PortfolioQuery, since: date) -> PortfolioView:

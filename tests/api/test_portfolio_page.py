@@ -91,6 +91,29 @@ def test_only_the_account_whose_risk_rose_has_an_arrow(client: PageClient):
     assert "What the trend means" in client.read("/")
 
 
+def test_a_past_day_has_the_trend_and_the_risks_of_that_day(trained: TrainedModel, tmp_path):
+    ledger = Ledger(tmp_path / "ledger.db")
+    api = open_api_client(
+        trained.state, open_scorer(trained.settings, trained.state, lambda: EXTRACT_END, ledger), ledger
+    )
+    ids = [account["account_id"] for account in api.get("/accounts", limit=100)["accounts"]]
+    scores = api.context.scorer.to_response(api.context.scorer.score_accounts(ids), 1)["scores"]
+    served = [_as_of(score, WEEK_AGO, 0.1 if score["account_id"] == ids[0] else 1) for score in scores]
+    ledger.append(served, source_at(WEEK_AGO))
+    ledger.append(scores, source_at(EXTRACT_END))
+    pages, now, before = open_page_client(api.context), EXTRACT_END.date(), WEEK_AGO.date()
+    trends = {row["account_id"]: row["trend"] for row in read_json(pages, as_of=now, limit=100)["accounts"]}
+    assert [account_id for account_id, trend in trends.items() if trend != "steady"] == ids[:1]
+    (shown,) = read_json(pages, as_of=now, q=ids[0])["accounts"]
+    assert (shown["trend"], len(shown["recent_risks"])) == ("rising", 2)
+    (earlier,) = read_json(pages, as_of=before, q=ids[0])["accounts"]
+    assert (earlier["trend"], len(earlier["recent_risks"])) == (None, 1)
+    assert "Trend since 24 June 2023" in pages.read(f"/accounts/{ids[0]}?as_of={now}")
+    paths = ((ids[0], now), (ids[1], now), (ids[1], before))
+    documents = [pages.get(f"/accounts/{account_id}?as_of={day}&format=json").json() for account_id, day in paths]
+    assert [document["trend"] for document in documents] == ["rising", "steady", None]
+
+
 @pytest.mark.parametrize(
     "sort", ["revenue_at_risk", "risk", "change", "mrr", "renewal", "name", "owner", "segment", "family"]
 )
