@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from serving.ledger.ledger import Ledger
+from serving.ledger.served_outcomes import NaturalRate, OutcomeRate, QuarterTruth, ServedOutcomes, write_outcomes
 from serving.scoring.scorer import open_scorer
 from serving.security.api_keys import create_key, save_key
 from tests.support.api_client import open_api_client
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 EARLIER = EXTRACT_END - timedelta(days=28)
+
+
+RATE = OutcomeRate(0.512, 0.3, 0.7)
+QUARTER = QuarterTruth(
+    quarter="2023Q1", accounts=12_340, flagged=1_400, left=1_030, caught=370, missed=660, false_alarms=1_030,
+    recall=RATE, precision=RATE, lead_days=41.0, left_without_mrr=123, revenue_lost=9_456_789.0,
+    revenue_caught=6_123_456.0, revenue_share=RATE,
+)  # fmt: skip
+OUTCOMES = ServedOutcomes(EXTRACT_END, 60, 60, [QUARTER], [NaturalRate("mid", 900, 300, RATE, RATE, RATE)], None)
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,7 @@ def site(trained: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Ite
     scorer = open_scorer(model.settings, model.state, lambda: EXTRACT_END, ledger)
     client = open_api_client(model.state, scorer, ledger)
     ids = serve_two_days(client, ledger, (EARLIER, EXTRACT_END))
+    write_outcomes(model.state.outcomes, OUTCOMES)
     secret, key = create_key("ada", ("read", "feedback"), 6_000, EXTRACT_END)
     save_key(ledger.engine, key)
     with run_service(model.config) as service:

@@ -36,6 +36,12 @@ def test_an_analyst_does_the_day_s_tasks(browser: "Browser", site: Site, tmp_pat
         page.get_by_label("Name or id").fill(site.riskiest)
         page.get_by_role("button", name="Apply").click()
         assert parse_qs(urlsplit(page.url).query)["q"] == [site.riskiest]
+        page.locator(".views summary").click()
+        page.get_by_label("Name of this view").fill(f"Scripts {scripts}")
+        page.get_by_role("button", name="Save", exact=True).click()
+        page.get_by_role("link", name="All accounts").click()
+        page.get_by_role("link", name=f"Scripts {scripts}").click()
+        assert parse_qs(urlsplit(page.url).query)["q"] == [site.riskiest]
         page.get_by_role("row").get_by_role("link", name=site.riskiest).first.click()
         assert "risk of" in opened.heading()
         risk = RISK.findall(opened.heading())[0]
@@ -88,3 +94,13 @@ def test_what_if_computes_the_changed_signal(browser: "Browser", site: Site):
         opened.page.get_by_role("button", name="Compute").click()
         assert opened.page.get_by_role("heading", name="With the changes").is_visible()
         assert "its risk would be" in opened.heading()
+
+
+@pytest.mark.parametrize("path", ["/outcomes", "/retention"])
+def test_no_table_scrolls_on_a_wide_screen(browser: "Browser", site: Site, path: str):
+    with visit(browser, site.address, **APPEARANCES["light"]) as opened:
+        opened.sign_in(site.key)
+        opened.open(path)
+        tables = opened.page.locator(".scroll")
+        assert tables.count() > 0
+        assert tables.evaluate_all("tables => tables.filter(t => t.scrollWidth > t.clientWidth).length") == 0
