@@ -78,6 +78,13 @@ class FeedbackStore:
                     judgements[row["account_id"]] = row["mark"] or row["verdict"], day
         return judgements
 
+    def content_version(self) -> tuple[int, int]:
+        """Numbers that change with every feedback that is given or erased: how many there are, and the newest id."""
+        query = sql.select(sql.func.count(), sql.func.coalesce(sql.func.max(FEEDBACK.c.id), 0))
+        with self.ledger.engine.connect() as connection:
+            count, newest = connection.execute(query.select_from(FEEDBACK)).one()
+        return count, newest
+
     def feedback_on(self, account_id: str, before: datetime) -> list[tuple[datetime, str]]:
         """When feedback on an account was given before an instant, and its verdict or mark, oldest first."""
         if "\0" in account_id:

@@ -52,6 +52,25 @@ class LedgerReader:
         """
         return self._newest(account_ids, is_served(), RISKS.c.scored_at < end_of_day(day))
 
+    def bands_served_by(self, days: Mapping[str, date]) -> dict[str, str]:
+        """The band of each account's newest risk that had been served by the end of a day of its own.
+
+        Accounts of which nothing had been served by then are absent.
+        """
+        order = RISKS.c.as_of.desc(), RISKS.c.id.desc()
+        rank = sql.func.row_number().over(partition_by=RISKS.c.account_id, order_by=order).label("rank")
+        names = sql.column("account_id", sql.String), sql.column("ends_at", sql.DateTime)
+        bands: dict[str, str] = {}
+        with self.ledger.engine.connect() as connection:
+            for ids in _chunk_ids(list(days)):
+                ends = sql.values(*names).data([(name, end_of_day(days[name])) for name in ids]).cte("ends")
+                was_served = is_served() & (RISKS.c.scored_at < ends.c.ends_at)
+                served = sql.select(RISKS.c.account_id, RISKS.c.band, rank).where(was_served)
+                ranked = served.join(ends, ends.c.account_id == RISKS.c.account_id).subquery()
+                newest = sql.select(ranked.c.account_id, ranked.c.band).where(ranked.c.rank == 1)
+                bands |= {row.account_id: row.band for row in connection.execute(newest)}
+        return bands
+
     def last_known(self, account_ids: Sequence[str]) -> dict[str, LedgerEntry]:
         """The newest risk of each account that was given when it was new; accounts without one are absent."""
         return self._newest(account_ids, RISKS.c.purpose != "recomputed")

@@ -6,12 +6,20 @@ from starlette.responses import Response
 
 from configs.clock import format_instant
 from serving.accounts.disagreement import SURVEY_DAYS, answer_limits
+from serving.accounts.portfolio import Portfolio
 from serving.api.endpoint import wait_for_portfolio
 from serving.api.responses import JsonResponse
 from serving.pages.formats import format_count, format_percent
 from serving.pages.page import PageRequest, page
 from serving.schemas.page_queries import DisagreementQuery
-from serving.views.disagreement_view import AppearingAccount, DisagreementView, view_disagreements
+from serving.views.disagreement_view import (
+    AppearingAccount,
+    DisagreementView,
+    RatedAccounts,
+    rate_accounts,
+    rating_key,
+    view_disagreements,
+)
 from serving.views.system_state import describe_system
 
 JUDGEMENTS: Mapping[str, str] = {
@@ -31,11 +39,22 @@ DEFINITION = (
 async def get_disagreements(request: PageRequest, query: DisagreementQuery) -> Response:
     """Who looks fine and is at risk, who looks bad and is safe, who is quiet, and who is demanding."""
     context, portfolio = request.context, await wait_for_portfolio(request.http)
-    view = await request.run(len(portfolio.account_ids), view_disagreements, context, portfolio, query.limit)
+    view = view_disagreements(await _find_rated(request, portfolio), query.limit)
     if query.format == "json":
         return JsonResponse(disagreement_document(view))
     system = await request.run(1, describe_system, context)
     return request.render("disagreements.html.jinja", {"system": system, **disagreement_values(view)})
+
+
+async def _find_rated(request: PageRequest, portfolio: Portfolio) -> RatedAccounts:
+    """The rated accounts that are kept, or new ones: after a publish, a promotion, feedback, or on another day."""
+    context, ratings = request.context, request.services.ratings
+    key = await request.run(1, rating_key, context, portfolio)
+    rated = ratings.find(key)
+    if rated is None:
+        rated = await request.run(len(portfolio.account_ids), rate_accounts, context, portfolio)
+        ratings.add(key, rated)
+    return rated
 
 
 def disagreement_values(view: DisagreementView) -> dict[str, object]:

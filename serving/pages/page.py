@@ -35,10 +35,14 @@ from serving.security.authorization import (
 )
 from serving.security.peer import asking_address
 from serving.security.sessions import Session, SessionSigner
-from serving.views.retention_cache import RetentionCache
+from serving.views.disagreement_view import RatedAccounts, RatingKey
+from serving.views.recent_views import RecentViews
+from serving.views.retention_key import RetentionKey
+from serving.views.retention_view import RetentionView
 
 COOKIE = "oarlock_session"
 MAX_FORM_BYTES = 20_000
+MAX_RATINGS = 4  # each has a row per account
 SIGN_IN_PATH = "/sign-in"
 SIGN_IN_STATUS = 303
 Parameters = ParamSpec("Parameters")
@@ -53,7 +57,12 @@ class PageServices:
     context: ServiceContext
     authorizer: Authorizer
     signer: SessionSigner
-    retention: RetentionCache = field(default_factory=RetentionCache, repr=False)
+    retention: RecentViews[RetentionKey, RetentionView] = field(
+        default_factory=RecentViews[RetentionKey, RetentionView], repr=False
+    )
+    ratings: RecentViews[RatingKey, RatedAccounts] = field(
+        default_factory=lambda: RecentViews[RatingKey, RatedAccounts](MAX_RATINGS), repr=False
+    )
 
 
 @dataclass(frozen=True)

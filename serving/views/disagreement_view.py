@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from features.store.history_reader import read_history_columns
 from features.store.publication import published_as_of, published_history_folder
 from serving.accounts.account_columns import AccountColumns
 from serving.accounts.disagreement import SIGNALS, SURVEY_DAYS, Appearances, find_disagreements, rate_appearances
-from serving.accounts.portfolio import Portfolio
+from serving.accounts.portfolio import Portfolio, PortfolioKey
 from serving.handlers.context import ServiceContext
 from serving.schemas.page_queries import default_since
 
@@ -74,17 +75,38 @@ class DisagreementView:
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """The arrays that rows are made of."""
+class RatedAccounts:
+    """The arrays that rows are made of, a row per account, and the order from the largest disagreement down.
+
+    `judged` is how many accounts people say something about, by part.
+    """
 
     columns: AccountColumns
     signals: dict[str, np.ndarray]
     judgements: list[str | None]
     disagreements: np.ndarray
+    order: np.ndarray
+    judged: dict[str, int]
 
 
-def view_disagreements(context: ServiceContext, portfolio: Portfolio, limit: int) -> DisagreementView:
-    """The accounts of the portfolio; raises NotReady if the published day has gone from the history."""
+class RatingKey(NamedTuple):
+    """Of which portfolio, whose accounts, names of which publication, what feedback, and on which day."""
+
+    portfolio: PortfolioKey
+    owner: str | None
+    written: int
+    feedback: tuple[int, int]
+    day: date
+
+
+def rating_key(context: ServiceContext, portfolio: Portfolio) -> RatingKey:
+    """What the rating of all accounts depends on: with an equal key it is the same."""
+    written, feedback = context.account_table.written_at(), context.feedback.content_version()
+    return RatingKey(portfolio.key, context.owner, written, feedback, context.today())
+
+
+def rate_accounts(context: ServiceContext, portfolio: Portfolio) -> RatedAccounts:
+    """What people see of each account, against its risk; raises NotReady if the published day has left the history."""
     columns = context.columns.current(portfolio, _since(portfolio)).columns
     frame = read_history_columns(published_history_folder(context.state), published_as_of(context.state), SIGNALS)
     frame = frame.reindex(columns.account_ids)
@@ -93,19 +115,22 @@ def view_disagreements(context: ServiceContext, portfolio: Portfolio, limit: int
     judgements = [newest[account_id][0] if account_id in newest else None for account_id in columns.account_ids]
     was_low = _find_low(context, columns, newest)
     appearances = rate_appearances(signals, np.array(judgements, dtype=object), was_low)
-    rows = _Rows(
-        columns, signals, judgements, _within_bands(columns, find_disagreements(columns.risks, appearances.total))
-    )
-    order = np.argsort(-rows.disagreements, kind="stable")
-    fine, bad = int((rows.disagreements > 0).sum()), int((rows.disagreements < 0).sum())
+    disagreements = _within_bands(columns, find_disagreements(columns.risks, appearances.total))
+    order = np.argsort(-disagreements, kind="stable")
+    return RatedAccounts(columns, signals, judgements, disagreements, order, _count_judged(appearances))
+
+
+def view_disagreements(rated: RatedAccounts, limit: int) -> DisagreementView:
+    """The accounts on the lists, `limit` of each."""
+    fine, bad = int((rated.disagreements > 0).sum()), int((rated.disagreements < 0).sum())
     return DisagreementView(
-        as_of=columns.as_of,
-        total=len(columns),
-        judged=_count_judged(appearances),
-        looks_fine=_accounts(rows, order[: min(limit, fine)]),
-        looks_bad=_accounts(rows, order[::-1][: min(limit, bad)]),
+        as_of=rated.columns.as_of,
+        total=len(rated.columns),
+        judged=rated.judged,
+        looks_fine=_accounts(rated, rated.order[: min(limit, fine)]),
+        looks_bad=_accounts(rated, rated.order[::-1][: min(limit, bad)]),
         totals=(fine, bad),
-        quadrants=_find_quadrants(rows, limit),
+        quadrants=_find_quadrants(rated, limit),
     )
 
 
@@ -118,13 +143,9 @@ def _find_low(
 ) -> np.ndarray:
     """Whether each account was in band low when it was judged; its present band if nothing had been served by then."""
     is_low = columns.bands == BANDS.index("low")
-    ids_by_day: dict[date, list[str]] = {}
-    for account_id, (_, day) in judgements.items():
-        if account_id in columns.row_of:
-            ids_by_day.setdefault(day, []).append(account_id)
-    for day, account_ids in ids_by_day.items():
-        for account_id, entry in context.ledger_reader.served_by(account_ids, day).items():
-            is_low[columns.row_of[account_id]] = entry.band == "low"
+    days = {account_id: day for account_id, (_, day) in judgements.items() if account_id in columns.row_of}
+    for account_id, band in context.ledger_reader.bands_served_by(days).items():
+        is_low[columns.row_of[account_id]] = band == "low"
     return is_low
 
 
@@ -139,7 +160,7 @@ def _count_judged(appearances: Appearances) -> dict[str, int]:
     return {name: int(np.isfinite(values).sum()) for name, values in parts.items()}
 
 
-def _find_quadrants(rows: _Rows, limit: int) -> Quadrants:
+def _find_quadrants(rows: RatedAccounts, limit: int) -> Quadrants:
     columns = [rows.signals[name] for name in CONTACT_SIGNALS if np.isfinite(rows.signals[name]).any()]
     if not columns:
         return Quadrants(None, None)
@@ -164,11 +185,11 @@ def _largest(matches: np.ndarray, values: np.ndarray, limit: int) -> np.ndarray:
     return rows[np.argsort(-values[rows], kind="stable")][:limit]
 
 
-def _accounts(rows: _Rows, selected: np.ndarray) -> list[AppearingAccount]:
+def _accounts(rows: RatedAccounts, selected: np.ndarray) -> list[AppearingAccount]:
     return [_account(rows, int(row)) for row in selected]
 
 
-def _account(rows: _Rows, row: int) -> AppearingAccount:
+def _account(rows: RatedAccounts, row: int) -> AppearingAccount:
     columns = rows.columns
     values = {name: None if np.isnan(column[row]) else float(column[row]) for name, column in rows.signals.items()}
     change = values["mrr_change_91d"]

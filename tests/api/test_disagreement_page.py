@@ -4,6 +4,7 @@ import pytest
 
 from serving.ledger.ledger import Ledger
 from serving.scoring.scorer import open_scorer
+from serving.views.disagreement_view import rating_key
 from tests.support.api_client import ApiClient, open_api_client
 from tests.support.page_client import PageClient, open_page_client
 from tests.support.trained_model import EXTRACT_END, TrainedModel
@@ -54,3 +55,18 @@ def test_the_page_says_what_it_shows(client: PageClient):
 
 def test_an_address_that_is_not_valid_says_why(client: PageClient):
     assert client.get("/disagreements?limit=0").status_code == 422
+
+
+def test_accounts_are_rated_once_until_feedback_or_a_publish(api: ApiClient, client: PageClient):
+    read_json(client)
+    portfolio, ratings = client.context.find_portfolio(), client.services.ratings
+    assert portfolio is not None
+    key = rating_key(client.context, portfolio)
+    rated = ratings.find(key)
+    client.get("/disagreements?limit=5")
+    assert rated is not None
+    assert ratings.find(key) is rated
+    assert ratings.find(key._replace(owner="ada")) is None
+    assert ratings.find(key._replace(written=key.written + 1)) is None
+    api.post("/feedback", account_id=api.riskiest, verdict="wrong")
+    assert ratings.find(rating_key(client.context, portfolio)) is None

@@ -13,7 +13,8 @@ import pytest
 from features.publishing.past_revenue import PastRevenue
 from features.retention.definitions import DEFINITIONS
 from serving.schemas.page_queries import RetentionQuery
-from serving.views.retention_cache import MAX_VIEWS, RetentionCache, retention_key
+from serving.views.recent_views import MAX_VIEWS, RecentViews
+from serving.views.retention_key import retention_key
 from serving.views.retention_view import view_retention
 from tests.support.api_client import ApiClient
 from tests.support.page_client import PageClient, open_page_client
@@ -112,7 +113,7 @@ def test_a_view_is_computed_once_for_every_format_and_again_after_a_publish(clie
 
 def test_few_views_are_kept(client: PageClient):
     view = view_retention(client.context.revenue.current(), None, RetentionQuery(), client.context.settings)
-    cache = RetentionCache()
+    cache = RecentViews()
     keys = [retention_key(written, None, None, RetentionQuery()) for written in range(MAX_VIEWS + 1)]
     for key in keys:
         cache.add(key, view)

@@ -31,7 +31,7 @@ from serving.pages.page import PageRequest, page
 from serving.pages.retention.retention_answer import answer_retention
 from serving.pages.retention.retention_document import groups_csv, months_csv, retention_document
 from serving.schemas.page_queries import RetentionQuery
-from serving.views.retention_cache import retention_key
+from serving.views.retention_key import retention_key
 from serving.views.retention_view import RetentionView, view_retention
 from serving.views.system_state import describe_system
 

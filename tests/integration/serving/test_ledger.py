@@ -25,6 +25,7 @@ from configs.errors import ConfigError, LedgerBacklogFull, NotReady
 from configs.sections.stores import LedgerSettings
 from serving.ledger.database import MIGRATIONS, migrate, open_database
 from serving.ledger.ledger import Checkpoint, DuplicateCheckpoint, Ledger, row_from_score
+from serving.ledger.reader import LedgerReader
 from serving.ledger.schema import HEAD_REVISION, METADATA, RISKS, VERSION_TABLE
 from serving.ledger.writer import LedgerWriter, recover_orphaned_segments
 from serving.schemas.responses import Score
@@ -95,6 +96,15 @@ def test_several_processes_may_create_the_database_at_once(ledger):
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
     assert (failures, ledger.count()) == ([], 6)
+
+
+def test_the_band_of_each_account_is_that_served_by_a_day_of_its_own(ledger):
+    for days, band in ((20, "low"), (10, "high"), (0, "critical")):
+        ledger.append([score("a", band=band), score("b", band=band)], source_at(DAY - timedelta(days=days)))
+    ledger.append([score("new", band="high")], SOURCE)
+    days = {"a": DAY.date(), "b": (DAY - timedelta(days=5)).date(), "new": (DAY - timedelta(days=1)).date()}
+    assert LedgerReader(ledger).bands_served_by(days) == {"a": "critical", "b": "high"}
+    assert LedgerReader(ledger).bands_served_by({}) == {}
 
 
 def test_old_risks_are_pruned(ledger):
