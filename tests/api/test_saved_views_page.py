@@ -62,6 +62,18 @@ def test_a_view_is_saved_with_its_filters_and_found_again(client: PageClient):
     assert views(client.read("/?segment=mid")) == [("Small by MRR", "/?segment=small&sort=mrr", False)]
 
 
+def test_json_lists_the_views_that_a_key_sees(context: ServiceContext):
+    client = open_page_client(context)
+    own, other = ({"authorization": f"Bearer {client.add_key('read', 'feedback')}"} for _ in range(2))
+    ada = signed_in(context, "read", "feedback")
+    save(ada, "Ours", "sort=mrr", is_shared="true")
+    save(ada, "Mine", "sort=name", is_default="true")
+    for headers in (own, other):
+        (listed,) = client.get("/?format=json", headers=headers).json()["saved_views"]
+        assert (listed["name"], listed["href"]) == ("Ours", "/?sort=mrr")
+        assert (listed["is_shared"], listed["is_own"], listed["may_change"]) == (True, False, False)
+
+
 def test_the_form_saves_the_view_that_is_shown(client: PageClient):
     assert 'name="query" value="segment=small&amp;sort=mrr"' in client.read("/?sort=mrr&segment=small&since=2023-06-01")
 

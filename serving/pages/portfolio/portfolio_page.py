@@ -50,7 +50,7 @@ class Heading:
 async def get_portfolio(request: PageRequest, query: PortfolioQuery) -> Response:
     """Who needs attention, in the order and with the filters of the address."""
     context = request.context
-    views = await request.run(1, list_saved_views, request, query) if query.format == "html" else []
+    views = await request.run(1, list_saved_views, request, query) if query.format != "csv" else []
     if not request.http.url.query and (default := default_address(views)):
         return RedirectResponse(default, SEE_OTHER)
     if query.as_of is not None:
@@ -59,7 +59,7 @@ async def get_portfolio(request: PageRequest, query: PortfolioQuery) -> Response
         portfolio = await wait_for_portfolio(request.http)
         view = await request.run(query.limit, view_portfolio, context, portfolio, query)
     if query.format == "json":
-        return JsonResponse(portfolio_document(view))
+        return JsonResponse({**portfolio_document(view), "saved_views": list(map(vars, views))})
     if query.format == "csv":
         name = f'attachment; filename="oarlock-accounts-{view.as_of:%Y-%m-%d}.csv"'
         return Response(portfolio_csv(view), media_type="text/csv", headers={"content-disposition": name})
