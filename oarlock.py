@@ -1,7 +1,7 @@
 """The command line: `oarlock COMMAND`. The commands are in `cli/`; here logging is set up and errors become exit codes.
 
 Exit codes: 0 done, 2 settings, mapping or command line, 3 data, 4 nothing to learn from, 5 not ready, 6 promotion
-refused, 7 another process does the same work, 8 not reproduced, 9 request that cannot be answered, 13 disk full,
+refused, 7 another process does the same work, 8 not the same, 9 request that cannot be answered, 13 disk full,
 19 and 20 warnings and faults of `doctor`, 130 stopped by Ctrl-C. `monitor` exits with 0 for ok, and with 10, 11, 12,
 14, 15 or 16 by verdict.
 """
@@ -26,6 +26,7 @@ from cli.monitoring.webhooks import webhooks
 from cli.operations.backup import backup, restore
 from cli.operations.doctor import doctor
 from cli.operations.run import run
+from cli.operations.upgrade import upgrade
 from cli.output import printable
 from cli.reports.report import report
 from cli.reports.verify import verify
@@ -115,7 +116,7 @@ COMMANDS = (
     *(init, quickstart, demo, simulate, validate, signals, publish, history, health_score),
     *(train, compare, promote, rollback, models, model_card, reproduce, recalibrate, set_bands, monitor, shadow),
     *(score, explain, report, verify, export_outcomes, export_targets),
-    *(run, doctor, backup, restore, serve, ledger, erase, webhooks, keys, audit),
+    *(run, doctor, backup, restore, upgrade, serve, ledger, erase, webhooks, keys, audit),
 )
 
 

@@ -13,7 +13,7 @@ EXIT_CODES = [
     ("5", "a step that must come first is missing, or a file of the state folder is damaged"),
     ("6", "the promotion is refused"),
     ("7", "another process does the same work, or the port is in use"),
-    ("8", "`reproduce`, `verify`: not the same"),
+    ("8", "`reproduce`, `verify`, `upgrade --dry-run`: not the same"),
     ("9", "a request that cannot be answered, such as an unknown account"),
     ("10", "`monitor`: population moved"),
     ("11", "`monitor`: cause changed: retrain"),

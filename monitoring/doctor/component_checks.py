@@ -48,7 +48,7 @@ def check_migrations(location: Path | str) -> CheckResult:
         return CheckResult("migrations", "fault", what, "ledger", "Use the release that wrote it, or a later one.")
     if revision < HEAD_REVISION:
         what = f"the database is at revision {revision} of {HEAD_REVISION}: the next command migrates it"
-        return CheckResult("migrations", "warn", what, "ledger", "oarlock backup FILE")
+        return CheckResult("migrations", "warn", what, "ledger", "oarlock upgrade --dry-run, then oarlock backup FILE")
     return passed("migrations", f"revision {revision}, the newest")
 
 

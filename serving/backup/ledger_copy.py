@@ -17,9 +17,9 @@ BUSY_SECONDS = 30.0
 
 
 def copy_sqlite(source: Path, target: Path) -> None:
-    """Copy a SQLite file as of one instant, while others write to it."""
+    """Copy a SQLite file as of one instant, while others write to it; the file itself stays as it is."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(source, timeout=BUSY_SECONDS)
+    connection = sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
     with closing(connection) as from_database, closing(sqlite3.connect(target)) as to_database:
         from_database.backup(to_database)
 

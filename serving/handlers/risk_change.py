@@ -15,7 +15,6 @@ import numpy as np
 from configs.clock import format_instant
 from configs.errors import NotReady
 from features.store.history_reader import HistoryRows, read_history_rows
-from features.store.online_reader import ColumnIndex, SignalValues
 from features.store.publication import published_as_of, published_history_folder
 from serving.explanations.change_attribution import ChangeInputs, RiskChange, attribute_change
 from serving.handlers.checks import require_horizon, require_past_day
@@ -25,6 +24,7 @@ from serving.schemas.requests import ChangeRequest
 from serving.schemas.responses import AccountChange, ChangeResponse, FamilyPart, RiskEndpoint, SignalPart
 from serving.scoring.model_bundle import ModelBundle
 from serving.scoring.scores import encode_matrix
+from serving.scoring.signal_lookup import values_from_columns
 from training.model.churn_model import SignalValue
 
 MAX_SIGNALS = 5
@@ -237,20 +237,8 @@ def _select_rows(rows: HistoryRows, account_ids: Sequence[str]) -> SignalColumns
 
 def _contributions(model: ModelBundle, rows: SignalColumns, names: Sequence[str]) -> np.ndarray:
     """Each signal's contribution to the margin that a model gives to rows, in the columns of `names`."""
-    matrix = encode_matrix(model, _to_values(model, rows))
+    matrix = encode_matrix(model, values_from_columns(model, rows))
     column_of = {name: column for column, name in enumerate(names)}
     contributions = np.zeros((len(matrix), len(names)))
     contributions[:, [column_of[name] for name in model.signal_names]] = model.predict_contributions(matrix)
     return contributions
-
-
-def _to_values(model: ModelBundle, rows: SignalColumns) -> SignalValues:
-    """The signals of a model, from a list per signal."""
-    categories = [name for name in model.signal_names if name in model.category_names]
-    numbers = [name for name in model.signal_names if name not in model.category_names]
-    columns = ColumnIndex(
-        {name: index for index, name in enumerate(numbers)}, {name: index for index, name in enumerate(categories)}
-    )
-    matrix = np.array([rows[name] for name in numbers], dtype="float64").T
-    by_row = list(zip(*(rows[name] for name in categories), strict=True)) or [()] * len(matrix)
-    return SignalValues(columns, matrix, by_row)

@@ -13,7 +13,7 @@ from typing import Literal
 import sqlalchemy as sql
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 
 from configs.errors import Busy, ConfigError, NotReady
 from configs.files import sqlite_url
@@ -41,12 +41,47 @@ def open_database(
     """
     engine = _create_engine(location, durability, lock_seconds)
     try:
-        if _schema_revision(engine) != HEAD_REVISION:
+        with engine.connect() as connection:
+            revision = schema_revision(connection)
+        if revision != HEAD_REVISION:
             with _migration_transaction(engine) as connection:
                 migrate(connection)
     except DatabaseError as error:
         raise _unreachable(error) from None
     return engine
+
+
+def migrate_database(location: Path | str, revision: str = HEAD_REVISION) -> str | None:
+    """Bring the tables of a database to a revision, and keep every row; returns the revision that they had.
+
+    Raises ConfigError for a schema that this release does not know, NotReady if the database cannot be reached.
+    """
+    engine = _create_engine(location, "process", LOCK_SECONDS)
+    try:
+        with _migration_transaction(engine) as connection:
+            before = schema_revision(connection)
+            migrate(connection, revision)
+        return before
+    except DatabaseError as error:
+        raise _unreachable(error) from None
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def read_database(location: Path | str) -> Iterator[sql.Connection]:
+    """A connection to a database as it is, whatever its schema; what is written over it is rolled back.
+
+    Raises NotReady if it cannot be reached, DamagedState for a damaged file.
+    """
+    engine = _create_engine(location, "process", LOCK_SECONDS)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except OperationalError as error:
+        raise _unreachable(error) from None
+    finally:
+        engine.dispose()
 
 
 def stored_revision(location: Path | str) -> str | None:
@@ -56,13 +91,8 @@ def stored_revision(location: Path | str) -> str | None:
     """
     if isinstance(location, Path) and not location.exists():
         return None
-    engine = _create_engine(location, "process", LOCK_SECONDS)
-    try:
-        return _schema_revision(engine)
-    except DatabaseError as error:
-        raise _unreachable(error) from None
-    finally:
-        engine.dispose()
+    with read_database(location) as connection:
+        return schema_revision(connection)
 
 
 @contextmanager
@@ -137,11 +167,11 @@ def _configure_postgres(connection: sql.PoolProxiedConnection, lock_seconds: flo
     connection.commit()
 
 
-def _schema_revision(engine: sql.Engine) -> str | None:
-    if not sql.inspect(engine).has_table(VERSION_TABLE):
+def schema_revision(connection: sql.Connection) -> str | None:
+    """The revision of a database's tables; None if there are none."""
+    if not sql.inspect(connection).has_table(VERSION_TABLE):
         return None
-    with engine.connect() as connection:
-        return connection.execute(sql.text(f"select version_num from {VERSION_TABLE}")).scalar()
+    return connection.execute(sql.text(f"select version_num from {VERSION_TABLE}")).scalar()
 
 
 def migrate(connection: sql.Connection, revision: str = HEAD_REVISION) -> None:
@@ -155,7 +185,7 @@ def migrate(connection: sql.Connection, revision: str = HEAD_REVISION) -> None:
 
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS))
-    is_back = revision < HEAD_REVISION
+    is_back = revision < (schema_revision(connection) or "")
     try:
         command.downgrade(config, revision) if is_back else command.upgrade(config, revision)
     except CommandError:

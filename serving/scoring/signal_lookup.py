@@ -1,6 +1,6 @@
 """The published signals of some accounts, how old they are, and why an account has none."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,6 +12,7 @@ from configs.errors import DamagedState, NotReady, StoreDown
 from features.store.online_reader import ColumnIndex, SignalReader, SignalValues
 from serving.schemas.enums import UnscoredReason
 from serving.scoring.model_bundle import ModelBundle
+from training.model.churn_model import SignalValue
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,20 @@ def fetch_signals(reader: SignalReader, account_ids: list[str]) -> SignalLookup:
         online = reader.read(account_ids)
     as_of_by_family = dict(zip(online.families, online.timestamps.T, strict=True))
     return SignalLookup(account_ids, online.values, online.as_of, online.published, as_of_by_family)
+
+
+def values_from_columns(
+    model: ModelBundle, columns: Mapping[str, Sequence[SignalValue]], others: Sequence[str] = ()
+) -> SignalValues:
+    """The signals of a model, and other numbers, from a column per signal; raises KeyError if one is absent."""
+    categories = [name for name in model.signal_names if name in model.category_names]
+    numbers = [name for name in model.signal_names if name not in model.category_names] + list(others)
+    index = ColumnIndex(
+        {name: column for column, name in enumerate(numbers)}, {name: column for column, name in enumerate(categories)}
+    )
+    matrix = np.array([columns[name] for name in numbers], dtype="float64").T
+    by_row = list(zip(*(columns[name] for name in categories), strict=True)) or [()] * len(matrix)
+    return SignalValues(index, matrix, by_row)
 
 
 def published_columns(reader: SignalReader) -> ColumnIndex:
