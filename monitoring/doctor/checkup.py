@@ -2,11 +2,11 @@
 
 import os
 import shutil
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from configs.errors import DataError, NotReady, OarlockError
 from configs.settings import Settings
@@ -14,11 +14,12 @@ from configs.state_dir import StateDir, open_state_dir
 from features.compute.backends.parquet_files import find_unreadable
 from features.own_signals.own_catalogue import open_catalogue
 from features.publishing.pipeline import OpenDataset, open_dataset
-from features.store.history import published_history
+from features.store.history import accounts_on, published_history
 from features.tables.mapping import read_dataset
 from monitoring.doctor import component_checks as components
 from monitoring.doctor import data_checks as data
 from monitoring.doctor import machine_checks as machine
+from monitoring.doctor import server_checks as servers
 from monitoring.doctor import settings_checks as lint
 from monitoring.doctor.check_result import CheckResult, run_check, skipped
 from monitoring.doctor.readiness import Readiness, measure_readiness
@@ -89,7 +90,11 @@ def _independent_checks(examined: Examined) -> Iterator[Check]:
     yield "versions", lambda: machine.check_versions(installed, pins, machine.required_packages())
     yield "permissions", lambda: _check_permissions(examined)
     yield "disk", lambda: machine.check_disk(shutil.disk_usage(state.folder).free, state.folder)
-    yield "mlflow port", lambda: machine.check_mlflow_port(_own_addresses())
+    yield "mlflow port", lambda: machine.check_mlflow_port(machine.own_addresses(), _mlflow_ports(examined))
+    yield "mlflow server", lambda: servers.check_mlflow_server(_mlflow_url(examined))
+    yield "mlflow access", lambda: servers.check_mlflow_access(_mlflow_url(examined))
+    yield "redis", lambda: servers.check_redis(state)
+    yield "redis memory", lambda: servers.check_redis_memory(state)
     location = examined.ledger.location
     yield "migrations", lambda: components.check_migrations(location)
     backlog = settings.ledger.max_backlog_bytes
@@ -124,6 +129,8 @@ def _checks_of_day(examined: Examined, opened: Sequence[OpenDataset]) -> Iterato
     state, settings = examined.state, examined.settings
     yield "history", lambda: components.check_history(state, open_catalogue(settings, state).signals)
     yield "online store", lambda: components.check_online_store(state, open_catalogue(settings, state).signals)
+    yield "redis keys", lambda: servers.check_redis_keys(state, _count_live(examined))
+    yield "redis expiry", lambda: servers.check_redis_expiry(state)
     yield "feast registry", lambda: components.check_feast_registry(state)
     yield "freshness", lambda: _check_freshness(examined)
     if opened:
@@ -157,6 +164,25 @@ def _check_freshness(examined: Examined) -> CheckResult:
     return data.check_freshness(as_of, examined.known_until, examined.settings.serving.stale_after_days)
 
 
+def _count_live(examined: Examined) -> int:
+    """How many accounts the published day has."""
+    history, as_of = published_history(examined.state, open_catalogue(examined.settings, examined.state).signals)
+    return len(accounts_on(history, as_of))
+
+
+def _mlflow_url(examined: Examined) -> str | None:
+    secret = examined.state.stores.mlflow
+    return secret.get_secret_value() if secret else None
+
+
+def _mlflow_ports(examined: Examined) -> list[int]:
+    """MLflow's default port, and that of the server in the settings if it is on this machine."""
+    url = _mlflow_url(examined)
+    parts = urlsplit(url) if servers.is_server(url) else None
+    is_here = parts is not None and parts.port is not None and is_loopback(parts.hostname or "")
+    return sorted({machine.MLFLOW_PORT, *([parts.port] if parts and parts.port and is_here else [])})
+
+
 def _check_churned(examined: Examined, opened: OpenDataset) -> CheckResult:
     sizes = data.count_churned(opened, opened.history, examined.settings, examined.known_until)
     return data.check_churned(sizes, examined.settings.training)
@@ -171,15 +197,6 @@ def _check_model_age(examined: Examined) -> CheckResult:
 def _check_monitoring(examined: Examined) -> CheckResult:
     run = RunStore(examined.ledger.engine).last()
     return data.check_monitoring(run and run.run_at, examined.now)
-
-
-def _own_addresses() -> list[str]:
-    """The addresses at which other machines reach this one."""
-    try:
-        addresses = {str(entry[4][0]) for entry in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
-    except OSError:
-        return []
-    return sorted(address for address in addresses if not is_loopback(address))
 
 
 def _reached(examined: Examined, results: Sequence[CheckResult]) -> set[str]:

@@ -1,7 +1,9 @@
 """Checks of the machine: packages against the lock, permissions, clock, disk, and who can reach MLflow."""
 
 import re
+import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from importlib import metadata
 from pathlib import Path
@@ -10,9 +12,11 @@ import httpx
 
 from configs.state_dir import OTHERS, StateDir
 from monitoring.doctor.check_result import CheckResult, passed, skipped
+from serving.security.network import is_loopback
 
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 MLFLOW_PORT = 5000
+DOCUMENTATION_ADDRESS = "192.0.2.1", 9  # of RFC 5737: of no machine, so the route to it is that to all others
 CONNECT_SECONDS = 1.0
 LOW_BYTES, EMPTY_BYTES = 5_000_000_000, 500_000_000
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -83,14 +87,24 @@ def check_disk(free_bytes: int, folder: Path) -> CheckResult:
     return passed("disk", what, folder)
 
 
-def check_mlflow_port(addresses: Sequence[str], port: int = MLFLOW_PORT) -> CheckResult:
-    """No MLflow server answers other machines without asking who they are."""
-    for address in addresses:
-        url = f"http://{address}:{port}/version"
-        if _answers_everybody(url):
+def check_mlflow_port(addresses: Sequence[str], ports: Sequence[int] = (MLFLOW_PORT,)) -> CheckResult:
+    """No MLflow server of this machine answers other machines without asking who they are."""
+    for name in (f"{address}:{port}" for address in addresses for port in ports):
+        if _answers_everybody(f"http://{name}/version"):
             next_step = "Start it with --host 127.0.0.1, or with --app-name basic-auth behind TLS."
-            return CheckResult("mlflow port", "fault", "MLflow answers everybody", f"{address}:{port}", next_step)
-    return passed("mlflow port", f"no MLflow answers other machines on port {port}")
+            return CheckResult("mlflow port", "fault", "MLflow answers everybody", name, next_step)
+    return passed("mlflow port", f"no MLflow answers other machines on port {', '.join(map(str, ports))}")
+
+
+def own_addresses() -> list[str]:
+    """The addresses at which other machines reach this one."""
+    addresses: set[str] = set()
+    with suppress(OSError):
+        addresses |= {str(entry[4][0]) for entry in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route:
+        route.connect(DOCUMENTATION_ADDRESS)  # nothing is sent: the socket only takes the address of its route
+        addresses.add(route.getsockname()[0])
+    return sorted(address for address in addresses if not is_loopback(address))
 
 
 def _answers_everybody(url: str) -> bool:

@@ -68,12 +68,12 @@ def own_schema(server: str) -> Iterator[str]:
 
 
 @contextmanager
-def start_mlflow(database: str, artifacts: Path) -> Iterator[str]:
+def start_mlflow(database: str, artifacts: Path, *options: str) -> Iterator[str]:
     """The address of an MLflow server over a database, which takes the files of its clients, until the block ends."""
     port = free_port()
     store = database.replace("postgresql://", "postgresql+psycopg://", 1)
     command = [sys.executable, "-m", "mlflow", "server", "--port", str(port)]
-    command += ["--artifacts-destination", str(artifacts), "--workers", "1", "--allowed-hosts", "127.0.0.1:*"]
+    command += ["--artifacts-destination", str(artifacts), "--workers", "1", "--allowed-hosts", "127.0.0.1:*", *options]
     own = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     variables = os.environ | own | {"MLFLOW_BACKEND_STORE_URI": store}
     address = f"http://127.0.0.1:{port}"

@@ -247,11 +247,11 @@ def test_an_mlflow_that_answers_everybody_is_named():
 
     with http.server.HTTPServer(("127.0.0.1", 0), Version) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        result = machine.check_mlflow_port(["127.0.0.1"], server.server_port)
+        result = machine.check_mlflow_port(["127.0.0.1"], [server.server_port])
         server.shutdown()
     assert (result.status, result.where) == ("fault", f"127.0.0.1:{server.server_port}")
     assert "--host 127.0.0.1" in result.next_step
-    assert machine.check_mlflow_port(["127.0.0.1"], server.server_port).status == "ok"
+    assert machine.check_mlflow_port(["127.0.0.1"], [server.server_port]).status == "ok"
 
 
 def test_files_that_other_users_can_read_are_named(tmp_path: Path):
