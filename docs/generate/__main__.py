@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from docs.generate.commands import cli_page
+from docs.generate.dependencies import dependencies_page
 from docs.generate.errors import errors_page
 from docs.generate.http_api import http_api_page
 from docs.generate.notebooks import three_csv_files
@@ -15,6 +16,7 @@ from docs.generate.tables import raw_tables_page, signals_page
 ROOT = Path(__file__).parents[2]
 WRITERS: dict[str, Callable[[], str]] = {
     "docs/reference/cli.md": cli_page,
+    "docs/reference/dependencies.md": dependencies_page,
     "docs/reference/errors.md": errors_page,
     "docs/reference/http-api.md": http_api_page,
     "docs/reference/mapping.md": mapping_page,
