@@ -18,11 +18,12 @@ from cli.context import CliContext
 from cli.data import history, publish, signals, simulate, validate
 from cli.export import export_outcomes, export_targets
 from cli.health_score import health_score
-from cli.keys import audit, keys
+from cli.keys import keys
 from cli.ledger import erase, ledger
 from cli.models import model_card, models, promote, rollback, set_bands
 from cli.monitoring.monitor import monitor
 from cli.monitoring.webhooks import webhooks
+from cli.operations.audit import audit
 from cli.operations.backup import backup, restore
 from cli.operations.doctor import doctor
 from cli.operations.run import run

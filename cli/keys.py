@@ -1,4 +1,4 @@
-"""Commands for access: API keys, and the audit of who did what."""
+"""Commands for access: API keys."""
 
 import re
 from contextlib import closing
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.context import DAY, JSON, CliContext
+from cli.context import JSON, CliContext
 from cli.output import Columns, OutputTable, print_json
 
 if TYPE_CHECKING:
@@ -27,10 +27,6 @@ KEY_COLUMNS: Columns = {
     "status": "id",
 }
 MAX_DURATION = timedelta(days=3_650)
-ACTIONS = (
-    "key_created, key_revoked, promoted, rolled_back, forced, erased, target_forgotten, replayed, view_saved,"
-    " view_changed, view_deleted, denied"
-)
 
 
 class Duration(click.ParamType):
@@ -148,30 +144,6 @@ def revoke(context: CliContext, key_id: str) -> None:
     context.echo(f"The key {key_id} is revoked.")
 
 
-@click.command(short_help="Show who did what, and what was denied.")
-@click.option("--since", type=DAY, help="From this day on.")
-@click.option("--action", default="", help=f"Only this action: {ACTIONS}.")
-@JSON
-@click.pass_obj
-def audit(context: CliContext, since: datetime | None, action: str) -> None:
-    """Show who created and revoked keys, promoted, forced and erased, and what was denied.
-
-    \b
-    Example: oarlock audit --since 2026-01-01 --action denied
-    """
-    from serving.security.audit_log import read_audit_events
-
-    recorded = read_audit_events(context.database, since, action)
-    if context.as_json:
-        print_json(recorded)
-        return
-    table = OutputTable({"time": "id", "user": "text", "action": "id", "subject": "text", "details": "text"})
-    for entry in recorded:
-        details = "; ".join(f"{name}: {_format_detail(value)}" for name, value in entry["details"].items())
-        table.add(f"{entry['at']:%Y-%m-%d %H:%M:%S}", entry["actor"], entry["action"], entry["subject"], details)
-    table.print(context)
-
-
 def _require_published_owner(file: Path, owner: str) -> None:
     """Raise ConfigError if accounts are published and none of them has this owner: the key would see nothing."""
     from configs.errors import ConfigError
@@ -184,10 +156,6 @@ def _require_published_owner(file: Path, owner: str) -> None:
     if owner not in owners:
         hint = f"The owners are: {', '.join(owners)}." if owners else "The published accounts have no owners."
         raise ConfigError(f"No published account has the owner '{owner}'.", hint)
-
-
-def _format_detail(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _describe_key(key: "ApiKey", at: datetime) -> dict[str, object]:

@@ -3,8 +3,10 @@
 from starlette.responses import RedirectResponse, Response
 
 from configs.errors import RequestError
+from serving.handlers.context import ServiceContext
 from serving.pages.page import COOKIE, SIGN_IN_STATUS, PageRequest, page, set_session
 from serving.schemas.page_queries import SignInQuery
+from serving.security.audit_log import append_audit_event
 from serving.security.peer import asking_address
 from serving.security.sessions import SESSION_HOURS
 
@@ -19,17 +21,25 @@ async def get_sign_in(request: PageRequest, query: SignInQuery) -> Response:
 
 @page("POST", "/sign-in", scope=None)
 async def post_sign_in(request: PageRequest, form: dict[str, str]) -> Response:
-    """Open a session of the key, or show the form with the reason why not."""
+    """Open a session of the key, or show the form with the reason why not. The audit says who signed in, and where."""
     address = asking_address(request.http.scope)
     target = own_path(form.get("next", "/"))
     try:
         permission = request.services.authorizer.sign_in(form.get("key", "").strip(), "/sign-in", address)
     except RequestError as error:
         return _form(request, target, f"{error.message} {error.hint}", status=error.status)
+    context = request.services.context
+    await request.run(1, _record_sign_in, context, permission.key_id, address)
     response = RedirectResponse(target, SIGN_IN_STATUS)
     # A new session: whoever set the cookie before does not know this one.
     set_session(request.http, response, request.services.signer.open(permission.key_id), request.services.signer)
     return response
+
+
+def _record_sign_in(context: ServiceContext, key_id: str, address: str) -> None:
+    append_audit_event(
+        context.feedback.ledger.engine, context.clock(), key_id, "signed_in", subject=key_id, address=address
+    )
 
 
 @page("POST", "/sign-out", scope=None)

@@ -72,6 +72,14 @@ def test_the_cookie_cannot_be_read_by_scripts_or_sent_by_other_sites(client: Pag
     assert "secure" in client.get("/sign-in").headers["set-cookie"].lower()
 
 
+def test_the_audit_says_who_signed_in_and_where(client: PageClient, context: ServiceContext):
+    secret = client.add_key("read")
+    client.sign_in(secret, "/")
+    (event,) = read_audit_events(context.feedback.ledger.engine, action="signed_in")
+    (key,) = client.authorizer.key_cache.keys()
+    assert (event["actor"], event["subject"], event["details"]) == (key, key, {"address": client.address})
+
+
 def test_a_wrong_key_gets_the_form_again_and_is_recorded(client: PageClient, context: ServiceContext):
     client.add_key("read")
     response = client.sign_in("oarlock_ffffffffffff_x")
