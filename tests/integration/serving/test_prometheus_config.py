@@ -60,6 +60,15 @@ def test_the_panels_of_the_board_do_not_overlap():
     assert max(x for x, _ in cells) < 24
 
 
+def test_the_board_shows_every_promise_with_the_allowance_of_its_alerts():
+    rules, expressions = RULES.read_text("utf-8"), BOARD.read_text("utf-8")
+    alerts = dict(re.findall(r"oarlock:(\w+):ratio_1h > 14\.4 \* ([\d.]+)", rules))
+    shown = re.findall(r"(oarlock:(\w+):ratio_\w+)\{[^}]*\} / ([\d.]+)", expressions)
+    assert {(promise, share) for _, promise, share in shown} == {*alerts.items()}
+    assert len(alerts) == 4
+    assert {record for record, _, _ in shown} - {*re.findall(r"record: (\S+)", rules)} == set()
+
+
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 @pytest.mark.parametrize(
     "arguments",
