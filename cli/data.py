@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from features.ingestion.conversion import SourceReading
     from features.ingestion.validation import RuleViolation
     from features.publishing.data_span import DataSpan
-    from features.publishing.pipeline import OpenDataset, PublishResult
+    from features.publishing.open_dataset import OpenDataset
+    from features.publishing.pipeline import PublishResult
     from features.tables.periods import PeriodCounts
 
 MAX_COMPARED_ACCOUNTS = 1_000
@@ -302,7 +303,7 @@ def _validate_tables(context: CliContext) -> None:
 def _open_valid_dataset(context: CliContext) -> "OpenDataset":
     """The data set; if its rows are refused, every kind of invalid row is printed first."""
     from features.ingestion.validation import InvalidRows
-    from features.publishing.pipeline import open_dataset
+    from features.publishing.open_dataset import open_dataset
 
     try:
         return open_dataset(context.settings, context.state)

@@ -99,7 +99,7 @@ def record_shadow(context: CliContext) -> None:
 
 def find_shadow_report(context: CliContext, challenger: int, champion: int) -> "ShadowReport | None":
     """What the shadow of a version beside another showed; None if there was none."""
-    from features.publishing.pipeline import open_dataset
+    from features.publishing.open_dataset import open_dataset
     from monitoring.shadow.shadow_report import read_shadow_report
 
     opened = open_dataset(context.settings, context.state)

@@ -28,7 +28,7 @@ from configs.settings import Settings
 from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.compute.compute import ComputeRequest, compile_signals
-from features.publishing.pipeline import OpenDataset, open_dataset
+from features.publishing.open_dataset import OpenDataset, open_dataset
 from features.simulator.model.parameters import Company
 from features.simulator.writer import write_company
 from features.store.history import summarize_day, training_days, write_day

@@ -102,7 +102,7 @@ def _steps(marks: list[tuple[str, tuple[float, float]]]) -> list[Step]:
 
 def _snapshots(settings: Settings) -> int:
     """How many snapshots training could read: those of every complete day that is mature."""
-    from features.publishing.pipeline import open_dataset
+    from features.publishing.open_dataset import open_dataset
     from features.store.history import accounts_on, complete_days
     from training.labels.definition import matures_at
 

@@ -38,7 +38,7 @@ def daily_steps(context: CliContext) -> list[DayStep]:
 
 
 def _validate(context: CliContext, _: DayRecord) -> str:
-    from features.publishing.pipeline import open_dataset
+    from features.publishing.open_dataset import open_dataset
 
     check_playbook(context)
     with context.progress("validate") as progress:

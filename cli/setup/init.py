@@ -188,7 +188,7 @@ def _check(context: CliContext, draft: "Draft", settings_file: Path, decide: "De
     from features.drafting.mapping_file import with_quarantine
     from features.drafting.selects.decisions import Question
     from features.ingestion.validation import InvalidRows
-    from features.publishing.pipeline import open_dataset
+    from features.publishing.open_dataset import open_dataset
 
     try:
         open_dataset(context.settings, context.state)

@@ -74,7 +74,7 @@ def build_past_revenue(
 
     Raises ConfigError if the data set has no subscriptions, and as `open_dataset`.
     """
-    from features.publishing.pipeline import open_dataset
+    from features.publishing.open_dataset import open_dataset
     from features.publishing.revenue_table_builder import build_revenue_history
 
     opened = open_dataset(settings, state, dataset)

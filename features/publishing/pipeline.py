@@ -2,42 +2,25 @@
 
 import contextlib
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 
-import ibis
-import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
 from configs.clock import now
 from configs.errors import DataError, NotReady
-from configs.files import JsonObject, exclusive_lock, write_json
+from configs.files import exclusive_lock, write_json
 from configs.progress import Progress
 from configs.settings import Settings
 from configs.state_dir import StateDir
-from configs.stored_files import read_rebuildable
-from features.compute.availability import MissingInput, available_signals, missing_inputs
-from features.compute.backends.base import Backend
 from features.compute.compute import ComputeRequest, compile_signals
-from features.compute.fingerprints import rules_version, signal_set
-from features.ingestion.conversion import Conversion
-from features.ingestion.copies.copied_dataset import fetch_dataset
-from features.ingestion.overlaps import count_equal_rows, distinct_rows, raise_for_overlaps, tables_without_key
-from features.ingestion.reader import cast_tables, open_tables
-from features.ingestion.validation import (
-    RuleViolation,
-    quarantine_rows,
-    raise_for_violations,
-    validate_tables,
-)
+from features.compute.fingerprints import signal_set
+from features.ingestion.validation import RuleViolation
 from features.online.online_store import begin_publication, open_online_reader, pull_publication
-from features.own_signals.event_kinds import keep_event_kinds
-from features.own_signals.own_catalogue import build_catalogue
 from features.publishing.account_table_builder import build_account_details
-from features.publishing.data_span import DataSpan, find_span, raise_for_late_day
+from features.publishing.data_span import DataSpan, raise_for_late_day
+from features.publishing.open_dataset import OpenDataset, open_dataset
 from features.publishing.quality_gate import (
     check_day,
     check_lost_signals,
@@ -49,16 +32,13 @@ from features.publishing.revenue_table_builder import build_revenue_history
 from features.publishing.source_profile import profile_sources
 from features.publishing.source_weeks import write_profile
 from features.signals.base import Signal
-from features.signals.registry import Catalogue
 from features.store.account_table import COLUMNS, AccountTable, write_account_table
 from features.store.history import (
     DaySummary,
     HistoryVersion,
-    RowSelection,
     accounts_on,
     complete_days,
     content_version,
-    history_version,
     is_complete,
     is_intact,
     read_day,
@@ -70,59 +50,6 @@ from features.store.history import (
 from features.store.online_reader import ONLINE_FILE, remove_online_store
 from features.store.publication import Publication, ViewColumns, find_publication, published_as_of
 from features.store.revenue_table import read_revenue_table, write_revenue_table
-from features.tables.account_merges import assign_rows, rows_as_written, tables_as_written
-from features.tables.mapping import Dataset, raise_for_duplicate_files
-from features.tables.periods import PeriodCounts, count_periods, join_periods
-from features.tables.raw_table import RawTable
-
-
-@dataclass(frozen=True)
-class OpenDataset:
-    """A validated data set: its tables, the violations found, and the history of the signals it has tables for.
-
-    In `tables` the rows of merged accounts are there once per owner (`account_merges.assign_rows`).
-    `written_periods` are the subscriptions as their source wrote them, before `join_periods`. `written_events` are the
-    tables without a key, before equal rows are counted once.
-    """
-
-    dataset: Dataset
-    backend: Backend
-    tables: Mapping[str, RawTable]
-    violations: tuple[RuleViolation, ...]
-    history: HistoryVersion
-    validation_reused: bool
-    required_activity_days: int | None
-    written_periods: ir.Table | None
-    written_events: Mapping[str, RawTable]
-    conversion: Conversion
-    catalogue: Catalogue
-
-    def missing_inputs(self) -> tuple[MissingInput, ...]:
-        """The tables and columns that the data set lacks, with the signals that they would make possible."""
-        return missing_inputs(self.tables, self.catalogue.signals, self.dataset.mapping.people)
-
-    def count_equal_rows(self) -> dict[str, int]:
-        """How many rows of the tables without a key are equal to another one."""
-        return count_equal_rows(self.written_events)
-
-    def count_periods(self) -> PeriodCounts | None:
-        """What joining the periods of subscriptions changed; None if the data set has no ends."""
-        if self.written_periods is None:
-            return None
-        return count_periods(self.written_periods, rows_as_written(self.tables["subscriptions"].rows))
-
-    def tables_as_written(self) -> dict[str, RawTable]:
-        """The tables in which each row of a merged account is there once, under the account that its source names."""
-        return tables_as_written(self.tables)
-
-    def find_span(self, before: datetime) -> DataSpan | None:
-        """From when until when the tables are complete, by the rows before an instant or as the mapping declares."""
-        return find_span(self.dataset, self.tables_as_written(), before)
-
-    def known_until(self, before: datetime) -> datetime:
-        """The last instant, at most `before`, that the data know: no label may depend on what came later."""
-        span = self.find_span(before)
-        return before if span is None else min(before, span.until)
 
 
 @dataclass(frozen=True)
@@ -171,48 +98,6 @@ class _ComputedDay:
     source_faults: tuple[str, ...]
 
 
-def open_dataset(settings: Settings, state: StateDir, fetched: Dataset | None = None) -> OpenDataset:
-    """The data set with every row validated; invalid rows are quarantined if the settings say so.
-
-    What databases hold is copied first, unless it was `fetched`. Files that were valid before are not validated again.
-    Raises InvalidRows, with every rule that rows break.
-    """
-    dataset = fetched or fetch_dataset(settings.data, settings.signals)
-    activity_days = settings.label.required_activity_days
-    raise_for_duplicate_files(dataset)
-    _require_risk_set(dataset, activity_days)
-    opened = open_tables(settings.engine, dataset, state.converted)
-    backend, raw = opened.backend, opened.tables
-    content = {"content": dataset.content_hash(), "rules": rules_version() + dataset.contract_hash}
-    is_valid = read_rebuildable(state.validation, JsonObject) == content
-    if not is_valid:
-        raise_for_overlaps(dataset)
-    violations = () if is_valid else validate_tables(dataset, raw)
-    if settings.data.on_invalid_rows == "error":
-        raise_for_violations(violations)
-    tables = cast_tables(raw)
-    if violations:
-        tables |= quarantine_rows(backend, raw, violations, state.quarantine)
-    else:
-        write_json(state.validation, content)
-    events = tables_without_key(tables)
-    if dataset.mapping.equal_rows == "once":
-        tables |= distinct_rows(backend, events)
-    written = _written_periods(tables)
-    if written is not None:
-        tables["subscriptions"] = _join_periods(backend, tables["subscriptions"], settings.label.joins_within_hours)
-    kinds = keep_event_kinds(settings.signals, state, tables.get("usage"))
-    tables = assign_rows(tables, partial(_store_owners, backend))
-    signal_tables = {name: table for name, table in tables.items() if name not in settings.label.label_tables}
-    declared = build_catalogue(settings.signals, kinds, dataset.contract)
-    signals = available_signals(signal_tables, declared.signals, dataset.mapping.people)
-    quarantine_rules = content["rules"] if settings.data.on_invalid_rows == "quarantine" else ""
-    selection = RowSelection(activity_days, quarantine_rules, settings.label.joins_within_hours)
-    history = history_version(state.history, dataset, signals, selection)
-    read = (written, events, opened.conversion)
-    return OpenDataset(dataset, backend, tables, violations, history, is_valid, activity_days, *read, declared)
-
-
 def publish(settings: Settings, state: StateDir, request: PublishRequest, progress: Progress) -> PublishResult:
     """Compute the day's signals and every missing training day, and write the day to the online store.
 
@@ -223,28 +108,6 @@ def publish(settings: Settings, state: StateDir, request: PublishRequest, progre
     with exclusive_lock(state.publish_lock, "publishing into"):
         pull_publication(state)  # an older day must not replace what another machine put online
         return _publish(settings, state, request, progress)
-
-
-def _written_periods(tables: Mapping[str, RawTable]) -> ir.Table | None:
-    subscriptions = tables.get("subscriptions")
-    return subscriptions.rows if subscriptions and "ended_at" in subscriptions.source_columns else None
-
-
-def _store_owners(backend: Backend, rows: pa.Table) -> ir.Table:
-    return ibis.memtable(rows) if backend.create_table is None else backend.create_table("account_owners", rows)
-
-
-def _join_periods(backend: Backend, subscriptions: RawTable, hours: int) -> RawTable:
-    rows = join_periods(subscriptions.rows, hours)
-    # Every day of a history reads them.
-    stored = rows if backend.create_table is None else backend.create_table("joined_subscriptions", rows)
-    return replace(subscriptions, rows=stored)
-
-
-def _require_risk_set(dataset: Dataset, required_activity_days: int | None) -> None:
-    table = "subscriptions" if required_activity_days is None else "usage"
-    if table not in dataset.selects:
-        raise DataError(f"{dataset.mapping_file}: the required table '{table}' is not mapped.", "Add a select.")
 
 
 def _publish(settings: Settings, state: StateDir, request: PublishRequest, progress: Progress) -> PublishResult:

@@ -10,7 +10,7 @@ from configs.settings import Settings
 from configs.state_dir import StateDir
 from configs.stored_files import damaged
 from features.online.online_store import open_online_reader
-from features.publishing.pipeline import OpenDataset
+from features.publishing.open_dataset import OpenDataset
 from features.signals.base import Signal
 from features.store.history import accounts_on, is_intact, published_history
 from features.store.online_reader import ONLINE_FILE, REFILL

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from configs.sections.training import TrainingSettings
 from configs.settings import Settings
 from features.publishing.data_span import DataSpan
-from features.publishing.pipeline import OpenDataset
+from features.publishing.open_dataset import OpenDataset
 from features.store.history import HistoryVersion, complete_days
 from features.tables.contract import ACCOUNT_ID
 from monitoring.doctor.check_result import CheckResult, passed, skipped

@@ -16,7 +16,7 @@ import pandas as pd
 from configs.sections.label import LabelSettings
 from configs.settings import Settings
 from configs.state_dir import StateDir
-from features.publishing.pipeline import OpenDataset
+from features.publishing.open_dataset import OpenDataset
 from features.store.history import complete_days
 from features.tables.account_merges import rows_as_written
 from features.tables.contract import ACCOUNT_ID

@@ -143,7 +143,7 @@ class OutcomeStore:
         self, dataset: Dataset, source: _Source, calibration_days: Mapping[int, tuple[str, ...]]
     ) -> tuple[_Answers, pd.DataFrame]:
         """The answers, read from the data set."""
-        from features.publishing.pipeline import open_dataset  # heavy, as all that reads the data set
+        from features.publishing.open_dataset import open_dataset  # heavy, as all that reads the data set
         from monitoring.outcomes.answers import count_departures, follow_served_accounts, read_calibration_days
 
         opened = open_dataset(self.settings, self.state, dataset)

@@ -9,7 +9,7 @@ import numpy as np
 
 from configs.settings import Settings
 from configs.state_dir import StateDir
-from features.publishing.pipeline import open_dataset
+from features.publishing.open_dataset import open_dataset
 from monitoring.outcomes.answers import follow_served_accounts, segments_of
 from monitoring.outcomes.natural_rate import natural_rates, natural_risk
 from monitoring.outcomes.plays import PlayEvidence, judge_plays

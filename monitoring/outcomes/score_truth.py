@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import bootstrap
 
 from configs.settings import Settings
-from features.publishing.pipeline import OpenDataset
+from features.publishing.open_dataset import OpenDataset
 from features.rate_interval import wilson_bounds
 from features.tables.contract import ACCOUNT_ID
 from monitoring.outcomes.served_scores import read_bands, read_served_snapshots

@@ -12,7 +12,7 @@ import pandas as pd
 import sqlalchemy as sql
 
 from configs.settings import Settings
-from features.publishing.pipeline import OpenDataset
+from features.publishing.open_dataset import OpenDataset
 from features.tables.contract import ACCOUNT_ID
 from monitoring.outcomes.answers import care_at
 from monitoring.outcomes.cohorts import PLAY, choose_snapshots, cohort_label, days_until_known

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from configs.sections.label import LabelSettings
-from features.publishing.pipeline import open_dataset
+from features.publishing.open_dataset import open_dataset
 from features.store.history import complete_days
 from monitoring.outcomes.answers import follow_served_accounts
 from serving.ledger.ledger import Ledger

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from configs.errors import Busy
 from configs.files import exclusive_lock
 from configs.state_dir import StateDir
-from features.publishing.pipeline import open_dataset
+from features.publishing.open_dataset import open_dataset
 from features.store.history import HistoryVersion, complete_days, published_history, read_day, write_day
 from features.store.history_reader import read_history_frame
 from features.store.publication import read_publication
@@ -111,7 +111,7 @@ def test_without_a_served_risk_nothing_can_be_told(health):
 def test_outcomes_that_are_known_are_not_read_again(served, health, trained: TrainedModel, monkeypatch):
     served(times=10, accounts=300)
     first = health()
-    monkeypatch.setattr("features.publishing.pipeline.open_dataset", None)
+    monkeypatch.setattr("features.publishing.open_dataset.open_dataset", None)
     assert health().checks == first.checks
     assert "account_id" not in pq.read_schema(trained.state.monitoring / "outcomes.parquet").names
     monkeypatch.undo()

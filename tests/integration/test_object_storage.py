@@ -22,7 +22,7 @@ from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.ingestion.copies.copied_dataset import fetch_dataset
 from features.ingestion.copies.object_storage import EarlierCopy, copy_objects
-from features.publishing.pipeline import open_dataset
+from features.publishing.open_dataset import open_dataset
 from features.tables.mapping import SourceMapping
 from tests.support.paths import ROOT
 

@@ -11,7 +11,7 @@ import sqlalchemy as sql
 from configs.errors import NotReady, RequestError
 from configs.settings import Settings
 from configs.state_dir import StateDir
-from features.publishing.pipeline import open_dataset
+from features.publishing.open_dataset import open_dataset
 from features.store.history import accounts_on, published_history
 from monitoring.shadow.recording import RecordedDay, record_newest_day
 from monitoring.shadow.shadow_report import ShadowReport, describe_shadow, read_shadow_report

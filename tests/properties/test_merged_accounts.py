@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.compute.compute import ComputeRequest, compile_signals, compute_signals
-from features.publishing.pipeline import OpenDataset
+from features.publishing.open_dataset import OpenDataset
 from features.signals.base import Signal
 from tests.support.companies.compiled_catalogue import ValuesByAccount, with_inputs
 from tests.support.companies.edge_case_company import AS_OF, write_company

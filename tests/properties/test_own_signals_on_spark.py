@@ -9,7 +9,7 @@ import pytest
 
 from features.compute.compute import ComputeRequest, compile_signals, compute_signals
 from features.own_signals.own_catalogue import own_signals_of
-from features.publishing.pipeline import OpenDataset
+from features.publishing.open_dataset import OpenDataset
 from tests.support.companies.edge_case_company import ACCOUNTS, AS_OF, write_company
 from tests.support.companies.two_engines import SPARK, by_account, needs_spark, open_company
 from tests.support.companies.value_differences import find_differences

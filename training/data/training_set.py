@@ -9,7 +9,7 @@ from configs.errors import NothingToLearn, NotReady
 from configs.sections.label import LabelSettings
 from configs.settings import Settings
 from configs.state_dir import StateDir
-from features.publishing.pipeline import OpenDataset, open_dataset
+from features.publishing.open_dataset import OpenDataset, open_dataset
 from features.store.history import HistoryVersion, accounts_on, complete_days
 from features.tables.contract import ACCOUNT_ID
 from training.data.recorded_history import first_recorded_day

@@ -9,7 +9,7 @@ import pytest
 
 from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
-from features.publishing.pipeline import OpenDataset, open_dataset
+from features.publishing.open_dataset import OpenDataset, open_dataset
 from tests.support.companies.compiled_catalogue import ValuesByAccount
 
 SPARK = '[engine]\nkind = "spark"\nmaster = "local[2]"\noptions = { "spark.sql.shuffle.partitions" = "2" }\n'

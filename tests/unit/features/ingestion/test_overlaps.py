@@ -11,7 +11,7 @@ from configs.errors import DataError
 from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.ingestion.overlaps import raise_for_overlaps
-from features.publishing.pipeline import open_dataset
+from features.publishing.open_dataset import open_dataset
 from features.tables.mapping import read_dataset
 from tests.support.companies.raw_tables import Rows, account, subscription
 

@@ -22,7 +22,7 @@ from features.compute.fingerprints import rules_version
 from features.ingestion import validation
 from features.ingestion.reader import cast_tables
 from features.ingestion.validation import RuleViolation, quarantine_rows, raise_for_violations, validate_tables
-from features.publishing.pipeline import OpenDataset, open_dataset
+from features.publishing.open_dataset import OpenDataset, open_dataset
 from features.tables.contract import CONTRACT
 from features.tables.mapping import Dataset, DatasetMapping, SourceMapping
 from features.tables.raw_table import RawTable
@@ -248,7 +248,7 @@ def _company(make_company, extra: str = "") -> Path:
 def test_a_changed_rule_validates_again(make_company, monkeypatch):
     config = _company(make_company)
     assert [_open(config).validation_reused for _ in range(2)] == [False, True]
-    monkeypatch.setattr("features.publishing.pipeline.rules_version", lambda: "stricter")
+    monkeypatch.setattr("features.publishing.open_dataset.rules_version", lambda: "stricter")
     assert not _open(config).validation_reused
 
 
@@ -263,7 +263,7 @@ def test_only_a_history_that_rows_can_be_set_aside_from_depends_on_the_rules(mak
         return [_open(_company(make_company, extra)).history.folder.name for extra in ("", QUARANTINE)]
 
     error, quarantine = histories()
-    monkeypatch.setattr("features.publishing.pipeline.rules_version", lambda: "stricter")
+    monkeypatch.setattr("features.publishing.open_dataset.rules_version", lambda: "stricter")
     error_now, quarantine_now = histories()
     assert (error_now == error, quarantine_now == quarantine) == (True, False)
 

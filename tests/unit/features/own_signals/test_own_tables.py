@@ -14,7 +14,7 @@ from configs.state_dir import open_state_dir
 from features.compute.compute import ComputeRequest, compile_signals
 from features.own_signals.own_catalogue import open_catalogue, own_signals_of
 from features.own_signals.signal_trials import try_signals
-from features.publishing.pipeline import open_dataset
+from features.publishing.open_dataset import open_dataset
 from features.tables.mapping import company_contract
 
 AS_OF = datetime(2024, 5, 15)

@@ -8,7 +8,7 @@ import pytest
 from configs.errors import ConfigError, DataError
 from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
-from features.publishing.pipeline import OpenDataset, open_dataset
+from features.publishing.open_dataset import OpenDataset, open_dataset
 from tests.support.companies.raw_tables import account, subscription
 
 DAY = datetime(2023, 1, 1)

@@ -12,7 +12,7 @@ from configs.sections.label import LabelSettings
 from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.compute.compute import select_snapshots
-from features.publishing.pipeline import open_dataset
+from features.publishing.open_dataset import open_dataset
 from features.tables.raw_table import RawTable
 from tests.support.companies.raw_tables import account, raw_tables, subscription
 from tests.support.paths import ROOT
