@@ -11,8 +11,9 @@ from cli.monitoring.monitor import check_and_store
 from cli.monitoring.webhooks import enqueue_events
 from cli.output import format_count
 from cli.shadow import record_shadow
-from monitoring.daily.day_record import DayRecord, StepName
+from monitoring.daily.day_record import DayRecord
 from monitoring.daily.day_runner import DayStep, StepSkipped
+from monitoring.daily.step_names import StepName
 
 NEEDS: dict[StepName, tuple[StepName, ...]] = {
     "validate": (),

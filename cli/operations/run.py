@@ -7,12 +7,12 @@ import click
 
 from cli.context import DAY, JSON, CliContext
 from cli.output import OutputTable, print_json
+from monitoring.daily.step_names import STEPS, StepName
 
 if TYPE_CHECKING:
-    from monitoring.daily.day_record import DayRecord, StepName
+    from monitoring.daily.day_record import DayRecord
     from monitoring.daily.day_runner import DayResult
 
-STEP_NAMES = ("validate", "publish", "score", "export", "webhooks", "monitor")
 JOB = "the daily job"
 
 
@@ -27,10 +27,10 @@ def run() -> None:
 
 @run.command()
 @click.option("--as-of", type=DAY, help="The day; today by default, or the last day of a finished data set.")
-@click.option("--from-step", type=click.Choice(STEP_NAMES), help="Do this step and all later ones again.")
+@click.option("--from-step", type=click.Choice(STEPS), help="Do this step and all later ones again.")
 @JSON
 @click.pass_obj
-def daily(context: CliContext, as_of: datetime | None, from_step: "StepName | None") -> None:
+def daily(context: CliContext, as_of: datetime | None, from_step: StepName | None) -> None:
     """Validate, publish, score, export, send webhooks and monitor, each step once a day.
 
     A job that was stopped or failed goes on with the first step that is not done. Two jobs never overlap: the second
@@ -68,7 +68,7 @@ def _show(context: CliContext, result: "DayResult") -> None:
         print_json({**describe_day(result.record), "ran": list(result.ran)})
         return
     table = OutputTable({"step": "id", "outcome": "text", "seconds": "number", "result": "text"}, _title(result.record))
-    for name in STEP_NAMES:
+    for name in STEPS:
         step = result.record.step(name)
         outcome = f"{step.outcome} before" if step.is_complete and name not in result.ran else step.outcome
         table.add(name, outcome, f"{step.seconds:.1f}", step.detail)

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from configs.files import atomic_write
-from monitoring.daily.day_record import OUTCOMES, STEPS, DayRecord
+from monitoring.daily.day_record import OUTCOMES, DayRecord
+from monitoring.daily.step_names import STEPS
 from serving.telemetry.metrics import MetricFamily, Sample, render_samples
 
 DAY = MetricFamily("oarlock_daily_day_timestamp_seconds", "The day of the newest daily job.")

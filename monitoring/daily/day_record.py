@@ -12,10 +12,9 @@ from typing import Literal
 from configs.files import write_json
 from configs.state_dir import StateDir
 from configs.stored_files import read_stored
+from monitoring.daily.step_names import STEPS, StepName
 
-StepName = Literal["validate", "publish", "score", "export", "webhooks", "monitor"]
 Outcome = Literal["done", "skipped", "failed", "stopped", "running", "not run"]
-STEPS: tuple[StepName, ...] = ("validate", "publish", "score", "export", "webhooks", "monitor")
 OUTCOMES: tuple[Outcome, ...] = ("done", "skipped", "failed", "stopped", "running", "not run")
 COMPLETE: tuple[Outcome, ...] = ("done", "skipped")
 REPEAT = "Delete it: the steps of the day are then repeated."

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from configs.errors import NotReady, OarlockError
 from configs.state_dir import StateDir
-from monitoring.daily.day_record import STEPS, DayRecord, StepName, StepRecord, read_day_record, write_day_record
+from monitoring.daily.day_record import DayRecord, StepRecord, read_day_record, write_day_record
+from monitoring.daily.step_names import STEPS, StepName
 
 INTERRUPTED = "it was stopped"
 

@@ -7,12 +7,12 @@ from datetime import datetime
 import pandas as pd
 
 from configs.errors import NothingToLearn
-from configs.sections.label import LabelSettings
 from configs.settings import Settings
 from configs.state_dir import StateDir
+from features.publishing.open_dataset import OpenDataset, open_dataset
 from features.tables.contract import ACCOUNT_ID
 from training.data.time_splits import split_days
-from training.data.training_set import TrainingSet, build_training_set
+from training.data.training_set import label_snapshots
 from training.labels.definition import CHURNED
 
 HORIZONS = (30, 60, 90, 180, 365)
@@ -35,7 +35,7 @@ class HorizonCount:
 
 
 def count_by_horizon(settings: Settings, state: StateDir, known_until: datetime) -> Sequence[HorizonCount]:
-    """The counts of the training set for the usual horizons and that of the settings, rising; a query has one horizon.
+    """The counts of the labelled snapshots for the usual horizons and that of the settings, rising; a query has one horizon.
 
     Raises NotReady if no day was published.
     """
@@ -43,24 +43,24 @@ def count_by_horizon(settings: Settings, state: StateDir, known_until: datetime)
     horizons = {label.horizon_days} if label.mode == "query" else {*HORIZONS, label.horizon_days}
     shortest = label.inactive_days if label.mode == "inactivity" else 1
     labels = [label.model_copy(update={"horizon_days": days}) for days in sorted(horizons) if days >= shortest]
-    asking = [settings.model_copy(update={"label": changed}) for changed in labels]
-    return [_count(changed, state, known_until) for changed in asking]
+    opened = open_dataset(settings, state)
+    until = opened.known_until(known_until)
+    return [_count(opened, settings.model_copy(update={"label": changed}), until) for changed in labels]
 
 
-def _count(settings: Settings, state: StateDir, known_until: datetime) -> HorizonCount:
-    label = settings.label
+def _count(opened: OpenDataset, settings: Settings, known_until: datetime) -> HorizonCount:
+    horizon_days = settings.label.horizon_days
     try:
-        training_set = build_training_set(settings, state, known_until)
+        rows = label_snapshots(opened, settings, known_until).rows
     except NothingToLearn:
-        return HorizonCount(label.horizon_days)
-    rows = training_set.rows
+        return HorizonCount(horizon_days)
     accounts = int(rows[ACCOUNT_ID][rows[CHURNED] == 1].nunique())
-    fit, calibration, test = _group_labels(training_set, label, settings)
+    fit, calibration, test = _group_labels(rows, settings)
     if fit is None or calibration is None or test is None:
-        return HorizonCount(label.horizon_days, len(rows), accounts)
+        return HorizonCount(horizon_days, len(rows), accounts)
     needed = settings.training.min_churned
     return HorizonCount(
-        label.horizon_days,
+        horizon_days,
         len(rows),
         accounts,
         int(fit.sum()),
@@ -76,14 +76,14 @@ def _has_both(churned: pd.Series, needed: int) -> bool:
 
 
 def _group_labels(
-    training_set: TrainingSet, label: LabelSettings, settings: Settings
+    rows: pd.DataFrame, settings: Settings
 ) -> tuple[pd.Series | None, pd.Series | None, pd.Series | None]:
     """The labels of the days of the fit, the calibration and the test; None if there are too few days."""
+    days = [day.to_pydatetime() for day in sorted(rows.as_of.unique())]
     try:
-        split = split_days(training_set.days, label, settings.training)
+        split = split_days(days, settings.label, settings.training)
     except NothingToLearn:
         return None, None, None
-    rows = training_set.rows
     fit, calibration, test = (
         rows[CHURNED][rows.as_of.isin(days)] for days in (split.fit, split.calibration, split.test)
     )

@@ -55,6 +55,18 @@ class TrainingSet:
         return [day.to_pydatetime() for day in sorted(self.rows.as_of.unique())]
 
 
+@dataclass(frozen=True)
+class LabelledSnapshots:
+    """The mature snapshots that a model may learn from: account_id, as_of and churned.
+
+    `context` is of the same rows; `excluded` counts the other mature snapshots by reason.
+    """
+
+    rows: pd.DataFrame
+    context: LabelContext
+    excluded: dict[str, int]
+
+
 def build_training_set(settings: Settings, state: StateDir, known_until: datetime) -> TrainingSet:
     """Every mature snapshot in the history, read through Feast.
 
@@ -64,6 +76,25 @@ def build_training_set(settings: Settings, state: StateDir, known_until: datetim
 
     opened = open_dataset(settings, state)
     known_until = opened.known_until(known_until)
+    labelled = label_snapshots(opened, settings, known_until)
+    signals = read_historical_signals(open_history_store(state, opened.history, settings.name), labelled.rows)
+    has_signals = signals[[signal.name for signal in opened.history.signals]].notna().any(axis=1)
+    columns = _label_columns(opened, settings, labelled.rows, known_until)
+    return TrainingSet(
+        rows=signals.assign(**columns)[has_signals].reset_index(drop=True),
+        context=labelled.context.subset(has_signals),
+        history=opened.history,
+        data_hash=opened.dataset.content_hash(),
+        excluded=labelled.excluded | {NO_SIGNALS: int((~has_signals).sum())},
+        known_until=known_until,
+    )
+
+
+def label_snapshots(opened: OpenDataset, settings: Settings, known_until: datetime) -> LabelledSnapshots:
+    """The labels of every mature snapshot in the history, by what was known until `known_until`.
+
+    Raises NotReady if nothing was published, NothingToLearn if no snapshot is mature yet.
+    """
     snapshots = snapshots_on(opened.history, _mature_days(opened.history, settings, known_until))
     labels = build_labels(opened.tables, snapshots, settings.label, known_until)
     if settings.label.mode == "query":
@@ -73,17 +104,7 @@ def build_training_set(settings: Settings, state: StateDir, known_until: datetim
     reasons = reasons.mask(_is_unrecorded(opened, settings.label, snapshots, labels), NOT_RECORDED)
     is_included = reasons == ""
     included = snapshots[is_included].assign(churned=labels).reset_index(drop=True)
-    signals = read_historical_signals(open_history_store(state, opened.history, settings.name), included)
-    has_signals = signals[[signal.name for signal in opened.history.signals]].notna().any(axis=1)
-    columns = _label_columns(opened, settings, included, known_until)
-    return TrainingSet(
-        rows=signals.assign(**columns)[has_signals].reset_index(drop=True),
-        context=context.subset(is_included).subset(has_signals),
-        history=opened.history,
-        data_hash=opened.dataset.content_hash(),
-        excluded=_count_reasons(reasons) | {NO_SIGNALS: int((~has_signals).sum())},
-        known_until=known_until,
-    )
+    return LabelledSnapshots(included, context.subset(is_included), _count_reasons(reasons))
 
 
 def observed_labels(

@@ -11,8 +11,9 @@ import pytest
 from configs.errors import DamagedState, DataError, NotReady
 from configs.state_dir import StateDir
 from monitoring.daily.day_metrics import write_day_metrics
-from monitoring.daily.day_record import STEPS, DayRecord, StepName, is_newest_day, read_day_record
+from monitoring.daily.day_record import DayRecord, is_newest_day, read_day_record
 from monitoring.daily.day_runner import DayResult, DayStep, StepSkipped, open_day, run_day
+from monitoring.daily.step_names import STEPS, StepName
 
 DAY = datetime(2026, 11, 29)
 NEEDS: dict[StepName, tuple[StepName, ...]] = {
