@@ -35,9 +35,9 @@ class HorizonCount:
 
 
 def count_by_horizon(settings: Settings, state: StateDir, known_until: datetime) -> Sequence[HorizonCount]:
-    """The counts of the labelled snapshots for the usual horizons and that of the settings, rising; a query has one horizon.
+    """The counts of the labelled snapshots for the usual horizons and that of the settings, rising.
 
-    Raises NotReady if no day was published.
+    A query has one horizon. Raises NotReady if no day was published.
     """
     label = settings.label
     horizons = {label.horizon_days} if label.mode == "query" else {*HORIZONS, label.horizon_days}
