@@ -2,10 +2,10 @@
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     Origin = Path | DatabaseAddress
 
+AnyCommand = TypeVar("AnyCommand", bound=Callable[..., object])
 MAPPING = "mapping.toml"
 SHOWN_MISSING = 3
 PROFILE_COLUMNS: Columns = {
@@ -43,38 +44,40 @@ class _FolderOrDatabase(click.ParamType):
         return text if text.startswith(DATABASE_SCHEMES) else Path(text)
 
 
-FOLDER = click.argument("folder", type=_FolderOrDatabase(), metavar="FOLDER|URL")
-OUTPUT = click.option(
-    "--output", type=FILE, help="The folder to write to; by default FOLDER, or for a URL the present one."
+DRAFT_OPTIONS = (
+    click.argument("folder", type=_FolderOrDatabase(), metavar="FOLDER|URL"),
+    click.option(
+        "--output", type=FILE, help="The folder to write to; by default FOLDER, or for a URL the present one."
+    ),
+    click.option("--password-env", metavar="NAME", help="The environment variable with a database's password."),
+    click.option("--yes", is_flag=True, help="Take every default, and list what was assumed."),
+    click.option("--answer", "answers", multiple=True, metavar="KEY=CHOICE", help="Answer a question beforehand."),
+    click.option(
+        "--from",
+        "vendors",
+        metavar="NAMES",
+        help="Combine ready mappings, such as stripe,zendesk.",
+    ),
+    click.option(
+        "--match",
+        "matches",
+        multiple=True,
+        metavar="NAME=COLUMN",
+        help="The column of a vendor that has the account's id.",
+    ),
+    click.option("--force", is_flag=True, help="Overwrite the files of an earlier init."),
 )
-PASSWORD = click.option("--password-env", metavar="NAME", help="The environment variable with a database's password.")
-YES = click.option("--yes", is_flag=True, help="Take every default, and list what was assumed.")
-ANSWERS = click.option("--answer", "answers", multiple=True, metavar="KEY=CHOICE", help="Answer a question beforehand.")
-FROM = click.option(
-    "--from",
-    "vendors",
-    metavar="NAMES",
-    help="Combine ready mappings, such as stripe,zendesk.",
-)
-MATCH = click.option(
-    "--match",
-    "matches",
-    multiple=True,
-    metavar="NAME=COLUMN",
-    help="The column of a vendor that has the account's id.",
-)
-FORCE = click.option("--force", is_flag=True, help="Overwrite the files of an earlier init.")
+
+
+def draft_options(command: AnyCommand) -> AnyCommand:
+    """Give a command the options that say what is drafted, in their order."""
+    for option in reversed(DRAFT_OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.command(short_help="Draft a mapping and settings for a folder or a database.")
-@FOLDER
-@OUTPUT
-@PASSWORD
-@YES
-@ANSWERS
-@FROM
-@MATCH
-@FORCE
+@draft_options
 @JSON
 @click.pass_obj
 def init(  # noqa: PLR0913 - a parameter per option

@@ -14,17 +14,10 @@ from cli.models import promote
 from cli.output import Columns, OutputTable, format_count
 from cli.score import score
 from cli.setup.init import (
-    ANSWERS,
-    FOLDER,
-    FORCE,
-    FROM,
     MAPPING,
-    MATCH,
-    OUTPUT,
-    PASSWORD,
-    YES,
     DraftOptions,
     default_output,
+    draft_options,
     find_settings_file,
     to_origin,
     write_draft,
@@ -42,14 +35,7 @@ HORIZON_COLUMNS: Columns = dict.fromkeys(
 
 
 @click.command(short_help="From a folder or a database to the first scores.")
-@FOLDER
-@OUTPUT
-@PASSWORD
-@YES
-@ANSWERS
-@FROM
-@MATCH
-@FORCE
+@draft_options
 @click.pass_context
 def quickstart(  # noqa: PLR0913 - a parameter per option
     command: click.Context,

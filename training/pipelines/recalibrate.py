@@ -87,7 +87,5 @@ def _evaluate_again(derived: StoredVersion, rows: pd.DataFrame, settings: Settin
 def _compare_with_champion(
     registry: Registry, version: Version, context: ComparisonContext, progress: Progress
 ) -> ComparisonRecord | None:
-    champion = registry.find_champion()
-    if champion is None or champion.number == version.number:
-        return None
-    return compare_and_record(registry, (version, champion), context, progress)
+    champion = registry.find_rival(version)
+    return None if champion is None else compare_and_record(registry, (version, champion), context, progress)

@@ -132,8 +132,8 @@ def _compare_with_champion(
     registry: Registry, version: Version, context: ComparisonContext, progress: Progress
 ) -> ComparisonRecord | None:
     """The version's comparison with the champion, made now if there is none; None without another champion."""
-    champion = registry.find_champion()
-    if champion is None or champion.number == version.number:
+    champion = registry.find_rival(version)
+    if champion is None:
         return None
     progress(f"comparing with version {champion.number}", 7, STEPS)
     last = registry.last_comparison(version)

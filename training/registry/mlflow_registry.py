@@ -159,6 +159,11 @@ class Registry:
         """The version that is served; None if none was promoted."""
         return next((version for version in self.versions() if version.alias == CHAMPION), None)
 
+    def find_rival(self, version: Version) -> Version | None:
+        """The version that is served, if it is another one; None otherwise."""
+        champion = self.find_champion()
+        return None if champion is None or champion.number == version.number else champion
+
     def version_of_run(self, run_id: str) -> Version:
         """The version that a run registered; raises NotReady if it registered none."""
         message = f"The run {run_id} registered no version of {self.name}."
