@@ -15,7 +15,10 @@ from pathlib import Path
 import click
 
 from cli.context import CliContext
-from cli.data import history, publish, signals, simulate, validate
+from cli.data.publish import history, publish
+from cli.data.signals import signals
+from cli.data.simulate import simulate
+from cli.data.validate import validate
 from cli.export import export_outcomes, export_targets
 from cli.health_score import health_score
 from cli.keys import keys

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 
 from cli.context import CliContext
-from cli.data import check_playbook
+from cli.data.validate import check_playbook
 from cli.export import ExportOptions, write_scores
 from cli.monitoring.monitor import check_and_store
 from cli.monitoring.webhooks import enqueue_events

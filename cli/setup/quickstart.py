@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.context import CliContext
-from cli.data import publish, validate
+from cli.data.publish import publish
+from cli.data.validate import validate
 from cli.health_score import measure_health, show_health, write_health
 from cli.models import promote
 from cli.output import Columns, OutputTable, format_count
