@@ -1,6 +1,7 @@
 """Fixtures that many tests share: small data sets, a CLI runner, and one model trained once on the shipped extract."""
 
 import fcntl
+import gc
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
     from tests.support.api_client import ApiClient
 
 
+def pytest_configure() -> None:
+    """Look for garbage seldom."""
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
+
+
 @pytest.fixture
 def make_company(tmp_path: Path) -> Callable[..., Path]:
     """Write a company's tables and a settings file for it; gives the path of the settings file."""
@@ -47,6 +53,7 @@ def make_company(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+GARBAGE_THRESHOLDS = 100_000, 50, 100  # looking for garbage among what all libraries hold was a tenth of the run
 PROGRESS = re.compile(r"[a-z]+: .*, \d+ of \d+")
 
 

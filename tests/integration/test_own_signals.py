@@ -7,7 +7,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from configs.sections.signals import SignalSettings
 from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.own_signals.own_catalogue import open_catalogue
@@ -58,8 +57,10 @@ assignee_role = "csm"
 """
 
 
-def _with_signals(company: Company, settings: SignalSettings) -> Company:
-    return Company(company.folder, company.settings.model_copy(update={"signals": settings}), company.state)
+def _with_event_kinds(company: Company, kinds: int) -> Company:
+    """The company with signals of so many kinds of events."""
+    signals = company.settings.signals.model_copy(update={"per_event_kind": kinds})
+    return Company(company.folder, company.settings.model_copy(update={"signals": signals}), company.state)
 
 
 def _add_use(company: Company, event: str, quantity: float) -> None:
@@ -72,7 +73,7 @@ def _add_use(company: Company, event: str, quantity: float) -> None:
 
 
 def test_the_kinds_with_signals_of_their_own_are_chosen_once(published_company: Company):
-    company = _with_signals(published_company, SignalSettings(per_event_kind=1))
+    company = _with_event_kinds(published_company, 1)
     publish(company.settings, company.state, PublishRequest(TODAY), ignore_progress)
     before, _ = published_history(company.state, open_catalogue(company.settings, company.state).signals)
     assert {"kind_login_28d", "kind_login_trend_91d"} <= {signal.name for signal in before.signals}
@@ -87,7 +88,7 @@ def test_more_kinds_are_chosen_anew(published_company: Company):
     _add_use(published_company, "search", quantity=10_000.0)
     names = []
     for count in (1, 2):
-        company = _with_signals(published_company, SignalSettings(per_event_kind=count))
+        company = _with_event_kinds(published_company, count)
         publish(company.settings, company.state, PublishRequest(TODAY), ignore_progress)
         names.append(
             sorted(s.name for s in open_catalogue(company.settings, company.state).signals if "kind_" in s.name)

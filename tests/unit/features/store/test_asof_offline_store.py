@@ -6,20 +6,16 @@ import pandas as pd
 import pytest
 from feast import FeatureStore, RepoConfig
 
-from features.publishing.pipeline import PublishRequest, publish
 from features.store.feast_store import open_store, read_historical_signals
-from tests.support.companies.growing_company import ACCOUNTS, TODAY, Company, create_company
-from tests.support.progress import ignore_progress
+from tests.support.companies.growing_company import ACCOUNTS, TODAY, Company
 
 FIRST_DAY = datetime(2023, 5, 1)
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Company:
-    """The growing company, published."""
-    company = create_company(tmp_path_factory.mktemp("asof") / "growing")
-    publish(company.settings, company.state, PublishRequest(TODAY), ignore_progress)
-    return company
+@pytest.fixture
+def published(published_once: Company) -> Company:
+    """The growing company, published; no test changes it."""
+    return published_once
 
 
 def _snapshot_keys(*pairs: tuple[str, datetime]) -> pd.DataFrame:
