@@ -9,10 +9,10 @@ from configs.sections.publishing import DataSettings, EngineSettings
 from features.drafting.draft import Draft
 from features.drafting.draft_context import DraftRequest
 from features.drafting.selects.decisions import Answer, Question
-from features.ingestion.reader import cast_tables, open_tables
+from features.ingestion.reader import OpenTables, cast_tables, open_tables
 from features.ingestion.validation import validate_tables
 from features.ready.ready_draft import ReadyRequest, draft_ready_mapping
-from features.tables.mapping import read_dataset
+from features.tables.mapping import Dataset, read_dataset
 
 NOW = datetime(2025, 7, 1)
 
@@ -53,13 +53,29 @@ class DraftedExports:
 
     def rows(self, table: str, *columns: str) -> list[tuple]:
         """Columns of a table as the mapping gives them, ordered by all of them."""
-        dataset = read_dataset(DataSettings(dataset=self.folder / "mapping.toml"))
-        opened = open_tables(EngineSettings(threads=1), dataset, self.scratch / "converted")
+        _, opened = self.open()
         rows = cast_tables(opened.tables)[table].rows.select(*columns).order_by(list(columns))
         return [tuple(row.values()) for row in rows.to_pyarrow().to_pylist()]
 
     def violations(self) -> list[tuple[str, int]]:
         """What validation reports: the rule and its rows."""
-        dataset = read_dataset(DataSettings(dataset=self.folder / "mapping.toml"))
-        opened = open_tables(EngineSettings(threads=1), dataset, self.scratch / "converted")
+        dataset, opened = self.open()
         return sorted((f"{v.table}: {v.rule}", v.rows) for v in validate_tables(dataset, opened.tables))
+
+    def open(self) -> tuple[Dataset, OpenTables]:
+        """The data set of the mapping, and its tables."""
+        dataset = read_dataset(DataSettings(dataset=self.folder / "mapping.toml"))
+        return dataset, open_tables(EngineSettings(threads=1), dataset, self.scratch / "converted")
+
+
+class UnchangedExports(DraftedExports):
+    """Exports that no test changes: their mapping is drafted once, and their tables are opened once."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._opened: tuple[Dataset, OpenTables] | None = None
+
+    def open(self) -> tuple[Dataset, OpenTables]:
+        """The data set of the mapping, and its tables."""
+        self._opened = self._opened or super().open()
+        return self._opened

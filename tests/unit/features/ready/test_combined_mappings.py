@@ -13,9 +13,8 @@ def notes(draft: Draft) -> list[str]:
     return [str(note) for note in draft.decisions.notes]
 
 
-def test_contracts_are_those_of_billing_and_events_are_added_up(exports):
-    write_exports(exports.folder, *COMPANY)
-    draft = exports.draft(*COMPANY)
+def test_contracts_are_those_of_billing_and_events_are_added_up(drafted):
+    exports, draft = drafted(*COMPANY)
     assert len(exports.rows("subscriptions", "subscription_id")) == 8  # Chargebee's
     assert "hubspot: its subscriptions are not used: those of chargebee are" in notes(draft)
     assert exports.rows("tickets", "ticket_id", "account_id") == [
@@ -37,9 +36,8 @@ def test_contracts_are_those_of_billing_and_events_are_added_up(exports):
     }
 
 
-def test_accounts_get_what_only_another_mapping_knows_of_them(exports):
-    write_exports(exports.folder, "chargebee", "hubspot")
-    draft = exports.draft("chargebee", "hubspot")
+def test_accounts_get_what_only_another_mapping_knows_of_them(drafted):
+    exports, draft = drafted("chargebee", "hubspot")
     assert "hubspot: gives industry, employees, owner of the accounts, which are those of chargebee" in notes(draft)
     assert exports.rows("accounts", "account_id", "name", "country", "industry", "employees") == [
         ("cb_a", "Acme", "DE", "Retail", 400.0),
@@ -108,9 +106,8 @@ def test_contracts_of_two_kinds_or_none_are_refused(exports, vendors, message):
         exports.draft(*vendors)
 
 
-def test_groups_of_events_are_the_accounts_if_nothing_else_has_some(exports):
-    write_exports(exports.folder, "posthog")
-    draft = exports.draft("posthog")
+def test_groups_of_events_are_the_accounts_if_nothing_else_has_some(drafted):
+    exports, draft = drafted("posthog")
     assert [account for (account,) in exports.rows("accounts", "account_id")] == ["cb_a", "cb_b", "cb_zz"]
     assert draft.proposal.mode == "inactivity"
 

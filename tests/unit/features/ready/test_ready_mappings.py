@@ -19,9 +19,8 @@ def day(text: str) -> datetime:
     return datetime.combine(date.fromisoformat(text), datetime.min.time())
 
 
-def test_stripe_items_have_the_mrr_and_the_days_computed_by_hand(exports):
-    write_exports(exports.folder, "stripe")
-    exports.draft("stripe")
+def test_stripe_items_have_the_mrr_and_the_days_computed_by_hand(drafted):
+    exports, _ = drafted("stripe")
     assert len(exports.rows("accounts", "account_id")) == 7
     rows = exports.rows("subscriptions", "subscription_id", "account_id", "mrr", "started_at", "ended_at")
     assert [(*row[:2], row[2] and round(row[2], 6), *row[3:]) for row in rows] == [
@@ -40,18 +39,16 @@ def test_stripe_items_have_the_mrr_and_the_days_computed_by_hand(exports):
     assert round(sum(row[2] for row in running), 2) == 520.05
 
 
-def test_stripe_cancellations_are_notices_unless_another_subscription_goes_on(exports):
-    write_exports(exports.folder, "stripe")
-    exports.draft("stripe")
+def test_stripe_cancellations_are_notices_unless_another_subscription_goes_on(drafted):
+    exports, _ = drafted("stripe")
     assert exports.rows("notices", "account_id", "notified_at", "effective_at", "reason", "voluntary") == [
         ("cus_b", day("2025-02-10"), day("2025-03-01"), "cancellation_requested", True),
         ("cus_f", day("2025-06-20"), day("2025-07-15"), "cancellation_requested", True),
     ]
 
 
-def test_stripe_invoices_leave_out_drafts_and_voided_ones(exports):
-    write_exports(exports.folder, "stripe")
-    exports.draft("stripe")
+def test_stripe_invoices_leave_out_drafts_and_voided_ones(drafted):
+    exports, _ = drafted("stripe")
     assert exports.rows("invoices", "invoice_id", "account_id", "amount", "issued_at", "due_at", "paid_at") == [
         ("in_1", "cus_b", 47.6, datetime(2025, 1, 1, 1), None, datetime(2025, 1, 1, 1, 5)),
         ("in_2", "cus_b", 59.5, datetime(2025, 2, 1, 1), None, datetime(2025, 2, 3, 9)),
@@ -60,9 +57,9 @@ def test_stripe_invoices_leave_out_drafts_and_voided_ones(exports):
     ]
 
 
-def test_stripe_says_what_the_contract_cannot(exports):
-    write_exports(exports.folder, "stripe")
-    found = [note.partition(":")[2].strip() for note in notes(exports.draft("stripe"))]
+def test_stripe_says_what_the_contract_cannot(drafted):
+    _, draft = drafted("stripe")
+    found = [note.partition(":")[2].strip() for note in notes(draft)]
     assert [note[:41] for note in found] == [
         "all prices are in USD, and so is MRR",
         "1 of 10 rows of subscriptions have no acc",
@@ -76,9 +73,8 @@ def test_stripe_says_what_the_contract_cannot(exports):
     ]
 
 
-def test_stripe_rows_without_an_account_or_a_price_are_reported(exports):
-    write_exports(exports.folder, "stripe")
-    exports.draft("stripe")
+def test_stripe_rows_without_an_account_or_a_price_are_reported(drafted):
+    exports, _ = drafted("stripe")
     assert exports.violations() == [
         ("invoices: account_id is empty", 1),
         ("subscriptions: account_id is empty", 1),
@@ -100,9 +96,8 @@ def test_several_currencies_need_rates(exports):
     assert [round(mrr[item], 4) for item in ("si_b", "si_c1", "si_c2")] == [30.0, 30.4375, 90.0]
 
 
-def test_tickets_of_zendesk_join_the_accounts_of_stripe(exports):
-    write_exports(exports.folder, "stripe", "zendesk")
-    draft = exports.draft("stripe", "zendesk")
+def test_tickets_of_zendesk_join_the_accounts_of_stripe(drafted):
+    exports, draft = drafted("stripe", "zendesk")
     columns = ("ticket_id", "account_id", "first_response_at", "resolved_at", "severity", "kind", "csat")
     assert exports.rows("tickets", *columns) == [
         ("1", "cus_a", datetime(2025, 3, 1, 10, 30), datetime(2025, 3, 2, 10), "high", "how_to", 5.0),
@@ -130,9 +125,8 @@ def test_another_column_can_hold_the_id_of_the_account(exports):
         exports.draft("stripe", matches={"stripe": "account"})
 
 
-def test_events_of_segment_count_once_and_need_a_group(exports):
-    write_exports(exports.folder, "stripe", "segment")
-    draft = exports.draft("stripe", "segment")
+def test_events_of_segment_count_once_and_need_a_group(drafted):
+    exports, draft = drafted("stripe", "segment")
     assert exports.rows("usage", "account_id", "user_id", "occurred_at", "recorded_at", "event") == [
         ("cus_a", "u1", datetime(2025, 5, 1, 10), datetime(2025, 5, 1, 10, 0, 1), "report_exported"),
         ("cus_a", "u1", datetime(2025, 5, 2, 10), datetime(2025, 5, 2, 10, 0, 1), "report_exported"),

@@ -48,9 +48,8 @@ def test_no_mapping_reads_what_is_overwritten(vendor):
     assert [column for column in OVERWRITTEN[vendor] if re.search(rf"(?<!as )\b{column}\b", selects)] == []
 
 
-def test_the_mrr_of_a_cancelled_subscription_is_that_of_its_items(exports):
-    write_exports(exports.folder, "chargebee")
-    exports.draft("chargebee")
+def test_the_mrr_of_a_cancelled_subscription_is_that_of_its_items(drafted):
+    exports, _ = drafted("chargebee")
     mrr = dict(exports.rows("subscriptions", "subscription_id", "mrr"))
     assert mrr["s_b:pro-USD-Yearly"] == 100.0  # Chargebee's own mrr is 0 since it was cancelled
 

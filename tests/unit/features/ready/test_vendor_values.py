@@ -210,9 +210,8 @@ VALUES = [
 @pytest.mark.parametrize(
     ("vendors", "table", "columns", "expected"), VALUES, ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_a_table_has_the_values_computed_by_hand(exports, vendors, table, columns, expected):
-    write_exports(exports.folder, *vendors.split(","))
-    exports.draft(*vendors.split(","))
+def test_a_table_has_the_values_computed_by_hand(drafted, vendors, table, columns, expected):
+    exports, _ = drafted(*vendors.split(","))
     rows = [tuple(round(v, 6) if isinstance(v, float) else v for v in row) for row in exports.rows(table, *columns)]
     assert rows == expected
 
@@ -230,9 +229,8 @@ def test_a_table_has_the_values_computed_by_hand(exports, vendors, table, column
         ("stripe", 7, 4, 520.05),
     ],
 )
-def test_accounts_and_their_mrr_add_up(exports, vendor, accounts, running, mrr):
-    write_exports(exports.folder, vendor)
-    exports.draft(vendor)
+def test_accounts_and_their_mrr_add_up(drafted, vendor, accounts, running, mrr):
+    exports, _ = drafted(vendor)
     now = at("2025-07-01")
     ids = {account for (account,) in exports.rows("accounts", "account_id")}
     rows = exports.rows("subscriptions", *SUBSCRIPTION)
@@ -255,23 +253,20 @@ QUESTIONS = {
 
 
 @pytest.mark.parametrize(("vendors", "expected"), QUESTIONS.items())
-def test_questions_are_few_and_have_a_default(exports, vendors, expected):
-    write_exports(exports.folder, *vendors.split(","))
-    assert [answer.question.key for answer in exports.draft(*vendors.split(",")).decisions.answers] == expected
+def test_questions_are_few_and_have_a_default(drafted, vendors, expected):
+    _, draft = drafted(*vendors.split(","))
+    assert [answer.question.key for answer in draft.decisions.answers] == expected
 
 
 @pytest.mark.parametrize("vendor", ["chargebee", "hubspot", "salesforce", "recurly"])
-def test_only_rows_without_an_account_break_the_contract(exports, vendor):
-    write_exports(exports.folder, vendor)
-    exports.draft(vendor)
+def test_only_rows_without_an_account_break_the_contract(drafted, vendor):
+    exports, _ = drafted(vendor)
     assert {rule.partition(": ")[2] for rule, _ in exports.violations()} <= {"account_id is empty"}
 
 
 @pytest.mark.parametrize(("vendors", "table", "columns", "expected"), VALUES, ids=str)
-def test_typed_files_give_the_same_values(exports, vendors, table, columns, expected):
-    write_exports(exports.folder, *vendors.split(","))
-    exports.to_parquet()
-    exports.draft(*vendors.split(","))
+def test_typed_files_give_the_same_values(drafted, vendors, table, columns, expected):
+    exports, _ = drafted(*vendors.split(","), is_typed=True)
     rows = [tuple(round(v, 6) if isinstance(v, float) else v for v in row) for row in exports.rows(table, *columns)]
     assert rows == expected
 
