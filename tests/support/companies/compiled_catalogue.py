@@ -15,7 +15,7 @@ from features.signals.base import Signal
 from features.signals.registry import catalogue
 from features.tables.contract import CONTRACT
 from features.tables.raw_table import IBIS_TYPES
-from tests.support.companies.random_companies import Company
+from tests.support.companies.random_companies import Company, random_company
 
 Value = float | str | None
 ValuesByAccount = dict[str, dict[str, Value]]
@@ -43,6 +43,12 @@ def compile_catalogue(
         return {row.pop("account_id"): row for row in results}
 
     return compute
+
+
+@cache
+def values_of_company(seed: int, accounts: int = 10) -> ValuesByAccount:
+    """All signals of a random company, computed once; no caller changes them."""
+    return compile_catalogue()(random_company(seed, accounts))
 
 
 def with_inputs(names: set[str]) -> tuple[Signal, ...]:

@@ -1,6 +1,9 @@
 """A day has the same signals whether they come from rollups of all days or from the events alone."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -31,7 +34,29 @@ MISSING = {"none": (), "users": ("user_id",), "recording": ("recorded_at",), "bo
 ARROW_TYPES = {"string": pa.string(), "float64": pa.float64(), "timestamp": pa.timestamp("us"), "boolean": pa.bool_()}
 
 
-def _open(folder: Path, missing: tuple[str, ...]) -> tuple[Backend, dict[str, RawTable], tuple[Signal, ...]]:
+@dataclass(frozen=True)
+class UsageCompany:
+    """A company's tables, the signals that its usage has columns for, and their values on the days that were needed."""
+
+    backend: Backend
+    tables: dict[str, RawTable]
+    signals: tuple[Signal, ...]
+    values: dict[datetime, dict[str, dict]] = field(default_factory=dict)
+
+    def values_on(self, as_of: datetime) -> dict[str, dict]:
+        """The values on one day, computed from the events alone."""
+        if as_of not in self.values:
+            self.values[as_of] = _values(compute_signals(self.tables, self.signals, as_of).to_pyarrow())
+        return self.values[as_of]
+
+
+@pytest.fixture(scope="module")
+def usage_company(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], UsageCompany]:
+    """The company whose usage lacks what the name says, opened once."""
+    return cache(lambda missing: _open(tmp_path_factory.mktemp("usage"), MISSING[missing]))
+
+
+def _open(folder: Path, missing: tuple[str, ...]) -> UsageCompany:
     """A company whose usage lacks these columns, and the signals that its usage still has columns for."""
     for name, rows in random_company(10, accounts=25).items():
         types = {column: ARROW_TYPES[IBIS_TYPES[declared.type]] for column, declared in CONTRACT[name].columns.items()}
@@ -44,7 +69,7 @@ def _open(folder: Path, missing: tuple[str, ...]) -> tuple[Backend, dict[str, Ra
     backend = open_backend(EngineSettings(threads=1), dataset)
     tables = cast_tables(read_tables(backend, dataset))
     of_usage = tuple(signal for signal in catalogue() if signal.table and signal.table.source == "usage")
-    return backend, tables, available_signals(tables, of_usage, dataset.mapping.people)
+    return UsageCompany(backend, tables, available_signals(tables, of_usage, dataset.mapping.people))
 
 
 def _values(rows: pa.Table) -> dict[str, dict]:
@@ -60,20 +85,22 @@ def _values(rows: pa.Table) -> dict[str, dict]:
     ],
     ids=str,
 )
-def test_days_with_rollups_have_the_signals_of_single_days(tmp_path: Path, missing: str, days: list[datetime]):
-    backend, tables, signals = _open(tmp_path, MISSING[missing])
-    rows_on = compile_signals(backend, tables, ComputeRequest(signals, days))
+def test_days_with_rollups_have_the_signals_of_single_days(
+    usage_company: Callable[[str], UsageCompany], missing: str, days: list[datetime]
+):
+    company = usage_company(missing)
+    rows_on = compile_signals(company.backend, company.tables, ComputeRequest(company.signals, days))
     for as_of in days:
-        expected = _values(compute_signals(tables, signals, as_of).to_pyarrow())
+        expected = company.values_on(as_of)
         assert len(expected) > 3
         assert find_differences(_values(rows_on(as_of)), expected) == []
 
 
 def _rollups(folder: Path, days: list[datetime], windows: set[int | None]) -> set[str]:
-    _, tables, signals = _open(folder, ())
-    lookbacks = {signal.inputs[0]: signal.days for signal in signals if signal.days in windows}
+    company = _open(folder, ())
+    lookbacks = {signal.inputs[0]: signal.days for signal in company.signals if signal.days in windows}
     plan = RollupPlan(days, {name: lookback for name, lookback in lookbacks.items() if lookback is not None})
-    return {name for name, _ in rollup_aggregates(tables["usage"], plan)}
+    return {name for name, _ in rollup_aggregates(company.tables["usage"], plan)}
 
 
 def test_several_overlapping_days_have_rollups(tmp_path: Path):
