@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from features.discovery.column_profile import ColumnProfile
 from features.discovery.loaded_sources import LoadedSource
@@ -11,7 +12,7 @@ from features.discovery.vocabulary import (
     CENTS_WORDS,
     TABLE_WORDS,
     column_words,
-    find_column,
+    columns_by_word,
     normalise,
     table_word_score,
 )
@@ -51,9 +52,13 @@ class ProfiledSource:
 
     def find(self, words: Sequence[str]) -> ColumnProfile | None:
         """The first column with one of these names that has any value."""
-        filled = [name for name, profile in self.profiles.items() if profile.filled]
-        column = find_column(filled, tuple(words))
+        column = next((self._filled[word] for word in words if word in self._filled), None)
         return self.profiles[column] if column else None
+
+    @cached_property
+    def _filled(self) -> dict[str, str]:
+        """The columns with any value, by their names as the vocabulary writes them."""
+        return columns_by_word([name for name, profile in self.profiles.items() if profile.filled])
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,7 @@ def _required(table: str) -> set[str]:
 def _match(source: ProfiledSource, table: str, link: Link) -> TableMatch | None:
     columns = _match_columns(source, table, link)
     required = _required(table)
-    if missing_columns(source, table, link) or (table == "accounts" and not _is_key(source, link)):
+    if required - columns.keys() - DERIVABLE.get(table, set()) or (table == "accounts" and not _is_key(source, link)):
         return None
     score = NAME_WEIGHT * table_word_score(source.name, table)
     score += REQUIRED_WEIGHT * len(required & columns.keys()) + OPTIONAL_WEIGHT * len(columns.keys() - required)

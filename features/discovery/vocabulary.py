@@ -1,6 +1,7 @@
 """The names that companies and their tools give to the tables and columns of the contract."""
 
 import re
+from collections.abc import Sequence
 
 TABLE_WORDS: dict[str, tuple[str, ...]] = {
     "accounts": ("account", "customer", "company", "client", "organization", "organisation", "tenant", "workspace"),
@@ -180,10 +181,9 @@ def column_words(table: str, column: str) -> tuple[str, ...]:
     return (column, *COLUMN_WORDS[table].get(column, ()))
 
 
-def find_column(columns: list[str], words: tuple[str, ...]) -> str | None:
-    """The first column that has one of these names, in the order of the names."""
-    by_name = {normalise(column): column for column in reversed(columns)}
-    return next((by_name[word] for word in words if word in by_name), None)
+def columns_by_word(columns: Sequence[str]) -> dict[str, str]:
+    """The columns by their names as the vocabulary writes them; the first of several with one name."""
+    return {normalise(column): column for column in reversed(columns)}
 
 
 def table_word_score(source: str, table: str) -> int:
