@@ -41,7 +41,7 @@ OBSERVED_UNTIL = datetime(2026, 7, 1)
 ORDINARY, CONSTANT, PLANTED = range(3)
 USAGE_LEFT = 0.2
 WARMUP_DAYS = 358  # 53 weekly snapshots remain of two years
-MIN_TRAINING_ACCOUNTS = 1_200
+TRAINING_ACCOUNTS = 1_200
 PLANTED_WEEKS = (40, 8)  # weeks before the end between which a decline begins, so that four weeks follow
 NO_RENEWALS = Company(
     monthly_renewal_logit=0.0, annual_renewal_logit=0.0, manual_renewal_logit=0.0, cutoff_logit=0.0, base_logit=-8.2
@@ -64,9 +64,11 @@ class TrendPanel:
     last_signals: pd.DataFrame
 
 
-def simulate_panel(folder: Path, *, ordinary: int, constant: int, planted: int, seed: int) -> TrendPanel:
+def simulate_panel(  # noqa: PLR0913 - a parameter for each kind of account
+    folder: Path, *, ordinary: int, constant: int, planted: int, seed: int, training: int = TRAINING_ACCOUNTS
+) -> TrendPanel:
     """Train on a company of ordinary accounts, and score another one with this model every week of a year."""
-    bundle = _train(folder / "training", replace(NO_RENEWALS, accounts=max(ordinary, MIN_TRAINING_ACCOUNTS), seed=seed))
+    bundle = _train(folder / "training", replace(NO_RENEWALS, accounts=training, seed=seed))
     counts = (ordinary, constant, planted)
     planted_day = _write_mixed(folder / "company", counts, seed + 1)
     settings = _weekly_settings(folder / "company", folder / "weekly")

@@ -4,15 +4,16 @@ The change is that of the log-odds between two days of one model version. An arr
 
 - the risk left the interval that 95 % of refits on other accounts give the earlier risk, whose width is stored with the
   model, and
-- it moved more than `THRESHOLD` times as far as risks of about this size move in the same time without a reason: a
-  standard deviation from the half of the accounts that moved least.
+- it moved further than risks of about this size move in the same time without a reason. Such moves have a longer tail
+  than a normal distribution: most risks hardly move, and a few jump when a signal does. So how far one in `1 /
+  TAIL_SHARE` of them goes is extrapolated from how far half of them and 90 % of them go, by a Weibull distribution.
 
-`THRESHOLD` is chosen so that of accounts whose hazard never changes at most `FALSE_ARROWS_A_YEAR` show an arrow in a
+`TAIL_SHARE` is chosen so that of accounts whose hazard never changes at most `FALSE_ARROWS_A_YEAR` show an arrow in a
 year of weekly looks (see `benchmarks/serving/trend.py`).
 """
 
 from dataclasses import dataclass
-from statistics import NormalDist
+from math import log
 from typing import get_args
 
 import numpy as np
@@ -23,10 +24,12 @@ from serving.scoring.model_bundle import NORMAL_975, ModelBundle
 TRENDS: tuple[Trend, ...] = get_args(Trend)
 FALSE_ARROWS_A_YEAR = 0.05
 LOOKS_A_YEAR = 52
-THRESHOLD = NormalDist().inv_cdf(1 - FALSE_ARROWS_A_YEAR / LOOKS_A_YEAR / 2)
-MEDIAN_OF_NORMAL = NormalDist().inv_cdf(0.75)  # of the absolute value, in standard deviations
+# Half of what the budget leaves for each look: the tail is extrapolated, and was a little longer.
+TAIL_SHARE = FALSE_ARROWS_A_YEAR / LOOKS_A_YEAR / 2
+QUANTILES = (0.5, 0.9)
+TAIL_SHAPES = (0.5, 2.0)  # from that of a normal distribution to one so long that nothing should stand out
 MIN_ACCOUNTS = 30  # with fewer, nobody can say how far risks move without a reason
-GROUPS = 10
+GROUPS = 4
 EPSILON = 1e-9
 
 
@@ -101,20 +104,32 @@ def find_noise_bands(pair: RiskPair, spread: RefitSpread | None) -> np.ndarray:
         return bands
     before = to_log_odds(pair.before[rows])
     moved = np.abs(to_log_odds(pair.now[rows]) - before)
-    bands[rows] = np.maximum(NORMAL_975 * spread.at(before), THRESHOLD * _quiet_deviation(before, moved))
+    bands[rows] = np.maximum(NORMAL_975 * spread.at(before), _furthest_without_reason(before, moved))
     return bands
 
 
-def _quiet_deviation(log_odds: np.ndarray, moved: np.ndarray) -> np.ndarray:
-    """The deviation of changes at each account's log-odds, from the median in groups of about equal log-odds.
+def _furthest_without_reason(log_odds: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    """How far a risk at each account's log-odds moves without a reason, in groups of about equal log-odds.
 
-    The median does not see the accounts that really moved while they are fewer than half. It is taken about zero, so
-    that what moves everybody, such as a holiday, counts as noise.
+    It does not see the accounts that really moved while they are fewer than a tenth; more of them make it larger. It
+    is taken about zero, so that what moves everybody, such as a holiday, counts as noise.
     """
     groups = np.array_split(np.argsort(log_odds, kind="stable"), min(GROUPS, len(log_odds) // MIN_ACCOUNTS))
     centres = [float(np.median(log_odds[group])) for group in groups]
-    deviations = [float(np.median(moved[group])) / MEDIAN_OF_NORMAL for group in groups]
-    return np.interp(log_odds, centres, deviations)
+    return np.interp(log_odds, centres, [extrapolate_tail(moved[group]) for group in groups])
+
+
+def extrapolate_tail(moved: np.ndarray) -> float:
+    """The size that `TAIL_SHARE` of moves exceed, by the Weibull distribution through their median and 90 % quantile.
+
+    >>> moves = -np.log(1 - (np.arange(1000) + 0.5) / 1000)  # exponential, so that the answer is -log(TAIL_SHARE)
+    >>> round(extrapolate_tail(moves), 1), round(-log(TAIL_SHARE), 1)
+    (7.6, 7.6)
+    """
+    median, upper = np.quantile(moved, QUANTILES)
+    at_median, at_upper, at_tail = (-log(share) for share in (1 - QUANTILES[0], 1 - QUANTILES[1], TAIL_SHARE))
+    shape = log(max(upper, EPSILON) / max(median, EPSILON)) / log(at_upper / at_median)
+    return float(upper) * (at_tail / at_upper) ** float(np.clip(shape, *TAIL_SHAPES))
 
 
 def to_log_odds(risks: np.ndarray) -> np.ndarray:

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from serving.accounts.risk_trend import FALSE_ARROWS_A_YEAR, MIN_ACCOUNTS, THRESHOLD
+from serving.accounts.risk_trend import FALSE_ARROWS_A_YEAR, MIN_ACCOUNTS
 from serving.schemas.enums import Trend
 
 DEFINITION = (
     "An arrow says that the risk rose or fell by more than its own noise; all else is steady. It needs both: the risk"
-    " left the interval that 95\u00a0% of refits on other accounts give the earlier risk; and its log-odds moved more"
-    f" than {THRESHOLD:.1f} times as far as those of risks of this size move in the same time without a reason, by the"
-    " half of the accounts that moved least. So of accounts whose hazard never changes at most"
+    " left the interval that 95\u00a0% of refits on other accounts give the earlier risk; and its log-odds moved"
+    " further than those of risks of this size do in the same time without a reason, by how far half and how far"
+    " 90\u00a0% of the accounts moved. So of accounts whose hazard never changes at most"
     f" {FALSE_ARROWS_A_YEAR:.0%} are meant to show an arrow in a year of weekly looks."
     " New: no risk of it was served by the earlier day. Model changed: another version gave the earlier risk, so the"
     f" two are not comparable. Not known: fewer than {MIN_ACCOUNTS} accounts can be compared, or the model was trained"

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from serving.accounts.risk_trend import TRENDS, RefitSpread, RiskPair, judge_trends, to_log_odds
+from serving.accounts.risk_trend import (
+    TRENDS,
+    RefitSpread,
+    RiskPair,
+    extrapolate_tail,
+    judge_trends,
+    to_log_odds,
+)
 
 SPREAD = RefitSpread((-4.0, 0.0), (0.15, 0.15))
 GENERATOR = np.random.default_rng(5)
@@ -54,10 +61,18 @@ def test_without_a_measure_of_the_noise_there_is_no_arrow(accounts: int, spread:
     assert set(trends_of(make_pair(changes), spread)) == {"not_known"}
 
 
-def test_of_accounts_that_only_vary_at_most_one_in_twenty_has_an_arrow_in_a_year():
-    looks = [trends_of(make_pair(GENERATOR.normal(0, 0.3, 1_000))) for _ in range(52)]
+@pytest.mark.parametrize("noise", [GENERATOR.normal, GENERATOR.laplace])
+def test_of_accounts_that_only_vary_at_most_one_in_twenty_has_an_arrow_in_a_year(noise):
+    """Also if a few of them jump: most risks hardly move, and real moves have longer tails than normal ones."""
+    looks = [trends_of(make_pair(noise(0, 0.3, 1_000))) for _ in range(52)]
     had_arrow = np.array([[trend in ("rising", "falling") for trend in look] for look in looks]).any(axis=0)
     assert had_arrow.mean() <= 0.07  # with a thousand accounts, 5 % is known within 2 points
+
+
+@pytest.mark.parametrize(("jumps", "low", "high"), [(8, 0.01, 0.02), (15, 2.0, 2.4)])
+def test_a_risk_has_to_move_further_once_a_tenth_of_the_accounts_jump(jumps: int, low: float, high: float):
+    moved = np.array([0.2] * jumps + [0.01] * (100 - jumps))
+    assert low < extrapolate_tail(moved) < high
 
 
 def test_certain_risks_have_finite_log_odds():
