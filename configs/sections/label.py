@@ -4,8 +4,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from configs.sections.calendar_months import mean_days, shortest_days
 from configs.sections.section import Days, Section
 
+Months = Annotated[int, Field(ge=1, le=36)]
 LabelMode = Literal["contract", "inactivity", "event", "contraction", "query"]
 
 
@@ -27,6 +29,13 @@ class LabelSettings(Section):
     """The main horizon: what a model is fitted and evaluated on."""
     horizons: tuple[Annotated[int, Field(ge=1)], ...] = (30, 90, 180)
     """Further horizons that risks are given for."""
+    horizon_months: Months | None = None
+    """The main horizon in calendar months, in place of `horizon_days`: it ends on the same day of a later month.
+
+    `horizon_days` and `horizons` are months of mean length then, rounded: 30, 61 and 91 days for one to three.
+    """
+    horizons_months: tuple[Months, ...] = (1, 3, 6)
+    """Further horizons, in calendar months, if `horizon_months` is set."""
     grace_days: Days = 30
     """Mode contract: an account that comes back within these days did not leave."""
     joins_within_hours: Annotated[int, Field(ge=0)] = 24
@@ -67,9 +76,23 @@ class LabelSettings(Section):
         return self.active_within_days if by_usage else None
 
     @model_validator(mode="after")
-    def _check_horizon(self) -> "LabelSettings":
-        if self.mode == "inactivity" and self.inactive_days > self.horizon_days:
-            raise ValueError("inactive_days must fit inside horizon_days")
+    def _count_months(self) -> Self:
+        if self.horizon_months is None:
+            if self.horizons_months != type(self).model_fields["horizons_months"].default:
+                raise ValueError("horizons_months goes with horizon_months: set both, or horizon_days and horizons")
+            return self
+        days = {"horizon_days": mean_days(self.horizon_months), "horizons": tuple(map(mean_days, self.horizons_months))}
+        if any(name in self.model_fields_set and getattr(self, name) != value for name, value in days.items()):
+            raise ValueError("horizon_months takes the place of horizon_days and horizons: leave these two out")
+        for name, value in days.items():
+            object.__setattr__(self, name, value)
+        return self
+
+    @model_validator(mode="after")
+    def _check_horizon(self) -> Self:
+        shortest = shortest_days(self.horizon_months) if self.horizon_months else self.horizon_days
+        if self.mode == "inactivity" and self.inactive_days > shortest:
+            raise ValueError(f"inactive_days must fit inside the horizon of {shortest} days")
         return self
 
     @model_validator(mode="after")

@@ -21,7 +21,7 @@ import pandas as pd
 from configs.sections.label import LabelSettings
 from features.tables.contract import ACCOUNT_ID
 from monitoring.outcomes.bets import Cohort
-from training.labels.definition import CHURNED, DATED_MODES, matures_at
+from training.labels.definition import CHURNED, DATED_MODES, longest_wait
 
 COHORT_DAYS = 28
 SHORT_GRACE_DAYS = 7
@@ -66,19 +66,20 @@ def cohort_label(label: LabelSettings) -> LabelSettings:
     """The label of a cohort: departures within 28 days, or the main label if accounts do not leave on a day."""
     if label.mode not in DATED_MODES:
         return label
-    days = min(COHORT_DAYS, label.horizon_days)
-    return label.model_copy(update={"horizon_days": days, "grace_days": min(label.grace_days, SHORT_GRACE_DAYS)})
+    grace_days = min(label.grace_days, SHORT_GRACE_DAYS)
+    if label.horizon_days <= COHORT_DAYS:
+        return label.model_copy(update={"grace_days": grace_days})
+    return label.model_copy(update={"horizon_days": COHORT_DAYS, "horizon_months": None, "grace_days": grace_days})
 
 
 def days_until_known(label: LabelSettings) -> timedelta:
     """How long after a cohort began its answers are known."""
-    return matures_at(DAY_ZERO, cohort_label(label)) - DAY_ZERO
+    return longest_wait(cohort_label(label))
 
 
 def spacing_of(label: LabelSettings) -> timedelta:
     """How long after a cohort began the next one of the same account may begin."""
-    short = cohort_label(label)
-    return timedelta(days=short.lead_days + short.horizon_days)
+    return longest_wait(cohort_label(label).model_copy(update={"grace_days": 0}))
 
 
 def choose_snapshots(served: pd.DataFrame, spacing: timedelta) -> pd.DataFrame:

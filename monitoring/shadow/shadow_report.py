@@ -5,7 +5,7 @@
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from configs.settings import Settings
 from features.publishing.open_dataset import OpenDataset
 from features.tables.contract import ACCOUNT_ID
 from monitoring.outcomes.answers import care_at
-from monitoring.outcomes.cohorts import PLAY, choose_snapshots, cohort_label, days_until_known
+from monitoring.outcomes.cohorts import PLAY, choose_snapshots, cohort_label, days_until_known, spacing_of
 from monitoring.outcomes.served_scores import risk_within
 from monitoring.shadow.sequential_comparison import (
     Finding,
@@ -81,7 +81,7 @@ def read_shadow_report(
         return None
     known_until = opened.known_until(known_until)
     label, wait = cohort_label(settings.label), days_until_known(settings.label)
-    started = choose_snapshots(rows, timedelta(days=label.lead_days + label.horizon_days))
+    started = choose_snapshots(rows, spacing_of(settings.label))
     is_known = started.as_of + wait <= pd.Timestamp(known_until)
     followed = started[is_known].reset_index(drop=True)
     churned = build_labels(opened.tables, followed[[ACCOUNT_ID, "as_of"]], label, known_until)

@@ -5,6 +5,7 @@ from datetime import date
 
 from starlette.responses import Response
 
+from configs.sections.calendar_months import main_horizon
 from serving.pages.charts.calibration import CalibrationPoint, draw_calibration
 from serving.pages.formats import format_day, format_percent
 from serving.pages.page import PageRequest, page
@@ -40,6 +41,7 @@ def model_values(report: ModelReport) -> Mapping[str, object]:
         "answer": answer_model(report),
         "metrics": METRICS,
         "evaluation": evaluation,
+        "horizon": evaluation and main_horizon(evaluation.label),
         "chart": draw_calibration(points),
     }
 

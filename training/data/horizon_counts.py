@@ -7,6 +7,7 @@ from datetime import datetime
 import pandas as pd
 
 from configs.errors import NothingToLearn
+from configs.sections.label import LabelSettings
 from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.publishing.open_dataset import OpenDataset, open_dataset
@@ -42,10 +43,17 @@ def count_by_horizon(settings: Settings, state: StateDir, known_until: datetime)
     label = settings.label
     horizons = {label.horizon_days} if label.mode == "query" else {*HORIZONS, label.horizon_days}
     shortest = label.inactive_days if label.mode == "inactivity" else 1
-    labels = [label.model_copy(update={"horizon_days": days}) for days in sorted(horizons) if days >= shortest]
+    labels = [_ask_within(label, days) for days in sorted(horizons) if days >= shortest]
     opened = open_dataset(settings, state)
     until = opened.known_until(known_until)
     return [_count(opened, settings.model_copy(update={"label": changed}), until) for changed in labels]
+
+
+def _ask_within(label: LabelSettings, days: int) -> LabelSettings:
+    """The label with another horizon; only the main one may be of calendar months."""
+    if days == label.horizon_days:
+        return label
+    return label.model_copy(update={"horizon_days": days, "horizon_months": None})
 
 
 def _count(opened: OpenDataset, settings: Settings, known_until: datetime) -> HorizonCount:

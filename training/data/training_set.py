@@ -22,7 +22,7 @@ from training.labels.build import (
     find_all_departures,
     is_locked_in,
 )
-from training.labels.definition import CHURNED, CONTRACTED, DATED_MODES, matures_at
+from training.labels.definition import CHURNED, CONTRACTED, DATED_MODES, longest_wait, matures_at
 from training.labels.query_checks import raise_for_answers
 
 LEFT_EARLY = "the account left before the horizon"
@@ -121,8 +121,8 @@ def snapshots_on(history: HistoryVersion, days: list[datetime]) -> pd.DataFrame:
 
 
 def maturity_days(settings: Settings) -> int:
-    """Days from as_of until the label is known."""
-    return (matures_at(datetime(2000, 1, 1), settings.label) - datetime(2000, 1, 1)).days
+    """Days from as_of until the label is known at the latest."""
+    return longest_wait(settings.label).days
 
 
 def _mature_days(history: HistoryVersion, settings: Settings, known_until: datetime) -> list[datetime]:

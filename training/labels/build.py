@@ -14,7 +14,7 @@ from features.tables.contract import ACCOUNT_ID
 from features.tables.point_in_time import has_closed
 from features.tables.raw_table import RawTable
 from training.labels.contraction import label_contraction
-from training.labels.definition import DATED_MODES, churned_column, supported_horizons
+from training.labels.definition import DATED_MODES, churned_column, horizon_ends, supported_horizons
 from training.labels.departures import (
     find_departures,
     find_next_departure,
@@ -146,8 +146,7 @@ def build_label_context(tables: Mapping[str, RawTable], snapshots: pd.DataFrame,
 
 def is_locked_in(rows: pd.DataFrame, context: LabelContext, label: LabelSettings) -> pd.Series:
     """Whether the account's paid term runs past the end of the horizon."""
-    ends = rows.as_of + pd.Timedelta(days=label.lead_days + label.horizon_days)
-    return context.locked_until >= ends
+    return context.locked_until >= horizon_ends(rows.as_of, label)
 
 
 def _locked_until(tables: Mapping[str, RawTable], snapshots: pd.DataFrame) -> pd.Series:

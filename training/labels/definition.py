@@ -8,6 +8,7 @@ from typing import NotRequired, TypedDict, cast
 
 import pandas as pd
 
+from configs.sections.calendar_months import count_months, longest_days, shortest_days
 from configs.sections.label import LabelSettings
 
 CHURNED, CONTRACTED = "churned", "contracted"
@@ -28,6 +29,7 @@ class LabelDescription(TypedDict):
     mode: str
     lead_days: int
     horizon_days: int
+    horizon_months: NotRequired[int]
     grace_days: NotRequired[int]
     joins_within_hours: NotRequired[int]
     locked_in_accounts: NotRequired[str]
@@ -40,9 +42,9 @@ class LabelDescription(TypedDict):
 
 def describe_label(label: LabelSettings) -> LabelDescription:
     """The mode and every parameter that it reads; a query without its comments, in one way of writing."""
-    names = {"mode", "lead_days", "horizon_days", *MODE_PARAMETERS[label.mode]}
+    names = {"mode", "lead_days", "horizon_days", "horizon_months", *MODE_PARAMETERS[label.mode]}
     query = {"query": canonical_query(label.query)} if label.query else {}
-    return cast("LabelDescription", label.model_dump(include=names) | query)
+    return cast("LabelDescription", label.model_dump(include=names, exclude_none=True) | query)
 
 
 def label_hash(label: LabelSettings) -> str:
@@ -80,23 +82,46 @@ def churned_column(horizon_days: int) -> str:
     return f"{CHURNED}_{horizon_days}"
 
 
+def horizon_ends(as_of: pd.Series, label: LabelSettings) -> pd.Series:
+    """When the horizon of each snapshot ends: lead and horizon after its day."""
+    begins = as_of + pd.Timedelta(days=label.lead_days)
+    if label.horizon_months is None:
+        return begins + pd.Timedelta(days=label.horizon_days)
+    return begins + pd.DateOffset(months=count_months(label.horizon_days))
+
+
+def horizon_end(as_of: datetime, label: LabelSettings) -> datetime:
+    """When the horizon of one snapshot ends."""
+    return horizon_ends(pd.Series([as_of], dtype="datetime64[us]"), label).iloc[0].to_pydatetime()
+
+
 def matures_at(as_of: datetime, label: LabelSettings) -> datetime:
     """When the label of a snapshot is known: after lead, horizon and, in contract mode, the grace.
 
     Only there can an account that left on the last day of the horizon come back.
     """
-    grace_days = label.grace_days if label.mode == "contract" else 0
-    return as_of + timedelta(days=label.lead_days + label.horizon_days + grace_days)
+    return horizon_end(as_of, label) + _grace(label)
 
 
 def is_mature(snapshots: pd.DataFrame, label: LabelSettings, known_until: datetime) -> pd.Series:
     """Whether the label of each snapshot is known."""
-    duration = pd.Timedelta(matures_at(datetime(2000, 1, 1), label) - datetime(2000, 1, 1))
-    return snapshots.as_of + duration <= pd.Timestamp(known_until)
+    return horizon_ends(snapshots.as_of, label) + _grace(label) <= pd.Timestamp(known_until)
+
+
+def longest_wait(label: LabelSettings) -> timedelta:
+    """How long after any day its label is known at the latest: months differ in length."""
+    months = label.horizon_months and count_months(label.horizon_days)
+    horizon_days = longest_days(months) if months else label.horizon_days
+    return timedelta(days=label.lead_days + horizon_days) + _grace(label)
+
+
+def _grace(label: LabelSettings) -> timedelta:
+    return timedelta(days=label.grace_days if label.mode == "contract" else 0)
 
 
 def _unsupported_reason(label: LabelSettings, days: int) -> str:
-    if label.mode == "inactivity" and days < label.inactive_days:
+    shortest = days if label.horizon_months is None else shortest_days(count_months(days))
+    if label.mode == "inactivity" and shortest < label.inactive_days:
         return "shorter than label.inactive_days"
     if label.mode == "query" and days != label.horizon_days:
         return "a query answers for one horizon"

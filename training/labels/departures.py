@@ -18,7 +18,7 @@ import pandas as pd
 from configs.sections.label import LabelSettings
 from features.tables.contract import ACCOUNT_ID
 from features.tables.raw_table import RawTable
-from training.labels.definition import CHURNED, is_mature
+from training.labels.definition import CHURNED, horizon_ends, is_mature
 
 FAR_FUTURE = "2200-01-01"
 
@@ -51,8 +51,7 @@ def label_next_departure(
 ) -> pd.Series:
     """The labels of snapshots, given when their accounts leave next (NaT: never)."""
     begins = snapshots.as_of + pd.Timedelta(days=label.lead_days)
-    ends = begins + pd.Timedelta(days=label.horizon_days)
-    churned = ((left_at >= begins) & (left_at < ends)).astype("float64")
+    churned = ((left_at >= begins) & (left_at < horizon_ends(snapshots.as_of, label))).astype("float64")
     return churned.where(is_mature(snapshots, label, known_until) & ~(left_at < begins), np.nan).rename(CHURNED)
 
 

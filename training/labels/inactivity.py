@@ -15,7 +15,7 @@ import pandas as pd
 from configs.sections.label import LabelSettings
 from features.tables.contract import ACCOUNT_ID
 from features.tables.raw_table import RawTable
-from training.labels.definition import CHURNED, is_mature
+from training.labels.definition import CHURNED, horizon_ends, is_mature
 from training.labels.departures import FAR_FUTURE
 
 SECONDS_PER_DAY = 86_400
@@ -32,7 +32,7 @@ def label_inactivity(
         .merge(_long_gaps(tables, label), on=ACCOUNT_ID)
     )
     begins = gaps.as_of + pd.Timedelta(days=label.lead_days)
-    ends = begins + pd.Timedelta(days=label.horizon_days)
+    ends = horizon_ends(gaps.as_of, label)
     # pandas has no row-wise maximum of timestamps that keeps their type.
     first, last = begins.where(begins > gaps.since, gaps.since), ends.where(ends < gaps.until, gaps.until)
     inactive = gaps.row[last - first >= pd.Timedelta(days=label.inactive_days)]

@@ -13,9 +13,10 @@ is not known). A snapshot without an answer, with two, or with one that is no bo
 # (the stubs of pandas do not know the columns of a frame)
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from configs.sections.label import LabelSettings
 from features.ingestion.query_database import QueryDatabase, QueryResult, find_query_fault
 from features.tables.contract import ACCOUNT_ID
 from features.tables.raw_table import RawTable
-from training.labels.definition import CHURNED, is_mature
+from training.labels.definition import CHURNED, horizon_end, is_mature
 from training.labels.merged_accounts import written_name
 
 SNAPSHOTS = "snapshots"
@@ -37,11 +38,11 @@ COLUMNS_HINT = "It returns the columns account_id, as_of and churned, a row per 
 
 @dataclass(frozen=True)
 class QueryWindow:
-    """When the horizon of a snapshot begins and ends after as_of, and until when the query sees what happened."""
+    """When the horizon of a day's snapshots begins and ends, and until when the query sees what happened."""
 
-    begins: timedelta
-    ends: timedelta
-    sees: timedelta
+    begins: datetime
+    ends: datetime
+    sees: datetime
 
 
 def label_by_query(
@@ -53,25 +54,28 @@ def label_by_query(
     labels.
     """
     mature = snapshots[is_mature(snapshots, label, known_until)]
-    window = query_window(label)
-    return answer_query(tables, mature, label.query or "", window).reindex(snapshots.index).rename(CHURNED)
+    answers = answer_query(tables, mature, label.query or "", partial(query_window, label))
+    return answers.reindex(snapshots.index).rename(CHURNED)
 
 
-def query_window(label: LabelSettings) -> QueryWindow:
-    """The horizon, at whose end the tables end."""
-    ends = timedelta(days=label.lead_days + label.horizon_days)
-    return QueryWindow(timedelta(days=label.lead_days), ends, sees=ends)
+def query_window(label: LabelSettings, as_of: datetime) -> QueryWindow:
+    """The horizon of a day, at whose end the tables end."""
+    ends = horizon_end(as_of, label)
+    return QueryWindow(as_of + timedelta(days=label.lead_days), ends, sees=ends)
 
 
-def answer_query(tables: Mapping[str, RawTable], snapshots: pd.DataFrame, query: str, window: QueryWindow) -> pd.Series:
-    """The answers for snapshots with this horizon, in their order; raises as `label_by_query`."""
+def answer_query(
+    tables: Mapping[str, RawTable], snapshots: pd.DataFrame, query: str, window_of: Callable[[datetime], QueryWindow]
+) -> pd.Series:
+    """The answers for snapshots with the horizon of their day, in their order; raises as `label_by_query`."""
     raise_for_query(query, tables)
     answers = pd.Series(np.nan, snapshots.index, dtype="float64")
     with tempfile.TemporaryDirectory() as folder:
         database = QueryDatabase(tables, query, Path(folder))
         for as_of, rows in snapshots.groupby("as_of", sort=True):
             day = pd.Timestamp(str(as_of)).to_pydatetime()
-            database.end_at(day + window.sees)
+            window = window_of(day)
+            database.end_at(window.sees)
             database.set_table(SNAPSHOTS, _snapshot_rows(rows, day, window))
             answers[rows.index] = _align(_run(database), day, rows[ACCOUNT_ID]).to_numpy()
     return answers
@@ -86,7 +90,7 @@ def raise_for_query(query: str, tables: Mapping[str, RawTable]) -> None:
 
 
 def _snapshot_rows(rows: pd.DataFrame, day: datetime, window: QueryWindow) -> pd.DataFrame:
-    days = {"as_of": day, "begins": day + window.begins, "ends": day + window.ends}
+    days = {"as_of": day, "begins": window.begins, "ends": window.ends}
     columns = {name: np.full(len(rows), np.datetime64(instant, "us")) for name, instant in days.items()}
     return pd.DataFrame({ACCOUNT_ID: rows[ACCOUNT_ID].to_numpy(), **columns})
 

@@ -5,6 +5,8 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,7 @@ from configs.sections.label import LabelSettings
 from features.tables.contract import ACCOUNT_ID
 from features.tables.raw_table import RawTable
 from training.labels.merged_accounts import follow_merges
-from training.labels.query import answer_query, query_window
+from training.labels.query import QueryWindow, answer_query, query_window
 
 SHOWN_DAYS = 3
 
@@ -53,11 +55,16 @@ def _raise_if_known_before(
         return
     is_newest = snapshots.as_of == churned.max()
     newest: pd.DataFrame = snapshots[[ACCOUNT_ID, "as_of"]][is_newest]
-    window = query_window(label)
-    early = answer_query(tables, newest, label.query or "", replace(window, sees=window.begins))
+    early = answer_query(tables, newest, label.query or "", partial(_window_before, label))
     if np.array_equal(early.to_numpy(), labels[is_newest].to_numpy(), equal_nan=True):
         raise LabelsRefused(
             f"label.query answers the same for all accounts of {churned.max():%Y-%m-%d} without what happened in the"
             " horizon: a model would learn what is known already.",
             "Let the query look at rows from begins to ends of `snapshots`, or shorten the lead.",
         )
+
+
+def _window_before(label: LabelSettings, as_of: datetime) -> QueryWindow:
+    """The horizon of a day, at whose beginning the tables end."""
+    window = query_window(label, as_of)
+    return replace(window, sees=window.begins)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from configs.sections.calendar_months import main_horizon
 from training.registry.evaluation_record import CalibrationBin, EvaluationRecord
 from training.registry.promotion_rules import refusal_reason
 from training.reports.model_card_sections import (
@@ -47,7 +48,7 @@ def model_summary(evaluation: EvaluationRecord) -> str:
     metrics, label, refusal = evaluation.metrics, evaluation.label, refusal_reason(evaluation)
     figures = ", ".join(f"{METRIC_NAMES[name]} {format_interval(metrics, name)}" for name in SUMMARY_METRICS)
     return (
-        f"The probability that an account churns within {label['horizon_days']} days,"
+        f"The probability that an account churns within {main_horizon(label)},"
         f" from {evaluation.signal_count} signals and {evaluation.tree_count} trees.\n"
         f"On later test days {metrics['churned']:,} of {metrics['snapshots']:,} snapshots churned, at a mean risk of"
         f" {metrics['mean_risk'] * 100:.1f} %: {figures}.\n"
@@ -59,7 +60,7 @@ def _overview_lines(evaluation: EvaluationRecord) -> Iterator[str]:
     label, refusal = evaluation.label, refusal_reason(evaluation)
     yield from ("# Model card", "")
     grace = f", grace {label['grace_days']}" if "grace_days" in label else ""
-    period = f"{label['horizon_days']} days (lead {label['lead_days']}{grace})"
+    period = f"{main_horizon(label)} (lead {label['lead_days']}{grace})"
     yield f"The probability that an account churns within {period}."
     if "query" in label:
         yield from ("", "It churns if this query says so:", "", "```sql", str(label["query"]), "```", "")

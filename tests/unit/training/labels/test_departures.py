@@ -74,6 +74,28 @@ def test_a_label_is_known_after_horizon_and_grace(known_until, is_known):
 
 
 @pytest.mark.parametrize(
+    ("as_of", "left_at", "churned"),
+    [
+        ("2023-01-15", "2023-04-14", 1.0),  # three months have 90 days here
+        ("2023-01-15", "2023-04-15", 0.0),
+        ("2023-06-15", "2023-09-14", 1.0),  # and 92 days here
+        ("2023-06-15", "2023-09-15", 0.0),
+        ("2023-11-30", "2024-02-28", 1.0),  # there is no February 30th: the horizon ends with the month
+        ("2023-11-30", "2024-02-29", 0.0),
+    ],
+)
+def test_a_horizon_of_months_ends_on_the_same_day_of_a_later_month(as_of, left_at, churned):
+    label = LabelSettings(horizon_months=3, grace_days=0)
+    assert label_of(as_of, left_at, label, known_until=datetime(2024, 6, 1)) == churned
+
+
+@pytest.mark.parametrize(("known_until", "is_known"), [("2023-04-25", True), ("2023-04-24", False)])
+def test_a_label_within_months_is_known_after_these_months_and_the_grace(known_until, is_known):
+    label = LabelSettings(horizon_months=3, grace_days=10)
+    assert pd.notna(label_of("2023-01-15", None, label, datetime.fromisoformat(known_until))) is is_known
+
+
+@pytest.mark.parametrize(
     ("locked_in_accounts", "terms_can_break", "excluded"),
     [("auto", False, 4), ("auto", True, 0), ("exclude", True, 4), ("keep", False, 0)],
 )

@@ -98,6 +98,21 @@ def test_inactive_days_beyond_the_horizon_are_refused():
         LabelSettings(mode="inactivity", horizon_days=30, inactive_days=31)
 
 
+@pytest.mark.parametrize(("day", "contracted"), [("2023-08-31", 1.0), ("2023-09-02", 0.0)])
+def test_revenue_is_compared_at_the_end_of_the_months(day, contracted):
+    smaller = datetime.fromisoformat(day)
+    rows = [subscription("a", START, smaller, mrr=100.0), subscription("a", smaller, mrr=50.0)]
+    label = LabelSettings(mode="contraction", horizon_months=3, grace_days=0)
+    assert label_in_june(raw_tables(subscriptions=rows), label) == contracted
+
+
+@pytest.mark.parametrize(("back", "churned"), [("2023-08-30", 0.0), ("2023-09-01", 1.0)])
+def test_an_account_is_inactive_within_months(back, churned):
+    label = LabelSettings(mode="inactivity", horizon_months=3, inactive_days=89)
+    tables = raw_tables(usage=usage_on("2023-06-03", back))
+    assert label_in_june(tables, label) == churned
+
+
 @pytest.mark.parametrize(("day", "churned"), [("2023-06-01", 1.0), ("2023-06-30", 1.0), ("2023-07-01", 0.0)])
 def test_a_notice_in_the_horizon_is_churn(day, churned):
     notice = {"account_id": "a", "notified_at": datetime.fromisoformat(day)}

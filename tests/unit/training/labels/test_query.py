@@ -104,6 +104,16 @@ def test_each_day_has_a_horizon_of_its_own():
     assert build_labels(tables, days, asking(used), LONG_AFTER).tolist() == [1.0, 0.0, 1.0]
 
 
+def test_the_tables_end_with_the_calendar_months_of_the_horizon():
+    tables = raw_tables(accounts=[], usage=usage_on(datetime(2023, 3, 15), datetime(2023, 8, 15)))
+    days = pd.concat([snapshots_of("a", as_of=datetime(2023, month, 15)) for month in (2, 7)], ignore_index=True)
+    used = USED.format("count(u.event) filter (u.occurred_at >= s.begins) = 0")
+    label = LabelSettings(mode="query", query=used, horizon_months=1)
+    assert build_labels(tables, days, label, LONG_AFTER).tolist() == [1.0, 1.0]
+    a_day_earlier = raw_tables(accounts=[], usage=usage_on(datetime(2023, 3, 14), datetime(2023, 8, 14)))
+    assert build_labels(a_day_earlier, days, label, LONG_AFTER).tolist() == [0.0, 0.0]
+
+
 def test_an_immature_snapshot_has_no_label():
     tables = raw_tables(usage=usage_on(DAY))
     label = asking(USED.format("true"))
