@@ -3,8 +3,8 @@
 Churn rates drift and have seasons that no signal shows. On every day with known labels there is a shift of the
 log-odds with which the mean risk equals the churn rate. Between days the shift is a Gaussian process (Rasmussen &
 Williams, 2006): a mean, a drift that is forgotten within a year or two (Uhlenbeck & Ornstein, 1930), a yearly season
-once two cycles are known, and noise. How large each is has a prior, and the levels of past days decide (a weighted
-grid, no optimizer). So one bad month moves the forecast a little, and a lasting change most of the way.
+once a year and a quarter are known, and noise. How large each is has a prior, and the levels of past days decide (a
+weighted grid, no optimizer). So one bad month moves the forecast a little, and a lasting change most of the way.
 """
 
 from collections.abc import Iterator
@@ -113,10 +113,13 @@ def _measure_day(
 
 
 def _candidates(levels: DayLevels, drift_prior_sd: float) -> Iterator[tuple[LevelKernel, float]]:
-    """Kernels, each with its log prior; those with a season only if two cycles are known."""
+    """Kernels, each with its log prior; those with a season only if a quarter is known of two years.
+
+    With less, a rate that fell from one winter to the next summer is a drift as likely as a season.
+    """
     per_quarter = np.sqrt(2 * (1 - np.exp(-QUARTER_DAYS / MEMORY_DAYS)))
     span = levels.days[-1] - levels.days[0]
-    seasons = SEASON_SDS if span >= 2 * YEAR_DAYS else SEASON_SDS[:1]
+    seasons = SEASON_SDS if span >= YEAR_DAYS + QUARTER_DAYS else SEASON_SDS[:1]
     for factor, season_sd, noise_sd in product(DRIFT_FACTORS, seasons, NOISE_SDS):
         prior = _log_prior(factor, 1.0) + _log_prior(noise_sd, NOISE_PRIOR_SD)
         yield LevelKernel(float(factor * drift_prior_sd / per_quarter), season_sd, noise_sd), prior

@@ -58,13 +58,17 @@ def test_a_noisy_company_stays_closer_to_its_mean():
     assert noisy < steady
 
 
-def test_a_season_is_followed_after_two_cycles():
-    months = np.arange(30)
+@pytest.mark.parametrize("count", [17, 30])
+@pytest.mark.parametrize("first_month", [0, 3, 6, 9])
+def test_a_season_is_followed_after_a_year_and_a_quarter(first_month, count):
+    months = first_month + np.arange(count + 4)
     season = 0.6 * np.sin(2 * np.pi * months * MONTH / 365.25)
-    for ahead in (3, 6):
-        true = 0.6 * np.sin(2 * np.pi * (29 + ahead) * MONTH / 365.25)
-        assert forecast(season, after_days=ahead * MONTH).shift == pytest.approx(true, abs=0.2)
-        assert abs(forecast(season[-20:], after_days=ahead * MONTH).shift) < 0.45
+    assert forecast(season[:count], after_days=4 * MONTH).shift == pytest.approx(season[-1], abs=0.2)
+
+
+def test_a_rate_that_fell_within_a_year_is_no_season():
+    falling = 0.6 * np.cos(np.pi * np.arange(13) * MONTH / 365.25)
+    assert forecast(falling, after_days=4 * MONTH).shift < -0.3
 
 
 def test_a_single_day_is_enough():
