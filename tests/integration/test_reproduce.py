@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from configs.errors import NotReady
+from configs.sections.signals import SignalSettings
 from configs.sections.training import TrainingSettings
 from tests.support.progress import ignore_progress
 from tests.support.trained_model import TrainedModel
@@ -23,13 +24,15 @@ def version(trained: TrainedModel) -> Version:
 
 @pytest.mark.slow
 def test_a_reproduced_run_ignores_the_current_settings(trained: TrainedModel, version):
-    other = trained.settings.model_copy(update={"training": TrainingSettings(num_iterations=10)})
+    changes = {"training": TrainingSettings(num_iterations=10), "signals": SignalSettings(per_event_kind=3)}
+    other = trained.settings.model_copy(update=changes)
     result = reproduce(other, trained.state, version, ignore_progress)
     assert (result.same_booster, result.same_risks, result.is_same) == (True, True, True)
     assert result.snapshots > 1000
     before = trained.settings.training.num_iterations
     assert [str(difference) for difference in result.differences] == [
-        f"setting training.num_iterations: was {before}, is now 10"
+        "setting signals.per_event_kind: was 0, is now 3",
+        f"setting training.num_iterations: was {before}, is now 10",
     ]
 
 

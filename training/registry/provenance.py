@@ -21,7 +21,7 @@ from training.registry.code_hash import hash_code
 PROJECT_ROOT = Path(__file__).parents[2]
 CODE_FOLDERS = ("configs", "features", "training")
 # The sections that influence a model or its evaluation; the others say where data is and how risks are served.
-SECTIONS = ("snapshots", "label", "training", "evaluation", "stability", "health_score", "leakage")
+SECTIONS = ("snapshots", "label", "signals", "training", "evaluation", "stability", "health_score", "leakage")
 # The libraries that compute trees and calibrator: another version of one of these may give other bytes.
 LIBRARIES = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy")
 
