@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from features.discovery.column_profile import ColumnProfile
+from duckdb import DuckDBPyConnection
+
+from features.discovery.column_profile import ColumnProfile, profile_column
 from features.discovery.loaded_sources import LoadedSource
 from features.discovery.vocabulary import (
     ACCOUNT_WORDS,
@@ -59,6 +61,11 @@ class ProfiledSource:
     def _filled(self) -> dict[str, str]:
         """The columns with any value, by their names as the vocabulary writes them."""
         return columns_by_word([name for name, profile in self.profiles.items() if profile.filled])
+
+
+def profile_source(connection: DuckDBPyConnection, source: LoadedSource) -> ProfiledSource:
+    """A loaded source with the profile of each of its columns."""
+    return ProfiledSource(source, {name: profile_column(connection, source.name, name) for name in source.columns})
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from features.compute.backends.duckdb import quote_name
 from features.discovery.account_keys import find_links
-from features.discovery.column_profile import profile_column
 from features.discovery.database_tables import DatabaseAddress, group_tables
 from features.discovery.loaded_sources import load_sources
-from features.discovery.recognition import ProfiledSource, match_tables
+from features.discovery.recognition import match_tables, profile_source
 from features.discovery.source_files import FileGroup, group_files
 from features.drafting.selects.column_expressions import SourceStyle
 from features.drafting.selects.decisions import DecisionLog, Query
@@ -54,10 +53,7 @@ class DraftContext:
         self.backend, loaded = load_sources(groups, request.scratch)
         self.connection = connection = connection_of(self.backend)
         self.query: Query = lambda sql: connection.execute(sql).fetchall()
-        self.sources = [
-            ProfiledSource(source, {name: profile_column(connection, source.name, name) for name in source.columns})
-            for source in loaded
-        ]
+        self.sources = [profile_source(connection, source) for source in loaded]
         self.links = find_links(connection, self.sources)
         self.matches = {match.table: match for match in match_tables(self.sources, self.links)}
         self.styles = find_styles(self.sources, decisions)

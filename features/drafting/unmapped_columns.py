@@ -48,14 +48,21 @@ def find_unmapped(
     sources: Iterable[ProfiledSource], drafts: Mapping[str, SelectDraft], notes: Sequence[DataNote]
 ) -> tuple[UnmappedColumn, ...]:
     """The columns with values that no draft reads, by source, without those that know the future."""
-    texts = "\n".join(draft.sql() for draft in drafts.values())
     accounts = drafts.get("accounts")
     of_accounts = accounts.match.source.name if accounts and accounts.match and not accounts.group_by else None
+    unread = find_unread(sources, "\n".join(draft.sql() for draft in drafts.values()), of_accounts)
+    return tuple(column for column in unread if not _knows_future(column, notes))
+
+
+def find_unread(
+    sources: Iterable[ProfiledSource], selects: str, accounts_source: str | None
+) -> tuple[UnmappedColumn, ...]:
+    """The columns with values that these selects do not read, by source; `accounts_source` has a row per account."""
     return tuple(
-        UnmappedColumn(source.name, profile.name, _kind(profile) if source.name == of_accounts else None)
+        UnmappedColumn(source.name, profile.name, _kind(profile) if source.name == accounts_source else None)
         for source in sources
         for profile in source.profiles.values()
-        if profile.filled and not _is_read(profile.name, texts) and not _knows_future(source, profile, notes)
+        if profile.filled and not _is_read(profile.name, selects)
     )
 
 
@@ -78,9 +85,9 @@ def _is_read(column: str, texts: str) -> bool:
     return re.search(rf"(?<![\w']){re.escape(column)}(?![\w'])", texts) is not None
 
 
-def _knows_future(source: ProfiledSource, profile: ColumnProfile, notes: Sequence[DataNote]) -> bool:
-    begin = KNOWS_FUTURE.format(profile.name)
-    return any(note.subject == source.name and note.text.startswith(begin) for note in notes)
+def _knows_future(column: UnmappedColumn, notes: Sequence[DataNote]) -> bool:
+    begin = KNOWS_FUTURE.format(column.column)
+    return any(note.subject == column.source and note.text.startswith(begin) for note in notes)
 
 
 def _kind(profile: ColumnProfile) -> AttributeKind | None:

@@ -100,6 +100,7 @@ class ReadyFile(BaseModel):
 
     `optional` columns may be missing, which is noted; `variant_columns` may be, too, as a matter of course.
     `optional_tables` may lack their files. `fallback_tables` are used only if no other mapping gives them.
+    `overwritten` columns of accounts may change when an account leaves: a signal of one would know the future.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -111,6 +112,7 @@ class ReadyFile(BaseModel):
     variant_columns: tuple[str, ...] = ()
     optional_tables: tuple[str, ...] = ()
     fallback_tables: tuple[str, ...] = ()
+    overwritten: tuple[str, ...] = ()
     sources: dict[str, Annotated[str, BeforeValidator(_to_files)]]
     tables: dict[str, str]
     match: MatchKey

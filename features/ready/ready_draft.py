@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from configs.errors import ConfigError, DataError
 from features.discovery.loaded_sources import LoadedSource, load_sources
+from features.discovery.recognition import ProfiledSource, profile_source
 from features.discovery.source_files import FileGroup
 from features.drafting.draft import Draft, relative_folder
 from features.drafting.draft_context import DraftRequest
@@ -14,6 +15,7 @@ from features.drafting.mapping_file import settings_text
 from features.drafting.observed_span import find_complete_from, find_span
 from features.drafting.selects.decisions import Decide, DecisionLog, Query
 from features.drafting.table_profile import profile_table
+from features.drafting.unmapped_columns import UnmappedColumn, attribute_lines, find_unread
 from features.ingestion.files.csv_source import connection_of
 from features.ready.combined_mapping import CombinedMapping, combined_text
 from features.ready.combined_tables import CombinedTable, combine_tables
@@ -38,12 +40,14 @@ class ReadyRequest:
 
 @dataclass
 class ReadyTables:
-    """The rows of the tables of all parts, which `query` knows as `drafted_NAME`."""
+    """The rows of the tables of all parts, which `query` knows as `drafted_NAME`, and the source of the accounts."""
 
     request: DraftRequest
     decisions: DecisionLog
     query: Query
     rows: dict[str, RawTable]
+    sources: Sequence[LoadedSource]
+    accounts: Sequence[ProfiledSource]
 
 
 def draft_ready_mapping(request: DraftRequest, ready: ReadyRequest, decide: Decide) -> Draft:
@@ -58,25 +62,33 @@ def draft_ready_mapping(request: DraftRequest, ready: ReadyRequest, decide: Deci
     parts = computed.compute([part for part, _ in fitted], ready.matches)
     tables = combine_tables(parts, computed.added_columns(parts))
     rows = {table.name: computed.combine(table) for table in tables}
+    sources = _with_orders(parts, loaded, computed.orders)
+    accounts = [profile_source(connection, source) for source in sources if source.name == parts[0].match.source]
     for part in parts:
         note_unmatched(part, query, decisions)
         note_counts(part, query, decisions)
-    drafted = ReadyTables(request, decisions, query, rows)
-    return _write_draft(drafted, parts, tables, _with_orders(parts, loaded, computed.orders))
+    return _write_draft(ReadyTables(request, decisions, query, rows, sources, accounts), parts, tables)
 
 
-def _write_draft(
-    drafted: ReadyTables, parts: Sequence[ReadyPart], tables: Sequence[CombinedTable], sources: Sequence[LoadedSource]
-) -> Draft:
+def _write_draft(drafted: ReadyTables, parts: Sequence[ReadyPart], tables: Sequence[CombinedTable]) -> Draft:
     request, query, decisions = drafted.request, drafted.query, drafted.decisions
     span = find_span(drafted)
     complete = find_complete_from(drafted, span.begins)
     proposal = propose_labels(set(drafted.rows), (complete[0] if complete else span.begins, span.until), query)
     folder = relative_folder(request.folder, request.mapping_file.parent)
-    mapping = combined_text(CombinedMapping(request.name, folder, complete, span, parts, tables, sources, decisions))
+    content = CombinedMapping(request.name, folder, complete, span, parts, tables, drafted.sources, decisions)
     profiles = tuple(profile_table(table.name, table.source, query) for table in tables)
-    settings = settings_text(request.name, request.mapping_file.name, proposal)
-    return Draft(mapping, settings, decisions, profiles, proposal, {})
+    unmapped = _unmapped_columns(drafted, parts[0], tables)
+    settings = settings_text(request.name, request.mapping_file.name, proposal, attribute_lines(unmapped))
+    return Draft(combined_text(content), settings, decisions, profiles, proposal, {}, unmapped)
+
+
+def _unmapped_columns(
+    drafted: ReadyTables, part: ReadyPart, tables: Sequence[CombinedTable]
+) -> tuple[UnmappedColumn, ...]:
+    """The columns of accounts that no table reads and the vendor does not overwrite."""
+    unread = find_unread(drafted.accounts, "\n".join(table.text.select for table in tables), part.match.source)
+    return tuple(column for column in unread if column.column not in part.content.overwritten)
 
 
 def _choose_parts(

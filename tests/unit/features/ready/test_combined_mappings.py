@@ -125,3 +125,16 @@ def test_two_files_of_one_table_are_refused(exports):
     exports.rewrite("hubspot", "companies", "id\n1\n")
     with pytest.raises(DataError, match=r"has companies.csv and company.csv"):
         exports.draft("hubspot")
+
+
+def test_columns_of_accounts_that_no_table_reads_are_listed_without_those_that_are_overwritten(exports):
+    write_exports(exports.folder, "hubspot", "zendesk")
+    file = exports.folder / "hubspot" / "company.csv"
+    header, *rows = file.read_text("utf-8").splitlines()
+    tiers = [f"{row},{tier}" for row, tier in zip(rows, ["gold", "gold", *["basic"] * len(rows)], strict=False)]
+    file.write_text("\n".join([f"{header},property_support_tier", *tiers, ""]), "utf-8")
+    draft = exports.draft("hubspot", "zendesk")
+    assert "property_lifecyclestage" in header
+    assert ("property_support_tier", "category") in [(column.column, column.kind) for column in draft.unmapped]
+    assert "property_lifecyclestage" not in [column.column for column in draft.unmapped]
+    assert '# name = "property_support_tier"' in draft.settings
