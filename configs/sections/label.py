@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from configs.sections.calendar_months import mean_days, shortest_days
 from configs.sections.section import Days, Section
+from configs.values.calendar_months import mean_days, shortest_days
 
 Months = Annotated[int, Field(ge=1, le=36)]
 LabelMode = Literal["contract", "inactivity", "event", "contraction", "query"]

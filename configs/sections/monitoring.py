@@ -6,9 +6,9 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from configs.sections.addresses import require_safe_address
 from configs.sections.bands import Band
 from configs.sections.section import Days, Section, Share
+from configs.values.addresses import require_safe_address
 
 
 class EndpointSettings(Section):

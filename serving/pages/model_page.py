@@ -5,7 +5,7 @@ from datetime import date
 
 from starlette.responses import Response
 
-from configs.sections.calendar_months import main_horizon
+from configs.values.calendar_months import main_horizon
 from serving.pages.charts.calibration import CalibrationPoint, draw_calibration
 from serving.pages.formats import format_day, format_percent
 from serving.pages.page import PageRequest, page

@@ -8,8 +8,8 @@ from typing import NotRequired, TypedDict, cast
 
 import pandas as pd
 
-from configs.sections.calendar_months import count_months, longest_days, shortest_days
 from configs.sections.label import LabelSettings
+from configs.values.calendar_months import count_months, longest_days, shortest_days
 
 CHURNED, CONTRACTED = "churned", "contracted"
 DATED_MODES = ("contract", "event")  # in which accounts leave on a day

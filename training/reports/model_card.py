@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from configs.sections.calendar_months import main_horizon
+from configs.values.calendar_months import main_horizon
 from training.registry.evaluation_record import CalibrationBin, EvaluationRecord
 from training.registry.promotion_rules import refusal_reason
 from training.reports.model_card_sections import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from configs.sections.addresses import require_safe_address
+from configs.values.addresses import require_safe_address
 
 SAFE = [
     "https://crm.example/hooks",
