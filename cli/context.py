@@ -68,7 +68,7 @@ class CliContext:
     def known_until(self) -> datetime:
         """The last instant that the data set knows: now, or its end if it is finished."""
         from configs.clock import now
-        from features.tables.mapping import read_dataset
+        from features.tables.dataset import read_dataset
 
         return read_dataset(self.settings.data).observed_until or now()
 
@@ -76,7 +76,7 @@ class CliContext:
     def today(self) -> datetime:
         """The day to publish by default: today, or the last day of a finished data set."""
         from configs.clock import today
-        from features.tables.mapping import read_dataset
+        from features.tables.dataset import read_dataset
 
         return today(read_dataset(self.settings.data).observed_until)
 
@@ -108,7 +108,7 @@ class CliContext:
         from configs.errors import DataError
         from configs.stored_files import damaged
         from features.compute.backends.parquet_files import find_unreadable
-        from features.tables.mapping import read_dataset
+        from features.tables.dataset import read_dataset
 
         sources = [file for files in read_dataset(self.settings.data).files.values() for file in files]
         if unreadable := find_unreadable(file for file in sources if file.suffix == ".parquet"):

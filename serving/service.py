@@ -29,7 +29,7 @@ from configs.settings import Settings
 from configs.settings_file import read_settings
 from configs.state_dir import StateDir, open_state_dir
 from features.online.online_store import pull_publication
-from features.tables.mapping import read_dataset
+from features.tables.dataset import read_dataset
 from serving.api.middleware.auth import AuthMiddleware
 from serving.api.middleware.deadline import DeadlineMiddleware
 from serving.api.middleware.fast_path import FastScorePathMiddleware

@@ -13,7 +13,7 @@ from configs.state_dir import open_state_dir
 from features.publishing.pipeline import PublishRequest, publish
 from features.simulator.model.parameters import Company
 from features.simulator.writer import write_company
-from features.tables.mapping import read_dataset
+from features.tables.dataset import read_dataset
 from training.data.time_splits import TimeSplit
 from training.data.training_set import TrainingSet, build_training_set
 from training.evaluation.backtest import backtest_splits

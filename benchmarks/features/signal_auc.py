@@ -20,7 +20,7 @@ from sklearn.metrics import roc_auc_score
 from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.signals.base import Signal
-from features.tables.mapping import read_dataset
+from features.tables.dataset import read_dataset
 from training.data.training_set import build_training_set
 from training.labels.definition import CHURNED
 

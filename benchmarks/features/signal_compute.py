@@ -40,7 +40,7 @@ from features.publishing.pipeline import PublishRequest, publish
 from features.signals.base import Signal
 from features.signals.registry import catalogue
 from features.store.history import complete_days, published_history
-from features.tables.mapping import read_dataset
+from features.tables.dataset import read_dataset
 
 Figures = dict[str, Any]
 MAPPING = Path(__file__).parents[2] / "configs/datasets/crm5.toml"

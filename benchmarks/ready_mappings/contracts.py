@@ -9,7 +9,7 @@ import duckdb
 from configs.sections.publishing import DataSettings, EngineSettings
 from features.compute.backends.duckdb import quote_text
 from features.ingestion.reader import cast_tables, open_tables
-from features.tables.mapping import read_dataset
+from features.tables.dataset import read_dataset
 
 QUERY = """
 select count(*), count(left_at), round(sum(mrr) filter (left_at is null), 2)::double,

@@ -22,7 +22,7 @@ from configs.settings_file import read_settings
 from configs.state_dir import StateDir, open_state_dir
 from features.publishing.pipeline import PublishRequest, publish
 from features.store.online_reader import values_from_frame
-from features.tables.mapping import read_dataset
+from features.tables.dataset import read_dataset
 from serving.scoring.driver_text import describe_drivers
 from serving.scoring.model_bundle import make_bundle
 from serving.scoring.scores import Scores, score_values

@@ -19,7 +19,7 @@ from features.compute.fingerprints import signal_set
 from features.publishing.pipeline import PublishRequest, publish
 from features.store.publication import published_as_of, published_history_folder
 from features.tables.contract import ACCOUNT_ID
-from features.tables.mapping import read_dataset
+from features.tables.dataset import read_dataset
 from serving.scoring.champion_pointer import sync_champion
 from training.data.training_set import TrainingSet, build_training_set
 from training.labels.definition import describe_label

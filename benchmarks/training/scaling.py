@@ -22,7 +22,7 @@ from benchmarks.accuracy.datasets import MONTHS, simulated_history
 from configs.settings import Settings
 from configs.state_dir import open_state_dir
 from features.simulator.model.parameters import Company
-from features.tables.mapping import read_dataset
+from features.tables.dataset import read_dataset
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ def _open_valid_dataset(context: CliContext) -> "OpenDataset":
 def _describe_files(context: CliContext) -> "JsonObject":
     """The rows of each table before anything is set aside, how its files were read, and which were ignored."""
     from features.ingestion.reader import open_tables
-    from features.tables.mapping import read_dataset
+    from features.tables.dataset import read_dataset
 
     dataset = read_dataset(context.settings.data, context.settings.signals)
     opened = open_tables(context.settings.engine, dataset, context.state.converted)

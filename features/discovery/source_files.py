@@ -10,7 +10,8 @@ from pathlib import Path
 from configs.errors import DataError
 from configs.state_dir import OWNER_FILE
 from features.ingestion.files.record_file import list_tables
-from features.tables.mapping import DUCKDB_SUFFIXES, SQLITE_SUFFIXES, TEXT_SUFFIXES, SourceMapping, is_shadow
+from features.tables.dataset import is_shadow
+from features.tables.mapping import DUCKDB_SUFFIXES, SQLITE_SUFFIXES, TEXT_SUFFIXES, SourceMapping
 
 SUFFIXES = (".parquet", *TEXT_SUFFIXES)
 NUMBERING = re.compile(r"([ _.-]*(\(\d+\)|copy|\d[\dTt_.-]*|part|export|[a-z]+=[^/]*))+$", re.IGNORECASE)

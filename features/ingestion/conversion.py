@@ -30,7 +30,8 @@ from features.ingestion.select_faults import check_columns, select_error, select
 from features.ingestion.text_comparisons import raise_for_text_order, sources_read
 from features.ingestion.text_formats import SelectedTable, choose_formats
 from features.ingestion.text_values import TextFormat, from_text
-from features.tables.mapping import Dataset, is_text
+from features.tables.dataset import Dataset
+from features.tables.mapping import is_text
 
 RULES = 1  # to be raised if the same files are converted differently
 AS_WRITTEN = " as written"

@@ -14,7 +14,8 @@ from configs.errors import DataError
 from features.compute.backends.base import Backend
 from features.compute.backends.duckdb import quote_text
 from features.ingestion.validation import sources_of
-from features.tables.mapping import Dataset, SourceMapping, file_kind, is_text
+from features.tables.dataset import Dataset
+from features.tables.mapping import SourceMapping, file_kind, is_text
 from features.tables.raw_table import RawTable
 
 FILE = "_oarlock_file"

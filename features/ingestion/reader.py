@@ -21,7 +21,7 @@ from features.ingestion.copies.copied_dataset import fetch_dataset, require_copi
 from features.ingestion.select_faults import check_columns, select_rows
 from features.ingestion.text_values import from_text, read_word
 from features.tables.contract import ColumnContract, TableContract
-from features.tables.mapping import Dataset
+from features.tables.dataset import Dataset
 from features.tables.point_in_time import STORED_SUFFIX
 from features.tables.raw_table import IBIS_TYPES, RawTable
 

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.ingestion.files.csv_file import find_lines, inspect_csv
-from features.tables.mapping import Dataset, file_kind
+from features.tables.dataset import Dataset
+from features.tables.mapping import file_kind
 
 MAX_LOCATIONS = 2  # a repeated key stands twice
 MAX_BYTES = 200_000_000  # reading more would keep a person waiting for a message

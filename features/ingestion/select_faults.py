@@ -8,7 +8,7 @@ from configs.errors import ConfigError, DataError
 from features.compute.backends.base import Backend, describe
 from features.ingestion.text_comparisons import cast_numbers, find_text_arithmetic, sources_read
 from features.tables.contract import TableContract
-from features.tables.mapping import Dataset
+from features.tables.dataset import Dataset
 from features.tables.select_rules import find_select_fault
 
 SOURCES_HINT = "A select is one SELECT that reads only what the mapping declares under [sources]."

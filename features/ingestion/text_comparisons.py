@@ -12,7 +12,7 @@ from sqlglot.errors import SqlglotError
 
 from configs.errors import ConfigError
 from features.compute.backends.base import MAPPING_DIALECT
-from features.tables.mapping import Dataset
+from features.tables.dataset import Dataset
 
 COMPARISONS = (sge.LT, sge.LTE, sge.GT, sge.GTE, sge.Between)
 EXTREMES = (sge.Min, sge.Max, sge.Greatest, sge.Least)

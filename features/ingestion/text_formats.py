@@ -11,7 +11,7 @@ from features.ingestion.files.csv_source import LoadedSources
 from features.ingestion.select_faults import select_error
 from features.ingestion.text_values import ORDERED_DATE, ORDERS, TextFormat, from_text, is_ordered_date
 from features.tables.contract import TableContract
-from features.tables.mapping import Dataset
+from features.tables.dataset import Dataset
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from features.ingestion.row_location import locate_row
 from features.ingestion.text_comparisons import sources_read
 from features.ingestion.text_values import fold_word
 from features.tables.contract import ACCOUNT_ID, ColumnContract, NumberRange, TableContract
-from features.tables.mapping import Dataset
+from features.tables.dataset import Dataset
 from features.tables.own_contract import FLAG_WORDS, TRUE
 from features.tables.raw_table import RawTable
 

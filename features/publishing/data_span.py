@@ -16,7 +16,7 @@ import ibis.expr.types as ir
 
 from configs.errors import DataError
 from features.store.history import to_midnight
-from features.tables.mapping import Dataset
+from features.tables.dataset import Dataset
 from features.tables.raw_table import RawTable
 
 STRAY_SHARE = 0.01  # of all rows, that may be set aside at either end

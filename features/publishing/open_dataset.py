@@ -29,7 +29,7 @@ from features.signals.base import Signal
 from features.signals.registry import Catalogue
 from features.store.history import HistoryVersion, RowSelection, history_version
 from features.tables.account_merges import assign_rows, rows_as_written, tables_as_written
-from features.tables.mapping import Dataset, raise_for_duplicate_files
+from features.tables.dataset import Dataset, raise_for_duplicate_files
 from features.tables.periods import PeriodCounts, count_periods, join_periods
 from features.tables.raw_table import RawTable
 

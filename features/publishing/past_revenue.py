@@ -15,7 +15,7 @@ from configs.state_dir import StateDir
 from features.store.revenue_table import RevenueHistory
 
 if TYPE_CHECKING:
-    from features.tables.mapping import Dataset
+    from features.tables.dataset import Dataset
 
 WAIT_SECONDS = 2.0  # a request that waited for all of it on a busy machine would time out
 MAX_DAYS = 3
@@ -89,7 +89,7 @@ def _build_published(settings: Settings, state: StateDir, as_of: datetime) -> Re
     """The same in a service, which copies and converts nothing: what is read is what a publish prepared."""
     from features.compute.backends.duckdb import duckdb_errors
     from features.ingestion.conversion import find_conversion
-    from features.tables.mapping import read_dataset
+    from features.tables.dataset import read_dataset
 
     # Requests are answered meanwhile, so it takes one thread, whatever computes the signals.
     engine = settings.engine.model_copy(update={"kind": "duckdb", "threads": 1})

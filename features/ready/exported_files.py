@@ -8,7 +8,7 @@ from features.discovery.source_files import FileGroup, suffix_of
 from features.drafting.selects.decisions import DecisionLog
 from features.ingestion.text_comparisons import sources_read
 from features.ready.part import ReadyPart
-from features.tables.mapping import is_shadow
+from features.tables.dataset import is_shadow
 
 
 def find_exported_files(part: ReadyPart, folder: Path) -> list[FileGroup]:

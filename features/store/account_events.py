@@ -121,7 +121,7 @@ def _open_tables(settings: Settings, state: StateDir) -> _OpenEvents:
 
     from features.ingestion.reader import cast_tables, open_converted
     from features.store.event_queries import BUILDERS, select_events
-    from features.tables.mapping import read_dataset
+    from features.tables.dataset import read_dataset
 
     # DuckDB reads the files whatever computes the signals, and one thread is enough for one account.
     engine = settings.engine.model_copy(update={"kind": "duckdb", "threads": 1})

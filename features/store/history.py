@@ -27,7 +27,7 @@ from features.signals.base import Signal
 from features.signals.families import family_order
 from features.store.publication import read_publication, recompute_hint
 from features.tables.contract import ACCOUNT_ID
-from features.tables.mapping import Dataset
+from features.tables.dataset import Dataset
 
 TIMESTAMP = "event_timestamp"
 FIRST_MONDAY = datetime(2000, 1, 3)

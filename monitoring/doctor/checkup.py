@@ -13,9 +13,9 @@ from configs.settings import Settings
 from configs.state_dir import StateDir, open_state_dir
 from features.compute.backends.parquet_files import find_unreadable
 from features.own_signals.own_catalogue import open_catalogue
-from features.publishing.pipeline import OpenDataset, open_dataset
+from features.publishing.open_dataset import OpenDataset, open_dataset
 from features.store.history import accounts_on, published_history
-from features.tables.mapping import read_dataset
+from features.tables.dataset import read_dataset
 from monitoring.doctor import component_checks as components
 from monitoring.doctor import data_checks as data
 from monitoring.doctor import machine_checks as machine

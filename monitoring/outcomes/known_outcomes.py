@@ -25,7 +25,7 @@ from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.ingestion.copies.copied_dataset import fetch_dataset
 from features.tables.contract import ACCOUNT_ID
-from features.tables.mapping import Dataset
+from features.tables.dataset import Dataset
 from monitoring.outcomes.bets import FloatArray
 from monitoring.outcomes.cohorts import PLAY, FollowedAccounts, choose_snapshots, days_until_known, spacing_of
 from monitoring.outcomes.estimate import NOTHING_EARLY, EarlyOutcomes

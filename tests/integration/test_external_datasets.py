@@ -8,7 +8,7 @@ import pytest
 from configs.settings import Settings
 from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
-from features.tables.mapping import read_dataset
+from features.tables.dataset import read_dataset
 from tests.support.paths import ROOT
 from tests.support.progress import ignore_progress
 from training.registry.evaluation_record import EvaluationRecord

@@ -16,7 +16,7 @@ from features.ingestion.copies.copied_dataset import fetch_dataset
 from features.ingestion.copies.postgres import SESSION, open_snapshot
 from features.ingestion.reader import open_converted
 from features.publishing.open_dataset import OpenDataset, open_dataset
-from features.tables.mapping import read_dataset
+from features.tables.dataset import read_dataset
 from serving.ledger.ledger import Ledger
 from serving.security.erasure import erase_account
 

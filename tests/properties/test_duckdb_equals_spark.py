@@ -18,7 +18,7 @@ from features.compute.compute import ComputeRequest, compile_signals, compute_si
 from features.ingestion.reader import cast_tables, open_tables, read_tables
 from features.ingestion.validation import validate_tables
 from features.signals.registry import catalogue
-from features.tables.mapping import Dataset, read_dataset
+from features.tables.dataset import Dataset, read_dataset
 from tests.support.companies.compiled_catalogue import with_inputs
 from tests.support.companies.edge_case_company import ACCOUNTS, AS_OF, write_company
 

@@ -15,7 +15,7 @@ from configs.errors import OarlockError
 from configs.sections.publishing import DataSettings, EngineSettings
 from features.ingestion.reader import cast_tables, open_tables
 from features.tables.contract import CONTRACT, ColumnContract, TableContract
-from features.tables.mapping import read_dataset
+from features.tables.dataset import read_dataset
 
 Row = dict[str, object]
 ENGINE = EngineSettings(threads=1, memory_limit="500MB")

@@ -13,7 +13,7 @@ from configs.sections.monitoring import MonitoringSettings
 from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.own_signals.own_catalogue import open_catalogue
-from features.tables.mapping import read_dataset
+from features.tables.dataset import read_dataset
 from training.data.training_set import build_training_set
 from training.evaluation.backtest import backtest_splits, fit_split, rows_on
 from training.labels.definition import supported_horizons

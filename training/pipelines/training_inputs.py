@@ -10,7 +10,7 @@ from configs.sections.training import TrainingSettings
 from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.compute.fingerprints import signal_set
-from features.tables.mapping import read_dataset
+from features.tables.dataset import read_dataset
 from training.data.label_checks import LabelledSplit, check_labels, raise_for_faults
 from training.data.time_splits import TimeSplit
 from training.data.training_set import TrainingSet, build_training_set

@@ -15,7 +15,7 @@ from configs.sections.training import TrainingSettings
 from configs.settings import Settings
 from features.compute.fingerprints import fingerprint
 from features.signals.base import Signal
-from features.tables.mapping import Dataset
+from features.tables.dataset import Dataset
 from training.registry.code_hash import hash_code
 
 PROJECT_ROOT = Path(__file__).parents[2]

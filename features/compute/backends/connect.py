@@ -8,7 +8,8 @@ from features.compute.backends.base import Backend, describe
 from features.compute.backends.duckdb import open_duckdb
 from features.compute.backends.spark import open_spark
 from features.compute.backends.spill_folder import SPILL
-from features.tables.mapping import Dataset, is_text
+from features.tables.dataset import Dataset
+from features.tables.mapping import is_text
 
 
 def open_backend(settings: EngineSettings, dataset: Dataset, converted: Path | None = None) -> Backend:

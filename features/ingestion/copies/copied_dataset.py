@@ -14,7 +14,8 @@ from features.compute.backends.spill_folder import SPILL
 from features.ingestion.copies.object_storage import EarlierCopy, copy_objects
 from features.ingestion.copies.postgres import copy_tables
 from features.tables.copied_files import POINTER, PresentCopy, hash_declared, list_copied
-from features.tables.mapping import Dataset, DatasetMapping, read_dataset, read_mapping
+from features.tables.dataset import Dataset, read_dataset
+from features.tables.mapping import DatasetMapping, read_mapping
 
 
 def fetch_dataset(settings: DataSettings, signals: SignalSettings | None = None) -> Dataset:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from configs.errors import ConfigError, DataError, NotReady
-from features.tables.mapping import S3, SourceMapping, is_shadow
+from features.tables.dataset import is_shadow
+from features.tables.mapping import S3, SourceMapping
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem

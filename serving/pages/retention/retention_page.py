@@ -19,7 +19,7 @@ from features.retention.renewals import RenewalForecast
 from features.signals.base import family_label
 from features.store.publication import read_publication
 from features.store.revenue_table import RevenueHistory
-from features.tables.mapping import read_dataset
+from features.tables.dataset import read_dataset
 from serving.accounts.portfolio import Portfolio
 from serving.api.endpoint import wait_for_portfolio
 from serving.api.responses import JsonResponse

@@ -8,7 +8,7 @@ from features.drafting.draft import Draft, draft_files
 from features.drafting.draft_context import DraftRequest
 from features.drafting.selects.decisions import Answer, Question
 from features.ingestion.reader import cast_tables, open_tables
-from features.tables.mapping import read_dataset
+from features.tables.dataset import read_dataset
 from tests.support.companies.company_files import company_rows, write_company
 
 NOW = datetime(2026, 7, 1)

@@ -12,7 +12,7 @@ from features.drafting.selects.decisions import Answer, Question
 from features.ingestion.reader import OpenTables, cast_tables, open_tables
 from features.ingestion.validation import validate_tables
 from features.ready.ready_draft import ReadyRequest, draft_ready_mapping
-from features.tables.mapping import Dataset, read_dataset
+from features.tables.dataset import Dataset, read_dataset
 
 NOW = datetime(2025, 7, 1)
 

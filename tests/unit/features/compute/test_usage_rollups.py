@@ -21,8 +21,8 @@ from features.own_signals.generated_tables import AS_OF
 from features.signals.base import Signal
 from features.signals.registry import catalogue
 from features.tables.contract import CONTRACT
+from features.tables.dataset import read_dataset
 from features.tables.derived import PERIOD_TABLES, USAGE_BY_DAY
-from features.tables.mapping import read_dataset
 from features.tables.raw_table import IBIS_TYPES, RawTable
 from tests.support.companies.random_companies import random_company
 from tests.support.companies.value_differences import find_differences

@@ -13,7 +13,7 @@ from configs.errors import ConfigError, DataError
 from configs.sections.publishing import DataSettings, EngineSettings
 from features.ingestion.reader import OpenTables, cast_tables, open_tables
 from features.ingestion.validation import validate_tables
-from features.tables.mapping import read_dataset
+from features.tables.dataset import read_dataset
 
 ACCOUNTS = "account_id,created_at\na,2022-01-01\nb,2022-01-01\n"
 SUBSCRIPTIONS = "account_id,subscription_id,mrr,started_at\na,1,10,2022-03-04\n"

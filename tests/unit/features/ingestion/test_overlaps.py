@@ -12,7 +12,7 @@ from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.ingestion.overlaps import raise_for_overlaps
 from features.publishing.open_dataset import open_dataset
-from features.tables.mapping import read_dataset
+from features.tables.dataset import read_dataset
 from tests.support.companies.raw_tables import Rows, account, subscription
 
 DAY = datetime(2023, 2, 1)

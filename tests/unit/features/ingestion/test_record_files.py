@@ -14,7 +14,7 @@ import pytest
 from configs.errors import ConfigError, DataError
 from configs.sections.publishing import DataSettings, EngineSettings
 from features.ingestion.reader import cast_tables, open_tables
-from features.tables.mapping import read_dataset
+from features.tables.dataset import read_dataset
 
 SUBSCRIPTIONS = "account_id,subscription_id,mrr,started_at\n007,1,49.90,2024-03-31 12:00:00\n"
 Read = Callable[..., list[dict]]

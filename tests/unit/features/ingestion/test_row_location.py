@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.ingestion.row_location import locate_row
-from features.tables.mapping import Dataset, DatasetMapping, SourceMapping
+from features.tables.dataset import Dataset
+from features.tables.mapping import DatasetMapping, SourceMapping
 
 OPENED = datetime(2024, 5, 1)
 

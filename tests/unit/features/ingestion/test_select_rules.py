@@ -10,7 +10,7 @@ from configs.errors import ConfigError
 from configs.sections.publishing import DataSettings, EngineSettings
 from features.compute.backends.connect import open_backend
 from features.ingestion.reader import OpenTables, open_tables
-from features.tables.mapping import Dataset, read_dataset
+from features.tables.dataset import Dataset, read_dataset
 
 ENGINE = EngineSettings(threads=1)
 COLUMNS = "'s' as account_id, 's' as subscription_id, 1.0 as mrr, timestamp '2022-01-01' as started_at"

@@ -24,7 +24,8 @@ from features.ingestion.reader import cast_tables
 from features.ingestion.validation import RuleViolation, quarantine_rows, raise_for_violations, validate_tables
 from features.publishing.open_dataset import OpenDataset, open_dataset
 from features.tables.contract import CONTRACT
-from features.tables.mapping import Dataset, DatasetMapping, SourceMapping
+from features.tables.dataset import Dataset
+from features.tables.mapping import DatasetMapping, SourceMapping
 from features.tables.raw_table import RawTable
 from tests.support.companies.raw_tables import Rows, account, subscription
 

@@ -16,7 +16,7 @@ from features.compute.backends.connect import open_backend
 from features.compute.compute import compute_signals
 from features.ingestion.reader import cast_tables, read_tables
 from features.signals.registry import catalogue
-from features.tables.mapping import read_dataset
+from features.tables.dataset import read_dataset
 
 START, AS_OF = datetime(2020, 1, 1), datetime(2023, 1, 1)
 DAYS = (AS_OF - START).days

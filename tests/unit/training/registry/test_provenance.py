@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from configs.sections.publishing import DataSettings
 from configs.sections.training import TrainingSettings
 from configs.settings import Settings
-from features.tables.mapping import Dataset, DatasetMapping, SourceMapping
+from features.tables.dataset import Dataset
+from features.tables.mapping import DatasetMapping, SourceMapping
 from training.registry.provenance import (
     Provenance,
     compare_provenance,
