@@ -26,16 +26,10 @@ def read_hashes(lock: Path) -> dict[str, list[str]]:
 
 def describe_environment(python: Path, project: Path) -> dict:
     """Every package of an environment, as CycloneDX."""
-    command = [Path(sys.executable).with_name("cyclonedx-py"), "environment", "--output-reproducible"]
-    command += [
-        "--spec-version",
-        SPECIFICATION.to_version(),
-        "--pyproject",
-        project,
-        "--mc-type",
-        "application",
-        python,
-    ]
+    command = [
+        Path(sys.executable).with_name("cyclonedx-py"), "environment", "--output-reproducible",
+        "--spec-version", SPECIFICATION.to_version(), "--pyproject", project, "--mc-type", "application", python,
+    ]  # fmt: skip
     result = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
     return json.loads(result.stdout)
 

@@ -14,20 +14,10 @@ if TYPE_CHECKING:
     from serving.security.audit_log import AuditEvent
 
 ACTIONS = (
-    *("key_created", "key_revoked", "signed_in", "denied", "promoted", "rolled_back", "forced", "shadow_started"),
-    *("shadow_stopped", "monitor_acknowledged", "monitor_acted", "erased", "target_forgotten", "replayed"),
-    *(
-        "backed_up",
-        "restored",
-        "upgraded",
-        "downgraded",
-        "view_saved",
-        "view_changed",
-        "view_deleted",
-        "feedback",
-        "outcome_reported",
-    ),
-)
+    "key_created", "key_revoked", "signed_in", "denied", "promoted", "rolled_back", "forced", "shadow_started",
+    "shadow_stopped", "monitor_acknowledged", "monitor_acted", "erased", "target_forgotten", "replayed", "backed_up",
+    "restored", "upgraded", "downgraded", "view_saved", "view_changed", "view_deleted", "feedback", "outcome_reported",
+)  # fmt: skip
 
 
 class Zone(click.ParamType):
