@@ -207,7 +207,8 @@ def identify(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callabl
     folder = tmp_path_factory.mktemp("identities")
     growing_company.create_company(folder / "company")
     config = folder / "company/growing.toml"
-    few_days = config.read_text().replace("warmup_days = 100", "warmup_days = 160")
+    every_signal, _, _ = config.read_text().partition("[signals]")
+    few_days = every_signal.replace("warmup_days = 100", "warmup_days = 160")
     config.write_text(few_days + "[label]\nlead_days = 0\nhorizon_days = 30\ngrace_days = 0\n")
 
     def run(name: str, change: Callable[[Path], None]) -> Identified:
