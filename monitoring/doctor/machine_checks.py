@@ -14,7 +14,7 @@ from configs.state_dir import OTHERS, StateDir
 from monitoring.doctor.check_result import CheckResult, passed, skipped
 from serving.security.network import is_loopback
 
-PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
+PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
 MLFLOW_PORT = 5000
 DOCUMENTATION_ADDRESS = "192.0.2.1", 9  # of RFC 5737: of no machine, so the route to it is that to all others
 CONNECT_SECONDS = 1.0

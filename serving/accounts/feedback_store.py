@@ -78,12 +78,15 @@ class FeedbackStore:
                     judgements[row["account_id"]] = row["mark"] or row["verdict"], day
         return judgements
 
-    def content_version(self) -> tuple[int, int]:
-        """Numbers that change with every feedback that is given or erased: how many there are, and the newest id."""
-        query = sql.select(sql.func.count(), sql.func.coalesce(sql.func.max(FEEDBACK.c.id), 0))
+    def content_version(self) -> tuple[int, int, datetime | None]:
+        """What changes with every feedback that is given or erased: how many there are, the newest id, and its time.
+
+        SQLite gives the id of the newest row again once that row is erased.
+        """
+        newest = sql.func.max(FEEDBACK.c.id), sql.func.max(FEEDBACK.c.received_at)
         with self.ledger.engine.connect() as connection:
-            count, newest = connection.execute(query.select_from(FEEDBACK)).one()
-        return count, newest
+            count, newest_id, received_at = connection.execute(sql.select(sql.func.count(), *newest)).one()
+        return count, newest_id or 0, received_at
 
     def feedback_on(self, account_id: str, before: datetime) -> list[tuple[datetime, str]]:
         """When feedback on an account was given before an instant, and its verdict or mark, oldest first."""

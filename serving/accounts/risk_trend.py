@@ -27,7 +27,7 @@ LOOKS_A_YEAR = 52
 # Half of what the budget leaves for each look: the tail is extrapolated, and was a little longer.
 TAIL_SHARE = FALSE_ARROWS_A_YEAR / LOOKS_A_YEAR / 2
 QUANTILES = (0.5, 0.9)
-TAIL_SHAPES = (0.5, 2.0)  # from that of a normal distribution to one so long that nothing should stand out
+TAIL_SHAPES = (0.5, 2.0)  # from a tail so long that nothing should stand out to one like that of a normal distribution
 MIN_ACCOUNTS = 30  # with fewer, nobody can say how far risks move without a reason
 GROUPS = 4
 EPSILON = 1e-9

@@ -95,7 +95,7 @@ class RatingKey(NamedTuple):
     portfolio: PortfolioKey
     owner: str | None
     written: int
-    feedback: tuple[int, int]
+    feedback: tuple[int, int, datetime | None]
     day: date
 
 

@@ -84,15 +84,12 @@ def churned_column(horizon_days: int) -> str:
 
 def horizon_ends(as_of: pd.Series, label: LabelSettings) -> pd.Series:
     """When the horizon of each snapshot ends: lead and horizon after its day."""
-    begins = as_of + pd.Timedelta(days=label.lead_days)
-    if label.horizon_months is None:
-        return begins + pd.Timedelta(days=label.horizon_days)
-    return begins + pd.DateOffset(months=count_months(label.horizon_days))
+    return as_of + timedelta(days=label.lead_days) + _horizon_length(label)
 
 
 def horizon_end(as_of: datetime, label: LabelSettings) -> datetime:
     """When the horizon of one snapshot ends."""
-    return horizon_ends(pd.Series([as_of], dtype="datetime64[us]"), label).iloc[0].to_pydatetime()
+    return pd.Timestamp(as_of + timedelta(days=label.lead_days) + _horizon_length(label)).to_pydatetime()
 
 
 def matures_at(as_of: datetime, label: LabelSettings) -> datetime:
@@ -113,6 +110,12 @@ def longest_wait(label: LabelSettings) -> timedelta:
     months = label.horizon_months and count_months(label.horizon_days)
     horizon_days = longest_days(months) if months else label.horizon_days
     return timedelta(days=label.lead_days + horizon_days) + _grace(label)
+
+
+def _horizon_length(label: LabelSettings) -> timedelta | pd.DateOffset:
+    if label.horizon_months is None:
+        return timedelta(days=label.horizon_days)
+    return pd.DateOffset(months=count_months(label.horizon_days))
 
 
 def _grace(label: LabelSettings) -> timedelta:
