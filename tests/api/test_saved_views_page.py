@@ -7,13 +7,10 @@ import httpx
 import pytest
 
 from serving.handlers.context import ServiceContext
-from serving.ledger.ledger import Ledger
 from serving.ledger.saved_views import Viewer, read_views
-from serving.scoring.scorer import open_scorer
 from serving.security.audit_log import read_audit_events
-from tests.support.api_client import open_api_client
-from tests.support.page_client import PageClient, open_page_client
-from tests.support.trained_model import EXTRACT_END, TrainedModel
+from tests.support.page_client import PageClient, open_own_context, open_page_client
+from tests.support.trained_model import TrainedModel
 
 LINK = re.compile(r'<a href="([^"]+)"( aria-current="page")?><bdi>([^<]+)</bdi>')
 ID = re.compile(r'name="view" value="(\d+)"')
@@ -22,9 +19,7 @@ ALL = "/?show=all"
 
 @pytest.fixture
 def context(trained: TrainedModel, tmp_path) -> ServiceContext:
-    ledger = Ledger(tmp_path / "ledger.db")
-    scorer = open_scorer(trained.settings, trained.state, lambda: EXTRACT_END, ledger)
-    return open_api_client(trained.state, scorer, ledger).context
+    return open_own_context(trained, tmp_path)
 
 
 @pytest.fixture

@@ -11,24 +11,19 @@ from starlette.applications import Starlette
 
 from serving.api.middleware.request_id import RequestIdMiddleware
 from serving.handlers.context import ServiceContext
-from serving.ledger.ledger import Ledger
 from serving.ledger.schema import API_KEYS
 from serving.pages.page import PageServices
 from serving.pages_app import PAGES, PagesMiddleware, create_pages
-from serving.scoring.scorer import open_scorer
 from serving.security.api_keys import ApiKey, KeyCache, revoke_key
 from serving.security.audit_log import read_audit_events
 from serving.security.sessions import SessionSigner, read_or_create_secret
-from tests.support.api_client import open_api_client
-from tests.support.page_client import NOW, PageClient, open_page_client
-from tests.support.trained_model import EXTRACT_END, TrainedModel
+from tests.support.page_client import NOW, PageClient, open_own_context, open_page_client
+from tests.support.trained_model import TrainedModel
 
 
 @pytest.fixture
 def context(trained: TrainedModel, tmp_path) -> ServiceContext:
-    ledger = Ledger(tmp_path / "ledger.db")
-    scorer = open_scorer(trained.settings, trained.state, lambda: EXTRACT_END, ledger)
-    return open_api_client(trained.state, scorer, ledger).context
+    return open_own_context(trained, tmp_path)
 
 
 @pytest.fixture

@@ -12,13 +12,16 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from serving.api.middleware.request_id import RequestIdMiddleware
-from serving.handlers.context import ServiceContext
+from serving.handlers.context import ServiceContext, open_context
+from serving.ledger.ledger import Ledger
 from serving.pages.page import PageServices
 from serving.pages_app import PagesMiddleware, create_pages
+from serving.scoring.scorer import open_scorer
 from serving.security.api_keys import KeyCache, create_key, save_key
 from serving.security.authorization import Authorizer
 from serving.security.rate_limits import RateLimits
 from serving.security.sessions import SessionSigner, read_or_create_secret
+from tests.support.trained_model import EXTRACT_END, TrainedModel
 
 NOW = datetime(2024, 1, 1, 12)
 FORM_TOKEN = re.compile(r'name="form_token" value="([^"]+)"')
@@ -87,6 +90,14 @@ class PageClient:
 
     def sign_in(self, secret: str, path: str = "/") -> httpx.Response:
         return self.send(f"/sign-in?next={path}", "/sign-in", {"key": secret, "next": path})
+
+
+def open_own_context(trained: TrainedModel, folder: Path) -> ServiceContext:
+    """The context of a service of the shared model with a ledger of its own, so with keys and events of its own."""
+    ledger = Ledger(folder / "ledger.db")
+    return open_context(
+        trained.state, open_scorer(trained.settings, trained.state, lambda: EXTRACT_END, ledger), ledger
+    )
 
 
 def open_page_client(context: ServiceContext, address: str = "127.0.0.1") -> PageClient:

@@ -297,3 +297,9 @@ def test_the_worst_status_counts():
     assert worst_status(results) == "warn"
     assert worst_status(results[:1]) == "ok"
     assert worst_status([*results, CheckResult("d", "fault", "")]) == "fault"
+
+
+def test_a_pin_with_extras_is_a_pin(tmp_path: Path):
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("click==8.2 \\\n    --hash=sha256:00\npsycopg[binary]==3.2.1 ; python_version < '4'\n")
+    assert machine.read_pins(lock) == {"click": "8.2", "psycopg": "3.2.1"}
