@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from configs.settings import Settings
     from configs.state_dir import StateDir
     from serving.ledger.ledger import Ledger
+    from serving.schemas.enums import AuditAction
     from serving.scoring.scorer import Scorer
     from training.registry.mlflow_registry import Registry
 
@@ -96,7 +97,7 @@ class CliContext:
         recover_orphaned_segments(self.ledger, self.state.write_ahead_log, now)
         return self.ledger
 
-    def record_audit(self, action: str, subject: str = "", **detail: object) -> None:
+    def record_audit(self, action: "AuditAction", subject: str = "", **detail: object) -> None:
         """Record in the audit that the current user did this."""
         from configs.clock import now
         from serving.security.audit_log import append_audit_event

@@ -90,7 +90,7 @@ def promote(context: CliContext, version: int | None, force: bool, reason: str) 
     """
     from configs.clock import now
     from serving.scoring.champion_pointer import make_champion, rewrite_champion
-    from training.registry.promotion import Decision, approve_promotion
+    from training.registry.promotion import FORCED, Decision, approve_promotion
 
     if force and not reason:
         raise click.UsageError("--force needs --reason.")
@@ -102,7 +102,9 @@ def promote(context: CliContext, version: int | None, force: bool, reason: str) 
         context.echo(f"Version {chosen.number} of {chosen.name} is already the champion.")
         return
     promoted = make_champion(context.state, registry, event)
-    context.record_audit(event.action, f"{promoted.name} {promoted.number}", reason=reason)
+    context.record_audit(
+        "forced" if event.action == FORCED else "promoted", f"{promoted.name} {promoted.number}", reason=reason
+    )
     context.echo(f"Version {promoted.number} of {promoted.name} is the champion.")
 
 

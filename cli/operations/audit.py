@@ -2,22 +2,19 @@
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
 from cli.context import DAY, JSON, CliContext
 from cli.output import OutputTable, print_json
+from serving.schemas.enums import AuditAction, ReportedAction
 
 if TYPE_CHECKING:
     from serving.security.audit_log import AuditEvent
 
-ACTIONS = (
-    "key_created", "key_revoked", "signed_in", "denied", "promoted", "rolled_back", "forced", "shadow_started",
-    "shadow_stopped", "monitor_acknowledged", "monitor_acted", "erased", "target_forgotten", "replayed", "backed_up",
-    "restored", "upgraded", "downgraded", "view_saved", "view_changed", "view_deleted", "feedback", "outcome_reported",
-)  # fmt: skip
+ACTIONS: tuple[str, ...] = (*get_args(AuditAction), *get_args(ReportedAction))
 
 
 class Zone(click.ParamType):
@@ -35,12 +32,12 @@ class Zone(click.ParamType):
 
 @click.command(short_help="Show who did what, and what was denied.")
 @click.option("--since", type=DAY, help="From this day on, in UTC.")
-@click.option("--action", default="", metavar="ACTION", help=f"Only this action: {', '.join(ACTIONS)}.")
+@click.option("--action", type=click.Choice(ACTIONS), metavar="ACTION", help=f"Only this action: {', '.join(ACTIONS)}.")
 @click.option("--lines", is_flag=True, help="Write an event per line as JSON, also feedback and outcomes.")
 @click.option("--zone", type=Zone(), default="UTC", show_default=True, help="With --lines: the zone of the times.")
 @JSON
 @click.pass_obj
-def audit(context: CliContext, since: datetime | None, action: str, *, lines: bool, zone: ZoneInfo) -> None:
+def audit(context: CliContext, since: datetime | None, action: str | None, *, lines: bool, zone: ZoneInfo) -> None:
     """Show who created and revoked keys, signed in, promoted, forced and erased, and what was denied.
 
     \b
@@ -51,10 +48,12 @@ def audit(context: CliContext, since: datetime | None, action: str, *, lines: bo
     from serving.security.audit_log import read_audit_events
 
     if lines:
-        for event in export_audit(context.database, since, action):
+        for event in export_audit(context.database, since, action or ""):
             click.echo(json.dumps(in_zone(event, zone), default=str))
         return
-    recorded = read_audit_events(context.database, since, action)
+    if action in get_args(ReportedAction):
+        raise click.UsageError(f"{action} is in the audit with --lines only.")
+    recorded = read_audit_events(context.database, since, action or "")
     if context.as_json:
         print_json(recorded)
     else:

@@ -8,6 +8,7 @@ from configs.errors import RequestError
 from serving.handlers.context import ServiceContext
 from serving.ledger.saved_views import SavedView, ViewDraft, Viewer, add_view, change_view, delete_view, read_views
 from serving.load.pending_reply import PendingReply
+from serving.schemas.enums import AuditAction
 from serving.security.audit_log import append_audit_event
 
 
@@ -64,6 +65,6 @@ def find_view(context: ServiceContext, viewer: Viewer, view_id: int) -> SavedVie
     return view
 
 
-def _record(context: ServiceContext, viewer: Viewer, action: str, subject: str, **details: object) -> None:
+def _record(context: ServiceContext, viewer: Viewer, action: AuditAction, subject: str, **details: object) -> None:
     actor = viewer.key_id or "this machine"
     append_audit_event(context.feedback.ledger.engine, now(), actor, action, subject=subject, **details)

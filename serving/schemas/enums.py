@@ -37,3 +37,10 @@ SuppressedReason = Literal[
     "nothing_raises_it",
     "not_scored",
 ]
+# What people report is kept beside the audit, because it is erased with its account.
+ReportedAction = Literal["feedback", "outcome_reported"]
+AuditAction = Literal[
+    "key_created", "key_revoked", "signed_in", "denied", "promoted", "rolled_back", "forced", "shadow_started",
+    "shadow_stopped", "monitor_acknowledged", "monitor_acted", "erased", "target_forgotten", "replayed", "backed_up",
+    "restored", "upgraded", "downgraded", "view_saved", "view_changed", "view_deleted",
+]  # fmt: skip

@@ -14,9 +14,10 @@ import sqlalchemy as sql
 from sqlalchemy.exc import DBAPIError
 
 from serving.ledger.schema import AUDIT_LOG
+from serving.schemas.enums import AuditAction
 
 MAX_DISTINCT_DENIALS = 50
-DENIED = "denied"
+DENIED: AuditAction = "denied"
 
 
 class AuditEvent(TypedDict):
@@ -38,7 +39,7 @@ class Denial(NamedTuple):
 
 
 def append_audit_event(
-    engine: sql.Engine, at: datetime, actor: str, action: str, *, subject: str = "", **details: object
+    engine: sql.Engine, at: datetime, actor: str, action: AuditAction, *, subject: str = "", **details: object
 ) -> None:
     """Record what someone did, and to what; empty details are left out."""
     text = json.dumps({name: value for name, value in details.items() if value not in ("", None)})

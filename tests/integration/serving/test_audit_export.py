@@ -89,3 +89,12 @@ def test_the_reports_on_an_account_are_erased_with_it(config: Path, oarlock):
 def test_a_zone_that_does_not_exist_is_refused(config: Path, oarlock):
     result = oarlock("audit", "--lines", "--zone", "Mars/Olympus", config=config)
     assert (result.code, "'Mars/Olympus' is no time zone" in result.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("action", "sentence"),
+    [("promotd", "'promotd' is not one of"), ("feedback", "feedback is in the audit with --lines only")],
+)
+def test_an_action_that_is_not_in_the_audit_is_refused(config: Path, oarlock, action: str, sentence: str):
+    result = oarlock("audit", "--action", action, config=config)
+    assert (result.code, sentence in result.err) == (2, True)
