@@ -36,8 +36,8 @@ from features.simulator.tables import subscriptions
 from features.simulator.tables.table_builder import to_arrow_table
 from features.store.revenue_table import RevenueHistory
 from features.tables.contract import CONTRACT
-from features.tables.periods import join_periods
 from features.tables.raw_table import RawTable
+from features.tables.subscriptions.periods import join_periods
 from monitoring.outcomes.cohorts import HELD_OUT, PLAY
 from monitoring.outcomes.natural_rate import natural_rates
 from monitoring.outcomes.plays import judge_plays

@@ -15,9 +15,14 @@ if TYPE_CHECKING:
     from features.ingestion.validation import RuleViolation
     from features.publishing.data_span import DataSpan
     from features.publishing.open_dataset import OpenDataset
-    from features.tables.periods import PeriodCounts
+    from features.tables.subscriptions.at_risk import AtRiskCounts
+    from features.tables.subscriptions.periods import PeriodCounts
 
 MAX_COMPARED_ACCOUNTS = 1_000
+MONTHLY_USAGE = (
+    "usage: nearly all rows are of the first of a month, as if they were known before the month was over, and windows"
+    " of 28 days miss some of them. Date each row on the last day of its month in the mapping."
+)
 
 
 @click.command(short_help="Check the raw tables, the mapping and the playbook.")
@@ -76,7 +81,8 @@ def _validate_tables(context: CliContext) -> None:
         dataset = _open_valid_dataset(context)
         written = dataset.tables_as_written()
         rows = {name: table.rows.count().to_pyarrow().as_py() for name, table in written.items()}
-        periods, span, equal_rows = dataset.count_periods(), dataset.find_span(now()), dataset.count_equal_rows()
+        at_risk, periods = dataset.count_at_risk(), dataset.count_periods()
+        span, equal_rows = dataset.find_span(now()), dataset.count_equal_rows()
         is_monthly_usage = "usage" in written and is_monthly(written["usage"], now())
     ignored = [str(file) for files in dataset.dataset.ignored.values() for file in files]
     if context.as_json:
@@ -86,6 +92,7 @@ def _validate_tables(context: CliContext) -> None:
             "ignored_files": ignored,
             "quarantined": [asdict(violation) for violation in dataset.violations],
             "equal_rows": equal_rows,
+            "at_risk": at_risk and asdict(at_risk),
             "periods": periods and asdict(periods),
             "span": span and asdict(span),
             "is_monthly_usage": is_monthly_usage,
@@ -109,12 +116,8 @@ def _validate_tables(context: CliContext) -> None:
     if span:
         show_span(context, span)
     if is_monthly_usage:
-        context.echo(
-            "usage: nearly all rows are of the first of a month, as if they were known before the month was over, and"
-            " windows of 28 days miss some of them. Date each row on the last day of its month in the mapping."
-        )
-    if periods:
-        _show_periods(context, periods)
+        context.echo(MONTHLY_USAGE)
+    _show_subscriptions(context, at_risk, periods)
     context.echo(f"{len(dataset.history.signals)} signals of {len(dataset.history.families)} families can be computed.")
     _show_missing_inputs(context, dataset.missing_inputs())
 
@@ -179,6 +182,21 @@ def show_span(context: CliContext, span: "DataSpan") -> None:
         f"The data are of {days}: the first and last day with events{aside}. Labels use nothing later. Confirm the end"
         f" in {context.settings.data.dataset.name}: observed_until = {span.until:%Y-%m-%d}."
     )
+
+
+def _show_subscriptions(context: CliContext, at_risk: "AtRiskCounts | None", periods: "PeriodCounts | None") -> None:
+    if at_risk:
+        _show_at_risk(context, at_risk)
+    if periods:
+        _show_periods(context, periods)
+
+
+def _show_at_risk(context: CliContext, counts: "AtRiskCounts") -> None:
+    for name, count in asdict(counts).items():
+        if count:
+            value = getattr(context.settings.label, f"{name}_at_risk")
+            words, verb = name.replace("_", " "), "are" if value else "are not"
+            context.echo(f"Subscriptions with {words}: {count:,}. These {words} {verb} at risk (label.{name}_at_risk).")
 
 
 def _show_periods(context: CliContext, periods: "PeriodCounts") -> None:

@@ -1,5 +1,6 @@
 """What counts as churn."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -8,6 +9,7 @@ from configs.sections.section import Days, Section
 from configs.values.calendar_months import mean_days, shortest_days
 
 Months = Annotated[int, Field(ge=1, le=36)]
+AT_RISK = ("trials_at_risk", "pauses_at_risk", "pause_is_departure", "free_plans_at_risk")
 LabelMode = Literal["contract", "inactivity", "event", "contraction", "query"]
 
 
@@ -61,6 +63,26 @@ class LabelSettings(Section):
     count only if one of them was seen to leave, which shows that terms can be broken.
     """
 
+    trials_at_risk: bool = False
+    """Whether accounts in a trial count (`trial_until`), with an MRR of 0: one that ends unpaid is a departure then.
+
+    Otherwise a subscription begins when its trial ends, and one that ends within its trial never was.
+    """
+    pauses_at_risk: bool = True
+    """Whether a paused subscription (`paused_from`, `paused_until`) runs on, with its MRR.
+
+    Otherwise it does not run in its pause: an account without another one is not at risk, and has no MRR.
+    """
+    pause_is_departure: bool = False
+    """Mode contract, with `pauses_at_risk = false`: whether an account leaves when it pauses for longer than the grace.
+
+    Otherwise it leaves when the subscription ends, also if that is within the pause.
+    """
+    free_plans_at_risk: bool = True
+    """Whether a free plan runs: one with `is_free`, or with an MRR of 0 if that is not known.
+
+    Otherwise an account that moves to a free plan leaves.
+    """
     risk_set: Literal["subscribed", "active"] = "subscribed"
     """Mode query: which accounts it is about, those with a running subscription or those with recent usage."""
 
@@ -68,6 +90,12 @@ class LabelSettings(Section):
     def label_tables(self) -> frozenset[str]:
         """The optional tables that hold the label itself; they give no signals."""
         return frozenset({"notices"}) if self.mode == "event" else frozenset()
+
+    @property
+    def changed_at_risk(self) -> Mapping[str, bool]:
+        """Which subscriptions are at risk, as far as that is not the default."""
+        values = {name: bool(getattr(self, name)) for name in AT_RISK}
+        return {name: value for name, value in values.items() if value != type(self).model_fields[name].default}
 
     @property
     def required_activity_days(self) -> int | None:
@@ -93,6 +121,12 @@ class LabelSettings(Section):
         shortest = shortest_days(self.horizon_months) if self.horizon_months else self.horizon_days
         if self.mode == "inactivity" and self.inactive_days > shortest:
             raise ValueError(f"inactive_days must fit inside the horizon of {shortest} days")
+        return self
+
+    @model_validator(mode="after")
+    def _check_pauses(self) -> Self:
+        if self.pause_is_departure and self.pauses_at_risk:
+            raise ValueError("pause_is_departure needs pauses_at_risk = false: what is at risk in a pause has not left")
         return self
 
     @model_validator(mode="after")

@@ -69,8 +69,8 @@ def table_columns(table: InputTable) -> ir.Table:
 
 @cache
 def contract_tables() -> Mapping[str, RawTable]:
-    """Every table of the contract with every column, as unbound tables."""
-    return unbound_tables(CONTRACT)
+    """Every table of the contract with the columns that signals may read, as unbound tables."""
+    return unbound_tables({name: _without_period_columns(table) for name, table in CONTRACT.items()})
 
 
 def unbound_tables(contract: Mapping[str, TableContract]) -> Mapping[str, RawTable]:
@@ -87,7 +87,11 @@ def unbound_tables(contract: Mapping[str, TableContract]) -> Mapping[str, RawTab
 @cache
 def rules_version() -> str:
     """A hash that changes when other rows of the raw tables are invalid than before."""
-    return _digest(*(hash_expression(mark_invalid_rows(contract_tables(), name)) for name in CONTRACT))
+    return _digest(*(hash_expression(mark_invalid_rows(unbound_tables(CONTRACT), name)) for name in CONTRACT))
+
+
+def _without_period_columns(table: TableContract) -> TableContract:
+    return replace(table, columns={name: c for name, c in table.columns.items() if not c.cuts_periods})
 
 
 def _input_columns(signal: Signal) -> list[ir.Column]:

@@ -79,6 +79,10 @@ COLUMN_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "auto_renew": ("auto_renewal", "auto_renew_flag", "autorenew", "is_auto_renew", "renews_automatically"),
         "discount": ("discount_rate", "discount_pct", "discount_percent", "discount_share"),
+        "trial_until": ("trial_end", "trial_ends_at", "trial_end_date", "trial_ended_at", "trial_end_at", "trial_ends"),
+        "paused_from": ("paused_at", "pause_date", "pause_start", "pause_started_at", "pause_start_date", "paused_on"),
+        "paused_until": ("resume_date", "resumes_at", "resumed_at", "pause_end", "pause_ends_at", "pause_end_date"),
+        "is_free": ("free_plan", "is_free_plan"),
     },
     "usage": {
         "user_id": ("user", "person_id", "contact_id", "member_id", "userid", "distinct_id", "actor_id", "user_email"),

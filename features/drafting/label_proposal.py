@@ -7,6 +7,7 @@ from statistics import median
 from configs.sections.label import LabelMode, LabelSettings
 from configs.sections.training import TrainingSettings
 from features.drafting.selects.decisions import Query
+from features.drafting.selects.subscription_rules import running_subscriptions
 
 HORIZONS = (90, 60, 30, 180)
 WARMUP_DAYS, MONTH_DAYS = 28, 30
@@ -83,7 +84,7 @@ def _departures(mode: LabelMode, begins: datetime, until: datetime, query: Query
     window = f"between timestamp '{begins}' and timestamp '{until}'"
     if mode == "contract" and _has_column("subscriptions", "ended_at", query):
         sql = f"""select left_at from (select account_id, max(ended_at) as left_at, bool_or(ended_at is null) as runs
-        from drafted_subscriptions group by 1) where not runs and left_at {window}"""
+        from {running_subscriptions(query)} group by 1) where not runs and left_at {window}"""
     elif mode == "event":
         sql = f"select notified_at from drafted_notices where notified_at {window}"
     elif mode == "inactivity":
@@ -100,8 +101,8 @@ def _count_active(mode: LabelMode, until: datetime, query: Query) -> int:
         sql = f"select count(distinct account_id) from drafted_usage where occurred_at >= timestamp '{since}'"
     else:
         ended = "ended_at" if _has_column("subscriptions", "ended_at", query) else "null::timestamp"
-        sql = f"""select count(distinct account_id) from drafted_subscriptions where started_at < timestamp '{until}'
-        and ({ended} is null or {ended} >= timestamp '{until}')"""
+        sql = f"""select count(distinct account_id) from {running_subscriptions(query)}
+        where started_at < timestamp '{until}' and ({ended} is null or {ended} >= timestamp '{until}')"""
     return query(sql)[0][0]
 
 
@@ -111,8 +112,8 @@ def _choose_grace(mode: LabelMode, query: Query) -> tuple[int, str]:
     gaps = [
         days
         for (days,) in query(
-            """select date_diff('day', ended_at, next_start) from (select ended_at, lead(started_at) over
-            (partition by account_id order by started_at) as next_start from drafted_subscriptions)
+            f"""select date_diff('day', ended_at, next_start) from (select ended_at, lead(started_at) over
+            (partition by account_id order by started_at) as next_start from {running_subscriptions(query)})
             where ended_at is not null and next_start > ended_at + interval 1 day"""
         )
     ]

@@ -8,6 +8,7 @@ from configs.errors import DataError
 from features.compute.backends.duckdb import quote_name
 from features.drafting.draft_context import DraftRequest
 from features.drafting.selects.decisions import DecisionLog, Query
+from features.drafting.selects.subscription_rules import running_subscriptions
 from features.publishing.data_span import count_events_by_day, last_covered_day
 from features.tables.contract import CONTRACT
 from features.tables.raw_table import RawTable
@@ -15,7 +16,7 @@ from features.tables.raw_table import RawTable
 FINISHED_AFTER_DAYS = 8
 LATE_DAYS, STRAY_SHARE = 60, 0.001
 FIRST_DEPARTURE = """select min(left_at) from (select account_id, max(ended_at) as left_at,
-bool_or(ended_at is null) as runs from drafted_subscriptions group by 1) where not runs"""
+bool_or(ended_at is null) as runs from {subscriptions} group by 1) where not runs"""
 
 
 class DraftedTables(Protocol):
@@ -63,7 +64,7 @@ def find_complete_from(drafted: DraftedTables, begins: datetime) -> tuple[dateti
             first.append((instant, f"{table} begins here"))
     subscriptions = drafted.rows.get("subscriptions")
     if subscriptions and "ended_at" in subscriptions.source_columns:
-        (instant,) = drafted.query(FIRST_DEPARTURE)[0]
+        (instant,) = drafted.query(FIRST_DEPARTURE.format(subscriptions=running_subscriptions(drafted.query)))[0]
         first.append((instant, "the first account left here: who left before is not in the files"))
     latest, text = max((item for item in first if item[0]), default=(begins, ""))
     if latest - _first_snapshot(drafted, begins) < timedelta(days=LATE_DAYS):

@@ -67,7 +67,7 @@ def keep_unique(rows: list[Row], table: TableContract) -> list[Row]:
 def order_spans(row: Row, table: TableContract) -> Row:
     """The row with each end mirrored behind its start if it was before it."""
     for start, end in table.spans:
-        first, last = row[start], row[end]
+        first, last = row.get(start), row.get(end)
         if isinstance(first, datetime) and isinstance(last, datetime) and last < first:
             row[end] = first + (first - last)
     return row
@@ -96,7 +96,8 @@ def _rows(random: Random, table: TableContract, vocabulary: Vocabulary) -> list[
 
 
 def _row(random: Random, table: TableContract, account: str, vocabulary: Vocabulary) -> Row:
-    row = {name: _value(random, table, name, vocabulary) for name in table.columns}
+    columns = [name for name, column in table.columns.items() if not column.cuts_periods]
+    row = {name: _value(random, table, name, vocabulary) for name in columns}
     row[ACCOUNT_ID] = account
     if table.at != "recorded_at":
         row["recorded_at"] = draw_instant(random) if random.random() < 0.15 else None

@@ -30,8 +30,9 @@ from features.signals.registry import Catalogue
 from features.store.history import HistoryVersion, RowSelection, history_version
 from features.tables.account_merges import assign_rows, rows_as_written, tables_as_written
 from features.tables.dataset import Dataset, raise_for_duplicate_files
-from features.tables.periods import PeriodCounts, count_periods, join_periods
 from features.tables.raw_table import RawTable
+from features.tables.subscriptions.at_risk import AtRiskCounts, count_at_risk, cut_subscriptions
+from features.tables.subscriptions.periods import PeriodCounts, count_periods, join_periods
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class OpenDataset:
     """A validated data set: its tables, the violations found, and the history of the signals it has tables for.
 
     In `tables` the rows of merged accounts are there once per owner (`account_merges.assign_rows`).
-    `written_periods` are the subscriptions as their source wrote them, before `join_periods`. `written_events` are the
-    tables without a key, before equal rows are counted once.
+    `written_subscriptions` are those of the source, and `written_periods` what `cut_subscriptions` makes of them,
+    before `join_periods`. `written_events` are the tables without a key, before equal rows are counted once.
     """
 
     dataset: Dataset
@@ -50,6 +51,7 @@ class OpenDataset:
     history: HistoryVersion
     validation_reused: bool
     required_activity_days: int | None
+    written_subscriptions: RawTable | None
     written_periods: ir.Table | None
     written_events: Mapping[str, RawTable]
     conversion: Conversion
@@ -68,6 +70,10 @@ class OpenDataset:
         if self.written_periods is None:
             return None
         return count_periods(self.written_periods, rows_as_written(self.tables["subscriptions"].rows))
+
+    def count_at_risk(self) -> AtRiskCounts | None:
+        """How many subscriptions have a trial or a pause, or are free; None if the data set has no subscriptions."""
+        return count_at_risk(self.written_subscriptions) if self.written_subscriptions else None
 
     def tables_as_written(self) -> dict[str, RawTable]:
         """The tables in which each row of a merged account is there once, under the account that its source names."""
@@ -108,6 +114,9 @@ def open_dataset(settings: Settings, state: StateDir, fetched: Dataset | None = 
     events = tables_without_key(tables)
     if dataset.mapping.equal_rows == "once":
         tables |= distinct_rows(backend, events)
+    subscriptions = tables.get("subscriptions")
+    if subscriptions:
+        tables["subscriptions"] = cut_subscriptions(subscriptions, settings.label)
     periods = _written_periods(tables)
     if periods is not None:
         tables["subscriptions"] = _join_periods(backend, tables["subscriptions"], settings.label.joins_within_hours)
@@ -122,6 +131,7 @@ def open_dataset(settings: Settings, state: StateDir, fetched: Dataset | None = 
         history=_find_history(settings, state, dataset, _available_signals(settings, dataset, tables, catalogue)),
         validation_reused=validated.is_reused,
         required_activity_days=settings.label.required_activity_days,
+        written_subscriptions=subscriptions,
         written_periods=periods,
         written_events=events,
         conversion=validated.conversion,
@@ -164,7 +174,9 @@ def _find_history(settings: Settings, state: StateDir, dataset: Dataset, signals
     """The history of these signals and of the rows that the settings choose."""
     quarantine_rules = _rules(dataset) if settings.data.on_invalid_rows == "quarantine" else ""
     label = settings.label
-    selection = RowSelection(label.required_activity_days, quarantine_rules, label.joins_within_hours)
+    selection = RowSelection(
+        label.required_activity_days, quarantine_rules, label.joins_within_hours, label.changed_at_risk
+    )
     return history_version(state.history, dataset, signals, selection)
 
 

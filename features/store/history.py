@@ -12,7 +12,7 @@ signal set over one data set. Another signal set is another version, so the two 
 import hashlib
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -85,12 +85,14 @@ class RowSelection:
     """Which rows a history is computed from.
 
     `required_activity_days` is that of `compute.select_snapshots`. `quarantine_rules` is the version of the rules by
-    which rows are set aside, empty if none ever is. `joins_within_hours` is the tolerance of `periods.join_periods`.
+    which rows are set aside, empty if none ever is. `joins_within_hours` is the tolerance of `periods.join_periods`,
+    and `at_risk` are the settings of `at_risk.cut_subscriptions` that are not at their default.
     """
 
     required_activity_days: int | None = None
     quarantine_rules: str = ""
     joins_within_hours: int = 24
+    at_risk: Mapping[str, bool] = field(default_factory=dict)
 
 
 def history_version(
@@ -108,7 +110,8 @@ def history_version(
     risk_set = "" if activity_days is None else f" active within {activity_days}"
     rules = selection.quarantine_rules and f" quarantined by {selection.quarantine_rules}"
     joins = f" joined within {selection.joins_within_hours}"
-    name = hashlib.sha256(f"{signal_set(signals)} {data}{risk_set}{rules}{joins}".encode()).hexdigest()[:12]
+    changes = "".join(f" {name} {value}" for name, value in sorted(selection.at_risk.items()))
+    name = hashlib.sha256(f"{signal_set(signals)} {data}{risk_set}{rules}{joins}{changes}".encode()).hexdigest()[:12]
     return HistoryVersion(histories / name, signals)
 
 

@@ -57,6 +57,7 @@ class ColumnContract:
     with a meaning of its own, which must be written exactly. `range` limits a number, `ranges` by the word in the
     column `range_by`. A text is a number, or a flag, in the rows in which `range_by` has one of `number_for`, or
     `flag_for`. A row that `closes` at an instant no longer runs at that instant. What `is_account` is an account's id.
+    A column that `cuts_periods` says when a subscription runs; no signal reads it.
     """
 
     type: ColumnType
@@ -74,6 +75,7 @@ class ColumnContract:
     number_for: tuple[str, ...] = ()
     flag_for: tuple[str, ...] = ()
     closes: bool = False
+    cuts_periods: bool = False
     is_account: bool = False
 
 
@@ -130,7 +132,7 @@ SUBSCRIPTIONS = TableContract(
     "subscriptions",
     at="started_at",
     key=(ACCOUNT_ID, "subscription_id"),
-    spans=(("started_at", "ended_at"), ("started_at", "renews_at")),
+    spans=(("started_at", "ended_at"), ("started_at", "renews_at"), ("paused_from", "paused_until")),
     columns={
         "subscription_id": ColumnContract("text", "one plan or add-on over one period", required=True),
         "plan": ColumnContract("text", "the plan or add-on"),
@@ -147,6 +149,16 @@ SUBSCRIPTIONS = TableContract(
         "renews_at": ColumnContract("instant", "the end of the paid term"),
         "auto_renew": ColumnContract("flag", "whether it renews by itself"),
         "discount": ColumnContract("number", "discount as a share of the list price", range=NumberRange(0, 1)),
+        "trial_until": ColumnContract(
+            "instant",
+            "the end of the trial that it starts with, in which nothing is paid; empty without a trial",
+            cuts_periods=True,
+        ),
+        "paused_from": ColumnContract("instant", "when it was paused; empty if it never was", cuts_periods=True),
+        "paused_until": ColumnContract(
+            "instant", "when the pause ended, or will end; empty while that is not known", cuts_periods=True
+        ),
+        "is_free": ColumnContract("flag", "whether it is a free plan; empty: if its mrr is 0", cuts_periods=True),
     },
 )
 

@@ -10,6 +10,8 @@ from features.tables.contract import ColumnContract, TableContract
 
 SECONDS_PER_DAY = 86_400
 STORED_SUFFIX = "_as_stored"
+FAR_FUTURE = "2200-01-01"
+STAYS_UNTIL = "stays_until"  # of paused subscriptions: until when the account has not left
 CONTINUES = "continues"  # of joined periods: whether the next one begins where this one ends
 # Of rows of merged accounts: the account that their source names, and from when until when account_id owns them.
 WRITTEN_ID, OWNED_FROM, OWNED_UNTIL = "written_account_id", "owned_from", "owned_until"

@@ -8,18 +8,18 @@ from typing import NotRequired, TypedDict, cast
 
 import pandas as pd
 
-from configs.sections.label import LabelSettings
+from configs.sections.label import AT_RISK, LabelSettings
 from configs.values.calendar_months import count_months, longest_days, shortest_days
 
 CHURNED, CONTRACTED = "churned", "contracted"
 DATED_MODES = ("contract", "event")  # in which accounts leave on a day
 # What each mode reads besides lead and horizon.
 MODE_PARAMETERS: Mapping[str, tuple[str, ...]] = {
-    "contract": ("grace_days", "joins_within_hours", "locked_in_accounts"),
-    "event": ("joins_within_hours",),
+    "contract": ("grace_days", "joins_within_hours", "locked_in_accounts", *AT_RISK),
+    "event": ("joins_within_hours", *AT_RISK),
     "inactivity": ("inactive_days", "active_within_days"),
-    "contraction": ("joins_within_hours", "contraction_share"),
-    "query": ("joins_within_hours", "query", "risk_set", "active_within_days"),
+    "contraction": ("joins_within_hours", "contraction_share", *AT_RISK),
+    "query": ("joins_within_hours", "query", "risk_set", "active_within_days", *AT_RISK),
 }
 
 
@@ -38,11 +38,16 @@ class LabelDescription(TypedDict):
     contraction_share: NotRequired[float]
     query: NotRequired[str]
     risk_set: NotRequired[str]
+    trials_at_risk: NotRequired[bool]
+    pauses_at_risk: NotRequired[bool]
+    pause_is_departure: NotRequired[bool]
+    free_plans_at_risk: NotRequired[bool]
 
 
 def describe_label(label: LabelSettings) -> LabelDescription:
     """The mode and every parameter that it reads; a query without its comments, in one way of writing."""
     names = {"mode", "lead_days", "horizon_days", "horizon_months", *MODE_PARAMETERS[label.mode]}
+    names -= {*AT_RISK} - label.changed_at_risk.keys()  # a label that is older than they are keeps its hash
     query = {"query": canonical_query(label.query)} if label.query else {}
     return cast("LabelDescription", label.model_dump(include=names, exclude_none=True) | query)
 

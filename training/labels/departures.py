@@ -17,10 +17,9 @@ import pandas as pd
 
 from configs.sections.label import LabelSettings
 from features.tables.contract import ACCOUNT_ID
+from features.tables.point_in_time import FAR_FUTURE, STAYS_UNTIL
 from features.tables.raw_table import RawTable
 from training.labels.definition import CHURNED, horizon_ends, is_mature
-
-FAR_FUTURE = "2200-01-01"
 
 
 def find_departures(tables: Mapping[str, RawTable], label: LabelSettings) -> pd.DataFrame:
@@ -74,7 +73,8 @@ def find_next_departure(snapshots: pd.DataFrame, departures: pd.DataFrame) -> pd
 
 def _contract_ends(rows: ir.Table, grace_days: int) -> ir.Table:
     """The last day of each run of subscriptions that overlap or follow one another within the grace."""
-    spans = rows.select(ACCOUNT_ID, "started_at", end=rows.ended_at.fill_null(ibis.timestamp(FAR_FUTURE)))
+    ends = [rows[name] for name in (STAYS_UNTIL, "ended_at") if name in rows.columns]
+    spans = rows.select(ACCOUNT_ID, "started_at", end=ibis.coalesce(*ends, ibis.timestamp(FAR_FUTURE)))
     so_far = ibis.window(group_by=ACCOUNT_ID, order_by=["started_at", "end"], preceding=None, following=0)
     following = ibis.window(group_by=ACCOUNT_ID, order_by=["started_at", "end"])
     runs = spans.mutate(left_at=spans.end.max().over(so_far), next_start=spans.started_at.lead().over(following))

@@ -14,9 +14,9 @@ import pandas as pd
 
 from configs.sections.label import LabelSettings
 from features.tables.contract import ACCOUNT_ID
+from features.tables.point_in_time import FAR_FUTURE
 from features.tables.raw_table import RawTable
 from training.labels.definition import CHURNED, horizon_ends, is_mature
-from training.labels.departures import FAR_FUTURE
 
 SECONDS_PER_DAY = 86_400
 

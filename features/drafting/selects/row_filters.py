@@ -33,10 +33,15 @@ def leave_out_test_accounts(draft: SelectDraft, source: ProfiledSource, query: Q
 
 
 def leave_out_trials(draft: SelectDraft, source: ProfiledSource, query: Query, decisions: DecisionLog) -> None:
-    """Leave out the subscriptions that are trials or free plans."""
-    if flag := _find_flag(source, TRIAL_FLAGS):
-        _leave_out(draft, _rule_of_flag("trials", flag), query, decisions)
-    for profile in filter(None, (source.find(("plan", "plan_name", "product", "tier")), source.find(STATUS_WORDS))):
+    """Leave out the subscriptions that are trials or free plans, as far as no column says when their trial ends."""
+    words = [source.find(("plan", "plan_name", "product", "tier"))]
+    if "trial_until" in draft.columns:
+        draft.comments.append("trial_until: trials are not at risk, unless label.trials_at_risk is true")
+    else:
+        words.append(source.find(STATUS_WORDS))
+        if flag := _find_flag(source, TRIAL_FLAGS):
+            _leave_out(draft, _rule_of_flag("trials", flag), query, decisions)
+    for profile in filter(None, words):
         condition = f"regexp_matches(trim({quote_name(profile.name)}::varchar), {quote_text(TRIAL_WORDS)})"
         _leave_out(draft, ("trials", f"'{profile.name}' says free or trial", condition), query, decisions)
 

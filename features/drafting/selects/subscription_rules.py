@@ -216,3 +216,14 @@ def _drop_if_overwritten(draft: SelectDraft, name: str, query: Query, decisions:
         text += ". It is left out"
     decisions.note("subscriptions", text)
     draft.comments.append(text)
+
+
+def running_subscriptions(query: Query) -> str:
+    """The drafted subscriptions in SQL as settings read them by default: they begin when their trial ends."""
+    columns = _columns(query)
+    if "trial_until" not in columns:
+        return "drafted_subscriptions"
+    ended_at = "ended_at" if "ended_at" in columns else "null::timestamp"
+    starts = "greatest(started_at, coalesce(trial_until, started_at))"
+    is_paid = f"trial_until is null or {ended_at} is null or {ended_at} > trial_until"
+    return f"(select * replace ({starts} as started_at) from drafted_subscriptions where {is_paid}) as running"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 
+from configs.sections.label import LabelSettings
 from configs.sections.publishing import DataSettings, EngineSettings
 from features.drafting.draft import Draft
 from features.drafting.draft_context import DraftRequest
@@ -13,6 +14,7 @@ from features.ingestion.reader import OpenTables, cast_tables, open_tables
 from features.ingestion.validation import validate_tables
 from features.ready.ready_draft import ReadyRequest, draft_ready_mapping
 from features.tables.dataset import Dataset, read_dataset
+from features.tables.subscriptions.at_risk import cut_subscriptions
 
 NOW = datetime(2025, 7, 1)
 
@@ -51,10 +53,13 @@ class DraftedExports:
             duckdb.sql(f"copy (select * from read_csv('{file}')) to '{target}' (format parquet)")
             file.unlink()
 
-    def rows(self, table: str, *columns: str) -> list[tuple]:
-        """Columns of a table as the mapping gives them, ordered by all of them."""
+    def rows(self, table: str, *columns: str, label: LabelSettings | None = None) -> list[tuple]:
+        """Columns of a table as every reader gets them with this label, ordered by all of them."""
         _, opened = self.open()
-        rows = cast_tables(opened.tables)[table].rows.select(*columns).order_by(list(columns))
+        read = cast_tables(opened.tables)[table]
+        if table == "subscriptions":
+            read = cut_subscriptions(read, label or LabelSettings())
+        rows = read.rows.select(*columns).order_by(list(columns))
         return [tuple(row.values()) for row in rows.to_pyarrow().to_pylist()]
 
     def violations(self) -> list[tuple[str, int]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from configs.errors import DataError
+from features.drafting.label_proposal import LabelProposal
 from tests.support.companies.company_files import company_rows, write_csv
 from tests.support.companies.drafted_company import NOW, Company, Unanswered, notes
 
@@ -95,3 +96,27 @@ def test_columns_that_no_table_reads_are_listed_with_their_declarations(company)
         "beta",
         "grade",
     ]
+
+
+def test_a_trial_is_mapped_and_one_that_ended_unpaid_is_no_departure(company):
+    contracts = company.tables["contracts"]
+    for n, row in enumerate(contracts):
+        row["trial_ends_at"] = row["start_date"] + timedelta(days=14)
+        if n >= 50:
+            row["end_date"] = row["start_date"] + timedelta(days=7)
+    company.write()
+    draft = company.drafted()
+    assert '"trial_ends_at" as trial_until' in draft.mapping
+    assert "unless label.trials_at_risk is true" in draft.mapping
+    # Of the first fifty, every third left; the ten others never paid.
+    assert sum(row["end_date"] is None for row in contracts[:50]) == draft.proposal.active == 33
+    assert draft.proposal.churners == company_without_trials(company).churners
+
+
+def company_without_trials(company: Company) -> LabelProposal:
+    """The proposal for the same company, if the file has no row that was never paid."""
+    company.tables["contracts"] = company.tables["contracts"][:50]
+    for row in company.tables["contracts"]:
+        del row["trial_ends_at"]
+    company.write()
+    return company.drafted().proposal

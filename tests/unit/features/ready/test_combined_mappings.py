@@ -15,7 +15,7 @@ def notes(draft: Draft) -> list[str]:
 
 def test_contracts_are_those_of_billing_and_events_are_added_up(drafted):
     exports, draft = drafted(*COMPANY)
-    assert len(exports.rows("subscriptions", "subscription_id")) == 8  # Chargebee's
+    assert len(exports.rows("subscriptions", "subscription_id")) == 9  # Chargebee's
     assert "hubspot: its subscriptions are not used: those of chargebee are" in notes(draft)
     assert exports.rows("tickets", "ticket_id", "account_id") == [
         ("hubspot:301", "cb_a"),

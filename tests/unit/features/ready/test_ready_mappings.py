@@ -9,6 +9,7 @@ from configs.errors import ConfigError, DataError
 from features.drafting.draft import Draft
 from features.ready.part import part_names, read_part
 from tests.support.companies.vendor_exports import write_exports
+from tests.support.vendors.drafted_exports import NOW
 
 
 def notes(draft: Draft) -> list[str]:
@@ -29,13 +30,14 @@ def test_stripe_items_have_the_mrr_and_the_days_computed_by_hand(drafted):
         ("si_b", "cus_b", 50.0, day("2024-02-01"), day("2025-03-01")),
         ("si_c1", "cus_c", 30.4375, day("2024-02-10"), day("2024-11-15")),
         ("si_c2", "cus_c", 100.0, day("2024-11-01"), None),
+        ("si_d2", "cus_d", 50.0, day("2025-07-04"), None),  # still in its trial
         ("si_e2", "cus_e", 125.05, day("2024-05-01"), None),
         ("si_e3", "cus_e", 0.0, day("2024-05-01"), None),
         ("si_f", "cus_f", 50.0, day("2024-06-01"), None),
         ("si_g", None, 50.0, day("2024-06-01"), None),
         ("si_h", "cus_h", None, day("2024-07-01"), None),
     ]
-    running = [row for row in rows if row[1] and row[2] is not None and row[4] is None]
+    running = [row for row in rows if row[1] and row[2] is not None and row[3] < NOW and row[4] is None]
     assert round(sum(row[2] for row in running), 2) == 520.05
 
 
@@ -62,9 +64,10 @@ def test_stripe_says_what_the_contract_cannot(drafted):
     found = [note.partition(":")[2].strip() for note in notes(draft)]
     assert [note[:41] for note in found] == [
         "all prices are in USD, and so is MRR",
-        "1 of 10 rows of subscriptions have no acc",
+        "1 of 12 rows of subscriptions have no acc",
         "1 of 4 rows of invoices have no account: ",
-        "3 of 11 subscriptions were never paid (tr",
+        "1 of 11 subscriptions never began, becaus",
+        "2 of 11 subscriptions are in their trial ",
         "1 of 11 subscriptions pause their collect",
         "1 of 13 items are billed by usage: their ",
         "1 of 13 items have a price in tiers, so n",

@@ -27,6 +27,7 @@ CHARGEBEE = [
     ("s_b:pro-USD-Yearly", "cb_b", 100.0, at("2024-02-01"), at("2025-03-01")),  # 1,200 a year
     ("s_c1:mini-USD-Weekly", "cb_c", 30.4375, at("2024-02-10"), at("2024-11-15")),  # 7 a week
     ("s_c2:pro-USD-Quarterly", "cb_c", 100.0, at("2024-11-01"), None),
+    ("s_c3:pro-USD-Monthly", "cb_c", 50.0, at("2025-07-04"), None),  # still in its trial
     ("s_e:pro-USD-Monthly", "cb_e", 50.0, at("2024-05-01"), None),  # announced for 15 July
     ("s_f1:pro-USD-Monthly", "cb_f", 50.0, at("2024-06-01"), None),  # paused
     ("s_g:pro-USD-Monthly", None, 40.0, at("2024-06-01"), None),  # of nobody

@@ -15,7 +15,7 @@ from features.retention.movements import measure_movement
 from features.retention.rates import Grouping, group_retention
 from features.retention.report import RetentionReport, report_retention
 from features.store.revenue_table import RevenueHistory, read_revenue_table, write_revenue_table
-from features.tables.periods import join_periods
+from features.tables.subscriptions.periods import join_periods
 from tests.support.companies.raw_tables import Rows, account, raw_tables, subscription
 
 OBSERVED_FROM, START, DAY = datetime(2024, 1, 1), datetime(2025, 1, 1), datetime(2026, 1, 1)

@@ -13,9 +13,9 @@ from configs.sections.label import LabelSettings
 from features.compute.compute import select_snapshots
 from features.tables.contract import CONTRACT
 from features.tables.derived import mrr_steps
-from features.tables.periods import PeriodCounts, count_periods, join_periods
 from features.tables.point_in_time import as_of_view
 from features.tables.raw_table import RawTable
+from features.tables.subscriptions.periods import PeriodCounts, count_periods, join_periods
 from tests.support.companies.raw_tables import raw_tables, subscription
 from training.labels.build import build_contraction_labels, build_labels
 
