@@ -5,7 +5,9 @@ the first publish of the default simulated company (2,000 accounts, 22 days) the
 time, and with 10,000 accounts 1.35 times. A single day has no rollups.
 
 A rollup does not depend on a snapshot day: a row that was recorded after the first snapshot that follows its event has
-the day of its recording, so that a rollup is filtered as of a day like any raw table.
+the day of its recording, so that a rollup is filtered as of a day like any raw table. So are the rows of an account
+that others were merged into: there is one for each set of accounts that it is made of on some of the days, because
+people who use several of them are counted once.
 """
 
 from bisect import bisect_right
@@ -18,6 +20,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from features.compute.backends.base import Backend
+from features.tables.account_merges import assign_usage, owners_on, read_merges, tables_as_written
 from features.tables.contract import ACCOUNT_ID, CONTRACT
 from features.tables.derived import (
     DAILY_TABLES,
@@ -30,12 +33,12 @@ from features.tables.derived import (
     aggregate_by_day,
     aggregate_by_period,
 )
-from features.tables.point_in_time import OWNED_FROM, filter_between
+from features.tables.point_in_time import OWNED, OWNED_FROM, WRITTEN_ID, filter_between
 from features.tables.raw_table import RawTable
 
 Aggregate = Callable[[ir.Table], ir.Table]
 MIN_PERIOD_DAYS = 7  # shorter periods have hardly fewer rows than events
-CALENDAR = "usage_calendar"
+CALENDAR, OWNERS = "usage_calendar", "usage_owners"
 CALENDAR_TYPES = {"day": "date", "since": "timestamp", "next_snapshot": "timestamp"}
 
 
@@ -57,16 +60,16 @@ class RollupPlan:
 
 
 def materialize_rollups(backend: Backend, tables: Mapping[str, RawTable], plan: RollupPlan) -> dict[str, RawTable]:
-    """The rollups that several days read, as tables of the backend; empty if there is none or it cannot hold tables.
-
-    The rows of merged accounts belong to another account on other days, so there is none either.
-    """
-    has_usage = "usage" in tables and OWNED_FROM not in tables["usage"].rows.columns
-    aggregates = dict(rollup_aggregates(tables["usage"], plan)) if plan.lookbacks and has_usage else {}
-    if not aggregates or backend.create_table is None:
+    """The rollups that several days read, as tables of the backend; empty if there is none or it cannot hold tables."""
+    usage = tables.get("usage")
+    aggregates = dict(rollup_aggregates(usage, plan)) if plan.lookbacks and usage else {}
+    if usage is None or not aggregates or backend.create_table is None:
         return {}
+    if OWNED_FROM in usage.rows.columns:
+        owners = backend.create_table(OWNERS, owners_on(read_merges(tables_as_written(tables)), plan.days))
+        usage = assign_usage(usage, owners)
     calendar = backend.create_table(CALENDAR, usage_calendar(plan))
-    events = events_with_periods(tables["usage"], calendar, plan)
+    events = events_with_periods(usage, calendar, plan)
     return {name: rollup_table(name, backend.create_table(name, build(events))) for name, build in aggregates.items()}
 
 
@@ -95,7 +98,8 @@ def events_with_periods(usage: RawTable, calendar: ir.Table, plan: RollupPlan) -
     events = filter_between(usage.rows, CONTRACT["usage"], plan.first_day, plan.days[-1])
     rows = events.join(calendar, events.occurred_at.date() == calendar.day)
     late = (rows.recorded_at >= rows.next_snapshot).ifelse(rows.recorded_at.date(), ibis.null("date"))
-    return rows.select(ACCOUNT_ID, "user_id", "event", "occurred_at", "quantity", "since", recorded_at=late)
+    owned = [name for name in (*OWNED, WRITTEN_ID) if name in rows.columns]
+    return rows.select(ACCOUNT_ID, "user_id", "event", "occurred_at", "quantity", "since", *owned, recorded_at=late)
 
 
 def usage_calendar(plan: RollupPlan) -> pa.Table:

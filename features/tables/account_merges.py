@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
-from operator import or_
+from itertools import groupby
+from operator import itemgetter, or_
 
 import ibis
 import ibis.expr.types as ir
@@ -92,6 +93,59 @@ def assign_rows(tables: Mapping[str, RawTable], store: Callable[[pa.Table], ir.T
     owners = store(_owner_rows(owners_of(merges, as_known=True)))
     own = {name: table for name, table in tables.items() if name != ACCOUNT_MERGES.name}
     return {**tables, **{name: replace(table, rows=_assign(table, owners)) for name, table in own.items()}}
+
+
+def owners_on(merges: Iterable[AccountMerge], days: Sequence[datetime]) -> pa.Table:
+    """As `OWNER_SCHEMA`: the accounts that each account is made of on some days in order, by when merges are known.
+
+    The days on which it is made of the same ones are one time, in which it owns all of their rows: what is aggregated
+    by account and time is then complete, also what cannot be added up, such as distinct people.
+
+    >>> on = lambda day: datetime(2024, 1, day)
+    >>> rows = owners_on([AccountMerge("a", "b", on(5))], [on(3), on(4), on(6), on(8)]).to_pylist()
+    >>> [(r["written"], r["owner"], r[OWNED_FROM], r[OWNED_UNTIL] and r[OWNED_UNTIL].day) for r in rows[:2]]
+    [('a', 'a', None, 4), ('b', 'b', None, 4)]
+    >>> [(r["written"], r["owner"], r[OWNED_FROM].day, r[OWNED_UNTIL]) for r in rows[2:]]
+    [('a', 'b', 4, None), ('b', 'b', 4, None)]
+    """
+    all_merges = tuple(merges)
+    paths = owners_of(all_merges, as_known=True)
+    paths |= {m.merged_into: (Owner(m.merged_into, None),) for m in all_merges if m.merged_into not in paths}
+    members = [_members_on(paths, day) for day in days]
+    owners = sorted({owner.account_id for path in paths.values() for owner in path})
+    times = (_times_of(owner, days, [by_owner.get(owner, ()) for by_owner in members]) for owner in owners)
+    return pa.Table.from_pylist([row for rows in times for row in rows], schema=OWNER_SCHEMA)
+
+
+def assign_usage(usage: RawTable, owners: ir.Table) -> RawTable:
+    """The usage of `assign_rows` once per owner and time in a table of `owners_on`."""
+    return replace(usage, rows=_assign(replace(usage, rows=rows_as_written(usage.rows)), owners))
+
+
+def _members_on(paths: Mapping[str, Sequence[Owner]], day: datetime) -> dict[str, tuple[str, ...]]:
+    """The accounts that each account is made of just before a day."""
+    members: dict[str, tuple[str, ...]] = {}
+    for written, path in sorted(paths.items()):
+        owner = _owner_on(path, day)
+        members[owner] = (*members.get(owner, ()), written)
+    return members
+
+
+def _times_of(
+    owner: str, days: Sequence[datetime], members: Sequence[tuple[str, ...]]
+) -> Iterator[dict[str, str | datetime | None]]:
+    """A row per account that an account is made of, for each time in which these stay the same."""
+    since: datetime | None = None
+    for written, group in groupby(zip(days, members, strict=True), key=itemgetter(1)):
+        last = [day for day, _ in group][-1]
+        until = None if last == days[-1] else last
+        yield from ({"written": name, "owner": owner, OWNED_FROM: since, OWNED_UNTIL: until} for name in written)
+        since = last
+
+
+def _owner_on(path: Sequence[Owner], day: datetime) -> str:
+    """Who an account is just before a day."""
+    return next(owner.account_id for owner in reversed(path) if owner.since is None or owner.since < day)
 
 
 def rows_as_written(rows: ir.Table) -> ir.Table:

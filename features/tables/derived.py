@@ -12,7 +12,7 @@ import ibis
 import ibis.expr.types as ir
 
 from features.tables.contract import ACCOUNT_ID, ACTIVE_USERS_EVENT, ColumnContract, TableContract
-from features.tables.point_in_time import SECONDS_PER_DAY, WRITTEN_ID
+from features.tables.point_in_time import OWNED, SECONDS_PER_DAY, WRITTEN_ID
 
 HALF_YEAR_DAYS = 182
 TWO_YEARS_DAYS = 728
@@ -71,7 +71,7 @@ def aggregate_by_day(
     # A date takes a fraction of the time and memory of truncating an instant.
     day = usage.mutate(day=usage.occurred_at.date())
     values = {"events": _event_measures(day, single), "people": _people_measures(day, single, has_users)}
-    rows = day.group_by(ACCOUNT_ID, "day", *_late_key(late)).aggregate(
+    rows = day.group_by(ACCOUNT_ID, "day", *_late_key(late), *_owned(day)).aggregate(
         **{name: value for measure in sorted(measures) for name, value in values[measure].items()}
     )
     if "events" in measures:
@@ -82,12 +82,13 @@ def aggregate_by_day(
 
 def add_people_counts(usage: ir.Table) -> ir.Table:
     """The usage with the daily counts of people of accounts that became one added up: they are other people."""
-    columns = [ACCOUNT_ID, "event", "user_id", "occurred_at", "quantity"]
+    owned = _owned(usage)
+    columns = [ACCOUNT_ID, "event", "user_id", "occurred_at", "quantity", *owned]
     counts = usage.filter(usage.event == ACTIVE_USERS_EVENT).mutate(day=lambda rows: rows.occurred_at.date())
-    highest = counts.group_by(ACCOUNT_ID, WRITTEN_ID, "day", "event").aggregate(
+    highest = counts.group_by(ACCOUNT_ID, WRITTEN_ID, "day", "event", *owned).aggregate(
         occurred_at=counts.occurred_at.max(), quantity=counts.quantity.max()
     )
-    added = highest.group_by(ACCOUNT_ID, "day", "event").aggregate(
+    added = highest.group_by(ACCOUNT_ID, "day", "event", *owned).aggregate(
         occurred_at=highest.occurred_at.max(), quantity=highest.quantity.sum()
     )
     others = usage.filter(usage.event != ACTIVE_USERS_EVENT)
@@ -111,7 +112,7 @@ def merge_late_parts(days: ir.Table) -> ir.Table:
 def aggregate_by_period(usage: ir.Table, key: UsageKey, *, late: bool) -> ir.Table:
     """One row per account, event type or user, and period; `since` is the start of the period of each event."""
     used = (without_people_counts if key == "event" else with_user_ids)(usage)
-    return used.group_by(ACCOUNT_ID, key, "since", *_late_key(late)).aggregate(
+    return used.group_by(ACCOUNT_ID, key, "since", *_late_key(late), *_owned(used)).aggregate(
         last_day=used.occurred_at.max().date(),
         first_day=used.occurred_at.min().date(),
         quantity=used.quantity.sum(),
@@ -217,6 +218,11 @@ def _mark_late_parts(days: ir.Table) -> ir.Table:
     late = days.filter(days.recorded_at.notnull()).select(late_id=ACCOUNT_ID, late_day="day").distinct()
     rows = days.left_join(late, (days[ACCOUNT_ID] == late.late_id) & (days.day == late.late_day))
     return rows.mutate(has_late_parts=rows.late_id.notnull()).drop("late_id", "late_day")
+
+
+def _owned(usage: ir.Table) -> tuple[str, ...]:
+    """The time in which an account owns the rows, which are then aggregated apart."""
+    return tuple(name for name in OWNED if name in usage.columns)
 
 
 def _late_key(late: bool) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ STAYS_UNTIL = "stays_until"  # of paused subscriptions: until when the account h
 CONTINUES = "continues"  # of joined periods: whether the next one begins where this one ends
 # Of rows of merged accounts: the account that their source names, and from when until when account_id owns them.
 WRITTEN_ID, OWNED_FROM, OWNED_UNTIL = "written_account_id", "owned_from", "owned_until"
+OWNED = (OWNED_FROM, OWNED_UNTIL)
 Instant = datetime | ir.TimestampValue
 
 
@@ -101,11 +102,11 @@ def _filter_occurred(
 
 
 def _filter_owned(rows: ir.Table, now: ir.TimestampValue) -> ir.Table:
-    """The rows of the owner at an instant; a merge counts after it became known, as every row does."""
+    """The rows of the owner at an instant, without its time; a merge counts after it became known, as all rows do."""
     if OWNED_FROM not in rows.columns:
         return rows
     has_begun = rows[OWNED_FROM].isnull() | (rows[OWNED_FROM] < now)
-    return rows.filter(has_begun & (rows[OWNED_UNTIL].isnull() | (rows[OWNED_UNTIL] >= now)))
+    return rows.filter(has_begun & (rows[OWNED_UNTIL].isnull() | (rows[OWNED_UNTIL] >= now))).drop(*OWNED)
 
 
 def _columns_learned_later(table: TableContract) -> Iterator[str]:
