@@ -149,12 +149,16 @@ def _require_scores(response: "ScoreResponse") -> None:
 
 
 def _show_scores(context: CliContext, response: "ScoreResponse", batch: "BatchScorer") -> None:
+    from serving.pages.formats import name_currency
+
     scores, model, count = response["scores"], response["model"], len(batch.account_ids)
     horizon = model["horizon_days"] if model else context.settings.label.horizon_days
     hidden = count - len(scores) - len(response["not_scored"])
     shown = f"the {len(scores):,} highest of {count:,} accounts" if hidden else format_count(count, "account")
     title = f"Risk of churn within {horizon} days of {response['as_of'][:10]}, {shown}"
-    columns: Columns = {"account": "id", "risk": "number", "band": "band", "MRR": "number", "revenue at risk": "number"}
+    currency = scores[0]["revenue"].get("currency") if scores else None
+    amounts: Columns = {name_currency(label, currency): "number" for label in ("MRR", "revenue at risk")}
+    columns: Columns = {"account": "id", "risk": "number", "band": "band", **amounts}
     table = OutputTable({**columns, "what adds up to the risk, in points": "text"}, title)
     families = len(batch.scorer.champions.champion().model.columns_by_family)
     for account in scores:

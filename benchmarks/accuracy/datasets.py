@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from configs.sections.signals import SignalSettings
 from configs.settings import Settings
 from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
@@ -44,9 +45,13 @@ class BenchmarkDataset:
         return selected.reset_index(drop=True)
 
 
-def open_external(name: str, folder: Path, scratch: Path, report: Progress) -> BenchmarkDataset:
-    """An external data set; `folder` has a folder per data set."""
+def open_external(
+    name: str, folder: Path, scratch: Path, report: Progress, *, signals: SignalSettings | None = None
+) -> BenchmarkDataset:
+    """An external data set, with `signals` of its own; `folder` has a folder per data set."""
     settings = _settings(CONFIGS / f"{name}.toml", folder if name in TWO_YEARS else folder / name, scratch)
+    if signals is not None:
+        settings = settings.model_copy(update={"signals": signals})
     _publish(settings, name, report)
     return _open_dataset(name, settings, report)
 

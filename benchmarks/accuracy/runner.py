@@ -117,12 +117,13 @@ def _fit_and_predict(dataset: BenchmarkDataset, name: str, tests: list[pd.DataFr
     risks, cpu, wall = [], time.process_time(), time.perf_counter()
     for split, test in zip(dataset.splits, tests, strict=True):
         report(f"{dataset.name}: {name}, origin {split.test[-1]:%Y-%m-%d}")
-        predict = _predict_with_oarlock if name == OARLOCK else partial(_predict_with_rival, name=name)
+        predict = predict_with_oarlock if name == OARLOCK else partial(_predict_with_rival, name=name)
         risks.append(predict(dataset, split, test))
     return ModelRisks(name, np.concatenate(risks), time.process_time() - cpu, time.perf_counter() - wall)
 
 
-def _predict_with_oarlock(dataset: BenchmarkDataset, split: TimeSplit, test: pd.DataFrame) -> np.ndarray:
+def predict_with_oarlock(dataset: BenchmarkDataset, split: TimeSplit, test: pd.DataFrame) -> np.ndarray:
+    """The risks of test snapshots by a model of the split, fitted by the settings of the data set."""
     model = fit_split(dataset.panel.rows, split, recipe_of(dataset))
     return model.predict_risks(encode(test, model.inputs))
 

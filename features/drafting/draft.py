@@ -12,6 +12,7 @@ from features.drafting.draft_context import DraftContext, DraftRequest
 from features.drafting.label_proposal import LabelProposal, propose_labels
 from features.drafting.mapping_file import MappingContent, mapping_text, settings_text
 from features.drafting.observed_span import ObservedSpan, explain_until, find_complete_from, find_span
+from features.drafting.selects.currencies import find_currency
 from features.drafting.selects.decisions import Decide, DecisionLog, Question
 from features.drafting.selects.future_columns import leave_out_future_columns
 from features.drafting.selects.select_draft import SelectDraft
@@ -59,6 +60,7 @@ def _mapping_content(
     request, equal_rows = context.request, _equal_rows(context)
     return MappingContent(
         name=request.name,
+        currency=find_currency(context.decisions),
         folder=relative_folder(request.folder, request.mapping_file.parent),
         observed_from=complete,
         observed_until=(span.until, explain_until(span), span.is_finished),

@@ -21,6 +21,7 @@ class MappingContent:
     """What the mapping of a draft says."""
 
     name: str
+    currency: tuple[str | None, str]
     folder: str
     observed_from: tuple[datetime, str] | None
     observed_until: tuple[datetime, str, bool]
@@ -40,6 +41,7 @@ def mapping_text(content: MappingContent) -> str:
         [
             *comment_lines("Drafted by `oarlock init`. Each comment says what a line was decided by: read them once."),
             f"name = {quoted(content.name)}",
+            *currency_lines(*content.currency),
             *span_lines(content.observed_from, content.observed_until),
             f"folder = {quoted(content.folder)}",
             *comment_lines(content.people[1]),
@@ -107,6 +109,12 @@ def span_lines(observed_from: tuple[datetime, str] | None, observed_until: tuple
         lines += [*comment_lines(observed_from[1]), f"observed_from = {_instant(observed_from[0])}"]
     mark = "" if is_finished else "# "
     return [*lines, *comment_lines(why_until), f"{mark}observed_until = {_instant(until)}"]
+
+
+def currency_lines(currency: str | None, reason: str) -> list[str]:
+    """The line of a mapping that names the currency, with the reason; a comment if it is not known."""
+    line = f"currency = {quoted(currency)}" if currency else '# currency = "EUR"'
+    return [*comment_lines(reason), line]
 
 
 def comment_lines(text: str) -> list[str]:

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from configs.errors import ConfigError
 from configs.sections.signals import SignalSettings
 from configs.settings import Settings
 from configs.state_dir import StateDir
+from configs.values.currency import amount_unit
 from features.own_signals.attribute_signals import ATTRIBUTE_VALUES, attribute_tables, declare_attribute_signal
 from features.own_signals.event_kinds import declare_kinds, read_event_kinds
 from features.own_signals.event_signals import declare_event_signals, event_tables
@@ -16,7 +18,7 @@ from features.signals.registry import Catalogue, arrange_signals, built_in_famil
 from features.tables.contract import ACCOUNT_MERGES, CONTRACT, TableContract
 from features.tables.derived import DERIVED, DerivedTable
 from features.tables.input_table import INPUT_TABLES, InputTable
-from features.tables.mapping import company_contract
+from features.tables.mapping import company_contract, read_mapping
 from features.tables.own_contract import ATTRIBUTES, extend_contract
 
 WINDOW = re.compile(r"_\d+d$")
@@ -27,16 +29,23 @@ def open_catalogue(settings: Settings, state: StateDir) -> Catalogue:
 
     Raises ConfigError for a declaration that cannot be used.
     """
-    contract = company_contract(settings.data, settings.signals)
-    return build_catalogue(settings.signals, read_event_kinds(settings.signals, state), contract)
+    mapping, _ = read_mapping(settings.data)
+    contract = company_contract(settings.data, settings.signals, mapping)
+    kinds = read_event_kinds(settings.signals, state)
+    return build_catalogue(settings.signals, kinds, contract, currency=mapping.currency)
 
 
 def build_catalogue(
-    settings: SignalSettings, kinds: tuple[str, ...] = (), contract: Mapping[str, TableContract] | None = None
+    settings: SignalSettings,
+    kinds: tuple[str, ...] = (),
+    contract: Mapping[str, TableContract] | None = None,
+    *,
+    currency: str | None = None,
 ) -> Catalogue:
     """The built-in signals and those of the settings, with the usual signals of these kinds of events.
 
-    `contract` is that of the company, None: the built-in one with the attributes of the settings.
+    `contract` is that of the company, None: the built-in one with the attributes of the settings. The units of amounts
+    name the `currency` if there is one.
     """
     contract = contract or extend_contract(settings.attributes, events=settings.events)
     families = built_in_families() | {name: family.sentence for name, family in settings.families.items()}
@@ -53,7 +62,11 @@ def build_catalogue(
     for signal in signals:
         if signal.name in names:
             check_formula(signal)
-    return Catalogue(_without(signals, settings.exclude), families)
+    return Catalogue(tuple(_in_currency(signal, currency) for signal in _without(signals, settings.exclude)), families)
+
+
+def _in_currency(signal: Signal, currency: str | None) -> Signal:
+    return replace(signal, unit=amount_unit(signal.unit, currency))
 
 
 def _own_tables(contract: Mapping[str, TableContract], derived: Mapping[str, DerivedTable]) -> Mapping[str, InputTable]:

@@ -122,7 +122,7 @@ def open_dataset(settings: Settings, state: StateDir, fetched: Dataset | None = 
         tables["subscriptions"] = _join_periods(backend, tables["subscriptions"], settings.label.joins_within_hours)
     kinds = keep_event_kinds(settings.signals, state, tables.get("usage"))
     tables = assign_rows(tables, partial(_store_owners, backend))
-    catalogue = build_catalogue(settings.signals, kinds, dataset.contract)
+    catalogue = build_catalogue(settings.signals, kinds, dataset.contract, currency=dataset.mapping.currency)
     return OpenDataset(
         dataset=dataset,
         backend=backend,

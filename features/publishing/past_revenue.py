@@ -6,6 +6,7 @@ The published table is of one day: one for every day would take about 1 kB per a
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -82,7 +83,7 @@ def build_past_revenue(
     history = build_revenue_history(opened.tables, as_of, opened.dataset.observed_from, shortest)
     if history is None:
         raise ConfigError("The data set has no subscriptions, so no recurring revenue.", "Map the table.")
-    return history
+    return replace(history, currency=opened.dataset.mapping.currency)
 
 
 def _build_published(settings: Settings, state: StateDir, as_of: datetime) -> RevenueHistory:

@@ -242,6 +242,7 @@ def _write_online(settings: Settings, state: StateDir, data: OpenDataset, reques
         "views": _view_columns(history),
         "stages": settings.stages.model_dump(),
         "windows": [signal.days or 0 for signal in history.signals],
+        "currency": data.dataset.mapping.currency,
     }
     is_unchanged = find_publication(state) == publication and not request.is_backfilled(as_of)
     if is_unchanged and _is_online(state, history, as_of, has_revenue="subscriptions" in data.tables):
@@ -258,7 +259,7 @@ def _write_revenue(state: StateDir, data: OpenDataset, as_of: datetime, shortest
     if revenue is None:
         state.revenue_table.unlink(missing_ok=True)
     else:
-        write_revenue_table(state.revenue_table, revenue)
+        write_revenue_table(state.revenue_table, replace(revenue, currency=data.dataset.mapping.currency))
 
 
 def _is_online(state: StateDir, history: HistoryVersion, as_of: datetime, *, has_revenue: bool) -> bool:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from features.discovery.loaded_sources import LoadedSource
-from features.drafting.mapping_file import comment_lines, quoted, span_lines
+from features.drafting.mapping_file import comment_lines, currency_lines, quoted, span_lines
 from features.drafting.observed_span import ObservedSpan, explain_until
+from features.drafting.selects.currencies import find_currency
 from features.drafting.selects.decisions import DecisionLog
 from features.ready.combined_tables import CombinedTable
 from features.ready.part import ReadyPart
@@ -35,6 +36,7 @@ def combined_text(mapping: CombinedMapping) -> str:
         [
             *comment_lines(f"Written by `oarlock init --from {names.replace(' ', '')}`. Read the comments once."),
             f"name = {quoted(mapping.name)}",
+            *currency_lines(*find_currency(mapping.decisions)),
             *span_lines(mapping.complete, (span.until, explain_until(span), span.is_finished)),
             f"folder = {quoted(mapping.folder)}",
             f"people = {quoted(usage)}",

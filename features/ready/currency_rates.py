@@ -1,6 +1,6 @@
 """The currencies of a vendor's amounts, which are in minor units such as cents."""
 
-from features.drafting.selects.currencies import ask_rates
+from features.drafting.selects.currencies import ask_rates, currency_of_rates
 from features.drafting.selects.decisions import DecisionLog, Query
 from features.ready.part import ReadyPart
 
@@ -28,6 +28,7 @@ def convert_amounts(part: ReadyPart, query: Query, decisions: DecisionLog) -> Re
     else:
         evidence = f"prices of {part.name} have {len(codes)} currencies, and amounts cannot be added across them"
         rates = ask_rates(codes, evidence, decisions)
+    decisions.currencies[part.name] = currency_of_rates(rates)
     unit = _minor_unit if cases.minor_units else lambda _: 1.0
     text = " ".join(f"when '{code.lower()}' then {rate * unit(code):.10g}" for code, rate in rates.items())
     return part.with_text(cases.case, text)

@@ -49,10 +49,14 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class ColumnIndex:
-    """The index of each signal among the numbers, and among the categories, of some values."""
+    """The index of each signal among the numbers, and among the categories, of some values.
+
+    `currency` is that of the amounts among them; None if it is not known.
+    """
 
     numbers: Mapping[str, int]
     categories: Mapping[str, int]
+    currency: str | None = None
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -96,14 +100,17 @@ class OnlineSignals:
     published: datetime
 
 
-def values_from_frame(frame: "pd.DataFrame", categories: Collection[str]) -> SignalValues:
-    """The values of a data frame with a column per signal; `categories` are the columns of categories."""
+def values_from_frame(frame: "pd.DataFrame", categories: Collection[str], currency: str | None = None) -> SignalValues:
+    """The values of a data frame with a column per signal; `categories` are the columns of categories.
+
+    `currency` is that of the amounts.
+    """
     import pandas as pd
 
     texts = [name for name in frame if name in categories]
     numbers = [name for name in frame if name not in categories]
     values = [[None if pd.isna(value) else str(value) for value in row] for row in frame[texts].to_numpy().tolist()]
-    columns = _column_index(map(str, numbers), map(str, texts))
+    columns = _column_index(map(str, numbers), map(str, texts), currency)
     matrix = frame[numbers].apply(pd.to_numeric).to_numpy(dtype="float64", na_value=np.nan)
     return SignalValues(columns, matrix, values)
 
@@ -207,7 +214,8 @@ def describe_views(publication: Publication) -> OnlineViews:
         Layout(view["view"], tuple(view["numbers"]), tuple(view["categories"])) for view in publication["views"]
     )
     numbers = (name for layout in layouts for name in layout.numbers)
-    columns = _column_index(numbers, (name for layout in layouts for name in layout.categories))
+    categories = (name for layout in layouts for name in layout.categories)
+    columns = _column_index(numbers, categories, publication.get("currency"))
     fields = ", ".join(f"v{i}.as_of, v{i}.numbers, v{i}.categories" for i in range(len(layouts)))
     joins = " ".join(
         f'left join "{layout.table}" v{i} on v{i}.account_id = ids.value' for i, layout in enumerate(layouts)
@@ -217,8 +225,8 @@ def describe_views(publication: Publication) -> OnlineViews:
     return OnlineViews(datetime.fromisoformat(publication["as_of"]), layouts, columns, query, gaps)
 
 
-def _column_index(numbers: Iterable[str], categories: Iterable[str]) -> ColumnIndex:
-    return ColumnIndex({n: i for i, n in enumerate(numbers)}, {n: i for i, n in enumerate(categories)})
+def _column_index(numbers: Iterable[str], categories: Iterable[str], currency: str | None) -> ColumnIndex:
+    return ColumnIndex({n: i for i, n in enumerate(numbers)}, {n: i for i, n in enumerate(categories)}, currency)
 
 
 def _to_datetimes(seconds: np.ndarray) -> np.ndarray:

@@ -34,6 +34,7 @@ class Publication(TypedDict):
     """What a publish put online: the day, the history and its content, the signals, and the settings of the stages.
 
     `windows` is how many days each signal looks back, 0 for one without a window; a note of an older release has none.
+    `currency` is that of the amounts, None if the data set declares none.
     """
 
     as_of: InstantText
@@ -44,6 +45,7 @@ class Publication(TypedDict):
     views: list[ViewColumns]
     stages: dict[str, int]
     windows: NotRequired[list[int]]
+    currency: NotRequired[str | None]
 
 
 def read_publication(state: StateDir) -> Publication:

@@ -38,7 +38,7 @@ class RevenueHistory:
     `term_ends` and `due_cents` have the shape (accounts, origins): when the term that ran at each origin ends, NaT
     without one, and what the account paid then, both as they were known at the origin; the last origin is `as_of`.
     `first_value_at` is when the milestone was reached, `value_term_ends_at` the end of the term that ran then; NaT
-    if not. Without `has_milestones` neither is known of anybody.
+    if not. Without `has_milestones` neither is known of anybody. `currency` is that of all amounts, None if undeclared.
     """
 
     as_of: datetime
@@ -58,6 +58,7 @@ class RevenueHistory:
     first_value_at: np.ndarray
     value_term_ends_at: np.ndarray
     has_milestones: bool
+    currency: str | None = None
 
     def matching(self, attribute: str, value: str) -> np.ndarray:
         """Whether each account has this value; none has it if the data set lacks the column."""
@@ -79,6 +80,7 @@ def write_revenue_table(file: Path, history: RevenueHistory) -> None:
         "has_notices": history.has_notices,
         "origins": [origin.isoformat() for origin in history.origins],
         "has_milestones": history.has_milestones,
+        "currency": history.currency,
     }
     attributes = [list(row) for row in zip(*history.attributes.values(), strict=True)] or [[]] * len(history.cents)
     seconds = [_to_seconds(getattr(history, name)) for name in INSTANT_COLUMNS]
@@ -125,6 +127,7 @@ def read_revenue_table(file: Path) -> RevenueHistory:
             due_cents=_unpack(due, len(origins)),
             term_ends=_unpack(ends, len(origins)).astype(INSTANT),
             has_milestones=header["has_milestones"],
+            currency=header.get("currency"),
         )
 
 

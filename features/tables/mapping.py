@@ -1,6 +1,7 @@
 """The mapping of a data set: files on disk become the tables of the contract by one TOML file and no code.
 
 name = "acme"
+currency = "EUR"                           # of every amount; it stands beside each of them
 observed_until = 2026-07-01T00:00:00Z      # until when the tables are complete; omit it for a data set that grows
 
 [sources]                                  # a file or pattern each, Parquet or CSV, relative to the data set's folder
@@ -56,6 +57,7 @@ from configs.errors import ConfigError
 from configs.sections.publishing import DataSettings
 from configs.sections.signals import SignalSettings
 from configs.validation import TomlFormat
+from configs.values.currency import Currency
 from features.tables.contract import ACCOUNT_ID, ACCOUNT_MERGES, CONTRACT, ColumnContract, TableContract
 from features.tables.own_contract import ATTRIBUTES, extend_contract
 
@@ -262,6 +264,11 @@ class DatasetMapping(BaseModel):
     """Name of the data set."""
     about: str = ""
     """What the data are, for people."""
+    currency: Currency | None = None
+    """The currency of every amount, as the selects give it: three capitals of ISO 4217, such as EUR.
+
+    It stands beside every amount. Undeclared: amounts are shown without a currency.
+    """
     observed_from: datetime | None = None
     """From when the tables are complete. Undeclared: snapshots before the first recorded departure are left out."""
     observed_until: datetime | None = None

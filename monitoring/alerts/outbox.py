@@ -59,6 +59,7 @@ class RiskRow(NamedTuple):
     account_id: str
     risk: float
     mrr: float | None
+    currency: str | None
     score: str
 
 
@@ -196,6 +197,7 @@ def _describe_account(
         "owner": details.owner,
         "mrr": row.mrr,
         "revenue_at_risk": None if row.mrr is None else round(row.risk * row.mrr, 2),
+        "currency": row.currency,
         "main_driver": driver["text"] if driver else None,
         "play": suggest_play(playbook, score, details, limits) if driver else None,
     }

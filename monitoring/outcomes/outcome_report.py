@@ -13,7 +13,7 @@ from features.publishing.open_dataset import open_dataset
 from monitoring.outcomes.answers import follow_served_accounts, segments_of
 from monitoring.outcomes.natural_rate import natural_rates, natural_risk
 from monitoring.outcomes.plays import PlayEvidence, judge_plays
-from monitoring.outcomes.score_truth import follow_flags, judge_flags
+from monitoring.outcomes.score_truth import follow_flags, judge_flags, newest_currency
 from monitoring.outcomes.served_scores import read_scores
 from serving.ledger.ledger import Ledger
 from serving.ledger.served_outcomes import OutcomeRate, PlayEffect, ServedOutcomes
@@ -36,6 +36,7 @@ def report_outcomes(settings: Settings, state: StateDir, ledger: Ledger, known_u
         quarters=judge_flags(rows),
         natural=natural_rates(rows, level_sd),
         plays=_effect(plays),
+        currency=newest_currency(rows),
     )
 
 

@@ -28,7 +28,8 @@ SAMPLES, SEED = 500, 17
 def follow_flags(opened: OpenDataset, settings: Settings, ledger: Ledger, known_until: datetime) -> pd.DataFrame:
     """The first risk that was served of each account in each quarter, if its answer is known by an instant.
 
-    Has id, account_id, as_of, quarter, band, mrr, churned and lead_days, NaN if the account did not leave on a day.
+    Has id, account_id, as_of, quarter, band, mrr, currency, churned and lead_days, NaN if the account did not leave on
+    a day. A revenue in another currency than the newest is not known: it cannot be added.
     """
     known_until = opened.known_until(known_until)
     served = read_served_snapshots(ledger, label_hash(settings.label), known_until).drop(columns="risk")
@@ -38,11 +39,18 @@ def follow_flags(opened: OpenDataset, settings: Settings, ledger: Ledger, known_
     rows[CHURNED] = build_labels(opened.tables, rows[[ACCOUNT_ID, "as_of"]], settings.label, known_until)
     rows = rows.dropna(subset=[CHURNED]).reset_index(drop=True)
     rows = rows.merge(read_bands(ledger, rows["id"].tolist()), on="id")
+    rows["mrr"] = rows.mrr.where(rows.currency.isna() | (rows.currency == newest_currency(rows)))
     rows["lead_days"] = np.nan
     if settings.label.mode in DATED_MODES:
         left_at = find_next_departures(opened.tables, rows, settings.label)
         rows["lead_days"] = ((left_at - rows.as_of).dt.total_seconds() / 86_400).where(rows[CHURNED] == 1)
     return rows
+
+
+def newest_currency(rows: pd.DataFrame) -> str | None:
+    """The currency of the newest risk that names one; None if none does."""
+    named = rows.dropna(subset=["currency"]).sort_values(["as_of", "id"])
+    return None if named.empty else str(named.currency.iloc[-1])
 
 
 def judge_flags(rows: pd.DataFrame) -> Sequence[QuarterTruth]:

@@ -48,9 +48,10 @@ def read_served_snapshots(ledger: Ledger, label_hash: str, until: datetime) -> p
 
 
 def read_bands(ledger: Ledger, ids: Sequence[int]) -> pd.DataFrame:
-    """The id, band, risk and recurring revenue of these rows of the ledger."""
-    columns = [RISKS.c[name] for name in ("id", "band", "risk", "mrr")]
-    frames = [pd.DataFrame({"id": [], "band": [], "risk": [], "mrr": []})]
+    """The id, band, risk, recurring revenue and its currency of these rows of the ledger."""
+    names = ("id", "band", "risk", "mrr", "currency")
+    columns = [RISKS.c[name] for name in names]
+    frames = [pd.DataFrame({name: [] for name in names})]
     with ledger.engine.connect() as connection:
         for start in range(0, len(ids), IDS_PER_QUERY):
             chunk = [int(row_id) for row_id in ids[start : start + IDS_PER_QUERY]]

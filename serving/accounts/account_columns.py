@@ -27,7 +27,7 @@ class AccountColumns:
 
     `risks` are within the main horizon. `families` are those that raise each risk most, `versions` the models that gave
     them. `renewal_times` are seconds since 1970. What is not known is NaN, None or -1. `is_past` says that the ledger
-    gave the risks.
+    gave the risks. All amounts are in `currency`, None if it was not declared; one in another currency is not known.
     """
 
     as_of: datetime
@@ -43,6 +43,7 @@ class AccountColumns:
     renewal_times: np.ndarray
     versions: np.ndarray
     is_past: bool = False
+    currency: str | None = None
 
     def __len__(self) -> int:
         return len(self.account_ids)
@@ -101,6 +102,7 @@ def current_columns(portfolio: Portfolio) -> AccountColumns:
         mrr=portfolio.mrr[rows],
         renewal_times=portfolio.renewal_times[rows],
         versions=np.full(len(rows), portfolio.key.version),
+        currency=portfolio.key.currency,
     )
 
 
@@ -112,16 +114,17 @@ def past_columns(ledger: Ledger, day: date, table: AccountTable | None) -> Accou
     with ledger.engine.connect() as connection:
         as_of, filters = last_served_risks(connection, day)
         selected = (
-            *(RISKS.c[name] for name in ("id", "account_id", "risk", "mrr", "band", "version")),
+            *(RISKS.c[name] for name in ("id", "account_id", "risk", "mrr", "currency", "band", "version")),
             _leading_family(),
         )
         rows = connection.execute(sql.select(*selected).where(*filters).order_by(RISKS.c.id)).all()
-    entry_ids, account_ids, risks, mrr, bands, versions, families = zip(*rows, strict=True)
+    entry_ids, account_ids, risks, mrr, currencies, bands, versions, families = zip(*rows, strict=True)
+    newest = int(np.argmax(entry_ids))
     lasting = _lasting_details(table, account_ids)
     band_codes = {band: code for code, band in enumerate(BANDS)}
     return AccountColumns(
         as_of=as_of,
-        version=versions[int(np.argmax(entry_ids))],
+        version=versions[newest],
         account_ids=_texts(account_ids),
         names=_texts(lasting["name"]),
         owners=encode_categories(lasting["owner"]),
@@ -129,11 +132,23 @@ def past_columns(ledger: Ledger, day: date, table: AccountTable | None) -> Accou
         families=encode_categories(families),
         bands=np.array([band_codes[band] for band in bands]),
         risks=np.array(risks, dtype=float),
-        mrr=np.array([np.nan if amount is None else amount for amount in mrr], dtype=float),
+        mrr=_amounts_in(currencies[newest], mrr, currencies),
         renewal_times=np.full(len(rows), np.nan),
         versions=np.array(versions),
         is_past=True,
+        currency=currencies[newest],
     )
+
+
+def _amounts_in(currency: str | None, amounts: Sequence[float | None], currencies: Sequence[str | None]) -> np.ndarray:
+    """The amounts as an array; NaN for those that are not known or in another currency, which must not be added.
+
+    >>> _amounts_in("EUR", [10.0, 20.0, 30.0, None], ["EUR", "USD", None, "EUR"]).tolist()
+    [10.0, nan, 30.0, nan]
+    """
+    is_other = [bool(code and currency) and code != currency for code in currencies]
+    pairs = zip(amounts, is_other, strict=True)
+    return np.array([np.nan if amount is None or other else amount for amount, other in pairs], dtype=float)
 
 
 # Postgres reads fields out of a value of type json only, SQLite out of text.

@@ -33,7 +33,7 @@ ScoreMatrix = Callable[[list[str]], tuple[np.ndarray, np.ndarray, np.ndarray, np
 class PortfolioKey:
     """What a portfolio is of: a publication and a version, with its horizons, the main one's column, and its inputs.
 
-    `families` are those of the version, in the order of its columns.
+    `families` are those of the version, in the order of its columns; `currency` is that of all amounts, if declared.
     """
 
     publication: str
@@ -43,6 +43,7 @@ class PortfolioKey:
     main_column: int
     signal_names: tuple[str, ...]
     families: tuple[str, ...] = ()
+    currency: str | None = None
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,12 @@ class PortfolioComparison:
         return PortfolioComparison(columns, earlier, trends, self.level_sd)
 
     @property
+    def is_same_currency(self) -> bool:
+        """Whether the amounts of both days can be compared; one that is not declared is taken for the other."""
+        codes = {self.columns.currency, self.earlier and self.earlier.currency}
+        return len(codes - {None}) < 2
+
+    @property
     def changes(self) -> np.ndarray:
         """The change of each risk since the earlier day; NaN if it had none."""
         return self.columns.risks - self.earlier_risks
@@ -103,7 +109,9 @@ class PortfolioComparison:
         """The totals of the earlier day under the same filters; None if it does not know one of them."""
         if self.earlier is None or query.has_current_only_filter:
             return None
-        return sum_accounts(self.earlier, _matches(self.earlier, query), self.level_sd)
+        totals = sum_accounts(self.earlier, _matches(self.earlier, query), self.level_sd)
+        # Amounts in another currency cannot be compared.
+        return totals if self.is_same_currency else totals._replace(mrr=None, revenue_at_risk=None)
 
     def page(self, query: PortfolioQuery, shown: np.ndarray) -> SelectedPage:
         """The page that the query asks for; raises RequestError for a cursor of another order."""

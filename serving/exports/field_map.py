@@ -65,6 +65,7 @@ FIELDS: dict[str, tuple[pa.DataType, Callable[[ExportRow], object]]] = {
     "status": (pa.string(), lambda row: row.score["status"]),
     "mrr": (pa.float64(), lambda row: row.score["revenue"]["mrr"]),
     "revenue_at_risk": (pa.float64(), lambda row: row.score["revenue"]["revenue_at_risk"]),
+    "currency": (pa.string(), lambda row: row.score["revenue"].get("currency")),
     "next_renewal": (pa.date32(), lambda row: row.facts.renews_at and row.facts.renews_at.date()),
     "main_driver": (pa.string(), lambda row: _main_driver(row.score)),
     "drivers": (pa.string(), lambda row: _reasons(row.score)),

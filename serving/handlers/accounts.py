@@ -151,6 +151,7 @@ def _current_summary(portfolio: Portfolio, details: AccountDetails, row: int) ->
         "band": BANDS[portfolio.bands[row]],
         "mrr": details.mrr,
         "revenue_at_risk": None if details.mrr is None else details.mrr * risk,
+        "currency": portfolio.key.currency,
     }
 
 
@@ -162,6 +163,7 @@ def _past_summary(entry: LedgerEntry, details: AccountDetails | None) -> Account
         "band": entry.band,
         "mrr": entry.mrr,
         "revenue_at_risk": None if entry.mrr is None else entry.mrr * entry.risk,
+        "currency": entry.currency,
     }
 
 
@@ -193,5 +195,6 @@ def _recorded_risk(entry: LedgerEntry) -> RecordedRisk:
         "band": entry.band,
         "status": entry.status,
         "mrr": entry.mrr,
+        "currency": entry.currency,
         "version": entry.version,
     }

@@ -114,6 +114,7 @@ def _portfolio_key(state: StateDir, scorer: Scorer) -> PortfolioKey:
         main_column=model.main_horizon_index,
         signal_names=tuple(model.signal_names),
         families=tuple(model.columns_by_family),
+        currency=publication.get("currency"),
     )
 
 

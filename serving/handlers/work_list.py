@@ -54,6 +54,7 @@ def build_work_list(
     return {
         "as_of": format_instant(portfolio.key.as_of),
         "version": portfolio.key.version,
+        "currency": portfolio.key.currency,
         "per_owner": per_owner,
         "calls": [
             _recommended_call(call, explained[call.account_id], compared.trend_of(call.account_id))
@@ -109,6 +110,7 @@ def _recommended_call(candidate: CallCandidate, call: _ExplainedCall, trend: Tre
         "risk": call.score["risk"],
         "band": call.score["band"],
         **call.score["revenue"],
+        "currency": call.score["revenue"].get("currency"),
         "trend": trend,
         "renews_at": format_instant(details.renews_at) if details.renews_at else None,
         "mark": call.mark,

@@ -46,6 +46,7 @@ class ScoreSource(TypedDict):
     version: int
     label_hash: str
     signal_set: str
+    currency: str | None
 
 
 class LedgerRow(ScoreSource):

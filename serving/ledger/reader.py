@@ -17,6 +17,7 @@ from serving.schemas.responses import Score
 MAX_IDS_PER_QUERY = 900  # SQLite binds at most 999 values in old builds
 ENTRY_COLUMNS = (
     "id", "account_id", "as_of", "scored_at", "risk", "base", "band", "status", "mrr", "version", "signal_set",
+    "currency",
 )  # fmt: skip
 
 
@@ -35,6 +36,7 @@ class LedgerEntry:
     mrr: float | None
     version: int
     signal_set: str
+    currency: str | None
     score: Score
 
 

@@ -5,7 +5,7 @@ To change one, change it here, add a revision to `migrations/versions` and raise
 
 import sqlalchemy as sql
 
-HEAD_REVISION = "0010"
+HEAD_REVISION = "0011"
 VERSION_TABLE = "oarlock_schema_version"  # MLflow may keep an `alembic_version` of its own in the same database
 METADATA = sql.MetaData()
 # SQLite counts in 64 bits only under its own name for it.
@@ -30,6 +30,7 @@ RISKS = sql.Table(
     sql.Column("score", sql.Text, nullable=False),
     # Of `Purpose` in serving/schemas/enums.py. Only what was served counts for past answers, monitoring and webhooks.
     sql.Column("purpose", sql.String(16), nullable=False, server_default="served"),
+    sql.Column("currency", sql.String(3)),  # of the amounts; null if the data set declared none
     sql.Index("risks_by_account", "account_id", "as_of"),
     sql.Index("risks_by_day", "purpose", "as_of"),
 )

@@ -75,7 +75,8 @@ class PlayEffect:
 class ServedOutcomes:
     """What became of accounts whose risks were served, as known at an instant; without `quarters` nothing is.
 
-    `plays` is None if nobody was held out at random, or nobody of them left.
+    `plays` is None if nobody was held out at random, or nobody of them left. `currency` is that of all amounts, None if
+    it was not declared.
     """
 
     known_until: datetime
@@ -84,6 +85,7 @@ class ServedOutcomes:
     quarters: Sequence[QuarterTruth]
     natural: Sequence[NaturalRate]
     plays: PlayEffect | None
+    currency: str | None = None
 
     @property
     def answer(self) -> str:
@@ -103,6 +105,7 @@ class ServedOutcomes:
             "answer": self.answer,
             "known_until": f"{self.known_until:%Y-%m-%dT%H:%M:%SZ}",
             "horizon_days": self.horizon_days,
+            "currency": self.currency,
             "quarters": [asdict(quarter) for quarter in self.quarters],
             "natural": [asdict(rate) for rate in self.natural],
             "plays": asdict(self.plays) if self.plays else None,

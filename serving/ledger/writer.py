@@ -252,9 +252,10 @@ def _to_header(scores: Sequence[Score], source: ScoreSource) -> RecordHeader:
 
 
 def _to_rows(record: WalRecord) -> Iterator[LedgerRow]:
-    # A segment that a release without purposes left behind holds risks that were served.
+    # What a segment of an older release lacks: its risks were served, and name no currency.
     source = {
         "purpose": "served",
+        "currency": None,
         **record.header["source"],
         "scored_at": _parse_instant(record.header["source"]["scored_at"]),
     }

@@ -61,6 +61,7 @@ def disagreement_values(view: DisagreementView) -> dict[str, object]:
     """What the template of the disagreements shows."""
     return {
         "view": view,
+        "currency": view.currency,
         "answer": answer_disagreements(view),
         "definition": DEFINITION,
         "describe": describe_appearance,
@@ -115,6 +116,7 @@ def disagreement_document(view: DisagreementView) -> dict[str, object]:
         "as_of": format_instant(view.as_of),
         "answer": answer_disagreements(view),
         "definition": DEFINITION,
+        "currency": view.currency,
         "total": view.total,
         "judged": view.judged,
         "looks_fine": [_fields(account) for account in view.looks_fine],

@@ -45,14 +45,41 @@ def format_signed_text(text: str) -> str:
     return text.replace("-", "\u2212")
 
 
-def format_money(amount: float | None) -> str:
-    """An amount without decimals; the currency is that of the source."""
+def format_amount(amount: float | None) -> str:
+    """An amount without decimals, where a heading names its currency."""
     return MISSING if amount is None else f"{amount:,.0f}"
 
 
-def format_signed_money(amount: float | None) -> str:
-    """A difference of amounts."""
+def format_signed_amount(amount: float | None) -> str:
+    """A difference of amounts, where a heading names their currency."""
     return MISSING if amount is None else format_signed_text(f"{amount:+,.0f}")
+
+
+def format_money(amount: float | None, currency: str | None) -> str:
+    """An amount without decimals and its currency, if that is declared.
+
+    >>> format_money(1250.4, "EUR"), format_money(1250.4, None)
+    ('1,250\xa0EUR', '1,250')
+    """
+    return _with_currency(format_amount(amount), currency)
+
+
+def name_currency(label: str, currency: str | None) -> str:
+    """The heading of a column of amounts.
+
+    >>> name_currency("MRR", "EUR"), name_currency("MRR", None)
+    ('MRR, EUR', 'MRR')
+    """
+    return f"{label}, {currency}" if currency else label
+
+
+def format_signed_money(amount: float | None, currency: str | None) -> str:
+    """A difference of amounts and their currency, if that is declared."""
+    return _with_currency(format_signed_amount(amount), currency)
+
+
+def _with_currency(text: str, currency: str | None) -> str:
+    return f"{text}\u00a0{currency}" if currency and text != MISSING else text
 
 
 def format_count(count: float | None) -> str:
@@ -92,12 +119,14 @@ def format_time(instant: datetime | None) -> str:
     return MISSING if instant is None else f"{format_day(instant)}, {instant:%H:%M} UTC"
 
 
+# The filters that also take the currency of their page.
+IN_CURRENCY = {"money": format_money, "signed_money": format_signed_money, "in_currency": name_currency}
 FILTERS = {
     "percent": format_percent,
     "points": format_points,
     "tenths": format_tenths,
-    "money": format_money,
-    "signed_money": format_signed_money,
+    "amount": format_amount,
+    "signed_amount": format_signed_amount,
     "count": format_count,
     "signed_count": format_signed_count,
     "day": format_day,

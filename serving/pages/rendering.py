@@ -2,11 +2,11 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from serving.pages import formats
 from serving.pages.trend_text import DEFINITION, TEXTS
@@ -76,7 +76,8 @@ def style_hash() -> str:
 
 @cache
 def _environment() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # only who opens a page needs it
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context  # only who opens a page needs it
+    from jinja2.runtime import Context
 
     environment = Environment(
         loader=FileSystemLoader(FOLDER / "templates"),
@@ -86,6 +87,12 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
     )
     environment.filters |= formats.FILTERS
+
+    def of_page(format_text: Callable[[Any, str | None], str]) -> Callable[[Context, Any], str]:
+        """A filter that writes the currency of its page."""
+        return pass_context(lambda page, value: format_text(value, page["currency"]))
+
+    environment.filters |= {name: of_page(format_text) for name, format_text in formats.IN_CURRENCY.items()}
     environment.globals |= {
         "navigation": NAVIGATION,
         "style_path": style_path,

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from serving.api.endpoint import wait_for_portfolio
 from serving.api.responses import JsonResponse
 from serving.handlers.work_list import MAX_CANDIDATES, build_work_list
+from serving.pages.formats import format_money
 from serving.pages.page import PageRequest, page
 from serving.schemas.page_queries import WorkListPageQuery
 from serving.schemas.requests import WorkListQuery
@@ -38,6 +39,7 @@ async def get_work_list_page(request: PageRequest, query: WorkListPageQuery) -> 
     values = {
         "system": await request.run(1, describe_system, context),
         "query": query,
+        "currency": response["currency"],
         "owners": portfolio.owners.categories,
         "calls": response["calls"],
         "excluded": response["excluded"],
@@ -55,10 +57,10 @@ def answer_work_list(owner: str | None, response: WorkListResponse) -> str:
     if not calls:
         return f"{who} has nobody to call today."
     first = calls[0]["name"] or calls[0]["account_id"]
-    value = sum(call["value"] for call in calls)
+    value = format_money(sum(call["value"] for call in calls), response["currency"])
     if len(calls) == 1:
-        return f"{who} has 1 account to call today: {first}. The call is worth {value:,.0f}."
-    return f"{who} has {len(calls)} accounts to call today, {first} first. Together the calls are worth {value:,.0f}."
+        return f"{who} has 1 account to call today: {first}. The call is worth {value}."
+    return f"{who} has {len(calls)} accounts to call today, {first} first. Together the calls are worth {value}."
 
 
 def _by_count(reasons: Mapping[str, int]) -> list[tuple[str, int]]:

@@ -43,6 +43,9 @@ RemainingPoints = Annotated[float, _described("The points that are not listed; w
 RiskBand = Annotated[Band, _described("The band of the risk.", "watch")]
 Mrr = Annotated[float | None, _described("Monthly recurring revenue; null if not known.", 1250.0)]
 RevenueAtRisk = Annotated[float | None, _described("mrr * risk; null if not known.", 117.5)]
+CurrencyCode = Annotated[
+    str | None, _described("The currency of the amounts, by ISO 4217; null if the data set declares none.", "EUR")
+]
 MarkOfAccount = Annotated[str | None, _described("do_not_chase or saved_watch; null without a mark.", None)]
 ModelVersion = Annotated[int, _described("The version of the model.", 3)]
 Horizons = Annotated[list[int], _described("The horizons of the model, in days.", [30, 90, 180])]
@@ -122,6 +125,7 @@ class Revenue(ResponseBody):
 
     mrr: Mrr
     revenue_at_risk: RevenueAtRisk
+    currency: NotRequired[CurrencyCode]  # risks that older releases served lack it
 
 
 class SignalPoints(ResponseBody):
@@ -206,7 +210,10 @@ class ScoredRisk(ResponseBody):
     risks: Risks
     band: RiskBand
     revenue: Annotated[
-        Revenue, _described("What it pays, and how much is at risk.", {"mrr": 1250.0, "revenue_at_risk": 117.5})
+        Revenue,
+        _described(
+            "What it pays, and how much is at risk.", {"mrr": 1250.0, "revenue_at_risk": 117.5, "currency": "EUR"}
+        ),
     ]
     signals_as_of: Instant
     causal: Causal
@@ -402,6 +409,7 @@ class AccountSummary(AccountProfile):
     band: RiskBand
     mrr: Mrr
     revenue_at_risk: RevenueAtRisk
+    currency: CurrencyCode
 
 
 class AccountsResponse(ResponseBody):
@@ -440,6 +448,7 @@ class RecordedRisk(ResponseBody):
     band: RiskBand
     status: Annotated[str, _described("Its status at that time.", "scored")]
     mrr: Mrr
+    currency: CurrencyCode
     version: ModelVersion
 
 
@@ -462,6 +471,7 @@ class RecommendedCall(ResponseBody):
     band: RiskBand
     mrr: Mrr
     revenue_at_risk: RevenueAtRisk
+    currency: CurrencyCode
     trend: Annotated[
         Trend | None,
         _described("Since a week before: an arrow only beyond its noise; null if nothing was served.", "rising"),
@@ -488,6 +498,7 @@ class WorkListResponse(ResponseBody):
 
     as_of: Instant
     version: ModelVersion
+    currency: CurrencyCode
     per_owner: Annotated[int, _described("How many calls each owner can make.", 10)]
     calls: Annotated[list[RecommendedCall], _described("The accounts to call.", [])]
     excluded: Annotated[list[ExcludedAccount], _described("Accounts that were considered and excluded.", [])]

@@ -22,7 +22,7 @@ from serving.schemas.enums import Purpose
 from serving.schemas.responses import ScoreResponse
 from serving.scoring.champion_pointer import rebuild_outdated_bundle
 from serving.scoring.scorer import Scorer
-from serving.scoring.signal_lookup import SignalLookup, fetch_signals
+from serving.scoring.signal_lookup import SignalLookup, fetch_signals, published_columns
 from serving.telemetry.request_ids import new_request_id
 from training.registry.mlflow_registry import open_registry
 
@@ -105,9 +105,8 @@ class BatchScorer:
         is_published = [account_id in published for account_id in account_ids]
         as_of = np.where(is_published, np.datetime64(self.day), earlier)
         categories = {signal.name for signal in self.history.signals if signal.kind == "category"}
-        return SignalLookup(
-            account_ids, values_from_frame(values, categories), as_of, self.day, age_reference=self.age_reference
-        )
+        online = values_from_frame(values, categories, published_columns(self.scorer.signals).currency)
+        return SignalLookup(account_ids, online, as_of, self.day, age_reference=self.age_reference)
 
 
 def open_batch(state: StateDir, scorer: Scorer, account_ids: Sequence[str], as_of: datetime | None) -> BatchScorer:

@@ -17,6 +17,7 @@ import numpy as np
 
 from configs.errors import PromotionRefused
 from configs.files import JsonObject
+from configs.values.currency import unit_currency
 from serving.treeshap.kernel import Kernel
 from serving.treeshap.lightgbm_parser import IN_SET, LEAF, Trees, UnsupportedBooster, read_trees
 from training.calibration.calibrator import Calibrator, calibrator_from_json
@@ -99,6 +100,11 @@ class ModelBundle:
     def category_names(self) -> frozenset[str]:
         """The signals whose values are categories."""
         return frozenset(signal.name for signal in self.inputs if signal.kind == "category")
+
+    @cached_property
+    def currency(self) -> str | None:
+        """The currency of the amounts that it was trained with; None if it is not known."""
+        return next(filter(None, (unit_currency(signal.unit) for signal in self.inputs)), None)
 
     @property
     def horizon_days(self) -> int:

@@ -125,6 +125,7 @@ class Scorer:
             "version": champion.version.number,
             "label_hash": champion.model.identity["label"],
             "signal_set": champion.model.identity["signal_set"],
+            "currency": scores[0]["revenue"].get("currency") if scores else None,
         }
         self.ledger.append(scores, source)
         return source
@@ -199,12 +200,13 @@ def _families_where(holds: np.ndarray, families: Sequence[str]) -> list[list[str
 
 
 def _revenue(values: SignalValues, risks: np.ndarray) -> list[Revenue]:
-    column = values.columns.numbers.get("mrr")
+    column, currency = values.columns.numbers.get("mrr"), values.columns.currency
+    unknown: Revenue = {"mrr": None, "revenue_at_risk": None, "currency": currency}
     if column is None:
-        return [{"mrr": None, "revenue_at_risk": None} for _ in risks]
+        return [unknown for _ in risks]
     mrr = values.numbers[:, column]
     rows = zip(mrr.tolist(), (mrr * risks).tolist(), np.isnan(mrr).tolist(), strict=True)
     return [
-        {"mrr": None, "revenue_at_risk": None} if is_missing else {"mrr": amount, "revenue_at_risk": at_risk}
+        unknown if is_missing else {"mrr": amount, "revenue_at_risk": at_risk, "currency": currency}
         for amount, at_risk, is_missing in rows
     ]

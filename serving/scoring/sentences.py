@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from math import isnan
 from typing import Literal, NamedTuple
 
+from configs.values.currency import unit_currency
 from serving.schemas.responses import SignalPoints
 from training.model.churn_model import ModelInput, SignalValue
 
@@ -24,7 +25,7 @@ def is_moment(name: str, unit: str) -> bool:
 
 
 def format_value(value: SignalValue, unit: str) -> str:
-    """A value for people, with its unit only if the number would mislead without it: 31 %, 0.8x, yes, 1,250."""
+    """A value for people, with its unit only if the number would mislead without it: 31 %, 0.8x, yes, 1,250 EUR."""
     if value is None:
         return NO_VALUE
     if isinstance(value, str):
@@ -36,7 +37,8 @@ def format_value(value: SignalValue, unit: str) -> str:
     if abs(value) < ROUNDING_ERROR:
         value = 0.0
     number = f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.2g}"
-    return f"{number}x" if unit == "x" else number
+    currency = unit_currency(unit)
+    return f"{number} {currency}" if currency else f"{number}x" if unit == "x" else number
 
 
 def group_signals(signals: Sequence[SignalPoints]) -> list[list[SignalPoints]]:

@@ -88,14 +88,19 @@ def _store_down_if_unreadable() -> Iterator[None]:
 
 
 def require_signals(model: ModelBundle, columns: ColumnIndex) -> None:
-    """Raise NotReady if a signal of the model is not published."""
+    """Raise NotReady if a signal of the model is not published, or if it learned from amounts in another currency."""
     missing = _first_missing_signal(model, columns)
-    if missing is None:
-        return
-    raise NotReady(
-        f"The champion needs the signal '{missing}', which is not published.",
-        "Run `oarlock publish`, or promote a model that was trained on the published signals.",
-    )
+    if missing is not None:
+        raise NotReady(
+            f"The champion needs the signal '{missing}', which is not published.",
+            "Run `oarlock publish`, or promote a model that was trained on the published signals.",
+        )
+    if model.currency and columns.currency and model.currency != columns.currency:
+        raise NotReady(
+            f"The champion was trained with amounts in {model.currency}, and the published ones are in"
+            f" {columns.currency}.",
+            "Train and promote a model anew, or correct `currency` in the mapping and run `oarlock publish`.",
+        )
 
 
 @lru_cache(maxsize=2)

@@ -62,10 +62,11 @@ class Quadrants:
 class DisagreementView:
     """The accounts with the largest disagreements of either kind, and the quadrants; `total` is how many have a risk.
 
-    `judged` is how many of them people say something about, by part.
+    `judged` is how many of them people say something about, by part. `currency` is that of all amounts, if declared.
     """
 
     as_of: datetime
+    currency: str | None
     total: int
     judged: dict[str, int]
     looks_fine: Sequence[AppearingAccount]
@@ -125,6 +126,7 @@ def view_disagreements(rated: RatedAccounts, limit: int) -> DisagreementView:
     fine, bad = int((rated.disagreements > 0).sum()), int((rated.disagreements < 0).sum())
     return DisagreementView(
         as_of=rated.columns.as_of,
+        currency=rated.columns.currency,
         total=len(rated.columns),
         judged=rated.judged,
         looks_fine=_accounts(rated, rated.order[: min(limit, fine)]),

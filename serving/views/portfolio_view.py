@@ -65,6 +65,7 @@ class PortfolioView:
     owners: tuple[str, ...]
     families: tuple[str, ...]
     is_past: bool
+    currency: str | None
 
 
 def view_portfolio(context: ServiceContext, portfolio: Portfolio, query: PortfolioQuery) -> PortfolioView:
@@ -121,6 +122,7 @@ def _view(compared: PortfolioComparison, query: PortfolioQuery, since: date) -> 
         owners=columns.owners.categories,
         families=tuple(sorted(columns.families.categories)),
         is_past=columns.is_past,
+        currency=columns.currency,
     )
 
 

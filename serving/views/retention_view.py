@@ -31,6 +31,7 @@ class RetentionView:
     causes: RootCauses | None
     time_to_value: Sequence[TimeToValue]
     choices: dict[str, Sequence[str]]
+    currency: str | None
 
 
 def view_retention(
@@ -55,6 +56,7 @@ def view_retention(
         causes=portfolio and _root_causes(portfolio, chosen_history, settings.retention.functions),
         time_to_value=measure_time_to_value(chosen_history),
         choices={name: _choices(history.attributes[name]) for name in FILTERS if name in history.attributes},
+        currency=history.currency,
     )
 
 

@@ -15,6 +15,7 @@ SOURCE: ScoreSource = {
     "version": 1,
     "label_hash": "l",
     "signal_set": "s",
+    "currency": None,
 }
 
 

@@ -1,5 +1,7 @@
 """Amounts in several currencies, converted by rates that a person gives."""
 
+from collections.abc import Mapping
+
 from configs.errors import ConfigError
 from features.compute.backends.duckdb import quote_name, quote_text
 from features.discovery.column_profile import ColumnProfile
@@ -28,12 +30,14 @@ def convert_currencies(draft: SelectDraft, source: ProfiledSource, query: Query,
     if len(codes) == 1:
         others = f"when {_code(currency)} not in ({_listed(codes[0], '', *_blanks(currency))})"
         draft.compute(column, f"* case {others} then 'nan'::double else 1 end")
+        decisions.currencies[draft.table] = codes[0]
         draft.comments.append(f"{column}: all amounts are in {codes[0]} ('{currency.name}'); one in another is NaN")
         return
     evidence = (
         f"'{currency.name}' of {draft.table} has {len(codes)} currencies, and amounts cannot be added across them"
     )
     rates = ask_rates(codes, evidence, decisions)
+    decisions.currencies[draft.table] = currency_of_rates(rates)
     draft.compute(column, f"* {_rate_cases(currency, rates)}")
     draft.comments.append(f"{column}: NaN for a currency without a rate, so that validation reports the row")
     if blank:
@@ -65,6 +69,30 @@ def ask_rates(codes: list[str], evidence: str, decisions: DecisionLog) -> dict[s
     if missing:
         raise ConfigError(f"{KEY} = {answer} has no rate for {missing[0]}, a number above 0.", f"{example}.")
     return {code: rate for code, rate in rates.items() if rate}
+
+
+def currency_of_rates(rates: Mapping[str, float]) -> str | None:
+    """The currency that amounts are converted to: the one whose rate is 1; None if that is none or several.
+
+    >>> currency_of_rates({"EUR": 1.0, "USD": 0.92}), currency_of_rates({"EUR": 1.1, "USD": 1.2})
+    ('EUR', None)
+    """
+    codes = [code for code, rate in rates.items() if rate == 1]
+    return codes[0] if len(codes) == 1 else None
+
+
+def find_currency(decisions: DecisionLog) -> tuple[str | None, str]:
+    """The currency of all amounts, with its evidence; None if no column says it, or amounts have several."""
+    codes = sorted({code or "?" for code in decisions.currencies.values()})
+    if not codes:
+        return None, "currency: no column says in which currency amounts are; name it, and it stands beside each amount"
+    if len(codes) > 1:
+        pairs = ", ".join(f"{subject} in {code or 'none of them'}" for subject, code in decisions.currencies.items())
+        decisions.note("currency", f"amounts are in several currencies ({pairs}): convert them in the selects")
+        return None, f"currency: amounts are in several currencies ({pairs}); convert them in the selects, then name it"
+    if codes == ["?"]:
+        return None, "currency: no rate is 1, so that the currency of your reports is not known; name it"
+    return codes[0], f"currency: of all amounts, by {' and '.join(decisions.currencies)}"
 
 
 def parse_rate(text: str) -> float | None:

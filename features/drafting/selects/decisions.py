@@ -55,11 +55,15 @@ Query = Callable[[str], Sequence[tuple]]
 
 @dataclass
 class DecisionLog:
-    """The answers and notes of a draft, collected while it is made."""
+    """The answers and notes of a draft, collected while it is made.
+
+    `currencies` are those of the amounts that each table or export was converted to; None if no rate is 1.
+    """
 
     decide: Decide
     answers: list[Answer] = field(default_factory=list)
     notes: list[DataNote] = field(default_factory=list)
+    currencies: dict[str, str | None] = field(default_factory=dict[str, str | None])
 
     def ask(self, question: Question) -> str:
         """The choice for a question."""

@@ -83,6 +83,7 @@ def account_values(view: AccountView) -> dict[str, object]:
     points, vectors = _history_points(view), find_vectors(view.score, view.change)
     return {
         "view": view,
+        "currency": view.score["revenue"].get("currency") if view.score else None,
         "name": display_name(view),
         "answer": answer_account(view),
         "sentences": explain_account(view),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from configs.rounding import round_parts
+from configs.values.currency import unit_currency
 from features.signals.base import family_label
 from serving.pages.charts.waterfall import Bar, draw_bars, waterfall_bars
 from serving.schemas.responses import AccountChange, ExplainedSignal, Score, SignalPart, SignalPoints
@@ -238,4 +239,4 @@ def describe_value(value: float | str | None, unit: str) -> str:
     """
     text = format_value(value, unit)
     is_plain = value is None or isinstance(value, str) or unit in ("", "share", "x", "0 or 1", "money")
-    return text if is_plain else f"{text} {unit}"
+    return text if is_plain else f"{text} {unit.removeprefix(unit_currency(unit) or '').lstrip()}".rstrip()

@@ -12,6 +12,7 @@ from serving.api.endpoint import wait_for_portfolio
 from serving.api.responses import JsonResponse
 from serving.pages.charts.sparkline import sparkline
 from serving.pages.csv_text import write_csv
+from serving.pages.formats import name_currency
 from serving.pages.page import PageRequest, page
 from serving.pages.portfolio.portfolio_answer import answer_portfolio, portfolio_url
 from serving.pages.portfolio.saved_views_page import SEE_OTHER, default_address, list_saved_views, saved_query
@@ -34,6 +35,7 @@ HEADINGS: tuple[tuple[PortfolioSort | None, str, str], ...] = (
     ("segment", "Segment", ""),
     ("renewal", "Renews", "number"),
 )
+AMOUNTS = ("mrr", "revenue_at_risk")
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ def portfolio_values(view: PortfolioView) -> Mapping[str, object]:
     return {
         "view": view,
         "answer": answer_portfolio(view),
-        "headings": _headings(view.query),
+        "currency": view.currency,
+        "headings": _headings(view.query, view.currency),
         "bands": BANDS[::-1],
         "shows": get_args(Shown),
         "limits": LIMITS,
@@ -90,21 +93,23 @@ def portfolio_document(view: PortfolioView) -> dict[str, object]:
         "version": view.version,
         "since": view.since.isoformat() if view.has_earlier else None,
         "answer": "".join(part.text for part in answer_portfolio(view)),
+        "currency": view.currency,
         "totals": {name: value if value is None else round(value, MONEY_DECIMALS) for name, value in totals.items()},
         "total": view.shown,
-        "accounts": [account_fields(account) for account in view.accounts],
+        "accounts": [account_fields(account, view.currency) for account in view.accounts],
         "next_cursor": view.next_cursor,
     }
 
 
 def portfolio_csv(view: PortfolioView) -> str:
     """The accounts on the page as CSV; a text that a spreadsheet takes for a formula gets an apostrophe before it."""
-    fields = [account_fields(account) for account in view.accounts]
+    fields = [account_fields(account, view.currency) for account in view.accounts]
     risks = [{"recent_risks": " ".join(map(str, row["recent_risks"]))} for row in fields]  # type: ignore[arg-type]
-    return write_csv(list(ListedAccount.__annotations__), [row | text for row, text in zip(fields, risks, strict=True)])
+    columns = [*ListedAccount.__annotations__, "currency"]
+    return write_csv(columns, [row | text for row, text in zip(fields, risks, strict=True)])
 
 
-def account_fields(account: ListedAccount) -> dict[str, object]:
+def account_fields(account: ListedAccount, currency: str | None) -> dict[str, object]:
     """One account with the numbers of the page: risks in tenths of a percent, amounts in hundredths."""
     return {
         **vars(account),
@@ -114,6 +119,7 @@ def account_fields(account: ListedAccount) -> dict[str, object]:
         "revenue_at_risk": _rounded(account.revenue_at_risk, MONEY_DECIMALS),
         "renews_at": format_instant(account.renews_at) if account.renews_at else None,
         "recent_risks": [round(risk, RISK_DECIMALS) for risk in account.recent_risks],
+        "currency": currency,
     }
 
 
@@ -121,8 +127,10 @@ def _rounded(value: float | None, decimals: int) -> float | None:
     return None if value is None else round(value, decimals)
 
 
-def _headings(query: PortfolioQuery) -> list[Heading]:
-    return [Heading(label, kind, *_sort_link(query, sort)) for sort, label, kind in HEADINGS]
+def _headings(query: PortfolioQuery, currency: str | None) -> list[Heading]:
+    labels = [name_currency(label, currency) if sort in AMOUNTS else label for sort, label, _ in HEADINGS]
+    columns = zip(labels, HEADINGS, strict=True)
+    return [Heading(label, kind, *_sort_link(query, sort)) for label, (sort, _, kind) in columns]
 
 
 def _sort_link(query: PortfolioQuery, sort: PortfolioSort | None) -> tuple[str | None, str | None]:

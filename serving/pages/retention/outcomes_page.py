@@ -23,4 +23,4 @@ async def get_outcomes(request: PageRequest, query: OutcomesQuery) -> Response:
 
 def outcomes_values(outcomes: ServedOutcomes | None) -> Mapping[str, object]:
     """What the template of the outcomes shows."""
-    return {"report": outcomes, "no_plays": NOBODY_HELD_OUT}
+    return {"report": outcomes, "currency": outcomes and outcomes.currency, "no_plays": NOBODY_HELD_OUT}

@@ -5,13 +5,14 @@ from features.retention.report import RetentionReport
 from serving.pages.formats import format_day, format_money, format_percent
 
 
-def answer_retention(report: RetentionReport) -> str:
+def answer_retention(report: RetentionReport, currency: str | None) -> str:
     """What was kept of the revenue of the period's start."""
     everybody, since = report.everybody, format_day(report.since)
     if everybody is None:
         return f"No account paid on {since}, so there was nothing to keep."
+    start = format_money(everybody.start / 100, currency)
     return (
-        f"Of {format_money(everybody.start / 100)} a month that {everybody.accounts:,} accounts paid on {since},"
+        f"Of {start} a month that {everybody.accounts:,} accounts paid on {since},"
         f" {describe_rate(everybody.gross)} was kept, and {describe_rate(everybody.net)} with their expansion."
     )
 

@@ -1,5 +1,6 @@
-"""The retention as JSON and as CSV: amounts in the source's currency, exact to the hundredth."""
+"""The retention as JSON and as CSV: amounts exact to the hundredth, with their currency."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 
 from features.retention.definitions import DEFINITIONS
@@ -17,9 +18,10 @@ GROUP_AMOUNTS = ("start", "expansion", "contraction", "churned", "end")
 GROUP_COLUMNS = (
     *("dimension", "group", "accounts", "stayed", *GROUP_AMOUNTS),
     *(f"{name}{end}" for name in ("gross", "net", "logo") for end in ("", "_low", "_high")),
+    "currency",
 )
 MONTH_AMOUNTS = ("start", "new", "returned", "expansion", "contraction", "churned", "end")
-MONTH_COLUMNS = ("since", "until", *MONTH_AMOUNTS, "accounts_new", "accounts_churned")
+MONTH_COLUMNS = ("since", "until", *MONTH_AMOUNTS, "accounts_new", "accounts_churned", "currency")
 
 
 def retention_document(view: RetentionView) -> dict[str, object]:
@@ -29,7 +31,8 @@ def retention_document(view: RetentionView) -> dict[str, object]:
     return {
         "since": f"{report.since:%Y-%m-%d}",
         "until": f"{report.until:%Y-%m-%d}",
-        "answer": answer_retention(report),
+        "currency": view.currency,
+        "answer": answer_retention(report, view.currency),
         "groups": [group_fields(group) for group in report.groups],
         "movement": movement_fields(report.movement),
         "months": [movement_fields(month) for month in report.months],
@@ -100,12 +103,16 @@ def _value_fields(value: TimeToValue) -> dict[str, object]:
 
 def groups_csv(view: RetentionView) -> str:
     """The groups as CSV."""
-    return write_csv(GROUP_COLUMNS, map(group_fields, view.report.groups))
+    return write_csv(GROUP_COLUMNS, _with_currency(view, map(group_fields, view.report.groups)))
 
 
 def months_csv(view: RetentionView) -> str:
     """The months as CSV."""
-    return write_csv(MONTH_COLUMNS, map(movement_fields, view.report.months))
+    return write_csv(MONTH_COLUMNS, _with_currency(view, map(movement_fields, view.report.months)))
+
+
+def _with_currency(view: RetentionView, rows: Iterable[dict[str, object]]) -> list[dict[str, object]]:
+    return [{**row, "currency": view.currency} for row in rows]
 
 
 def group_fields(group: GroupRetention) -> dict[str, object]:

@@ -139,7 +139,8 @@ def retention_values(view: RetentionView) -> Mapping[str, object]:
     return {
         "view": view,
         "report": report,
-        "answer": answer_retention(report),
+        "currency": view.currency,
+        "answer": answer_retention(report, view.currency),
         "steps": movement_steps(report.movement),
         "months": [(month, whole_amounts(month)) for month in report.months],
         "dimensions": [

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from features.signals.registry import catalogue
+from serving.pages.account.risk_steps import describe_value
 from serving.schemas.responses import SignalPoints
-from serving.scoring.sentences import SignalSentences, group_signals
+from serving.scoring.sentences import SignalSentences, format_value, group_signals
 from training.model.churn_model import ModelInput, SignalValue
 from training.model.fit import build_inputs
 
@@ -84,6 +85,13 @@ def describe(name: str, values: Mapping[str, SignalValue], typical: Mapping[str,
 )
 def test_a_driver_is_a_sentence(name: str, values: dict, typical: dict, sentence: str):
     assert describe(name, values, typical) == sentence
+
+
+def test_an_amount_has_its_currency():
+    shown = [format_value(1250.0, unit) for unit in ("EUR", "EUR a month", "MRR", "money", "seats")]
+    assert shown == ["1,250 EUR", "1,250 EUR", "1,250", "1,250", "1,250"]
+    assert describe_value(1250.0, "EUR a month") == "1,250 EUR a month"
+    assert describe_value(1250.0, "EUR") == "1,250 EUR"
 
 
 @pytest.mark.parametrize("signal", INPUTS, ids=NAMES)

@@ -199,8 +199,16 @@ def test_amounts_of_several_currencies_need_rates(company):
     company.write()
     with pytest.raises(Unanswered, match="currency"):
         company.drafted()
-    company.drafted(currency="EUR=1,USD=0.5")
+    draft = company.drafted(currency="EUR=1,USD=0.5")
     assert company.column("subscriptions", "mrr")[:2] == [50, 101]
+    assert 'currency = "EUR"' in draft.mapping.splitlines()
+
+
+def test_without_a_rate_of_1_the_currency_of_the_reports_is_not_known(company):
+    set_column("contracts", "currency", lambda row: "USD" if number(row) == 0 else "EUR")(company.tables)
+    company.write()
+    draft = company.drafted(currency="EUR=1.1,USD=0.5")
+    assert '# currency = "EUR"' in draft.mapping.splitlines()
 
 
 def test_every_currency_of_many_is_asked_for(company):

@@ -245,6 +245,14 @@ class TestCatalogue:
         assert names.isdisjoint({"seats", "seat_utilisation_28d", "events_7d", "events_28d"})
         assert "events_trend_28d" in names
 
+    def test_names_the_currency_of_amounts(self):
+        def units(currency: str | None) -> list[str]:
+            signals = {signal.name: signal for signal in build_catalogue(SignalSettings(), currency=currency).signals}
+            return [signals[name].unit for name in ("mrr", "overdue_amount", "mrr_per_employee", "seats")]
+
+        assert units("EUR") == ["EUR a month", "EUR", "EUR a month per employee", "seats"]
+        assert units(None) == ["MRR", "money", "MRR per employee", "seats"]
+
     def test_lists_own_families_in_the_dictionary(self):
         fit = {"product_fit": FamilySettings(sentence="How well the product fits.")}
         signals = build_catalogue(

@@ -93,8 +93,9 @@ def test_several_currencies_need_rates(exports):
     prices.write_text(text, "utf-8")
     with pytest.raises(ConfigError, match="no rate for USD"):
         exports.draft("stripe", currency="EUR=1,JPY=0.006")
-    exports.draft("stripe", currency="EUR=1,JPY=0.006,USD=0.9")
+    draft = exports.draft("stripe", currency="EUR=1,JPY=0.006,USD=0.9")
     mrr = dict(exports.rows("subscriptions", "subscription_id", "mrr"))
+    assert 'currency = "EUR"' in draft.mapping.splitlines()
     # 5,000 yen, which have no cents; 7 euros a week; 300 dollars a quarter
     assert [round(mrr[item], 4) for item in ("si_b", "si_c1", "si_c2")] == [30.0, 30.4375, 90.0]
 
