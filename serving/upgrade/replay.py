@@ -98,7 +98,8 @@ def replay_answers(scorer: Scorer, state: StateDir, answers: Sequence[RecordedAn
         if differences:
             different.append(_describe(answer.entry, again, differences))
         else:
-            counts["identical" if answer.entry.score == again else "close"] += 1
+            is_identical = not any(find_differences(answer.entry.score, again, tolerance=0.0))
+            counts["identical" if is_identical else "close"] += 1
     return Replay(counts.total(), counts["identical"], different, dict(reasons))
 
 

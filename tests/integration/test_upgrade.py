@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,9 @@ def config(trained: TrainedModel, tmp_path: Path, oarlock) -> Path:
     config = copy_without_risks(trained, tmp_path / "crm5")
     scored = json.loads(oarlock("score", "--all", "--drivers", "2", "--json", config=config).out)["scores"]
     assert oarlock("explain", scored[0]["account_id"], config=config).code == 0
+    with closing(sqlite3.connect(state_of(config).ledger)) as connection:
+        # Else a connection of a command above does so whenever it is collected, and changes the file then.
+        connection.execute("pragma wal_checkpoint(truncate)")
     return config
 
 
