@@ -18,6 +18,7 @@ from configs.state_dir import open_state_dir
 from features.store.revenue_table import read_revenue_table, write_revenue_table
 from serving.exports.field_map import ExportRow, read_field_map
 from serving.ledger.ledger import Ledger
+from serving.schemas.responses import Score
 from serving.scoring.scorer import open_scorer
 from serving.scoring.signal_lookup import published_columns, require_signals
 from tests.support.api_client import ApiClient, open_api_client
@@ -112,7 +113,8 @@ def test_amounts_in_another_currency_are_not_compared(company: TrainedModel, tmp
     api = open_api_client(company.state, scorer, ledger)
     ids = [account["account_id"] for account in api.get("/accounts", limit=50)["accounts"]]
     day = f"{WEEK_AGO:%Y-%m-%d}T00:00:00Z"
-    served = [{**score, "signals_as_of": day} for score in scorer.to_response(scorer.score_accounts(ids), 1)["scores"]]
+    scores = scorer.to_response(scorer.score_accounts(ids), 1)["scores"]
+    served: list[Score] = [{**score, "signals_as_of": day} for score in scores]
     ledger.append(served, {**source_at(WEEK_AGO + timedelta(hours=6)), "currency": "USD"})
     page = open_page_client(api.context).read("/?show=all")
     assert " risk, a month</small>" in page  # in place of a change
