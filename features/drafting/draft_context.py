@@ -9,6 +9,7 @@ from features.compute.backends.duckdb import quote_name
 from features.discovery.account_keys import find_links
 from features.discovery.database_tables import DatabaseAddress, group_tables
 from features.discovery.loaded_sources import load_sources
+from features.discovery.merge_lists import find_merge_list, is_list_of_merges
 from features.discovery.recognition import match_tables, profile_source
 from features.discovery.source_files import FileGroup, group_files
 from features.drafting.selects.column_expressions import SourceStyle
@@ -55,7 +56,11 @@ class DraftContext:
         self.query: Query = lambda sql: connection.execute(sql).fetchall()
         self.sources = [profile_source(connection, source) for source in loaded]
         self.links = find_links(connection, self.sources)
-        self.matches = {match.table: match for match in match_tables(self.sources, self.links)}
+        merges = find_merge_list(self.sources, self.links)
+        others = [s for s in self.sources if merges is None or s is not merges.source or not is_list_of_merges(merges)]
+        self.matches = {match.table: match for match in match_tables(others, self.links)}
+        if merges and "accounts" in self.matches:
+            self.matches[merges.table] = merges
         self.styles = find_styles(self.sources, decisions)
         self.drafts: dict[str, SelectDraft] = {}
         self.rows: dict[str, RawTable] = {}

@@ -7,6 +7,7 @@ from features.discovery.recognition import TableMatch
 from features.drafting.draft_context import DraftContext
 from features.drafting.selects.currencies import convert_currencies
 from features.drafting.selects.decisions import DecisionLog
+from features.drafting.selects.merge_rules import complete_merges, explain_unknown_accounts
 from features.drafting.selects.row_filters import (
     leave_out_deleted,
     leave_out_test_accounts,
@@ -14,15 +15,32 @@ from features.drafting.selects.row_filters import (
 )
 from features.drafting.selects.select_draft import SelectDraft, draft_select
 from features.drafting.selects.subscription_rules import complete_subscription, find_end_in_accounts
-from features.tables.contract import CONTRACT
+from features.tables.contract import ACCOUNT_MERGES, CONTRACT
 
 
 def draft_tables(context: DraftContext) -> None:
     """Draft every table that was recognised, and the accounts."""
+    _require_merged_accounts(context)
     keys = _compare_account_keys(context)
     for table in context.matches:
         _draft_table(context, table, keys)
     _draft_missing_accounts(context)
+
+
+def _require_merged_accounts(context: DraftContext) -> None:
+    """Leave out a list of merges if most of its ids are no accounts."""
+    match = context.matches.get(ACCOUNT_MERGES.name)
+    if match and (fault := explain_unknown_accounts(match, *_compare_merged_ids(context, match))):
+        context.decisions.note(match.table, fault)
+        del context.matches[match.table]
+
+
+def _compare_merged_ids(context: DraftContext, match: TableMatch) -> tuple[KeyMatch, KeyMatch]:
+    """How the ids of both accounts of the merges match those of the accounts."""
+    accounts, columns = context.matches["accounts"], (match.link.column, match.columns["merged_into"])
+    key = (accounts.source.name, accounts.link.column)
+    old, left = (compare_keys(context.connection, (match.source.name, column), key) for column in columns)
+    return old, left
 
 
 def _compare_account_keys(context: DraftContext) -> dict[str, KeyMatch]:
@@ -68,6 +86,8 @@ def _draft_table(context: DraftContext, table: str, keys: Mapping[str, KeyMatch]
         leave_out_trials(draft, match.source, context.query, decisions)
         if "accounts" in context.matches:
             find_end_in_accounts(draft, context.matches["accounts"], decisions)
+    if table == ACCOUNT_MERGES.name:
+        complete_merges(draft, match, _compare_merged_ids(context, match), REPAIRS[repair])
     leave_out_deleted(draft, match.source, context.query, decisions)
     _follow_accounts(context, draft)
     convert_currencies(draft, match.source, context.query, decisions)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from features.compute.backends.duckdb import quote_name
 from features.drafting.selects.decisions import Query
-from features.tables.contract import CONTRACT, TableContract
+from features.tables.contract import EVERY_TABLE, TableContract
 
 GAP_FACTOR, MIN_GAP_DAYS = 10, 7
 
@@ -32,7 +32,7 @@ class TableProfile:
 
 def profile_table(table: str, source: str, query: Query) -> TableProfile:
     """The profile of `drafted_TABLE`."""
-    contract, name = CONTRACT[table], f"drafted_{table}"
+    contract, name = EVERY_TABLE[table], f"drafted_{table}"
     columns = [row[0] for row in query(f"describe {name}")]
     counts = ", ".join(f"count({quote_name(column)})" for column in columns)
     rows, accounts, *filled = query(f"select count(*), count(distinct account_id), {counts} from {name}")[0]

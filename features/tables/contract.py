@@ -332,3 +332,5 @@ CONTRACT: Mapping[str, TableContract] = {
         ACCOUNTS, SUBSCRIPTIONS, USAGE, TICKETS, INVOICES, SURVEYS, TOUCHES, CONTACTS, MILESTONES, NOTICES, PLAYS,
     )
 }  # fmt: skip
+# With the tables that are only read if a mapping has them.
+EVERY_TABLE: Mapping[str, TableContract] = {**CONTRACT, ACCOUNT_MERGES.name: ACCOUNT_MERGES}

@@ -12,7 +12,7 @@ from features.drafting.selects.column_expressions import SourceStyle, column_sql
 from features.drafting.selects.decisions import DecisionLog
 from features.drafting.selects.spellings import GROUPING_COLUMNS, join_spellings
 from features.ingestion.text_values import TextFormat, from_text
-from features.tables.contract import ACCOUNT_ID, CONTRACT
+from features.tables.contract import ACCOUNT_ID, EVERY_TABLE
 from features.tables.raw_table import RawTable
 
 
@@ -55,7 +55,7 @@ class SelectDraft:
 
 def draft_select(match: TableMatch, style: SourceStyle, decisions: DecisionLog, repair: str = "{id}") -> SelectDraft:
     """The select of a recognised table, with no rule but those of its columns."""
-    contract = CONTRACT[match.table].columns
+    contract = EVERY_TABLE[match.table].columns
     link = match.link
     account = repair.format(id=f"{quote_name(link.column)}::varchar")
     origin = quote_name(match.source.name)
@@ -77,7 +77,7 @@ def draft_select(match: TableMatch, style: SourceStyle, decisions: DecisionLog, 
 def materialise(backend: Backend, draft: SelectDraft, style: SourceStyle) -> RawTable:
     """The rows of a draft in the contract's types, as a table `drafted_NAME`."""
     rows = backend.select(draft.sql())
-    contract = CONTRACT[draft.table]
+    contract = EVERY_TABLE[draft.table]
     assert backend.create_table is not None  # DuckDB, which drafts are made on, has it
     table = backend.create_table(f"drafted_{draft.table}", rows.select(**_typed_columns(rows, draft.table, style)))
     return RawTable(contract, table, frozenset(table.columns))
@@ -90,12 +90,12 @@ def _aliased(expression: str, name: str) -> str:
 def _typed_columns(rows: ir.Table, table: str, style: SourceStyle) -> Mapping[str, ir.Value]:
     """The columns of a table in the contract's types; what cannot be read is null."""
     form = TextFormat(style.decimal, style.dates, style.zone)
-    columns = CONTRACT[table].columns
+    columns = EVERY_TABLE[table].columns
     return {name: _cast(rows[name], columns[name].type, form) for name in _contract_names(rows, table)}
 
 
 def _contract_names(rows: ir.Table, table: str) -> Iterable[str]:
-    return [name for name in rows.columns if name in CONTRACT[table].columns]
+    return [name for name in rows.columns if name in EVERY_TABLE[table].columns]
 
 
 def _cast(value: ir.Value, column_type: str, form: TextFormat) -> ir.Value:

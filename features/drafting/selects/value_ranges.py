@@ -5,7 +5,7 @@ Answers to surveys have a scale by kind. Those of 1 to 5 are in the range of 1 t
 
 from features.drafting.selects.decisions import DecisionLog, Query, Question
 from features.drafting.selects.select_draft import SelectDraft
-from features.tables.contract import CONTRACT, NumberRange
+from features.tables.contract import CONTRACT, EVERY_TABLE, NumberRange
 
 FIVE_POINTS = 5
 SCALES = {"of_5": "from 1 to 5, and brought to the scale of the contract", "of_7": "from 1 to 7, as in the contract"}
@@ -13,7 +13,7 @@ SCALES = {"of_5": "from 1 to 5, and brought to the scale of the contract", "of_7
 
 def fit_value_ranges(draft: SelectDraft, query: Query, decisions: DecisionLog) -> None:
     """Bring the columns of `drafted_TABLE` into their range, or leave out those that are not required."""
-    for name, column in CONTRACT[draft.table].columns.items():
+    for name, column in EVERY_TABLE[draft.table].columns.items():
         limits = column.range
         if name not in draft.columns or limits is None or limits.maximum is None:
             continue

@@ -120,3 +120,38 @@ def company_without_trials(company: Company) -> LabelProposal:
         del row["trial_ends_at"]
     company.write()
     return company.drafted().proposal
+
+
+MERGES = [{"loser_id": "C001", "winner_id": "C002", "merged_on": "2024-09-01", "synced_at": "2024-09-03 04:00:00"}]
+PLAIN_MERGES = [{"from": "C001", "to": "C002", "at": "2024-09-01"}]
+
+
+@pytest.mark.parametrize(("name", "rows"), [("crm_losers", MERGES), ("account_merges", PLAIN_MERGES)])
+def test_a_list_of_merges_is_recognised_by_its_columns_and_keys(company, name, rows):
+    company.tables[name] = rows
+    company.write()
+    draft = company.drafted()
+    assert list(tomllib.loads(draft.mapping)["tables"]) == ["accounts", "subscriptions", "account_merges"]
+    old, left, at, *_ = rows[0]
+    evidence = f"'{old}' is the old account (1 of 1 ids are accounts), '{left}' the one that is left (1 of 1), '{at}'"
+    assert f"{evidence} when they became one" in " ".join(draft.mapping.replace("#", "").split())
+    assert company.column("account_merges", "merged_into") == ["C002"]
+    assert company.column("account_merges", "merged_at") == [datetime(2024, 9, 1)]
+
+
+def test_a_column_of_accounts_says_into_which_one_they_were_merged(company):
+    for row in company.tables["customers"]:
+        is_merged = row["id"] == "C001"
+        row |= {"merged_into_id": "C002" if is_merged else "", "merged_at": "2024-09-01" if is_merged else ""}
+    company.write()
+    company.drafted()
+    assert company.column("account_merges", "account_id") == ["C001"]
+    assert len(company.column("accounts", "account_id")) == 60
+
+
+def test_merges_of_accounts_that_are_gone_are_named_and_not_mapped(company):
+    company.tables["merges"] = [{"old_id": "gone", "new_id": "C002", "merged_at": "2024-09-01"}]
+    company.write()
+    draft = company.drafted()
+    assert "account_merges" not in tomllib.loads(draft.mapping)["tables"]
+    assert "0 of 1 ids in 'old_id' of merges are in accounts, so that these merges are not mapped" in notes(draft)
