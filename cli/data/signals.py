@@ -2,11 +2,15 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cli.context import FILE, JSON, CliContext
 from cli.output import OutputTable, print_json
+
+if TYPE_CHECKING:
+    from features.own_signals.trial_engines import EngineKind
 
 
 @click.group(invoke_without_command=True, short_help="List the signals and their coverage, or test yours.")
@@ -25,9 +29,15 @@ def signals(command: click.Context, html: Path | None, markdown: Path | None) ->
 
 
 @signals.command()
+@click.option(
+    "--engine",
+    type=click.Choice(["duckdb", "spark"]),
+    default="duckdb",
+    help="Where to try them; spark is on this machine, and also says what differs from duckdb.",
+)
 @JSON
 @click.pass_obj
-def test(context: CliContext) -> None:
+def test(context: CliContext, engine: "EngineKind") -> None:
     """Try your own signals on generated tables, and say in one sentence what one does wrong.
 
     A signal may use nothing at or after the day, no row of another account, no order of rows, and no fixed date.
@@ -43,7 +53,7 @@ def test(context: CliContext) -> None:
     contract = company_contract(settings.data, settings.signals)
     with context.progress("signals") as progress:
         progress("trying", 0, 1)
-        result = try_signals(*own_signals_of(open_catalogue(settings, context.state)), contract)
+        result = try_signals(*own_signals_of(open_catalogue(settings, context.state)), contract, engine)
     if context.as_json:
         print_json(asdict(result))
     else:

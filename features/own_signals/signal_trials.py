@@ -1,20 +1,12 @@
 """Tries signals on generated tables: nothing at or after as_of counts, and one account alone has the same values."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 
-import ibis
-import pyarrow as pa
-
 from configs.errors import ConfigError
-from configs.sections.publishing import EngineSettings
-from features.compute.backends.base import Backend
-from features.compute.backends.duckdb import open_duckdb
-from features.compute.compute import compute_signals
-from features.ingestion.reader import cast_tables
 from features.own_signals.generated_tables import (
     AS_OF,
     Company,
@@ -24,14 +16,13 @@ from features.own_signals.generated_tables import (
     shift_company,
     vocabulary_of,
 )
+from features.own_signals.trial_engines import Compute, Contract, EngineKind, TrialEngine, Values, open_trial_engine
 from features.signals.base import Signal
 from features.tables.contract import ACCOUNT_ID, ColumnContract, TableContract
-from features.tables.raw_table import IBIS_TYPES, RawTable
 
-Contract = Mapping[str, TableContract]
-Values = dict[str, dict[str, Value]]
-Compute = Callable[[Company, datetime], Values]
 COMPANIES, SHIFT_DAYS = 12, 700
+# A query of Spark takes about a second for a table of a few rows: with most companies it is only compared.
+SPARK_COMPANIES = 1
 TOLERANCE = 1e-9  # sums of the same numbers in another order
 
 
@@ -62,26 +53,48 @@ class _Trial:
     as_of: datetime = AS_OF
 
 
-def try_signals(signals: tuple[Signal, ...], names: frozenset[str], contract: Contract) -> TrialResult:
-    """Try the signals with these names, the first fault of each; `signals` are those and all that they need."""
+ON_DUCKDB = _Trial(lambda _, same: same, "differs on Spark", "on DuckDB")
+
+
+@dataclass(frozen=True)
+class _Results:
+    """The first fault of each signal, and the signals that had a value, or could not have any."""
+
+    faults: dict[str, SignalFault]
+    filled: set[str]
+
+    def add(self, faults: Iterable[SignalFault]) -> None:
+        for fault in faults:
+            self.faults.setdefault(fault.signal, fault)
+
+
+def try_signals(
+    signals: tuple[Signal, ...], names: frozenset[str], contract: Contract, kind: EngineKind = "duckdb"
+) -> TrialResult:
+    """Try the signals with these names, the first fault of each; `signals` are those and all that they need.
+
+    On Spark they are also compared with DuckDB. Raises ConfigError if the engine is not installed.
+    """
     needed = {name: contract[name] for name in _tables(signals) if name in contract}
-    backend = open_duckdb(EngineSettings(threads=1))
-    compute = _compile(backend, needed, signals)
-    vocabulary = vocabulary_of(signals)
-    faults: dict[str, SignalFault] = {}
-    filled: set[str] = set()
-    for seed in range(COMPANIES):
-        company = generate_company(needed, vocabulary, seed)
-        values = compute(company, AS_OF)
-        filled |= {name for row in values.values() for name, value in row.items() if value is not None}
-        for fault in _faults(compute, needed, company, values):
-            if fault.signal in names:
-                faults.setdefault(fault.signal, fault)
+    with open_trial_engine("duckdb") as duckdb, open_trial_engine(kind) as engine:
+        refused = {} if kind == "duckdb" else _refused(engine, needed, signals, names)
+        computed = _without(signals, refused.keys())
+        results = _Results(dict(refused), set(refused))
+        compute = engine.compile(needed, computed)
+        reference = duckdb.compile(needed, computed) if kind == "spark" else None
+        for seed in range(COMPANIES):
+            company = generate_company(needed, vocabulary_of(signals), seed)
+            values = compute(company, AS_OF)
+            results.filled.update(name for row in values.values() for name, value in row.items() if value is not None)
+            if reference is None or seed < SPARK_COMPANIES:
+                results.add(_faults(compute, needed, company, values))
+            if reference:
+                results.add(_differences(ON_DUCKDB, values, reference(company, AS_OF)))
     tried = tuple(signal.name for signal in signals if signal.name in names)
     return TrialResult(
         tried,
-        tuple(faults[name] for name in tried if name in faults),
-        tuple(name for name in tried if name not in filled),
+        tuple(results.faults[name] for name in tried if name in results.faults),
+        tuple(name for name in tried if name not in results.filled),
     )
 
 
@@ -100,25 +113,37 @@ def _tables(signals: tuple[Signal, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("accounts", "subscriptions", *(s.table.source for s in signals if s.table))))
 
 
-def _compile(backend: Backend, contract: Contract, signals: tuple[Signal, ...]) -> Compute:
-    def load(company: Company) -> dict[str, RawTable]:
-        return {name: _load(backend, table, company[name]) for name, table in contract.items()}
+def _refused(
+    engine: TrialEngine, contract: Contract, signals: tuple[Signal, ...], names: frozenset[str]
+) -> dict[str, SignalFault]:
+    """The signals that the engine cannot compute, each with its reason."""
+    if engine.explain_refusal(contract, signals) is None:
+        return {}
+    refused: dict[str, SignalFault] = {}
+    for signal in signals:
+        if signal.name in names and set(signal.inputs).isdisjoint(refused):
+            reason = engine.explain_refusal(contract, _with_inputs(signals, signal.name))
+            if reason:
+                refused[signal.name] = SignalFault(
+                    signal.name, f"'{signal.name}' cannot be computed on Spark: {reason}."
+                )
+    return refused
 
-    tables = cast_tables(load({name: [] for name in contract}))
-    rows_on = backend.compile_for_instants(lambda as_of: compute_signals(tables, signals, as_of))
 
-    def compute(company: Company, as_of: datetime) -> Values:
-        load(company)
-        return {row.pop(ACCOUNT_ID): row for row in rows_on(as_of).to_pylist()}
+def _with_inputs(signals: tuple[Signal, ...], name: str) -> tuple[Signal, ...]:
+    """A signal and all that it is computed from."""
+    needed = {name}
+    for signal in reversed(signals):
+        needed |= set(signal.inputs) if signal.name in needed else set()
+    return tuple(signal for signal in signals if signal.name in needed)
 
-    return compute
 
-
-def _load(backend: Backend, table: TableContract, rows: list[Row]) -> RawTable:
-    assert backend.create_table, "DuckDB holds tables"
-    types = {name: IBIS_TYPES[column.type] for name, column in table.columns.items()}
-    arrow = pa.Table.from_pylist(rows, schema=ibis.schema(types).to_pyarrow())
-    return RawTable(table, backend.create_table(f"generated_{table.name}", arrow), frozenset(types))
+def _without(signals: tuple[Signal, ...], names: Collection[str]) -> tuple[Signal, ...]:
+    """The signals without these, and without what is computed from them."""
+    left_out = set(names)
+    for signal in signals:
+        left_out |= {signal.name} if left_out & set(signal.inputs) else set()
+    return tuple(signal for signal in signals if signal.name not in left_out)
 
 
 def _faults(compute: Compute, contract: Contract, company: Company, values: Values) -> Iterator[SignalFault]:

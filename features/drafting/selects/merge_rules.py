@@ -11,9 +11,9 @@ def explain_unknown_accounts(match: TableMatch, old: KeyMatch, left: KeyMatch) -
     """Why merges cannot be followed: too few of their ids are accounts. None if they can."""
     for column, key in ((match.link.column, old), (match.columns["merged_into"], left)):
         if key.repaired < MIN_KNOWN * key.ids:
-            known = f"{key.repaired:,} of {key.ids:,} ids in '{column}' of {match.source.name} are in accounts"
+            share = f"{key.repaired:,} of {key.ids:,} ids in '{column}' of {match.source.name} are in accounts"
             return (
-                f"{known}, so that these merges are not mapped: keep merged accounts in accounts, or map their ids to"
+                f"{share}, so that these merges are not mapped: keep merged accounts in accounts, or map their ids to"
                 " the account that is left"
             )
     return None

@@ -8,14 +8,16 @@ from configs.errors import ConfigError
 from configs.sections.signals import AttributeSettings, EventSignalSettings, SignalSettings
 from features.own_signals.own_catalogue import build_catalogue, own_signals_of
 from features.own_signals.signal_trials import TrialResult, try_signals
+from features.own_signals.trial_engines import EngineKind
 from features.tables.own_contract import extend_contract
+from tests.support.companies.two_engines import needs_spark
 
 HEAD = "import ibis\n\nfrom features.signals.base import signal\n\n"
 
 
-def try_settings(settings: SignalSettings) -> TrialResult:
+def try_settings(settings: SignalSettings, engine: EngineKind = "duckdb") -> TrialResult:
     contract = extend_contract(settings.attributes)
-    return try_signals(*own_signals_of(build_catalogue(settings, ("open",), contract)), contract)
+    return try_signals(*own_signals_of(build_catalogue(settings, ("open",), contract)), contract, engine)
 
 
 def write_module(folder: Path, body: str, unit: str = "events") -> SignalSettings:
@@ -111,3 +113,29 @@ def test_a_broken_signal_is_refused_in_one_sentence(tmp_path: Path, body: str, f
 def test_what_a_publish_could_not_compute_is_refused_when_it_is_read(tmp_path: Path, body: str, message: str):
     with pytest.raises(ConfigError, match=message):
         build_catalogue(write_module(tmp_path, body))
+
+
+WHOLE_NUMBERS = '''
+def whole_thirds(usage):
+    """A third of the events, as a whole number."""
+    return (usage.quantity.sum() / 3).cast("int64")
+'''
+NOT_ON_SPARK = '''
+def latest_quarter_day(usage):
+    """The latest quarter of a day with usage."""
+    return usage.occurred_at.bucket(hours=6).max().epoch_seconds()
+'''
+
+
+@pytest.mark.slow
+@needs_spark
+def test_spark_is_tried_and_compared(tmp_path: Path):
+    head = '\n@signal(unit="events", family="adoption")'
+    module = write_module(tmp_path, head.join((GOOD, ROW_ORDER, WHOLE_NUMBERS, NOT_ON_SPARK)))
+    result = try_settings(module, "spark")
+    assert len(result.signals) == 4
+    assert [fault.sentence.partition(":")[0] for fault in result.faults] == [
+        "'first_event' depends on the order of rows",
+        "'whole_thirds' differs on Spark",
+        "'latest_quarter_day' cannot be computed on Spark",
+    ]
