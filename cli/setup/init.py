@@ -14,12 +14,13 @@ from cli.output import Columns, OutputTable, format_percent, print_json
 
 if TYPE_CHECKING:
     from features.discovery.database_tables import DatabaseAddress
+    from features.discovery.stored_objects import BucketAddress
     from features.drafting.draft import Draft
     from features.drafting.draft_context import DraftRequest
     from features.drafting.selects.decisions import Answer, Decide, Question
     from features.drafting.table_profile import TableProfile
 
-    Origin = Path | DatabaseAddress
+    Origin = Path | DatabaseAddress | BucketAddress
 
 AnyCommand = TypeVar("AnyCommand", bound=Callable[..., object])
 MAPPING = "mapping.toml"
@@ -29,11 +30,11 @@ PROFILE_COLUMNS: Columns = {
     **{"longest gap": "number", "duplicates": "number", "missing": "text"},
 }
 INVALID_ROWS = {"quarantine": "they are set aside and counted", "error": "stop, until the export is corrected"}
-DATABASE_SCHEMES = ("postgresql://", "postgres://")
+DATABASE_SCHEMES, BUCKET_SCHEME = ("postgresql://", "postgres://"), "s3://"
 
 
-class _FolderOrDatabase(click.ParamType):
-    """A folder, or the address of a Postgres database, which a path would not keep as it is."""
+class _FolderOrAddress(click.ParamType):
+    """A folder, or the address of a Postgres database or a bucket, which a path would not keep as it is."""
 
     name = "folder"
 
@@ -41,15 +42,16 @@ class _FolderOrDatabase(click.ParamType):
         """The address as it is, or the path of the folder."""
         del param, ctx
         text = str(value)
-        return text if text.startswith(DATABASE_SCHEMES) else Path(text)
+        return text if text.startswith((*DATABASE_SCHEMES, BUCKET_SCHEME)) else Path(text)
 
 
 DRAFT_OPTIONS = (
-    click.argument("folder", type=_FolderOrDatabase(), metavar="FOLDER|URL"),
+    click.argument("folder", type=_FolderOrAddress(), metavar="FOLDER|URL"),
     click.option(
         "--output", type=FILE, help="The folder to write to; by default FOLDER, or for a URL the present one."
     ),
     click.option("--password-env", metavar="NAME", help="The environment variable with a database's password."),
+    click.option("--endpoint", metavar="URL", help="The store of an s3:// address, if that is not AWS."),
     click.option("--yes", is_flag=True, help="Take every default, and list what was assumed."),
     click.option("--answer", "answers", multiple=True, metavar="KEY=CHOICE", help="Answer a question beforehand."),
     click.option(
@@ -76,7 +78,7 @@ def draft_options(command: AnyCommand) -> AnyCommand:
     return command
 
 
-@click.command(short_help="Draft a mapping and settings for a folder or a database.")
+@click.command(short_help="Draft a mapping and settings for a folder, a database or a bucket.")
 @draft_options
 @JSON
 @click.pass_obj
@@ -86,13 +88,14 @@ def init(  # noqa: PLR0913 - a parameter per option
     output: Path | None,
     *,
     password_env: str | None,
+    endpoint: str | None,
     yes: bool,
     answers: tuple[str, ...],
     vendors: str | None,
     matches: tuple[str, ...],
     force: bool,
 ) -> None:
-    """Look at the files of a folder, or the tables of a Postgres database, and write a mapping and settings for them.
+    """Look at the files of a folder or bucket, or the tables of a database, and write a mapping and settings for them.
 
     It recognises the tables, profiles them, and writes every guess with its evidence as a comment. What it cannot tell
     it asks; --yes takes the defaults and lists them, and a question without a default has to be answered.
@@ -105,9 +108,10 @@ def init(  # noqa: PLR0913 - a parameter per option
     Example: oarlock init data --from stripe,zendesk --match zendesk=external_id
     Example: oarlock init data --yes --answer dates.contracts=day_first
     Example: oarlock init postgresql://reader@db.internal/crm --password-env CRM_PASSWORD
+    Example: oarlock init s3://acme-export/crm --endpoint https://minio.internal:9000
     """
     options = DraftOptions(yes, answers, force, vendors=vendors, matches=matches)
-    origin = to_origin(folder, password_env)
+    origin = to_origin(folder, password_env, endpoint)
     draft = write_draft(context, origin, output or default_output(origin), options)
     if context.as_json:
         print_json(_to_json(draft))
@@ -138,8 +142,8 @@ def write_draft(context: CliContext, origin: "Origin", output: Path, options: Dr
     _refuse_overwriting(list(files), options.force)
     with context.progress("init") as progress, tempfile.TemporaryDirectory() as scratch:
         progress("reading", 0, 1)
-        folder, database = (origin, None) if isinstance(origin, Path) else (output, origin)
-        draft = _draft(DraftRequest(folder, output / MAPPING, now(), Path(scratch), database), options)
+        folder, address = (origin, None) if isinstance(origin, Path) else (output, origin)
+        draft = _draft(DraftRequest(folder, output / MAPPING, now(), Path(scratch), address), options)
     output.mkdir(parents=True, exist_ok=True)
     for file, content in files.items():
         with atomic_write(file) as temporary:
@@ -156,22 +160,26 @@ def _draft(request: "DraftRequest", options: DraftOptions) -> "Draft":
     from features.drafting.draft import draft_files
     from features.ready.ready_draft import ReadyRequest, draft_ready_mapping
 
-    if options.vendors and request.database:
-        raise click.UsageError("--from is for exports in a folder, not for a database.")
+    if options.vendors and request.address:
+        raise click.UsageError("--from is for exports in a folder, not for a database or a bucket.")
     if options.vendors:
         return draft_ready_mapping(request, ReadyRequest(options.vendors, options.matches), _decide(options))
     return draft_files(request, _decide(options))
 
 
-def to_origin(folder: Path | str, password_env: str | None) -> "Origin":
-    """What is drafted for: a folder, or a database with the environment variable of its password."""
+def to_origin(folder: Path | str, password_env: str | None, endpoint: str | None) -> "Origin":
+    """What is drafted for: a folder, a database with the variable of its password, or a bucket with its store."""
     from features.discovery.database_tables import DatabaseAddress
+    from features.discovery.stored_objects import BucketAddress
 
-    if isinstance(folder, str):
-        return DatabaseAddress(folder, password_env)
-    if password_env:
+    is_bucket = isinstance(folder, str) and folder.startswith(BUCKET_SCHEME)
+    if password_env and (is_bucket or isinstance(folder, Path)):
         raise click.UsageError("--password-env is for the address of a database.")
-    return folder
+    if endpoint and not is_bucket:
+        raise click.UsageError("--endpoint is for an address such as s3://BUCKET/PREFIX.")
+    if isinstance(folder, Path):
+        return folder
+    return BucketAddress(folder, endpoint) if is_bucket else DatabaseAddress(folder, password_env)
 
 
 def default_output(origin: "Origin") -> Path:

@@ -49,6 +49,7 @@ def quickstart(  # noqa: PLR0913 - a parameter per option
     yes: bool,
     force: bool,
     password_env: str | None,
+    endpoint: str | None,
 ) -> None:
     """Draft a mapping (as `oarlock init` does), validate, publish, train, promote and score.
 
@@ -61,7 +62,7 @@ def quickstart(  # noqa: PLR0913 - a parameter per option
     from features.drafting.mapping_file import read_assumptions
 
     context: CliContext = command.obj
-    origin, begin = to_origin(folder, password_env), time.monotonic()
+    origin, begin = to_origin(folder, password_env, endpoint), time.monotonic()
     options = DraftOptions(yes, answers, force, vendors=vendors, matches=matches)
     output = output or default_output(origin)
     draft = None

@@ -43,7 +43,9 @@ def load_sources(groups: Sequence[FileGroup], scratch: Path) -> tuple[Backend, l
 
 def _load(backend: Backend, group: FileGroup, scratch: Path) -> LoadedSource:
     encoding, evidence = _detect_encoding(group.files)
-    mapping = group.mapping or SourceMapping(files=group.pattern, encoding=encoding, table=group.table)
+    mapping = group.mapping or SourceMapping(files=group.pattern)
+    if not mapping.database:
+        mapping = mapping.model_copy(update={"encoding": encoding, "table": group.table})
     if any(map(is_text, group.files)):
         load_csv_source(backend, inspect_source(group.name, mapping, group.files), group.files, scratch)
     else:

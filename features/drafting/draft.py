@@ -8,6 +8,7 @@ from pathlib import Path
 
 from configs.errors import DataError
 from features.compute.backends.duckdb import quote_name
+from features.discovery.database_tables import DatabaseAddress
 from features.drafting.draft_context import DraftContext, DraftRequest
 from features.drafting.label_proposal import LabelProposal, propose_labels
 from features.drafting.mapping_file import MappingContent, mapping_text, settings_text
@@ -77,7 +78,7 @@ def _mapping_content(
 
 def _require_tables(context: DraftContext) -> None:
     if "subscriptions" not in context.matches and "usage" not in context.matches:
-        unit = "table" if context.request.database else "file"
+        unit = "table" if isinstance(context.request.address, DatabaseAddress) else "file"
         described = "; ".join(f"{s.name} ({', '.join(list(s.profiles)[:8])})" for s in context.sources)
         raise DataError(
             f"{context.request.origin}: no {unit} is a table of subscriptions or of usage. The {unit}s: {described}.",

@@ -12,6 +12,7 @@ from features.discovery.loaded_sources import load_sources
 from features.discovery.merge_lists import find_merge_list, is_list_of_merges
 from features.discovery.recognition import match_tables, profile_source
 from features.discovery.source_files import FileGroup, group_files
+from features.discovery.stored_objects import BucketAddress, group_objects
 from features.drafting.selects.column_expressions import SourceStyle
 from features.drafting.selects.decisions import DecisionLog, Query
 from features.drafting.selects.select_draft import SelectDraft, materialise
@@ -22,26 +23,26 @@ from features.tables.raw_table import RawTable
 
 @dataclass(frozen=True)
 class DraftRequest:
-    """The folder or the database to draft for, where the mapping will be, and the present time.
+    """The folder to draft for, or the address of a database or a bucket, where the mapping will be, and the time.
 
-    For a database the folder is that of the mapping.
+    With an address the folder is that of the mapping.
     """
 
     folder: Path
     mapping_file: Path
     now: datetime
     scratch: Path
-    database: DatabaseAddress | None = None
+    address: DatabaseAddress | BucketAddress | None = None
 
     @property
     def name(self) -> str:
         """The name of the data set."""
-        return self.database.name if self.database else self.folder.resolve().name
+        return self.address.name if self.address else self.folder.resolve().name
 
     @property
     def origin(self) -> str:
         """Where the tables are, for messages."""
-        return self.database.url if self.database else str(self.folder)
+        return self.address.url if self.address else str(self.folder)
 
 
 class DraftContext:
@@ -49,7 +50,7 @@ class DraftContext:
 
     def __init__(self, request: DraftRequest, decisions: DecisionLog) -> None:
         self.request, self.decisions = request, decisions
-        groups = group_tables(request.database, request.scratch) if request.database else group_files(request.folder)
+        groups = _find_groups(request)
         _note_copies(groups, decisions)
         self.backend, loaded = load_sources(groups, request.scratch)
         self.connection = connection = connection_of(self.backend)
@@ -78,6 +79,15 @@ class DraftContext:
         """Whether a draft reads a source."""
         quoted = quote_name(source)
         return any(f" {quoted} " in f" {draft.origin} ".replace("\n", " ") for draft in self.drafts.values())
+
+
+def _find_groups(request: DraftRequest) -> list[FileGroup]:
+    """The sources of the folder, the database or the bucket."""
+    if request.address is None:
+        return group_files(request.folder)
+    if isinstance(request.address, BucketAddress):
+        return group_objects(request.address, request.scratch)
+    return group_tables(request.address, request.scratch)
 
 
 def _note_copies(groups: Sequence[FileGroup], decisions: DecisionLog) -> None:

@@ -170,7 +170,8 @@ def _source_lines(content: MappingContent) -> list[str]:
 
 def _place_lines(mapping: SourceMapping) -> list[str]:
     if mapping.database is None:
-        return [f"files = {quoted(mapping.files)}"]
+        endpoint = [f"endpoint = {quoted(mapping.endpoint)}"] if mapping.endpoint else []
+        return [f"files = {quoted(mapping.files)}", *endpoint]
     password = [f"password_env = {quoted(mapping.password_env)}"] if mapping.password_env else []
     return [f"database = {quoted(mapping.database)}", *password]
 

@@ -7,6 +7,7 @@ import io
 import socket
 import subprocess
 import time
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -20,10 +21,12 @@ from configs.errors import ConfigError, DataError, NotReady
 from configs.settings import Settings
 from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
+from features.discovery.stored_objects import BucketAddress, group_objects
 from features.ingestion.copies.copied_dataset import fetch_dataset
 from features.ingestion.copies.object_storage import EarlierCopy, copy_objects
 from features.publishing.open_dataset import open_dataset
 from features.tables.mapping import SourceMapping
+from tests.support.companies.company_files import company_rows, write_csv
 from tests.support.paths import ROOT
 
 SERVER = ROOT / ".venv-s3" / "bin" / "moto_server"
@@ -123,6 +126,45 @@ def test_patterns_and_partitions_are_read_as_those_of_a_folder(company: Make):
     assert [row["account_id"] for row in rows(settings, "accounts")] == ["a", "b"]
     assert sorted(row["account_id"] for row in rows(settings, "subscriptions")) == ["a", "b"]
     assert sorted(row["event"] for row in rows(settings, "usage")) == ["2023-01", "2023-02"]
+
+
+def test_init_drafts_the_mapping_of_a_bucket(store: S3FileSystem, endpoint: str, tmp_path: Path, oarlock):
+    for name, table in company_rows().items():
+        file = write_csv(tmp_path / "local" / f"{name}.csv", table)
+        write(store, f"crm/{name}.csv", file.read_bytes())
+    write(store, "crm/logo.png", b"no data")
+    written = tmp_path / "written"
+    result = oarlock("init", "s3://acme/crm", "--endpoint", endpoint, "--output", str(written), "--yes")
+    assert result.out.rstrip().endswith("`oarlock validate` passes.")
+    sources = tomllib.loads((written / "mapping.toml").read_text())["sources"]
+    assert sources == {
+        name: {"files": f"s3://acme/crm/{name}.csv", "endpoint": endpoint}
+        for name in ("contracts", "customers", "events")
+    }
+    local = oarlock("init", str(tmp_path / "local"), "--yes").out.splitlines()
+    assert result.out.splitlines()[:4] == local[:4]  # the profile of each table
+    assert len(rows(read_settings(written / "crm.toml"), "subscriptions")) == 60
+
+
+def test_init_writes_patterns_and_partitions_of_a_bucket(store: S3FileSystem, endpoint: str, tmp_path: Path):
+    for number in (1, 2):
+        write(store, f"billing/contracts_{number}.csv", f"contract_id\nK{number}\n".encode())
+    for month in range(1, 13):
+        row = {"account_id": "a", "event": "login", "occurred_at": datetime(2023, month, 5)}
+        write_parquet(store, f"events/month=2023-{month:02}/part.parquet", row)
+    groups = group_objects(BucketAddress("s3://acme/", endpoint), tmp_path / "scratch")
+    assert {group.name: group.mapping.files for group in groups if group.mapping} == {
+        "contracts": "s3://acme/billing/contracts*.csv",
+        "events": "s3://acme/events/**/*.parquet",
+    }
+    assert {group.name: len(group.files) for group in groups} == {"contracts": 2, "events": 12}
+
+
+def test_init_without_data_in_the_bucket_says_so(store: S3FileSystem, endpoint: str, tmp_path: Path, oarlock):
+    write(store, "logo.png", b"no data")
+    result = oarlock("init", "s3://acme", "--endpoint", endpoint, "--output", str(tmp_path), "--yes")
+    assert "s3://acme has no data file." in result.err
+    assert not (tmp_path / "mapping.toml").exists()
 
 
 def test_a_new_object_is_read_and_an_unchanged_one_is_linked(company: Make, store: S3FileSystem):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem
 
 CONNECT_SECONDS, REQUEST_SECONDS, THREADS = 10, 60, 8
-WILDCARD = re.compile(r"(\*\*/|\*|\?)")
+WILDCARD = re.compile(r"(\*\*/|\*|\?|\[[^]/]+\])")
 TRANSLATED = {"**/": "(?:[^/]+/)*", "*": "[^/]*", "?": "[^/]"}
 
 
@@ -82,6 +82,17 @@ class _Transfer:
         return tag
 
 
+def list_objects(source: SourceMapping) -> tuple[str, ...]:
+    """The paths of the objects that a source matches, bucket included.
+
+    Raises DataError if there is none, NotReady if the store does not answer.
+    """
+    try:
+        return tuple(_Bucket(source.files, source, _open_store(source)).objects())
+    except OSError as error:
+        raise _not_ready(error) from None
+
+
 def copy_objects(sources: Mapping[str, SourceMapping], folder: Path, earlier: EarlierCopy) -> dict[str, str]:
     """Write the objects of each source to `FOLDER/SOURCE/KEY`; returns their entity tags.
 
@@ -97,9 +108,13 @@ def copy_objects(sources: Mapping[str, SourceMapping], folder: Path, earlier: Ea
         for bucket in buckets:
             _require_unchanged(bucket, before[bucket.name])
     except OSError as error:
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
-        raise NotReady(f"Cannot read the object storage: {reason}.", "Check its address and its credentials.") from None
+        raise _not_ready(error) from None
     return {_key(transfer): tag for transfer, tag in zip(transfers, tags, strict=True)}
+
+
+def _not_ready(error: OSError) -> NotReady:
+    reason = str(error).strip().partition("\n")[0].rstrip(".")
+    return NotReady(f"Cannot read the object storage: {reason}.", "Check its address and its credentials.")
 
 
 def _open_store(source: SourceMapping) -> "FileSystem":
@@ -149,7 +164,12 @@ def _translate(pattern: str) -> str:
     >>> bool(re.fullmatch(_translate("acme/usage/**/*.parquet"), "acme/usage/month=2024-01/part-0.parquet"))
     True
     """
-    return "".join(TRANSLATED.get(part) or re.escape(part) for part in WILDCARD.split(pattern))
+    return "".join(TRANSLATED.get(part) or _literal(part) for part in WILDCARD.split(pattern))
+
+
+def _literal(part: str) -> str:
+    """A set of characters as it is, and any other text escaped."""
+    return part if part.startswith("[") and part.endswith("]") else re.escape(part)
 
 
 def _entity_tag(metadata: Mapping[str, bytes]) -> str:

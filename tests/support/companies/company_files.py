@@ -36,7 +36,7 @@ def company_rows() -> dict[str, Rows]:
     return {"customers": accounts, "contracts": contracts, "events": events}
 
 
-def write_csv(file: Path, rows: Rows, delimiter: str = ",", encoding: str = "utf-8") -> None:
+def write_csv(file: Path, rows: Rows, delimiter: str = ",", encoding: str = "utf-8") -> Path:
     """Write rows as CSV; an empty value is an empty cell."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), delimiter=delimiter, lineterminator="\n")
@@ -44,6 +44,7 @@ def write_csv(file: Path, rows: Rows, delimiter: str = ",", encoding: str = "utf
     writer.writerows(rows)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(text.getvalue().encode(encoding))
+    return file
 
 
 def write_company(folder: Path, tables: dict[str, Rows]) -> Path:
