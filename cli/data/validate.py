@@ -80,7 +80,7 @@ def _validate_tables(context: CliContext) -> None:
         progress("reading", 0, 1)
         dataset = _open_valid_dataset(context)
         written = dataset.tables_as_written()
-        rows = {name: table.rows.count().to_pyarrow().as_py() for name, table in written.items()}
+        rows = dataset.count_rows()
         at_risk, periods = dataset.count_at_risk(), dataset.count_periods()
         span, equal_rows = dataset.find_span(now()), dataset.count_equal_rows()
         is_monthly_usage = "usage" in written and is_monthly(written["usage"], now())

@@ -75,6 +75,12 @@ class OpenDataset:
         """How many subscriptions have a trial or a pause, or are free; None if the data set has no subscriptions."""
         return count_at_risk(self.written_subscriptions) if self.written_subscriptions else None
 
+    def count_rows(self) -> dict[str, int]:
+        """How many rows each table has as its source gives them, without those that are set aside."""
+        cut = {"subscriptions": self.written_subscriptions} if self.written_subscriptions else {}
+        tables = self.tables_as_written() | cut
+        return {name: int(table.rows.count().to_pyarrow().as_py()) for name, table in tables.items()}
+
     def tables_as_written(self) -> dict[str, RawTable]:
         """The tables in which each row of a merged account is there once, under the account that its source names."""
         return tables_as_written(self.tables)

@@ -31,6 +31,7 @@ def _open(folder: Path, settings: str, engine: str = "") -> OpenDataset:
 def test_each_setting_has_a_history_of_its_own(tmp_path: Path):
     opened = [_open(tmp_path, settings) for settings in ("", ALL_CUT, DEPARTURES)]
     assert len({dataset.history.folder for dataset in opened}) == 3
+    assert len({dataset.count_rows()["subscriptions"] for dataset in opened}) == 1
     mrr = [by_account(compute_signals(data.tables, with_inputs({"mrr"}), AS_OF).to_pyarrow()) for data in opened]
     assert len(mrr[0]) > len(mrr[1]) > 0
 
