@@ -55,17 +55,18 @@ NO_TELEMETRY = {
 
 
 class CommandGroup(click.Group):
-    """The commands; an error of the file system or of a library that reads files is explained, if it can be."""
+    """The commands; an error of the file system, or of a library that reads files or asks servers, is explained."""
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command; raises OarlockError for a full disk and for a file that cannot be used."""
+        """Run a command; raises OarlockError for a full disk, and for a file or a server that cannot be used."""
+        from configs.servers.faults import explain_server_error
         from configs.stored_files import explain_storage_error, storage_error_types
 
         try:
             return super().invoke(ctx)
         except storage_error_types() as error:
             context: CliContext = ctx.obj
-            explained = explain_storage_error(error) or context.find_unreadable_file()
+            explained = explain_storage_error(error) or explain_server_error(error) or context.find_unreadable_file()
             if explained is None:
                 raise
             raise explained from error

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 def open_online_reader(state: StateDir) -> SignalReader:
     """The reader of the online store; nothing is read yet. Raises ConfigError for an unusable `stores.online`."""
-    client = connect_online_store(state)
-    if client is None:
+    client, impatient = connect_online_store(state), connect_online_store(state, is_impatient=True)
+    if client is None or impatient is None:
         return OnlineReader(state)
     from features.online.redis_reader import RedisReader
 
-    return RedisReader(client, state)
+    return RedisReader(client, impatient, state)
 
 
 def begin_publication(state: StateDir) -> "RedisPublication | None":
@@ -58,12 +58,15 @@ def erase_online(state: StateDir, account_id: str) -> int:
     return erase_from_redis(client, state, account_id)
 
 
-def connect_online_store(state: StateDir) -> "Redis | None":
-    """The Redis of the online store; None if it is a file. Raises ConfigError for an unusable `stores.online`."""
+def connect_online_store(state: StateDir, *, is_impatient: bool = False) -> "Redis | None":
+    """The Redis of the online store; None if it is a file. An impatient client waits a second for an answer.
+
+    Raises ConfigError for an unusable `stores.online`.
+    """
     if state.stores.online is None:
         return None
     try:
-        from features.online.redis_connection import connect
+        from features.online.redis_connection import ANSWER_SECONDS, READ_SECONDS, connect
     except ImportError:
         raise ConfigError("stores.online needs the package redis.", "Install it: pip install redis.") from None
-    return connect(state.stores.online.get_secret_value())
+    return connect(state.stores.online.get_secret_value(), READ_SECONDS if is_impatient else ANSWER_SECONDS)

@@ -1,5 +1,7 @@
 """The connection to Redis, and what a fault of Redis means. No other folder imports its client."""
 
+import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -13,20 +15,58 @@ from configs.errors import ConfigError, StoreDown
 
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 5.0
+READ_SECONDS = 1.0  # a request that waits longer for its signals would have no time left for the last known risks
 CHECK_SECONDS = 30  # a connection that was idle longer is checked before it is used
 HINT = 'Start Redis, or check stores.online: "redis://host:6379/0".'
 
 
-def connect(url: str) -> redis.Redis:
+def connect(url: str, answer_seconds: float = ANSWER_SECONDS) -> redis.Redis:
     """A client of the server at a URL; nothing is sent yet. Safe to use from many threads and after a fork.
 
-    Raises ConfigError for a URL that is not of Redis.
+    An answer is waited for so long, twice. Raises ConfigError for a URL that is not of Redis.
     """
     try:
-        return _client(url)
+        return _client(url, answer_seconds)
     except ValueError:
         # The message must not repeat the URL: it may hold a password.
         raise ConfigError("stores.online is not the URL of a Redis.", 'Write "redis://host:6379/0".') from None
+
+
+class SilentServer:
+    """Whether a server was silent last: then one request at a time asks it, and the others get its error at once.
+
+    Otherwise every thread of a service would wait for a server that does not answer.
+    """
+
+    def __init__(self) -> None:
+        self._error: StoreDown | None = None
+        self._asking = threading.Lock()
+
+    @contextmanager
+    def ask(self) -> Generator[None]:
+        """Note whether the block ends in StoreDown after a wait. Raises StoreDown, before it, if it did last."""
+        error = self._error
+        if error is None:
+            with self._noting():
+                yield
+        elif self._asking.acquire(blocking=False):
+            try:
+                with self._noting():
+                    yield
+            finally:
+                self._asking.release()
+        else:
+            raise StoreDown(error.message, error.hint)
+
+    @contextmanager
+    def _noting(self) -> Generator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        except StoreDown as error:
+            self._error = error if time.monotonic() - began > READ_SECONDS else None
+            raise
+        self._error = None
 
 
 @contextmanager
@@ -51,11 +91,11 @@ def require_no_eviction(client: redis.Redis) -> None:
 
 
 @lru_cache(maxsize=8)
-def _client(url: str) -> redis.Redis:
+def _client(url: str, answer_seconds: float) -> redis.Redis:
     return redis.Redis.from_url(
         url,
         socket_connect_timeout=CONNECT_SECONDS,
-        socket_timeout=ANSWER_SECONDS,
+        socket_timeout=answer_seconds,
         health_check_interval=CHECK_SECONDS,
         retry=Retry(NoBackoff(), 1),  # a connection that the server closed meanwhile is opened again
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from configs.errors import StoreDown
 from configs.state_dir import StateDir
-from features.online.redis_connection import store_errors
+from features.online.redis_connection import SilentServer, store_errors
 from features.online.redis_rows import encode_id, fetch_pointer, keys_of, read_pointer, unpack_cell
 from features.store.online_reader import (
     FlatRow,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 ATTEMPTS = 5
+FEW_ACCOUNTS = 1_000  # those of a request; Redis needs longer for all accounts of a company
 
 
 @dataclass(frozen=True)
@@ -34,22 +35,23 @@ class _PublishedViews:
 class RedisReader:
     """Reads the published signals of one state folder; safe to use from many threads."""
 
-    def __init__(self, client: "Redis", state: StateDir) -> None:
-        self._client, self._state, self._keys = client, state, keys_of(state)
+    def __init__(self, client: "Redis", impatient: "Redis", state: StateDir) -> None:
+        self._client, self._impatient, self._state, self._keys = client, impatient, state, keys_of(state)
         self._published: _PublishedViews | None = None
+        self._server = SilentServer()
 
     def views(self) -> OnlineViews:
         """The views that were published last; raises NotReady if nothing was, StoreDown if Redis cannot be used."""
         with store_errors():
-            return self._parse(fetch_pointer(self._client, self._keys)).views
+            return self._parse(fetch_pointer(self._impatient, self._keys)).views
 
     def read(self, account_ids: Sequence[str]) -> OnlineSignals:
         """The latest published signals of these accounts, in the requested order, all of one publication.
 
         Raises NotReady if nothing was published, StoreDown if Redis cannot be used.
         """
-        with store_errors():
-            published = self._published or self._parse(fetch_pointer(self._client, self._keys))
+        with self._server.ask(), store_errors():
+            published = self._published or self._parse(fetch_pointer(self._impatient, self._keys))
             for _ in range(ATTEMPTS):
                 pointer, departed, cells = self._fetch(published, account_ids)
                 if pointer == published.pointer:
@@ -63,7 +65,8 @@ class RedisReader:
     ) -> tuple[bytes | None, list[bytes | None], list[list[bytes | None]]]:
         """The pointer, when each account departed, and its cells, all of one instant."""
         fields = [layout.table for layout in published.views.layouts]
-        with self._client.pipeline(transaction=True) as pipe:
+        client = self._impatient if len(account_ids) <= FEW_ACCOUNTS else self._client
+        with client.pipeline(transaction=True) as pipe:
             pipe.get(self._keys.published)
             for account_id in account_ids:
                 pipe.hmget(self._keys.row(published.generation, account_id), fields)

@@ -17,12 +17,12 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, Oper
 
 from configs.errors import Busy, ConfigError, NotReady
 from configs.files import sqlite_url
+from configs.servers.faults import first_line
+from configs.servers.postgres import CONNECT_SECONDS, PROBE_SECONDS, SILENT_SECONDS, watch_postgres
 from configs.stored_files import sqlite_fault
 from serving.ledger.schema import HEAD_REVISION, VERSION_TABLE
 
-CONNECT_SECONDS = 5
 LOCK_SECONDS = 5.0  # how long a statement waits for what another process keeps locked
-SILENT_SECONDS = 15  # a server that acknowledges nothing for so long is taken for dead
 SECURE_DELETE = "pragma secure_delete=on"  # SQLite overwrites what is deleted
 MIGRATION_LOCK = 0x6F61726C  # any number, as long as nothing else locks it: "oarl"
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -136,8 +136,8 @@ def _create_engine(location: Path | str, durability: Durability, lock_seconds: f
         url = sql.make_url(location.replace("postgresql://", "postgresql+psycopg://", 1))
         if url.get_backend_name() != "postgresql":
             return sql.create_engine(url, pool_pre_ping=True)
-        limits = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": SILENT_SECONDS * 1000}
-        engine = sql.create_engine(url, connect_args=limits, pool_pre_ping=True)
+        watch_postgres()
+        engine = sql.create_engine(url, connect_args=_postgres_limits(lock_seconds), pool_pre_ping=True)
         event.listen(engine, "connect", lambda connection, _: _configure_postgres(connection, lock_seconds))
         return engine
     except (ArgumentError, ImportError, NoSuchModuleError) as error:
@@ -159,6 +159,14 @@ def _configure_sqlite(connection: sql.PoolProxiedConnection, durability: Durabil
     cursor.execute("pragma journal_mode=wal")
     cursor.execute(SECURE_DELETE)
     cursor.execute(f"pragma synchronous={'full' if durability == 'fsync' else 'normal'}")
+
+
+def _postgres_limits(lock_seconds: float) -> dict[str, float]:
+    """How long a connection waits for a server, if a statement waits for a lock for so long."""
+    return {
+        "connect_timeout": max(PROBE_SECONDS, min(CONNECT_SECONDS, int(lock_seconds))),
+        "silent_seconds": min(SILENT_SECONDS, lock_seconds / 2),
+    }
 
 
 def _configure_postgres(connection: sql.PoolProxiedConnection, lock_seconds: float) -> None:
@@ -212,10 +220,5 @@ def _migration_transaction(engine: sql.Engine) -> Iterator[sql.Connection]:
 
 
 def _unreachable(error: DatabaseError) -> NotReady:
-    message = f"Cannot reach the database of the ledger: {_first_line(error)}."
+    message = f"Cannot reach the database of the ledger: {first_line(error.orig or error)}."
     return NotReady(message, "Start the database, or check ledger.url.")
-
-
-def _first_line(error: DatabaseError) -> str:
-    lines = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
-    return lines[0].rstrip(".")

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,8 +17,9 @@ from pydantic import SecretStr
 from configs.errors import Busy, ConfigError, NotReady, StoreDown
 from configs.sections.stores import StoreSettings
 from configs.state_dir import StateDir
+from features.online import redis_connection
 from features.online.online_store import begin_publication, open_online_reader, pull_publication
-from features.online.redis_connection import require_no_eviction
+from features.online.redis_connection import SilentServer, require_no_eviction
 from features.online.redis_rows import RedisKeys, fetch_pointer
 from features.online.redis_tables import pull_tables
 from features.publishing.consistency_check import compare_stores
@@ -296,3 +299,29 @@ def test_a_server_that_drops_accounts_when_it_is_full_is_refused(evicting_server
         require_no_eviction(evicting_server)
     evicting_server.config_set("maxmemory-policy", "noeviction")
     require_no_eviction(evicting_server)
+
+
+def test_one_request_at_a_time_asks_a_silent_server(monkeypatch):
+    monkeypatch.setattr(redis_connection, "READ_SECONDS", 0.05)
+    server, asked = SilentServer(), []
+
+    def ask(seconds: float, error: str = "") -> str:
+        try:
+            with server.ask():
+                asked.append(error)
+                time.sleep(seconds)
+                if error:
+                    raise StoreDown(error)
+        except StoreDown as raised:
+            return raised.message
+        return "answered"
+
+    assert ask(0.0, "refused") == "refused"
+    assert ask(0.1, "silent") == "silent"
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(ask, 0.3, "still silent")
+        time.sleep(0.1)
+        assert ask(0.0) == "silent"
+        assert first.result() == "still silent"
+    assert (ask(0.0), ask(0.0)) == ("answered", "answered")
+    assert asked == ["refused", "silent", "still silent", "", ""]

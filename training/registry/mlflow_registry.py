@@ -12,7 +12,6 @@ import io
 import json
 import logging
 import os
-import re
 import shutil
 import sqlite3
 import tempfile
@@ -28,6 +27,8 @@ from pydantic import ValidationError
 from configs.errors import NoChampion, NotReady, OarlockError
 from configs.files import JsonObject, sqlite_url
 from configs.sections.stores import StoreSettings
+from configs.servers.faults import mlflow_unreachable
+from configs.servers.postgres import watch_postgres
 from configs.state_dir import StateDir
 from configs.stored_files import damaged, find_full_disk, read_stored
 from training.model.churn_model import ChurnModel, load_model
@@ -47,11 +48,12 @@ DATABASE = "mlflow.db"
 RETRAIN = "Run `oarlock train`, or use the release that trained it."
 TAG = "oarlock."
 IDENTITY_TAG, COMPARISON_TAG, EVENT_TAG = f"{TAG}identity", f"{TAG}comparison", f"{TAG}champion."
-# Without limits MLflow asks a server that is down again for minutes.
+# Without limits MLflow asks a server that is down again for minutes; and it prints addresses between a command's JSON.
 MLFLOW_ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
 MAX_TAG_LENGTH = 4_000  # MLflow stores 5,000 characters per tag
 
@@ -305,7 +307,7 @@ class Registry:
             return Path(download_artifacts(f"models:/{version.name}/{version.number}")) / "artifacts" / "model"
         except (self.error_type, OSError) as error:
             if self.server is not None:
-                raise _unreachable(error) from None
+                raise mlflow_unreachable(error) from None
             raise damaged(self.folder / ARTIFACTS, f"the files of version {version.number}: {error}", RETRAIN) from None
 
     def _connect(self, server: MlflowServer) -> "MlflowClient":
@@ -313,12 +315,13 @@ class Registry:
         import mlflow
         from sqlalchemy.exc import SQLAlchemyError
 
+        watch_postgres()
         try:
             mlflow.set_tracking_uri(server.tracking_uri)
             client = mlflow.MlflowClient()
             client.search_registered_models(max_results=1)
         except (self.error_type, SQLAlchemyError, OSError) as error:
-            raise _unreachable(error) from None
+            raise mlflow_unreachable(error) from None
         return client
 
     @contextlib.contextmanager
@@ -357,13 +360,6 @@ def mlflow_server(stores: StoreSettings) -> MlflowServer | None:
         return None
     uri = stores.mlflow.get_secret_value().replace("postgresql://", "postgresql+psycopg://", 1)
     return MlflowServer(uri, stores.mlflow_artifacts)
-
-
-def _unreachable(error: Exception) -> NotReady:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    # An address may hold a password.
-    reason = re.sub(r"://[^@/\s]*@", "://", lines[0])[:200].rstrip(".")
-    return NotReady(f"Cannot use MLflow: {reason}.", "Start its server, or check stores.mlflow.")
 
 
 def _unreadable(version: Version, path: Path, error: Exception) -> NotReady:

@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from configs.errors import ConfigError, DataError, NotReady
+from configs.stored_files import find_full_disk
 from features.tables.dataset import is_shadow
 from features.tables.mapping import S3, SourceMapping
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem
 
-CONNECT_SECONDS, REQUEST_SECONDS, THREADS = 10, 60, 8
+CONNECT_SECONDS, SILENT_SECONDS, ATTEMPTS = 5, 15, 2  # a store that is silent is given up after half a minute
+THREADS = 8
+REASONS = {"curlCode: 7,": "it refuses connections", "curlCode: 28,": "it does not answer"}
 WILDCARD = re.compile(r"(\*\*/|\*|\?|\[[^]/]+\])")
 TRANSLATED = {"**/": "(?:[^/]+/)*", "*": "[^/]*", "?": "[^/]"}
 
@@ -96,8 +99,8 @@ def list_objects(source: SourceMapping) -> tuple[str, ...]:
 def copy_objects(sources: Mapping[str, SourceMapping], folder: Path, earlier: EarlierCopy) -> dict[str, str]:
     """Write the objects of each source to `FOLDER/SOURCE/KEY`; returns their entity tags.
 
-    Raises DataError for a source without objects and for
-    objects that change meanwhile, NotReady if the store does not answer.
+    Raises DataError for a source without objects and for objects that change meanwhile, NotReady if the store does not
+    answer, StorageFull if the copies have no room.
     """
     try:
         buckets = [_Bucket(name, source, _open_store(source)) for name, source in sources.items()]
@@ -113,20 +116,23 @@ def copy_objects(sources: Mapping[str, SourceMapping], folder: Path, earlier: Ea
 
 
 def _not_ready(error: OSError) -> NotReady:
-    reason = str(error).strip().partition("\n")[0].rstrip(".")
-    return NotReady(f"Cannot read the object storage: {reason}.", "Check its address and its credentials.")
+    line = str(error).strip().partition("\n")[0].rstrip(".")
+    reason = next((reason for code, reason in REASONS.items() if code in line), line)
+    hint = "Start it, or check its address and its credentials."
+    return find_full_disk(error) or NotReady(f"Cannot read the object storage: {reason}.", hint)
 
 
 def _open_store(source: SourceMapping) -> "FileSystem":
-    from pyarrow.fs import S3FileSystem
+    from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
 
-    limits = {"connect_timeout": CONNECT_SECONDS, "request_timeout": REQUEST_SECONDS}
+    limits = {"connect_timeout": CONNECT_SECONDS, "request_timeout": SILENT_SECONDS}
+    retries = AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS)
     if source.endpoint is None:
-        return S3FileSystem(**limits)
+        return S3FileSystem(retry_strategy=retries, **limits)
     scheme, _, host = source.endpoint.partition("://")
     if scheme not in {"http", "https"} or not host:
         raise ConfigError(f"'{source.endpoint}' is no endpoint.", "Write https://HOST, or http:// in your own network.")
-    return S3FileSystem(endpoint_override=host.rstrip("/"), scheme=scheme, **limits)
+    return S3FileSystem(endpoint_override=host.rstrip("/"), scheme=scheme, retry_strategy=retries, **limits)
 
 
 def _transfers(
