@@ -49,6 +49,10 @@ test-client: .venv/installed .venv-client/installed ## test a client that is gen
 test-s3: .venv/installed .venv-s3/installed ## test sources in object storage with a server that is compatible with S3
 	.venv/bin/python -m pytest tests/integration/test_object_storage.py
 
+.PHONY: test-outages
+test-outages: .venv/installed .venv-s3/installed ## cause every outage on real servers, and compare the answers with docs/reference/outages.md
+	.venv/bin/python -m pytest tests/e2e/test_outages.py
+
 .PHONY: test-schedules
 test-schedules: .venv/installed .venv-schedules/installed ## import the examples for Airflow and Dagster, and run the one for Dagster
 	.venv/bin/python -m pytest tests/e2e/test_schedules.py

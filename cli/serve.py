@@ -34,10 +34,10 @@ def serve(context: CliContext, host: str | None, port: int | None) -> None:
     require_free_port(host, port)
     _set_environment(context, port)
     context.echo(f"Listening on http://{host}:{port}; /v1/openapi.json describes the API.")
-    command = [sys.executable, "-m", "bentoml", "serve", "serving.service:Oarlock", f"--host={host}", f"--port={port}"]
+    command = [sys.executable, "-m", "serving.supervisor", "serve", "serving.service:Oarlock"]
     # Python and BentoML import modules from the current folder, which may be anyone's.
     os.chdir(PROGRAM)
-    os.execv(sys.executable, command)
+    os.execv(sys.executable, [*command, f"--host={host}", f"--port={port}"])
 
 
 def _set_environment(context: CliContext, port: int) -> None:

@@ -5,8 +5,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ import sqlalchemy as sql
 from serving.ledger.ledger import RISKS, Ledger
 from tests.support.paths import ROOT
 from tests.support.service_process import apply_load, run_service, wait_until
+from tests.support.small_disk import fill_disk, small_disk
 from tests.support.trained_model import TrainedModel, copy_folder
 
 QUICK_TRAINING = {
@@ -27,27 +28,10 @@ DISK_FULL = "The disk is full: nothing of this was written."
 
 
 @pytest.fixture
-def mount(tmp_path: Path) -> Iterator:
-    """A function that mounts a small disk; the test is skipped if this user may not mount any."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-
-    def mount_disk(size: str) -> Path:
-        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-        if os.getuid() or subprocess.run(command, check=False, capture_output=True).returncode:
-            pytest.skip("only root may mount a small disk")
-        return folder
-
-    yield mount_disk
-    subprocess.run(["umount", "--lazy", str(folder)], check=False, capture_output=True)
-
-
-def _fill(disk: Path) -> Path:
-    """A file that takes all space that is left."""
-    with suppress(OSError), (disk / "filler").open("wb", buffering=0) as file:
-        while True:
-            file.write(bytes(4096))
-    return disk / "filler"
+def mount(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """A function that mounts a small disk until the test ends."""
+    with ExitStack() as stack:
+        yield lambda size: stack.enter_context(small_disk(tmp_path / "disk", size))
 
 
 def _close_logs(disk: Path) -> None:
@@ -86,7 +70,7 @@ def test_a_command_on_a_full_disk_works_once_there_is_space(oarlock, trained, mo
     copy_folder(trained.state.folder, disk / "state/crm5")
     config = Path(shutil.copy(trained.config, disk))
     _close_logs(disk)
-    filler = _fill(disk)
+    filler = fill_disk(disk)
     code, line = oarlock(*command, config=config).failure
     assert (code, "disk is full" in line) == (13, True)
     filler.unlink()
@@ -101,7 +85,7 @@ def test_a_service_under_load_refuses_while_the_disk_is_full_and_then_recovers(t
     config = Path(shutil.copy(trained.config, disk))
     with run_service(config) as service, apply_load(service, ["1096"]) as load:
         load.wait_for(20)
-        filler = _fill(disk)
+        filler = fill_disk(disk)
         wait_until(lambda: len(load.errors) > 20)
         filler.unlink()
         load.wait_for(20)
@@ -115,7 +99,7 @@ def test_a_service_under_load_refuses_while_the_disk_is_full_and_then_recovers(t
 
 def test_metrics_on_a_full_disk_are_counted_in_memory(mount):
     disk = mount("64k")
-    _fill(disk)
+    fill_disk(disk)
     code = "\n".join(
         [
             "from serving.telemetry.metrics import Metrics",

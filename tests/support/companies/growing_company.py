@@ -47,7 +47,7 @@ def create_company(folder: Path) -> Company:
     """Write the company's files up to `TODAY`, with one usage file per month."""
     (folder / "usage").mkdir(parents=True)
     (folder / "company.toml").write_text(MAPPING)
-    (folder / "growing.toml").write_text(f"{CONFIG}[signals]\nexclude = {json.dumps(_excluded_signals())}\n")
+    (folder / "growing.toml").write_text(f"{CONFIG}[signals]\nexclude = {json.dumps(excluded_signals())}\n")
     _write(folder / "accounts.parquet", [{"account_id": account_id, "created_at": START} for account_id in ACCOUNTS])
     terms = {"mrr": 100.0, "started_at": START, "ended_at": None, "seats": 5.0}
     subscriptions = [{"account_id": account_id, "subscription_id": account_id, **terms} for account_id in ACCOUNTS]
@@ -57,7 +57,8 @@ def create_company(folder: Path) -> Company:
     return _open_company(folder)
 
 
-def _excluded_signals() -> list[str]:
+def excluded_signals() -> list[str]:
+    """The built-in signals that such a company does without."""
     from features.signals.registry import catalogue
 
     return sorted({signal.name for signal in catalogue()} - SIGNALS)
