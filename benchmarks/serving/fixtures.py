@@ -45,7 +45,9 @@ def make_service_folder(company: Path, folder: Path, model_size: str = "default"
     state = open_state_dir(settings)
     registry = open_registry(state, settings.name)
     if len(registry.versions()) < 2:
-        _make(settings, state, registry)
+        ends = read_dataset(settings.data).observed_until
+        assert ends is not None
+        make_versions(settings, state, registry, ends)
     registry.client.set_registered_model_alias(registry.name, "champion", "1")
     sync_champion(state, registry)
     return config
@@ -80,9 +82,8 @@ def _config(company: Path, folder: Path, warmup_days: int, model_size: str = "de
     return config
 
 
-def _make(settings: Settings, state: StateDir, registry: Registry) -> None:
-    ends = read_dataset(settings.data).observed_until
-    assert ends is not None
+def make_versions(settings: Settings, state: StateDir, registry: Registry, ends: datetime) -> None:
+    """Publish a day, and register two versions that are fitted on the days until then; the first is champion."""
     publish(settings, state, PublishRequest(ends), lambda step, *_: print(step, flush=True))
     panel = build_training_set(settings, state, ends)
     for seed in (7, 8):
