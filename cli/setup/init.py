@@ -78,7 +78,7 @@ def draft_options(command: AnyCommand) -> AnyCommand:
     return command
 
 
-@click.command(short_help="Draft a mapping and settings for a folder, a database or a bucket.")
+@click.command(short_help="Draft a mapping and settings for your files or database.")
 @draft_options
 @JSON
 @click.pass_obj

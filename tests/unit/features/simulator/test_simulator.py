@@ -158,7 +158,7 @@ def test_table_obeys_the_contract(company, table: TableContract):
     assert query_one(f"select count(*) from {source} where account_id not in (select account_id from {accounts})") == 0
     if table.key:
         assert query_one(f"select count(*) - count(distinct ({', '.join(table.key)})) from {source}") == 0
-    for first, second in table.spans:
+    for first, second in [span for span in table.spans if set(span) <= set(types)]:
         assert query_one(f"select count(*) from {source} where {second} < {first}") == 0
 
 
