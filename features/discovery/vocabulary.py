@@ -66,12 +66,8 @@ COLUMN_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
             *("subscription_end_date", "deactivated_at", "cancelled_on", "canceled_on"),
         ),
         "term_months": (
-            "term",
-            "contract_term",
-            "contract_length",
-            "term_length",
-            "duration_months",
-            "contract_months",
+            *("term", "contract_term", "contract_length", "term_length", "duration_months", "contract_months"),
+            *("bill_period_months", "billing_period_months"),
         ),
         "renews_at": (
             *("renewal_date", "next_renewal", "renewal", "current_period_end", "next_billing_date", "renews_on"),
@@ -86,7 +82,10 @@ COLUMN_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "usage": {
         "user_id": ("user", "person_id", "contact_id", "member_id", "userid", "distinct_id", "actor_id", "user_email"),
-        "event": ("event_name", "event_type", "action", "feature", "feature_name", "activity", "name", "type", "kind"),
+        "event": (
+            *("event_name", "event_type", "event_type_name", "action", "feature", "feature_name", "activity", "name"),
+            *("type", "kind"),
+        ),
         "occurred_at": (
             *("timestamp", "event_time", "time", "date", "event_date", "created_at", "occurred", "ts", "day"),
             *("usage_date", "event_timestamp", "happened_at", "logged_at", "activity_date", "at", "datum", "datetime"),

@@ -530,6 +530,23 @@ def test_a_day_far_in_the_future_does_not_move_the_end_of_the_data(company):
     assert "observed_until = 2025-05-15" in draft.mapping
 
 
+def test_the_data_end_with_the_table_that_stops_first(company):
+    first = date(2024, 1, 1)
+    contract = company.tables["contracts"][0]
+    company.tables["contracts"] = [
+        {**contract, "contract_id": f"K{n}", "customer_id": f"C{n % 60:03}", "start_date": first + timedelta(days=n)}
+        for n in range(300)
+    ]
+    company.tables["events"] = [
+        {"customer_id": f"C{n % 60:03}", "event": "x", "timestamp": first + timedelta(days=n % 340)}
+        for n in range(3000)
+    ]
+    company.write()
+    draft = company.drafted()
+    assert "subscriptions: its rows stop on 2024-10-26, and other tables go on until 2024-12-05" in notes(draft)
+    assert "observed_until = 2024-10-27" in draft.mapping
+
+
 def test_repeated_accounts_and_gaps_are_in_the_profile(company):
     company.tables["customers"].append(dict(company.tables["customers"][0]))
     days = [date(2024, 1, 1) + timedelta(days=n if n < 200 else n + 60) for n in range(500)]
