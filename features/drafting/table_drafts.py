@@ -82,7 +82,7 @@ def _draft_table(context: DraftContext, table: str, keys: Mapping[str, KeyMatch]
     if table == "accounts":
         leave_out_test_accounts(draft, match.source, context.query, decisions)
     if table == "subscriptions":
-        complete_subscription(draft, match, decisions)
+        complete_subscription(draft, match, context.query, decisions)
         leave_out_trials(draft, match.source, context.query, decisions)
         if "accounts" in context.matches:
             find_end_in_accounts(draft, context.matches["accounts"], decisions)

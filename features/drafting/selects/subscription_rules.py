@@ -1,6 +1,6 @@
 """What a row of subscriptions means: its monthly price, what ends it, and whether its renewal was overwritten."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from features.compute.backends.duckdb import quote_name, quote_text
@@ -28,14 +28,13 @@ LEFT_WORDS = r"(?i)^(churned|cancell?ed|terminated|expired|inactive|lost|closed|
 MOSTLY, RARELY = 0.9, 0.1
 SHOWN = 5
 YEAR_DAYS = 365
+KEY_WORDS = {"account_id": "account", "started_at": "start", "plan": "plan", "ended_at": "end"}
 
 
-def complete_subscription(draft: SelectDraft, match: TableMatch, decisions: DecisionLog) -> None:
+def complete_subscription(draft: SelectDraft, match: TableMatch, query: Query, decisions: DecisionLog) -> None:
     """Give a draft the key and the monthly price that its source does not have."""
     if "subscription_id" not in draft.columns:
-        started = draft.columns["started_at"]
-        draft.columns["subscription_id"] = f"{draft.columns['account_id']} || '/' || {started}::varchar"
-        draft.comments.append("subscription_id: the source has no key; account and start make one")
+        _make_key(draft, query)
     source = normalise(match.columns.get("mrr", ""))
     if not source:
         decisions.note("subscriptions", "no column is a price: each subscription counts 1, and revenue is not known")
@@ -49,6 +48,27 @@ def complete_subscription(draft: SelectDraft, match: TableMatch, decisions: Deci
         draft.comments.append(f"mrr: '{match.columns['mrr']}' is in cents, by its name")
     if source and source not in ANNUAL_WORDS and not source.startswith("m"):
         _divide_by_period(draft, match, decisions)
+
+
+def _make_key(draft: SelectDraft, query: Query) -> None:
+    """A key of account and start, and of plan and end as far as it takes to tell all different rows apart."""
+    columns = draft.columns
+    names = [name for name in ("account_id", "started_at", "plan", "ended_at") if name in columns]
+    rows = _count_distinct(draft, list(columns), query)
+    lengths = range(2, len(names) + 1)
+    length = next((length for length in lengths if _count_distinct(draft, names[:length], query) == rows), len(names))
+    parts = [columns["account_id"], f"{columns['started_at']}::varchar"]
+    parts += [f"coalesce({columns[name]}::varchar, '')" for name in names[2:length]]
+    columns["subscription_id"] = " || '/' || ".join(parts)
+    words = ", ".join(KEY_WORDS[name] for name in names[: length - 1])
+    draft.comments.append(
+        f"subscription_id: the source has no key; {words} and {KEY_WORDS[names[length - 1]]} make one"
+    )
+
+
+def _count_distinct(draft: SelectDraft, names: Sequence[str], query: Query) -> int:
+    values = ", ".join(draft.columns[name] for name in names)
+    return query(f"select count(distinct ({values})) from {draft.origin}")[0][0]
 
 
 def _divide_by_period(draft: SelectDraft, match: TableMatch, decisions: DecisionLog) -> None:

@@ -530,6 +530,21 @@ def test_a_day_far_in_the_future_does_not_move_the_end_of_the_data(company):
     assert "observed_until = 2025-05-15" in draft.mapping
 
 
+@pytest.mark.parametrize(
+    ("plans", "parts"), [(["basic", "basic"], "account and start"), (["basic", "addon"], "account, start and plan")]
+)
+def test_subscriptions_without_a_key_are_told_apart(company, plans: list[str], parts: str):
+    contracts = [
+        {name: value for name, value in row.items() if name != "contract_id"} for row in company.tables["contracts"]
+    ]
+    company.tables["contracts"] = [{**row, "plan": plan} for row in contracts for plan in dict.fromkeys(plans)]
+    company.write()
+    draft = company.drafted()
+    assert f"subscription_id: the source has no key; {parts} make one" in draft.mapping
+    ids = company.column("subscriptions", "subscription_id")
+    assert len(set(ids)) == len(ids) == 60 * len(set(plans))
+
+
 def test_the_data_end_with_the_table_that_stops_first(company):
     first = date(2024, 1, 1)
     contract = company.tables["contracts"][0]
