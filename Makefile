@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3.11
 DATA ?= oarlock
+ONLY ?= -m "not outages" # what test-all runs
 WORKERS ?= 2 # a worker of the tests needs up to 2 GB of memory
 PYTEST = .venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
@@ -20,7 +21,7 @@ demo: .venv/installed ## from raw tables to the accounts most at risk; DATA=oarl
 	.venv/bin/oarlock --config configs/$(DATA).toml demo
 
 test: .venv/installed ## run the tests that are not marked slow
-	$(PYTEST) -m "not slow and not examples" $(OPTIONS)
+	$(PYTEST) -m "not slow and not examples and not outages" $(OPTIONS)
 
 coverage: ## run the same tests, show the branch coverage of every file, and hold its floor
 	$(MAKE) test OPTIONS=--cov

@@ -15,7 +15,7 @@ from tests.support.outages.page import Cell, read_promises, write_promises
 from tests.support.outages.standard_company import COMMAND_SECONDS, StandardCompany, run_standard_company
 from tests.support.service_process import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.outages
 WRITES = "WRITE_OUTAGES" in os.environ
 REQUEST_SECONDS = 6
 LIMITS = {"score": REQUEST_SECONDS, "feedback": REQUEST_SECONDS}
