@@ -7,6 +7,7 @@ from features.discovery.recognition import TableMatch
 from features.drafting.draft_context import DraftContext
 from features.drafting.selects.currencies import convert_currencies
 from features.drafting.selects.decisions import DecisionLog
+from features.drafting.selects.discounts import take_off_discount
 from features.drafting.selects.merge_rules import complete_merges, explain_unknown_accounts
 from features.drafting.selects.row_filters import (
     leave_out_deleted,
@@ -83,6 +84,8 @@ def _draft_table(context: DraftContext, table: str, keys: Mapping[str, KeyMatch]
         leave_out_test_accounts(draft, match.source, context.query, decisions)
     if table == "subscriptions":
         complete_subscription(draft, match, context.query, decisions)
+        if "mrr" in match.columns:
+            take_off_discount(draft, context.query, decisions)
         leave_out_trials(draft, match.source, context.query, decisions)
         if "accounts" in context.matches:
             find_end_in_accounts(draft, context.matches["accounts"], decisions)

@@ -379,6 +379,21 @@ def test_a_cancellation_that_is_yet_to_come_is_named(company):
     assert "1 of 21 ends are after" in notes(company.drafted())
 
 
+@pytest.mark.parametrize(("reduced", "mrr"), [(200, [200, 160, 200]), (160, [200, 160, 200])])
+def test_prices_that_are_the_same_with_a_discount_are_before_it(company, reduced: int, mrr: list[float]):
+    set_column("contracts", "plan", lambda row: f"plan {number(row) // 2 % 4}")(company.tables)
+    set_column("contracts", "discount", lambda row: 0.2 * (number(row) % 2))(company.tables)
+    set_column("contracts", "mrr", lambda row: reduced if number(row) % 2 else 200)(company.tables)
+    for row in company.tables["contracts"]:
+        row["seats"] = 5
+    company.write()
+    draft = company.drafted()
+    choice, same = ("before", 4) if reduced == 200 else ("after", 0)
+    assert f"price_discount = {choice}" in notes(draft)
+    assert f"{same} of 4 plans with their seats cost the same with and without a discount" in notes(draft)
+    assert company.column("subscriptions", "mrr")[:3] == mrr
+
+
 def test_a_discount_in_percent_is_a_share(company):
     set_column("contracts", "discount", lambda _: 20)(company.tables)
     company.write()
