@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from features.own_signals.generated_tables import AS_OF
+from features.tables.subscriptions.at_risk import PERIOD_COLUMNS
 from tests.support.broken_tables import (
     INVALID_ROWS,
     OBSERVED_UNTIL,
@@ -83,7 +84,7 @@ Command = tuple[str, ...]
 def sound_company() -> Company:
     """Tables that keep to the contract; of each three accounts two leave, one every nine days or so."""
     company = random_company(SOUND_SEED, accounts=ACCOUNTS)
-    terms = company["subscriptions"][0]
+    terms = company["subscriptions"][0] | dict.fromkeys(PERIOD_COLUMNS)
     company["subscriptions"] = [
         {**terms, "account_id": account, "subscription_id": account, **_term(number), "recorded_at": None}
         for number, account in enumerate(row["account_id"] for row in company["accounts"])

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -72,7 +73,8 @@ def create_postgres(folder: Path, databases: tuple[str, ...]) -> Server:
     data, port = folder / "data", free_port()
     folder.mkdir()
     shutil.chown(folder, POSTGRES_USER)
-    for parent in folder.parents[:3]:
+    temporary = Path(tempfile.gettempdir())
+    for parent in [parent for parent in folder.parents if temporary in parent.parents]:
         parent.chmod(parent.stat().st_mode | 0o011)
     options = ["-D", str(data), "-U", "oarlock", "-A", "trust", "--no-sync", "--locale", "C.UTF-8"]
     subprocess.run([programs[-1] / "initdb", *options], user=POSTGRES_USER, check=True, stdout=DISCARD)
