@@ -18,7 +18,7 @@ from features.tables.raw_table import RawTable
 FINISHED_AFTER_DAYS = 8
 LATE_DAYS, STRAY_SHARE = 60, 0.001
 # A table with rows on most days of so many, and none for longer than so many of its gaps, came no more.
-RHYTHM_DAYS, DENSE_SHARE, MIN_STOP_DAYS, STOP_GAPS = 182, 0.5, 7, 3
+RHYTHM_DAYS, DENSE_SHARE, MIN_STOP_DAYS, STOP_GAPS = 182, 0.5, 14, 3  # holidays can be a week without a contract
 FIRST_DEPARTURE = """select min(left_at) from (select account_id, max(ended_at) as left_at,
 bool_or(ended_at is null) as runs from {subscriptions} group by 1) where not runs"""
 
