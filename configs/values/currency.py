@@ -1,6 +1,7 @@
 """The currency of amounts, and the units of amounts in it."""
 
 import re
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import StringConstraints
@@ -8,6 +9,8 @@ from pydantic import StringConstraints
 CODE = "[A-Z]{3}"
 Currency = Annotated[str, StringConstraints(pattern=f"^{CODE}$")]
 UNITS = {"money": "{}", "MRR": "{} a month", "MRR per employee": "{} a month per employee"}
+# The built-in signals that are amounts. A unit of a signal of your own may look like a currency: SMS, API.
+AMOUNT_SIGNALS = frozenset({"mrr", "mrr_per_employee", "overdue_amount"})
 UNIT_IN_CURRENCY = re.compile(rf"(?!MRR)({CODE})(?: a month(?: per employee)?)?")
 
 
@@ -20,6 +23,7 @@ def amount_unit(unit: str, currency: str | None) -> str:
     return UNITS[unit].format(currency) if currency and unit in UNITS else unit
 
 
+@lru_cache(maxsize=256)  # asked for each value of a response
 def unit_currency(unit: str) -> str | None:
     """The currency that a unit names; None if it names none.
 

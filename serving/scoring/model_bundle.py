@@ -17,7 +17,7 @@ import numpy as np
 
 from configs.errors import PromotionRefused
 from configs.files import JsonObject
-from configs.values.currency import unit_currency
+from configs.values.currency import AMOUNT_SIGNALS, unit_currency
 from serving.treeshap.kernel import Kernel
 from serving.treeshap.lightgbm_parser import IN_SET, LEAF, Trees, UnsupportedBooster, read_trees
 from training.calibration.calibrator import Calibrator, calibrator_from_json
@@ -104,7 +104,8 @@ class ModelBundle:
     @cached_property
     def currency(self) -> str | None:
         """The currency of the amounts that it was trained with; None if it is not known."""
-        return next(filter(None, (unit_currency(signal.unit) for signal in self.inputs)), None)
+        units = (signal.unit for signal in self.inputs if signal.name in AMOUNT_SIGNALS)
+        return next(filter(None, map(unit_currency, units)), None)
 
     @property
     def horizon_days(self) -> int:

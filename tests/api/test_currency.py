@@ -124,6 +124,8 @@ def test_amounts_in_another_currency_are_not_compared(company: TrainedModel, tmp
 def test_a_model_of_amounts_in_another_currency_gives_no_risk(api: ApiClient):
     model, columns = api.context.champions.champion().model, published_columns(api.context.scorer.signals)
     inputs = [replace(signal, unit="EUR a month") if signal.name == "mrr" else signal for signal in model.inputs]
+    of_your_own = replace(model.inputs[0], name="messages_28d", unit="SMS")
     require_signals(model, columns)
+    assert replace(model, inputs=(of_your_own, *model.inputs)).currency is None
     with pytest.raises(NotReady, match="trained with amounts in EUR, and the published ones are in GBP"):
         require_signals(replace(model, inputs=tuple(inputs)), columns)

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from configs.errors import ConfigError
 from configs.sections.signals import AttributeSettings, EventSignalSettings, FamilySettings, SignalSettings
+from configs.values.currency import AMOUNT_SIGNALS, UNITS
 from features.compute.availability import missing_inputs
 from features.compute.compute import compute_signals
 from features.compute.fingerprints import signal_set
@@ -250,6 +251,9 @@ class TestCatalogue:
             signals = {signal.name: signal for signal in build_catalogue(SignalSettings(), currency=currency).signals}
             return [signals[name].unit for name in ("mrr", "overdue_amount", "mrr_per_employee", "seats")]
 
+        assert {
+            signal.name for signal in build_catalogue(SignalSettings()).signals if signal.unit in UNITS
+        } == AMOUNT_SIGNALS
         assert units("EUR") == ["EUR a month", "EUR", "EUR a month per employee", "seats"]
         assert units(None) == ["MRR", "money", "MRR per employee", "seats"]
 
