@@ -10,7 +10,12 @@ CODE = "[A-Z]{3}"
 Currency = Annotated[str, StringConstraints(pattern=f"^{CODE}$")]
 UNITS = {"money": "{}", "MRR": "{} a month", "MRR per employee": "{} a month per employee"}
 # The built-in signals that are amounts. A unit of a signal of your own may look like a currency: SMS, API.
-AMOUNT_SIGNALS = frozenset({"mrr", "mrr_per_employee", "overdue_amount"})
+AMOUNT_SIGNALS = frozenset(
+    {
+        *("mrr", "mrr_per_employee", "overdue_amount", "contraction_91d", "contraction_364d"),
+        *("unused_seat_mrr_28d", "unused_seat_mrr_91d"),
+    }
+)
 UNIT_IN_CURRENCY = re.compile(rf"(?!MRR)({CODE})(?: a month(?: per employee)?)?")
 
 
