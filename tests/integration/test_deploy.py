@@ -14,7 +14,9 @@ import pytest
 import yaml
 
 from configs.settings import ENVIRONMENT_PREFIX, Settings
+from serving.app import ENDPOINTS
 from tests.support.paths import ROOT
+from tests.support.replicas.proxy import make_certificate, with_own_paths
 
 DEPLOY, TOOLS = ROOT / "deploy", ROOT / ".venv-deploy/bin"
 MANIFESTS = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
@@ -68,32 +70,29 @@ def test_the_compose_file_follows_its_specification():
     assert _run(TOOLS / "python", "-c", CHECK_COMPOSE, text=text.replace("healthcheck:", "healthchek:")).returncode != 0
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    names = ("-subj", "/CN=churn.example.com", "-keyout", tmp_path / "privkey.pem", "-out", tmp_path / "fullchain.pem")
-    made = _run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names)
-    assert made.returncode == 0, made.stderr
-    return tmp_path
-
-
 @_needs("nginx")
 @_needs("openssl")
-def test_nginx_accepts_its_configuration(certificate: Path):
-    text = (DEPLOY / "proxy/nginx.conf").read_text("utf-8")
-    (certificate / "nginx.conf").write_text(
-        text.replace("/etc/nginx/tls/", f"{certificate}/")
-        .replace("/run/nginx.pid", f"{certificate}/nginx.pid")
-        .replace("/var/log/nginx/access.log", f"{certificate}/access.log")
-    )
-    checked = _run("nginx", "-t", "-e", certificate / "error.log", "-c", certificate / "nginx.conf")
+def test_nginx_accepts_its_configuration(tmp_path: Path):
+    make_certificate(tmp_path)
+    (tmp_path / "nginx.conf").write_text(with_own_paths(tmp_path))
+    checked = _run("nginx", "-t", "-e", tmp_path / "error.log", "-c", tmp_path / "nginx.conf")
     assert checked.returncode == 0, checked.stderr
 
 
-@_needs("caddy")
+@needs_tools
 def test_caddy_accepts_its_configuration(tmp_path: Path):
     home = {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
-    checked = _run("caddy", "validate", "--adapter", "caddyfile", "--config", DEPLOY / "proxy/Caddyfile", **home)
+    command = (TOOLS / "caddy", "validate", "--adapter", "caddyfile", "--config", DEPLOY / "proxy/Caddyfile")
+    checked = _run(*command, **home)
     assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("file", ["nginx.conf", "Caddyfile"])
+def test_a_proxy_sends_again_what_only_asks(file: str):
+    text = (DEPLOY / "proxy" / file).read_text("utf-8")
+    (names,) = re.findall(r"\^/v1/\(([a-z|-]+)\)\$", text)
+    asking = {route.path for route in ENDPOINTS if (route.method, route.scope) == ("POST", "score")}
+    assert {f"/{name}" for name in names.split("|")} == asking
 
 
 @_needs("systemd-analyze")

@@ -42,9 +42,10 @@ class RunningService:
 
     def kill_all(self) -> None:
         """Kill every process of the service at once, as when a machine runs out of memory."""
-        for process in [self.process, *self.process.children(recursive=True)]:
-            with suppress(*PROCESS_ENDED):
-                os.kill(process.pid, signal.SIGKILL)
+        with suppress(*PROCESS_ENDED):
+            for process in [self.process, *self.process.children(recursive=True)]:
+                with suppress(*PROCESS_ENDED):
+                    os.kill(process.pid, signal.SIGKILL)
 
 
 @dataclass
@@ -125,10 +126,10 @@ def _send_requests(service: RunningService, account_ids: list[str], load: Client
                 time.sleep(0.05)
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port of an address that nobody listens on."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         return probe.getsockname()[1]
 
 

@@ -22,6 +22,7 @@ from tests.support.paths import ROOT
 from tests.support.service_process import DISCARD, PROCESS_ENDED, free_port, wait_until
 
 POSTGRES_USER = "postgres"  # Postgres refuses to run as root
+LOCAL = "127.0.0.1"
 
 
 @dataclass
@@ -65,12 +66,15 @@ class Server:
                 process.send_signal(number)
 
 
-def create_postgres(folder: Path, databases: tuple[str, ...]) -> Server:
-    """A new cluster in a folder, with these databases, that is not started yet; skips the test without Postgres."""
+def create_postgres(folder: Path, databases: tuple[str, ...], *, host: str = LOCAL) -> Server:
+    """A new cluster in a folder, with these databases, that is started; skips the test without Postgres.
+
+    It trusts everyone who reaches the address that it listens on.
+    """
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not programs or os.getuid():
         pytest.skip("Postgres is not installed, or this user may not become another")
-    data, port = folder / "data", free_port()
+    data, port = folder / "data", free_port(host)
     folder.mkdir()
     shutil.chown(folder, POSTGRES_USER)
     temporary = Path(tempfile.gettempdir())
@@ -78,10 +82,12 @@ def create_postgres(folder: Path, databases: tuple[str, ...]) -> Server:
         parent.chmod(parent.stat().st_mode | 0o011)
     options = ["-D", str(data), "-U", "oarlock", "-A", "trust", "--no-sync", "--locale", "C.UTF-8"]
     subprocess.run([programs[-1] / "initdb", *options], user=POSTGRES_USER, check=True, stdout=DISCARD)
-    url = f"postgresql://oarlock@127.0.0.1:{port}"
+    with (data / "pg_hba.conf").open("a") as rules:
+        rules.write("host all all samenet trust\n")
+    url = f"postgresql://oarlock@{host}:{port}"
     command = [str(programs[-1] / "postgres"), "-D", str(data), "-p", str(port), "-k", str(folder)]
     # What was committed survives the death of all processes; only a machine that fails needs fsync.
-    command += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "logging_collector=on"]
+    command += ["-c", f"listen_addresses={host}", "-c", "fsync=off", "-c", "logging_collector=on"]
     server = Server(command, url, lambda: _is_postgres_up(url), user=POSTGRES_USER)
     server.start()
     with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
@@ -90,29 +96,43 @@ def create_postgres(folder: Path, databases: tuple[str, ...]) -> Server:
     return server
 
 
-def create_redis(folder: Path) -> Server:
+def create_redis(folder: Path, *, host: str = LOCAL) -> Server:
     """A Redis that writes every change to a file at once; it is not started yet."""
-    program, port = shutil.which("redis-server"), free_port()
+    program, port = shutil.which("redis-server"), free_port(host)
     if program is None:
         pytest.skip("redis-server is not installed")
     folder.mkdir()
-    url = f"redis://127.0.0.1:{port}/0"
-    command = [program, "--port", str(port), "--dir", str(folder), "--save", "", "--appendonly", "yes"]
+    url = f"redis://{host}:{port}/0"
+    command = [
+        program,
+        "--bind",
+        host,
+        "--protected-mode",
+        "no",
+        "--port",
+        str(port),
+        "--dir",
+        str(folder),
+        "--save",
+        "",
+        "--appendonly",
+        "yes",
+    ]
     return Server([*command, "--appendfsync", "always"], url, lambda: _is_redis_up(url))
 
 
-def create_mlflow(database: str, artifacts: Path) -> Server:
+def create_mlflow(database: str, artifacts: Path, *, host: str = LOCAL) -> Server:
     """MLflow's server over a database, which takes the files of its clients; it is not started yet."""
     artifacts.mkdir(parents=True)
-    port = free_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    command += ["--artifacts-destination", str(artifacts), "--allowed-hosts", "127.0.0.1:*"]
+    port = free_port(host)
+    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
+    command += ["--artifacts-destination", str(artifacts), "--allowed-hosts", f"{host}:*"]
     environment = {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_BACKEND_STORE_URI": database.replace("postgresql://", "postgresql+psycopg://", 1),
     }
-    address = f"http://127.0.0.1:{port}"
+    address = f"http://{host}:{port}"
     return Server(command, address, lambda: _answers(f"{address}/health"), environment=environment)
 
 
