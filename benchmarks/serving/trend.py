@@ -1,11 +1,12 @@
-"""How often a trend arrow is wrong, and how soon it shows a decline, on simulated accounts.
+"""How often an arrow of the risk or of usage is wrong, and how soon it shows a decline, on simulated accounts.
 
     python -m benchmarks.serving.trend [--ordinary 800] [--constant 300] [--planted 120]
         [--training 1200] [--seed 11] [--json]
 
 A model is trained on one simulated company and scores another one every week of a year, each week compared with the
 one before, as the pages do. Accounts of constant hazard must show an arrow in at most 5 % of account-years, whichever
-way it points. Of the accounts whose usage falls by 80 % on one day, 80 % must be shown as rising within four weeks.
+way it points, of the risk and of usage together. Of the accounts whose usage falls by 80 % on one day, 80 % must have
+one within four weeks: the risk rising, or usage falling.
 
 Beside that stands what one threshold for all risks could reach: it is chosen on the accounts of constant hazard
 themselves, so that exactly 5 % of their years have an arrow.
@@ -29,7 +30,7 @@ from benchmarks.serving.trend_panel import (
     simulate_panel,
 )
 from features.rate_interval import wilson_bounds
-from serving.accounts.risk_trend import (
+from serving.accounts.trends.risk_trend import (
     FALSE_ARROWS_A_YEAR,
     TRENDS,
     RiskPair,
@@ -37,6 +38,7 @@ from serving.accounts.risk_trend import (
     judge_trends,
     to_log_odds,
 )
+from serving.accounts.trends.usage_trend import USAGE_TRENDS, judge_usage
 
 WEEKS_TO_SHOW = 4
 MIN_WEEKS = 50  # of an account-year
@@ -77,19 +79,34 @@ def main() -> None:
 def measure(panel: TrendPanel) -> dict[str, dict[str, float]]:
     """The shares with their intervals, by name."""
     constant, ordinary = (_whole_years(panel, kind) for kind in (CONSTANT, ORDINARY))
-    cases: dict[str, np.ndarray] = {}
+    usage = usage_trends(panel)
+    falling = usage == USAGE_TRENDS.index("falling")
+    usage_arrows = falling | (usage == USAGE_TRENDS.index("rising"))
+    cases = {
+        "constant hazard: account-years with an arrow of usage": usage_arrows[:, constant].any(axis=0),
+        "ordinary accounts: the same": usage_arrows[:, ordinary].any(axis=0),
+        "usage falls by 80 %: shown as falling in four weeks": _shown(panel, falling),
+    }
     for weeks, before in ((1, "a week before"), (4, "four weeks before")):
         trends = weekly_trends(panel, weeks)
         rising = trends == TRENDS.index("rising")
         arrows = rising | (trends == TRENDS.index("falling"))
+        either = arrows | usage_arrows
         cases |= {
             f"constant hazard: account-years with an arrow, against {before}": arrows[:, constant].any(axis=0),
             f"ordinary accounts: the same, against {before}": arrows[:, ordinary].any(axis=0),
             f"usage falls by 80 %: shown as rising in four weeks, against {before}": _shown(panel, rising),
             f"of those whose risk doubled, against {before}": _shown(panel, rising, doubled=True),
             f"with the best threshold, against {before}": _shown(panel, best_possible(panel, weeks)),
+            f"constant hazard: an arrow of risk or usage, against {before}": either[:, constant].any(axis=0),
+            f"usage falls by 80 %: an arrow of risk or usage, against {before}": _shown(panel, rising | falling),
         }
     return {name: _share(holds) for name, holds in cases.items() if len(holds)}
+
+
+def usage_trends(panel: TrendPanel) -> np.ndarray:
+    """The trend of every account's usage from the second week on, as places in `USAGE_TRENDS`."""
+    return np.array([judge_usage(change) for change in panel.usage[1:]])
 
 
 def weekly_trends(panel: TrendPanel, weeks: int = 1) -> np.ndarray:

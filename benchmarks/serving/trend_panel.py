@@ -5,7 +5,7 @@ any time, so that its hazard is the same every day while its usage, tickets and 
 decline is such an account whose usage falls by 80 % from one day on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +31,8 @@ from features.store.history_reader import read_history_columns, read_history_fra
 from features.store.online_reader import values_from_frame
 from features.store.publication import published_history_folder
 from serving.accounts.disagreement import SIGNALS
+from serving.accounts.trends.usage_trend import SIGNALS as USAGE_SIGNALS
+from serving.accounts.trends.usage_trend import UsageChange, measure_usage
 from serving.scoring.model_bundle import ModelBundle, make_bundle
 from serving.scoring.scores import score_values
 from serving.treeshap.kernel import Kernel
@@ -53,7 +55,8 @@ class TrendPanel:
     """Risks of accounts by week, shape (weeks, accounts), NaN where there is none; of which kind each account is.
 
     `planted_day` is the day on which a decline begins, NaT for other accounts. `last_signals` are signals of the last
-    week that disagreements are made of, a row per account, NaN without a snapshot.
+    week that disagreements are made of, a row per account, NaN without a snapshot. `usage` has how usage had changed by
+    each week.
     """
 
     bundle: ModelBundle
@@ -62,6 +65,7 @@ class TrendPanel:
     planted_day: np.ndarray
     risks: np.ndarray
     last_signals: pd.DataFrame
+    usage: Sequence[UsageChange] = ()
 
 
 def simulate_panel(  # noqa: PLR0913 - a parameter for each kind of account
@@ -77,14 +81,16 @@ def simulate_panel(  # noqa: PLR0913 - a parameter for each kind of account
     history, _ = published_history(state)
     days = sorted(complete_days(history))
     ids = [f"A{number:07d}" for number in range(sum(counts))]
-    risks = np.full((len(days), len(ids)), np.nan)
+    risks, usage = np.full((len(days), len(ids)), np.nan), list[UsageChange]()
     for week, day in enumerate(days):
         frame = read_history_frame(published_history_folder(state), day)
         scores = score_values(bundle, values_from_frame(frame, bundle.category_names), threads=2)
         rows = [int(account_id[1:]) for account_id in frame.index]
         risks[week, rows] = scores.risks
+        signals = frame[list(USAGE_SIGNALS)].reindex(ids).astype("float64")
+        usage.append(measure_usage({name: signals[name].to_numpy() for name in USAGE_SIGNALS}))
     last = read_history_columns(published_history_folder(state), days[-1], SIGNALS).reindex(ids)
-    return TrendPanel(bundle, days, np.repeat(np.arange(3), counts), planted_day, risks, last)
+    return TrendPanel(bundle, days, np.repeat(np.arange(3), counts), planted_day, risks, last, usage)
 
 
 def _train(folder: Path, company: Company) -> ModelBundle:

@@ -51,7 +51,8 @@ def read_history_columns(history_folder: Path, day: datetime, names: Sequence[st
     for file in _day_files(history_folder, day):
         with damaged_if((pa.ArrowException, OSError, KeyError), file, recompute_hint(day)):
             present = [name for name in names if name in pq.read_schema(file).names]
-            frames.append(pq.read_table(file, columns=[ACCOUNT_ID, *present]).to_pandas().set_index(ACCOUNT_ID))
+            if present or not frames:  # the first one has the accounts
+                frames.append(pq.read_table(file, columns=[ACCOUNT_ID, *present]).to_pandas().set_index(ACCOUNT_ID))
     return pd.concat(frames, axis=1).reindex(columns=list(names)).astype("float64")
 
 

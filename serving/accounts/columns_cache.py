@@ -12,13 +12,15 @@ from serving.accounts.account_columns import AccountColumns, current_columns, pa
 from serving.accounts.account_table_cache import AccountTableCache
 from serving.accounts.portfolio import Portfolio
 from serving.accounts.portfolio_comparison import PortfolioComparison, compare_accounts
-from serving.accounts.risk_trend import ModelDoubt
+from serving.accounts.trends.risk_trend import ModelDoubt
+from serving.accounts.trends.usage_trend import UsageChange
 from serving.ledger.ledger import Ledger
 
 MAX_ENTRIES = 6
 MAX_AGE_SECONDS = 300.0  # an erasure in another process has to take effect here too
 Entry = TypeVar("Entry")
 FindDoubt = Callable[[int], ModelDoubt]
+FindUsage = Callable[[AccountColumns], UsageChange]
 
 
 class ColumnsSource(Protocol):
@@ -40,9 +42,12 @@ class ColumnsSource(Protocol):
 class ColumnsCache:
     """The columns of this process; what is asked for first is computed by its request."""
 
-    def __init__(self, ledger: Ledger, tables: AccountTableCache, find_doubt: FindDoubt) -> None:
-        """`find_doubt` says what a model version does not know."""
-        self._ledger, self._tables, self._find_doubt = ledger, tables, find_doubt
+    def __init__(
+        self, ledger: Ledger, tables: AccountTableCache, *, find_doubt: FindDoubt, find_usage: FindUsage
+    ) -> None:
+        """`find_doubt` says what a model version does not know, `find_usage` how usage changed by the columns' day."""
+        self._ledger, self._tables = ledger, tables
+        self._find_doubt, self._find_usage = find_doubt, find_usage
         self._entries: OrderedDict[Hashable, tuple[float, object]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -66,7 +71,8 @@ class ColumnsCache:
     def _compare(self, key: Hashable, load: Callable[[], AccountColumns], since: date) -> PortfolioComparison:
         def compare() -> PortfolioComparison:
             columns, earlier = self._get(key, load), self._get(("since", since), self._earlier(since))
-            return compare_accounts(columns, earlier, self._find_doubt(columns.version))
+            doubt = self._find_doubt(columns.version)
+            return compare_accounts(columns, earlier, doubt=doubt, usage=self._find_usage(columns))
 
         with self._lock:
             return self._get((key, since), compare)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.tables.contract import CONTRACT
-from serving.accounts.risk_trend import to_log_odds
+from serving.accounts.trends.risk_trend import to_log_odds
 
 OWNER_WEIGHT, SURVEY_WEIGHT, COMMERCIAL_WEIGHT = 2.0, 1.0, 1.0
 SURVEY_DAYS = 182.0  # an older answer says little of today

@@ -9,8 +9,9 @@ import numpy as np
 from configs.sections.bands import BANDS
 from serving.accounts.account_columns import AccountColumns
 from serving.accounts.portfolio import decode_cursor, encode_cursor, epoch_seconds
-from serving.accounts.risk_trend import TRENDS, ModelDoubt, RiskPair, judge_trends
-from serving.schemas.enums import Trend
+from serving.accounts.trends.risk_trend import TRENDS, ModelDoubt, RiskPair, judge_trends
+from serving.accounts.trends.usage_trend import USAGE_TRENDS, UsageChange, judge_usage
+from serving.schemas.enums import Trend, UsageTrend
 from serving.schemas.page_queries import PortfolioQuery, PortfolioSort
 
 Z_95 = 1.96
@@ -44,14 +45,16 @@ class SelectedPage(NamedTuple):
 class PortfolioComparison:
     """The accounts of a day, and those of an earlier day if one was served.
 
-    `trends` has each account's place in `TRENDS`; None without an earlier day. They are judged among all accounts, also
-    if only some are in here. `level_sd` is the doubt about the level of churn, in log-odds, if the model knows it.
+    `trends` has each account's place in `TRENDS`; None without an earlier day. `usage_trends` has that in
+    `USAGE_TRENDS`. They are judged among all accounts, also if only some are in here; None until all are known.
+    `level_sd` is the doubt about the level of churn, in log-odds, if the model knows it.
     """
 
     columns: AccountColumns
     earlier: AccountColumns | None
     trends: np.ndarray | None = None
     level_sd: float | None = None
+    usage_trends: np.ndarray | None = None
     _orders: dict[tuple[str, bool], np.ndarray] = field(default_factory=dict[tuple[str, bool], np.ndarray], repr=False)
 
     @cached_property
@@ -66,13 +69,18 @@ class PortfolioComparison:
         row = self.columns.row_of.get(account_id)
         return None if row is None or self.trends is None else TRENDS[self.trends[row]]
 
+    def usage_trend_of(self, account_id: str) -> UsageTrend | None:
+        """The trend of an account's usage; None if it has no risk, or until all accounts are known."""
+        row = self.columns.row_of.get(account_id)
+        return None if row is None or self.usage_trends is None else USAGE_TRENDS[self.usage_trends[row]]
+
     def limit(self, columns: AccountColumns, earlier: AccountColumns | None) -> "PortfolioComparison":
         """The comparison of some of its accounts, with the trends that they have among all."""
-        if self.trends is None:
-            return PortfolioComparison(columns, earlier, level_sd=self.level_sd)
-        rows = [self.columns.row_of.get(account_id, -1) for account_id in columns.account_ids]
-        trends = np.append(self.trends, TRENDS.index("not_known"))[np.array(rows, dtype=int)]
-        return PortfolioComparison(columns, earlier, trends, self.level_sd)
+        rows = _rows_in(self.columns, columns)
+        trends = None if self.trends is None else np.append(self.trends, TRENDS.index("not_known"))[rows]
+        usage = self.usage_trends
+        usage = None if usage is None else np.append(usage, USAGE_TRENDS.index("not_known"))[rows]
+        return PortfolioComparison(columns, earlier, trends, self.level_sd, usage)
 
     @property
     def is_same_currency(self) -> bool:
@@ -154,9 +162,11 @@ class PortfolioComparison:
         return values[sort]
 
 
-def compare_accounts(columns: AccountColumns, earlier: AccountColumns | None, doubt: ModelDoubt) -> PortfolioComparison:
+def compare_accounts(
+    columns: AccountColumns, earlier: AccountColumns | None, *, doubt: ModelDoubt, usage: UsageChange
+) -> PortfolioComparison:
     """All accounts of a day beside those of an earlier day, with their trends; `doubt` is that of their model."""
-    compared = PortfolioComparison(columns, earlier, level_sd=doubt.level_sd)
+    compared = PortfolioComparison(columns, earlier, level_sd=doubt.level_sd, usage_trends=judge_usage(usage))
     if earlier is None:
         return compared
     versions = np.append(earlier.versions, -1)[_rows_in(earlier, columns)]
@@ -164,9 +174,9 @@ def compare_accounts(columns: AccountColumns, earlier: AccountColumns | None, do
     return replace(compared, trends=judge_trends(pair, doubt.refits))
 
 
-def _rows_in(earlier: AccountColumns, columns: AccountColumns) -> np.ndarray:
-    """The row that each account has on the earlier day; -1 if it has none."""
-    return np.array([earlier.row_of.get(account_id, -1) for account_id in columns.account_ids], dtype=int)
+def _rows_in(others: AccountColumns, columns: AccountColumns) -> np.ndarray:
+    """The row that each account has among others; -1 if it has none."""
+    return np.array([others.row_of.get(account_id, -1) for account_id in columns.account_ids], dtype=int)
 
 
 def rows_of_half(columns: AccountColumns, matches: np.ndarray) -> np.ndarray:

@@ -3,14 +3,18 @@
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+import numpy as np
+
 from configs.background import TaskHealth, require_running
 from configs.errors import NotReady, PromotionRefused
 from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.publishing.past_revenue import PastRevenue, PastRevenueSource
 from features.store.account_events import AccountEvents
-from features.store.publication import read_publication
+from features.store.history_reader import read_history_columns
+from features.store.publication import published_history_folder, read_publication
 from features.store.revenue_table import RevenueHistory, read_revenue_table
+from serving.accounts.account_columns import AccountColumns
 from serving.accounts.account_table_cache import AccountTableCache
 from serving.accounts.columns_cache import ColumnsCache, ColumnsSource
 from serving.accounts.feedback_store import FeedbackStore
@@ -23,7 +27,8 @@ from serving.accounts.portfolio import (
     PortfolioSource,
     compute_portfolio,
 )
-from serving.accounts.risk_trend import ModelDoubt, find_refit_spread
+from serving.accounts.trends.risk_trend import ModelDoubt, find_refit_spread
+from serving.accounts.trends.usage_trend import SIGNALS, UsageChange, measure_usage
 from serving.ledger.ledger import Ledger
 from serving.ledger.reader import LedgerReader
 from serving.load.thread_pools import ThreadPools, open_thread_pools
@@ -90,7 +95,12 @@ def open_context(state: StateDir, scorer: Scorer, ledger: Ledger) -> ServiceCont
         portfolios=PortfolioCache(
             lambda: _portfolio_key(state, scorer), lambda: _compute_portfolio(state, scorer, account_table)
         ),
-        columns=ColumnsCache(ledger, account_table, lambda version: _find_doubt(scorer.champions, version)),
+        columns=ColumnsCache(
+            ledger,
+            account_table,
+            find_doubt=lambda version: _find_doubt(scorer.champions, version),
+            find_usage=lambda columns: _find_usage(state, columns),
+        ),
     )
 
 
@@ -101,6 +111,17 @@ def _find_doubt(champions: ChampionProvider, version: int) -> ModelDoubt:
     except (NotReady, PromotionRefused):
         return ModelDoubt()
     return ModelDoubt(find_refit_spread(model), model.level_sd)
+
+
+def _find_usage(state: StateDir, columns: AccountColumns) -> UsageChange:
+    """How the usage of accounts changed by the day of the columns; not known if that day has left the history."""
+    try:
+        frame = read_history_columns(published_history_folder(state), columns.as_of, SIGNALS)
+    except NotReady:
+        unknown = np.full(len(columns), np.nan)
+        return UsageChange(unknown, unknown)
+    frame = frame.reindex(columns.account_ids)
+    return measure_usage({name: frame[name].to_numpy() for name in SIGNALS})
 
 
 def _portfolio_key(state: StateDir, scorer: Scorer) -> PortfolioKey:

@@ -8,11 +8,11 @@ import numpy as np
 from configs.clock import format_instant
 from features.store.account_table import AccountDetails
 from serving.accounts.portfolio import Portfolio
+from serving.accounts.portfolio_comparison import PortfolioComparison
 from serving.accounts.work_list_ranking import CallCandidate, expected_values, select_calls
 from serving.handlers.context import ServiceContext
 from serving.handlers.plays import active_marks, suggest_play_for
 from serving.handlers.score import ScoringRequest, record_risks
-from serving.schemas.enums import Trend
 from serving.schemas.page_queries import default_since
 from serving.schemas.requests import AccountsQuery, WorkListQuery
 from serving.schemas.responses import ExcludedAccount, RecommendedCall, Score, SuggestedPlay, WorkListResponse
@@ -56,10 +56,7 @@ def build_work_list(
         "version": portfolio.key.version,
         "currency": portfolio.key.currency,
         "per_owner": per_owner,
-        "calls": [
-            _recommended_call(call, explained[call.account_id], compared.trend_of(call.account_id))
-            for call in selected.calls
-        ],
+        "calls": [_recommended_call(call, explained[call.account_id], compared) for call in selected.calls],
         "excluded": [_excluded_account(account) for account in selected.excluded[: query.excluded]],
         "reasons": selected.reason_counts | below,
         "causal": False,
@@ -100,7 +97,7 @@ def _candidate(account: AccountDetails, value: float, score: Score | None, play:
     return CallCandidate(account.account_id, account.owner, value, reason, rationale)
 
 
-def _recommended_call(candidate: CallCandidate, call: _ExplainedCall, trend: Trend | None) -> RecommendedCall:
+def _recommended_call(candidate: CallCandidate, call: _ExplainedCall, compared: PortfolioComparison) -> RecommendedCall:
     details = call.details
     return {
         "account_id": candidate.account_id,
@@ -111,7 +108,8 @@ def _recommended_call(candidate: CallCandidate, call: _ExplainedCall, trend: Tre
         "band": call.score["band"],
         **call.score["revenue"],
         "currency": call.score["revenue"].get("currency"),
-        "trend": trend,
+        "trend": compared.trend_of(candidate.account_id),
+        "usage_trend": compared.usage_trend_of(candidate.account_id),
         "renews_at": format_instant(details.renews_at) if details.renews_at else None,
         "mark": call.mark,
         "play": call.play,

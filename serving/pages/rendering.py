@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serving.pages import formats
-from serving.pages.trend_text import DEFINITION, TEXTS
+from serving.pages.trend_text import DEFINITION, TEXTS, USAGE_DEFINITION, USAGE_TEXTS
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -100,5 +100,7 @@ def _environment() -> "Environment":
         "style_hash": style_hash,
         "trend_texts": TEXTS,
         "trend_definition": DEFINITION,
+        "usage_trend_texts": USAGE_TEXTS,
+        "usage_trend_definition": USAGE_DEFINITION,
     }
     return environment

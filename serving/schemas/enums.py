@@ -24,6 +24,8 @@ HealthVerdict = Literal[
 Outcome = Literal["left", "stayed", "contracted"]
 # Of a risk since an earlier day; new: there was none; not_comparable: another model version; not_known: its noise is.
 Trend = Literal["rising", "falling", "steady", "new", "not_comparable", "not_known"]
+# Of the usage against that of the 63 days before.
+UsageTrend = Literal["rising", "falling", "steady", "not_known"]
 Sort = Literal["revenue_at_risk", "risk", "renewal"]
 SuppressedReason = Literal[
     "suppressed",

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from configs.sections.bands import Band
-from serving.schemas.enums import Outcome, Status, SuppressedReason, Trend, UnscoredReason, Verdict
+from serving.schemas.enums import Outcome, Status, SuppressedReason, Trend, UnscoredReason, UsageTrend, Verdict
 
 Value = float | str | None
 EXAMPLE_TEXT = "Usage fell from 31 to 8 active days in 28 days (similar accounts: 28)"
@@ -475,6 +475,10 @@ class RecommendedCall(ResponseBody):
     trend: Annotated[
         Trend | None,
         _described("Since a week before: an arrow only beyond its noise; null if nothing was served.", "rising"),
+    ]
+    usage_trend: Annotated[
+        UsageTrend | None,
+        _described("Of the last 28 days against the 63 before: an arrow only beyond the account's noise.", "falling"),
     ]
     renews_at: Renewal
     mark: MarkOfAccount

@@ -12,6 +12,7 @@ from configs.sections.bands import Band
 from features.store.account_table import AccountDetails
 from features.store.publication import published_as_of
 from serving.accounts.portfolio import Portfolio
+from serving.accounts.portfolio_comparison import PortfolioComparison
 from serving.handlers.accounts import get_past_risk
 from serving.handlers.checks import require_account
 from serving.handlers.context import ServiceContext
@@ -21,7 +22,7 @@ from serving.handlers.risk_change import explain_changes
 from serving.handlers.score import ScoringRequest, record_risks
 from serving.ledger.entry_hash import recorded_entry
 from serving.ledger.reader import LedgerEntry, end_of_day
-from serving.schemas.enums import Trend, UnscoredReason
+from serving.schemas.enums import Trend, UnscoredReason, UsageTrend
 from serving.schemas.page_queries import AccountQuery, default_since
 from serving.schemas.requests import ChangeRequest
 from serving.schemas.responses import AccountChange, ExplainedScore, ExplainResponse, Score, SuggestedPlay
@@ -58,14 +59,26 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class AccountTrends:
+    """The trend of an account's risk since a day, and that of its usage; what is not there to be said is None."""
+
+    risk: Trend | None = None
+    since: date | None = None
+    usage: UsageTrend | None = None
+
+
+NO_TRENDS = AccountTrends()
+
+
+@dataclass(frozen=True)
 class AccountView:
     """What a page of an account shows. `score` is None if it has no risk, and `reason` then says why.
 
     `past_day` is the day of a past view. `percentile` is among `peer_count` accounts of the segment. `change` is None
     if it cannot be split, and `change_reason` then says why. `evidence` is None of a past view. `horizon_days` is the
     main horizon, None if not known. `is_limited` says that the peers are the accounts of the owner only, and that no
-    similar accounts are shown. `entry` is what the ledger holds of the risk. `trend` is that since `trend_since`, a
-    week before; None if no risk was served by then.
+    similar accounts are shown. `entry` is what the ledger holds of the risk. `trends.risk` is that since
+    `trends.since`, a week before; None if no risk was served by then.
     """
 
     account_id: str
@@ -89,8 +102,7 @@ class AccountView:
     timeline: AccountTimeline
     evidence: PastEvidence | None = None
     entry: LedgerEntry | None = None
-    trend: Trend | None = None
-    trend_since: date | None = None
+    trends: AccountTrends = NO_TRENDS
     is_limited: bool = False
 
 
@@ -141,7 +153,6 @@ def _view_now(context: ServiceContext, scored: ScoredAccounts, recorded: _Record
     portfolio, history = context.find_portfolio(), context.ledger_reader.history(account_id, HISTORY_LIMIT)
     segment = details.segment if details else None
     change, change_reason = _change(context, account_id, since, None)
-    trend, trend_since = find_trend(context, portfolio, account_id)
     return AccountView(
         account_id=account_id,
         details=details,
@@ -163,27 +174,28 @@ def _view_now(context: ServiceContext, scored: ScoredAccounts, recorded: _Record
         labels=_labels(context),
         timeline=read_timeline(context, account_id, published_as_of(context.state), query.events or ""),
         entry=recorded.entry,
-        trend=trend,
-        trend_since=trend_since,
+        trends=find_trends(context, portfolio, account_id),
         evidence=find_past_evidence(scored, segment, with_similar=context.owner is None),
         is_limited=context.owner is not None,
     )
 
 
-def find_trend(
-    context: ServiceContext, portfolio: Portfolio | None, account_id: str
-) -> tuple[Trend | None, date | None]:
-    """The trend of an account since a week before, and that day; None until the portfolio is computed."""
+def find_trends(context: ServiceContext, portfolio: Portfolio | None, account_id: str) -> AccountTrends:
+    """The trends of an account, of the risk since a week before; none until the portfolio is computed."""
     if portfolio is None:
-        return None, None
+        return NO_TRENDS
     since = default_since(portfolio.key.as_of.date())
-    return context.columns.current(portfolio, since).trend_of(account_id), since
+    return _trends_in(context.columns.current(portfolio, since), account_id, since)
 
 
-def find_past_trend(context: ServiceContext, account_id: str, day: date) -> tuple[Trend | None, date]:
-    """The trend of an account as it was by the end of a day, from the risks that had been served, and since when."""
+def find_past_trends(context: ServiceContext, account_id: str, day: date) -> AccountTrends:
+    """The trends of an account as they were by the end of a day, of the risk from those that had been served."""
     since = default_since(day)
-    return context.columns.served_by(day, since).trend_of(account_id), since
+    return _trends_in(context.columns.served_by(day, since), account_id, since)
+
+
+def _trends_in(compared: PortfolioComparison, account_id: str, since: date) -> AccountTrends:
+    return AccountTrends(compared.trend_of(account_id), since, compared.usage_trend_of(account_id))
 
 
 def find_standing(history: Sequence[LedgerEntry], band: Band, signals_as_of: str) -> Standing:
@@ -215,7 +227,6 @@ def _view_past(context: ServiceContext, account_id: str, day: date, query: Accou
     history = context.ledger_reader.history(account_id, HISTORY_LIMIT, before=served.id + 1)
     since = query.since or default_since(parse_instant(score["signals_as_of"]).date())
     change, change_reason = _change(context, account_id, since, day)
-    trend, trend_since = find_past_trend(context, account_id, day)
     return AccountView(
         account_id=account_id,
         details=context.account_table.details([account_id]).get(account_id),
@@ -237,8 +248,7 @@ def _view_past(context: ServiceContext, account_id: str, day: date, query: Accou
         labels=_labels(context),
         timeline=read_timeline(context, account_id, end_of_day(day), query.events or ""),
         entry=served,
-        trend=trend,
-        trend_since=trend_since,
+        trends=find_past_trends(context, account_id, day),
     )
 
 

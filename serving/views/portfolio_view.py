@@ -9,10 +9,11 @@ import numpy as np
 from configs.sections.bands import BANDS, Band
 from serving.accounts.portfolio import Portfolio
 from serving.accounts.portfolio_comparison import PortfolioComparison, PortfolioTotals, rows_of_half, sum_accounts
-from serving.accounts.risk_trend import TRENDS
+from serving.accounts.trends.risk_trend import TRENDS
+from serving.accounts.trends.usage_trend import USAGE_TRENDS
 from serving.handlers.checks import require_past_day
 from serving.handlers.context import ServiceContext
-from serving.schemas.enums import Trend
+from serving.schemas.enums import Trend, UsageTrend
 from serving.schemas.page_queries import PortfolioQuery, default_since
 from serving.scoring.driver_text import find_main_driver
 
@@ -38,6 +39,7 @@ class ListedAccount:
     reason: str = ""
     recent_risks: tuple[float, ...] = ()
     trend: Trend | None = None
+    usage_trend: UsageTrend | None = None
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ def _listed_account(compared: PortfolioComparison, row: int) -> ListedAccount:
         revenue_at_risk=_number_or_none(columns.revenue_at_risk[row]),
         family=columns.families.value(row),
         trend=None if compared.trends is None else TRENDS[compared.trends[row]],
+        usage_trend=None if compared.usage_trends is None else USAGE_TRENDS[compared.usage_trends[row]],
         renews_at=None if np.isnan(renewal) else np.datetime64(int(renewal), "s").astype(SECONDS).item(),
     )
 

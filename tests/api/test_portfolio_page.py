@@ -114,6 +114,18 @@ def test_a_past_day_has_the_trend_and_the_risks_of_that_day(trained: TrainedMode
     assert [document["trend"] for document in documents] == ["rising", "steady", None]
 
 
+def test_the_trend_of_usage_is_that_of_the_signals_of_the_day(client: PageClient):
+    usage = {account["account_id"]: account["usage_trend"] for account in read_json(client, limit=500)["accounts"]}
+    known = [account_id for account_id, trend in usage.items() if trend != "not_known"]
+    assert len(known) > len(usage) / 2
+    for account_id in (known[0], next(account_id for account_id in usage if account_id not in known)):
+        assert client.get(f"/accounts/{account_id}?format=json").json()["usage_trend"] == usage[account_id]
+    # The signals of the week before are not in the history.
+    past = read_json(client, as_of=WEEK_AGO.date(), limit=500)["accounts"]
+    assert {account["usage_trend"] for account in past} == {"not_known"}
+    assert "What the usage trend means" in client.read("/")
+
+
 @pytest.mark.parametrize(
     "sort", ["revenue_at_risk", "risk", "change", "mrr", "renewal", "name", "owner", "segment", "family"]
 )

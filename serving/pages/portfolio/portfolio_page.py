@@ -28,6 +28,7 @@ HEADINGS: tuple[tuple[PortfolioSort | None, str, str], ...] = (
     ("risk", "Risk", "number"),
     ("change", "Change", "number"),
     (None, "Trend", "trend"),
+    (None, "Usage", "usage"),
     ("revenue_at_risk", "Revenue at risk", "number"),
     ("mrr", "MRR", "number"),
     ("family", "Main driver", ""),

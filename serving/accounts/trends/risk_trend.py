@@ -9,7 +9,7 @@ The change is that of the log-odds between two days of one model version. An arr
   TAIL_SHARE` of them goes is extrapolated from how far half of them and 90 % of them go, by a Weibull distribution.
 
 `TAIL_SHARE` is chosen so that of accounts whose hazard never changes at most `FALSE_ARROWS_A_YEAR` show an arrow in a
-year of weekly looks (see `benchmarks/serving/trend.py`).
+year of weekly looks, of the risk or of usage (see `usage_trend` and `benchmarks/serving/trend.py`).
 """
 
 from dataclasses import dataclass
@@ -24,8 +24,9 @@ from serving.scoring.model_bundle import NORMAL_975, ModelBundle
 TRENDS: tuple[Trend, ...] = get_args(Trend)
 FALSE_ARROWS_A_YEAR = 0.05
 LOOKS_A_YEAR = 52
-# Half of what the budget leaves for each look: the tail is extrapolated, and was a little longer.
-TAIL_SHARE = FALSE_ARROWS_A_YEAR / LOOKS_A_YEAR / 2
+# An eighth of what the budget leaves for each look: the tail is extrapolated, and is longer with some models; and half
+# of the budget is that of the trend of usage.
+TAIL_SHARE = FALSE_ARROWS_A_YEAR / LOOKS_A_YEAR / 8
 QUANTILES = (0.5, 0.9)
 TAIL_SHAPES = (0.5, 2.0)  # from a tail so long that nothing should stand out to one like that of a normal distribution
 MIN_ACCOUNTS = 30  # with fewer, nobody can say how far risks move without a reason
@@ -119,15 +120,15 @@ def _furthest_without_reason(log_odds: np.ndarray, moved: np.ndarray) -> np.ndar
     return np.interp(log_odds, centres, [extrapolate_tail(moved[group]) for group in groups])
 
 
-def extrapolate_tail(moved: np.ndarray) -> float:
-    """The size that `TAIL_SHARE` of moves exceed, by the Weibull distribution through their median and 90 % quantile.
+def extrapolate_tail(moved: np.ndarray, share: float = TAIL_SHARE) -> float:
+    """The size that this share of moves exceed, by the Weibull distribution through their median and 90 % quantile.
 
-    >>> moves = -np.log(1 - (np.arange(1000) + 0.5) / 1000)  # exponential, so that the answer is -log(TAIL_SHARE)
+    >>> moves = -np.log(1 - (np.arange(1000) + 0.5) / 1000)  # exponential, so that the answer is -log(share)
     >>> round(extrapolate_tail(moves), 1), round(-log(TAIL_SHARE), 1)
-    (7.6, 7.6)
+    (9.0, 9.0)
     """
     median, upper = np.quantile(moved, QUANTILES)
-    at_median, at_upper, at_tail = (-log(share) for share in (1 - QUANTILES[0], 1 - QUANTILES[1], TAIL_SHARE))
+    at_median, at_upper, at_tail = (-log(part) for part in (1 - QUANTILES[0], 1 - QUANTILES[1], share))
     shape = log(max(upper, EPSILON) / max(median, EPSILON)) / log(at_upper / at_median)
     return float(upper) * (at_tail / at_upper) ** float(np.clip(shape, *TAIL_SHAPES))
 
