@@ -41,6 +41,7 @@ from features.tables.contract import ACCOUNT_ID
 
 FEATURE_SERVICE = "risk"
 ROW = "_row"
+KEPT_MATERIALIZATIONS = 30
 PANDAS_TYPES = {"number": "float64", "category": "object"}
 FEAST_TYPES = {"number": Float64, "category": String}
 
@@ -165,6 +166,20 @@ def materialize_online(store: FeatureStore, as_of: datetime) -> None:
     start, families = end - timedelta(seconds=1), [view.name for view in online_views(store)]
     with _damaged_history(store):
         store.materialize(start_date=start, end_date=end, feature_views=families, disable_event_timestamp=False)
+    _drop_old_materializations(store)
+
+
+def _drop_old_materializations(store: FeatureStore) -> None:
+    """Drop what a database keeps of materializations, but for the newest ones; Feast keeps each of them for ever.
+
+    A file of a registry grows by 0.2 kB a publish and is left as it is: Feast cannot replace them in it.
+    """
+    if store.config.registry.registry_type != "sql":
+        return
+    for view in store.list_feature_views():
+        if len(view.materialization_intervals) >= 2 * KEPT_MATERIALIZATIONS:
+            view.materialization_intervals = view.materialization_intervals[-KEPT_MATERIALIZATIONS:]
+            store.registry.apply_feature_view(view, store.project)
 
 
 def tombstone_accounts(store: FeatureStore, history: HistoryVersion, account_ids: list[str], as_of: datetime) -> None:

@@ -1,13 +1,17 @@
 """The packed online store: its fast read gives the same values as Feast's own read."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import SecretStr
 
+from configs.sections.stores import StoreSettings
+from configs.state_dir import StateDir
 from features.store.feast_store import (
     FEATURE_SERVICE,
+    KEPT_MATERIALIZATIONS,
     apply_declarations,
     materialize_online,
     open_store,
@@ -81,3 +85,20 @@ def test_materialising_again_changes_nothing(store, published):
     before = read_online_signals(store, list(published.account_id)).values
     materialize_online(store, EXTRACT_END)
     pd.testing.assert_frame_equal(read_online_signals(store, list(published.account_id)).values, before)
+
+
+def test_a_registry_in_a_database_keeps_the_newest_materializations_only(trained: TrainedModel, tmp_path):
+    history, _ = published_history(trained.state)
+    state = StateDir(tmp_path, StoreSettings(feast_registry=SecretStr(f"sqlite:///{tmp_path / 'registry.db'}")))
+    store = open_store(state, "other")
+    apply_declarations(store, history, state)
+    past = [EXTRACT_END.replace(tzinfo=UTC) - timedelta(days=day) for day in range(2 * KEPT_MATERIALIZATIONS, 0, -1)]
+    view = store.get_feature_view("billing")
+    view.materialization_intervals = [(day, day) for day in past[1:]]
+    store.registry.apply_feature_view(view, store.project)
+    materialize_online(store, EXTRACT_END)
+    kept = store.get_feature_view("billing").materialization_intervals
+    assert len(kept) == KEPT_MATERIALIZATIONS
+    assert kept[-1][1] == EXTRACT_END.replace(tzinfo=UTC)
+    account_ids = list(snapshots_on(history, [EXTRACT_END]).account_id[:1])
+    assert read_online_signals(store, account_ids).as_of[0] == np.datetime64(EXTRACT_END)
