@@ -14,9 +14,9 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,18 +30,17 @@ from rich.table import Table
 from benchmarks.serving.fixtures import accounts
 from benchmarks.serving.load_generator import Figures, measure, serving
 from benchmarks.serving.soak_company import first_day, make_models, write_company
+from benchmarks.serving.standard_stores import MLFLOW, Servers, environment, standard_stores
 from configs.settings import Settings
 from configs.settings_file import read_settings
 from configs.state_dir import StateDir, open_state_dir
 from features.publishing.pipeline import PublishRequest, publish
-from tests.support.servers import own_redis_keys, own_schema
 
 NICE = 10  # publishing leaves the processor to the service, as an operator would have it
 BUSY_SECONDS = 20.0
 DAYS_TO_LEARN_FROM = 500
 MEGABYTE = 1e6
 LEDGER = ("ledger", "audit")
-MLFLOW = ("OARLOCK_STORES__MLFLOW", "OARLOCK_STORES__MLFLOW_ARTIFACTS")
 Service = tuple[int, int]
 
 
@@ -101,41 +100,17 @@ def _soak(topology: str, arguments: argparse.Namespace) -> Soak:
         config = write_company(folder / "company", days)
         is_standard = topology == "standard"
         fitting, publishing = (
-            _standard(stack, arguments, folder / part) if is_standard else {"OARLOCK_STATE": str(folder / part)}
+            standard_stores(stack, Servers(arguments.postgres, arguments.redis), folder / part)
+            if is_standard
+            else {"OARLOCK_STATE": str(folder / part)}
             for part in ("fitting", "publishing")
         )
         if is_standard:  # both use one MLflow
             publishing |= {name: fitting[name] for name in MLFLOW}
-        with _environment(fitting):
+        with environment(fitting):
             make_models(config, first_day() + timedelta(days=days), StateDir(folder / "publishing" / "soak"))
-        with _environment(publishing):
+        with environment(publishing):
             return _publish_days(topology, config, arguments)
-
-
-def _standard(stack: ExitStack, arguments: argparse.Namespace, folder: Path) -> dict[str, str]:
-    """The settings of a state on Postgres and Redis, with schemas and keys of its own until the stack ends."""
-    ledger, feast, mlflow = (stack.enter_context(own_schema(arguments.postgres)) for _ in range(3))
-    keys = stack.enter_context(own_redis_keys(arguments.redis))
-    return {
-        "OARLOCK_TOPOLOGY": "standard",
-        "OARLOCK_STATE": str(folder),
-        "OARLOCK_LEDGER__URL": ledger,
-        "OARLOCK_STORES__FEAST_REGISTRY": feast,
-        "OARLOCK_STORES__MLFLOW": mlflow,
-        "OARLOCK_STORES__MLFLOW_ARTIFACTS": (folder / "artifacts").as_uri(),
-        "OARLOCK_STORES__ONLINE": arguments.redis,
-        "OARLOCK_STORES__ONLINE_PREFIX": keys.online_prefix,
-    }
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name in variables:
-            del os.environ[name]
 
 
 def _publish_days(topology: str, config: Path, arguments: argparse.Namespace) -> Soak:

@@ -41,9 +41,10 @@ def backup(context: CliContext, file: Path) -> None:
 @JSON
 @click.pass_obj
 def restore(context: CliContext, file: Path, settings_to: Path | None) -> None:
-    """Restore a backup into the empty state folder of the settings, and the ledger into `ledger.url` if it is set.
+    """Restore a backup into the empty state folder of the settings, and into the servers that the settings name.
 
-    Every file is verified before anything is in use. The path of the state folder may be another one than before.
+    The ledger goes into `ledger.url`, MLflow into `stores.mlflow` and the history into `stores.history`, if they are
+    set. Every file is verified before anything is in use. The state folder may be at another path than before.
 
     \b
     Example: oarlock restore /backups/churn.tar.zst

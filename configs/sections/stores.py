@@ -25,6 +25,8 @@ class StoreSettings(Section):
     """An MLflow server, such as https://..., or a database, postgresql://...; SQLite in the state folder by default."""
     mlflow_artifacts: str | None = None
     """Where MLflow keeps models if `mlflow` is a database, such as s3://... or a folder; below the state by default."""
+    mlflow_database: SecretStr | None = None
+    """The database behind the MLflow server, such as postgresql://...; `backup` and `restore` need it, nothing else."""
 
 
 class LedgerSettings(Section):

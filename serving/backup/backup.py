@@ -4,8 +4,8 @@ The order, so that nothing names what is missing:
 
 1. the pointers: which champion, which shadow, which versions
 2. the write-ahead log, before the ledger: what the database does not hold yet is in the log, never in neither
-3. the ledger, as of one instant, then MLflow's database and the other SQLite files
-4. everything else: MLflow's artifacts, bundles, history, Feast's registry
+3. the ledger, as of one instant, then MLflow's database, in its file or on its server, and the other SQLite files
+4. everything else: MLflow's artifacts, bundles, the history wherever it is, Feast's registry
 
 Nothing is published meanwhile, so history and online store are of the same day. A risk that was acknowledged before the
 backup began is in it.
@@ -29,12 +29,15 @@ from configs.settings import Settings
 from configs.state_dir import StateDir
 from serving.backup.archive import ArchiveWriter, BackupManifest, archive_compression, write_archive
 from serving.backup.ledger_copy import copy_ledger, copy_sqlite, count_rows, stored_bytes
-from serving.backup.state_files import is_inner_link, link_target, list_first_files, list_plain_files
+from serving.backup.mlflow_copy import copy_mlflow
+from serving.backup.state_files import is_inner_link, link_target, list_files, list_first_files, list_plain_files
 from serving.ledger.ledger import open_ledger
 from serving.ledger.schema import HEAD_REVISION
 from serving.ledger.write_ahead_log import SEGMENT_SUFFIX
+from training.registry.mlflow_registry import mlflow_database, open_registry
 
 STATE, SETTINGS = "state", "settings"
+HISTORY = "history"  # in the state folder, unless the settings name another place
 PACKAGES = ("oarlock", "feast", "mlflow", "lightgbm", "sqlalchemy", "pyarrow")
 
 
@@ -50,10 +53,11 @@ def create_backup(settings: Settings, state: StateDir, config: Path, file: Path,
     with exclusive_lock(state.publish_lock, "publishing into"), scratch as folder, atomic_write(file) as temporary:
         copies = Path(folder)
         _copy_first(state, engine, copies)
+        is_copied = _copy_registry(settings, state, copies)
         with write_archive(temporary, compression) as archive:
             for path in sorted(path for path in copies.rglob("*") if path.is_file()):
                 archive.add(f"{STATE}/{path.relative_to(copies)}", path)
-            _add_plain_files(archive, state)
+            _add_plain_files(archive, state, without=state.mlflow if is_copied else None)
             for path in _settings_files(settings, config):
                 archive.add(f"{SETTINGS}/{_settings_name(path, config)}", path)
             manifest = _describe(settings, archive, copies / state.ledger.name, at)
@@ -85,6 +89,20 @@ def _copy_first(state: StateDir, engine: sql.Engine, copies: Path) -> None:
         copy_sqlite(path, _copy_of(state, path, copies))
 
 
+def _copy_registry(settings: Settings, state: StateDir, copies: Path) -> bool:
+    """Copy what an MLflow server holds to where the state folder would have it; False if there is nothing to copy.
+
+    A state folder that once had its own MLflow may still hold it; the server's is what counts.
+    """
+    database, target = mlflow_database(settings.stores), copies / state.mlflow.name
+    if database is None:
+        return False
+    shutil.rmtree(target, ignore_errors=True)
+    registry = open_registry(state, settings.name)
+    copy_mlflow(registry, database, target)
+    return not registry.keeps_files_in_folder
+
+
 def _copy_of(state: StateDir, path: Path, copies: Path) -> Path:
     copy = copies / path.relative_to(state.folder)
     copy.parent.mkdir(parents=True, exist_ok=True)
@@ -99,13 +117,22 @@ def _drop_stored_segments(log: Path, ledger: Path) -> None:
             segment.unlink()
 
 
-def _add_plain_files(archive: ArchiveWriter, state: StateDir) -> None:
+def _add_plain_files(archive: ArchiveWriter, state: StateDir, *, without: Path | None) -> None:
     for path in list_plain_files(state):
-        name = f"{STATE}/{path.relative_to(state.folder)}"
-        if is_inner_link(state.folder, path):
-            archive.add_link(name, os.path.relpath(link_target(path), path.parent))
-        else:
-            archive.add(name, path)
+        if without is None or not path.is_relative_to(without):
+            _add_file(archive, path, state.folder, STATE)
+    if not state.history.is_relative_to(state.folder):
+        for path in list_files(state.history):
+            _add_file(archive, path, state.history, f"{STATE}/{HISTORY}")
+
+
+def _add_file(archive: ArchiveWriter, path: Path, root: Path, root_name: str) -> None:
+    """Add a file that is below a folder, or a link that leads to another path below it."""
+    name = f"{root_name}/{path.relative_to(root)}"
+    if is_inner_link(root, path):
+        archive.add_link(name, os.path.relpath(link_target(path), path.parent))
+    else:
+        archive.add(name, path)
 
 
 def _settings_files(settings: Settings, config: Path) -> Iterator[Path]:
@@ -123,14 +150,12 @@ def _settings_name(path: Path, config: Path) -> str:
 
 def _left_out(settings: Settings) -> Iterator[str]:
     """What is outside the state folder, with how it comes back."""
-    if settings.stores.history is not None:
-        yield f"the history in {settings.stores.history}: copy that folder"
     if settings.stores.online is not None:
         yield "the online store in Redis: `oarlock publish` fills it again"
     if settings.stores.feast_registry is not None:
         yield "the registry of Feast: `oarlock publish` makes it again"
-    if settings.stores.mlflow is not None:
-        yield "MLflow on its server: back up its database first, and then its artifacts"
+    if settings.stores.mlflow is not None and mlflow_database(settings.stores) is None:
+        yield "MLflow on its server: set stores.mlflow_database, or back up its database first, and then its artifacts"
 
 
 def _describe(settings: Settings, archive: ArchiveWriter, ledger: Path, at: datetime) -> BackupManifest:

@@ -1,8 +1,8 @@
 """Copies the tables of a ledger between databases: from Postgres into a backup's SQLite file, and back into either."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping
-from contextlib import closing
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import sqlalchemy as sql
@@ -14,6 +14,8 @@ from serving.ledger.schema import METADATA, WAL_CHECKPOINTS
 
 ROWS_PER_STATEMENT = 5_000
 BUSY_SECONDS = 30.0
+TablePair = tuple[sql.Table, sql.Table]
+OWN_TABLES: list[TablePair] = [(table, table) for table in METADATA.sorted_tables]
 
 
 def copy_sqlite(source: Path, target: Path) -> None:
@@ -30,10 +32,19 @@ def copy_ledger(engine: sql.Engine, target: Path) -> None:
         copy_sqlite(Path(engine.url.database or ""), target)
         return
     copy = open_database(target)
-    snapshot = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True, "stream_results": True}
-    with engine.connect().execution_options(**snapshot) as source, copy.begin() as connection:
-        copy_tables(source, connection)
+    with read_at_one_instant(engine) as source, copy.begin() as connection:
+        copy_tables(source, connection, OWN_TABLES)
     copy.dispose()
+
+
+@contextmanager
+def read_at_one_instant(engine: sql.Engine) -> Generator[sql.Connection, None, None]:
+    """A connection that reads a database as of one instant, however long that takes, and changes nothing."""
+    options: dict[str, object] = {"stream_results": True}
+    if engine.dialect.name == "postgresql":
+        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with engine.connect() as connection:
+        yield connection.execution_options(**options)
 
 
 def fill_database(source: Path, engine: sql.Engine) -> None:
@@ -44,8 +55,8 @@ def fill_database(source: Path, engine: sql.Engine) -> None:
     copy = open_database(source)  # brings a backup of an earlier release up to date
     with copy.connect() as from_database, engine.begin() as connection:
         require_empty(connection)
-        copy_tables(from_database, connection)
-        _advance_sequences(connection)
+        copy_tables(from_database, connection, OWN_TABLES)
+        advance_sequences(connection, METADATA.sorted_tables)
     copy.dispose()
 
 
@@ -65,12 +76,12 @@ def count_rows(connection: sql.Connection) -> Mapping[str, int]:
     }
 
 
-def copy_tables(source: sql.Connection, target: sql.Connection) -> None:
-    """Copy every row of every table."""
-    for table in METADATA.sorted_tables:
-        rows = source.execution_options(yield_per=ROWS_PER_STATEMENT).execute(sql.select(table)).mappings()
+def copy_tables(source: sql.Connection, target: sql.Connection, tables: Iterable[TablePair]) -> None:
+    """Copy every row of tables, each given as the other database has it and as this one does."""
+    for read, written in tables:
+        rows = source.execution_options(yield_per=ROWS_PER_STATEMENT).execute(sql.select(read)).mappings()
         for part in rows.partitions():
-            target.execute(table.insert(), [{name: without_nul(row[name]) for name in row} for row in part])
+            target.execute(written.insert(), [{name: without_nul(row[name]) for name in row} for row in part])
 
 
 def stored_bytes(ledger: Path) -> Mapping[str, int]:
@@ -82,11 +93,11 @@ def stored_bytes(ledger: Path) -> Mapping[str, int]:
     return dict(map(tuple, rows))
 
 
-def _advance_sequences(connection: sql.Connection) -> None:
+def advance_sequences(connection: sql.Connection, tables: Iterable[sql.Table]) -> None:
     """Let Postgres count ids from the highest one on: it does not look at ids that are given to it."""
     if connection.dialect.name != "postgresql":
         return
-    for table, column in _counted(METADATA.sorted_tables):
+    for table, column in _counted(tables):
         highest = connection.execute(sql.select(sql.func.max(column))).scalar()
         if highest is not None:
             sequence = sql.func.pg_get_serial_sequence(table.name, column.name)

@@ -49,6 +49,11 @@ def list_plain_files(state: StateDir) -> Iterator[Path]:
             yield path
 
 
+def list_files(folder: Path) -> Iterator[Path]:
+    """The files below any folder that a backup holds, and its links to others of them."""
+    return _walk(folder, folder) if folder.exists() else iter(())
+
+
 def is_database(state: StateDir, path: Path) -> bool:
     """Whether a file is one of SQLite. Feast's registries have the same suffix and are replaced as a whole."""
     return path.suffix == ".db" and (not path.is_relative_to(state.feast) or path == state.feast / "packed.db")

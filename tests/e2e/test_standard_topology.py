@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from serving.ledger.database import open_database
 from serving.ledger.schema import FEEDBACK, RISKS
 from tests.support.paths import ROOT
 from tests.support.servers import own_redis_keys, own_schema, start_mlflow
-from tests.support.service_process import RunningService, run_service, wait_until
+from tests.support.service_process import RunningService, apply_load, run_service, wait_until
 
 pytestmark = pytest.mark.slow
 LAST_DAY = "2023-07-01"
@@ -53,6 +53,10 @@ class Machine:
     def scores(self) -> list[dict]:
         """The answers about every account, without what names the run."""
         return json.loads(self.run("score", "--all", "--json"))["scores"]
+
+    def versions(self) -> list[dict]:
+        """What is registered, newest first."""
+        return json.loads(self.run("models", "list", "--json"))["versions"]
 
 
 @dataclass(frozen=True)
@@ -85,26 +89,33 @@ def standard(
 ) -> Iterator[Standard]:
     """The shipped extract, published, trained and promoted on `standard`."""
     folder = tmp_path_factory.mktemp("standard")
+    with start_servers(folder, postgres_server, redis_server) as environment:
+        machine = Machine(embedded.config, environment).with_state(folder / "batch")
+        machine.run("publish", "--as-of", LAST_DAY)
+        machine.run("train")
+        machine.run("promote")
+        prefix = f"{environment['OARLOCK_STORES__ONLINE_PREFIX']}:crm5"
+        yield Standard(machine, environment["OARLOCK_LEDGER__URL"], redis.Redis.from_url(redis_server), prefix)
+
+
+@contextmanager
+def start_servers(folder: Path, postgres: str, redis_url: str) -> Iterator[dict[str, str]]:
+    """The environment of a machine on `standard`, with empty servers, until the block ends."""
     with ExitStack() as stack:
-        ledger, feast, mlflow = (stack.enter_context(own_schema(postgres_server)) for _ in range(3))
-        stores = stack.enter_context(own_redis_keys(redis_server))
-        environment = {
+        ledger, feast, mlflow = (stack.enter_context(own_schema(postgres)) for _ in range(3))
+        stores = stack.enter_context(own_redis_keys(redis_url))
+        yield {
             **ONE_THREAD,
             "OARLOCK_TOPOLOGY": "standard",
             "OARLOCK_LEDGER__URL": ledger,
             "OARLOCK_STORES__FEAST_REGISTRY": feast,
             "OARLOCK_STORES__MLFLOW": stack.enter_context(start_mlflow(mlflow, folder / "artifacts")),
-            "OARLOCK_STORES__ONLINE": redis_server,
+            "OARLOCK_STORES__MLFLOW_DATABASE": mlflow,
+            "OARLOCK_STORES__ONLINE": redis_url,
             "OARLOCK_STORES__ONLINE_PREFIX": stores.online_prefix,
             "OARLOCK_STORES__HISTORY": str(folder / "history"),
             "OARLOCK_SERVING__POLL_SECONDS": "0.5",
         }
-        machine = Machine(embedded.config, environment).with_state(folder / "batch")
-        machine.run("publish", "--as-of", LAST_DAY)
-        machine.run("train")
-        machine.run("promote")
-        client = redis.Redis.from_url(redis_server)
-        yield Standard(machine, ledger, client, f"{stores.online_prefix}:crm5")
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +170,47 @@ def test_machines_that_have_only_the_settings_answer_alike(replicas: list[Runnin
 
 
 PATHS = ("/v1/accounts?limit=20", "/v1/model", "/v1/models")
+
+
+def test_a_backup_under_load_restores_into_embedded(
+    embedded: Machine, standard: Standard, replicas: list[RunningService], tmp_path: Path
+):
+    engine, archive = open_database(standard.ledger), tmp_path / "standard.tar.zst"
+    with apply_load(replicas[0], ACCOUNTS) as load:
+        load.wait_for(50)
+        before = load.acknowledged
+        wait_until(lambda: before <= _recorded(engine))
+        standard.machine.run("backup", str(archive))
+        load.wait_for(10)
+    assert (load.errors, load.failures) == ([], [])
+    restored = embedded.with_state(tmp_path / "restored")
+    restored.run("restore", str(archive))
+    assert before <= _recorded(open_database(tmp_path / "restored/crm5/ledger.db"))
+    restored.run("publish", "--as-of", LAST_DAY)
+    assert restored.scores() == standard.machine.scores()
+    assert restored.versions() == standard.machine.versions()
+    restored.run("set-bands", "1", "--thresholds", "0.05", "0.1", "0.2")
+
+
+def _recorded(engine: sql.Engine) -> set[str]:
+    """The ids of the requests whose risks a ledger holds."""
+    with engine.connect() as connection:
+        return set(connection.execute(sql.select(RISKS.c.request_id).distinct()).scalars())
+
+
+def test_a_backup_of_embedded_restores_into_standard(
+    embedded: Machine, postgres_server: str, redis_server: str, tmp_path: Path
+):
+    archive = tmp_path / "embedded.tar.zst"
+    embedded.run("backup", str(archive))
+    with start_servers(tmp_path, postgres_server, redis_server) as environment:
+        machine = Machine(embedded.config, environment).with_state(tmp_path / "batch")
+        machine.run("restore", str(archive))
+        machine.run("publish", "--as-of", LAST_DAY)
+        assert machine.scores() == embedded.scores()
+        assert machine.versions() == embedded.versions()
+        machine.run("set-bands", "1", "--thresholds", "0.05", "0.1", "0.2")
+        assert [version["number"] for version in machine.versions()] == [2, 1]
 
 
 def test_feedback_on_one_machine_counts_on_the_other(standard: Standard, replicas: list[RunningService]):

@@ -108,9 +108,9 @@ class Registry:
         import mlflow
 
         logging.getLogger("mlflow").setLevel(logging.ERROR)
-        self.folder.mkdir(parents=True, exist_ok=True)
         if self.server is not None:
             return self._connect(self.server)
+        self.folder.mkdir(parents=True, exist_ok=True)
         database = self.folder / DATABASE
         mlflow.set_tracking_uri(sqlite_url(database))
         with self._reading_database():
@@ -122,9 +122,14 @@ class Registry:
     @property
     def artifact_location(self) -> str | None:
         """Where a new experiment keeps its files; None: where the server says."""
-        if self.server is None or (self.server.artifacts is None and self.server.is_database):
+        if self.server is None or self.keeps_files_in_folder:
             return (self.folder / ARTIFACTS).as_uri()
         return self.server.artifacts
+
+    @property
+    def keeps_files_in_folder(self) -> bool:
+        """Whether the files of new experiments are below its folder."""
+        return self.server is None or (self.server.artifacts is None and self.server.is_database)
 
     @property
     def error_type(self) -> type[Exception]:
@@ -285,6 +290,23 @@ class Registry:
             shutil.copytree(download_artifacts(run_id=version.run_id, artifact_path=path, dst_path=scratch), target)
         return True
 
+    def download_files(self, location: str, target: Path) -> None:
+        """Copy every file below a location of MLflow into a new folder."""
+        from mlflow.artifacts import download_artifacts
+
+        _ = self.client  # it points MLflow at its server
+        target.mkdir(parents=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+            downloaded = Path(download_artifacts(artifact_uri=location, dst_path=scratch))
+            shutil.copytree(downloaded, target, dirs_exist_ok=True, copy_function=shutil.move)
+
+    def upload_files(self, source: Path, location: str) -> None:
+        """Store every file of a folder below a location of MLflow."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        _ = self.client  # it points MLflow at its server
+        get_artifact_repository(location).log_artifacts(str(source))
+
     def _first(self, is_match: Callable[[Version], bool], missing: OarlockError) -> Version:
         version = next(filter(is_match, self.versions()), None)
         if version is None:
@@ -360,6 +382,25 @@ def mlflow_server(stores: StoreSettings) -> MlflowServer | None:
         return None
     uri = stores.mlflow.get_secret_value().replace("postgresql://", "postgresql+psycopg://", 1)
     return MlflowServer(uri, stores.mlflow_artifacts)
+
+
+def mlflow_database(stores: StoreSettings) -> str | None:
+    """The URL of the database behind the server that the settings name; None if they do not name it."""
+    server = mlflow_server(stores)
+    if server is None:
+        return None
+    if server.is_database:
+        return server.tracking_uri
+    return None if stores.mlflow_database is None else stores.mlflow_database.get_secret_value()
+
+
+def create_database(file: Path) -> None:
+    """Make a file of SQLite with the empty tables of MLflow."""
+    for variable, value in MLFLOW_ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
+    from mlflow import MlflowClient
+
+    MlflowClient(sqlite_url(file)).search_experiments(max_results=1)
 
 
 def _unreadable(version: Version, path: Path, error: Exception) -> NotReady:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import tarfile
 import threading
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import sqlalchemy as sql
+from pydantic import SecretStr
 
 from configs.errors import Busy, ConfigError, DamagedState, NotReady, RequestError
 from configs.files import exclusive_lock, write_json
@@ -31,7 +33,7 @@ from serving.security.api_keys import create_key, save_key
 from tests.support.companies.growing_company import Company
 from tests.support.ledger_rows import DAY, SOURCE, score
 from tests.support.trained_model import EXTRACT_END, TrainedModel
-from training.registry.mlflow_registry import open_registry
+from training.registry.mlflow_registry import Registry, open_registry
 
 NOW = datetime(2026, 11, 29)
 
@@ -79,6 +81,12 @@ def answers(settings: Settings, state: StateDir) -> str:
     return json.dumps(open_batch(state, scorer, [], None).score_all(None)["scores"])
 
 
+def versions_of(registry: Registry) -> list[tuple[object, ...]]:
+    """What is registered: each version with its alias and metrics, and the trees of the champion."""
+    records = [(record.version, record.metrics, record.comparison) for record in registry.version_records()]
+    return [*records, (registry.load_model(registry.champion()).booster.model_to_string(),)]
+
+
 def rewrite(file: Path, change: Callable[[str, bytes], bytes | None]) -> None:
     """Change the members of an archive one by one; one for which `change` returns None is left out."""
     with pa.CompressedInputStream(pa.OSFile(str(file)), "zstd") as content:
@@ -110,6 +118,48 @@ def test_a_restored_service_gives_the_same_answers_at_another_path(trained: Trai
     assert registry.load_model(registry.champion()).booster.num_trees() > 0
 
 
+def test_mlflow_moves_to_a_server_and_back(trained: TrainedModel, tmp_path):
+    create_backup(trained.settings, trained.state, trained.config, tmp_path / "embedded.tar.zst", NOW)
+    server = StoreSettings(
+        mlflow=SecretStr(f"sqlite:///{tmp_path / 'server.db'}"), mlflow_artifacts=(tmp_path / "artifacts").as_uri()
+    )
+    moved = elsewhere(trained.settings, tmp_path / "moved").model_copy(update={"stores": server})
+    restore_backup(moved, tmp_path / "embedded.tar.zst")
+    state = open_state_dir(moved)
+    assert not state.mlflow.exists()
+    assert versions_of(open_registry(state, moved.name)) == versions_of(open_registry(trained.state, moved.name))
+
+    create_backup(moved, state, trained.config, tmp_path / "server.tar.zst", NOW)
+    shutil.rmtree(tmp_path / "artifacts")
+    (tmp_path / "server.db").unlink()
+    back = elsewhere(trained.settings, tmp_path / "back")
+    restore_backup(back, tmp_path / "server.tar.zst")
+    registry = open_registry(open_state_dir(back), back.name)
+    assert versions_of(registry) == versions_of(open_registry(trained.state, moved.name))
+
+
+def test_mlflow_is_restored_into_an_empty_server_only(trained: TrainedModel, tmp_path):
+    create_backup(trained.settings, trained.state, trained.config, tmp_path / "b.tar.zst", NOW)
+    server = StoreSettings(mlflow=SecretStr(f"sqlite:///{tmp_path / 'server.db'}"))
+    first, second = (
+        elsewhere(trained.settings, tmp_path / name).model_copy(update={"stores": server})
+        for name in ("first", "second")
+    )
+    restore_backup(first, tmp_path / "b.tar.zst")
+    with pytest.raises(NotReady, match="MLflow's database is not empty: its table"):
+        restore_backup(second, tmp_path / "b.tar.zst")
+    assert not state_of(second).folder.exists()
+
+
+def test_a_backup_is_not_restored_into_a_server_without_its_database(trained: TrainedModel, tmp_path):
+    create_backup(trained.settings, trained.state, trained.config, tmp_path / "b.tar.zst", NOW)
+    server = StoreSettings(mlflow=SecretStr("https://mlflow.example.com"))
+    moved = elsewhere(trained.settings, tmp_path / "moved").model_copy(update={"stores": server})
+    with pytest.raises(ConfigError, match="an MLflow server without its database"):
+        restore_backup(moved, tmp_path / "b.tar.zst")
+    assert not state_of(moved).folder.exists()
+
+
 def test_a_restored_folder_holds_every_file(company, tmp_path):
     artifact = company.state.mlflow / "artifacts/1/.hidden.lock"
     artifact.parent.mkdir(parents=True)
@@ -135,6 +185,25 @@ def test_a_folder_on_another_disk_is_in_the_backup(company, tmp_path):
     settings = elsewhere(company.settings, tmp_path / "moved")
     restore_backup(settings, back_up(company, tmp_path / "b.tar.zst"))
     assert contents(state_of(settings).history) == contents(moved)
+
+
+def test_a_shared_history_is_restored_into_another_shared_folder(company, tmp_path):
+    shared = company.settings.model_copy(update={"stores": StoreSettings(history=tmp_path / "shared")})
+    state = StateDir(company.state.folder, shared.stores)
+    (tmp_path / "shared").mkdir()
+    company.state.history.rename(state.history)
+    create_backup(shared, state, config_of(company), tmp_path / "b.tar.zst", NOW)
+
+    stores = StoreSettings(history=tmp_path / "other")
+    moved = elsewhere(company.settings, tmp_path / "moved").model_copy(update={"stores": stores})
+    restore_backup(moved, tmp_path / "b.tar.zst")
+    restored = StateDir(state_of(moved).folder, stores)
+    assert contents(restored.history) == contents(state.history)
+    assert not state_of(moved).history.exists()
+
+    again = elsewhere(moved, tmp_path / "again")
+    with pytest.raises(NotReady, match="other/growing exists already"):
+        restore_backup(again, tmp_path / "b.tar.zst")
 
 
 @pytest.mark.parametrize("attempt", range(3))
@@ -282,13 +351,12 @@ def test_the_settings_are_in_the_backup(company, tmp_path):
 
 
 def test_what_is_outside_the_folder_is_named_as_left_out(company, tmp_path):
-    servers = {"history": "/shared", "online": "redis://127.0.0.1:1", "mlflow": "https://mlflow.internal"}
+    servers = {"online": "redis://127.0.0.1:1", "mlflow": "https://mlflow.internal"}
     settings = company.settings.model_copy(update={"stores": StoreSettings.model_validate(servers)})
     manifest = create_backup(settings, company.state, config_of(company), tmp_path / "b.tar.zst", NOW)
     assert manifest.left_out == (
-        "the history in /shared: copy that folder",
         "the online store in Redis: `oarlock publish` fills it again",
-        "MLflow on its server: back up its database first, and then its artifacts",
+        "MLflow on its server: set stores.mlflow_database, or back up its database first, and then its artifacts",
     )
 
 
