@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -42,11 +43,11 @@ from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.simulator.model.parameters import Company
 from features.simulator.writer import write_company
-from features.tables.dataset import read_dataset
 from serving.scoring.champion_pointer import sync_champion
 from training.registry.mlflow_registry import open_registry
 
 DATASET = Path(__file__).parents[2] / "configs/datasets/simulated.toml"
+LAST_DAY = datetime(2026, 7, 1)
 WARMUP_DAYS = 230  # leaves few days to learn from
 DAYS_BETWEEN = 28
 CHANGED_ACCOUNTS, COMPARED_ANSWERS = 1_000, 10_000
@@ -130,18 +131,18 @@ def _parse() -> argparse.Namespace:
 
 def _make(folder: Path, arguments: argparse.Namespace, standard: Variables) -> tuple[Topologies, dict[str, float]]:
     """Publish, fit and score a day on `embedded`, move that to `standard`, and publish a later day on both."""
-    config, company = folder / "company.toml", Company(accounts=arguments.accounts, months=arguments.months)
+    config = folder / "company.toml"
     config.write_text(
         f'state = "embedded"\n[data]\ndataset = "{DATASET}"\nfolder = "{folder / "company"}"\n'
         f"[snapshots]\nwarmup_days = {WARMUP_DAYS}\n"
     )
     topologies = Topologies(config, ONE_THREAD | {"OARLOCK_STATE": str(folder / "embedded")}, ONE_THREAD | standard)
     _say("simulating")
+    start = (np.datetime64(LAST_DAY, "M") - arguments.months).astype("datetime64[D]").item()
+    company = Company(accounts=arguments.accounts, months=arguments.months, start=start)
     write_company(company, folder / "company", workers=2)
-    last = read_dataset(_settings(topologies).data).observed_until
-    assert last is not None
-    _fit(topologies, last - timedelta(days=DAYS_BETWEEN))
-    archive, publish = str(folder / "embedded.tar.zst"), ("publish", "--as-of", f"{last:%Y-%m-%d}")
+    _fit(topologies, LAST_DAY - timedelta(days=DAYS_BETWEEN))
+    archive, publish = str(folder / "embedded.tar.zst"), ("publish", "--as-of", f"{LAST_DAY:%Y-%m-%d}")
     run(config, topologies.embedded, "score", "--all")
     return topologies, {
         "backup of embedded": _time(config, topologies.embedded, "backup", archive),
@@ -171,7 +172,8 @@ def _compare(topologies: Topologies, folder: Path) -> Equality:
     """Changes since the day before, and every risk with its drivers, from both topologies."""
     both = (topologies.embedded, topologies.standard)
     _say("comparing changes of risks")
-    changes = [ask_for_changes(topologies.config, variables, CHANGED_ACCOUNTS) for variables in both]
+    some = accounts(open_state_dir(_settings(topologies)))[:CHANGED_ACCOUNTS]
+    changes = [ask_for_changes(topologies.config, variables, some) for variables in both]
     files = [folder / f"{name}.parquet" for name in ("embedded", "standard")]
     for file, variables in zip(files, both, strict=True):
         _time(topologies.config, variables, "score", "--all", "--drivers", "3", "--output", str(file))

@@ -73,15 +73,12 @@ def compare_answers(files: Sequence[Path], changes: Sequence[Mapping[str, Answer
     return Equality(len(first), int(is_different.sum()), len(changes[0]), different)
 
 
-def ask_for_changes(config: Path, variables: Mapping[str, str], count: int) -> dict[str, Answer]:
+def ask_for_changes(config: Path, variables: Mapping[str, str], account_ids: Sequence[str]) -> dict[str, Answer]:
     """Why the risks of some accounts changed since they were served, by account."""
+    body = {"account_ids": account_ids, "since": time.strftime("%Y-%m-%d")}
     with serving(["oarlock.py", "--config", str(config), "serve", "--port={port}"], variables) as (_, port):
-        wait_for_portfolio(port)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
-            listed = client.get("/v1/accounts", params={"limit": count}).raise_for_status().json()["accounts"]
-            body = {"account_ids": [account["account_id"] for account in listed], "since": time.strftime("%Y-%m-%d")}
-            answer = client.post("/v1/changes", json=body).raise_for_status().json()
-    return {change["account_id"]: change for change in answer["changed"]}
+        response = httpx.post(f"http://127.0.0.1:{port}/v1/changes", json=body, timeout=PATIENCE)
+    return {change["account_id"]: change for change in response.raise_for_status().json()["changed"]}
 
 
 def ask_for_risks(port: int, account_ids: Sequence[str]) -> dict[str, Answer]:
