@@ -38,6 +38,7 @@ from benchmarks.serving.topology_answers import (
     score_meanwhile,
     wait_for_portfolio,
 )
+from configs.clock import today
 from configs.settings import Settings
 from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
@@ -47,7 +48,7 @@ from serving.scoring.champion_pointer import sync_champion
 from training.registry.mlflow_registry import open_registry
 
 DATASET = Path(__file__).parents[2] / "configs/datasets/simulated.toml"
-LAST_DAY = datetime(2026, 7, 1)
+DATASET_ENDS = "2026-07-01"
 WARMUP_DAYS = 230  # leaves few days to learn from
 DAYS_BETWEEN = 28
 CHANGED_ACCOUNTS, COMPARED_ANSWERS = 1_000, 10_000
@@ -131,18 +132,20 @@ def _parse() -> argparse.Namespace:
 
 def _make(folder: Path, arguments: argparse.Namespace, standard: Variables) -> tuple[Topologies, dict[str, float]]:
     """Publish, fit and score a day on `embedded`, move that to `standard`, and publish a later day on both."""
-    config = folder / "company.toml"
+    # A change is since a risk that was served by the end of a day, and these are served today.
+    config, mapping, last = folder / "company.toml", folder / "mapping.toml", today(None)
+    mapping.write_text(DATASET.read_text().replace(DATASET_ENDS, f"{last:%Y-%m-%d}"))
     config.write_text(
-        f'state = "embedded"\n[data]\ndataset = "{DATASET}"\nfolder = "{folder / "company"}"\n'
+        f'state = "embedded"\n[data]\ndataset = "{mapping}"\nfolder = "{folder / "company"}"\n'
         f"[snapshots]\nwarmup_days = {WARMUP_DAYS}\n"
     )
     topologies = Topologies(config, ONE_THREAD | {"OARLOCK_STATE": str(folder / "embedded")}, ONE_THREAD | standard)
     _say("simulating")
-    start = (np.datetime64(LAST_DAY, "M") - arguments.months).astype("datetime64[D]").item()
-    company = Company(accounts=arguments.accounts, months=arguments.months, start=start)
+    start = (np.datetime64(last, "M") - arguments.months).astype("datetime64[D]").item()
+    company = Company(accounts=arguments.accounts, months=arguments.months + 1, start=start)
     write_company(company, folder / "company", workers=2)
-    _fit(topologies, LAST_DAY - timedelta(days=DAYS_BETWEEN))
-    archive, publish = str(folder / "embedded.tar.zst"), ("publish", "--as-of", f"{LAST_DAY:%Y-%m-%d}")
+    _fit(topologies, last - timedelta(days=DAYS_BETWEEN))
+    archive, publish = str(folder / "embedded.tar.zst"), ("publish", "--as-of", f"{last:%Y-%m-%d}")
     run(config, topologies.embedded, "score", "--all")
     return topologies, {
         "backup of embedded": _time(config, topologies.embedded, "backup", archive),
@@ -173,7 +176,8 @@ def _compare(topologies: Topologies, folder: Path) -> Equality:
     both = (topologies.embedded, topologies.standard)
     _say("comparing changes of risks")
     some = accounts(open_state_dir(_settings(topologies)))[:CHANGED_ACCOUNTS]
-    changes = [ask_for_changes(topologies.config, variables, some) for variables in both]
+    body = {"account_ids": some, "since": f"{today(None):%Y-%m-%d}"}
+    changes = [ask_for_changes(topologies.config, variables, body) for variables in both]
     files = [folder / f"{name}.parquet" for name in ("embedded", "standard")]
     for file, variables in zip(files, both, strict=True):
         _time(topologies.config, variables, "score", "--all", "--drivers", "3", "--output", str(file))

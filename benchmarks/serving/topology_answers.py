@@ -73,12 +73,11 @@ def compare_answers(files: Sequence[Path], changes: Sequence[Mapping[str, Answer
     return Equality(len(first), int(is_different.sum()), len(changes[0]), different)
 
 
-def ask_for_changes(config: Path, variables: Mapping[str, str], account_ids: Sequence[str]) -> dict[str, Answer]:
-    """Why the risks of some accounts changed since they were served, by account."""
-    body = {"account_ids": account_ids, "since": time.strftime("%Y-%m-%d")}
+def ask_for_changes(config: Path, variables: Mapping[str, str], body: Mapping[str, object]) -> dict[str, Answer]:
+    """Why the risks of some accounts changed since a day, by account."""
     with serving(["oarlock.py", "--config", str(config), "serve", "--port={port}"], variables) as (_, port):
-        response = httpx.post(f"http://127.0.0.1:{port}/v1/changes", json=body, timeout=PATIENCE)
-    return {change["account_id"]: change for change in response.raise_for_status().json()["changed"]}
+        response = httpx.post(f"http://127.0.0.1:{port}/v1/change", json=body, timeout=PATIENCE)
+    return {change["account_id"]: change for change in _checked(response).json()["changed"]}
 
 
 def ask_for_risks(port: int, account_ids: Sequence[str]) -> dict[str, Answer]:
@@ -87,9 +86,15 @@ def ask_for_risks(port: int, account_ids: Sequence[str]) -> dict[str, Answer]:
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
         for start in range(0, len(account_ids), AT_ONCE):
             body = {"account_ids": account_ids[start : start + AT_ONCE], "drivers": 10}
-            scores = client.post("/v1/score", json=body).raise_for_status().json()["scores"]
+            scores = _checked(client.post("/v1/score", json=body)).json()["scores"]
             answers |= {score["account_id"]: score for score in scores}
     return answers
+
+
+def _checked(response: httpx.Response) -> httpx.Response:
+    if response.status_code != httpx.codes.OK:
+        raise ValueError(f"{response.url} answered {response.status_code}: {response.text[:500]}")
+    return response
 
 
 @contextmanager
