@@ -174,7 +174,8 @@ def _drop_old_materializations(store: FeatureStore) -> None:
 
     A file of a registry grows by 0.2 kB a publish and is left as it is: Feast cannot replace them in it.
     """
-    if store.config.registry.registry_type != "sql":
+    registry = store.config.registry
+    if registry is None or registry.registry_type != "sql":
         return
     for view in store.list_feature_views():
         if len(view.materialization_intervals) >= 2 * KEPT_MATERIALIZATIONS:
