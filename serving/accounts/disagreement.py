@@ -1,10 +1,12 @@
-"""Where a risk and what people see of an account disagree: who looks fine and is at risk, who looks bad and is safe.
+"""Where an account and what people see of it disagree: who looks fine and is at risk, who looks bad and is safe.
 
 What people see is one number from -1 (looks bad) to 1 (looks fine), the weighted mean of what is known: the owner's own
 judgement (the newest feedback or mark) counts twice; the newest survey answers and the commercial signals (a notice,
-overdue invoices, the change of recurring revenue) once each. The disagreement is the product of that number and of how
-far the risk is above the median account, in robust standard deviations of log-odds. An account of which nothing is
-known is on no list. The scales of survey answers are those of the contract.
+overdue invoices, the change of recurring revenue) once each. The disagreement is the product of that number and of the
+evidence against it: the mean of how far the risk is above that of the median account, and how far the use of the
+product, for what the account pays, is below it, both in robust standard deviations of logarithms. The use is there
+because a model may see little risk in an account that hardly uses what it pays for. An account of which nothing is seen
+is on no list. The scales of survey answers are those of the contract.
 """
 
 from collections.abc import Mapping
@@ -26,10 +28,12 @@ OVERDUE, PAYS = -0.5, 0.25
 JUDGEMENTS: Mapping[str, float] = {"wrong": 1.0, "right": -1.0, "already_known": -1.0, "saved_watch": -0.5}
 VERDICTS = ("right", "wrong")
 IQR_OF_NORMAL = 1.349
+HALF_EVENT = 0.5  # keeps the logarithm of no events finite
+LITTLE_USE = 1.0  # robust standard deviations below the median account: about one account in six
 MIN_SPREAD = 1e-9  # of log-odds; less is rounding
 SIGNALS = (
     "last_nps", "last_nps_age", "last_csat", "last_csat_age", "mrr", "mrr_change_91d", "overdue_invoices",
-    "days_until_cancellation", "tickets_opened_91d", "conversations_91d",
+    "days_until_cancellation", "tickets_opened_91d", "conversations_91d", "events_28d",
 )  # fmt: skip
 
 
@@ -50,6 +54,30 @@ class Appearances:
         return np.where(total > 0, np.nansum(parts * weights, axis=0) / np.where(total > 0, total, 1), np.nan)
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for leaving, in robust standard deviations from the median account; `use` is NaN if not known."""
+
+    risk: np.ndarray
+    use: np.ndarray
+
+    @property
+    def total(self) -> np.ndarray:
+        """The mean of how much the risk and how little the use say so, of the risk alone if the use is not known."""
+        return np.where(np.isfinite(self.use), (self.risk - self.use) / 2, self.risk)
+
+    @property
+    def is_little_used(self) -> np.ndarray:
+        """Whether the use of each account is far below the median for what it pays."""
+        return self.use < -LITTLE_USE
+
+
+def find_evidence(risks: np.ndarray, signals: Mapping[str, np.ndarray]) -> Evidence:
+    """What speaks for leaving, from the risks and from the events of 28 days for each unit of recurring revenue."""
+    mrr = np.where(signals["mrr"] > 0, signals["mrr"], np.nan)
+    return Evidence(standardize(to_log_odds(risks)), standardize(np.log((signals["events_28d"] + HALF_EVENT) / mrr)))
+
+
 def rate_appearances(signals: Mapping[str, np.ndarray], judgements: np.ndarray, was_low: np.ndarray) -> Appearances:
     """What people see, from the signals and from each account's newest judgement (a key of JUDGEMENTS, or None).
 
@@ -60,13 +88,14 @@ def rate_appearances(signals: Mapping[str, np.ndarray], judgements: np.ndarray, 
     return Appearances(owner, _survey(signals), _commercial(signals))
 
 
-def find_disagreements(risks: np.ndarray, appearances: np.ndarray) -> np.ndarray:
-    """How much each risk disagrees with what people see; 0 if they agree, or if nothing is seen.
+def find_disagreements(evidence: Evidence, appearances: np.ndarray, *, is_low: np.ndarray) -> np.ndarray:
+    """How much the evidence disagrees with what people see; 0 if they agree, or if nothing is seen.
 
-    It is above 0 for accounts that look fine and are at risk, below 0 for those that look bad and are safe.
+    It is above 0 for accounts that look fine and are at risk (in a band above low, or hardly used), below 0 for those
+    that look bad and are safe. `is_low` says whether each account is in band low.
     """
-    surprise = standardize(risks)
-    agrees = ~np.isfinite(appearances) | (surprise * appearances <= 0)
+    surprise, is_safe = evidence.total, is_low & ~evidence.is_little_used
+    agrees = ~np.isfinite(appearances) | (surprise * appearances <= 0) | (is_safe != (surprise < 0))
     return np.where(agrees, 0.0, surprise * np.abs(np.nan_to_num(appearances)))
 
 
@@ -79,22 +108,22 @@ def answer_limits(kind: str) -> tuple[float, float]:
     return CONTRACT["surveys"].columns["score"].ranges[kind].limits
 
 
-def standardize(risks: np.ndarray) -> np.ndarray:
-    """The log-odds of risks above the median, in robust standard deviations.
+def standardize(values: np.ndarray) -> np.ndarray:
+    """How far values are above their median, in robust standard deviations; what is not known stays NaN.
 
-    They are in plain standard deviations if the middle half of the risks is equal, and 0 if all risks are.
+    They are in plain standard deviations if the middle half of the values is equal, and 0 if all are.
 
-    >>> standardize(np.array([0.1, 0.1, 0.1, 0.1, 0.5])).round(2).tolist()
-    [0.0, 0.0, 0.0, 0.0, 2.5]
+    >>> standardize(np.array([1.0, 1.0, 1.0, 1.0, 2.0, np.nan])).round(2).tolist()
+    [0.0, 0.0, 0.0, 0.0, 2.5, nan]
     """
-    log_odds = to_log_odds(risks)
-    if not len(log_odds):
-        return log_odds
-    low, middle, high = np.percentile(log_odds, [25, 50, 75])
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return values
+    low, middle, high = np.percentile(finite, [25, 50, 75])
     spread = float((high - low) / IQR_OF_NORMAL)
     if spread < MIN_SPREAD:
-        spread = float(np.std(log_odds))
-    return (log_odds - middle) / spread if spread >= MIN_SPREAD else np.zeros_like(log_odds)
+        spread = float(np.std(finite))
+    return (values - middle) / spread if spread >= MIN_SPREAD else values * 0.0
 
 
 def _survey(signals: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -30,8 +30,9 @@ DEFINITION = (
     "What people see of an account is one number from looks bad to looks fine: the owner's newest feedback or mark"
     f" counts twice; survey answers of the last {SURVEY_DAYS:.0f} days (NPS, CSAT) and the commercial signals (a"
     " notice, overdue invoices, the change of recurring revenue in 91 days) count once each. The disagreement is that"
-    " number times how far the risk is from that of the median account. At risk is a band above low, safe is low."
-    " It says where to look, not who is right."
+    " number times the evidence: the mean of how far the risk is above that of the median account, and how far the"
+    " events of 28 days, for each unit of recurring revenue, are below it. At risk is a band above low, or hardly used:"
+    " about the lowest sixth. It says where to look, not who is right."
 )
 
 
@@ -66,6 +67,7 @@ def disagreement_values(view: DisagreementView) -> dict[str, object]:
         "definition": DEFINITION,
         "describe": describe_appearance,
         "contact": describe_contact,
+        "use": describe_use,
     }
 
 
@@ -75,8 +77,8 @@ def answer_disagreements(view: DisagreementView) -> str:
     if not sum(view.judged.values()):
         return "Nobody has said anything of any account yet, and no survey or invoice is known."
     return (
-        f"Of {format_count(view.total)} accounts, {format_count(fine)} look fine and are at risk;"
-        f" {format_count(bad)} look bad and are safe."
+        f"Of {format_count(view.total)} accounts, {format_count(fine)} look fine and are at risk or hardly"
+        f" used; {format_count(bad)} look bad and are safe."
     )
 
 
@@ -99,6 +101,21 @@ def describe_appearance(account: AppearingAccount) -> str:
         direction = "up" if account.mrr_change > 0 else "down"
         texts.append(f"MRR {direction} {format_percent(abs(account.mrr_change), 0)} in 91 days")
     return "; ".join(texts) or "pays as agreed"
+
+
+def describe_use(account: AppearingAccount) -> str:
+    """How much an account uses the product for what it pays, among all accounts.
+
+    >>> unknown = dict.fromkeys(AppearingAccount.__annotations__)
+    >>> describe_use(AppearingAccount(**unknown | {"more_used_than": 0.03}))
+    'used less, for what it pays, than 97\xa0% of accounts'
+    """
+    share = account.more_used_than
+    if share is None:
+        return ""
+    if share < 0.5:
+        return f"used less, for what it pays, than {format_percent(1 - share, 0)} of accounts"
+    return f"used more, for what it pays, than {format_percent(share, 0)} of accounts"
 
 
 def describe_contact(account: AppearingAccount) -> str:
@@ -134,5 +151,6 @@ def _fields(account: AppearingAccount) -> dict[str, object]:
         **vars(account),
         **rounded,
         **{name: None if amount is None else round(amount, 2) for name, amount in money.items()},
+        "more_used_than": None if account.more_used_than is None else round(account.more_used_than, 3),
         "seen": describe_appearance(account),
     }

@@ -11,7 +11,15 @@ from configs.sections.bands import BANDS, Band
 from features.store.history_reader import read_history_columns
 from features.store.publication import published_as_of, published_history_folder
 from serving.accounts.account_columns import AccountColumns
-from serving.accounts.disagreement import SIGNALS, SURVEY_DAYS, Appearances, find_disagreements, rate_appearances
+from serving.accounts.disagreement import (
+    SIGNALS,
+    SURVEY_DAYS,
+    Appearances,
+    Evidence,
+    find_disagreements,
+    find_evidence,
+    rate_appearances,
+)
 from serving.accounts.portfolio import Portfolio, PortfolioKey
 from serving.handlers.context import ServiceContext
 from serving.schemas.page_queries import default_since
@@ -23,7 +31,10 @@ THIRD = 1 / 3
 
 @dataclass(frozen=True)
 class AppearingAccount:
-    """An account with its risk and what people see of it; what is not known is None."""
+    """An account with its risk and what people see of it; what is not known is None.
+
+    `more_used_than` is the share of accounts that are used less for what they pay.
+    """
 
     account_id: str
     name: str | None
@@ -41,6 +52,7 @@ class AppearingAccount:
     overdue_invoices: int
     tickets: int | None
     conversations: int | None
+    more_used_than: float | None
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,7 @@ class RatedAccounts:
     columns: AccountColumns
     signals: dict[str, np.ndarray]
     judgements: list[str | None]
+    evidence: Evidence
     disagreements: np.ndarray
     order: np.ndarray
     judged: dict[str, int]
@@ -116,9 +129,10 @@ def rate_accounts(context: ServiceContext, portfolio: Portfolio) -> RatedAccount
     judgements = [newest[account_id][0] if account_id in newest else None for account_id in columns.account_ids]
     was_low = _find_low(context, columns, newest)
     appearances = rate_appearances(signals, np.array(judgements, dtype=object), was_low)
-    disagreements = _within_bands(columns, find_disagreements(columns.risks, appearances.total))
+    evidence, is_low = find_evidence(columns.risks, signals), columns.bands == BANDS.index("low")
+    disagreements = find_disagreements(evidence, appearances.total, is_low=is_low)
     order = np.argsort(-disagreements, kind="stable")
-    return RatedAccounts(columns, signals, judgements, disagreements, order, _count_judged(appearances))
+    return RatedAccounts(columns, signals, judgements, evidence, disagreements, order, _count_judged(appearances))
 
 
 def view_disagreements(rated: RatedAccounts, limit: int) -> DisagreementView:
@@ -149,12 +163,6 @@ def _find_low(
     for account_id, band in context.ledger_reader.bands_served_by(days).items():
         is_low[columns.row_of[account_id]] = band == "low"
     return is_low
-
-
-def _within_bands(columns: AccountColumns, disagreements: np.ndarray) -> np.ndarray:
-    """Without accounts in band low that look fine, and accounts in a higher band that look bad."""
-    is_low = columns.bands == BANDS.index("low")
-    return np.where(is_low == (disagreements < 0), disagreements, 0.0)
 
 
 def _count_judged(appearances: Appearances) -> dict[str, int]:
@@ -212,7 +220,14 @@ def _account(rows: RatedAccounts, row: int) -> AppearingAccount:
         overdue_invoices=int(values["overdue_invoices"] or 0),
         tickets=_to_integer(values["tickets_opened_91d"]),
         conversations=_to_integer(values["conversations_91d"]),
+        more_used_than=_share_below(rows.evidence.use, row),
     )
+
+
+def _share_below(values: np.ndarray, row: int) -> float | None:
+    """The share of the known values that are below that of a row; None if that is not known."""
+    finite = values[np.isfinite(values)]
+    return float((finite < values[row]).mean()) if np.isfinite(values[row]) else None
 
 
 def _if_fresh(value: float | None, age: float | None) -> float | None:

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from serving.accounts.disagreement import SIGNALS, find_disagreements, rate_appearances, standardize
+from serving.accounts.disagreement import (
+    SIGNALS,
+    Evidence,
+    find_disagreements,
+    find_evidence,
+    rate_appearances,
+    standardize,
+)
 
 UNKNOWN = dict.fromkeys(SIGNALS, np.nan)
 PAYING = {**UNKNOWN, "mrr": 100.0, "mrr_change_91d": 1.0, "overdue_invoices": 0.0}
@@ -45,29 +52,53 @@ def test_an_old_answer_and_no_answer_say_nothing():
 
 def test_risks_are_compared_in_robust_standard_deviations_of_their_log_odds():
     odds = np.array([-4.0, -3.0, -2.0, -1.0, 3.0])
-    assert standardize(1 / (1 + np.exp(-odds))) == pytest.approx((odds + 2) / (2 / 1.349))
+    assert evidence_of(1 / (1 + np.exp(-odds))).risk == pytest.approx((odds + 2) / (2 / 1.349))
 
 
-@pytest.mark.parametrize(("risks", "expected"), [([], []), ([0.2], [0]), ([0.2, 0.2, 0.2], [0, 0, 0])])
-def test_risks_that_are_all_equal_surprise_nobody(risks: list, expected: list):
-    assert standardize(np.array(risks, dtype=float)).tolist() == expected
+@pytest.mark.parametrize(("values", "expected"), [([], []), ([0.2], [0]), ([0.2, 0.2, 0.2], [0, 0, 0])])
+def test_values_that_are_all_equal_surprise_nobody(values: list, expected: list):
+    assert standardize(np.array(values, dtype=float)).tolist() == expected
 
 
-def test_risks_of_which_the_middle_half_is_equal_are_compared_in_plain_standard_deviations():
-    odds = np.array([0.0] * 7 + [2.0])  # by hand: mean 1/4, variance 4/8 - 1/16 = 7/16
-    assert standardize(1 / (1 + np.exp(-odds)))[-1] == pytest.approx(2 / np.sqrt(7 / 16))
+def test_values_of_which_the_middle_half_is_equal_are_compared_in_plain_standard_deviations():
+    values = np.array([0.0] * 7 + [2.0])  # by hand: mean 1/4, variance 4/8 - 1/16 = 7/16
+    assert standardize(values)[-1] == pytest.approx(2 / np.sqrt(7 / 16))
+
+
+def evidence_of(risks: np.ndarray, events: np.ndarray | None = None, mrr: float = 100.0) -> Evidence:
+    signals = {"mrr": np.full(len(risks), mrr), "events_28d": np.full(len(risks), np.nan) if events is None else events}
+    return find_evidence(risks, signals)
+
+
+def test_little_use_for_what_an_account_pays_is_evidence_as_much_as_the_risk():
+    risks, events = np.array([0.02, 0.02, 0.02, 0.2]), np.array([2.0, 100.0, 110.0, 90.0])
+    evidence = evidence_of(risks, events)
+    assert evidence.is_little_used.tolist() == [True, False, False, False]
+    assert evidence.total[0] > 0 > evidence.total[2]
+    # Without use, or without an amount to compare it with, the risk is all there is.
+    for unknown in (evidence_of(risks), evidence_of(risks, events, mrr=0.0)):
+        assert unknown.total.tolist() == unknown.risk.tolist()
+
+
+def disagreements_of(risks: np.ndarray, looks: np.ndarray, events: np.ndarray | None = None) -> np.ndarray:
+    return find_disagreements(evidence_of(risks, events), looks, is_low=risks < 0.05)
 
 
 def test_disagreements_are_above_zero_for_the_green_at_risk_and_below_for_the_red_that_are_safe():
     risks = np.array([0.5, 0.5, 0.001, 0.001, 0.02, 0.5])
     looks = np.array([1.0, -1.0, -1.0, 1.0, 1.0, np.nan])
-    signs = np.sign(find_disagreements(risks, looks)).tolist()
-    assert signs == [1, 0, -1, 0, 0, 0]
+    assert np.sign(disagreements_of(risks, looks)).tolist() == [1, 0, -1, 0, 0, 0]
+
+
+def test_of_accounts_in_band_low_only_one_that_is_hardly_used_is_on_the_list_of_those_at_risk():
+    risks, looks = np.array([0.04, 0.04, 0.001, 0.001, 0.001, 0.001]), np.ones(6)
+    events = np.array([1.0, 100.0, 90.0, 105.0, 95.0, 110.0])
+    assert np.sign(disagreements_of(risks, looks, events)).tolist() == [1, 0, 0, 0, 0, 0]
 
 
 def test_the_greener_it_looks_and_the_higher_the_risk_the_larger():
     risks = np.concatenate([[0.5, 0.5, 0.2], np.linspace(0.01, 0.05, 50)])
     looks = np.concatenate([[1.0, 0.5, 1.0], np.zeros(50)])
-    first, less_green, less_risk = find_disagreements(risks, looks)[:3]
+    first, less_green, less_risk = disagreements_of(risks, looks)[:3]
     assert first > less_green > 0
     assert first > less_risk > 0
