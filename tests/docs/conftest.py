@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.doc_servers import RunningServers, ShownServers, names_servers, start_shown_servers
 from tests.support.doc_shell import DocShell
 from tests.support.paths import ROOT
 
@@ -34,12 +35,24 @@ def demo_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def shell(demo_clone: Path, tmp_path: Path) -> Iterator[DocShell]:
+def shell(demo_clone: Path, tmp_path: Path, shown_servers: ShownServers) -> Iterator[DocShell]:
     """A shell in a copy of the clone that one page may change."""
     folder = Path(shutil.copytree(demo_clone, tmp_path / "oarlock", symlinks=True))
-    with DocShell(folder, environment(folder)) as shell:
+    with DocShell(folder, environment(folder), shown_servers) as shell:
         yield shell
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def shown_servers(page: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ShownServers]:
+    """The servers that a page names; skips the page if they are not reachable."""
+    text = (ROOT / page).read_text("utf-8")
+    if not names_servers(text):
+        yield ShownServers()
+        return
+    servers = RunningServers(*(request.getfixturevalue(name) for name in ("postgres_server", "redis_server")))
+    with start_shown_servers(text, servers, tmp_path) as shown:
+        yield shown
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -5,7 +5,7 @@ comment before a block says what else to do with it:
 
     <!-- file: acme.toml -->          write the block to this file
     <!-- not run: needs Java -->      leave the block out, for this reason
-    <!-- exit code: 9 -->             expect this exit code of its last command
+    <!-- exit code: 9 -->             expect this exit code of its last command, or one of several: 0, 19
 
 In an output `...` stands for anything, white space does not count, and a decimal may be cut: 0.52 matches 0.5285.
 """
@@ -43,9 +43,9 @@ class Example:
         return self.language in RUN and self.comment not in {"not run", "file"}
 
     @property
-    def exit_code(self) -> int:
-        """The exit code that its last command ends with."""
-        return int(self.argument) if self.comment == "exit code" else 0
+    def exit_codes(self) -> tuple[int, ...]:
+        """The exit codes of which its last command ends with one."""
+        return tuple(map(int, self.argument.split(","))) if self.comment == "exit code" else (0,)
 
 
 @dataclass(frozen=True)

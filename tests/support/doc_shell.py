@@ -13,6 +13,8 @@ from typing import Self
 
 import httpx
 
+from tests.support.doc_servers import ShownServers
+
 SERVE = re.compile(r"^(\S*/)?oarlock (\S+ )*serve\b")
 SHOWN_PORT = re.compile(r"(?<=:)3000\b|(?<=--port )3000\b")  # on the pages; the tests take a free one
 PROGRESS = re.compile(r"^[\w -]+: .+, \d+ of \d+\n", re.MULTILINE)  # a slow machine shows more of them
@@ -34,6 +36,7 @@ class DocShell:
 
     folder: Path
     environment: dict[str, str]
+    servers: ShownServers = field(default_factory=ShownServers)
     port: str = field(default_factory=lambda: str(_free_port()))
     _services: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -73,14 +76,14 @@ class DocShell:
     def _bash(self, command: str) -> subprocess.Popen[bytes]:
         lines = [
             f"set -a; test -f {self._saved} && source {self._saved}",
-            SHOWN_PORT.sub(self.port, command),
+            self.servers.replace_addresses(SHOWN_PORT.sub(self.port, command)),
             f"code=$?; {{ export -p; echo cd \"'$PWD'\"; }} > {self._saved}; exit $code",
         ]
         stdout = subprocess.DEVNULL if SERVE.match(command) else subprocess.PIPE
         return subprocess.Popen(
             ["bash", "-c", "\n".join(lines)],
             cwd=self.folder,
-            env=self.environment | {"OARLOCK_SERVING__PORT": self.port},
+            env=self.environment | self.servers.variables | {"OARLOCK_SERVING__PORT": self.port},
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=subprocess.STDOUT,
