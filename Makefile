@@ -51,8 +51,8 @@ test-s3: .venv/installed .venv-s3/installed ## test sources in object storage wi
 	.venv/bin/python -m pytest tests/integration/test_object_storage.py
 
 .PHONY: test-outages
-test-outages: .venv/installed .venv-s3/installed ## cause every outage on real servers, and compare the answers with docs/reference/outages.md
-	.venv/bin/python -m pytest tests/e2e/test_outages.py
+test-outages: .venv/installed .venv-s3/installed ## cause every outage on real servers, also behind a proxy, and compare the answers with docs/reference/outages.md
+	.venv/bin/python -m pytest tests/e2e/test_outages.py tests/e2e/test_replicas.py
 
 .PHONY: test-schedules
 test-schedules: .venv/installed .venv-schedules/installed ## import the examples for Airflow and Dagster, and run the one for Dagster

@@ -23,7 +23,7 @@ from tests.support.replicas.machines import Machine, machine_network
 from tests.support.replicas.proxy import Nginx
 from tests.support.service_process import RunningService, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.outages
 LOAD_SECONDS, SCORING_CLIENTS = 60, 4
 SCORED, REPORTED = slice(0, 6), slice(10, 60)
 THRESHOLDS = {1: (0.04, 0.08, 0.16), 2: (0.05, 0.1, 0.2)}
