@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.support.servers import own_redis_keys, own_schema, start_mlflow
 
 REDIS = "rediss://:...@redis:6379/0"
-MLFLOW = "https://mlflow.example.com"
+MLFLOW, MLFLOW_DATABASE = "https://mlflow.example.com", "postgresql://oarlock:...@postgres/mlflow"
 POSTGRES = (
     "postgresql://oarlock:...@postgres/oarlock",
     "postgresql://oarlock:...@postgres/feast",
@@ -53,6 +53,7 @@ def start_shown_servers(text: str, servers: RunningServers, folder: Path) -> Ite
             shown.addresses[address] = stack.enter_context(own_schema(servers.postgres))
         if MLFLOW in text:
             database = stack.enter_context(own_schema(servers.postgres))
+            shown.addresses[MLFLOW_DATABASE] = database
             shown.addresses[MLFLOW] = stack.enter_context(start_mlflow(database, folder / "artifacts"))
         if REDIS in text:
             shown.addresses[REDIS] = servers.redis
