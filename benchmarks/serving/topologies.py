@@ -139,7 +139,7 @@ def _make(folder: Path, arguments: argparse.Namespace, standard: Variables) -> t
     mapping.write_text(DATASET.read_text().replace(DATASET_ENDS, f"{last:%Y-%m-%d}"))
     config.write_text(
         f'state = "embedded"\n[data]\ndataset = "{mapping}"\nfolder = "{folder / "company"}"\n'
-        f"[snapshots]\nwarmup_days = {WARMUP_DAYS}\n"
+        f'[snapshots]\nwarmup_days = {WARMUP_DAYS}\nfrequency = "quarterly"\n'
     )
     topologies = Topologies(config, ONE_THREAD | {"OARLOCK_STATE": str(folder / "embedded")}, ONE_THREAD | standard)
     _say("simulating")

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -46,9 +47,10 @@ def run_spark_cluster(folder: Path, workers: int = 2) -> Iterator[SparkCluster]:
 @contextmanager
 def _run_class(words: list[str]) -> Iterator[None]:
     """Run a class of Spark's deployment in a process; it ends with what it started."""
-    import pyspark
-
-    home = Path(pyspark.__file__).parent
+    package = find_spec("pyspark")
+    assert package is not None
+    assert package.origin is not None
+    home = Path(package.origin).parent
     command = [str(home / "bin/spark-class"), f"org.apache.spark.deploy.{words[0]}", *words[1:]]
     variables = os.environ | {"SPARK_HOME": str(home), "SPARK_LOCAL_IP": HOST}
     with subprocess.Popen(command, stdout=DISCARD, stderr=DISCARD, env=variables) as process:
