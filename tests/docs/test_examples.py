@@ -11,6 +11,7 @@ from configs.settings import Settings
 from features.tables.mapping import DatasetMapping
 from serving.exports.field_map import FieldMap
 from tests.support.doc_examples import DOCUMENTED, Example, commands_of, matches, read_examples
+from tests.support.doc_runs import run_examples
 from tests.support.doc_shell import DocShell
 from tests.support.paths import ROOT
 
@@ -19,25 +20,10 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*/*.md")),
 ]
 EXAMPLES = {str(page.relative_to(ROOT)): read_examples(page, ROOT) for page in PAGES}
-RUN_PAGES = [name for name, examples in EXAMPLES.items() if any(example.is_run for example in examples)]
-
-
-def run_example(example: Example, shell: DocShell) -> list[str]:
-    """What is wrong with an example, one text per command."""
-    if example.comment == "file":
-        (shell.folder / example.argument).write_text(example.content)
-    if not example.is_run:
-        return []
-    faults = []
-    *_, last = commands = commands_of(example)
-    for command in commands:
-        result = shell.run(command.text)
-        where = f"{example.page}:{example.line}: {command.text}"
-        if result.exit_code not in (example.exit_codes if command is last else (0,)):
-            faults.append(f"{where}\nexit code {result.exit_code}:\n{result.output}")
-        elif command.output is not None and not matches(command.output, result.output):
-            faults.append(f"{where}\nshown:\n{command.output}\nactual:\n{result.output}")
-    return faults
+OPERATOR_PAGE = "docs/how-to/deploy.md"  # run by test_operator_examples.py
+RUN_PAGES = [
+    name for name, examples in EXAMPLES.items() if name != OPERATOR_PAGE and any(example.is_run for example in examples)
+]
 
 
 SERVERS = {  # a topology needs them, and their addresses belong into the environment
@@ -65,7 +51,7 @@ def validate_toml(content: dict[str, Any]) -> None:
 @pytest.mark.examples
 @pytest.mark.parametrize("page", RUN_PAGES)
 def test_examples_run_as_shown(page: str, shell: DocShell):
-    faults = [fault for example in EXAMPLES[page] for fault in run_example(example, shell)]
+    faults = run_examples(EXAMPLES[page], shell)
     assert not faults, "\n\n".join(faults)
 
 
