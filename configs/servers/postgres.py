@@ -23,6 +23,15 @@ SILENT = "the server takes connections and does not answer"
 Answer = TypeVar("Answer")
 
 
+def with_driver(url: str) -> str:
+    """The URL of a database with the driver that SQLAlchemy shall use, if it is that of a Postgres.
+
+    >>> with_driver("postgresql://oarlock@db/oarlock")
+    'postgresql+psycopg://oarlock@db/oarlock'
+    """
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
 def watch_postgres() -> None:
     """From now on every engine of this process, also of a library, ends connections to a Postgres that is silent.
 

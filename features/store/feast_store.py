@@ -28,7 +28,7 @@ from feast.types import Float64, String
 from google.protobuf.message import DecodeError
 
 from configs.files import JsonObject, atomic_write, write_json
-from configs.servers.postgres import watch_postgres
+from configs.servers.postgres import watch_postgres, with_driver
 from configs.state_dir import StateDir
 from configs.stored_files import damaged, damaged_if, read_rebuildable
 from features.compute.backends.parquet_files import escape_pattern
@@ -94,8 +94,8 @@ def _registry_config(state: StateDir, file: Path) -> dict[str, object]:
     if state.stores.feast_registry is None:
         return _file_registry(file)
     watch_postgres()
-    url = state.stores.feast_registry.get_secret_value().replace("postgresql://", "postgresql+psycopg://", 1)
-    return {"registry_type": "sql", "path": url, "cache_ttl_seconds": 60}
+    url = state.stores.feast_registry.get_secret_value()
+    return {"registry_type": "sql", "path": with_driver(url), "cache_ttl_seconds": 60}
 
 
 def _file_registry(file: Path) -> dict[str, object]:

@@ -16,7 +16,7 @@ from serving.accounts.trends.risk_trend import ModelDoubt
 from serving.accounts.trends.usage_trend import UsageChange
 from serving.ledger.ledger import Ledger
 
-MAX_ENTRIES = 6
+MAX_ENTRIES = 8
 MAX_AGE_SECONDS = 300.0  # an erasure in another process has to take effect here too
 Entry = TypeVar("Entry")
 FindDoubt = Callable[[int], ModelDoubt]
@@ -71,8 +71,8 @@ class ColumnsCache:
     def _compare(self, key: Hashable, load: Callable[[], AccountColumns], since: date) -> PortfolioComparison:
         def compare() -> PortfolioComparison:
             columns, earlier = self._get(key, load), self._get(("since", since), self._earlier(since))
-            doubt = self._find_doubt(columns.version)
-            return compare_accounts(columns, earlier, doubt=doubt, usage=self._find_usage(columns))
+            usage = self._get(("usage", key), lambda: self._find_usage(columns))  # the same for every earlier day
+            return compare_accounts(columns, earlier, doubt=self._find_doubt(columns.version), usage=usage)
 
         with self._lock:
             return self._get((key, since), compare)

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sql
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 
 from configs.errors import ConfigError, NotReady
 from configs.files import sqlite_url
+from configs.servers.faults import first_line
 from configs.servers.postgres import watch_postgres
 from serving.backup.ledger_copy import advance_sequences, copy_tables, read_at_one_instant
 from training.registry.mlflow_registry import DATABASE, Registry, create_database
@@ -69,8 +71,18 @@ def _write(url: str) -> Generator[sql.Connection, None, None]:
 
 @contextmanager
 def _open(url: str) -> Generator[sql.Engine, None, None]:
+    """An engine that reached its database; raises ConfigError for an invalid URL, NotReady if it cannot be reached."""
     watch_postgres()
-    engine = sql.create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
+    try:
+        engine = sql.create_engine(url)
+        engine.connect().close()
+    except (ArgumentError, ImportError, NoSuchModuleError) as error:
+        # The message must not repeat the URL: it may hold a password.
+        message = f"stores.mlflow_database is not a usable database URL: {type(error).__name__}."
+        raise ConfigError(message, 'Write "postgresql://user@host/database".') from None
+    except OperationalError as error:
+        message = f"MLflow's database cannot be used: {first_line(error.orig or error)}."
+        raise NotReady(message, "Start it, or check stores.mlflow_database.") from None
     try:
         yield engine
     finally:

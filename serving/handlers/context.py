@@ -1,12 +1,13 @@
 """What one process answers requests from, opened once."""
 
+import logging
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
 import numpy as np
 
 from configs.background import TaskHealth, require_running
-from configs.errors import NotReady, PromotionRefused
+from configs.errors import DamagedState, NotReady, PromotionRefused
 from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.publishing.past_revenue import PastRevenue, PastRevenueSource
@@ -35,6 +36,8 @@ from serving.load.thread_pools import ThreadPools, open_thread_pools
 from serving.scoring.champion import ChampionProvider
 from serving.scoring.scorer import Clock, Scorer
 from serving.scoring.scores import band_thresholds
+
+LOG = logging.getLogger("oarlock.pages")
 
 
 @dataclass(frozen=True)
@@ -114,10 +117,15 @@ def _find_doubt(champions: ChampionProvider, version: int) -> ModelDoubt:
 
 
 def _find_usage(state: StateDir, columns: AccountColumns) -> UsageChange:
-    """How the usage of accounts changed by the day of the columns; not known if that day has left the history."""
+    """How the usage of accounts changed by the day of the columns; not known if that day has left the history.
+
+    A page does not fail for an arrow: a history that is damaged is logged, with the file and the next step.
+    """
     try:
         frame = read_history_columns(published_history_folder(state), columns.as_of, SIGNALS)
-    except NotReady:
+    except NotReady as error:
+        if isinstance(error, DamagedState):
+            LOG.warning("usage trends are not known: %s", error)
         unknown = np.full(len(columns), np.nan)
         return UsageChange(unknown, unknown)
     frame = frame.reindex(columns.account_ids)

@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, Oper
 from configs.errors import Busy, ConfigError, NotReady
 from configs.files import sqlite_url
 from configs.servers.faults import first_line
-from configs.servers.postgres import CONNECT_SECONDS, PROBE_SECONDS, SILENT_SECONDS, watch_postgres
+from configs.servers.postgres import CONNECT_SECONDS, PROBE_SECONDS, SILENT_SECONDS, watch_postgres, with_driver
 from configs.stored_files import sqlite_fault
 from serving.ledger.schema import HEAD_REVISION, VERSION_TABLE
 
@@ -133,7 +133,7 @@ def _create_engine(location: Path | str, durability: Durability, lock_seconds: f
         event.listen(engine, "handle_error", lambda context: _raise_for_file(context.original_exception, location))
         return engine
     try:
-        url = sql.make_url(location.replace("postgresql://", "postgresql+psycopg://", 1))
+        url = sql.make_url(with_driver(location))
         if url.get_backend_name() != "postgresql":
             return sql.create_engine(url, pool_pre_ping=True)
         watch_postgres()

@@ -28,7 +28,7 @@ from configs.errors import NoChampion, NotReady, OarlockError
 from configs.files import JsonObject, sqlite_url
 from configs.sections.stores import StoreSettings
 from configs.servers.faults import mlflow_unreachable
-from configs.servers.postgres import watch_postgres
+from configs.servers.postgres import watch_postgres, with_driver
 from configs.state_dir import StateDir
 from configs.stored_files import damaged, find_full_disk, read_stored
 from training.model.churn_model import ChurnModel, load_model
@@ -122,9 +122,9 @@ class Registry:
     @property
     def artifact_location(self) -> str | None:
         """Where a new experiment keeps its files; None: where the server says."""
-        if self.server is None or self.keeps_files_in_folder:
+        if self.keeps_files_in_folder:
             return (self.folder / ARTIFACTS).as_uri()
-        return self.server.artifacts
+        return self.server.artifacts if self.server else None
 
     @property
     def keeps_files_in_folder(self) -> bool:
@@ -380,8 +380,7 @@ def mlflow_server(stores: StoreSettings) -> MlflowServer | None:
     """The server that the settings name; None if MLflow is in the state folder."""
     if stores.mlflow is None:
         return None
-    uri = stores.mlflow.get_secret_value().replace("postgresql://", "postgresql+psycopg://", 1)
-    return MlflowServer(uri, stores.mlflow_artifacts)
+    return MlflowServer(with_driver(stores.mlflow.get_secret_value()), stores.mlflow_artifacts)
 
 
 def mlflow_database(stores: StoreSettings) -> str | None:
@@ -391,7 +390,7 @@ def mlflow_database(stores: StoreSettings) -> str | None:
         return None
     if server.is_database:
         return server.tracking_uri
-    return None if stores.mlflow_database is None else stores.mlflow_database.get_secret_value()
+    return None if stores.mlflow_database is None else with_driver(stores.mlflow_database.get_secret_value())
 
 
 def create_database(file: Path) -> None:

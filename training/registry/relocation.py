@@ -20,12 +20,11 @@ def relocate_artifacts(database: Path, experiment: str) -> None:
     """Replace the folder that the registry was made in by its present folder, in every path below it."""
     if not database.exists():
         return
-    engine = sql.create_engine(sqlite_url(database))
+    engine = sql.create_engine(sqlite_url(database), poolclass=sql.NullPool)
     with engine.begin() as connection:
         old = read_artifact_location(connection, experiment)
         if old is not None:
             replace_location(connection, old, (database.parent / ARTIFACTS).as_uri())
-    engine.dispose()
 
 
 def replace_location(connection: sql.Connection, old: str, new: str) -> None:

@@ -17,12 +17,14 @@ from pydantic import SecretStr
 from configs.errors import Busy, ConfigError, DamagedState, NotReady, RequestError
 from configs.files import exclusive_lock, write_json
 from configs.sections.stores import LedgerSettings, StoreSettings
+from configs.servers.postgres import with_driver
 from configs.settings import Settings
 from configs.settings_file import read_settings
 from configs.state_dir import StateDir, open_state_dir
 from serving.backup.archive import MANIFEST, extract_archive
 from serving.backup.backup import create_backup
 from serving.backup.ledger_copy import count_rows
+from serving.backup.mlflow_copy import copy_mlflow
 from serving.backup.restore import restore_backup, restore_settings
 from serving.ledger.ledger import Ledger, open_ledger
 from serving.ledger.schema import API_KEYS, RISKS
@@ -33,7 +35,7 @@ from serving.security.api_keys import create_key, save_key
 from tests.support.companies.growing_company import Company
 from tests.support.ledger_rows import DAY, SOURCE, score
 from tests.support.trained_model import EXTRACT_END, TrainedModel
-from training.registry.mlflow_registry import Registry, open_registry
+from training.registry.mlflow_registry import MlflowServer, Registry, open_registry
 
 NOW = datetime(2026, 11, 29)
 
@@ -158,6 +160,20 @@ def test_a_backup_is_not_restored_into_a_server_without_its_database(trained: Tr
     with pytest.raises(ConfigError, match="an MLflow server without its database"):
         restore_backup(moved, tmp_path / "b.tar.zst")
     assert not state_of(moved).folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("database", "error", "message"),
+    [
+        ("nonsense", ConfigError, "stores.mlflow_database is not a usable database URL"),
+        ("postgresql://nobody@127.0.0.1:1/mlflow", NotReady, "MLflow's database cannot be used"),
+        ("sqlite://", ConfigError, "The database in stores.mlflow_database is not one of MLflow"),
+    ],
+)
+def test_a_database_of_mlflow_that_cannot_be_used_is_named(tmp_path, database, error, message):
+    registry = Registry(tmp_path / "own", "acme", MlflowServer(f"sqlite:///{tmp_path / 'server.db'}"))
+    with pytest.raises(error, match=message):
+        copy_mlflow(registry, with_driver(database), tmp_path / "copy")
 
 
 def test_a_restored_folder_holds_every_file(company, tmp_path):
