@@ -34,7 +34,7 @@ lint: .venv/installed ## check style and types
 .PHONY: test-all
 test-all: .venv/installed ## run all tests, also on Spark and in a browser; needs Java and Chromium
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-spark.lock -r requirements-browser.lock
-	$(PYTEST) $(ONLY)
+	$(PYTEST) --durations 30 --durations-min 10 $(ONLY)
 
 .PRECIOUS: .venv-%/installed # environments of their own, for tools that the project does not import
 .venv-%/installed: requirements-%.lock

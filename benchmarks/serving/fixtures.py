@@ -5,6 +5,7 @@ speed is measured.
 """
 
 import shutil
+import sys
 import tempfile
 from datetime import datetime
 from pathlib import Path
@@ -59,7 +60,7 @@ def published(company: Path, folder: Path, served: Path) -> Path:
     settings, source = read_settings(config), open_state_dir(read_settings(served))
     state, ends = open_state_dir(settings), read_dataset(settings.data).observed_until
     assert ends is not None
-    publish(settings, state, PublishRequest(ends), lambda step, *_: print(step, flush=True))
+    publish(settings, state, PublishRequest(ends), _say)
     shutil.copytree(source.bundles, state.bundles, dirs_exist_ok=True)
     for name in ("champion", "models"):
         shutil.copy(getattr(source, name), getattr(state, name))
@@ -84,12 +85,16 @@ def _config(company: Path, folder: Path, warmup_days: int, model_size: str = "de
 
 def make_versions(settings: Settings, state: StateDir, registry: Registry, ends: datetime) -> None:
     """Publish a day, and register two versions that are fitted on the days until then; the first is champion."""
-    publish(settings, state, PublishRequest(ends), lambda step, *_: print(step, flush=True))
+    publish(settings, state, PublishRequest(ends), _say)
     panel = build_training_set(settings, state, ends)
     for seed in (7, 8):
         model = _model(settings, panel, seed)
-        print(f"model of seed {seed} is fitted", flush=True)
+        _say(f"model of seed {seed} is fitted")
         _register(settings, panel, registry, model)
+
+
+def _say(step: str, *_: object) -> None:
+    print(step, file=sys.stderr, flush=True)  # standard output is for figures
 
 
 def _model(settings: Settings, panel: TrainingSet, seed: int) -> ChurnModel:

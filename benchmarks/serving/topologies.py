@@ -30,6 +30,7 @@ from benchmarks.serving.load_generator import Figures, measure, serving
 from benchmarks.serving.repeated_company import repeat_company
 from benchmarks.serving.standard_stores import Servers, environment, standard_stores
 from benchmarks.serving.topology_answers import (
+    Answer,
     Equality,
     ask_for_changes,
     ask_for_risks,
@@ -177,14 +178,20 @@ def _time(config: Path, variables: Variables, *arguments: str) -> float:
 def _compare(topologies: Topologies, folder: Path) -> Equality:
     """Changes since the day before, and every risk with its drivers, from both topologies."""
     both = (topologies.embedded, topologies.standard)
-    _say("comparing changes of risks")
-    some = accounts(open_state_dir(_settings(topologies)))[:CHANGED_ACCOUNTS]
-    body = {"account_ids": some, "since": f"{today(None):%Y-%m-%d}"}
-    changes = [ask_for_changes(topologies.config, variables, body) for variables in both]
+    changes = [_changes(topologies, variables) for variables in both]
     files = [folder / f"{name}.parquet" for name in ("embedded", "standard")]
     for file, variables in zip(files, both, strict=True):
         _time(topologies.config, variables, "score", "--all", "--drivers", "3", "--output", str(file))
     return compare_answers(files, changes)
+
+
+def _changes(topologies: Topologies, variables: Variables) -> dict[str, Answer]:
+    _say("asking why risks changed")
+    some = accounts(open_state_dir(_settings(topologies)))[:CHANGED_ACCOUNTS]
+    command = ["oarlock.py", "--config", str(topologies.config), "serve", "--port={port}"]
+    with serving(command, variables) as (_, port):
+        wait_for_portfolio(port)
+        return ask_for_changes(port, some, f"{today(None):%Y-%m-%d}")
 
 
 def _load_stores(topologies: Topologies, arguments: argparse.Namespace) -> dict[str, list[dict[str, float]]]:

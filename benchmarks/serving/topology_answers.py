@@ -15,7 +15,7 @@ import httpx
 import pyarrow.parquet as pq
 import sqlalchemy as sql
 
-from benchmarks.serving.load_generator import ROOT, serving
+from benchmarks.serving.load_generator import ROOT
 from serving.ledger.database import open_database
 from serving.ledger.schema import RISKS
 
@@ -33,6 +33,15 @@ class Equality:
     different_scores: int
     changed_accounts: int
     different_changes: int
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked about accounts: a path, where the answers are in its response, and what the body has besides."""
+
+    path: str
+    answers: str
+    body: Mapping[str, object]
 
 
 @dataclass
@@ -73,21 +82,23 @@ def compare_answers(files: Sequence[Path], changes: Sequence[Mapping[str, Answer
     return Equality(len(first), int(is_different.sum()), len(changes[0]), different)
 
 
-def ask_for_changes(config: Path, variables: Mapping[str, str], body: Mapping[str, object]) -> dict[str, Answer]:
+def ask_for_changes(port: int, account_ids: Sequence[str], since: str) -> dict[str, Answer]:
     """Why the risks of some accounts changed since a day, by account."""
-    with serving(["oarlock.py", "--config", str(config), "serve", "--port={port}"], variables) as (_, port):
-        response = httpx.post(f"http://127.0.0.1:{port}/v1/change", json=body, timeout=PATIENCE)
-    return {change["account_id"]: change for change in _checked(response).json()["changed"]}
+    return _ask(port, account_ids, Question("/v1/change", "changed", {"since": since}))
 
 
 def ask_for_risks(port: int, account_ids: Sequence[str]) -> dict[str, Answer]:
     """What a service answers about accounts, by account."""
+    return _ask(port, account_ids, Question("/v1/score", "scores", {"drivers": 10}))
+
+
+def _ask(port: int, account_ids: Sequence[str], question: Question) -> dict[str, Answer]:
     answers: dict[str, Answer] = {}
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
         for start in range(0, len(account_ids), AT_ONCE):
-            body = {"account_ids": account_ids[start : start + AT_ONCE], "drivers": 10}
-            scores = _checked(client.post("/v1/score", json=body)).json()["scores"]
-            answers |= {score["account_id"]: score for score in scores}
+            body = {"account_ids": account_ids[start : start + AT_ONCE], **question.body}
+            response = _checked(client.post(question.path, json=body))
+            answers |= {answer["account_id"]: answer for answer in response.json()[question.answers]}
     return answers
 
 

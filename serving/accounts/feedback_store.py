@@ -1,7 +1,8 @@
 """Stores what people report: feedback on risks, marks on accounts, and outcomes. Rows are added, never changed."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
@@ -31,30 +32,43 @@ NOTICE_COLUMNS = (
 
 @dataclass(frozen=True)
 class FeedbackStore:
-    """The feedback and outcomes in the ledger's database."""
+    """The feedback and outcomes in the ledger's database; a method works in the transaction it is given, if any."""
 
     ledger: Ledger
 
-    def save_feedback(self, feedback: FeedbackRequest, at: datetime) -> int:
-        """Store the feedback on one risk; returns its id."""
+    @contextmanager
+    def transaction(self, outer: sql.Connection | None = None) -> Iterator[sql.Connection]:
+        """A transaction: the outer one, or one of its own that is committed when the block ends without an error."""
+        if outer is not None:
+            yield outer
+            return
         with self.ledger.engine.begin() as connection:
+            yield connection
+
+    def save_feedback(self, feedback: FeedbackRequest, at: datetime, outer: sql.Connection | None = None) -> int:
+        """Store the feedback on one risk; returns its id."""
+        with self.transaction(outer) as connection:
             key = connection.execute(FEEDBACK.insert().values(_to_row(feedback, at))).inserted_primary_key
         assert key is not None
         return int(key[0])
 
-    def save_outcomes(self, reports: Sequence[OutcomeReport], at: datetime) -> None:
+    def save_outcomes(
+        self, reports: Sequence[OutcomeReport], at: datetime, outer: sql.Connection | None = None
+    ) -> None:
         """Store outcomes, all of them or none."""
-        with self.ledger.engine.begin() as connection:
+        with self.transaction(outer) as connection:
             connection.execute(OUTCOMES.insert(), [_to_row(report, at) for report in reports])
 
-    def active_marks(self, day: date, account_ids: Sequence[str] | None = None) -> dict[str, str]:
+    def active_marks(
+        self, day: date, account_ids: Sequence[str] | None = None, outer: sql.Connection | None = None
+    ) -> dict[str, str]:
         """The mark of each account (of these, or of all) that has one on a day. The newest mark or unmark counts."""
         changes = sql.select(FEEDBACK.c.account_id, FEEDBACK.c.mark, FEEDBACK.c.mark_until, FEEDBACK.c.unmark)
         changes = changes.where(sql.or_(FEEDBACK.c.mark.is_not(None), FEEDBACK.c.unmark)).order_by(FEEDBACK.c.id)
         if account_ids is not None:
             changes = changes.where(FEEDBACK.c.account_id.in_([name for name in account_ids if "\0" not in name]))
         marks: dict[str, str] = {}
-        with self.ledger.engine.connect() as connection:
+        with self.transaction(outer) as connection:
             for account_id, mark, until, unmark in connection.execute(changes):
                 marks.pop(account_id, None)
                 if not unmark and (until is None or day < until):

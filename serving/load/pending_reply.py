@@ -1,8 +1,13 @@
 """Decides, once, whether a request is still answered: a risk is recorded as given only if somebody waits for it."""
 
 import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from configs.errors import ReplyAbandoned
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 class PendingReply:
@@ -10,6 +15,8 @@ class PendingReply:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.keep: Callable[[Connection, object], None] = _keep_nothing
+        """Keeps the content of the response for a repetition, in the transaction of what the response says was done."""
         self._is_committed = self._is_abandoned = False
         self.is_expired = False
 
@@ -32,3 +39,7 @@ class PendingReply:
         """Abandon the reply because its time is up; False if it was decided before, either way."""
         self.is_expired = self.abandon()
         return self.is_expired
+
+
+def _keep_nothing(connection: "Connection", content: object) -> None:
+    """A request without an idempotency key is not repeated."""

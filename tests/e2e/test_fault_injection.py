@@ -130,36 +130,32 @@ def test_a_killed_worker_is_replaced_without_errors(company, service):
 
 def test_promotions_under_load_fail_no_request(company, service):
     with apply_load(service, company.account_ids) as load:
-        models = [
-            _promote_under_load(company, service, load, *step) for step in ((2, 2), (1, 1), (3, 1), (2, 2), (1, 1))
-        ]
+        for step in ((2, 2), (1, 1), (3, 1), (2, 2), (1, 1)):
+            _promote_under_load(company, service, load, *step)
     assert (load.errors, load.failures) == ([], [])
     expected = {number: company.risks_of_version(number) for number in (1, 2)}
     for response in load.responses.values():
         body = response.json()
         risks = {score["account_id"]: score["risk"] for score in body["scores"]}
         assert risks == pytest.approx(expected[body["model"]["version"]], abs=1e-12)
-    assert [model["version"] for model in models] == [2, 1, 1, 2, 1]
-    assert models[2]["refused"]["version"] == 3
+    assert {response.json()["model"]["version"] for response in load.responses.values()} == {1, 2}
 
 
 def _promote_under_load(
     company: Company, service: RunningService, load: ClientLoad, promoted_version: int, serving_version: int
-) -> dict:
-    """The response of `/v1/model` once every worker has loaded or refused a promoted version."""
+) -> None:
+    """Promote a version, and wait until the workers have loaded it, or refused it and kept the one before."""
     company.set_champion_alias(promoted_version)
     refused = None if promoted_version == serving_version else promoted_version
 
     def is_settled() -> bool:
-        models = [service.client.get("/v1/model", headers={"connection": "close"}).json() for _ in range(8)]
-        return all(
-            model["version"] == serving_version and (model["refused"] or {}).get("version") == refused
-            for model in models
-        )
+        # A worker that is busy with loading leaves the requests to the other, so a few answers may be of one worker.
+        models = [service.client.get("/v1/model", headers={"connection": "close"}).json() for _ in range(40)]
+        versions = {(model["version"], (model["refused"] or {}).get("version")) for model in models}
+        return versions == {(serving_version, refused)}
 
     wait_until(is_settled)
     load.wait_for(20)
-    return service.client.get("/v1/model").json()
 
 
 def test_with_the_ledger_locked_it_answers_and_writes_later(company, service):

@@ -25,6 +25,7 @@ from serving.ledger.schema import FEEDBACK, RISKS
 from tests.support.paths import ROOT
 from tests.support.servers import own_redis_keys, own_schema, start_mlflow
 from tests.support.service_process import RunningService, apply_load, run_service, wait_until
+from tests.support.trained_model import QUICK_EVALUATION
 
 pytestmark = pytest.mark.slow
 LAST_DAY = "2023-07-01"
@@ -76,7 +77,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Machine:
     config = folder / "crm5.toml"
     shipped = (ROOT / "configs/crm5.toml").read_text()
     config.write_text(shipped.replace("datasets/", f"{ROOT}/configs/datasets/").replace("../.oarlock", "state"))
-    machine = Machine(config, ONE_THREAD)
+    machine = Machine(config, ONE_THREAD | QUICK_EVALUATION)
     machine.run("publish", "--as-of", LAST_DAY)
     machine.run("train")
     machine.run("promote")
@@ -106,6 +107,7 @@ def start_servers(folder: Path, postgres: str, redis_url: str) -> Iterator[dict[
         stores = stack.enter_context(own_redis_keys(redis_url))
         yield {
             **ONE_THREAD,
+            **QUICK_EVALUATION,
             "OARLOCK_TOPOLOGY": "standard",
             "OARLOCK_LEDGER__URL": ledger,
             "OARLOCK_STORES__FEAST_REGISTRY": feast,

@@ -21,7 +21,7 @@ from serving.scoring.model_bundle import load_bundle
 from serving.security.sessions import read_or_create_secret
 from serving.treeshap.kernel import Kernel
 from tests.support.paths import ROOT
-from tests.support.trained_model import TrainedModel, copy_folder
+from tests.support.trained_model import QUICK_TRAINING, TrainedModel, copy_folder
 
 DOCUMENTED = {int(code) for codes, _ in EXIT_CODES for code in codes.split(",")} - {1}
 DAY = "days/2023-07-01"
@@ -112,8 +112,10 @@ def _spoil(file: Path, spoil: str) -> None:
 
 
 @pytest.fixture
-def copy_company(trained: TrainedModel, tmp_path: Path) -> Callable[[], Path]:
-    """A function that copies the trained company; gives its settings file."""
+def copy_company(trained: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Path]:
+    """A function that copies the trained company, whose next model is a small one; gives its settings file."""
+    for name, value in QUICK_TRAINING.items():
+        monkeypatch.setenv(name, value)
 
     def copy() -> Path:
         folder = tmp_path / "company"
@@ -147,7 +149,7 @@ def _try(oarlock, config: Path, kind: str, spoil: str, commands) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "spoil"), zip(KINDS, cycle(SPOILS), strict=False))
+@pytest.mark.parametrize(("kind", "spoil"), list(zip(KINDS, cycle(SPOILS), strict=False)))
 def test_every_command_works_or_names_the_damaged_file(oarlock, copy_company, kind, spoil):
     _try(oarlock, copy_company(), kind, spoil, COMMANDS)
 

@@ -16,14 +16,8 @@ from serving.ledger.ledger import RISKS, Ledger
 from tests.support.paths import ROOT
 from tests.support.service_process import apply_load, run_service, wait_until
 from tests.support.small_disk import fill_disk, small_disk
-from tests.support.trained_model import TrainedModel, copy_folder
+from tests.support.trained_model import QUICK_TRAINING, TrainedModel, copy_folder
 
-QUICK_TRAINING = {
-    "OARLOCK_TRAINING__NUM_ITERATIONS": "2",
-    "OARLOCK_EVALUATION__BACKTEST_FOLDS": "1",
-    "OARLOCK_EVALUATION__ABLATION_SNAPSHOTS": "0",
-    "OARLOCK_STABILITY__REFITS": "2",
-}
 DISK_FULL = "The disk is full: nothing of this was written."
 
 

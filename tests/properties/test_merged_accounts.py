@@ -58,7 +58,7 @@ def test_accounts_are_at_risk_until_their_merge_is_known(tmp_path: Path):
     assert at_risk == [{"busy", "calm", "twin"}, {"calm", "twin"}, {"twin"}, {"twin"}]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))])
 def test_days_of_any_company_compiled_at_once_equal_days_by_themselves(seed: int):
     backend = open_duckdb(EngineSettings(threads=1))
     tables = _merged_company(seed, backend)

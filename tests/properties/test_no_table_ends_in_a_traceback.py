@@ -29,7 +29,7 @@ from tests.support.published_state import find_leftovers, read_published
 from tests.support.trained_model import TrainedModel, copy_folder
 
 DOCUMENTED = {int(code) for codes, _ in EXIT_CODES for code in codes.split(",")} - {1}
-MANY = range(100, 100 + int(os.environ.get("COMPANY_TRIALS", "40")))
+MANY = range(100, 100 + int(os.environ.get("COMPANY_TRIALS", "12")))
 START = int(os.environ.get("EXPORT_START", "0"))
 EXPORTS = range(START, START + int(os.environ.get("EXPORT_TRIALS", "3")))
 COMMANDS = (

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.reader_trials import run_trial
 
-MANY = range(1000, 1000 + int(os.environ.get("READER_TRIALS", "500")))
+MANY = range(1000, 1000 + int(os.environ.get("READER_TRIALS", "150")))
 
 
 def _outcomes(seeds: range, folder: Path) -> Counter[str]:

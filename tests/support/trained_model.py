@@ -13,6 +13,13 @@ from tests.support.paths import ROOT
 from tests.support.progress import ignore_progress
 
 EXTRACT_END = datetime(2023, 7, 1)
+# The environment of a training whose evaluation is short, and of one whose model is small, too.
+QUICK_EVALUATION = {
+    "OARLOCK_EVALUATION__BACKTEST_FOLDS": "1",
+    "OARLOCK_EVALUATION__ABLATION_SNAPSHOTS": "0",
+    "OARLOCK_STABILITY__REFITS": "2",
+}
+QUICK_TRAINING = QUICK_EVALUATION | {"OARLOCK_TRAINING__NUM_ITERATIONS": "2"}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 A key belongs to its client. The same key with another request is refused, and so is one whose request is still being
 answered. Responses are kept for a day, and as many as fit in a number of bytes: the oldest go first. Responses that ask
-to try again later (5xx, 429) are not kept, nor is a request that was cut off.
+to try again later (5xx, 429) are not kept, nor is a request that was cut off. What says that something was saved is
+kept in the transaction that saves it.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from serving.api.bodies import read_bytes
 from serving.api.errors import CLIENT_CLOSED, error_response
 from serving.ledger.schema import IDEMPOTENT_RESPONSES as STORED
 from serving.load.thread_pools import ThreadPool
+from serving.schemas.serialization import to_json
 
 HEADER, REPLAYED_HEADER = b"idempotency-key", b"idempotency-replayed"
 RETENTION = timedelta(days=1)
@@ -30,6 +32,7 @@ MAX_BYTES = 256_000_000
 LOCK_TIMEOUT = timedelta(minutes=1)
 STORE_SECONDS = 2.0
 MAX_KEY_LENGTH = 200
+IS_UNANSWERED = STORED.c.status.is_(None)
 LOG = logging.getLogger("oarlock.api")
 
 
@@ -55,6 +58,13 @@ class KeyedRequest:
         """The row of the client's key."""
         return (STORED.c.key_id == self.key_id) & (STORED.c.idempotency_key == self.idempotency_key)
 
+    def keep(self, connection: sql.Connection, content: object) -> None:
+        """Keep the JSON of a response in a transaction. Raises RequestError (409) if the key was taken over."""
+        response = StoredResponse(200, "application/json", to_json(content))
+        change = STORED.update().where(self.rows, IS_UNANSWERED).values(**vars(response))
+        if not connection.execute(change).rowcount:
+            raise _in_use()
+
 
 @dataclass
 class IdempotencyStore:
@@ -72,7 +82,7 @@ class IdempotencyStore:
         Raises RequestError (409) if the key was used for another request, or is in use.
         """
         now = self.clock()
-        is_abandoned = STORED.c.status.is_(None) & (STORED.c.created_at < now - LOCK_TIMEOUT)
+        is_abandoned = IS_UNANSWERED & (STORED.c.created_at < now - LOCK_TIMEOUT)
         is_expired = (STORED.c.created_at < now - self.retention) | is_abandoned
         try:
             with self.engine().begin() as connection:
@@ -84,7 +94,7 @@ class IdempotencyStore:
 
     def end(self, request: KeyedRequest, response: StoredResponse | None) -> None:
         """Keep the response, or free the key if there is none to keep."""
-        change = STORED.update().values(**vars(response)) if response else STORED.delete()
+        change = STORED.update().values(**vars(response)) if response else STORED.delete().where(IS_UNANSWERED)
         with self.engine().begin() as connection:
             connection.execute(change.where(request.rows))
         self._unpruned_bytes += len(response.body) if response else 0
@@ -114,8 +124,7 @@ class IdempotencyStore:
             message = "This idempotency key was used for another request."
             raise RequestError(message, "Use a new key for a new request.", code="idempotency_conflict", status=409)
         if row is None or row["status"] is None:
-            message = "A request with this idempotency key is being answered."
-            raise RequestError(message, "Wait for its response.", code="idempotency_in_use", status=409)
+            raise _in_use()
         return StoredResponse(row["status"], row["content_type"], row["body"])
 
 
@@ -154,6 +163,8 @@ class IdempotencyMiddleware:
         if stored:
             await _send_stored(send, stored)
             return
+        if reply := scope.get("oarlock.reply"):
+            reply.keep = request.keep
         recorder, response = _Recorder(send), None
         try:
             await self.app(scope, _replay_body(body, receive), recorder.record)
@@ -197,6 +208,11 @@ def _database_errors() -> Iterator[None]:
         yield
     except DBAPIError:
         raise DatabaseDown("Idempotency keys cannot be stored now.", "Try again with the same key.") from None
+
+
+def _in_use() -> RequestError:
+    message = "A request with this idempotency key is being answered."
+    return RequestError(message, "Wait for its response.", code="idempotency_in_use", status=409)
 
 
 def _hash(scope: Scope, body: bytes) -> str:
