@@ -1,6 +1,5 @@
 """Fixtures that many tests share: small data sets, a CLI runner, and one model trained once on the shipped extract."""
 
-import fcntl
 import gc
 import os
 import re
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from configs.files import awaited_lock
 from configs.sections.stores import StoreSettings
 from tests.support.companies.growing_company import TODAY, Company, copy_company, create_company
 from tests.support.companies.raw_tables import Rows
@@ -90,16 +90,20 @@ def oarlock(capsys) -> Callable[..., CommandResult]:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The temporary folder of the whole run, which all of its processes share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def trained(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     """The shipped extract, published, trained and promoted once for the whole run; each process has its own copy."""
-    own = tmp_path_factory.mktemp("crm5") / "crm5"
-    of_run = own.parents[2] if "PYTEST_XDIST_WORKER" in os.environ else own.parents[1]
-    with (of_run / "trained.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (of_run / "trained").exists():
-            train_shipped_extract(of_run / "training")
-            (of_run / "training").rename(of_run / "trained")
-    return open_trained_model(copy_folder(of_run / "trained", own))
+    with awaited_lock(run_folder / "trained.lock"):
+        if not (run_folder / "trained").exists():
+            train_shipped_extract(run_folder / "training")
+            (run_folder / "training").rename(run_folder / "trained")
+    return open_trained_model(copy_folder(run_folder / "trained", tmp_path_factory.mktemp("crm5") / "crm5"))
 
 
 @pytest.fixture(scope="session")

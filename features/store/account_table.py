@@ -16,9 +16,11 @@ from typing import Any, Literal
 from configs.errors import NotReady
 from configs.files import atomic_write
 from configs.stored_files import damaged_if
+from features.store.sqlite_reader import SqliteReader
 
 Stage = Literal["onboarding", "established", "renewing"]
 REBUILD = "Run `oarlock publish`: it writes the file anew."
+BUSY_TIMEOUT_SECONDS = 5
 IDS_PER_QUERY = 900  # old builds of SQLite bind at most 999 values
 
 
@@ -80,9 +82,9 @@ class AccountTable:
             raise NotReady("The account table has not been published.", "Run `oarlock publish`.")
         self._file, self._rows = file, "accounts"
         self._parameters: tuple[str, ...] = ()
-        self._connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         with self._reading():
-            published = self._connection.execute("select as_of from published").fetchone()
+            self._reader = SqliteReader(file, "ro", BUSY_TIMEOUT_SECONDS)
+            published = self._reader.connection.execute("select as_of from published").fetchone()
             self.as_of = datetime.fromisoformat(published[0])
 
     def owned_by(self, owner: str) -> "AccountTable":
@@ -92,7 +94,7 @@ class AccountTable:
         return table
 
     def close(self) -> None:
-        self._connection.close()
+        self._reader.connection.close()
 
     def details_by_id(self, account_ids: Sequence[str]) -> dict[str, AccountDetails]:
         """The details of these accounts by id; accounts that are not at risk are left out."""
@@ -102,7 +104,7 @@ class AccountTable:
             marks = ",".join("?" * len(chunk))
             query = f"select {', '.join(COLUMNS)} from {self._rows} where account_id in ({marks})"
             with self._reading():
-                rows += self._connection.execute(query, (*self._parameters, *chunk))
+                rows += self._reader.connection.execute(query, (*self._parameters, *chunk))
         with self._reading():
             return {details.account_id: details for details in map(_from_row, rows)}
 
@@ -111,7 +113,7 @@ class AccountTable:
         assert set(names) <= set(COLUMNS)
         query = f"select {', '.join(names)} from {self._rows} order by row"
         with self._reading():
-            rows = self._connection.execute(query, self._parameters).fetchall()
+            rows = self._reader.connection.execute(query, self._parameters).fetchall()
         return {name: [row[index] for row in rows] for index, name in enumerate(names)}
 
     def _reading(self) -> AbstractContextManager[None]:

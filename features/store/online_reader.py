@@ -22,6 +22,7 @@ from configs.errors import NotReady
 from configs.state_dir import StateDir
 from configs.stored_files import damaged_if
 from features.store.publication import Publication, read_publication
+from features.store.sqlite_reader import SqliteReader
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -174,10 +175,8 @@ class OnlineReader:
         key = (os.getpid(), file.stat().st_ino)
         cached = getattr(self._threads, "connection", None)
         if cached is None or cached[0] != key:
-            connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT_SECONDS)
-            connection.execute("pragma query_only=on")
-            cached = self._threads.connection = (key, connection)
-        return cached[1]
+            cached = self._threads.connection = (key, SqliteReader(file, "rw", BUSY_TIMEOUT_SECONDS))
+        return cached[1].connection
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from configs.errors import DamagedState, NotReady, PromotionRefused
 from configs.settings import Settings
 from configs.state_dir import StateDir
 from features.publishing.past_revenue import PastRevenue, PastRevenueSource
-from features.store.account_events import AccountEvents
+from features.store.events.account_events import AccountEvents
 from features.store.history_reader import read_history_columns
 from features.store.publication import published_history_folder, read_publication
 from features.store.revenue_table import RevenueHistory, read_revenue_table

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from configs.files import awaited_lock
 from tests.support.doc_servers import RunningServers, ShownServers, names_servers, start_shown_servers
 from tests.support.doc_shell import DocShell
 from tests.support.paths import ROOT
@@ -16,9 +17,16 @@ CLONED = ("configs", "examples", "Makefile", "pyproject.toml", "requirements.loc
 
 
 @pytest.fixture(scope="session")
-def demo_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder like a fresh clone, with the environment installed, after `make demo`."""
-    clone = tmp_path_factory.mktemp("docs") / "oarlock"
+def demo_clone(run_folder: Path) -> Path:
+    """A folder like a fresh clone, with the environment installed, after `make demo`; one for all processes."""
+    with awaited_lock(run_folder / "demo.lock"):
+        clone = run_folder / "demo"
+        if not clone.exists():
+            _run_demo(run_folder / "unfinished").rename(clone)
+    return clone
+
+
+def _run_demo(clone: Path) -> Path:
     clone.mkdir()
     for name in CLONED:
         source = ROOT / name

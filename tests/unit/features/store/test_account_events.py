@@ -11,7 +11,7 @@ from configs.files import remove_unread
 from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.ingestion.reader import open_tables
-from features.store.account_events import AccountEvent, AccountEvents
+from features.store.events.account_events import AccountEvent, AccountEvents
 from features.tables.dataset import read_dataset
 
 LATER, EARLIER = datetime(2023, 6, 1), datetime(2023, 3, 5)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from configs.errors import DataError, NotReady
 from configs.settings import Settings
 from configs.state_dir import StateDir
-from features.store.event_words import BEGAN, ENDED, EventFamily
+from features.store.events.event_words import BEGAN, ENDED, EventFamily
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -120,7 +120,7 @@ def _open_tables(settings: Settings, state: StateDir) -> _OpenEvents:
     import pyarrow as pa
 
     from features.ingestion.reader import cast_tables, open_converted
-    from features.store.event_queries import BUILDERS, select_events
+    from features.store.events.event_queries import BUILDERS, select_events
     from features.tables.dataset import read_dataset
 
     # DuckDB reads the files whatever computes the signals, and one thread is enough for one account.

@@ -7,7 +7,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from features.store.event_words import BEGAN, ENDED, EventFamily
+from features.store.events.event_words import BEGAN, ENDED, EventFamily
 from features.tables.contract import ACCOUNT_ID
 from features.tables.point_in_time import filter_as_of
 from features.tables.raw_table import RawTable
