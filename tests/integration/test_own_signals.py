@@ -16,7 +16,7 @@ from features.store.history import published_history
 from tests.support.companies.growing_company import ACCOUNTS, TODAY, Company
 from tests.support.paths import ROOT
 from tests.support.progress import ignore_progress
-from tests.support.trained_model import EXTRACT_END
+from tests.support.trained_model import EXTRACT_END, QUICK_EVALUATION
 
 SIGNALS = """
 [training]
@@ -113,7 +113,9 @@ def _write_company(folder: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_an_own_signal_is_published_trained_on_and_a_driver(tmp_path: Path, oarlock):
+def test_an_own_signal_is_published_trained_on_and_a_driver(tmp_path: Path, oarlock, monkeypatch):
+    for name, value in QUICK_EVALUATION.items():
+        monkeypatch.setenv(name, value)
     config = _write_company(tmp_path)
     steps = (("validate",), ("publish",), ("train",), ("promote", "--force", "--reason", "a test"))
     for arguments in steps:
