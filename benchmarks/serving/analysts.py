@@ -20,8 +20,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
+from html import unescape
 from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -42,7 +43,7 @@ AFTER_PUBLISH_SECONDS = 30  # the risks of all accounts are computed anew then
 WARMUP_VISITS = 50
 KILOBYTE = 1e3
 SELECT = re.compile(r'<select name="(\w+)">(.*?)</select>', re.DOTALL)
-OPTION = re.compile(r"<option[^>]*>([^<]+)")
+OPTION = re.compile(r'<option(?: value="([^"]+)")?(?: selected)?>([^<]+)')
 # How many of a hundred visits go to each page.
 PAGES = {"portfolio": 50, "account": 30, "what-if": 5, "work list": 10, "disagreements": 5}
 
@@ -137,7 +138,10 @@ def _read_choices(port: int) -> dict[str, list[str]]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", "/", headers={"accept": "text/html"})
     page = connection.getresponse().read().decode()
-    choices = {name: OPTION.findall(options)[1:] for name, options in SELECT.findall(page)}
+    choices = {
+        name: [unescape(value or text) for value, text in OPTION.findall(options) if text != "any"]
+        for name, options in SELECT.findall(page)
+    }
     return {name: choices[name] for name in ("segment", "owner", "band", "family") if choices.get(name)}
 
 
@@ -148,9 +152,8 @@ def _clicking(port: int, site: Site, arguments: argparse.Namespace) -> Iterator[
 
     def click(number: int) -> None:
         chance = random.Random(number)
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         while not stopping.wait(chance.expovariate(1 / arguments.pause)):
-            visits.append(_visit(connection, *site.next_address(chance)))
+            visits.append(_visit(port, *site.next_address(chance)))
 
     threads = [threading.Thread(target=click, args=(number,)) for number in range(arguments.analysts)]
     for thread in threads:
@@ -163,11 +166,12 @@ def _clicking(port: int, site: Site, arguments: argparse.Namespace) -> Iterator[
             thread.join()
 
 
-def _visit(connection: http.client.HTTPConnection, page: str, address: str) -> Visit:
+def _visit(port: int, page: str, address: str) -> Visit:
     began = time.perf_counter()
-    connection.request("GET", address, headers={"accept": "text/html", "accept-encoding": "gzip"})
-    response = connection.getresponse()
-    body = response.read()
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        connection.request("GET", address, headers={"accept": "text/html", "accept-encoding": "gzip"})
+        response = connection.getresponse()
+        body = response.read()
     return Visit(page, response.status, (time.perf_counter() - began) * 1000, len(body) / KILOBYTE)
 
 

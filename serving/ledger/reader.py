@@ -10,7 +10,7 @@ import sqlalchemy as sql
 
 from configs.clock import format_instant
 from configs.sections.bands import Band
-from serving.ledger.ledger import RISKS, Ledger, is_served
+from serving.ledger.ledger import RISKS, Ledger
 from serving.schemas.enums import Status
 from serving.schemas.responses import Score
 
@@ -19,6 +19,9 @@ ENTRY_COLUMNS = (
     "id", "account_id", "as_of", "scored_at", "risk", "base", "band", "status", "mrr", "version", "signal_set",
     "currency",
 )  # fmt: skip
+# Of the account's rows. SQLite knows nothing of how many rows an index finds: by the index of `purpose` it would read
+# every risk that was ever served, of all accounts.
+SERVED = sql.func.coalesce(RISKS.c.purpose, "") == "served"
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class LedgerReader:
         Accounts of which nothing had been served are absent: what was viewed or recomputed, or served later, is not
         what was served.
         """
-        return self._newest(account_ids, is_served(), RISKS.c.scored_at < end_of_day(day))
+        return self._newest(account_ids, SERVED, RISKS.c.scored_at < end_of_day(day))
 
     def bands_served_by(self, days: Mapping[str, date]) -> dict[str, str]:
         """The band of each account's newest risk that had been served by the end of a day of its own.
@@ -66,7 +69,7 @@ class LedgerReader:
         with self.ledger.engine.connect() as connection:
             for ids in _chunk_ids(list(days)):
                 ends = sql.values(*names).data([(name, end_of_day(days[name])) for name in ids]).cte("ends")
-                was_served = is_served() & (RISKS.c.scored_at < ends.c.ends_at)
+                was_served = SERVED & (RISKS.c.scored_at < ends.c.ends_at)
                 served = sql.select(RISKS.c.account_id, RISKS.c.band, rank).where(was_served)
                 ranked = served.join(ends, ends.c.account_id == RISKS.c.account_id).subquery()
                 newest = sql.select(ranked.c.account_id, ranked.c.band).where(ranked.c.rank == 1)
@@ -84,7 +87,7 @@ class LedgerReader:
         """
         if not _is_storable(account_id):
             return []
-        of_account = RISKS.c.account_id == account_id, is_served()
+        of_account = RISKS.c.account_id == account_id, SERVED
         repeated = RISKS.c.as_of, RISKS.c.version, RISKS.c.risk, RISKS.c.status
         first = sql.select(sql.func.min(RISKS.c.id)).where(*of_account).group_by(*repeated)
         query = sql.select(RISKS).where(RISKS.c.id.in_(first)).order_by(RISKS.c.id.desc()).limit(limit)
@@ -108,7 +111,7 @@ class LedgerReader:
 
         With `served_by`, of those that had been served by the end of that day.
         """
-        served = (is_served(), *(() if served_by is None else (RISKS.c.scored_at < end_of_day(served_by),)))
+        served = (SERVED, *(() if served_by is None else (RISKS.c.scored_at < end_of_day(served_by),)))
         of_day = RISKS.c.account_id, RISKS.c.as_of
         series: dict[str, list[float]] = {}
         with self.ledger.engine.connect() as connection:

@@ -3,6 +3,7 @@
 from datetime import date, datetime
 
 import pytest
+from sqlalchemy import event
 
 from configs.errors import RequestError
 from serving.accounts.feedback_store import FeedbackStore
@@ -144,3 +145,30 @@ def test_the_newest_report_of_an_outcome_counts(ledger):
     store.save_outcomes([_report("a", "left")], NOW)
     store.save_outcomes([_report("a", "stayed")], NOW)
     assert store.notice_table().to_pylist() == []
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda reader: reader.served_by(["a", "b"], date(2024, 7, 1)),
+        lambda reader: reader.bands_served_by({"a": date(2024, 7, 1), "b": date(2024, 7, 1)}),
+        lambda reader: reader.last_known(["a", "b"]),
+        lambda reader: reader.history("a", 10),
+        lambda reader: reader.recorded_at("a", JUNE),
+        lambda reader: reader.recent_risks(["a", "b"], 5, date(2024, 7, 1)),
+    ],
+    ids=["served by", "bands", "last known", "history", "recorded at", "recent"],
+)
+def test_risks_of_an_account_are_read_without_those_of_others(ledger, read):
+    _append(ledger, JUNE, 1, JUNE, a=0.1, b=0.2)
+    queries: list[tuple[str, object]] = []
+    listen = lambda _, __, statement, parameters, *___: queries.append((statement, parameters))  # noqa: E731
+    event.listen(ledger.engine, "before_cursor_execute", listen)
+    assert read(LedgerReader(ledger))
+    event.remove(ledger.engine, "before_cursor_execute", listen)
+    with ledger.engine.connect() as connection:
+        plans = [connection.exec_driver_sql(f"explain query plan {query}", values).all() for query, values in queries]
+    steps = [row[3] for plan in plans for row in plan if " risks" in row[3]]
+    assert steps
+    for step in steps:
+        assert "INDEX risks_by_account (account_id=?" in step or "INTEGER PRIMARY KEY" in step
