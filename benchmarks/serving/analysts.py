@@ -172,6 +172,8 @@ def _visit(port: int, page: str, address: str) -> Visit:
         connection.request("GET", address, headers={"accept": "text/html", "accept-encoding": "gzip"})
         response = connection.getresponse()
         body = response.read()
+    if response.status != http.client.OK:
+        print(f"{address} answered {response.status}", file=sys.stderr, flush=True)
     return Visit(page, response.status, (time.perf_counter() - began) * 1000, len(body) / KILOBYTE)
 
 

@@ -88,7 +88,9 @@ class PageRequest:
         self, accounts: int, function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Result:
         """Call a function that blocks, about so many accounts, off the event loop."""
-        return await run_in_pool(self.http, self.context.pools.ledger, accounts, function, *args, **kwargs)
+        pool = self.context.pools.ledger
+        # What a page needs of all accounts is computed once for each publication.
+        return await run_in_pool(self.http, pool, pool.leave_room(accounts), function, *args, **kwargs)
 
     @cached_property
     def may_write(self) -> bool:

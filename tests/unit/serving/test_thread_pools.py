@@ -32,6 +32,33 @@ def test_it_refuses_more_accounts_or_requests_than_its_limits(accounts: list[int
     assert (pool.accounts, pool.requests, pool.refused) == (0, 0, int(is_refused))
 
 
+def test_work_about_all_accounts_leaves_room_for_others():
+    pool, hold = ThreadPool("test", 20_000), threading.Event()
+
+    async def run_beside() -> int:
+        everything = asyncio.ensure_future(pool.run(pool.leave_room(96_340), hold.wait, 10))
+        await asyncio.sleep(0.01)
+        answer = await pool.run(10_000, int)
+        hold.set()
+        await everything
+        return answer
+
+    assert asyncio.run(run_beside()) == 0
+    with pytest.raises(Overloaded):
+        asyncio.run(_run_beside_all(pool))
+
+
+async def _run_beside_all(pool: ThreadPool) -> None:
+    hold = threading.Event()
+    everything = asyncio.ensure_future(pool.run(96_340, hold.wait, 10))
+    await asyncio.sleep(0.01)
+    try:
+        await pool.run(1, int)
+    finally:
+        hold.set()
+        await everything
+
+
 def test_a_cancelled_call_that_runs_counts_until_it_ends():
     pool, hold = ThreadPool("test", 10), threading.Event()
 
