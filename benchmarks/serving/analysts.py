@@ -12,7 +12,6 @@ published is published as an operator would have it, with less priority than the
 import argparse
 import http.client
 import json
-import os
 import random
 import re
 import subprocess
@@ -23,7 +22,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from html import unescape
-from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -188,7 +186,6 @@ def _publish(arguments: argparse.Namespace) -> float:
     subprocess.run(
         ["nice", "-n", str(NICE), *command, "--as-of", arguments.publish_as_of],
         cwd=ROOT,
-        env=os.environ,
         stdout=subprocess.DEVNULL,
         check=True,
     )
@@ -196,19 +193,19 @@ def _publish(arguments: argparse.Namespace) -> float:
 
 
 def _summarize(phase: str, visits: Sequence[Visit]) -> Iterator[Figures]:
-    order = list(PAGES)
-    for page, group in groupby(sorted(visits, key=lambda visit: order.index(visit.page)), lambda visit: visit.page):
-        of_page = list(group)
+    for page in PAGES:
+        of_page = [visit for visit in visits if visit.page == page]
         took = [visit.ms for visit in of_page]
-        yield Figures(
-            phase=phase,
-            page=page,
-            visits=len(of_page),
-            failed=sum(visit.status != http.client.OK for visit in of_page),
-            median_ms=round(float(np.median(took)), 1),
-            p99_ms=round(float(np.quantile(took, 0.99)), 1),
-            largest_kb=round(max(visit.kilobytes for visit in of_page), 1),
-        )
+        if of_page:
+            yield Figures(
+                phase=phase,
+                page=page,
+                visits=len(of_page),
+                failed=sum(visit.status != http.client.OK for visit in of_page),
+                median_ms=round(float(np.median(took)), 1),
+                p99_ms=round(float(np.quantile(took, 0.99)), 1),
+                largest_kb=round(max(visit.kilobytes for visit in of_page), 1),
+            )
 
 
 def _show(figures: Sequence[Figures], title: str) -> None:

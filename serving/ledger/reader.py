@@ -19,8 +19,8 @@ ENTRY_COLUMNS = (
     "id", "account_id", "as_of", "scored_at", "risk", "base", "band", "status", "mrr", "version", "signal_set",
     "currency",
 )  # fmt: skip
-# Of the account's rows. SQLite knows nothing of how many rows an index finds: by the index of `purpose` it would read
-# every risk that was ever served, of all accounts.
+# `is_served` for queries about some accounts, without the index of `purpose`: SQLite has no statistics, would choose
+# that one, and read every risk that was ever served, of all accounts.
 SERVED = sql.func.coalesce(RISKS.c.purpose, "") == "served"
 
 

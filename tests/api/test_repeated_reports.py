@@ -1,14 +1,20 @@
 """A report that is sent again with its idempotency key is counted once, also if the process that saved it is killed."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import timedelta
 
+import httpx
 import pytest
 import sqlalchemy as sql
+from sqlalchemy import event
 
 from configs.errors import RequestError
-from serving.api.middleware.idempotency import IdempotencyStore, KeyedRequest, StoredResponse
+from serving.api.middleware.deadline import DeadlineMiddleware
+from serving.api.middleware.idempotency import IdempotencyMiddleware, IdempotencyStore, KeyedRequest, StoredResponse
+from serving.api.middleware.request_id import RequestIdMiddleware
+from serving.app import create_app
 from serving.handlers.context import ServiceContext
 from serving.handlers.feedback import save_feedback, save_outcomes
 from serving.ledger.ledger import Ledger
@@ -86,3 +92,24 @@ def test_an_error_after_the_report_was_saved_does_not_free_its_key(api: ApiClien
 def test_a_report_without_a_key_is_saved(api: ApiClient):
     report_feedback(api.context, api.riskiest, PendingReply())
     assert count_reports(api) == 1
+
+
+async def post_feedback(api: ApiClient, key: str) -> httpx.Response:
+    """A report to the application behind the middleware that gives requests their deadline and their key."""
+    context, store = api.context, responses(api)
+    app = create_app(lambda: context)
+    app = IdempotencyMiddleware(app, lambda: store, lambda: context.pools.ledger, lambda: 10_000)
+    transport = httpx.ASGITransport(app=RequestIdMiddleware(DeadlineMiddleware(app, lambda: 10)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        report = {"account_id": api.riskiest, "verdict": "right"}
+        return await client.post("/feedback", json=report, headers={"idempotency-key": key})
+
+
+def test_a_request_with_a_key_keeps_its_response_before_the_report_is_committed(api: ApiClient):
+    account_id, steps = api.riskiest, list[str]()
+    engine = api.context.feedback.ledger.engine
+    event.listen(engine, "before_cursor_execute", lambda _, __, statement, *___: steps.append(statement[:27].lower()))
+    event.listen(engine, "commit", lambda _: steps.append("commit"))
+    assert asyncio.run(post_feedback(api, "k")).json()["account_id"] == account_id
+    saved = steps.index("insert into feedback (recei")
+    assert "update idempotent_responses" in steps[saved : steps.index("commit", saved)]

@@ -44,19 +44,6 @@ def test_work_about_all_accounts_leaves_room_for_others():
         return answer
 
     assert asyncio.run(run_beside()) == 0
-    with pytest.raises(Overloaded):
-        asyncio.run(_run_beside_all(pool))
-
-
-async def _run_beside_all(pool: ThreadPool) -> None:
-    hold = threading.Event()
-    everything = asyncio.ensure_future(pool.run(96_340, hold.wait, 10))
-    await asyncio.sleep(0.01)
-    try:
-        await pool.run(1, int)
-    finally:
-        hold.set()
-        await everything
 
 
 def test_a_cancelled_call_that_runs_counts_until_it_ends():
