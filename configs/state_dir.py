@@ -146,6 +146,10 @@ class StateDir:
     def revenue_table(self) -> Path:
         return self.folder / "revenue.db"
 
+    @property
+    def event_table(self) -> Path:
+        return self.folder / "events.parquet"
+
     def service_folder(self, port: int) -> Path:
         """What BentoML writes while a service listens on this port: the metrics of its processes."""
         return self.folder / "service" / str(port)

@@ -33,6 +33,8 @@ from features.publishing.source_profile import profile_sources
 from features.publishing.source_weeks import write_profile
 from features.signals.base import Signal
 from features.store.account_table import COLUMNS, AccountTable, write_account_table
+from features.store.events.event_table import EventSource, EventTable, write_event_table
+from features.store.events.raw_events import open_raw_events
 from features.store.history import (
     DaySummary,
     HistoryVersion,
@@ -245,11 +247,13 @@ def _write_online(settings: Settings, state: StateDir, data: OpenDataset, reques
         "currency": data.dataset.mapping.currency,
     }
     is_unchanged = find_publication(state) == publication and not request.is_backfilled(as_of)
-    if is_unchanged and _is_online(state, history, as_of, has_revenue="subscriptions" in data.tables):
+    if is_unchanged and _is_online(state, data, as_of):
         return
     details = build_account_details(data.tables, as_of, settings.stages, data.required_activity_days)
     write_account_table(state.account_table, as_of, details)
     _write_revenue(state, data, as_of, settings.stages.shortest_term_months)
+    events = open_raw_events(settings.engine, data.dataset, state.converted)
+    write_event_table(state.event_table, _event_source(data, as_of), events.of_all(as_of))
     with contextlib.redirect_stdout(io.StringIO()):  # Feast prints a line per view
         _materialize(settings, state, history, publication)
 
@@ -262,17 +266,24 @@ def _write_revenue(state: StateDir, data: OpenDataset, as_of: datetime, shortest
         write_revenue_table(state.revenue_table, replace(revenue, currency=data.dataset.mapping.currency))
 
 
-def _is_online(state: StateDir, history: HistoryVersion, as_of: datetime, *, has_revenue: bool) -> bool:
-    """Whether the online store and the tables of accounts and revenue can be read and hold this day, whole."""
+def _event_source(data: OpenDataset, as_of: datetime) -> EventSource:
+    return EventSource(as_of, data.dataset.content_hash())
+
+
+def _is_online(state: StateDir, data: OpenDataset, as_of: datetime) -> bool:
+    """Whether the online store and the tables of accounts, revenue and events can be read and hold this day, whole."""
+    has_revenue = "subscriptions" in data.tables
     try:
         is_revenue_of_day = not has_revenue or read_revenue_table(state.revenue_table).as_of == as_of
-        online = open_online_reader(state).read(accounts_on(history, as_of))
+        online = open_online_reader(state).read(accounts_on(data.history, as_of))
         table = AccountTable(state.account_table)
         table.columns(*COLUMNS)
+        has_events = EventTable(state.event_table).source == _event_source(data, as_of)
     except (NotReady, OSError):
         return False
     table.close()
-    return is_revenue_of_day and table.as_of == as_of and bool((online.as_of == np.datetime64(as_of)).all())
+    is_whole = is_revenue_of_day and has_events and table.as_of == as_of
+    return is_whole and bool((online.as_of == np.datetime64(as_of)).all())
 
 
 def _materialize(settings: Settings, state: StateDir, history: HistoryVersion, publication: Publication) -> None:

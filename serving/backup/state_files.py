@@ -13,8 +13,8 @@ from pathlib import Path
 from configs.files import LOCK
 from configs.state_dir import StateDir
 
-# Compiled code, tables converted from CSV, what BentoML and DuckDB write while they run, and counts of a minute.
-REBUILT = frozenset({"compiled", "converted", "service", "spill", "rate_limits.bin"})
+# Compiled code, what is made of the raw tables, what BentoML and DuckDB write while they run, and counts of a minute.
+REBUILT = frozenset({"compiled", "converted", "events.parquet", "service", "spill", "rate_limits.bin"})
 UNFINISHED_SUFFIXES = (".tmp", ".new", "-wal", "-shm", "-journal")
 ARTIFACTS = ("mlflow", "artifacts")
 

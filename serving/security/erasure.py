@@ -107,6 +107,7 @@ def _removals(state: StateDir, engine: sql.Engine, account_id: str) -> Iterator[
             if not _is_behind_link(file, folder):
                 yield f"files {name}", lambda file=file: _remove_from_parquet(file, account_id)
     yield "files converted", lambda: _remove_conversions(state.converted, account_id)
+    yield "files events", lambda: _remove_event_table(state.event_table, account_id)
     yield "files copied", lambda: _remove_copies(state.copies, account_id)
     for file in sorted(state.history.glob("*/written/*/day.json")):
         yield "history day files", lambda file=file: _remove_from_day_file(file, account_id)
@@ -168,6 +169,13 @@ def _remove_conversions(folder: Path, account_id: str) -> int:
     return rows
 
 
+def _remove_event_table(file: Path, account_id: str) -> int:
+    """Remove the event table: until the next publish writes it anew, the raw tables are read."""
+    rows = _count_rows(file, account_id) if file.exists() else 0
+    file.unlink(missing_ok=True)
+    return rows
+
+
 def _remove_copies(folder: Path, account_id: str) -> int:
     """Remove every copy of databases and object storage: the next command copies again what they then hold.
 
@@ -187,12 +195,12 @@ def _count_lines(file: Path, account_id: str) -> int:
 
 def _count_rows(file: Path, account_id: str) -> int:
     try:
-        rows = _read_rows(file)
+        with damaged_if((pa.ArrowException, OSError), file, ""):
+            has_ids = ACCOUNT_ID in pq.read_schema(file).names
+            rows = pq.read_table(file, columns=[ACCOUNT_ID]) if has_ids else None
     except DamagedState:
         return 0  # it is removed all the same
-    if ACCOUNT_ID not in rows.column_names:
-        return 0
-    return rows.num_rows - _without_account(rows, account_id).num_rows
+    return 0 if rows is None else rows.num_rows - _without_account(rows, account_id).num_rows
 
 
 def _read_rows(file: Path) -> pa.Table:

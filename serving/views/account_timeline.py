@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from configs.errors import OarlockError
-from features.store.events.account_events import AccountEvent
+from features.store.events.account_event import AccountEvent
 from features.store.publication import read_publication
 from serving.handlers.context import ServiceContext
 

@@ -23,6 +23,7 @@ from configs.errors import Busy, DamagedState, DataError
 from configs.sections.publishing import SnapshotSettings
 from features.publishing.pipeline import PublishRequest, publish
 from features.publishing.source_weeks import NO_ROWS, read_profile, write_profile
+from features.store.events.event_table import EventTable
 from features.store.feast_store import (
     apply_declarations,
     drop_stale_views,
@@ -381,3 +382,12 @@ def test_a_day_without_faults_is_not_marked_as_forced(published_company: Company
     )
     history, as_of = published_history(published_company.state)
     assert read_day(history, as_of).forced_because == ""
+
+
+def test_an_event_table_that_is_gone_is_written_by_the_same_publish_again(published_company: Company):
+    table = published_company.state.event_table
+    began = [event.text for event in EventTable(table).read(ACCOUNTS[0])]
+    assert began == ["subscription began: 100 a month"]
+    table.unlink()
+    publish(published_company.settings, published_company.state, PublishRequest(TODAY), ignore_progress)
+    assert [event.text for event in EventTable(table).read(ACCOUNTS[0])] == began

@@ -1,38 +1,25 @@
 """What happened to an account: rows of the raw tables as they were known before an instant, a sentence each."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
 from configs.errors import DataError, NotReady
 from configs.settings import Settings
 from configs.state_dir import StateDir
-from features.store.events.event_words import BEGAN, ENDED, EventFamily
+from features.store.events.account_event import AccountEvent, join_renewals
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from features.store.events.event_table import EventTable
+    from features.store.events.raw_events import RawEvents
 
-
-PARAMETERS = ("account_id", "as_of")
 OPENING_SECONDS = 2.0  # a page that waited for the first opening on a busy machine would time out
 
 
-@dataclass(frozen=True)
-class AccountEvent:
-    """Something that happened at an instant (UTC), and whether the timeline of a risk marks it."""
-
-    at: datetime
-    family: EventFamily
-    text: str
-    is_marked: bool
-
-
 class AccountEvents:
-    """Reads the events of one account at a time; the tables are opened when the first account is asked for.
+    """Reads the events of one account at a time: those of the published day from its event table, others from the
+    raw tables, which are opened when the first of them is asked for.
 
     Safe to use from many threads, one after another: a connection answers one query at a time.
     """
@@ -40,65 +27,60 @@ class AccountEvents:
     def __init__(self, settings: Settings, state: StateDir) -> None:
         self._settings, self._state = settings, state
         self._opener = ThreadPoolExecutor(1, "account-events")
-        self._opening: tuple[str, Future[_OpenEvents]] | None = None
+        self._opening: tuple[str, Future[RawEvents]] | None = None
+        self._table: tuple[tuple[int, int], EventTable] | None = None
         self._opening_lock, self._query_lock = threading.Lock(), threading.Lock()
 
     def read(self, account_id: str, as_of: datetime, version: str) -> list[AccountEvent]:
         """The newest 1,000 events known before `as_of`, newest first.
 
-        `version` is that of the publication: with another one the tables are opened again. Raises NotReady while they
-        are being opened or not converted, DataError or ConfigError if they cannot be read.
+        `version` is that of the publication: with another one the raw tables are opened again. Raises NotReady while
+        they are being opened or not converted, DataError or ConfigError if they cannot be read, DamagedState for a
+        damaged event table.
         """
-        opened = self.open(version, OPENING_SECONDS)
-        try:
-            with self._query_lock:
-                rows = opened.rows({"account_id": account_id, "as_of": as_of.isoformat(" ")})
-        except opened.error_types as error:
-            self._opening = None
-            raise _unreadable(error) from None
-        return join_renewals([AccountEvent(**row) for row in rows.to_pylist()])
+        with self._query_lock:
+            table = self._published_table()
+            if table is not None and table.source.as_of == as_of:
+                return join_renewals(table.read(account_id))
+        return join_renewals(self._read_raw(account_id, as_of, version))
 
-    def open(self, version: str, timeout_seconds: float | None = None) -> "_OpenEvents":
-        """Open the tables of a publication, unless they are; raises as `read`. Without a timeout it waits."""
+    def open(self, version: str, timeout_seconds: float | None = None) -> "RawEvents":
+        """Open the raw tables of a publication, unless they are; raises as `read`. Without a timeout it waits."""
         with self._opening_lock:
             if self._opening is None or self._opening[0] != version or _has_failed(self._opening[1]):
-                self._opening = version, self._opener.submit(_open_events, self._settings, self._state)
+                self._opening = version, self._opener.submit(_open_raw_events, self._settings, self._state)
             _, opening = self._opening
         try:
             return opening.result(timeout_seconds)
         except TimeoutError:
             raise NotReady("The raw tables are being opened.", "Load the page again in a few seconds.") from None
 
+    def _published_table(self) -> "EventTable | None":
+        """The event table as it is now, None without one; a file that was replaced is opened anew."""
+        from features.store.events.event_table import EventTable
 
-@dataclass(frozen=True)
-class _OpenEvents:
-    """A query of events, and what it may raise."""
+        try:
+            status = self._state.event_table.stat()
+        except FileNotFoundError:  # erasing an account removes it until the next publish
+            self._table = None
+            return None
+        identity = status.st_ino, status.st_mtime_ns
+        if self._table is None or self._table[0] != identity:
+            self._table = identity, EventTable(self._state.event_table)
+        return self._table[1]
 
-    rows: "Callable[[Mapping[str, str]], pa.Table]"
-    error_types: tuple[type[Exception], ...]
-
-
-def join_renewals(events: Sequence[AccountEvent]) -> list[AccountEvent]:
-    """The events with a period that ends as the next one of its plan begins as one: a renewal.
-
-    >>> day = datetime(2026, 7, 1)
-    >>> texts = ["pro began: 90 a month", "pro ended", "team ended"]
-    >>> [event.text for event in join_renewals([AccountEvent(day, "contract", text, True) for text in texts])]
-    ['pro renewed: 90 a month', 'team ended']
-    """
-    began = {(event.at, event.text.partition(BEGAN)[0]) for event in events if BEGAN in event.text}
-    ended = {(event.at, event.text.removesuffix(ENDED)) for event in events if event.text.endswith(ENDED)}
-    joined: list[AccountEvent] = []
-    for event in events:
-        plan, separator, terms = event.text.partition(BEGAN)
-        if separator and (event.at, plan) in ended:
-            joined.append(replace(event, text=f"{plan} renewed:{terms}"))
-        elif not (event.text.endswith(ENDED) and (event.at, event.text.removesuffix(ENDED)) in began):
-            joined.append(event)
-    return joined
+    def _read_raw(self, account_id: str, as_of: datetime, version: str) -> list[AccountEvent]:
+        opened = self.open(version, OPENING_SECONDS)
+        try:
+            with self._query_lock:
+                rows = opened.of_account({"account_id": account_id, "as_of": as_of.isoformat(" ")})
+        except opened.error_types as error:
+            self._opening = None
+            raise _unreadable(error) from None
+        return [AccountEvent(**row) for row in rows.to_pylist()]
 
 
-def _has_failed(opening: Future[_OpenEvents]) -> bool:
+def _has_failed(opening: "Future[RawEvents]") -> bool:
     return opening.done() and opening.exception() is not None
 
 
@@ -107,27 +89,13 @@ def _unreadable(error: Exception) -> DataError:
     return DataError(message, "Publish again, or see `oarlock validate`.")
 
 
-def _open_events(settings: Settings, state: StateDir) -> _OpenEvents:
+def _open_raw_events(settings: Settings, state: StateDir) -> "RawEvents":
     from features.compute.backends.duckdb import duckdb_errors
-
-    try:
-        return _open_tables(settings, state)
-    except (OSError, *duckdb_errors()) as error:
-        raise _unreadable(error) from None
-
-
-def _open_tables(settings: Settings, state: StateDir) -> _OpenEvents:
-    import pyarrow as pa
-
-    from features.ingestion.reader import cast_tables, open_converted
-    from features.store.events.event_queries import BUILDERS, select_events
+    from features.store.events.raw_events import open_raw_events
     from features.tables.dataset import read_dataset
 
-    # DuckDB reads the files whatever computes the signals, and one thread is enough for one account.
-    engine = settings.engine.model_copy(update={"kind": "duckdb", "threads": 1})
-    opened = open_converted(engine, read_dataset(settings.data, settings.signals), state.converted)
-    tables, backend = cast_tables(opened.tables), opened.backend
-    assert backend.compile_query is not None
-    has_events = not BUILDERS.keys().isdisjoint(tables)
-    rows = backend.compile_query(PARAMETERS, partial(select_events, tables)) if has_events else lambda _: pa.table({})
-    return _OpenEvents(rows, backend.error_types)
+    engine = settings.engine.model_copy(update={"threads": 1})  # enough for one account
+    try:
+        return open_raw_events(engine, read_dataset(settings.data, settings.signals), state.converted)
+    except (OSError, *duckdb_errors()) as error:
+        raise _unreadable(error) from None

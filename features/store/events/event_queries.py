@@ -1,19 +1,22 @@
 """Events as expressions: which rows of the raw tables are events of an account, and the sentence that each one is."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
 from functools import reduce
 
 import ibis
 import ibis.expr.types as ir
 from ibis import _
 
+from features.store.events.event_table import MAX_EVENTS
 from features.store.events.event_words import BEGAN, ENDED, EventFamily
 from features.tables.contract import ACCOUNT_ID
 from features.tables.point_in_time import filter_as_of
 from features.tables.raw_table import RawTable
 
-MAX_EVENTS = 1_000
 Build = Callable[[ir.Table], Iterator[ir.Table]]
+NEWEST_FIRST = (ibis.desc(_.at), _.text)
 
 
 def select_events(tables: Mapping[str, RawTable], account_id: ir.StringValue, as_of: ir.StringValue) -> ir.Table:
@@ -21,15 +24,28 @@ def select_events(tables: Mapping[str, RawTable], account_id: ir.StringValue, as
 
     At least one of the tables must have events.
     """
-    now = as_of.cast("timestamp")
+    of_account = {name: replace(table, rows=_rows_of(table, account_id)) for name, table in tables.items()}
+    events = _unite_events(of_account, as_of.cast("timestamp"))
+    return events.order_by(*NEWEST_FIRST).limit(MAX_EVENTS).drop(ACCOUNT_ID)
+
+
+def select_all_events(tables: Mapping[str, RawTable], as_of: datetime) -> ir.Table:
+    """All events known before an instant, by account: account_id, at, family, text, is_marked.
+
+    At least one of the tables must have events.
+    """
+    events = _unite_events(tables, ibis.literal(as_of).cast("timestamp"))
+    return events.filter(events[ACCOUNT_ID].notnull()).order_by(ACCOUNT_ID, *NEWEST_FIRST)
+
+
+def _unite_events(tables: Mapping[str, RawTable], now: ir.TimestampValue) -> ir.Table:
     events = [
         event
         for name, build in BUILDERS.items()
         if name in tables
-        for event in build(filter_as_of(_rows_of(tables[name], account_id), tables[name].contract, now))
+        for event in build(filter_as_of(tables[name].rows, tables[name].contract, now))
     ]
-    together = reduce(ir.Table.union, events).filter(_.at.notnull())
-    return together.order_by(ibis.desc(together["at"]), "text").limit(MAX_EVENTS)
+    return reduce(ir.Table.union, events).filter(_.at.notnull())
 
 
 def _rows_of(table: RawTable, account_id: ir.StringValue) -> ir.Table:
@@ -38,7 +54,11 @@ def _rows_of(table: RawTable, account_id: ir.StringValue) -> ir.Table:
 
 def _event(rows: ir.Table, at: str, family: EventFamily, text, *, marked: bool = False) -> ir.Table:
     return rows.select(
-        at=rows[at].cast("timestamp(6)"), family=ibis.literal(family), text=text, is_marked=ibis.literal(marked)
+        ACCOUNT_ID,
+        at=rows[at].cast("timestamp(6)"),
+        family=ibis.literal(family),
+        text=text,
+        is_marked=ibis.literal(marked),
     )
 
 

@@ -21,6 +21,7 @@ from configs.files import read_json, write_json
 from configs.settings_file import read_settings
 from configs.state_dir import StateDir, open_state_dir
 from features.store.account_table import AccountDetails, AccountTable, write_account_table
+from features.store.events.event_table import SCHEMA, EventSource, write_event_table
 from features.store.revenue_table import INSTANT, UNKNOWN, RevenueHistory, write_revenue_table
 from serving.api.middleware.idempotency import IdempotencyStore, KeyedRequest, StoredResponse
 from serving.exports.field_map import ExportRow, read_field_map, write_export
@@ -50,6 +51,8 @@ def state(tmp_path) -> StateDir:
     pq.write_table(pa.table({"account_id": ["a", None], "reason": ["x", "y"]}), state.quarantine / "usage.parquet")
     write_account_table(state.account_table, DAY, [AccountDetails("a"), AccountDetails("b")])
     write_revenue_table(state.revenue_table, revenue_of("a", "b"))
+    events = [{"account_id": name, "at": DAY, "family": "plays", "text": "", "is_marked": True} for name in "aab"]
+    write_event_table(state.event_table, EventSource(DAY, ""), [pa.RecordBatch.from_pylist(events, SCHEMA)])
     state.feast.mkdir()
     with sqlite3.connect(state.feast / "packed.db") as online:
         online.execute("create table value_1 (account_id text primary key, numbers blob)")
@@ -102,6 +105,7 @@ def test_an_account_is_erased_everywhere_and_others_stay(state, tmp_path):
         "sqlite revenue.db": 1,
         "files history": 1,
         "files quarantine": 1,
+        "files events": 2,
         "history day files": 1,
         "table risks": 2,
         "table idempotent_responses": 1,
@@ -113,6 +117,7 @@ def test_an_account_is_erased_everywhere_and_others_stay(state, tmp_path):
     assert read_json(written / "day.json")["dropped"] == ["z"]
     assert pq.read_table(state.quarantine / "usage.parquet")["reason"].to_pylist() == ["y"]
     assert AccountTable(state.account_table).details_by_id(["a", "b"]).keys() == {"b"}
+    assert not state.event_table.exists()  # the next publish writes it anew
     assert Ledger(state.ledger).count() == 1
     assert b"secret" not in (state.feast / "packed.db").read_bytes()
     assert '"a"' not in (tmp_path / "out.csv").read_text()

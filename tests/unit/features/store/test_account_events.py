@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from configs.errors import DataError, NotReady
@@ -11,7 +12,9 @@ from configs.files import remove_unread
 from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from features.ingestion.reader import open_tables
-from features.store.events.account_events import AccountEvent, AccountEvents
+from features.store.events.account_event import AccountEvent
+from features.store.events.account_events import AccountEvents
+from features.store.events.event_table import SCHEMA, EventSource, write_event_table
 from features.tables.dataset import read_dataset
 
 LATER, EARLIER = datetime(2023, 6, 1), datetime(2023, 3, 5)
@@ -77,6 +80,19 @@ def test_a_file_that_is_gone_is_an_error_that_says_so(events: AccountEvents, tmp
     (tmp_path / "data/tickets.parquet").unlink()
     with pytest.raises(DataError, match="cannot be read"):
         events.read("a", LATER, "1")
+
+
+def test_a_published_day_is_read_from_the_event_table_and_others_from_the_raw_tables(events: AccountEvents, tmp_path):
+    table = tmp_path / "state/acme/events.parquet"
+    row = {"account_id": "a", "at": LATER, "family": "plays", "text": "published", "is_marked": True}
+    write_event_table(table, EventSource(LATER, ""), [pa.RecordBatch.from_pylist([row], SCHEMA)])
+    assert texts(events.read("a", LATER, "1")) == ["06-01 plays: published"]
+    assert len(events.read("a", EARLIER, "1")) == 2
+
+    write_event_table(table, EventSource(LATER, ""), [pa.RecordBatch.from_pylist([row | {"text": "again"}], SCHEMA)])
+    assert texts(events.read("a", LATER, "1")) == ["06-01 plays: again"]
+    table.unlink()
+    assert len(events.read("a", LATER, "1")) == 4
 
 
 CREATED = {"account_id": "a", "created_at": datetime(2023, 1, 1)}

@@ -1,12 +1,20 @@
 """The as-of offline store gives the values of Feast's point-in-time join without reading all earlier rows."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pandas as pd
 import pytest
 from feast import FeatureStore, RepoConfig
 
-from features.store.feast_store import open_store, read_historical_signals
+from features.store.feast_store import (
+    materialize_online,
+    open_store,
+    read_historical_signals,
+    read_online_signals,
+)
+from features.store.history import published_history
+from features.store.online_reader import ONLINE_FILE, remove_online_store
 from tests.support.companies.growing_company import ACCOUNTS, TODAY, Company
 
 FIRST_DAY = datetime(2023, 5, 1)
@@ -50,6 +58,23 @@ def test_it_agrees_with_feasts_own_join(published: Company):
     ]
     keys = _snapshot_keys(*((account, day) for day in days for account in ["nobody", *ACCOUNTS[::-7]]))
     pd.testing.assert_frame_equal(_read(published, keys), read_historical_signals(_feast_store(published), keys))
+
+
+def test_to_materialize_a_day_only_its_own_files_are_opened(published_company: Company):
+    history, as_of = published_history(published_company.state)
+    for file in history.folder.glob(f"days/{FIRST_DAY:%Y-%m-%d}/*.parquet"):
+        file.write_bytes(b"not Parquet")
+    store = open_store(published_company.state, published_company.settings.name)
+    materialize_online(store, as_of)
+    assert (read_online_signals(store, ACCOUNTS).as_of == np.datetime64(TODAY)).all()
+
+
+def test_a_period_of_several_days_gives_the_newest_row(published_company: Company):
+    store = open_store(published_company.state, published_company.settings.name)
+    begin, end = FIRST_DAY.replace(tzinfo=UTC), datetime(2023, 7, 15, tzinfo=UTC)
+    remove_online_store(published_company.state.feast / ONLINE_FILE)
+    store.materialize(begin, end, disable_event_timestamp=False)
+    assert (read_online_signals(store, ACCOUNTS).as_of == np.datetime64("2023-07-01")).all()
 
 
 class LossyStore:
