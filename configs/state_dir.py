@@ -147,8 +147,13 @@ class StateDir:
         return self.folder / "revenue.db"
 
     @property
-    def event_table(self) -> Path:
-        return self.folder / "events.parquet"
+    def event_tables(self) -> Path:
+        """The events of all accounts, by published day."""
+        return self.folder / "events"
+
+    def event_table(self, as_of: datetime) -> Path:
+        """The events of all accounts as they were known on a published day."""
+        return self.event_tables / f"{as_of:%Y-%m-%d}.parquet"
 
     def service_folder(self, port: int) -> Path:
         """What BentoML writes while a service listens on this port: the metrics of its processes."""

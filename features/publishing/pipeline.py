@@ -33,7 +33,7 @@ from features.publishing.source_profile import profile_sources
 from features.publishing.source_weeks import write_profile
 from features.signals.base import Signal
 from features.store.account_table import COLUMNS, AccountTable, write_account_table
-from features.store.events.event_table import EventSource, EventTable, write_event_table
+from features.store.events.event_table import EventSource, EventTable, remove_event_tables, write_event_table
 from features.store.events.raw_events import open_raw_events
 from features.store.history import (
     DaySummary,
@@ -253,9 +253,10 @@ def _write_online(settings: Settings, state: StateDir, data: OpenDataset, reques
     write_account_table(state.account_table, as_of, details)
     _write_revenue(state, data, as_of, settings.stages.shortest_term_months)
     events = open_raw_events(settings.engine, data.dataset, state.converted)
-    write_event_table(state.event_table, _event_source(data, as_of), events.of_all(as_of))
+    write_event_table(state.event_table(as_of), _event_source(data, as_of), events.of_all(as_of))
     with contextlib.redirect_stdout(io.StringIO()):  # Feast prints a line per view
         _materialize(settings, state, history, publication)
+    remove_event_tables(state.event_tables, keep=state.event_table(as_of))  # last, because until now pages read them
 
 
 def _write_revenue(state: StateDir, data: OpenDataset, as_of: datetime, shortest_term_months: float) -> None:
@@ -278,7 +279,7 @@ def _is_online(state: StateDir, data: OpenDataset, as_of: datetime) -> bool:
         online = open_online_reader(state).read(accounts_on(data.history, as_of))
         table = AccountTable(state.account_table)
         table.columns(*COLUMNS)
-        has_events = EventTable(state.event_table).source == _event_source(data, as_of)
+        has_events = EventTable(state.event_table(as_of)).source == _event_source(data, as_of)
     except (NotReady, OSError):
         return False
     table.close()

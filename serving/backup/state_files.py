@@ -14,7 +14,7 @@ from configs.files import LOCK
 from configs.state_dir import StateDir
 
 # Compiled code, what is made of the raw tables, what BentoML and DuckDB write while they run, and counts of a minute.
-REBUILT = frozenset({"compiled", "converted", "events.parquet", "service", "spill", "rate_limits.bin"})
+REBUILT = frozenset({"compiled", "converted", "events", "service", "spill", "rate_limits.bin"})
 UNFINISHED_SUFFIXES = (".tmp", ".new", "-wal", "-shm", "-journal")
 ARTIFACTS = ("mlflow", "artifacts")
 

@@ -29,6 +29,7 @@ from configs.state_dir import StateDir
 from configs.stored_files import damaged_if, read_stored
 from features.ingestion.converted_folder import converted_files, remove_conversions
 from features.online.online_store import erase_online
+from features.store.events.event_table import remove_event_tables
 from features.tables.contract import ACCOUNT_ID
 from serving.exports.remembered_targets import UNFINISHED, TargetErasure, erase_from_targets
 from serving.ledger.database import SECURE_DELETE
@@ -107,7 +108,7 @@ def _removals(state: StateDir, engine: sql.Engine, account_id: str) -> Iterator[
             if not _is_behind_link(file, folder):
                 yield f"files {name}", lambda file=file: _remove_from_parquet(file, account_id)
     yield "files converted", lambda: _remove_conversions(state.converted, account_id)
-    yield "files events", lambda: _remove_event_table(state.event_table, account_id)
+    yield "files events", lambda: _remove_event_tables(state.event_tables, account_id)
     yield "files copied", lambda: _remove_copies(state.copies, account_id)
     for file in sorted(state.history.glob("*/written/*/day.json")):
         yield "history day files", lambda file=file: _remove_from_day_file(file, account_id)
@@ -169,10 +170,10 @@ def _remove_conversions(folder: Path, account_id: str) -> int:
     return rows
 
 
-def _remove_event_table(file: Path, account_id: str) -> int:
-    """Remove the event table: until the next publish writes it anew, the raw tables are read."""
-    rows = _count_rows(file, account_id) if file.exists() else 0
-    file.unlink(missing_ok=True)
+def _remove_event_tables(folder: Path, account_id: str) -> int:
+    """Remove the event tables: until the next publish writes one anew, the raw tables are read."""
+    rows = sum(_count_rows(file, account_id) for file in folder.glob("*.parquet"))
+    remove_event_tables(folder)
     return rows
 
 

@@ -385,9 +385,15 @@ def test_a_day_without_faults_is_not_marked_as_forced(published_company: Company
 
 
 def test_an_event_table_that_is_gone_is_written_by_the_same_publish_again(published_company: Company):
-    table = published_company.state.event_table
+    table = published_company.state.event_table(TODAY)
     began = [event.text for event in EventTable(table).read(ACCOUNTS[0])]
     assert began == ["subscription began: 100 a month"]
     table.unlink()
     publish(published_company.settings, published_company.state, PublishRequest(TODAY), ignore_progress)
     assert [event.text for event in EventTable(table).read(ACCOUNTS[0])] == began
+
+
+def test_only_the_published_day_has_an_event_table(published_before: Company):
+    assert published_before.state.event_table(BEFORE).exists()
+    publish(published_before.settings, published_before.state, PublishRequest(TODAY), ignore_progress)
+    assert list(published_before.state.event_tables.iterdir()) == [published_before.state.event_table(TODAY)]

@@ -39,7 +39,7 @@ class AccountEvents:
         damaged event table.
         """
         with self._query_lock:
-            table = self._published_table()
+            table = self._published_table(as_of)
             if table is not None and table.source.as_of == as_of:
                 return join_renewals(table.read(account_id))
         return join_renewals(self._read_raw(account_id, as_of, version))
@@ -55,18 +55,18 @@ class AccountEvents:
         except TimeoutError:
             raise NotReady("The raw tables are being opened.", "Load the page again in a few seconds.") from None
 
-    def _published_table(self) -> "EventTable | None":
-        """The event table as it is now, None without one; a file that was replaced is opened anew."""
+    def _published_table(self, as_of: datetime) -> "EventTable | None":
+        """The event table of a day, None without one; a file that was replaced is opened anew."""
         from features.store.events.event_table import EventTable
 
+        file = self._state.event_table(as_of)
         try:
-            status = self._state.event_table.stat()
-        except FileNotFoundError:  # erasing an account removes it until the next publish
-            self._table = None
+            status = file.stat()
+        except FileNotFoundError:  # another day, or an account was erased since
             return None
         identity = status.st_ino, status.st_mtime_ns
         if self._table is None or self._table[0] != identity:
-            self._table = identity, EventTable(self._state.event_table)
+            self._table = identity, EventTable(file)
         return self._table[1]
 
     def _read_raw(self, account_id: str, as_of: datetime, version: str) -> list[AccountEvent]:

@@ -1,7 +1,8 @@
 """The event table: the events of every account as they were known on the published day, an account at a time.
 
 A page of that day is read from it in two milliseconds; from the raw tables, which are in no order, it would take as
-long as reading a column of each. It is a Parquet file in the order of accounts that is replaced atomically.
+long as reading a column of each. It is a Parquet file in the order of accounts. Each day has a file of its own, so that
+pages read that of the day before until another one is online.
 """
 
 import json
@@ -54,6 +55,13 @@ def write_event_table(file: Path, source: EventSource, batches: Iterable[pa.Reco
             last_ids.append(batch[ACCOUNT_ID][-1].as_py())
         note = {"as_of": source.as_of.isoformat(), "content": source.content, "last_ids": last_ids}
         writer.add_key_value_metadata({NOTE: json.dumps(note)})
+
+
+def remove_event_tables(folder: Path, keep: Path | None = None) -> None:
+    """Remove the event tables of all days but one; who has one open goes on reading it."""
+    for file in folder.glob("*.parquet"):
+        if file != keep:
+            file.unlink(missing_ok=True)
 
 
 class EventTable:

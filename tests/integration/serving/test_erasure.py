@@ -52,7 +52,7 @@ def state(tmp_path) -> StateDir:
     write_account_table(state.account_table, DAY, [AccountDetails("a"), AccountDetails("b")])
     write_revenue_table(state.revenue_table, revenue_of("a", "b"))
     events = [{"account_id": name, "at": DAY, "family": "plays", "text": "", "is_marked": True} for name in "aab"]
-    write_event_table(state.event_table, EventSource(DAY, ""), [pa.RecordBatch.from_pylist(events, SCHEMA)])
+    write_event_table(state.event_table(DAY), EventSource(DAY, ""), [pa.RecordBatch.from_pylist(events, SCHEMA)])
     state.feast.mkdir()
     with sqlite3.connect(state.feast / "packed.db") as online:
         online.execute("create table value_1 (account_id text primary key, numbers blob)")
@@ -117,7 +117,7 @@ def test_an_account_is_erased_everywhere_and_others_stay(state, tmp_path):
     assert read_json(written / "day.json")["dropped"] == ["z"]
     assert pq.read_table(state.quarantine / "usage.parquet")["reason"].to_pylist() == ["y"]
     assert AccountTable(state.account_table).details_by_id(["a", "b"]).keys() == {"b"}
-    assert not state.event_table.exists()  # the next publish writes it anew
+    assert not state.event_table(DAY).exists()  # the next publish writes it anew
     assert Ledger(state.ledger).count() == 1
     assert b"secret" not in (state.feast / "packed.db").read_bytes()
     assert '"a"' not in (tmp_path / "out.csv").read_text()

@@ -83,7 +83,7 @@ def test_a_file_that_is_gone_is_an_error_that_says_so(events: AccountEvents, tmp
 
 
 def test_a_published_day_is_read_from_the_event_table_and_others_from_the_raw_tables(events: AccountEvents, tmp_path):
-    table = tmp_path / "state/acme/events.parquet"
+    table = tmp_path / "state/acme/events/2023-06-01.parquet"
     row = {"account_id": "a", "at": LATER, "family": "plays", "text": "published", "is_marked": True}
     write_event_table(table, EventSource(LATER, ""), [pa.RecordBatch.from_pylist([row], SCHEMA)])
     assert texts(events.read("a", LATER, "1")) == ["06-01 plays: published"]

@@ -101,7 +101,9 @@ def test_all_accounts_have_the_events_that_the_raw_tables_give(make_company):
     events.open("1")
     from_raw_tables = {account_id: events.read(account_id, DAY, "1") for account_id in ACCOUNTS}
 
-    write_event_table(state.event_table, SOURCE, open_raw_events(settings.engine, dataset, state.converted).of_all(DAY))
+    write_event_table(
+        state.event_table(DAY), SOURCE, open_raw_events(settings.engine, dataset, state.converted).of_all(DAY)
+    )
     for file in (settings.data.dataset.parent / "data").glob("*.parquet"):
         file.unlink()  # so that only the event table can be read
     assert {account_id: events.read(account_id, DAY, "1") for account_id in ACCOUNTS} == from_raw_tables
