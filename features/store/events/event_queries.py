@@ -16,6 +16,7 @@ from features.tables.point_in_time import filter_as_of
 from features.tables.raw_table import RawTable
 
 Build = Callable[[ir.Table], Iterator[ir.Table]]
+LARGEST = 1e15  # a row may not be valid, and a cast of a larger number would end the whole query
 NEWEST_FIRST = (ibis.desc(_.at), _.text)
 
 
@@ -130,7 +131,9 @@ def _if(value, text):
 
 
 def _rounded(number):
-    return number.round().cast("int64").cast("string").fill_null("?")
+    """The whole number as text; "?" for none, and for one that is too large, infinite or no number."""
+    whole = (number.abs() < LARGEST).ifelse(number, ibis.null()).round()
+    return whole.cast("string").fill_null("?")
 
 
 def _day(instant):

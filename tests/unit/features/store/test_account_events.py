@@ -111,6 +111,15 @@ def test_tables_without_subscriptions_have_the_events_they_have(make_company, ta
     assert texts(events.read("a", LATER, "1")) == expected
 
 
+@pytest.mark.parametrize("amount", [1e300, float("inf"), float("nan"), None])
+def test_an_amount_that_is_no_whole_number_is_a_question_mark(make_company, amount: float | None):
+    invoice = {"account_id": "a", "invoice_id": "1", "issued_at": datetime(2023, 2, 1), "due_at": None}
+    settings = read_settings(make_company(accounts=[CREATED], invoices=[invoice | {"amount": amount}]))
+    events = AccountEvents(settings, open_state_dir(settings))
+    events.open("1")
+    assert texts(events.read("a", LATER, "1")) == ["02-01 billing: invoice of ? issued"]
+
+
 def test_tables_that_could_not_be_opened_are_opened_again(make_company):
     settings = read_settings(make_company(accounts=[CREATED], milestones=[REACHED]))
     state = open_state_dir(settings)
