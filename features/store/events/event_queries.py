@@ -132,8 +132,8 @@ def _if(value, text):
 
 def _rounded(number):
     """The whole number as text; "?" for none, and for one that is too large, infinite or no number."""
-    whole = (number.abs() < LARGEST).ifelse(number, ibis.null()).round()
-    return whole.cast("string").fill_null("?")
+    rounded = (number.abs() < LARGEST).ifelse(number, ibis.null()).round()
+    return rounded.cast("string").fill_null("?")
 
 
 def _day(instant):
