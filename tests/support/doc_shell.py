@@ -53,6 +53,7 @@ class DocShell:
             with suppress(ProcessLookupError):
                 os.killpg(service.pid, signal.SIGTERM)
             service.wait(START_SECONDS)
+            _wait_for_group(service.pid)
         self._saved.unlink(missing_ok=True)  # a copy of the folder would go back to this one
 
     def run(self, command: str) -> Result:
@@ -89,6 +90,15 @@ class DocShell:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+
+def _wait_for_group(group: int) -> None:
+    """Wait until the last process of a group has ended: the shell that started a service ends before it does."""
+    deadline = time.monotonic() + START_SECONDS
+    with suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.killpg(group, 0)
+            time.sleep(0.05)
 
 
 def _free_port() -> int:
