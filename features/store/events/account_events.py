@@ -62,7 +62,8 @@ class AccountEvents:
         file = self._state.event_table(as_of)
         try:
             status = file.stat()
-        except FileNotFoundError:  # another day, or an account was erased since
+        except FileNotFoundError:  # another day, or an account was erased, which an open file would keep on the disk
+            self._table = None
             return None
         identity = status.st_ino, status.st_mtime_ns
         if self._table is None or self._table[0] != identity:

@@ -1,5 +1,6 @@
 """The events of an account: what was known before an instant, newest first, and nothing of other accounts."""
 
+import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -93,6 +94,7 @@ def test_a_published_day_is_read_from_the_event_table_and_others_from_the_raw_ta
     assert texts(events.read("a", LATER, "1")) == ["06-01 plays: again"]
     table.unlink()
     assert len(events.read("a", LATER, "1")) == 4
+    assert not [link for link in Path("/proc/self/fd").iterdir() if str(table) in os.path.realpath(link)]
 
 
 CREATED = {"account_id": "a", "created_at": datetime(2023, 1, 1)}
