@@ -1,12 +1,13 @@
 """How often an arrow of the risk or of usage is wrong, and how soon it shows a decline, on simulated accounts.
 
     python -m benchmarks.serving.trend [--ordinary 800] [--constant 300] [--planted 120]
-        [--training 1200] [--seed 11] [--json]
+        [--training 1200] [--seeds 11 12 13] [--json]
 
 A model is trained on one simulated company and scores another one every week of a year, each week compared with the
 one before, as the pages do. Accounts of constant hazard must show an arrow in at most 5 % of account-years, whichever
 way it points, of the risk and of usage together. Of the accounts whose usage falls by 80 % on one day, 80 % must have
-one within four weeks: the risk rising, or usage falling.
+one within four weeks: the risk rising, or usage falling. With several seeds the accounts of all companies are pooled,
+and the share of accounts of constant hazard with an arrow is printed for each company.
 
 Beside that stands what one threshold for all risks could reach: it is chosen on the accounts of constant hazard
 themselves, so that exactly 5 % of their years have an arrow.
@@ -42,6 +43,7 @@ from serving.accounts.trends.usage_trend import USAGE_TRENDS, judge_usage
 
 WEEKS_TO_SHOW = 4
 MIN_WEEKS = 50  # of an account-year
+EITHER = "constant hazard: an arrow of risk or usage, against a week before"
 WEEK = np.timedelta64(7, "D")
 
 
@@ -52,19 +54,13 @@ def main() -> None:
     parser.add_argument("--constant", type=int, default=300)
     parser.add_argument("--planted", type=int, default=120)
     parser.add_argument("--training", type=int, default=TRAINING_ACCOUNTS)
-    parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[11])
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        panel = simulate_panel(
-            Path(folder),
-            ordinary=chosen.ordinary,
-            constant=chosen.constant,
-            planted=chosen.planted,
-            training=chosen.training,
-            seed=chosen.seed,
-        )
-    results = measure(panel)
+    companies = [_measure_company(chosen, seed) for seed in chosen.seeds]
+    results = {name: _share(np.concatenate([company[name] for company in companies])) for name in companies[0]}
+    for seed, company in zip(chosen.seeds, companies, strict=True):
+        results[f"seed {seed}, {EITHER}"] = _share(company[EITHER])
     if chosen.json:
         print(json.dumps(results, indent=1))
         return
@@ -76,8 +72,21 @@ def main() -> None:
     Console().print(table)
 
 
-def measure(panel: TrendPanel) -> dict[str, dict[str, float]]:
-    """The shares with their intervals, by name."""
+def _measure_company(chosen: argparse.Namespace, seed: int) -> dict[str, np.ndarray]:
+    with tempfile.TemporaryDirectory() as folder:
+        panel = simulate_panel(
+            Path(folder),
+            ordinary=chosen.ordinary,
+            constant=chosen.constant,
+            planted=chosen.planted,
+            training=chosen.training,
+            seed=seed,
+        )
+    return measure(panel)
+
+
+def measure(panel: TrendPanel) -> dict[str, np.ndarray]:
+    """Whether each account had an arrow, by the name of what is measured."""
     constant, ordinary = (_whole_years(panel, kind) for kind in (CONSTANT, ORDINARY))
     usage = usage_trends(panel)
     falling = usage == USAGE_TRENDS.index("falling")
@@ -101,7 +110,7 @@ def measure(panel: TrendPanel) -> dict[str, dict[str, float]]:
             f"constant hazard: an arrow of risk or usage, against {before}": either[:, constant].any(axis=0),
             f"usage falls by 80 %: an arrow of risk or usage, against {before}": _shown(panel, rising | falling),
         }
-    return {name: _share(holds) for name, holds in cases.items() if len(holds)}
+    return cases
 
 
 def usage_trends(panel: TrendPanel) -> np.ndarray:
@@ -155,7 +164,7 @@ def _shown(panel: TrendPanel, rising: np.ndarray, *, doubled: bool = False) -> n
 
 def _share(holds: np.ndarray) -> dict[str, float]:
     low, high = wilson_bounds(int(holds.sum()), len(holds))
-    return {"share": float(holds.mean()), "low": low, "high": high, "n": len(holds)}
+    return {"share": float(holds.mean()) if len(holds) else float("nan"), "low": low, "high": high, "n": len(holds)}
 
 
 if __name__ == "__main__":

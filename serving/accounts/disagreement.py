@@ -1,12 +1,13 @@
 """Where an account and what people see of it disagree: who looks fine and is at risk, who looks bad and is safe.
 
-What people see is one number from -1 (looks bad) to 1 (looks fine), the weighted mean of what is known: the owner's own
-judgement (the newest feedback or mark) counts twice; the newest survey answers and the commercial signals (a notice,
-overdue invoices, the change of recurring revenue) once each. The disagreement is the product of that number and of the
-evidence against it: the mean of how far the risk is above that of the median account, and how far the use of the
-product, for what the account pays, is below it, both in robust standard deviations of logarithms. The use is there
-because a model may see little risk in an account that hardly uses what it pays for. An account of which nothing is seen
-is on no list. The scales of survey answers are those of the contract.
+What people see is one number from -1 (looks bad) to 1 (looks fine), the weighted mean of what is known: what people
+said counts twice, that is the owner's own judgement (the newest feedback or mark) and the newest survey answers; the
+commercial signals (a notice, overdue invoices, the change of recurring revenue) count once. The disagreement is the
+product of that number and of the evidence against it: how far the risk is above that of the median account (a third of
+it), and how far the use of the product, for what the account pays, is below it (two thirds, bounded), both in robust
+standard deviations of logarithms. The use is there because a model may see little risk in an account that hardly uses
+what it pays for. An account of which nothing is seen is on no list. The scales of survey answers are those of the
+contract.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ import numpy as np
 from features.tables.contract import CONTRACT
 from serving.accounts.trends.risk_trend import to_log_odds
 
-OWNER_WEIGHT, SURVEY_WEIGHT, COMMERCIAL_WEIGHT = 2.0, 1.0, 1.0
+OWNER_WEIGHT, SURVEY_WEIGHT, COMMERCIAL_WEIGHT = 2.0, 2.0, 1.0
 SURVEY_DAYS = 182.0  # an older answer says little of today
 # Where on its scale an answer says neither: NPS between 7 and 8 of 10, CSAT 5 of 7.
 NEUTRAL_ANSWERS: Mapping[str, float] = {"nps": 3 / 4, "csat": 2 / 3}
@@ -28,12 +29,14 @@ OVERDUE, PAYS = -0.5, 0.25
 JUDGEMENTS: Mapping[str, float] = {"wrong": 1.0, "right": -1.0, "already_known": -1.0, "saved_watch": -0.5}
 VERDICTS = ("right", "wrong")
 IQR_OF_NORMAL = 1.349
-HALF_EVENT = 0.5  # keeps the logarithm of no events finite
+RISK_SHARE = 1 / 3  # of the evidence; the rest is the use
+MAX_DEVIATIONS = 4.0  # of the use; an account without any is not first whatever people see of it
+HALF_EVENT, LITTLE_UTILISATION = 0.5, 0.01  # keep the logarithms of no events and of no users finite
 LITTLE_USE = 1.0  # robust standard deviations below the median account: about one account in six
 MIN_SPREAD = 1e-9  # of log-odds; less is rounding
 SIGNALS = (
     "last_nps", "last_nps_age", "last_csat", "last_csat_age", "mrr", "mrr_change_91d", "overdue_invoices",
-    "days_until_cancellation", "tickets_opened_91d", "conversations_91d", "events_28d",
+    "days_until_cancellation", "tickets_opened_91d", "conversations_91d", "events_28d", "seats", "seat_utilisation_28d",
 )  # fmt: skip
 
 
@@ -63,8 +66,9 @@ class Evidence:
 
     @property
     def total(self) -> np.ndarray:
-        """The mean of how much the risk and how little the use say so, of the risk alone if the use is not known."""
-        return np.where(np.isfinite(self.use), (self.risk - self.use) / 2, self.risk)
+        """How much the risk and how little the use say so; the risk alone if the use is not known."""
+        use = np.clip(self.use, -MAX_DEVIATIONS, MAX_DEVIATIONS)
+        return np.where(np.isfinite(use), RISK_SHARE * self.risk - (1 - RISK_SHARE) * use, self.risk)
 
     @property
     def is_little_used(self) -> np.ndarray:
@@ -73,9 +77,22 @@ class Evidence:
 
 
 def find_evidence(risks: np.ndarray, signals: Mapping[str, np.ndarray]) -> Evidence:
-    """What speaks for leaving, from the risks and from the events of 28 days for each unit of recurring revenue."""
-    mrr = np.where(signals["mrr"] > 0, signals["mrr"], np.nan)
-    return Evidence(standardize(to_log_odds(risks)), standardize(np.log((signals["events_28d"] + HALF_EVENT) / mrr)))
+    """What speaks for leaving, from the risks and from the use of 28 days for what the account pays for.
+
+    That is the mean of the events for each seat and of the share of the seats in use, as far as they are known; the
+    events for each unit of recurring revenue if neither is.
+    """
+    events, seats, mrr = (signals[name] for name in ("events_28d", "seats", "mrr"))
+    by_seat = np.array(
+        [
+            standardize(np.log((events + HALF_EVENT) / np.where(seats > 0, seats, np.nan))),
+            standardize(np.log(signals["seat_utilisation_28d"] + LITTLE_UTILISATION)),
+        ]
+    )
+    count = np.isfinite(by_seat).sum(axis=0)
+    by_revenue = standardize(np.log((events + HALF_EVENT) / np.where(mrr > 0, mrr, np.nan)))
+    use = np.where(count > 0, np.nansum(by_seat, axis=0) / np.maximum(count, 1), by_revenue)
+    return Evidence(standardize(to_log_odds(risks)), standardize(use))
 
 
 def rate_appearances(signals: Mapping[str, np.ndarray], judgements: np.ndarray, was_low: np.ndarray) -> Appearances:

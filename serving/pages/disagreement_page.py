@@ -27,12 +27,12 @@ JUDGEMENTS: Mapping[str, str] = {
     "saved_watch": "marked saved, keep watching", "do_not_chase": "marked do not chase",
 }  # fmt: skip
 DEFINITION = (
-    "What people see of an account is one number from looks bad to looks fine: the owner's newest feedback or mark"
-    f" counts twice; survey answers of the last {SURVEY_DAYS:.0f} days (NPS, CSAT) and the commercial signals (a"
-    " notice, overdue invoices, the change of recurring revenue in 91 days) count once each. The disagreement is that"
-    " number times the evidence: the mean of how far the risk is above that of the median account, and how far the"
-    " events of 28 days, for each unit of recurring revenue, are below it. At risk is a band above low, or hardly used:"
-    " about the lowest sixth. It says where to look, not who is right."
+    "What people see of an account is one number from looks bad to looks fine: the owner's newest feedback or mark and"
+    f" the survey answers of the last {SURVEY_DAYS:.0f} days (NPS, CSAT) count twice; the commercial signals (a notice,"
+    " overdue invoices, the change of recurring revenue in 91 days) count once. The disagreement is that number times"
+    " the evidence: a third is how far the risk is above that of the median account, two thirds how far the use of 28"
+    " days is below it: events for each seat, and the share of the seats in use. At risk is a band above low, or hardly"
+    " used: about the lowest sixth. It says where to look, not who is right."
 )
 
 

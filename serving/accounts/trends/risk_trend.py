@@ -4,9 +4,10 @@ The change is that of the log-odds between two days of one model version. An arr
 
 - the risk left the interval that 95 % of refits on other accounts give the earlier risk, whose width is stored with the
   model, and
-- it moved further than risks of about this size move in the same time without a reason. Such moves have a longer tail
-  than a normal distribution: most risks hardly move, and a few jump when a signal does. So how far one in `1 /
-  TAIL_SHARE` of them goes is extrapolated from how far half of them and 90 % of them go, by a Weibull distribution.
+- it moved further than risks move in the same time without a reason, both risks of about this size and all risks. Such
+  moves have a longer tail than a normal distribution: most risks hardly move, and a few jump when a signal does. So how
+  far one in `1 / TAIL_SHARE` of them goes is extrapolated from how far half of them and 90 % of them go, by a Weibull
+  distribution. All risks count because where nine of ten do not move at all, their jumps cannot be extrapolated.
 
 `TAIL_SHARE` is chosen so that of accounts whose hazard never changes at most `FALSE_ARROWS_A_YEAR` show an arrow in a
 year of weekly looks, of the risk or of usage (see `usage_trend` and `benchmarks/serving/trend.py`).
@@ -23,10 +24,9 @@ from serving.scoring.model_bundle import NORMAL_975, ModelBundle
 
 TRENDS: tuple[Trend, ...] = get_args(Trend)
 FALSE_ARROWS_A_YEAR = 0.05
+USAGE_SHARE = 0.75  # of this budget is that of the trend of usage, which shows a decline where the risk hardly moves
 LOOKS_A_YEAR = 52
-# An eighth of what the budget leaves for each look: the tail is extrapolated, and is longer with some models; and half
-# of the budget is that of the trend of usage.
-TAIL_SHARE = FALSE_ARROWS_A_YEAR / LOOKS_A_YEAR / 8
+TAIL_SHARE = FALSE_ARROWS_A_YEAR * (1 - USAGE_SHARE) / LOOKS_A_YEAR
 QUANTILES = (0.5, 0.9)
 TAIL_SHAPES = (0.5, 2.0)  # from a tail so long that nothing should stand out to one like that of a normal distribution
 MIN_ACCOUNTS = 30  # with fewer, nobody can say how far risks move without a reason
@@ -110,14 +110,15 @@ def find_noise_bands(pair: RiskPair, spread: RefitSpread | None) -> np.ndarray:
 
 
 def _furthest_without_reason(log_odds: np.ndarray, moved: np.ndarray) -> np.ndarray:
-    """How far a risk at each account's log-odds moves without a reason, in groups of about equal log-odds.
+    """How far a risk at each account's log-odds moves without a reason: the most of its group by log-odds, and of all.
 
     It does not see the accounts that really moved while they are fewer than a tenth; more of them make it larger. It
     is taken about zero, so that what moves everybody, such as a holiday, counts as noise.
     """
     groups = np.array_split(np.argsort(log_odds, kind="stable"), min(GROUPS, len(log_odds) // MIN_ACCOUNTS))
     centres = [float(np.median(log_odds[group])) for group in groups]
-    return np.interp(log_odds, centres, [extrapolate_tail(moved[group]) for group in groups])
+    by_size = np.interp(log_odds, centres, [extrapolate_tail(moved[group]) for group in groups])
+    return np.maximum(by_size, extrapolate_tail(moved))
 
 
 def extrapolate_tail(moved: np.ndarray, share: float = TAIL_SHARE) -> float:
@@ -125,7 +126,7 @@ def extrapolate_tail(moved: np.ndarray, share: float = TAIL_SHARE) -> float:
 
     >>> moves = -np.log(1 - (np.arange(1000) + 0.5) / 1000)  # exponential, so that the answer is -log(share)
     >>> round(extrapolate_tail(moves), 1), round(-log(TAIL_SHARE), 1)
-    (9.0, 9.0)
+    (8.3, 8.3)
     """
     median, upper = np.quantile(moved, QUANTILES)
     at_median, at_upper, at_tail = (-log(part) for part in (1 - QUANTILES[0], 1 - QUANTILES[1], share))

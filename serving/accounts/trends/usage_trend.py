@@ -6,8 +6,8 @@ give such a change: of the 63 days before, how many were active, and how much th
 of one published day, so a past day has the arrow it had then.
 
 An arrow needs a change of more noises than changes without a reason have. As for risks (see `risk_trend`), the tail is
-extrapolated from how many noises half of the accounts and 90 % of them moved. Half of the budget of false arrows is
-that of the usage, the other half that of the risk, so that both together keep it.
+extrapolated from how many noises half of the accounts and 90 % of them moved. Three quarters of the budget of false
+arrows are that of the usage, the rest that of the risk, so that both together keep it.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from typing import get_args
 
 import numpy as np
 
-from serving.accounts.trends.risk_trend import FALSE_ARROWS_A_YEAR, MIN_ACCOUNTS, extrapolate_tail
+from serving.accounts.trends.risk_trend import FALSE_ARROWS_A_YEAR, MIN_ACCOUNTS, USAGE_SHARE, extrapolate_tail
 from serving.schemas.enums import UsageTrend
 
 USAGE_TRENDS: tuple[UsageTrend, ...] = get_args(UsageTrend)
@@ -28,7 +28,7 @@ SIGNALS = (
 )  # fmt: skip
 # Weekly looks share most of their days, so a year has as many that differ as it has recent windows.
 LOOKS_A_YEAR = 364 / RECENT_DAYS
-TAIL_SHARE = FALSE_ARROWS_A_YEAR / 2 / LOOKS_A_YEAR
+TAIL_SHARE = FALSE_ARROWS_A_YEAR * USAGE_SHARE / LOOKS_A_YEAR
 MIN_CHANGE = float(np.log(4 / 3))  # a fall by a quarter; a machine's usage may vary by less than people care about
 MIN_ACTIVE_DAYS = 2  # of the earlier days; fewer do not vary
 MIN_NOISE = 0.01  # of the usage that a machine makes every day

@@ -28,6 +28,7 @@ def appearance(judgement: str | None = None, *, was_low: bool = False, **signals
         ("wrong", {}, 1.0),
         ("right", PAYING, (-1.0 * 2 + 0.25) / 3),
         (None, {"last_nps": 10.0, "last_nps_age": 30.0}, 1.0),
+        ("right", {**PAYING, "last_nps": 10.0, "last_nps_age": 30.0}, (-1.0 * 2 + 1.0 * 2 + 0.25) / 5),
         (None, {"last_nps": 10.0, "last_nps_age": 30.0, "last_csat": 3.0, "last_csat_age": 9.0}, 0.0),
         (None, {"last_csat": 1.0, "last_csat_age": 9.0}, -1.0),
         (None, {"last_csat": 5.0, "last_csat_age": 9.0}, 0.0),
@@ -65,19 +66,42 @@ def test_values_of_which_the_middle_half_is_equal_are_compared_in_plain_standard
     assert standardize(values)[-1] == pytest.approx(2 / np.sqrt(7 / 16))
 
 
-def evidence_of(risks: np.ndarray, events: np.ndarray | None = None, mrr: float = 100.0) -> Evidence:
-    signals = {"mrr": np.full(len(risks), mrr), "events_28d": np.full(len(risks), np.nan) if events is None else events}
-    return find_evidence(risks, signals)
+def evidence_of(risks: np.ndarray, events: np.ndarray | None = None, **values: float) -> Evidence:
+    present = {"mrr": 100.0, "seats": 10.0, **values}
+    signals = {name: np.full(len(risks), present.get(name, np.nan)) for name in SIGNALS}
+    return find_evidence(risks, signals if events is None else {**signals, "events_28d": events})
+
+
+RISKS, EVENTS = np.array([0.02, 0.02, 0.02, 0.2]), np.array([2.0, 100.0, 110.0, 90.0])
 
 
 def test_little_use_for_what_an_account_pays_is_evidence_as_much_as_the_risk():
-    risks, events = np.array([0.02, 0.02, 0.02, 0.2]), np.array([2.0, 100.0, 110.0, 90.0])
-    evidence = evidence_of(risks, events)
+    evidence = evidence_of(RISKS, EVENTS)
     assert evidence.is_little_used.tolist() == [True, False, False, False]
     assert evidence.total[0] > 0 > evidence.total[2]
-    # Without use, or without an amount to compare it with, the risk is all there is.
-    for unknown in (evidence_of(risks), evidence_of(risks, events, mrr=0.0)):
+    # Without use, or without anything to compare it with, the risk is all that is known.
+    for unknown in (evidence_of(RISKS), evidence_of(RISKS, EVENTS, mrr=0.0, seats=0.0)):
         assert unknown.total.tolist() == unknown.risk.tolist()
+
+
+def test_without_seats_the_use_is_compared_with_the_revenue():
+    signals = {name: np.full(4, np.nan) for name in SIGNALS} | {"events_28d": np.full(4, 100.0)}
+    by_revenue = find_evidence(RISKS, signals | {"mrr": np.array([9_000.0, 100.0, 90.0, 110.0])})
+    assert by_revenue.is_little_used.tolist() == [True, False, False, False]
+
+
+def test_the_use_is_the_mean_of_events_for_each_seat_and_of_the_seats_in_use():
+    signals = {name: np.full(5, np.nan) for name in SIGNALS} | {"seats": np.full(5, 10.0)}
+    equal, uneven = np.full(5, 100.0), np.array([0.1, 0.4, 0.5, 0.6, 0.9])
+    evidence = find_evidence(np.full(5, 0.1), signals | {"events_28d": equal, "seat_utilisation_28d": uneven})
+    logs = np.log(uneven + 0.01)
+    expected = (logs - logs[2]) / ((logs[3] - logs[1]) / 1.349)
+    assert evidence.use == pytest.approx(expected)
+
+
+def test_no_use_at_all_counts_as_four_deviations():
+    evidence = Evidence(np.array([0.0, 9.0, 9.0]), np.array([-14.0, 0.0, np.nan]))
+    assert evidence.total == pytest.approx([4 * 2 / 3, 9 / 3, 9.0])
 
 
 def disagreements_of(risks: np.ndarray, looks: np.ndarray, events: np.ndarray | None = None) -> np.ndarray:
