@@ -74,8 +74,9 @@ def _check(design: Design) -> tuple[SuspectValue, ...]:
         "discount": np.where(is_marked, np.nan, draw.choice((0.0, 10.0, 20.0), design.accounts)),
     }
     rows = _snapshots(design, joined, left, columns)
-    at_risk = np.flatnonzero((joined < design.months) & (left >= design.months)).astype(str)
-    return find_values_set_at_departure(rows, INPUTS, AtRiskToday(at_risk, _day(design.months), 30 * HORIZON))
+    at_risk = np.flatnonzero((joined < design.months) & (left >= design.months))
+    today = pd.DataFrame({name: column[at_risk] for name, column in columns.items()}, index=at_risk.astype(str))
+    return find_values_set_at_departure(rows, INPUTS, AtRiskToday(today, _day(design.months), 30 * HORIZON))
 
 
 def _leaving_months(design: Design, joined: np.ndarray, channel: np.ndarray, draw: np.random.Generator) -> np.ndarray:

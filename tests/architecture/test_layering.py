@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
 import pytest
@@ -32,31 +33,36 @@ FRAMEWORKS = {
 }
 FEAST_MODULES = ["asof_offline_store.py", "feast_store.py", "packed_online_store.py", "redis_online_store.py"]
 SLOW_TO_IMPORT = ("feast", "mlflow", "shap", "bentoml", "lightgbm", "pandas")
-layered_files = pytest.mark.parametrize(
-    "file", [file for file in product_files() if file.parent != ROOT], ids=relative_name
-)
 
 
-@layered_files
-def test_a_module_imports_no_layer_above_its_own(file):
-    layer = relative_name(file).split("/")[0]
-    above = {*LAYERS[LAYERS.index(layer) + 1 :], "oarlock"}
-    assert not {name.split(".")[0] for name in imported_names(file)} & above
+def imported_packages() -> Iterator[tuple[str, str, set[str]]]:
+    """The file, the layer and the imported packages of each module of a layer."""
+    for file in product_files():
+        if file.parent != ROOT:
+            name = relative_name(file)
+            yield name, name.split("/")[0], {imported.split(".")[0] for imported in imported_names(file)}
 
 
-@pytest.mark.parametrize("graph", [import_graph(), folder_graph()], ids=["modules", "folders"])
+def test_a_module_imports_no_layer_above_its_own():
+    above = {layer: {*LAYERS[LAYERS.index(layer) + 1 :], "oarlock"} for layer in LAYERS}
+    upward = {name: packages & above[layer] for name, layer, packages in imported_packages()}
+    assert {name: packages for name, packages in upward.items() if packages} == {}
+
+
+@pytest.mark.parametrize("graph", [import_graph, folder_graph], ids=["modules", "folders"])
 def test_imports_form_no_circle(graph):
     try:
-        TopologicalSorter(graph).prepare()
+        TopologicalSorter(graph()).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
 
 
-@layered_files
-def test_a_framework_is_imported_in_its_own_area_only(file):
-    layer = relative_name(file).split("/")[0]
-    frameworks = {name.split(".")[0] for name in imported_names(file)} & FRAMEWORKS.keys()
-    assert {name for name in frameworks if layer not in FRAMEWORKS[name]} == set()
+def test_a_framework_is_imported_in_its_own_area_only():
+    outside = {
+        name: {framework for framework in packages & FRAMEWORKS.keys() if layer not in FRAMEWORKS[framework]}
+        for name, layer, packages in imported_packages()
+    }
+    assert {name: frameworks for name, frameworks in outside.items() if frameworks} == {}
 
 
 def test_feast_is_imported_by_the_store_and_its_plugins_only():

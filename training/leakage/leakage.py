@@ -1,8 +1,8 @@
 """Leakage: signs that a model sees the label instead of predicting it.
 
-Four tests: does one signal alone rank too well, does a model fitted on shuffled labels still rank, does the ranking
-collapse without the accounts that leave first (Kaufman, Rosset & Perlich, 2012, on leakage), and was the value of a
-column set when accounts left.
+Five tests: does one signal alone rank too well, does a model fitted on shuffled labels still rank, does the ranking
+collapse without the accounts that leave first (Kaufman, Rosset & Perlich, 2012, on leakage), was a value
+set when accounts left, and were rows deleted then.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +27,10 @@ MAX_SIGNALS = 5
 OVERWRITTEN = (
     "a column that its source overwrites when an account renews or leaves tells the answer: map what it was on each"
     " day, from a history of changes, or leave it out"
+)
+SET_REMEDY = "map what the column was on each day, from a history of changes, or leave it out"
+DELETED_REMEDY = (
+    "its source seems to delete or overwrite the rows of accounts that left: bring these as they were, or leave it out"
 )
 # By chance an AUC leaves these bounds once in 1,500 trainings.
 CHANCE_SDS = 3.4
@@ -213,15 +217,22 @@ def _lead_alarms(leads: tuple[LeadAuc, ...], max_drop: float) -> Iterator[str]:
 
 
 def _departure_alarms(suspects: tuple[SuspectValue, ...]) -> Iterator[str]:
-    if suspects:
-        worst, *others = suspects
-        named = ", ".join(map(_quote, others[: MAX_SIGNALS - 1]))
-        yield (
-            f"{_quote(worst)} seems to be set when an account leaves: {worst.accounts:,} accounts had it on past days"
-            f" and {worst.at_risk:,} of them are at risk today, where {worst.expected:,.0f} would be at their own churn"
-            f" rate{f'; so does {named}' if named else ''}; map what the column was on each day, from a history of"
-            " changes, or leave it out"
-        )
+    for changes, remedy in ((False, SET_REMEDY), (True, DELETED_REMEDY)):
+        worst, *others = [suspect for suspect in suspects if suspect.changes == changes] or [None]
+        if worst is not None:
+            named = ", ".join(_quote(other) for other in others[: MAX_SIGNALS - 1] if other)
+            yield (
+                f"{_quote(worst)} seems to be set when an account leaves: {worst.accounts:,} accounts had it on past"
+                f" days and {worst.at_risk:,} of them are at risk today, {_describe_expected(worst)}"
+                f"{f'; so does {named}' if named else ''}; {remedy}"
+            )
+
+
+def _describe_expected(suspect: SuspectValue) -> str:
+    if suspect.shares is None:
+        return f"where {suspect.expected:,.0f} would be at their own churn rate"
+    early, today = suspect.shares
+    return f"and {early:.1%} of the accounts had it on early days, where {today:.1%} have it today"
 
 
 def _quote(suspect: SuspectValue) -> str:

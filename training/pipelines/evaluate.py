@@ -8,7 +8,8 @@ import pandas as pd
 
 from configs.sections.evaluation import EvaluationSettings
 from configs.sections.label import LabelSettings
-from features.store.history import accounts_on, complete_days
+from features.store.history import complete_days
+from features.store.history_reader import read_history_frame
 from features.tables.contract import ACCOUNT_ID
 from training.evaluation.backtest import (
     BacktestFold,
@@ -94,7 +95,7 @@ def evaluate_model(model: ChurnModel, stability: DriverStability, inputs: Traini
         monotonicity=check_monotonicity(model, encode(newest.test, model.inputs)),
         unseen_accounts=unseen.metrics() if unseen else None,
         segments=evaluate_by_segment(pd.concat([fold.test for fold in folds]), risks, settings.evaluation),
-        leakage=_check_leakage(model, newest, inputs),
+        leakage=check_leakage(model, newest, inputs),
         stability=stability,
         capacity=settings.evaluation.capacity,
         confidence=settings.evaluation.confidence,
@@ -123,6 +124,23 @@ def evaluate_by_segment(rows: pd.DataFrame, risks: np.ndarray, settings: Evaluat
     return {segment: scorecard.metrics() for segment, scorecard in scorecards.items()}
 
 
+def check_leakage(model: ChurnModel, newest: BacktestFold, inputs: TrainingInputs) -> LeakageReport:
+    """Every sign that a model knows the answer, with the alarms that refuse its promotion."""
+    rows, settings = inputs.training_set.rows, inputs.settings.leakage
+    train, test = rows_on(rows, newest.split.train), newest.test
+    aucs = single_signal_aucs(train, test, model.inputs)
+    leads = LeadData(
+        test[ACCOUNT_ID].to_numpy(dtype="str"),
+        test[CHURNED].to_numpy(),
+        _days_left(newest, inputs),
+        newest.risks,
+        strongest_signal_risks(train, test, model.inputs, aucs),
+    )
+    shuffled = fit_on_shuffled_labels(rows, newest.split, inputs.fit_config)
+    suspects = find_values_set_at_departure(rows, model.inputs, _at_risk_today(inputs))
+    return report_leakage(aucs, shuffled, auc_by_lead(leads, settings.lead_days), settings, set_at_departure=suspects)
+
+
 def _summarize_backtest(
     folds: Sequence[BacktestFold], skipped: Mapping[str, str], settings: EvaluationSettings
 ) -> BacktestRecord:
@@ -143,27 +161,11 @@ def _unavailable_horizons(model: ChurnModel, label: LabelSettings) -> dict[str, 
     return {**{str(days): reason for days, reason in unsupported.items()}, **model.unavailable_horizons}
 
 
-def _check_leakage(model: ChurnModel, newest: BacktestFold, inputs: TrainingInputs) -> LeakageReport:
-    rows, settings = inputs.training_set.rows, inputs.settings.leakage
-    train, test = rows_on(rows, newest.split.train), newest.test
-    aucs = single_signal_aucs(train, test, model.inputs)
-    leads = LeadData(
-        test[ACCOUNT_ID].to_numpy(dtype="str"),
-        test[CHURNED].to_numpy(),
-        _days_left(newest, inputs),
-        newest.risks,
-        strongest_signal_risks(train, test, model.inputs, aucs),
-    )
-    shuffled = fit_on_shuffled_labels(rows, newest.split, inputs.fit_config)
-    suspects = find_values_set_at_departure(rows, model.inputs, _at_risk_today(inputs))
-    return report_leakage(aucs, shuffled, auc_by_lead(leads, settings.lead_days), settings, set_at_departure=suspects)
-
-
 def _at_risk_today(inputs: TrainingInputs) -> AtRiskToday:
     training_set = inputs.training_set
     day = max(day for day in complete_days(training_set.history) if day <= training_set.known_until)
-    account_ids = np.array(accounts_on(training_set.history, day))
-    return AtRiskToday(account_ids, day, inputs.settings.label.horizon_days)
+    signals = read_history_frame(training_set.history.folder, day)
+    return AtRiskToday(signals, day, inputs.settings.label.horizon_days)
 
 
 def _days_left(newest: BacktestFold, inputs: TrainingInputs) -> np.ndarray:
