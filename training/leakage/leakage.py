@@ -32,9 +32,38 @@ SET_REMEDY = "map what the column was on each day, from a history of changes, or
 DELETED_REMEDY = (
     "its source seems to delete or overwrite the rows of accounts that left: bring these as they were, or leave it out"
 )
+# An AUC of few churned accounts may be high by chance: so many standard errors below it must be more than honest
+# signals have.
+STANDARD_ERRORS, HONEST_AUC = 3.0, 0.8
 # By chance an AUC leaves these bounds once in 1,500 trainings.
 CHANCE_SDS = 3.4
 BOOTSTRAP_SAMPLES = 200
+
+
+@dataclass(frozen=True)
+class SignalAucs:
+    """The AUC of each signal alone, by its name, on so many churned snapshots and others.
+
+    >>> few, many = (SignalAucs({"seats": 0.92}, churned, 400).find_above(0.9) for churned in (4, 40))
+    >>> few, many
+    ({}, {'seats': 0.92})
+    """
+
+    by_name: Mapping[str, float]
+    churned: int
+    stayed: int
+
+    def find_above(self, limit: float) -> dict[str, float]:
+        """Those above a limit that are not so by chance, the highest first."""
+        ranked = sorted(self.by_name.items(), key=lambda item: (-item[1], item[0]))
+        return {name: value for name, value in ranked if value > limit and self._lowest(value) > HONEST_AUC}
+
+    def _lowest(self, value: float) -> float:
+        """An AUC less three standard errors (Hanley & McNeil, 1982)."""
+        churned, stayed = max(self.churned, 1), max(self.stayed, 1)
+        of_churned, of_stayed = value / (2 - value) - value**2, 2 * value**2 / (1 + value) - value**2
+        variance = value * (1 - value) + (churned - 1) * of_churned + (stayed - 1) * of_stayed
+        return value - STANDARD_ERRORS * float(np.sqrt(max(variance, 0.0) / churned / stayed))
 
 
 @dataclass(frozen=True)
@@ -89,7 +118,7 @@ class LeadData:
 
 
 def report_leakage(
-    signal_aucs: Mapping[str, float],
+    signal_aucs: SignalAucs,
     shuffled_labels: ShuffledLabels,
     leads: tuple[LeadAuc, ...],
     settings: LeakageSettings,
@@ -98,19 +127,20 @@ def report_leakage(
 ) -> LeakageReport:
     """The report of these results, with an alarm in a sentence for each that is suspicious."""
     alarms = (
-        *_signal_alarms(signal_aucs, settings.max_signal_auc),
+        *_signal_alarms(signal_aucs.find_above(settings.max_signal_auc), settings.max_signal_auc),
         *_shuffle_alarms(shuffled_labels),
         *_lead_alarms(leads, settings.max_auc_drop),
         *_departure_alarms(set_at_departure),
     )
-    strongest = sorted(signal_aucs.items(), key=lambda item: -item[1])[:MAX_SIGNALS]
+    strongest = sorted(signal_aucs.by_name.items(), key=lambda item: -item[1])[:MAX_SIGNALS]
     return LeakageReport(dict(strongest), shuffled_labels, leads, alarms, set_at_departure)
 
 
-def single_signal_aucs(train: pd.DataFrame, test: pd.DataFrame, inputs: tuple[ModelInput, ...]) -> dict[str, float]:
+def single_signal_aucs(train: pd.DataFrame, test: pd.DataFrame, inputs: tuple[ModelInput, ...]) -> SignalAucs:
     """The AUC of each signal alone on the test snapshots, by the churn rates of its groups in training."""
     churned = test[CHURNED].to_numpy()
-    return {signal.name: _auc(churned, single_signal_risks(train, test, signal)) for signal in inputs}
+    aucs = {signal.name: _auc(churned, single_signal_risks(train, test, signal)) for signal in inputs}
+    return SignalAucs(aucs, int(churned.sum()), int(len(churned) - churned.sum()))
 
 
 def fit_on_shuffled_labels(rows: pd.DataFrame, split: TimeSplit, config: FitConfig) -> ShuffledLabels:
@@ -190,11 +220,10 @@ def _auc(churned: np.ndarray, risks: np.ndarray) -> float:
     return float(auc(count_by_risk(churned, risks))[0])
 
 
-def _signal_alarms(signal_aucs: Mapping[str, float], max_auc: float) -> Iterator[str]:
-    strong = sorted(((value, name) for name, value in signal_aucs.items() if value > max_auc), reverse=True)
+def _signal_alarms(strong: Mapping[str, float], max_auc: float) -> Iterator[str]:
     if strong:
-        (value, name), *others = strong
-        named = ", ".join(f"'{name}' ({value:.3f})" for value, name in others[: MAX_SIGNALS - 1])
+        (name, value), *others = strong.items()
+        named = ", ".join(f"'{name}' ({value:.3f})" for name, value in others[: MAX_SIGNALS - 1])
         more = f" and {len(others) - MAX_SIGNALS + 1} more" if len(others) >= MAX_SIGNALS else ""
         also = f", and so do {named}{more}" if others else ""
         yield f"the signal '{name}' alone has an AUC of {value:.3f}, above {max_auc}{also}; {OVERWRITTEN}"

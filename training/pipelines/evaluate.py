@@ -134,7 +134,7 @@ def check_leakage(model: ChurnModel, newest: BacktestFold, inputs: TrainingInput
         test[CHURNED].to_numpy(),
         _days_left(newest, inputs),
         newest.risks,
-        strongest_signal_risks(train, test, model.inputs, aucs),
+        strongest_signal_risks(train, test, model.inputs, aucs.by_name),
     )
     shuffled = fit_on_shuffled_labels(rows, newest.split, inputs.fit_config)
     suspects = find_values_set_at_departure(rows, model.inputs, _at_risk_today(inputs))

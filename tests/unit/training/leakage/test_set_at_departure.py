@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from configs.sections.training import LeakageSettings
-from training.leakage.leakage import ShuffledLabels, report_leakage
+from training.leakage.leakage import ShuffledLabels, SignalAucs, report_leakage
 from training.leakage.set_at_departure import AtRiskToday, SuspectValue, find_values_set_at_departure
 from training.model.churn_model import ModelInput
 
@@ -142,7 +142,9 @@ def test_the_alarm_says_what_to_change():
     deleted = SuspectValue("contacts", "0", 40, 0, 16.0, changes=True, shares=(0.08, 0.0))
     suspects = (SuspectValue("status", "closed", 212, 0, 61.2), SuspectValue("discount", "", 90, 1, 30.0), deleted)
     chance = ShuffledLabels(0.5, 0.4, 0.6)
-    alarm, alarm_of_deleted = report_leakage({}, chance, (), LeakageSettings(), set_at_departure=suspects).alarms
+    alarm, alarm_of_deleted = report_leakage(
+        SignalAucs({}, 100, 900), chance, (), LeakageSettings(), set_at_departure=suspects
+    ).alarms
     assert alarm == (
         "'status' = 'closed' seems to be set when an account leaves: 212 accounts had it on past days and 0 of them are"
         " at risk today, where 61 would be at their own churn rate; so does 'discount' without a value; map what the"
