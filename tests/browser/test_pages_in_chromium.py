@@ -53,14 +53,14 @@ def test_an_analyst_does_the_day_s_tasks(browser: "Browser", site: Site, tmp_pat
         page.get_by_label("wrong", exact=True).check()
         page.get_by_label("Note").fill("They told me that they stay.")
         page.get_by_role("button", name="Save").click()
-        assert page.get_by_role("status").filter(has_text="Saved").is_visible()
+        page.get_by_role("status").filter(has_text="Saved").wait_for()
 
         page.get_by_role("link", name="Portfolio", exact=True).first.click()
         page.get_by_text("Dates and rows").click()
         page.get_by_label("As served by").fill(f"{EARLIER:%Y-%m-%d}")
         page.get_by_role("button", name="Apply").click()
         page.get_by_role("row").get_by_role("link", name=site.riskiest).first.click()
-        assert page.get_by_role("status").filter(has_text="As served by the end of").is_visible()
+        page.get_by_role("status").filter(has_text="As served by the end of").wait_for()
         assert RISK.findall(opened.heading())[0] != risk
         page.get_by_role("link", name="Back to now").click()
         assert RISK.findall(opened.heading())[0] == risk
@@ -92,7 +92,7 @@ def test_what_if_computes_the_changed_signal(browser: "Browser", site: Site):
         field = opened.page.locator("details[open] input[type=number]").first
         field.fill(str(field.get_attribute("max")))
         opened.page.get_by_role("button", name="Compute").click()
-        assert opened.page.get_by_role("heading", name="With the changes").is_visible()
+        opened.page.get_by_role("heading", name="With the changes").wait_for()
         assert "its risk would be" in opened.heading()
 
 
