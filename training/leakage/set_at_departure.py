@@ -35,8 +35,8 @@ from training.labels.definition import CHURNED
 from training.model.churn_model import ModelInput, encode
 
 MIN_ACCOUNTS = 10
-# The nominal chance that a value of honest data is named, shared by all values: half for those of unchanging columns,
-# half for others. `benchmarks/training/leak_checks.py` and `leak_companies.py` measure how often one really is.
+# The nominal chance that a value of honest data is named, shared by all values: half for those of unchanging columns
+# whose accounts are not at risk, half for those that vanish. `benchmarks/training/leak_checks.py` and `leak_companies.py` measure how often one really is.
 FALSE_ALARM_CHANCE = 0.05
 EMPTY_VALUES = (float("nan"), 0.0)  # what signals are without rows
 VANISHED_SHARE, RISEN_RATE = 0.5, 2.0  # of the early share, and of the early churn rate
@@ -174,7 +174,10 @@ def _find_vanished_shares(value: TestedValue, past: OrderedSnapshots, limit: flo
 
 
 def _rises(value: TestedValue, past: OrderedSnapshots) -> bool:
-    """Whether the churn rate of the newest day is far above that of early days, which counts once for each account."""
+    """Whether the churn rate of the newest day is far above that of early days.
+
+    The early rate is that of all snapshots, and is as certain as one of as many accounts: theirs are not independent.
+    """
     early, newest = value.mask & past.is_early, past.churned[value.mask & past.is_newest]
     if not early.any() or not len(newest):
         return False
