@@ -35,8 +35,9 @@ from training.labels.definition import CHURNED
 from training.model.churn_model import ModelInput, encode
 
 MIN_ACCOUNTS = 10
-# The nominal chance that a value of honest data is named, shared by all values: half for those of unchanging columns
-# whose accounts are not at risk, half for those that vanish. `benchmarks/training/leak_checks.py` and `leak_companies.py` measure how often one really is.
+# The nominal chance that a value of honest data is named, shared by all values: half for unchanging columns whose
+# accounts are gone, half for values that vanish. `leak_checks.py` and `leak_companies.py` in `benchmarks/training`
+# measure how often one really is.
 FALSE_ALARM_CHANCE = 0.05
 EMPTY_VALUES = (float("nan"), 0.0)  # what signals are without rows
 VANISHED_SHARE, RISEN_RATE = 0.5, 2.0  # of the early share, and of the early churn rate
