@@ -18,7 +18,7 @@ from monitoring.outcomes.known_outcomes import KnownOutcomes, OutcomeStore
 from monitoring.outcomes.plays import judge_plays
 from monitoring.outcomes.summary import GroupOutcome, compare_groups
 from monitoring.served_values import ServedValues, check_served_values, describe_served, served_fault
-from monitoring.sources import find_broken_sources
+from monitoring.sources.broken_sources import find_broken_sources
 from monitoring.verdicts.contradiction import void_if_contradicted
 from monitoring.verdicts.latch import latch, restart_after
 from monitoring.verdicts.verdict import Checks, HealthDecision, decide, is_acknowledged
@@ -74,7 +74,7 @@ def check_health(settings: Settings, state: StateDir, known_until: datetime, pro
     served = check_served_values(state, (panel.history, as_of), known_until)
     checks = Checks(
         as_of=as_of,
-        sources=(*served_fault(served), *find_broken_sources(panel.history, state, as_of)),
+        sources=(*served_fault(served), *find_broken_sources(panel.history, state, as_of, budget)),
         drift=drift,
         outcomes=judge_cohorts(cohorts, doubts, budget),
         plays=judge_plays(followed.rows, budget),

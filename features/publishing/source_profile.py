@@ -6,19 +6,19 @@ Monitoring compares the newest week with the table's own past.
 # pyright: reportAttributeAccessIssue=false, reportOperatorIssue=false
 # (the stubs of Ibis do not know the type of a column)
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
 import ibis.expr.types as ir
 
-from features.publishing.source_weeks import NO_ROWS, SourceProfile, SourceWeek
-from features.tables.contract import ACCOUNT_ID, ColumnContract
+from features.publishing.source_weeks import NO_ROWS, WEEK_DAYS, SourceProfile, SourceWeek
+from features.tables.contract import ACCOUNT_ID
 from features.tables.point_in_time import as_of_view
 from features.tables.raw_table import RawTable
 
-WEEK_DAYS = 7
 WEEKS = 104  # what the own past may hold: the same season twice
-NULLS, MEDIAN = "nulls_", "median_"
+FILLED_IN = (7, 28)  # days in which most values that are filled in later are
+NULLS, EMPTY, MEDIAN, DAY = "nulls_", "empty_after_", "median_", "day_"
 
 
 def profile_sources(tables: Mapping[str, RawTable], as_of: datetime) -> SourceProfile:
@@ -28,42 +28,56 @@ def profile_sources(tables: Mapping[str, RawTable], as_of: datetime) -> SourcePr
 
 def _profile_table(table: RawTable, as_of: datetime) -> tuple[SourceWeek, ...]:
     weeks = _number_weeks(as_of_view(table.rows, table.contract, as_of))
-    columns = dict(_compared_columns(table))
     recent = weeks.filter(weeks.week < WEEKS)
+    present = {name: column for name, column in table.contract.columns.items() if name in table.source_columns}
+    at_once = {name: column for name, column in present.items() if not (column.known_at or column.settles_days)}
+    later = {name: column.known_at for name, column in present.items() if column.known_at in present}
     counted = recent.group_by("week").aggregate(
         rows=recent.count(),
         accounts=recent[ACCOUNT_ID].nunique(),
-        **{f"{NULLS}{name}": recent[name].isnull().sum() for name in columns},
-        **{f"{MEDIAN}{name}": recent[name].median() for name, column in columns.items() if column.type == "number"},
+        **{f"{DAY}{day}": (recent.day == day).sum() for day in range(WEEK_DAYS)},
+        **{f"{NULLS}{name}": recent[name].isnull().sum() for name in at_once},
+        **{f"{MEDIAN}{name}": recent[name].median() for name, column in at_once.items() if column.type == "number"},
+        **{
+            f"{EMPTY}{days}_{name}": _is_empty_after(recent, name, known_at, days=days).sum()
+            for name, known_at in later.items()
+            if known_at
+            for days in FILLED_IN
+        },
     )
     by_week = {int(row.pop("week")): _to_week(row) for row in counted.to_pyarrow().to_pylist()}
     return tuple(by_week.get(week, NO_ROWS) for week in range(max(by_week, default=-1) + 1))
 
 
+def _is_empty_after(rows: ir.Table, column: str, known_at: str, *, days: int) -> ir.Column:
+    """Whether a cell was still empty so many days after its row."""
+    return (rows[column].isnull() | (rows.age - rows[f"{known_at}_age"] > days)).fill_null(True)
+
+
 def _number_weeks(rows: ir.Table) -> ir.Table:
-    """The rows with the number of their week, 0 for the newest, each as it was known when the week ended.
+    """The rows with the number of their week, and of their day in it, 0 for the newest, as known when the week ended.
 
     The newest week ends with the last row, unless that is a week old: a source may be a few days late.
     """
     last = rows.days_ago.min().to_pyarrow().as_py()
     late = last if last is not None and last <= WEEK_DAYS else 1
-    rows = rows.mutate(week=(rows.days_ago - late) // WEEK_DAYS)
+    age = rows.days_ago - late
+    rows = rows.mutate(week=age // WEEK_DAYS, day=age % WEEK_DAYS)
     if "recorded_at_age" not in rows.columns:
         return rows
     return rows.filter(rows.recorded_at.isnull() | (rows.recorded_at_age > rows.week * WEEK_DAYS))
 
 
-def _compared_columns(table: RawTable) -> Iterator[tuple[str, ColumnContract]]:
-    """The columns whose values come with their rows; a value that is filled in later is always missing at first."""
-    for name, column in table.contract.columns.items():
-        if name in table.source_columns and not (column.known_at or column.settles_days):
-            yield name, column
-
-
-def _to_week(row: dict[str, int | float | None]) -> SourceWeek:
+def _to_week(row: Mapping[str, int | float | None]) -> SourceWeek:
     return SourceWeek(
         rows=int(row["rows"] or 0),
         accounts=int(row["accounts"] or 0),
-        nulls={name.removeprefix(NULLS): int(value or 0) for name, value in row.items() if name.startswith(NULLS)},
+        nulls=_counts(row, NULLS),
         medians={name.removeprefix(MEDIAN): value for name, value in row.items() if name.startswith(MEDIAN)},
+        by_day=tuple(int(row[f"{DAY}{day}"] or 0) for day in range(WEEK_DAYS)),
+        empty_after={days: _counts(row, f"{EMPTY}{days}_") for days in FILLED_IN},
     )
+
+
+def _counts(row: Mapping[str, int | float | None], prefix: str) -> dict[str, int]:
+    return {name.removeprefix(prefix): int(value or 0) for name, value in row.items() if name.startswith(prefix)}

@@ -34,7 +34,7 @@ from features.store.feast_store import (
 )
 from features.store.history import HistoryVersion, complete_days, published_history, read_day
 from features.store.online_reader import OnlineReader
-from monitoring.sources import find_broken_sources
+from monitoring.sources.broken_sources import find_broken_sources
 from tests.support.companies.growing_company import ACCOUNTS, TODAY, Company, copy_company, create_company, rewrite_rows
 from tests.support.progress import ignore_progress
 from tests.support.published_state import read_published
@@ -336,10 +336,10 @@ def test_a_forced_day_is_published_with_its_reason(published_before: Company):
     day = read_day(history, as_of)
     assert (as_of, day.forced_because) == (TODAY, "summer holiday")
     assert day.faults[0].startswith("usage: 0 rows")
-    (broken,) = find_broken_sources(history, company.state, as_of)
+    (broken,) = find_broken_sources(history, company.state, as_of, 0.05)
     assert (broken.table, broken.since) == ("usage", TODAY)
     assert broken.text.endswith("; published because: summer holiday")
-    assert find_broken_sources(history, company.state, BEFORE) == ()
+    assert find_broken_sources(history, company.state, BEFORE, 0.05) == ()
 
 
 def test_a_day_without_a_column_that_was_published_is_refused(published_company: Company):

@@ -10,16 +10,19 @@ from configs.state_dir import StateDir
 from features.publishing.source_weeks import read_profile
 from features.store.history import HistoryFolder, complete_days, read_day
 from features.tables.contract import CONTRACT
-from monitoring.source_rhythm import find_rhythm_faults
+from monitoring.sources.source_faults import find_source_faults
 from monitoring.verdicts.verdict import SourceFault
 
 
-def find_broken_sources(history: HistoryFolder, state: StateDir, as_of: datetime) -> tuple[SourceFault, ...]:
+def find_broken_sources(
+    history: HistoryFolder, state: StateDir, as_of: datetime, false_alarms_per_year: float
+) -> tuple[SourceFault, ...]:
     """The faults of the sources of a published day; a table that the gate named is named once."""
     forced = tuple(_find_forced_faults(history, as_of))
     named = {fault.table for fault in forced}
     profile = read_profile(state, as_of) or {}
-    return (*forced, *(fault for fault in find_rhythm_faults(profile, as_of) if fault.table not in named))
+    faults = find_source_faults(profile, as_of, false_alarms_per_year)
+    return (*forced, *(fault for fault in faults if fault.table not in named))
 
 
 def _find_forced_faults(history: HistoryFolder, as_of: datetime) -> Iterator[SourceFault]:

@@ -1,0 +1,119 @@
+"""The columns of a source: empty cells that were always filled before, and numbers of another unit.
+
+A value that comes with its row is compared in the newest week, one that is filled in later when its rows are 7 days
+old, and when they are 28. A week that breaks the rhythm does not become part of it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import TypeVar
+
+from scipy.special import bdtrc
+
+from features.publishing.source_weeks import WEEK_DAYS, SourceWeek
+
+FEWEST_WEEKS, REMEMBERED_WEEKS = 8, 52
+MIN_ROWS, MIN_ROWS_OF_MEDIAN = 10, 30  # in a week, for a share and for a median that mean something
+MORE_EMPTY, LESS_FILLED = 0.3, 0.2
+UNIT_RATIO = 8.0
+Value = TypeVar("Value")
+Weeks = Sequence[tuple[int, SourceWeek]]  # with their numbers, 0 for the newest
+
+
+@dataclass(frozen=True)
+class ColumnFault:
+    """What is wrong with a column, and since how many weeks (0: the newest)."""
+
+    column: str
+    since: int
+    text: str
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The empty cells of a column in a week, and all of them."""
+
+    empty: int
+    all: int
+
+    @property
+    def share(self) -> float:
+        return self.empty / self.all
+
+
+def find_column_faults(weeks: Sequence[SourceWeek], level: float) -> Iterator[ColumnFault]:
+    """The faults of the columns of a table whose weeks are given, the newest first; a column is named once."""
+    full = [(number, week) for number, week in enumerate(weeks) if week.rows >= MIN_ROWS]
+    for column in sorted({name for _, week in full for name in week.nulls}):
+        if fault := _empty_fault(full, column, level) or _unit_fault(full, column):
+            yield fault
+    later = sorted({(name, days) for _, week in full for days, cells in week.empty_after.items() for name in cells})
+    named: set[str] = set()
+    for column, days in later:
+        if column not in named and (fault := _still_empty_fault(full, column, days, level=level)):
+            named.add(column)
+            yield fault
+
+
+def _empty_fault(full: Weeks, column: str, level: float) -> ColumnFault | None:
+    """The fault of a column that is empty in more rows than ever before."""
+    cells = [(number, _Cells(week.nulls.get(column, 0), week.rows)) for number, week in full]
+    since, past = _follow(cells, lambda now, past: _is_emptier(now, past, level))
+    if since is None:
+        return None
+    return ColumnFault(column, since, f"empty in {_share_of_rows(cells[0][1], past)}")
+
+
+def _still_empty_fault(full: Weeks, column: str, days: int, *, level: float) -> ColumnFault | None:
+    """The fault of a column that is filled in later, in fewer rows than ever before."""
+    old = [(number, week) for number, week in full if number * WEEK_DAYS >= days]
+    cells = [(number, _Cells(week.empty_after[days].get(column, 0), week.rows)) for number, week in old]
+    since, past = _follow(cells, lambda now, past: _is_emptier(now, past, level))
+    if since is None:
+        return None
+    return ColumnFault(column, since, f"still empty after {days} days in {_share_of_rows(cells[0][1], past)}")
+
+
+def _is_emptier(now: _Cells, past: Sequence[_Cells], level: float) -> bool:
+    """Whether more cells are empty than ever before, by far and beyond chance at this level."""
+    most = max(before.share for before in past)
+    if now.share <= min(most + MORE_EMPTY, 1 - LESS_FILLED * (1 - most)):
+        return False
+    usual = (sum(before.empty for before in past) + 1) / (sum(before.all for before in past) + 2)
+    return bool(bdtrc(now.empty - 1, now.all, usual) < level)
+
+
+def _share_of_rows(now: _Cells, past: Sequence[_Cells]) -> str:
+    most = max(before.share for before in past[-REMEMBERED_WEEKS:])
+    return f"{now.share:.0%} of the rows of a week, at most {most:.0%} before"
+
+
+def _unit_fault(full: Weeks, column: str) -> ColumnFault | None:
+    """The fault of a column whose median is of another size than ever before."""
+    weeks = [(number, week) for number, week in full if week.rows >= MIN_ROWS_OF_MEDIAN]
+    medians = [(number, value) for number, week in weeks if (value := week.medians.get(column))]
+    since, past = _follow(medians, _is_another_unit)
+    if since is None:
+        return None
+    usual = median(past[-FEWEST_WEEKS:])
+    return ColumnFault(column, since, f"{medians[0][1]:,.4g} is the median of the last week, {usual:,.4g} is usual")
+
+
+def _is_another_unit(value: float, past: Sequence[float]) -> bool:
+    return not min(past) / UNIT_RATIO <= value <= max(past) * UNIT_RATIO
+
+
+def _follow(
+    newest_first: Sequence[tuple[int, Value]], breaks: Callable[[Value, Sequence[Value]], bool]
+) -> tuple[int | None, list[Value]]:
+    """Since which week the rhythm of the earlier ones is broken, and the values in rhythm, the oldest first."""
+    kept: list[Value] = []
+    since: int | None = None
+    for week, value in reversed(newest_first):
+        if len(kept) >= FEWEST_WEEKS and breaks(value, kept[-REMEMBERED_WEEKS:]):
+            since = week if since is None else since
+        else:
+            kept.append(value)
+            since = None
+    return since, kept

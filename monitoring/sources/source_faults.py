@@ -1,0 +1,60 @@
+"""What is wrong with a source: its volume, its freshness, or a column."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from features.publishing.source_weeks import SourceProfile, SourceWeek
+from features.tables.contract import QUIET_TABLES
+from monitoring.evidence.budget import level_of_run, yearly_budget
+from monitoring.sources.columns import find_column_faults
+from monitoring.sources.freshness import find_silence
+from monitoring.sources.volume import VolumeBreak, find_account_break, find_row_break
+from monitoring.verdicts.verdict import SourceFault
+
+TESTS = 5  # of a table: fewer and more rows, fewer and more accounts, and its freshness
+
+
+@dataclass(frozen=True)
+class Alarms:
+    """How likely a false alarm of a table may be: of a test in a run, and of its freshness in a year."""
+
+    level: float
+    per_year: float
+
+
+def find_source_faults(
+    profile: SourceProfile, as_of: datetime, false_alarms_per_year: float
+) -> tuple[SourceFault, ...]:
+    """What is wrong with the sources, by table and column; the tables without any row come first."""
+    judged = [table for table in profile if table not in QUIET_TABLES]
+    tests = TESTS * max(len(judged), 1)
+    alarms = Alarms(level_of_run(false_alarms_per_year, days=1) / tests, yearly_budget(false_alarms_per_year) / tests)
+    empty = [table for table in judged if not any(week.rows for week in profile[table])]
+    faults = (fault for table, weeks in profile.items() for fault in _find_faults(table, weeks, as_of, alarms=alarms))
+    return (*(SourceFault(table, as_of, f"{table}: no row since the first day") for table in empty), *faults)
+
+
+def _find_faults(table: str, weeks: Sequence[SourceWeek], as_of: datetime, *, alarms: Alarms) -> Iterator[SourceFault]:
+    """The faults of one table: of its rows, or else of its accounts, and of its columns."""
+    count = None if table in QUIET_TABLES else _count_fault(table, weeks, as_of, alarms=alarms)
+    if count:
+        yield count
+    for fault in find_column_faults(weeks, alarms.level):
+        yield SourceFault(table, as_of - timedelta(weeks=fault.since + 1), f"{table}.{fault.column}: {fault.text}")
+
+
+def _count_fault(table: str, weeks: Sequence[SourceWeek], as_of: datetime, *, alarms: Alarms) -> SourceFault | None:
+    if rows := find_row_break(weeks, as_of, alarms.level):
+        return _volume_fault(table, "rows", rows, as_of=as_of)
+    if silence := find_silence(weeks, as_of, alarms.per_year):
+        text = f"{table}: no row for {silence.days} days, for at most {silence.longest_before} before"
+        return SourceFault(table, as_of - timedelta(days=silence.days), text)
+    if accounts := find_account_break(weeks, as_of, alarms.level):
+        return _volume_fault(table, "accounts", accounts, as_of=as_of)
+    return None
+
+
+def _volume_fault(table: str, unit: str, broken: VolumeBreak, *, as_of: datetime) -> SourceFault:
+    text = f"{table}: {broken.held:,} {unit} in the last {broken.period}, {broken.usual:,.0f} are usual"
+    return SourceFault(table, as_of - timedelta(weeks=broken.since + 1), text)
