@@ -9,7 +9,7 @@ until it is mended, however long it lasts.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import accumulate, islice, pairwise
 from math import inf
 from statistics import median
 from typing import Literal
@@ -71,10 +71,11 @@ class Expected:
 
 @dataclass
 class Rhythm:
-    """The lowest and highest share of the usual that each window held, the oldest first."""
+    """The lowest and the highest share of the usual that each window held, the oldest first."""
 
     fewest: int
-    shares: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
+    lows: list[float] = field(default_factory=list[float])
+    highs: list[float] = field(default_factory=list[float])
 
     def expect(self, window: Window) -> Expected | None:
         """What a window may hold; None if those before it are too few, or mostly empty."""
@@ -82,18 +83,16 @@ class Rhythm:
         if not usual:
             return None
         # With a short past the windows that tell what is usual are all that shows how much they vary.
-        own = [before / usual for before in window.before] if len(self.shares) < FEWEST_SHARES else []
-        remembered = self.shares[-REMEMBERED_WEEKS:]
-        low, high = [low for low, _ in remembered], [high for _, high in remembered]
-        return Expected(usual, min(MIN_SHARE, *low, *own), max(1.0, *high, *own))
+        own = [before / usual for before in window.before] if len(self.lows) < FEWEST_SHARES else []
+        low = min(MIN_SHARE, *self.lows[-REMEMBERED_WEEKS:], *own)
+        return Expected(usual, low, max(1.0, *self.highs[-REMEMBERED_WEEKS:], *own))
 
     def add(self, window: Window) -> None:
         """Take in a window that was in rhythm."""
         usual = self._usual(window)
-        if usual:
-            self.shares.append((window.most / usual, window.least / usual))
-        elif window.least:
-            self.shares.append((inf, inf))
+        if usual or window.least:
+            self.lows.append(window.most / usual if usual else inf)
+            self.highs.append(window.least / usual if usual else inf)
 
     def _usual(self, window: Window) -> float:
         return median(window.before) if len(window.before) >= self.fewest else 0.0
@@ -118,7 +117,7 @@ class _Months:
     """The rows of the month that ends with each week, and of the months before it."""
 
     def __init__(self, weeks: Sequence[SourceWeek], as_of: datetime) -> None:
-        self._total = np.concatenate([[0], np.cumsum([rows for week in weeks for rows in week.by_day])])
+        self._total = [0, *accumulate(rows for week in weeks for rows in week.by_day)]
         ends = pd.Timestamp(as_of) - pd.to_timedelta(WEEK_DAYS * np.arange(len(weeks)), unit="D")
         months = range(1, REMEMBERED_MONTHS + 2)
         # (pandas counts a month back from the 31st to the last day of the month before)
@@ -126,17 +125,17 @@ class _Months:
 
     def window(self, week: int, broken: Sequence[int]) -> Window:
         newest = WEEK_DAYS * week
-        starts = [newest + int(days) for days in self._days_back[:, week]]
-        months = [pair for pair in pairwise(starts) if pair[1] < len(self._total)]
-        kept = [pair for pair in months if not any(pair[0] <= WEEK_DAYS * at < pair[1] for at in broken)]
-        before = [self._rows(*pair) for pair in kept[:USUAL_MONTHS]]
+        starts: list[int] = (newest + self._days_back[:, week]).tolist()
+        months = (pair for pair in pairwise(starts) if pair[1] < len(self._total))
+        kept = (pair for pair in months if not any(pair[0] <= WEEK_DAYS * at < pair[1] for at in broken))
+        before = [self._rows(*pair) for pair in islice(kept, USUAL_MONTHS)]
         if not before:
             return NO_MONTH
         most, least = self._rows(newest, starts[0] + LATE_DAYS), self._rows(newest, starts[0] - EARLY_DAYS)
         return Window(most, least, before)
 
     def _rows(self, newest: int, oldest: int) -> int:
-        return int(self._total[oldest] - self._total[newest])
+        return self._total[oldest] - self._total[newest]
 
 
 def _follow(counts: Sequence[int], month_of: MonthOf, as_of: datetime, *, level: float) -> VolumeBreak | None:
