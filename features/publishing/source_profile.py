@@ -31,7 +31,10 @@ def _profile_table(table: RawTable, as_of: datetime) -> tuple[SourceWeek, ...]:
     recent = weeks.filter(weeks.week < WEEKS)
     present = {name: column for name, column in table.contract.columns.items() if name in table.source_columns}
     at_once = {name: column for name, column in present.items() if not (column.known_at or column.settles_days)}
-    later = {name: column.known_at for name, column in present.items() if column.known_at in present}
+    # (a value that has to settle is hidden for a while after it is filled in)
+    later = {
+        name: at for name, column in present.items() if (at := column.known_at) in present and not column.settles_days
+    }
     counted = recent.group_by("week").aggregate(
         rows=recent.count(),
         accounts=recent[ACCOUNT_ID].nunique(),
@@ -41,7 +44,6 @@ def _profile_table(table: RawTable, as_of: datetime) -> tuple[SourceWeek, ...]:
         **{
             f"{EMPTY}{days}_{name}": _is_empty_after(recent, name, known_at, days=days).sum()
             for name, known_at in later.items()
-            if known_at
             for days in FILLED_IN
         },
     )

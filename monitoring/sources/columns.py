@@ -1,23 +1,26 @@
 """The columns of a source: empty cells that were always filled before, and numbers of another unit.
 
 A value that comes with its row is compared in the newest week, one that is filled in later when its rows are 7 days
-old, and when they are 28. A week that breaks the rhythm does not become part of it.
+old, and when they are 28.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TypeVar
-
-from scipy.special import bdtrc
 
 from features.publishing.source_weeks import WEEK_DAYS, SourceWeek
+from monitoring.sources.rhythm import (
+    FEWEST_WEEKS,
+    MIN_ROWS,
+    REMEMBERED_WEEKS,
+    RowShare,
+    chance_of_more,
+    follow_weeks,
+)
 
-FEWEST_WEEKS, REMEMBERED_WEEKS = 8, 52
-MIN_ROWS, MIN_ROWS_OF_MEDIAN = 10, 30  # in a week, for a share and for a median that mean something
+MIN_ROWS_OF_MEDIAN = 30  # in a week, for a median that means something
 MORE_EMPTY, LESS_FILLED = 0.3, 0.2
 UNIT_RATIO = 8.0
-Value = TypeVar("Value")
 Weeks = Sequence[tuple[int, SourceWeek]]  # with their numbers, 0 for the newest
 
 
@@ -28,18 +31,6 @@ class ColumnFault:
     column: str
     since: int
     text: str
-
-
-@dataclass(frozen=True)
-class _Cells:
-    """The empty cells of a column in a week, and all of them."""
-
-    empty: int
-    all: int
-
-    @property
-    def share(self) -> float:
-        return self.empty / self.all
 
 
 def find_column_faults(weeks: Sequence[SourceWeek], level: float) -> Iterator[ColumnFault]:
@@ -58,8 +49,8 @@ def find_column_faults(weeks: Sequence[SourceWeek], level: float) -> Iterator[Co
 
 def _empty_fault(full: Weeks, column: str, level: float) -> ColumnFault | None:
     """The fault of a column that is empty in more rows than ever before."""
-    cells = [(number, _Cells(week.nulls.get(column, 0), week.rows)) for number, week in full]
-    since, past = _follow(cells, lambda now, past: _is_emptier(now, past, level))
+    cells = [(number, RowShare(week.nulls.get(column, 0), week.rows)) for number, week in full]
+    since, past = follow_weeks(cells, lambda now, past: _is_emptier(now, past, level))
     if since is None:
         return None
     return ColumnFault(column, since, f"empty in {_share_of_rows(cells[0][1], past)}")
@@ -68,32 +59,31 @@ def _empty_fault(full: Weeks, column: str, level: float) -> ColumnFault | None:
 def _still_empty_fault(full: Weeks, column: str, days: int, *, level: float) -> ColumnFault | None:
     """The fault of a column that is filled in later, in fewer rows than ever before."""
     old = [(number, week) for number, week in full if number * WEEK_DAYS >= days]
-    cells = [(number, _Cells(week.empty_after[days].get(column, 0), week.rows)) for number, week in old]
-    since, past = _follow(cells, lambda now, past: _is_emptier(now, past, level))
+    cells = [(number, RowShare(week.empty_after[days].get(column, 0), week.rows)) for number, week in old]
+    since, past = follow_weeks(cells, lambda now, past: _is_emptier(now, past, level))
     if since is None:
         return None
     return ColumnFault(column, since, f"still empty after {days} days in {_share_of_rows(cells[0][1], past)}")
 
 
-def _is_emptier(now: _Cells, past: Sequence[_Cells], level: float) -> bool:
+def _is_emptier(now: RowShare, past: Sequence[RowShare], level: float) -> bool:
     """Whether more cells are empty than ever before, by far and beyond chance at this level."""
-    most = max(before.share for before in past)
-    if now.share <= min(most + MORE_EMPTY, 1 - LESS_FILLED * (1 - most)):
+    highest = max(before.share for before in past)
+    if now.share <= min(highest + MORE_EMPTY, 1 - LESS_FILLED * (1 - highest)):
         return False
-    usual = (sum(before.empty for before in past) + 1) / (sum(before.all for before in past) + 2)
-    return bool(bdtrc(now.empty - 1, now.all, usual) < level)
+    return chance_of_more(now, past) < level
 
 
-def _share_of_rows(now: _Cells, past: Sequence[_Cells]) -> str:
-    most = max(before.share for before in past[-REMEMBERED_WEEKS:])
-    return f"{now.share:.0%} of the rows of a week, at most {most:.0%} before"
+def _share_of_rows(now: RowShare, past: Sequence[RowShare]) -> str:
+    highest = max(before.share for before in past[-REMEMBERED_WEEKS:])
+    return f"{now.share:.0%} of the rows of a week, at most {highest:.0%} before"
 
 
 def _unit_fault(full: Weeks, column: str) -> ColumnFault | None:
     """The fault of a column whose median is of another size than ever before."""
     weeks = [(number, week) for number, week in full if week.rows >= MIN_ROWS_OF_MEDIAN]
     medians = [(number, value) for number, week in weeks if (value := week.medians.get(column))]
-    since, past = _follow(medians, _is_another_unit)
+    since, past = follow_weeks(medians, _is_another_unit)
     if since is None:
         return None
     usual = median(past[-FEWEST_WEEKS:])
@@ -102,18 +92,3 @@ def _unit_fault(full: Weeks, column: str) -> ColumnFault | None:
 
 def _is_another_unit(value: float, past: Sequence[float]) -> bool:
     return not min(past) / UNIT_RATIO <= value <= max(past) * UNIT_RATIO
-
-
-def _follow(
-    newest_first: Sequence[tuple[int, Value]], breaks: Callable[[Value, Sequence[Value]], bool]
-) -> tuple[int | None, list[Value]]:
-    """Since which week the rhythm of the earlier ones is broken, and the values in rhythm, the oldest first."""
-    kept: list[Value] = []
-    since: int | None = None
-    for week, value in reversed(newest_first):
-        if len(kept) >= FEWEST_WEEKS and breaks(value, kept[-REMEMBERED_WEEKS:]):
-            since = week if since is None else since
-        else:
-            kept.append(value)
-            since = None
-    return since, kept

@@ -8,11 +8,12 @@ from features.publishing.source_weeks import SourceProfile, SourceWeek
 from features.tables.contract import QUIET_TABLES
 from monitoring.evidence.budget import level_of_run, yearly_budget
 from monitoring.sources.columns import find_column_faults
+from monitoring.sources.duplicates import find_duplicates
 from monitoring.sources.freshness import find_silence
 from monitoring.sources.volume import VolumeBreak, find_account_break, find_row_break
 from monitoring.verdicts.verdict import SourceFault
 
-TESTS = 5  # of a table: fewer and more rows, fewer and more accounts, and its freshness
+TESTS = 6  # of a table: fewer and more rows, fewer and more accounts, duplicates, and its freshness
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,14 @@ def _count_fault(table: str, weeks: Sequence[SourceWeek], as_of: datetime, *, al
     if silence := find_silence(weeks, as_of, alarms.per_year):
         text = f"{table}: no row for {silence.days} days, for at most {silence.longest_before} before"
         return SourceFault(table, as_of - timedelta(days=silence.days), text)
+    if twice := find_duplicates(weeks, alarms.level):
+        text = f"{twice.rows_of_account:.1f} rows of each account in a week, at most {twice.most_before:.1f} before"
+        return SourceFault(table, as_of - timedelta(weeks=twice.since + 1), f"{table}: {text}")
     if accounts := find_account_break(weeks, as_of, alarms.level):
         return _volume_fault(table, "accounts", accounts, as_of=as_of)
     return None
 
 
 def _volume_fault(table: str, unit: str, broken: VolumeBreak, *, as_of: datetime) -> SourceFault:
-    text = f"{table}: {broken.held:,} {unit} in the last {broken.period}, {broken.usual:,.0f} are usual"
+    text = f"{table}: {broken.count:,} {unit} in the last {broken.period}, {broken.usual:,.0f} are usual"
     return SourceFault(table, as_of - timedelta(weeks=broken.since + 1), text)

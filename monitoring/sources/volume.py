@@ -36,7 +36,7 @@ class VolumeBreak:
 
     since: int
     period: Period
-    held: int
+    count: int
     usual: float
 
 
@@ -44,8 +44,8 @@ class VolumeBreak:
 class Window:
     """What a week or month holds, with the days for which it may be late, and without those that may be early."""
 
-    most: int
-    least: int
+    upper: int
+    lower: int
     before: Sequence[int]
 
 
@@ -64,16 +64,16 @@ class Expected:
 
     def is_broken(self, window: Window, level: float) -> bool:
         """Whether a window is further from the usual than the past ever was, and than chance at this level."""
-        if window.most < LOW * self.low * self.usual:
-            return _chance_of(window.most, window.before, "fewer") < level
-        return window.least > HIGH * self.high * self.usual and _chance_of(window.least, window.before, "more") < level
+        if window.upper < LOW * self.low * self.usual:
+            return _chance_of(window.upper, window.before, "fewer") < level
+        return window.lower > HIGH * self.high * self.usual and _chance_of(window.lower, window.before, "more") < level
 
 
 @dataclass
 class Rhythm:
     """The lowest and the highest share of the usual that each window held, the oldest first."""
 
-    fewest: int
+    required: int
     lows: list[float] = field(default_factory=list[float])
     highs: list[float] = field(default_factory=list[float])
 
@@ -90,12 +90,12 @@ class Rhythm:
     def add(self, window: Window) -> None:
         """Take in a window that was in rhythm."""
         usual = self._usual(window)
-        if usual or window.least:
-            self.lows.append(window.most / usual if usual else inf)
-            self.highs.append(window.least / usual if usual else inf)
+        if usual or window.lower:
+            self.lows.append(window.upper / usual if usual else inf)
+            self.highs.append(window.lower / usual if usual else inf)
 
     def _usual(self, window: Window) -> float:
-        return median(window.before) if len(window.before) >= self.fewest else 0.0
+        return median(window.before) if len(window.before) >= self.required else 0.0
 
 
 def find_row_break(weeks: Sequence[SourceWeek], as_of: datetime, level: float) -> VolumeBreak | None:
@@ -127,12 +127,12 @@ class _Months:
         newest = WEEK_DAYS * week
         starts: list[int] = (newest + self._days_back[:, week]).tolist()
         months = (pair for pair in pairwise(starts) if pair[1] < len(self._total))
-        kept = (pair for pair in months if not any(pair[0] <= WEEK_DAYS * at < pair[1] for at in broken))
-        before = [self._rows(*pair) for pair in islice(kept, USUAL_MONTHS)]
+        unbroken = (pair for pair in months if not any(pair[0] <= WEEK_DAYS * at < pair[1] for at in broken))
+        before = [self._rows(*pair) for pair in islice(unbroken, USUAL_MONTHS)]
         if not before:
             return NO_MONTH
-        most, least = self._rows(newest, starts[0] + LATE_DAYS), self._rows(newest, starts[0] - EARLY_DAYS)
-        return Window(most, least, before)
+        upper, lower = self._rows(newest, starts[0] + LATE_DAYS), self._rows(newest, starts[0] - EARLY_DAYS)
+        return Window(upper, lower, before)
 
     def _rows(self, newest: int, oldest: int) -> int:
         return self._total[oldest] - self._total[newest]
@@ -140,23 +140,23 @@ class _Months:
 
 def _follow(counts: Sequence[int], month_of: MonthOf, as_of: datetime, *, level: float) -> VolumeBreak | None:
     weekly, monthly = Rhythm(USUAL_WEEKS), Rhythm(USUAL_MONTHS)
-    kept: list[int] = []
+    in_rhythm: list[int] = []
     broken: list[int] = []
     newest: VolumeBreak | None = None
     for week in reversed(range(len(counts))):
-        of_week = Window(counts[week], counts[week], [counts[earlier] for earlier in kept[-USUAL_WEEKS:]])
+        of_week = Window(counts[week], counts[week], [counts[earlier] for earlier in in_rhythm[-USUAL_WEEKS:]])
         if _is_quiet_holiday(of_week, as_of - timedelta(weeks=week)):
             continue
         of_month = month_of(week, broken)
         period, window, expected = _choose((of_week, weekly.expect(of_week)), (of_month, monthly.expect(of_month)))
         if expected and expected.is_broken(window, level):
-            held = window.most if window.most < expected.usual else window.least
-            newest = VolumeBreak(newest.since if newest else week, period, held, expected.usual)
+            count = window.upper if window.upper < expected.usual else window.lower
+            newest = VolumeBreak(newest.since if newest else week, period, count, expected.usual)
             broken.append(week)
             continue
         weekly.add(of_week)
         monthly.add(of_month)
-        kept.append(week)
+        in_rhythm.append(week)
         newest = None
     return newest
 
@@ -177,4 +177,4 @@ def _chance_of(count: int, before: Sequence[int], side: Literal["fewer", "more"]
 
 def _is_quiet_holiday(week: Window, ended: datetime) -> bool:
     """Whether a week at the turn of a year is no lower than holidays may be: it says nothing of other weeks."""
-    return is_holiday(ended) and len(week.before) > 0 and week.most >= HOLIDAY_SHARE * median(week.before)
+    return is_holiday(ended) and len(week.before) > 0 and week.upper >= HOLIDAY_SHARE * median(week.before)
