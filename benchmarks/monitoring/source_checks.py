@@ -99,10 +99,12 @@ def _in_batches(rows: Rows) -> Rows:
 
 
 def _move(table: pa.Table, contract: TableContract, to_day: Callable[[pd.Series], pd.Series]) -> pa.Table:
-    """The rows of a table on the days on which their batches come."""
-    column = str(contract.at)
-    array = pa.array(to_day(pd.Series(table[column].to_numpy())).to_numpy()).cast(table.schema.field(column).type)
-    return table.set_column(table.column_names.index(column), column, array)
+    """The rows of a table on the days on which their batches come, and recorded on the same day."""
+    days = to_day(pd.Series(table[str(contract.at)].to_numpy()))
+    for name in {str(contract.at), "recorded_at"} & {*table.column_names}:
+        values = pa.array(days.to_numpy()).cast(table.schema.field(name).type)
+        table = table.set_column(table.column_names.index(name), name, values)
+    return table
 
 
 def _to_month(at: pd.Series) -> pd.Series:
@@ -125,7 +127,7 @@ BATCHES: Mapping[str, Callable[[pd.Series], pd.Series]] = {
 
 
 def _check_every_week(rows: Rows) -> Iterator[str]:
-    """The alarms of a year. Nothing is recorded late, so an earlier profile is the newest one without its last weeks."""
+    """The alarms of a year. Nothing is recorded late: an earlier profile is the newest one without its last weeks."""
     profile = profile_sources(_raw_tables(rows), AS_OF)
     for week in range(WEEKS):
         yield from _alarms({table: weeks[week:] for table, weeks in profile.items()}, AS_OF - timedelta(weeks=week))

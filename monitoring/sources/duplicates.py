@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from features.publishing.source_weeks import SourceWeek
 from monitoring.sources.rhythm import MIN_ROWS, REMEMBERED_WEEKS, RowShare, chance_of_more, follow_weeks
 
-FEWER = 0.7  # accounts for each row, times the lowest of the past; half of it if each row comes twice
+MORE = 1.25  # times the most rows of an account in the past; they are twice as many if each row comes twice
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def find_duplicates(weeks: Sequence[SourceWeek], level: float) -> Duplicates | N
 
 def _is_more(now: RowShare, past: Sequence[RowShare], level: float) -> bool:
     most_before = max(_rows_of_account(before) for before in past)
-    return _rows_of_account(now) * FEWER > most_before and chance_of_more(now, past) < level
+    return _rows_of_account(now) > MORE * most_before and chance_of_more(now, past) < level
 
 
 def _rows_of_account(repeats: RowShare) -> float:

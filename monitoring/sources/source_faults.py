@@ -13,7 +13,7 @@ from monitoring.sources.freshness import find_silence
 from monitoring.sources.volume import VolumeBreak, find_account_break, find_row_break
 from monitoring.verdicts.verdict import SourceFault
 
-TESTS = 6  # of a table: fewer and more rows, fewer and more accounts, duplicates, and its freshness
+TESTS = 8  # of a table: fewer and more rows of a week and month, fewer and more accounts, duplicates, and freshness
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,15 @@
 """The volume of a source: whether its newest rows, and their accounts, are as many as its own past foretells.
 
-The newest week is compared with the weeks before. Where a week without rows is usual, such as in a source that comes on
-the first of each month, the newest month is compared with the months before; a batch may come a few days early or late.
+The newest week is compared with the weeks before, and the newest month with the months before: for a source that comes
+on the first of each month, a week without rows is usual. A batch may come a few days early or late.
 Weeks are read from the oldest on, and one that breaks the rhythm does not become part of it: so a break stays named
 until it is mended, however long it lasts.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import accumulate, islice, pairwise
 from math import inf
 from statistics import median
@@ -27,7 +28,17 @@ LOW, HIGH = 0.7, 1.5  # times the lowest and highest share of the usual that the
 MIN_SHARE = 0.85  # what the lowest share counts as, at most: a past of a year does not hold all weeks
 FEWEST_SHARES = 8
 HOLIDAY_SHARE = 0.3
+MONTH_WEEKS = 5
 Period = Literal["week", "month"]
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a week or month holds, with the days for which it may be late, and without those that may be early."""
+
+    upper: int
+    lower: int
+    before: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -39,14 +50,12 @@ class VolumeBreak:
     count: int
     usual: float
 
-
-@dataclass(frozen=True)
-class Window:
-    """What a week or month holds, with the days for which it may be late, and without those that may be early."""
-
-    upper: int
-    lower: int
-    before: Sequence[int]
+    def continued(self, window: Window) -> "VolumeBreak | None":
+        """The break in a window that is nearer to the first broken one than to the usual; None if it was mended."""
+        middle = (self.count + self.usual) / 2
+        if self.count < self.usual:
+            return replace(self, count=window.upper) if window.upper < middle else None
+        return replace(self, count=window.lower) if window.lower > middle else None
 
 
 NO_MONTH = Window(0, 0, ())
@@ -99,7 +108,7 @@ class Rhythm:
 
 
 def find_row_break(weeks: Sequence[SourceWeek], as_of: datetime, level: float) -> VolumeBreak | None:
-    """Whether the newest rows break the rhythm of the source, by its weeks or else by its months."""
+    """Whether the newest rows break the rhythm of the source, by its weeks or by its months."""
     return _follow([week.rows for week in weeks], _Months(weeks, as_of).window, as_of, level=level)
 
 
@@ -138,35 +147,61 @@ class _Months:
         return self._total[oldest] - self._total[newest]
 
 
+@dataclass
+class _Past:
+    """The rhythms of the weeks and months up to a week, which weeks are in them, and which broke them."""
+
+    level: float
+    weekly: Rhythm = field(default_factory=partial(Rhythm, USUAL_WEEKS))
+    monthly: Rhythm = field(default_factory=partial(Rhythm, USUAL_MONTHS))
+    in_rhythm: list[int] = field(default_factory=list[int])
+    broken: list[int] = field(default_factory=list[int])
+
+    def find_break(self, week: int, of_week: Window, of_month: Window) -> VolumeBreak | None:
+        """A break that begins with a week, by itself or by the month that ends with it."""
+        expected = self.weekly.expect(of_week)
+        if expected and expected.is_broken(of_week, self.level):
+            return _to_break(week, "week", of_week, expected)
+        # A month with a break in it says nothing of a source whose weeks tell that it was mended.
+        is_recent = bool(self.broken) and self.broken[-1] - week < MONTH_WEEKS
+        of_months = None if is_recent and expected and expected.low else self.monthly.expect(of_month)
+        if of_months and of_months.is_broken(of_month, self.level):
+            return _to_break(week, "month", of_month, of_months)
+        return None
+
+    def add(self, week: int, of_week: Window, of_month: Window) -> None:
+        """Take in a week in rhythm."""
+        self.weekly.add(of_week)
+        self.monthly.add(of_month)
+        self.in_rhythm.append(week)
+
+
 def _follow(counts: Sequence[int], month_of: MonthOf, as_of: datetime, *, level: float) -> VolumeBreak | None:
-    weekly, monthly = Rhythm(USUAL_WEEKS), Rhythm(USUAL_MONTHS)
-    in_rhythm: list[int] = []
-    broken: list[int] = []
+    """The break in which the newest week lies."""
+    past = _Past(level)
     newest: VolumeBreak | None = None
     for week in reversed(range(len(counts))):
-        of_week = Window(counts[week], counts[week], [counts[earlier] for earlier in in_rhythm[-USUAL_WEEKS:]])
+        of_week = Window(counts[week], counts[week], [counts[at] for at in past.in_rhythm[-USUAL_WEEKS:]])
         if _is_quiet_holiday(of_week, as_of - timedelta(weeks=week)):
             continue
-        of_month = month_of(week, broken)
-        period, window, expected = _choose((of_week, weekly.expect(of_week)), (of_month, monthly.expect(of_month)))
-        if expected and expected.is_broken(window, level):
-            count = window.upper if window.upper < expected.usual else window.lower
-            newest = VolumeBreak(newest.since if newest else week, period, count, expected.usual)
-            broken.append(week)
-            continue
-        weekly.add(of_week)
-        monthly.add(of_month)
-        in_rhythm.append(week)
-        newest = None
+        of_month = month_of(week, past.broken)
+        begun = past.find_break(week, of_week, of_month)
+        if newest and begun:
+            newest = replace(begun, since=newest.since)
+        elif newest:
+            newest = newest.continued(of_week if newest.period == "week" else of_month)
+        else:
+            newest = begun
+        if newest:
+            past.broken.append(week)
+        else:
+            past.add(week, of_week, of_month)
     return newest
 
 
-def _choose(
-    of_week: tuple[Window, Expected | None], of_month: tuple[Window, Expected | None]
-) -> tuple[Period, Window, Expected | None]:
-    """The week if it is never empty, or else the month if it can be foretold."""
-    is_steady = of_week[1] is not None and of_week[1].low > 0
-    return ("week", *of_week) if is_steady or of_month[1] is None else ("month", *of_month)
+def _to_break(week: int, period: Period, window: Window, expected: Expected) -> VolumeBreak:
+    count = window.upper if window.upper < expected.usual else window.lower
+    return VolumeBreak(week, period, count, expected.usual)
 
 
 def _chance_of(count: int, before: Sequence[int], side: Literal["fewer", "more"]) -> float:
