@@ -9,6 +9,7 @@ Monitoring compares the newest week with the table's own past.
 from collections.abc import Mapping
 from datetime import datetime
 
+import ibis
 import ibis.expr.types as ir
 
 from features.publishing.source_weeks import NO_ROWS, WEEK_DAYS, SourceProfile, SourceWeek
@@ -23,21 +24,21 @@ NULLS, EMPTY, MEDIAN, DAY = "nulls_", "empty_after_", "median_", "day_"
 
 def profile_sources(tables: Mapping[str, RawTable], as_of: datetime) -> SourceProfile:
     """The weeks of each table whose rows have an instant, as they were known on a day; none if it has no row."""
-    return {name: _profile_table(table, as_of) for name, table in tables.items() if table.contract.at}
+    return {name: _profile_table(table, at, as_of) for name, table in tables.items() if (at := table.contract.at)}
 
 
-def _profile_table(table: RawTable, as_of: datetime) -> tuple[SourceWeek, ...]:
+def _profile_table(table: RawTable, at: str, as_of: datetime) -> tuple[SourceWeek, ...]:
     weeks = _number_weeks(as_of_view(table.rows, table.contract, as_of))
     recent = weeks.filter(weeks.week < WEEKS)
     present = {name: column for name, column in table.contract.columns.items() if name in table.source_columns}
     at_once = {name: column for name, column in present.items() if not (column.known_at or column.settles_days)}
     # (a value that has to settle is hidden for a while after it is filled in)
-    later = {
-        name: at for name, column in present.items() if (at := column.known_at) in present and not column.settles_days
-    }
+    filled_in = {name: column.known_at for name, column in present.items() if not column.settles_days}
+    later = {name: known_at for name, known_at in filled_in.items() if known_at and known_at in present}
     counted = recent.group_by("week").aggregate(
         rows=recent.count(),
         accounts=recent[ACCOUNT_ID].nunique(),
+        instants=ibis.struct({"account": recent[ACCOUNT_ID], "at": recent[at]}).nunique(),
         **{f"{DAY}{day}": (recent.day == day).sum() for day in range(WEEK_DAYS)},
         **{f"{NULLS}{name}": recent[name].isnull().sum() for name in at_once},
         **{f"{MEDIAN}{name}": recent[name].median() for name, column in at_once.items() if column.type == "number"},
@@ -74,6 +75,7 @@ def _to_week(row: Mapping[str, int | float | None]) -> SourceWeek:
     return SourceWeek(
         rows=int(row["rows"] or 0),
         accounts=int(row["accounts"] or 0),
+        instants=int(row["instants"] or 0),
         nulls=_counts(row, NULLS),
         medians={name.removeprefix(MEDIAN): value for name, value in row.items() if name.startswith(MEDIAN)},
         by_day=tuple(int(row[f"{DAY}{day}"] or 0) for day in range(WEEK_DAYS)),

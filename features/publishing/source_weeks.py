@@ -14,13 +14,14 @@ from features.store.publication import REPUBLISH
 class SourceWeek:
     """One week of a table: its rows, their accounts, the empty cells and the median of its columns.
 
-    `by_day` are the rows of its seven days, the newest day first. `empty_after` are the cells of the columns that are
-    filled in later which were still empty so many days after their row, by days and column; they count from weeks that
-    are so old.
+    `instants` counts the rows of an account at the same instant as one row. `by_day` are the rows of its seven days,
+    the newest day first. `empty_after` are the cells of the columns that are filled in later which were still empty so
+    many days after their row, by days and column; they count from weeks that are so old.
     """
 
     rows: int
     accounts: int
+    instants: int
     nulls: Mapping[str, int]
     medians: Mapping[str, float | None]
     by_day: tuple[int, ...]
@@ -28,7 +29,7 @@ class SourceWeek:
 
 
 WEEK_DAYS = 7
-NO_ROWS = SourceWeek(0, 0, {}, {}, (0,) * WEEK_DAYS, {})
+NO_ROWS = SourceWeek(0, 0, 0, {}, {}, (0,) * WEEK_DAYS, {})
 SourceProfile = Mapping[str, tuple[SourceWeek, ...]]  # by table, the newest week first
 
 

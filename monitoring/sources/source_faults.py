@@ -52,7 +52,7 @@ def _count_fault(table: str, weeks: Sequence[SourceWeek], as_of: datetime, *, al
         text = f"{table}: no row for {silence.days} days, for at most {silence.longest_before} before"
         return SourceFault(table, as_of - timedelta(days=silence.days), text)
     if twice := find_duplicates(weeks, alarms.level):
-        text = f"{twice.rows_of_account:.1f} rows of each account in a week, at most {twice.most_before:.1f} before"
+        text = f"{twice.rows:.1f} rows of an account at the same instant, at most {twice.most_before:.1f} before"
         return SourceFault(table, as_of - timedelta(weeks=twice.since + 1), f"{table}: {text}")
     if accounts := find_account_break(weeks, as_of, alarms.level):
         return _volume_fault(table, "accounts", accounts, as_of=as_of)

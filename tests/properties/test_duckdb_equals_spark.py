@@ -17,6 +17,7 @@ from features.compute.backends.connect import open_backend
 from features.compute.compute import ComputeRequest, compile_signals, compute_signals
 from features.ingestion.reader import cast_tables, open_tables, read_tables
 from features.ingestion.validation import validate_tables
+from features.publishing.source_profile import profile_sources
 from features.signals.registry import catalogue
 from features.tables.dataset import Dataset, read_dataset
 from tests.support.companies.compiled_catalogue import with_inputs
@@ -180,3 +181,14 @@ def test_a_failing_select_is_refused_by_its_table(dataset: Dataset, settings: En
 def test_an_option_of_the_other_backend_is_refused(kind: str, option: dict):
     with pytest.raises(ValueError, match="has no effect"):
         EngineSettings.model_validate({"kind": kind, **option})
+
+
+@pytest.mark.slow
+@needs_spark
+def test_spark_profiles_the_sources_as_duckdb_does(dataset: Dataset):
+    on_duckdb, on_spark = (
+        profile_sources(cast_tables(read_tables(open_backend(engine, dataset), dataset)), AS_OF)
+        for engine in (DUCKDB, SPARK)
+    )
+    assert sum(week.rows for week in on_duckdb["invoices"]) > 0
+    assert on_duckdb == on_spark
