@@ -24,7 +24,7 @@ MILLISECOND = timedelta(milliseconds=1)  # MLflow knows no shorter time
 @click.option("--acknowledge", metavar="VERDICT", help="Say that this verdict, the last one, is known.")
 @click.option("--until", type=DAY, help="The day until which it is known; required with --acknowledge.")
 @click.option("--because", help="Why it is known; required with --acknowledge.")
-@click.option("--log", is_flag=True, help="Then log every run that is not logged yet to MLflow.")
+@click.option("--log", is_flag=True, help="Then log new runs to MLflow, and statistics of the signals to Feast.")
 @click.option("--act", is_flag=True, help="Then recalibrate, retrain or open a challenger by the verdict.")
 @JSON
 @click.pass_obj
@@ -106,7 +106,10 @@ def check_and_store(context: CliContext) -> "tuple[HealthReport, MonitorRun]":
 
 
 def _log_runs(context: CliContext) -> None:
-    """Log every run to MLflow that started after the last one that is logged: MLflow takes seconds to import."""
+    """Log every run to MLflow that started after the last one that is logged, and Feast's statistics of the day.
+
+    Both take seconds to import.
+    """
     from serving.ledger.monitor_runs import RunStore
     from training.reports.monitoring_experiment import last_logged_at, log_monitoring
 
@@ -117,7 +120,19 @@ def _log_runs(context: CliContext) -> None:
     for run in runs:
         tags = {"verdict": run.verdict, "subject": run.subject, "version": str(run.version), "as_of": _day(run.as_of)}
         log_monitoring(context.registry, run.run_at, run.figures, tags)
-    context.echo(f"- logged: {len(runs)} run{'s' * (len(runs) != 1)} to MLflow")
+    signals = _write_statistics(context)
+    context.echo(f"- logged: {len(runs)} run{'s' * (len(runs) != 1)} to MLflow, {signals:,} signals to Feast")
+
+
+def _write_statistics(context: CliContext) -> int:
+    """Write Feast's statistics of the signals of the newest published day."""
+    from features.own_signals.own_catalogue import open_catalogue
+    from features.store.feast_store import open_history_store, write_feature_statistics
+    from features.store.history import published_history
+
+    state, settings = context.state, context.settings
+    history, as_of = published_history(state, open_catalogue(settings, state).signals)
+    return write_feature_statistics(open_history_store(state, history, settings.name), as_of)
 
 
 def _act(context: CliContext, decision: "HealthDecision", run: "MonitorRun", store: "RunStore") -> "Action":

@@ -10,6 +10,7 @@ as_of. `asof_offline_store.py` and `packed_online_store.py` are the two stores b
 import glob
 import hashlib
 import sqlite3
+import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from feast.protos.feast.core.Registry_pb2 import Registry as RegistryProto
 from feast.types import Float64, String
 from google.protobuf.message import DecodeError
 
+from configs.errors import DamagedState
 from configs.files import JsonObject, atomic_write, write_json
 from configs.servers.postgres import watch_postgres, with_driver
 from configs.state_dir import StateDir
@@ -41,6 +43,7 @@ from features.tables.contract import ACCOUNT_ID
 
 FEATURE_SERVICE = "risk"
 ROW = "_row"
+ONLINE_TYPE = "features.store.packed_online_store.PackedOnlineStore"
 KEPT_MATERIALIZATIONS = 30
 PANDAS_TYPES = {"number": "float64", "category": "object"}
 FEAST_TYPES = {"number": Float64, "category": String}
@@ -75,18 +78,33 @@ def open_store(state: StateDir, project: str, generation: str = "") -> FeatureSt
 
 def _open_registry(state: StateDir, project: str, registry: Mapping[str, object], generation: str = "") -> FeatureStore:
     state.feast.mkdir(parents=True, exist_ok=True)
-    return FeatureStore(
-        config=RepoConfig(
-            project=project.replace("-", "_"),
-            provider="local",
-            repo_path=state.feast,
-            registry=dict(registry),
-            offline_store={"type": "features.store.asof_offline_store.AsofOfflineStore"},
-            online_store=_online_config(state, generation),
-            batch_engine={"type": "features.store.packed_online_store.PackedComputeEngine"},
-            entity_key_serialization_version=3,
-        )
-    )
+    config = _repository_config(project, registry, _online_config(state, generation))
+    return FeatureStore(config=RepoConfig(repo_path=state.feast, **config))
+
+
+def _repository_config(project: str, registry: Mapping[str, object], online: Mapping[str, object]) -> JsonObject:
+    return {
+        "project": project.replace("-", "_"),
+        "provider": "local",
+        "registry": dict(registry),
+        "offline_store": {"type": "features.store.asof_offline_store.AsofOfflineStore"},
+        "online_store": dict(online),
+        "batch_engine": {"type": "features.store.packed_online_store.PackedComputeEngine"},
+        "entity_key_serialization_version": 3,
+    }
+
+
+def _write_repository(state: StateDir, project: str) -> None:
+    """Write the file by which Feast's own commands open the store; none if a server holds a part of it.
+
+    It names no absolute path, and a server would need its password. JSON is YAML, too.
+    """
+    file = state.feast / "feature_store.yaml"
+    if state.stores.online or state.stores.feast_registry:
+        file.unlink(missing_ok=True)
+        return
+    online = {"type": ONLINE_TYPE, "path": ONLINE_FILE}
+    write_json(file, _repository_config(project, _file_registry(Path("registry.db")), online))
 
 
 def _registry_config(state: StateDir, file: Path) -> dict[str, object]:
@@ -99,7 +117,6 @@ def _registry_config(state: StateDir, file: Path) -> dict[str, object]:
 
 
 def _file_registry(file: Path) -> dict[str, object]:
-    file.parent.mkdir(parents=True, exist_ok=True)
     return {"registry_type": "file", "path": str(file), "cache_ttl_seconds": 60}
 
 
@@ -107,7 +124,7 @@ def _online_config(state: StateDir, generation: str) -> dict[str, object]:
     """The online store in the Redis that the settings name, or else in a file."""
     if state.stores.online is None:
         return {
-            "type": "features.store.packed_online_store.PackedOnlineStore",
+            "type": ONLINE_TYPE,
             "path": str(state.feast / ONLINE_FILE),
         }
     return {
@@ -141,6 +158,7 @@ def apply_declarations(store: FeatureStore, history: HistoryVersion, state: Stat
 
     Views that this history lacks stay, because readers may still use them: see `drop_stale_views`.
     """
+    _write_repository(state, store.project)
     applied_file = state.feast / "applied.json"
     declared = {"history": str(history.folder), "signals": _declared_hash(history)}
     is_applied = FEATURE_SERVICE in {service.name for service in store.list_feature_services()}
@@ -238,6 +256,27 @@ def read_online_signals(
     oldest = np.where(seconds > 0, seconds, np.iinfo("int64").max).min(axis=0).astype("datetime64[s]")
     as_of = np.where((seconds > 0).any(axis=0), oldest, np.datetime64("NaT"))
     return OnlineRows(pd.concat([_to_frame(rows) for rows in packed], axis=1), as_of)
+
+
+def write_feature_statistics(store: FeatureStore, as_of: datetime) -> int:
+    """Write Feast's own statistics of the signals of a day, and return of how many.
+
+    They are where `feast monitor run` writes them, and where Feast's API and pages read them. Raises DamagedState if
+    those of a family cannot be computed, which Feast only logs.
+    """
+    from feast.monitoring.monitoring_service import MonitoringService  # one command of many needs it
+
+    day, views = as_of.date(), store.list_feature_views()
+    with warnings.catch_warnings():
+        # Feast joins frames in a way that pandas will change.
+        warnings.simplefilter("ignore", FutureWarning)
+        written = MonitoringService(store).compute_metrics(store.project, start_date=day, end_date=day)
+    if written["computed_feature_views"] < len(views):
+        raise DamagedState(
+            f"Feast could not compute statistics of the signals of {day}: the history of a family cannot be read.",
+            recompute_hint(as_of),
+        )
+    return int(written["computed_features"])
 
 
 @contextmanager

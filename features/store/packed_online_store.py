@@ -156,14 +156,20 @@ class PackedOnlineStore(OnlineStore):
     def teardown(self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]) -> None:
         """Remove the file."""
         del tables, entities
-        Path(config.online_store.path).unlink(missing_ok=True)
+        self._file(config).unlink(missing_ok=True)
+
+    @staticmethod
+    def _file(config: RepoConfig) -> Path:
+        """The file; a path that is not absolute is below the folder of the repository."""
+        return Path(config.repo_path or "", config.online_store.path)
 
     def _connection(self, config: RepoConfig) -> sqlite3.Connection:
         # A SQLite connection belongs to one thread and must not cross a fork.
-        key = (os.getpid(), config.online_store.path)
+        file = self._file(config)
+        key = (os.getpid(), file)
         cached = getattr(self._threads, "connection", None)
         if cached is None or cached[0] != key:
-            connection = sqlite3.connect(config.online_store.path, timeout=BUSY_TIMEOUT_SECONDS)
+            connection = sqlite3.connect(file, timeout=BUSY_TIMEOUT_SECONDS)
             connection.execute("pragma journal_mode=wal")
             connection.execute("pragma synchronous=normal")
             cached = self._threads.connection = (key, connection)
