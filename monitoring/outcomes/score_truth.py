@@ -8,7 +8,6 @@ from datetime import datetime
 
 import numpy as np
 import pandas as pd
-from scipy.stats import bootstrap
 
 from configs.settings import Settings
 from features.publishing.open_dataset import OpenDataset
@@ -87,6 +86,7 @@ def _share(part: np.ndarray, total: np.ndarray) -> OutcomeRate | None:
     """The share of revenue with a bootstrap of accounts; None if too few left, or all or none of it was flagged."""
     if len(total) < MIN_LEFT or not 0 < part.sum() < total.sum():
         return None
+    from scipy.stats import bootstrap  # it takes half a second to import
 
     def ratio(parts: np.ndarray, totals: np.ndarray, axis: int = -1) -> np.ndarray:
         return parts.sum(axis=axis) / totals.sum(axis=axis)

@@ -68,6 +68,8 @@ def _still_empty_fault(full: Weeks, column: str, days: int, *, level: float) -> 
 
 def _is_emptier(now: RowShare, past: Sequence[RowShare], level: float) -> bool:
     """Whether more cells are empty than ever before, by far and beyond chance at this level."""
+    if now.share <= MORE_EMPTY:
+        return False  # as below, without looking at the past
     highest = max(before.share for before in past)
     if now.share <= min(highest + MORE_EMPTY, 1 - LESS_FILLED * (1 - highest)):
         return False
