@@ -62,7 +62,7 @@ class MonitoringSettings(Section):
     """When the health of the model is questioned."""
 
     false_alarms_per_year: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    """False alarms of drift, outcomes and plays together that you accept in a year."""
+    """False alarms of sources, drift, outcomes and plays together that you accept in a year."""
     exclude: tuple[ExcludedDays, ...] = ()
     """Published days that training and recalibration leave out, such as those on which a source was broken."""
 

@@ -29,11 +29,16 @@ def find_source_faults(
 ) -> tuple[SourceFault, ...]:
     """What is wrong with the sources, by table and column; the tables without any row come first."""
     judged = [table for table in profile if table not in QUIET_TABLES]
-    tests = TESTS * max(len(judged), 1)
+    tests = TESTS * len(judged) + sum(_count_columns(weeks) for weeks in profile.values()) or 1
     alarms = Alarms(level_of_run(false_alarms_per_year, days=1) / tests, yearly_budget(false_alarms_per_year) / tests)
     empty = [table for table in judged if not any(week.rows for week in profile[table])]
     faults = (fault for table, weeks in profile.items() for fault in _find_faults(table, weeks, as_of, alarms=alarms))
     return (*(SourceFault(table, as_of, f"{table}: no row since the first day") for table in empty), *faults)
+
+
+def _count_columns(weeks: Sequence[SourceWeek]) -> int:
+    """How many comparisons of empty cells the weeks of a table are for."""
+    return max((len(week.nulls) + sum(map(len, week.empty_after.values())) for week in weeks), default=0)
 
 
 def _find_faults(table: str, weeks: Sequence[SourceWeek], as_of: datetime, *, alarms: Alarms) -> Iterator[SourceFault]:
