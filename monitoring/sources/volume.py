@@ -43,19 +43,22 @@ class Window:
 
 @dataclass(frozen=True)
 class VolumeBreak:
-    """Since how many weeks (0: the newest) a week or month is not as usual, and what it holds and usually would."""
+    """Since how many weeks (0: the newest) a week or month is not as usual, and what it holds and usually would.
+
+    It lasts as long as a window is nearer to the first broken one than to the usual: on its side of `middle`.
+    """
 
     since: int
     period: Period
     count: int
     usual: float
+    middle: float
 
     def continued(self, window: Window) -> "VolumeBreak | None":
-        """The break in a window that is nearer to the first broken one than to the usual; None if it was mended."""
-        middle = (self.count + self.usual) / 2
-        if self.count < self.usual:
-            return replace(self, count=window.upper) if window.upper < middle else None
-        return replace(self, count=window.lower) if window.lower > middle else None
+        """The break in a later window; None if it was mended."""
+        if self.middle < self.usual:
+            return replace(self, count=window.upper) if window.upper < self.middle else None
+        return replace(self, count=window.lower) if window.lower > self.middle else None
 
 
 NO_MONTH = Window(0, 0, ())
@@ -201,7 +204,7 @@ def _follow(counts: Sequence[int], month_of: MonthOf, as_of: datetime, *, level:
 
 def _to_break(week: int, period: Period, window: Window, expected: Expected) -> VolumeBreak:
     count = window.upper if window.upper < expected.usual else window.lower
-    return VolumeBreak(week, period, count, expected.usual)
+    return VolumeBreak(week, period, count, expected.usual, (count + expected.usual) / 2)
 
 
 def _chance_of(count: int, before: Sequence[int], side: Literal["fewer", "more"]) -> float:
