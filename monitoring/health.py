@@ -37,7 +37,8 @@ class HealthReport:
     """The verdict on what is served, and everything that was checked.
 
     `groups` are the outcomes of groups, `served` is how the online store compares with the history. `estimate` is the
-    performance that is expected of risks whose answers are open, None if there are none.
+    performance that is expected of risks whose answers are open, None if there are none. `has_new_answers` says if the
+    data set was opened for answers that were not known before.
     """
 
     version: Version
@@ -46,6 +47,7 @@ class HealthReport:
     groups: tuple[GroupOutcome, ...]
     served: ServedValues
     estimate: PerformanceEstimate | None
+    has_new_answers: bool
 
 
 def check_health(settings: Settings, state: StateDir, known_until: datetime, progress: Progress) -> HealthReport:
@@ -93,6 +95,7 @@ def check_health(settings: Settings, state: StateDir, known_until: datetime, pro
         groups=compare_groups(followed.rows),
         served=served,
         estimate=estimate and void_if_contradicted(estimate, checks, decision),
+        has_new_answers=outcomes.are_new,
     )
 
 

@@ -89,17 +89,19 @@ def _check(context: CliContext, *, act: bool) -> int:
 
 
 def check_and_store(context: CliContext) -> "tuple[HealthReport, MonitorRun]":
-    """Check what is served, and store the report of the outcomes and the run."""
+    """Check what is served, and store the run, and the report of the outcomes if there may be new ones."""
     from configs.clock import now
     from monitoring.health import check_health, run_of
     from monitoring.outcomes.outcome_report import report_outcomes
     from serving.ledger.monitor_runs import RunStore
-    from serving.ledger.served_outcomes import write_outcomes
+    from serving.ledger.served_outcomes import are_outcomes_recent, write_outcomes
 
+    settings, file, known_until = context.settings, context.state.outcomes, context.known_until
     with context.progress("monitor") as progress:
-        report = check_health(context.settings, context.state, context.known_until, progress)
-        outcomes = report_outcomes(context.settings, context.state, context.recover_ledger(), context.known_until)
-    write_outcomes(context.state.outcomes, outcomes)
+        report = check_health(settings, context.state, known_until, progress)
+        ledger = context.recover_ledger()
+        if report.has_new_answers or not are_outcomes_recent(file, settings.label.horizon_days, known_until):
+            write_outcomes(file, report_outcomes(settings, context.state, ledger, known_until))
     run = run_of(report, now())
     RunStore(context.database).save(run)
     return report, run

@@ -45,13 +45,14 @@ class KnownOutcomes:
     """The followed accounts, and how many accounts left after the days that each version was calibrated on.
 
     `open_risks` is the newest risk of each account whose answer for the main horizon is not known; `early` is what
-    became of those accounts in the days of a cohort.
+    became of those accounts in the days of a cohort. `are_new` says if the data set was opened for them.
     """
 
     followed: FollowedAccounts
     departures: Mapping[int, int]
     open_risks: FloatArray
     early: EarlyOutcomes
+    are_new: bool
 
 
 @dataclass(frozen=True)
@@ -108,17 +109,20 @@ class OutcomeStore:
         next_known_at = None if open_days.empty else pd.Timestamp(open_days.min() + wait).to_pydatetime()
         open_risks = self._open_risks(served, known_until)
         if not is_due.any():
-            return KnownOutcomes(FollowedAccounts(NO_ROWS, (), next_known_at), {}, open_risks, NOTHING_EARLY)
+            nobody = FollowedAccounts(NO_ROWS, (), next_known_at)
+            return KnownOutcomes(nobody, {}, open_risks, NOTHING_EARLY, are_new=False)
         dataset = fetch_dataset(self.settings.data, self.settings.signals)
         source = self._source(dataset, chosen[is_due], known_until)
         stored = _read(self._file)
-        if stored is None or not stored[0].are_of(source):
+        are_new = stored is None or not stored[0].are_of(source)
+        if stored is None or are_new:
             stored = self._follow(dataset, source, stored[0].calibration_days if stored else {})
             _write(self._file, *stored)
         answers, rows = stored
         next_known_at = answers.next_known_at if answers.is_waiting else next_known_at
         followed = FollowedAccounts(rows, answers.families, next_known_at)
-        return KnownOutcomes(followed, answers.departures, open_risks, self._early(rows, known_until))
+        early = self._early(rows, known_until)
+        return KnownOutcomes(followed, answers.departures, open_risks, early, are_new=are_new)
 
     def _open_risks(self, served: pd.DataFrame, known_until: datetime) -> FloatArray:
         open_rows = served[~is_mature(served, self.settings.label, known_until)]

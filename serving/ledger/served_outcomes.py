@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from configs.errors import DamagedState
 from configs.files import write_json
 from configs.stored_files import read_stored
 
 NOTHING_KNOWN = "No risk that was served is old enough to know what became of its account."
 NOBODY_HELD_OUT = "No account was held out at random from a play and left, so the effect of plays cannot be known."
+MAX_AGE = timedelta(days=7)
 REBUILD = "Run `oarlock monitor`: it writes the file anew."
 
 
@@ -124,3 +126,14 @@ def read_outcomes(file: Path) -> ServedOutcomes | None:
         return read_stored(file, ServedOutcomes, REBUILD)
     except FileNotFoundError:
         return None
+
+
+def are_outcomes_recent(file: Path, horizon_days: int, known_until: datetime) -> bool:
+    """Whether outcomes for this horizon are stored that were compared within the week before an instant."""
+    try:
+        stored = read_outcomes(file)
+    except DamagedState:
+        return False
+    if stored is None or stored.horizon_days != horizon_days:
+        return False
+    return timedelta(0) <= known_until - stored.known_until < MAX_AGE

@@ -1,18 +1,19 @@
 """Score truth and the natural rate, of a few accounts whose figures are counted by hand."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from configs.errors import DataError
 from configs.settings_file import read_settings
 from configs.state_dir import open_state_dir
 from monitoring.outcomes.natural_rate import natural_rates
 from monitoring.outcomes.outcome_report import report_outcomes
 from monitoring.outcomes.score_truth import judge_flags
 from serving.ledger.ledger import Ledger
-from serving.ledger.served_outcomes import read_outcomes, write_outcomes
+from serving.ledger.served_outcomes import are_outcomes_recent, read_outcomes, write_outcomes
 from tests.support.companies.raw_tables import account, subscription
 from tests.support.ledger_rows import score, source_at
 from training.labels.definition import label_hash
@@ -129,6 +130,24 @@ def test_outcomes_are_read_as_they_were_stored(report, tmp_path):
     write_outcomes(tmp_path / "outcomes.json", result)
     assert read_outcomes(tmp_path / "outcomes.json") == result
     assert read_outcomes(tmp_path / "none.json") is None
+
+
+def test_stored_outcomes_are_recent_for_a_week_and_for_their_horizon(report, tmp_path):
+    file, compared = tmp_path / "outcomes.json", datetime(2023, 12, 1)
+    assert not are_outcomes_recent(file, 60, compared)
+    write_outcomes(file, report(compared))
+    days = (-1, 0, 6, 7)
+    assert [are_outcomes_recent(file, 60, compared + timedelta(days=day)) for day in days] == [False, True, True, False]
+    assert not are_outcomes_recent(file, 90, compared)
+    file.write_bytes(file.read_bytes()[:20])
+    assert not are_outcomes_recent(file, 60, compared)
+
+
+def test_the_data_set_is_opened_only_if_there_may_be_outcomes(report, tmp_path):
+    (tmp_path / "data" / "subscriptions.parquet").unlink()
+    assert report(datetime(2023, 4, 20)).quarters == ()
+    with pytest.raises(DataError):
+        report(datetime(2023, 12, 1))
 
 
 def test_nothing_is_said_of_risks_that_are_too_young(report):
