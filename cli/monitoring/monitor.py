@@ -92,7 +92,6 @@ def check_and_store(context: CliContext) -> "tuple[HealthReport, MonitorRun]":
     """Check what is served, and store the run, and the report of the outcomes if there may be new ones."""
     from configs.clock import now
     from monitoring.health import check_health, run_of
-    from monitoring.outcomes.outcome_report import report_outcomes
     from serving.ledger.monitor_runs import RunStore
     from serving.ledger.served_outcomes import are_outcomes_recent, write_outcomes
 
@@ -101,6 +100,8 @@ def check_and_store(context: CliContext) -> "tuple[HealthReport, MonitorRun]":
         report = check_health(settings, context.state, known_until, progress)
         ledger = context.recover_ledger()
         if report.has_new_answers or not are_outcomes_recent(file, settings.label.horizon_days, known_until):
+            from monitoring.outcomes.outcome_report import report_outcomes  # heavy, as all that reads the data set
+
             write_outcomes(file, report_outcomes(settings, context.state, ledger, known_until))
     run = run_of(report, now())
     RunStore(context.database).save(run)
