@@ -46,7 +46,7 @@ PlantFault = Callable[[TableContract, pa.Table, np.ndarray], pa.Table]
 
 @dataclass(frozen=True)
 class Checked:
-    """What the checks said of a company: false alarms by kind, and by table and fault which delays were too short."""
+    """What the checks said of a company: false alarms by kind, and whether each fault was named after each delay."""
 
     seed: int
     accounts: int

@@ -94,12 +94,13 @@ def check_and_store(context: CliContext) -> "tuple[HealthReport, MonitorRun]":
     from monitoring.health import check_health, run_of
     from serving.ledger.monitor_runs import RunStore
     from serving.ledger.served_outcomes import are_outcomes_recent, write_outcomes
+    from training.labels.definition import label_hash
 
     settings, file, known_until = context.settings, context.state.outcomes, context.known_until
     with context.progress("monitor") as progress:
         report = check_health(settings, context.state, known_until, progress)
         ledger = context.recover_ledger()
-        if report.has_new_answers or not are_outcomes_recent(file, settings.label.horizon_days, known_until):
+        if report.has_new_answers or not are_outcomes_recent(file, label_hash(settings.label), known_until):
             from monitoring.outcomes.outcome_report import report_outcomes  # heavy, as all that reads the data set
 
             write_outcomes(file, report_outcomes(settings, context.state, ledger, known_until))

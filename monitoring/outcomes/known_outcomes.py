@@ -31,9 +31,9 @@ from monitoring.outcomes.cohorts import PLAY, FollowedAccounts, choose_snapshots
 from monitoring.outcomes.estimate import NOTHING_EARLY, EarlyOutcomes
 from monitoring.outcomes.served_scores import read_served_snapshots
 from serving.ledger.ledger import Ledger
+from serving.ledger.served_outcomes import MAX_AGE
 from training.labels.definition import CHURNED, is_mature, label_hash
 
-MAX_AGE = timedelta(days=7)
 FORMAT = 1  # counts up when rows are stored in another way, so that none is read from an older file
 METADATA = b"oarlock"
 COLUMNS = {"as_of": "datetime64[us]", "version": "int64", "risk": "float64", CHURNED: "float64"}

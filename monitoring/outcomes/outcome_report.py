@@ -32,7 +32,9 @@ def report_outcomes(settings: Settings, state: StateDir, ledger: Ledger, known_u
     served = read_served_snapshots(ledger, label_hash(label), known_until)
     is_due = served.as_of + days_until_known(label) <= pd.Timestamp(known_until)
     if not (is_due | is_mature(served, label, known_until)).any():
-        return ServedOutcomes(known_until, label.horizon_days, wait_days, quarters=(), natural=(), plays=None)
+        return ServedOutcomes(
+            known_until, label.horizon_days, wait_days, quarters=(), natural=(), plays=None, label=label_hash(label)
+        )
     opened = open_dataset(settings, state)
     rows = follow_flags(opened, settings, ledger, known_until)
     rows["natural"] = [natural_risk(score) for score in read_scores(ledger, rows["id"].tolist())]
@@ -48,6 +50,7 @@ def report_outcomes(settings: Settings, state: StateDir, ledger: Ledger, known_u
         natural=natural_rates(rows, level_sd),
         plays=_effect(plays),
         currency=newest_currency(rows),
+        label=label_hash(label),
     )
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from features.publishing.source_weeks import SourceWeek
 from monitoring.sources.rhythm import MIN_ROWS, REMEMBERED_WEEKS, RowShare, chance_of_more, follow_weeks
 
-MORE = 1.25  # times the most rows of an instant in the past; they are twice as many if each row comes twice
+# Times the most rows of an instant in the past: twice as many if each row comes twice, fewer if events are added.
+MORE = 1.5
 
 
 @dataclass(frozen=True)

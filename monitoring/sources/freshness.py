@@ -12,10 +12,10 @@ from math import exp
 from scipy.special import betaln
 
 from features.publishing.source_weeks import WEEK_DAYS, SourceWeek
+from monitoring.evidence.budget import YEAR_DAYS
 from monitoring.sources.holidays import is_holiday
 
 FEWEST_GAPS = 8
-YEAR_DAYS = 365.25
 
 
 @dataclass(frozen=True)

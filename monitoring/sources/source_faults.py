@@ -29,7 +29,7 @@ def find_source_faults(
 ) -> tuple[SourceFault, ...]:
     """What is wrong with the sources, by table and column; the tables without any row come first."""
     judged = [table for table in profile if table not in QUIET_TABLES]
-    tests = TESTS * len(judged) + sum(_count_columns(weeks) for weeks in profile.values()) or 1
+    tests = max(1, TESTS * len(judged) + sum(map(_count_columns, profile.values())))
     alarms = Alarms(level_of_run(false_alarms_per_year, days=1) / tests, yearly_budget(false_alarms_per_year) / tests)
     empty = [table for table in judged if not any(week.rows for week in profile[table])]
     faults = (fault for table, weeks in profile.items() for fault in _find_faults(table, weeks, as_of, alarms=alarms))

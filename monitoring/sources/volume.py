@@ -21,8 +21,9 @@ from scipy.special import bdtr, bdtrc
 
 from features.publishing.source_weeks import WEEK_DAYS, SourceWeek
 from monitoring.sources.holidays import is_holiday
+from monitoring.sources.rhythm import REMEMBERED_WEEKS
 
-USUAL_WEEKS, USUAL_MONTHS, REMEMBERED_WEEKS, REMEMBERED_MONTHS = 8, 3, 52, 12
+USUAL_WEEKS, USUAL_MONTHS, REMEMBERED_MONTHS = 8, 3, 12
 LATE_DAYS, EARLY_DAYS = 4, 5  # that a batch may come later or sooner than a month after the last one
 LOW, HIGH = 0.7, 1.5  # times the lowest and highest share of the usual that the own past showed
 MIN_SHARE = 0.85  # what the lowest share counts as, at most: a past of a year does not hold all weeks

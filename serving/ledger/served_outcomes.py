@@ -78,7 +78,7 @@ class ServedOutcomes:
     """What became of accounts whose risks were served, as known at an instant; without `quarters` nothing is.
 
     `plays` is None if nobody was held out at random, or nobody of them left. `currency` is that of all amounts, None if
-    it was not declared.
+    it was not declared. `label` is the hash of the definition of churn.
     """
 
     known_until: datetime
@@ -88,6 +88,7 @@ class ServedOutcomes:
     natural: Sequence[NaturalRate]
     plays: PlayEffect | None
     currency: str | None = None
+    label: str = ""
 
     @property
     def answer(self) -> str:
@@ -128,12 +129,12 @@ def read_outcomes(file: Path) -> ServedOutcomes | None:
         return None
 
 
-def are_outcomes_recent(file: Path, horizon_days: int, known_until: datetime) -> bool:
-    """Whether outcomes for this horizon are stored that were compared within the week before an instant."""
+def are_outcomes_recent(file: Path, label: str, known_until: datetime) -> bool:
+    """Whether outcomes by this label are stored that were compared within the week before an instant."""
     try:
         stored = read_outcomes(file)
     except DamagedState:
         return False
-    if stored is None or stored.horizon_days != horizon_days:
+    if stored is None or stored.label != label:
         return False
     return timedelta(0) <= known_until - stored.known_until < MAX_AGE

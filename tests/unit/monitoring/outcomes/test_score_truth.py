@@ -132,15 +132,20 @@ def test_outcomes_are_read_as_they_were_stored(report, tmp_path):
     assert read_outcomes(tmp_path / "none.json") is None
 
 
-def test_stored_outcomes_are_recent_for_a_week_and_for_their_horizon(report, tmp_path):
+def test_stored_outcomes_are_recent_for_a_week_and_for_their_label(report, tmp_path):
     file, compared = tmp_path / "outcomes.json", datetime(2023, 12, 1)
-    assert not are_outcomes_recent(file, 60, compared)
-    write_outcomes(file, report(compared))
+    write_outcomes(file, result := report(compared))
     days = (-1, 0, 6, 7)
-    assert [are_outcomes_recent(file, 60, compared + timedelta(days=day)) for day in days] == [False, True, True, False]
-    assert not are_outcomes_recent(file, 90, compared)
+    assert [are_outcomes_recent(file, result.label, compared + timedelta(days=day)) for day in days] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert not are_outcomes_recent(file, "another label", compared)
+    assert not are_outcomes_recent(tmp_path / "none.json", result.label, compared)
     file.write_bytes(file.read_bytes()[:20])
-    assert not are_outcomes_recent(file, 60, compared)
+    assert not are_outcomes_recent(file, result.label, compared)
 
 
 def test_the_data_set_is_opened_only_if_there_may_be_outcomes(report, tmp_path):

@@ -91,6 +91,12 @@ def test_rows_that_arrive_twice_are_named_in_a_source_of_uneven_weeks():
     ]
 
 
+def test_more_kinds_of_events_at_the_same_instant_are_no_duplicates():
+    weeks = (SourceWeek(600, 100, 100, {}, {}, (600, 0, 0, 0, 0, 0, 0), {}),) * 20
+    more_kinds = replace(weeks[0], rows=800)
+    assert faults((more_kinds, *weeks)) == []
+
+
 def test_a_break_that_is_as_small_as_the_smallest_week_before_lasts_until_it_is_mended():
     weeks = to_weeks([100] * DAYS)
     of = dict(zip(("low", "half", "usual"), (to_weeks([rows] * 7)[0] for rows in (55, 60, 100)), strict=True))
