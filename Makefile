@@ -4,7 +4,8 @@ PYTHON ?= python3.11
 DATA ?= oarlock
 ONLY ?= -m "not outages" # what test-all runs
 WORKERS ?= 2 # a worker of the tests needs up to 2 GB of memory
-PYTEST = .venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+# LightGBM waits for its threads by spinning: with a thread for each core, the workers would slow each other down.
+PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv

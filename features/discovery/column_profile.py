@@ -1,7 +1,7 @@
 """What the values of a column look like: how many are dates, numbers, flags or ids, and which of them stand out."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from duckdb import DuckDBPyConnection
 
@@ -101,35 +101,61 @@ class ColumnProfile:
         return tuple(order for order, against in fitting.items() if not against)
 
 
-def profile_column(connection: DuckDBPyConnection, source: str, column: str) -> ColumnProfile:
-    """The profile of a column of a source, over all of its rows."""
+def profile_columns(connection: DuckDBPyConnection, source: str, columns: Sequence[str]) -> dict[str, ColumnProfile]:
+    """The profile of each of these columns of a source, over all of its rows."""
+    if not columns:
+        return {}
+    _create_profiled(connection, source, columns)
+    counted = _count_values(connection, columns)
+    formats = _date_formats(connection, [column for column in counted if _may_have_formats(column)])
+    spellings = _spellings(connection, [column for column in counted if column.distinct <= MAX_SPELLINGS])
+    return {
+        column.name: replace(
+            column, date_formats=formats.get(column.name, ()), spellings=spellings.get(column.name, {})
+        )
+        for column in counted
+    }
+
+
+def _create_profiled(connection: DuckDBPyConnection, source: str, columns: Sequence[str]) -> None:
+    """One table of the distinct values of all columns: a statement of its own for each column costs milliseconds."""
     blank = f"value is null or trim(value) = '' or lower(trim(value)) in ({', '.join(map(quote_text, BLANK_WORDS))})"
-    connection.execute(
-        f"""create or replace temp table profiled as
-        select {quote_name(column)}::varchar as value, count(*) as n, ({blank}) as is_blank
-        from {quote_name(source)} group by all"""
+    counts = " union all ".join(
+        f"""(select {quote_text(name)} as name, {quote_name(name)}::varchar as value, count(*) as n
+        from {quote_name(source)} group by all)"""
+        for name in columns
     )
+    connection.execute(f"create or replace temp table profiled as select *, ({blank}) as is_blank from ({counts})")
+
+
+def _count_values(connection: DuckDBPyConnection, columns: Sequence[str]) -> list[ColumnProfile]:
+    """What the values of each column count, without the formats and the spellings that only some columns have."""
+    is_sentinel = f"not is_blank and regexp_matches(trim(value), {quote_text(PATTERNS['sentinel'])})"
     patterns = [
         f"coalesce(sum(n) filter (not is_blank and regexp_matches({_operand(name)}, {quote_text(pattern)})), 0)::bigint"
         for name, pattern in PATTERNS.items()
     ]
-    row = connection.execute(
-        f"""select coalesce(sum(n), 0)::bigint, coalesce(sum(n) filter (not is_blank), 0)::bigint,
-        (count(*) filter (not is_blank))::bigint, {", ".join(patterns)} from profiled"""
-    ).fetchall()[0]
-    rows, filled, distinct, *counts = row
-    by_pattern = dict(zip(PATTERNS, counts, strict=True))
+    rows = connection.execute(
+        f"""select name, sum(n)::bigint, coalesce(sum(n) filter (not is_blank), 0)::bigint,
+        (count(*) filter (not is_blank))::bigint, {_frequent("is_blank and trim(value) <> ''")},
+        {_frequent(is_sentinel)}, {_frequent("not is_blank")}, {", ".join(patterns)} from profiled group by name"""
+    ).fetchall()
+    profiles = {name: _to_profile(name, counts) for name, *counts in rows}
+    empty = dict.fromkeys(PATTERNS, 0)
+    return [profiles.get(name) or ColumnProfile(name, 0, 0, 0, empty) for name in columns]
+
+
+def _to_profile(name: str, counts: list) -> ColumnProfile:
+    rows, filled, distinct, blanks, sentinels, values, *by_pattern = counts
     return ColumnProfile(
-        column,
+        name,
         rows,
         filled,
         distinct,
-        by_pattern,
-        blanks=_values(connection, "is_blank and trim(value) <> ''"),
-        sentinels=_sentinels(connection) if by_pattern["sentinel"] else (),
-        values=_values(connection, "not is_blank"),
-        date_formats=_date_formats(connection, filled - by_pattern["sentinel"], by_pattern),
-        spellings=_spellings(connection) if distinct <= MAX_SPELLINGS else {},
+        dict(zip(PATTERNS, by_pattern, strict=True)),
+        blanks=tuple(blanks),
+        sentinels=tuple(sentinels),
+        values=tuple(values),
     )
 
 
@@ -137,26 +163,40 @@ def _operand(pattern: str) -> str:
     return "value" if pattern == "outer_space" else "trim(value)"
 
 
-def _values(connection: DuckDBPyConnection, condition: str) -> tuple[str, ...]:
-    """The most frequent values under a condition."""
-    query = f"select value from profiled where {condition} order by n desc, value limit {KEPT_VALUES}"
-    return tuple(value for (value,) in connection.execute(query).fetchall())
+def _frequent(condition: str) -> str:
+    """The most frequent values under a condition, as an aggregate that does not sort all of them."""
+    lowest = f"min({{'n': -n, 'value': value}}, {KEPT_VALUES}) filter ({condition})"
+    return f"list_transform(coalesce({lowest}, []), lambda counted: counted.value)"
 
 
-def _spellings(connection: DuckDBPyConnection) -> dict[str, str]:
-    query = """select value, usual from (select value, first_value(value) over (partition by lower(trim(value))
-        order by n desc, value) as usual from profiled where not is_blank) where value <> usual order by 1"""
-    return dict(connection.execute(query).fetchall())
+def _among(columns: Sequence[ColumnProfile]) -> str:
+    return f"not is_blank and name in ({', '.join(quote_text(column.name) for column in columns)})"
 
 
-def _sentinels(connection: DuckDBPyConnection) -> tuple[str, ...]:
-    return _values(connection, f"not is_blank and regexp_matches(trim(value), {quote_text(PATTERNS['sentinel'])})")
+def _spellings(connection: DuckDBPyConnection, columns: Sequence[ColumnProfile]) -> dict[str, dict[str, str]]:
+    query = f"""select name, value, usual from (select name, value, first_value(value) over (partition by name,
+        lower(trim(value)) order by n desc, value) as usual from profiled where {_among(columns)})
+        where value <> usual order by 1, 2"""
+    spellings: dict[str, dict[str, str]] = {}
+    for name, value, usual in connection.execute(query).fetchall() if columns else ():
+        spellings.setdefault(name, {})[value] = usual
+    return spellings
 
 
-def _date_formats(connection: DuckDBPyConnection, filled: int, counts: Mapping[str, int]) -> tuple[str, ...]:
-    """The formats that fit the most values, if these are nearly all; epochs need a plausible range."""
-    if filled <= 0 or counts["iso"] + counts["ordered"] >= MIN_SHARE * filled:
-        return ()
+def _may_have_formats(column: ColumnProfile) -> bool:
+    """Whether there are values that could be dates and are not written as ISO 8601 or as day and month in digits."""
+    filled = _without_sentinels(column)
+    return filled > 0 and column.counts["iso"] + column.counts["ordered"] < MIN_SHARE * filled
+
+
+def _without_sentinels(column: ColumnProfile) -> int:
+    return column.filled - column.counts["sentinel"]
+
+
+def _date_formats(connection: DuckDBPyConnection, columns: Sequence[ColumnProfile]) -> dict[str, tuple[str, ...]]:
+    """The formats that fit the most values of each column, if these are nearly all; epochs need a plausible range."""
+    if not columns:
+        return {}
     value = "trim(value)"
     is_integer, number = f"regexp_matches({value}, '{DIGITS}')", f"try_cast({value} as bigint)"
     conditions = {
@@ -164,10 +204,17 @@ def _date_formats(connection: DuckDBPyConnection, filled: int, counts: Mapping[s
         EPOCH_MILLISECONDS: f"{is_integer} and {number} between {FROM_2000}000 and {UNTIL_2100}000",
     }
     conditions |= {form: _parses(value, form) for form in FORMATS}
-    counted = ", ".join(f"coalesce(sum(n) filter (not is_blank and {test}), 0)" for test in conditions.values())
-    row = connection.execute(f"select {counted} from profiled").fetchall()[0]
-    highest = max(row)
-    return tuple(form for form, count in zip(conditions, row, strict=True) if count == highest >= MIN_SHARE * filled)
+    counted = ", ".join(f"coalesce(sum(n) filter ({test}), 0)::bigint" for test in conditions.values())
+    query = f"select name, {counted} from profiled where {_among(columns)} group by name"
+    fitting = {
+        name: dict(zip(conditions, counts, strict=True)) for name, *counts in connection.execute(query).fetchall()
+    }
+    return {column.name: _best_formats(fitting[column.name], _without_sentinels(column)) for column in columns}
+
+
+def _best_formats(fitting: Mapping[str, int], filled: int) -> tuple[str, ...]:
+    highest = max(fitting.values())
+    return tuple(form for form, count in fitting.items() if count == highest >= MIN_SHARE * filled)
 
 
 def _parses(value: str, form: str) -> str:

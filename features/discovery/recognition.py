@@ -6,7 +6,7 @@ from functools import cached_property
 
 from duckdb import DuckDBPyConnection
 
-from features.discovery.column_profile import ColumnProfile, profile_column
+from features.discovery.column_profile import ColumnProfile, profile_columns
 from features.discovery.loaded_sources import LoadedSource
 from features.discovery.vocabulary import (
     ACCOUNT_WORDS,
@@ -65,7 +65,7 @@ class ProfiledSource:
 
 def profile_source(connection: DuckDBPyConnection, source: LoadedSource) -> ProfiledSource:
     """A loaded source with the profile of each of its columns."""
-    return ProfiledSource(source, {name: profile_column(connection, source.name, name) for name in source.columns})
+    return ProfiledSource(source, profile_columns(connection, source.name, source.columns))
 
 
 @dataclass(frozen=True)

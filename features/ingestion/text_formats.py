@@ -104,13 +104,16 @@ def _count_dates(table: SelectedTable) -> OrderEvidence:
     """What the dates of one table show, over all of its columns."""
     columns = [table.rows[name].cast("string") for name in table.text_columns("instant")]
     dates = [is_ordered_date(column) for column in columns]
+    examples = [column.min(where=is_date) for column, is_date in zip(columns, dates, strict=True)]
+    example = table.rows.aggregate(example=ibis.coalesce(*examples)).to_pyarrow()["example"][0].as_py()
+    if example is None:  # as in most tables, whose dates are ISO 8601: what follows would read each of them twice
+        return OrderEvidence()
     counts = {"dates": sum(_count(is_date) for is_date in dates)}
     for order in ORDERS:
         fits = [from_text(column, "instant", TextFormat(dates=order)).notnull() for column in columns]
         counts[order] = sum(_count(is_date & fit) for is_date, fit in zip(dates, fits, strict=True))
-    examples = [column.min(where=is_date) for column, is_date in zip(columns, dates, strict=True)]
-    row = table.rows.aggregate(**counts, example=ibis.coalesce(*examples)).to_pyarrow().to_pylist()[0]
-    return OrderEvidence(row["dates"], {order: row[order] for order in ORDERS}, row["example"] or "")
+    row = table.rows.aggregate(**counts).to_pyarrow().to_pylist()[0]
+    return OrderEvidence(row["dates"], {order: row[order] for order in ORDERS}, example)
 
 
 def _count(condition: ir.Value) -> ir.Column:

@@ -6,7 +6,7 @@ of the data set (`features/compute/backends/duckdb.py`).
 
 import json
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 ROW_MAKERS = frozenset({"unnest", "range", "generate_series", "json_each", "json_tree"})
@@ -50,7 +50,9 @@ def find_changing_value(select: str) -> str | None:
     return next(_changing_values(_parse(select)["statements"]), None)
 
 
+@lru_cache(maxsize=256)
 def _parse(select: str) -> Node:
+    # Each of the same few selects is looked at several times, and opening a database takes 14 ms.
     import duckdb
 
     with duckdb.connect() as connection:
