@@ -79,7 +79,8 @@ def test_a_reformatted_signal_has_the_same_fingerprint(tmp_path: Path, before: s
     ],
 )
 def test_a_changed_signal_has_another_fingerprint(tmp_path: Path, before: str, after: str):
-    assert fingerprint(_declare(tmp_path, DECLARED.replace(before, after))) != fingerprint(_declare(tmp_path, DECLARED))
+    changed = _declare(tmp_path / "changed", DECLARED.replace(before, after))
+    assert fingerprint(changed) != fingerprint(_declare(tmp_path, DECLARED))
 
 
 def test_another_name_or_family_is_another_signal_set(tmp_path: Path):
