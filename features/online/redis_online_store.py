@@ -10,9 +10,6 @@ and reads the published one.
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from feast import Entity, FeatureView, RepoConfig
-from feast.repo_config import FeastConfigBaseModel
-
 from features.online.redis_connection import connect, store_errors
 from features.online.redis_rows import (
     ROWS_PER_CALL,
@@ -25,8 +22,13 @@ from features.online.redis_rows import (
     unpack_cell,
     write_cells,
 )
+from features.store.feast_import import without_type_checks
 from features.store.online_reader import Layout
 from features.store.packed_online_store import PackedOnlineStore, PackedRow
+
+with without_type_checks():
+    from feast import Entity, FeatureView, RepoConfig
+    from feast.repo_config import FeastConfigBaseModel
 
 
 class PackedRedisOnlineStoreConfig(FeastConfigBaseModel):

@@ -14,14 +14,18 @@ from typing import Literal
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
-from feast import FeatureView, FileSource, RepoConfig
-from feast.data_format import ParquetFormat
-from feast.data_source import DataSource
-from feast.infra.offline_stores.duckdb import DuckDBOfflineStore, DuckDBOfflineStoreConfig, _write_data_source
-from feast.infra.offline_stores.ibis import IbisRetrievalJob
-from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
-from feast.infra.offline_stores.offline_utils import DEFAULT_ENTITY_DF_EVENT_TIMESTAMP_COL as REQUESTED
-from feast.infra.registry.base_registry import BaseRegistry
+
+from features.store.feast_import import without_type_checks
+
+with without_type_checks():
+    from feast import FeatureView, FileSource, RepoConfig
+    from feast.data_format import ParquetFormat
+    from feast.data_source import DataSource
+    from feast.infra.offline_stores.duckdb import DuckDBOfflineStore, DuckDBOfflineStoreConfig, _write_data_source
+    from feast.infra.offline_stores.ibis import IbisRetrievalJob
+    from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
+    from feast.infra.offline_stores.offline_utils import DEFAULT_ENTITY_DF_EVENT_TIMESTAMP_COL as REQUESTED
+    from feast.infra.registry.base_registry import BaseRegistry
 
 ONE_DAY = timedelta(days=1)
 ANY_DAY = "*"

@@ -22,10 +22,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
-from feast.data_format import ParquetFormat
-from feast.protos.feast.core.Registry_pb2 import Registry as RegistryProto
-from feast.types import Float64, String
 from google.protobuf.message import DecodeError
 
 from configs.errors import DamagedState
@@ -35,11 +31,18 @@ from configs.state_dir import StateDir
 from configs.stored_files import damaged, damaged_if, read_rebuildable
 from features.compute.backends.parquet_files import escape_pattern
 from features.signals.base import Signal
+from features.store.feast_import import without_type_checks
 from features.store.history import TIMESTAMP, HistoryVersion
 from features.store.online_reader import ONLINE_FILE, REFILL, remove_online_store
 from features.store.packed_online_store import PackedOnlineStore, PackedRows, is_online_store
 from features.store.publication import recompute_hint
 from features.tables.contract import ACCOUNT_ID
+
+with without_type_checks():
+    from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
+    from feast.data_format import ParquetFormat
+    from feast.protos.feast.core.Registry_pb2 import Registry as RegistryProto
+    from feast.types import Float64, String
 
 FEATURE_SERVICE = "risk"
 ROW = "_row"

@@ -21,19 +21,22 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from feast import Entity, FeatureView, RepoConfig
-from feast.infra.common.materialization_job import MaterializationJobStatus, MaterializationTask
-from feast.infra.compute_engines.local.compute import LocalComputeEngine
-from feast.infra.compute_engines.local.job import LocalMaterializationJob
-from feast.infra.online_stores.online_store import OnlineStore
-from feast.infra.registry.base_registry import BaseRegistry
-from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Value
-from feast.repo_config import FeastConfigBaseModel
-from feast.types import Float64
 
 from configs.stored_files import sqlite_fault
+from features.store.feast_import import without_type_checks
 from features.store.online_reader import Layout
+
+with without_type_checks():
+    from feast import Entity, FeatureView, RepoConfig
+    from feast.infra.common.materialization_job import MaterializationJobStatus, MaterializationTask
+    from feast.infra.compute_engines.local.compute import LocalComputeEngine
+    from feast.infra.compute_engines.local.job import LocalMaterializationJob
+    from feast.infra.online_stores.online_store import OnlineStore
+    from feast.infra.registry.base_registry import BaseRegistry
+    from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+    from feast.protos.feast.types.Value_pb2 import Value
+    from feast.repo_config import FeastConfigBaseModel
+    from feast.types import Float64
 
 BUSY_TIMEOUT_SECONDS = 10
 IDS_PER_QUERY = 900  # old builds of SQLite bind at most 999 values
