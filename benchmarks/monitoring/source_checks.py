@@ -184,7 +184,20 @@ def _multiply_by_100(table: TableContract, rows: pa.Table, after: np.ndarray) ->
     return rows
 
 
-OTHER_FAULTS: Mapping[str, PlantFault] = {"half of the accounts": _lose_half_of_the_accounts, "x 100": _multiply_by_100}
+def _rename_word(table: TableContract, rows: pa.Table, after: np.ndarray) -> pa.Table:
+    for name, column in table.columns.items():
+        if column.has_free_words and name in rows.column_names:
+            words = rows[name].to_pandas()
+            renamed = after & (words == words.mode()[0]).to_numpy()
+            rows = rows.set_column(rows.column_names.index(name), name, pa.array(words.mask(renamed, "renamed")))
+    return rows
+
+
+OTHER_FAULTS: Mapping[str, PlantFault] = {
+    "half of the accounts": _lose_half_of_the_accounts,
+    "x 100": _multiply_by_100,
+    "usual word renamed": _rename_word,
+}
 
 
 def _print(results: list[Checked]) -> None:

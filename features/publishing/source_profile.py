@@ -7,12 +7,13 @@ Monitoring compares the newest week with the table's own past.
 # (the stubs of Ibis do not know the type of a column)
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 import ibis
 import ibis.expr.types as ir
 
-from features.publishing.source_weeks import NO_ROWS, WEEK_DAYS, SourceProfile, SourceWeek
+from features.publishing.source_weeks import MIN_WORD_ACCOUNTS, NO_ROWS, WEEK_DAYS, SourceProfile, SourceWeek
 from features.tables.contract import ACCOUNT_ID
 from features.tables.point_in_time import as_of_view
 from features.tables.raw_table import RawTable
@@ -28,8 +29,8 @@ def profile_sources(tables: Mapping[str, RawTable], as_of: datetime) -> SourcePr
 
 
 def _profile_table(table: RawTable, at: str, as_of: datetime) -> tuple[SourceWeek, ...]:
-    weeks = _number_weeks(as_of_view(table.rows, table.contract, as_of))
-    recent = weeks.filter(weeks.week < WEEKS)
+    numbered = _number_weeks(as_of_view(table.rows, table.contract, as_of))
+    recent = numbered.filter(numbered.week < WEEKS)
     present = {name: column for name, column in table.contract.columns.items() if name in table.source_columns}
     at_once = {name: column for name, column in present.items() if not (column.known_at or column.settles_days)}
     # (a value that has to settle is hidden for a while after it is filled in)
@@ -49,7 +50,22 @@ def _profile_table(table: RawTable, at: str, as_of: datetime) -> tuple[SourceWee
         },
     )
     by_week = {int(row.pop("week")): _to_week(row) for row in counted.to_pyarrow().to_pylist()}
-    return tuple(by_week.get(week, NO_ROWS) for week in range(max(by_week, default=-1) + 1))
+    words = {name: _count_words(recent, name) for name, column in at_once.items() if column.has_free_words}
+    weeks = (by_week.get(week, NO_ROWS) for week in range(max(by_week, default=-1) + 1))
+    return tuple(
+        replace(counts, words={name: of_weeks[week] for name, of_weeks in words.items() if week in of_weeks})
+        for week, counts in enumerate(weeks)
+    )
+
+
+def _count_words(rows: ir.Table, column: str) -> dict[int, dict[str, int]]:
+    """The accounts of each word of a column in each week, without the rare words."""
+    counted = rows.filter(rows[column].notnull()).group_by("week", word=rows[column])
+    counted = counted.aggregate(accounts=rows[ACCOUNT_ID].nunique())
+    words: dict[int, dict[str, int]] = {}
+    for row in counted.filter(counted.accounts >= MIN_WORD_ACCOUNTS).order_by("week", "word").to_pyarrow().to_pylist():
+        words.setdefault(int(row["week"]), {})[row["word"]] = int(row["accounts"])
+    return words
 
 
 def _is_empty_after(rows: ir.Table, column: str, known_at: str, *, days: int) -> ir.Column:

@@ -1,7 +1,7 @@
-"""The weeks of the sources before a published day, as they are stored. They hold counts and medians, no account."""
+"""The weeks of the sources before a published day, as they are stored. They hold counts, medians and kinds of rows."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from configs.files import write_json
@@ -16,7 +16,8 @@ class SourceWeek:
 
     `instants` counts the rows of an account at the same instant as one row. `by_day` are the rows of its seven days,
     the newest day first. `empty_after` are the cells of the columns that are filled in later which were still empty so
-    many days after their row, by days and column; they count from weeks that are so old.
+    many days after their row, by days and column; they count from weeks that are so old. `words` are the accounts of
+    each word of a column that tells kinds of rows apart, without words of fewer than `MIN_WORD_ACCOUNTS`.
     """
 
     rows: int
@@ -26,9 +27,11 @@ class SourceWeek:
     medians: Mapping[str, float | None]
     by_day: tuple[int, ...]
     empty_after: Mapping[int, Mapping[str, int]]
+    words: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 WEEK_DAYS = 7
+MIN_WORD_ACCOUNTS = 5
 NO_ROWS = SourceWeek(0, 0, 0, {}, {}, (0,) * WEEK_DAYS, {})
 SourceProfile = Mapping[str, tuple[SourceWeek, ...]]  # by table, the newest week first
 

@@ -78,6 +78,11 @@ class ColumnContract:
     cuts_periods: bool = False
     is_account: bool = False
 
+    @property
+    def has_free_words(self) -> bool:
+        """Whether signals look for words in the column, and it may hold others: one that is renamed is not refused."""
+        return bool(self.known_values or self.reserved)
+
 
 @dataclass(frozen=True)
 class TableContract:

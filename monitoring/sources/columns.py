@@ -13,7 +13,7 @@ from monitoring.sources.rhythm import (
     FEWEST_WEEKS,
     MIN_ROWS,
     REMEMBERED_WEEKS,
-    RowShare,
+    WeekShare,
     chance_of_more,
     follow_weeks,
 )
@@ -49,7 +49,7 @@ def find_column_faults(weeks: Sequence[SourceWeek], level: float) -> Iterator[Co
 
 def _empty_fault(full: Weeks, column: str, level: float) -> ColumnFault | None:
     """The fault of a column that is empty in more rows than ever before."""
-    cells = [(number, RowShare(week.nulls.get(column, 0), week.rows)) for number, week in full]
+    cells = [(number, WeekShare(week.nulls.get(column, 0), week.rows)) for number, week in full]
     since, past = follow_weeks(cells, lambda now, past: _is_emptier(now, past, level))
     if since is None:
         return None
@@ -59,14 +59,14 @@ def _empty_fault(full: Weeks, column: str, level: float) -> ColumnFault | None:
 def _still_empty_fault(full: Weeks, column: str, days: int, *, level: float) -> ColumnFault | None:
     """The fault of a column that is filled in later, in fewer rows than ever before."""
     old = [(number, week) for number, week in full if number * WEEK_DAYS >= days]
-    cells = [(number, RowShare(week.empty_after[days].get(column, 0), week.rows)) for number, week in old]
+    cells = [(number, WeekShare(week.empty_after[days].get(column, 0), week.rows)) for number, week in old]
     since, past = follow_weeks(cells, lambda now, past: _is_emptier(now, past, level))
     if since is None:
         return None
     return ColumnFault(column, since, f"still empty after {days} days in {_share_of_rows(cells[0][1], past)}")
 
 
-def _is_emptier(now: RowShare, past: Sequence[RowShare], level: float) -> bool:
+def _is_emptier(now: WeekShare, past: Sequence[WeekShare], level: float) -> bool:
     """Whether more cells are empty than ever before, by far and beyond chance at this level."""
     if now.share <= MORE_EMPTY:
         return False  # as below, without looking at the past
@@ -76,7 +76,7 @@ def _is_emptier(now: RowShare, past: Sequence[RowShare], level: float) -> bool:
     return chance_of_more(now, past) < level
 
 
-def _share_of_rows(now: RowShare, past: Sequence[RowShare]) -> str:
+def _share_of_rows(now: WeekShare, past: Sequence[WeekShare]) -> str:
     highest = max(before.share for before in past[-REMEMBERED_WEEKS:])
     return f"{now.share:.0%} of the rows of a week, at most {highest:.0%} before"
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from features.publishing.source_weeks import SourceWeek
-from monitoring.sources.rhythm import MIN_ROWS, REMEMBERED_WEEKS, RowShare, chance_of_more, follow_weeks
+from monitoring.sources.rhythm import MIN_ROWS, REMEMBERED_WEEKS, WeekShare, chance_of_more, follow_weeks
 
 # Times the most rows of an instant in the past: twice as many if each row comes twice, fewer if events are added.
 MORE = 1.5
@@ -21,7 +21,7 @@ class Duplicates:
 
 def find_duplicates(weeks: Sequence[SourceWeek], level: float) -> Duplicates | None:
     """Whether the accounts have more rows at the same instant than ever before, by far and beyond chance."""
-    repeats = [(at, RowShare(week.rows - week.instants, week.rows)) for at, week in enumerate(weeks)]
+    repeats = [(at, WeekShare(week.rows - week.instants, week.rows)) for at, week in enumerate(weeks)]
     full = [(at, share) for at, share in repeats if share.total >= MIN_ROWS]
     since, past = follow_weeks(full, lambda now, past: _is_more(now, past, level))
     if since is None:
@@ -30,10 +30,10 @@ def find_duplicates(weeks: Sequence[SourceWeek], level: float) -> Duplicates | N
     return Duplicates(since, _rows_of_instant(full[0][1]), most_before)
 
 
-def _is_more(now: RowShare, past: Sequence[RowShare], level: float) -> bool:
+def _is_more(now: WeekShare, past: Sequence[WeekShare], level: float) -> bool:
     most_before = max(_rows_of_instant(before) for before in past)
     return _rows_of_instant(now) > MORE * most_before and chance_of_more(now, past) < level
 
 
-def _rows_of_instant(repeats: RowShare) -> float:
-    return repeats.total / (repeats.total - repeats.rows)
+def _rows_of_instant(repeats: WeekShare) -> float:
+    return repeats.total / (repeats.total - repeats.count)

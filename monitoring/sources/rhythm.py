@@ -16,20 +16,20 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class RowShare:
-    """How many rows of a week have a property, and how many rows there are.
+class WeekShare:
+    """How many rows, or accounts, of a week have a property, and how many there are.
 
-    >>> RowShare(1, 4).share
+    >>> WeekShare(1, 4).share
     0.25
     """
 
-    rows: int
+    count: int
     total: int
 
     @property
     def share(self) -> float:
-        """The share of the rows."""
-        return self.rows / self.total
+        """The share that has the property."""
+        return self.count / self.total
 
 
 def follow_weeks(
@@ -47,7 +47,7 @@ def follow_weeks(
     return since, in_rhythm
 
 
-def chance_of_more(now: RowShare, past: Sequence[RowShare]) -> float:
-    """How likely at least so many rows are, if each of them has the property as often as those of the past."""
-    usual = (sum(before.rows for before in past) + 1) / (sum(before.total for before in past) + 2)
-    return float(bdtrc(now.rows - 1, now.total, usual))
+def chance_of_more(now: WeekShare, past: Sequence[WeekShare]) -> float:
+    """How likely at least so many are, if each of them has the property as often as those of the past."""
+    usual = (sum(before.count for before in past) + 1) / (sum(before.total for before in past) + 2)
+    return float(bdtrc(now.count - 1, now.total, usual))

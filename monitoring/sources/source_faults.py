@@ -1,4 +1,4 @@
-"""What is wrong with a source: its volume, its freshness, or a column."""
+"""What is wrong with a source: its volume, its freshness, a column, or the words of a column."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from monitoring.sources.columns import find_column_faults
 from monitoring.sources.duplicates import find_duplicates
 from monitoring.sources.freshness import find_silence
 from monitoring.sources.volume import VolumeBreak, find_account_break, find_row_break
+from monitoring.sources.words import find_word_faults
 from monitoring.verdicts.verdict import SourceFault
 
 TESTS = 8  # of a table: fewer and more rows of a week and month, fewer and more accounts, duplicates, and freshness
@@ -37,8 +38,9 @@ def find_source_faults(
 
 
 def _count_columns(weeks: Sequence[SourceWeek]) -> int:
-    """How many comparisons of empty cells the weeks of a table are for."""
-    return max((len(week.nulls) + sum(map(len, week.empty_after.values())) for week in weeks), default=0)
+    """How many comparisons of empty cells and of words the weeks of a table are for."""
+    parts = ((week.nulls, *week.empty_after.values(), *week.words.values()) for week in weeks)
+    return max((sum(map(len, columns)) for columns in parts), default=0)
 
 
 def _find_faults(table: str, weeks: Sequence[SourceWeek], as_of: datetime, *, alarms: Alarms) -> Iterator[SourceFault]:
@@ -46,7 +48,7 @@ def _find_faults(table: str, weeks: Sequence[SourceWeek], as_of: datetime, *, al
     count = None if table in QUIET_TABLES else _count_fault(table, weeks, as_of, alarms=alarms)
     if count:
         yield count
-    for fault in find_column_faults(weeks, alarms.level):
+    for fault in (*find_column_faults(weeks, alarms.level), *find_word_faults(weeks, alarms.level)):
         yield SourceFault(table, as_of - timedelta(weeks=fault.since + 1), f"{table}.{fault.column}: {fault.text}")
 
 

@@ -360,6 +360,7 @@ def test_the_profile_of_the_sources_is_stored_without_accounts(published_company
     assert weeks is not None
     assert weeks["usage"][0].rows >= weeks["usage"][0].accounts > 0
     assert weeks["usage"][0].nulls["account_id"] == 0
+    assert weeks["usage"][0].words == {"event": {"login": len(ACCOUNTS)}}
     stored = state.source_profile(TODAY).read_text("utf-8")
     assert not any(f'"{account}"' in stored for account in ACCOUNTS)
     assert read_profile(state, BEFORE) is None

@@ -12,7 +12,6 @@ from configs.sections.signals import SignalSettings
 from configs.stored_files import read_rebuildable
 from features.compute.backends.spill_folder import SPILL
 from features.ingestion.copies.object_storage import EarlierCopy, copy_objects
-from features.ingestion.copies.postgres import copy_tables
 from features.tables.copied_files import POINTER, PresentCopy, hash_declared, list_copied
 from features.tables.dataset import Dataset, read_dataset
 from features.tables.mapping import DatasetMapping, read_mapping
@@ -39,6 +38,8 @@ def require_copies(dataset: Dataset) -> None:
 
 def copy_sources(mapping: DatasetMapping, folder: Path) -> None:
     """Copy every source that is no local file; older copies are removed unless a process reads them."""
+    from features.ingestion.copies.postgres import copy_tables  # it loads a query engine, for few data sets
+
     sources = mapping.copied_sources
     tables = {name: source for name, source in sources.items() if source.database}
     objects = {name: source for name, source in sources.items() if not source.database}

@@ -207,3 +207,37 @@ def test_a_column_that_is_filled_in_later_is_compared_when_its_rows_are_old_enou
     named = {broken: faults((*[never] * broken, *[paid] * 20), "invoices") for broken in (0, 1, 2, 5)}
     text = "invoices.paid_at: still empty after 7 days in 100% of the rows of a week, at most 90% before"
     assert named == {0: [], 1: [], 2: [text], 5: [text]}
+
+
+def with_words(weeks: Weeks, *words: str, accounts: int = 400) -> Weeks:
+    """The weeks in which so many accounts have each of these words."""
+    return tuple(replace(week, words={"event": dict.fromkeys(words, accounts)}) for week in weeks)
+
+
+@pytest.mark.parametrize("broken", [1, 12, 40])
+def test_a_word_that_is_renamed_is_named_with_its_new_word(broken):
+    weeks = simulate_weeks()
+    renamed = (*with_words(weeks[:broken], "open", "reports"), *with_words(weeks[broken:], "open", "report"))
+    (fault,) = find_source_faults({"usage": renamed}, AS_OF, 0.05)
+    assert fault.text == ("usage.event: no longer has 'report', which at least 400 accounts a week had; new: 'reports'")
+    assert (AS_OF - fault.since).days == 7 * broken
+
+
+def test_words_that_are_new_rare_or_of_a_season_may_be_missing():
+    weeks = simulate_weeks()
+    usual = with_words(weeks, "open")
+    season = (*usual[:1], *with_words(weeks[1:20], "open", "report"), *usual[20:])
+    rare = (*usual[:1], *(replace(week, words={"event": {"open": 400, "report": 15}}) for week in weeks[1:]))
+    assert faults(season) == faults(rare) == faults(with_words(weeks, "open", "report")) == []
+
+
+def test_the_words_of_a_source_that_stops_are_not_named_too():
+    weeks = with_words(simulate_weeks(), "open")
+    assert [text.startswith("usage: 0 rows") for text in faults((NO_ROWS, *weeks[1:]))] == [True]
+
+
+def test_many_missing_words_are_named_in_one_sentence():
+    weeks = simulate_weeks()
+    words = [f"event {number}" for number in range(6)]
+    (text,) = faults((*with_words(weeks[:1], "open"), *with_words(weeks[1:], "open", *words)))
+    assert text.endswith("'event 2', which at least 400 accounts a week had, 3 more")

@@ -1,0 +1,32 @@
+"""The profile of the sources counts what each table held in each week, as the week was known when it ended."""
+
+from datetime import datetime, timedelta
+
+import ibis
+import pyarrow as pa
+
+from features.publishing.source_profile import profile_sources
+from features.publishing.source_weeks import SourceWeek
+from features.tables.contract import CONTRACT
+from features.tables.raw_table import RawTable
+
+AS_OF = datetime(2024, 7, 1)
+
+
+def profile_usage(rows: list[tuple[str, str | None, int]]) -> tuple[SourceWeek, ...]:
+    """The weeks of usage, from the account, the event and the age in days of each row."""
+    events = [
+        {"account_id": account, "event": event, "occurred_at": AS_OF - timedelta(days=age), "quantity": 1.0}
+        for account, event, age in rows
+    ]
+    table = ibis.memtable(pa.Table.from_pylist(events))
+    return profile_sources({"usage": RawTable(CONTRACT["usage"], table, frozenset(table.columns))}, AS_OF)["usage"]
+
+
+def test_the_words_of_a_week_are_counted_by_account_without_rare_ones():
+    opened = [(f"A{number}", "open", age) for number in range(6) for age in (1, 2, 9)]
+    rare = [(f"A{number}", "export", 1) for number in range(4)]
+    newest, before = profile_usage([*opened, *rare, ("A0", None, 3)])
+    assert newest.words == {"event": {"open": 6}}
+    assert before.words == {"event": {"open": 6}}
+    assert newest.rows == 17
