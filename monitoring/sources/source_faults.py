@@ -49,7 +49,8 @@ def _find_faults(table: str, weeks: Sequence[SourceWeek], as_of: datetime, *, al
     if count:
         yield count
     for fault in (*find_column_faults(weeks, alarms.level), *find_word_faults(weeks, alarms.level)):
-        yield SourceFault(table, as_of - timedelta(weeks=fault.since + 1), f"{table}.{fault.column}: {fault.text}")
+        since = as_of - timedelta(weeks=fault.since + 1)
+        yield SourceFault(table, since, f"{table}.{fault.column}: {fault.text}", fault.column)
 
 
 def _count_fault(table: str, weeks: Sequence[SourceWeek], as_of: datetime, *, alarms: Alarms) -> SourceFault | None:

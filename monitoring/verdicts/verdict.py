@@ -37,11 +37,17 @@ SUBJECT_LENGTH, SHORTENED = 200, 160  # characters
 
 @dataclass(frozen=True)
 class SourceFault:
-    """A table that broke, since which day, and what is wrong with it."""
+    """A table that broke, or a column of it, since which day, and what is wrong with it."""
 
     table: str
     since: datetime
     text: str
+    column: str = ""
+
+    @property
+    def subject(self) -> str:
+        """What is acknowledged: a column that is known to be at fault hides no fault of its table."""
+        return f"{self.table}.{self.column}" if self.column else self.table
 
 
 @dataclass(frozen=True)
@@ -109,13 +115,13 @@ def _alarms(checks: Checks) -> Iterator[HealthDecision]:
 def _mend(faults: Sequence[SourceFault], checks: Checks) -> HealthDecision:
     points = checks.drift.joint_points
     moved = "" if points is None else f"signals that moved changed the mean risk by {points:+.2f} points; "
-    tables = SEPARATOR.join(sorted({fault.table for fault in faults}))
+    subjects = SEPARATOR.join(sorted({fault.subject for fault in faults}))
     since = min(fault.since for fault in faults)
     more = f"; and {len(faults) - SHOWN_SIGNALS} more" if len(faults) > SHOWN_SIGNALS else ""
     return HealthDecision(
         "mend a source",
         "; ".join(f"{fault.text} (since {fault.since:%Y-%m-%d})" for fault in faults[:SHOWN_SIGNALS]) + more,
-        subject=tables,
+        subject=subjects,
         began_after=since - timedelta(days=1),
         began_before=since,
         waiting=f"{moved}every risk that is served rests on a broken table",

@@ -9,6 +9,8 @@ import pytest
 
 from features.publishing.source_weeks import NO_ROWS, SourceWeek
 from monitoring.sources.source_faults import find_source_faults
+from monitoring.verdicts.verdict import is_acknowledged
+from serving.ledger.monitor_runs import Subject
 
 AS_OF = datetime(2024, 7, 1)
 DAYS = 7 * 104
@@ -241,3 +243,14 @@ def test_many_missing_words_are_named_in_one_sentence():
     words = [f"event {number}" for number in range(6)]
     (text,) = faults((*with_words(weeks[:1], "open"), *with_words(weeks[1:], "open", *words)))
     assert text.endswith("'event 2', which at least 400 accounts a week had, 3 more")
+
+
+def test_a_column_that_is_known_to_be_at_fault_hides_no_fault_of_its_table():
+    weeks = simulate_weeks()
+    removed = (*with_words(weeks[:2], "open"), *with_words(weeks[2:], "open", "report"))
+    stopped = find_source_faults({"usage": (NO_ROWS, *removed[1:])}, AS_OF, 0.05)
+    subjects = [fault.subject for fault in stopped]
+    assert subjects == ["usage", "usage.event"]
+    known: list[Subject] = [("mend a source", "usage.event")]
+    assert is_acknowledged("mend a source", "usage.event", known)
+    assert not is_acknowledged("mend a source", ", ".join(subjects), known)
