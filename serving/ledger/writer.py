@@ -85,10 +85,12 @@ class LedgerWriter:
             hint = "Free space on the disk that holds the state folder."
             raise LedgerBacklogFull(f"The risk cannot be recorded: {error.strerror}.", hint) from None
         with self._changed:
-            if self.backlog_bytes <= 0:
+            is_first = self.backlog_bytes <= 0
+            if is_first:
                 self._caught_up_at = time.monotonic()
             self.backlog_bytes += size
-            self._changed.notify_all()
+            if is_first or self._is_half_full:
+                self._changed.notify_all()  # not for each response: to wake the writer costs more than to append
 
     @property
     def lag_seconds(self) -> float:
