@@ -58,12 +58,12 @@ class ClientLoad:
     @property
     def acknowledged(self) -> set[str]:
         """The ids of the requests that were answered with risks."""
-        return {request_id for request_id, response in list(self.responses.items()) if response.status_code == 200}
+        return {request_id for request_id, response in self.responses.copy().items() if response.status_code == 200}
 
     @property
     def errors(self) -> list[str]:
         """The bodies of all other responses."""
-        return [response.text for response in self.responses.values() if response.status_code != 200]
+        return [response.text for response in self.responses.copy().values() if response.status_code != 200]
 
     def wait_for(self, count: int) -> None:
         """Wait until this number of further requests were answered with risks."""
