@@ -27,8 +27,8 @@ def find_word_faults(weeks: Sequence[SourceWeek], level: float) -> Iterator[Colu
     """The columns of a table, whose weeks are given, the newest first, in which usual words are missing."""
     full = [(number, week) for number, week in enumerate(weeks) if week.rows >= MIN_ROWS]
     for column in sorted({name for _, week in full for name in week.words}):
-        words = sorted(_words(full, column))
-        missing = [fault for word in words if (fault := _find_missing(full, column, word, level=level))]
+        absent = sorted(_words(full, column) - _words(full[:1], column))
+        missing = [fault for word in absent if (fault := _find_missing(full, column, word, level=level))]
         if missing:
             since = max(fault.since for fault in missing)
             yield ColumnFault(column, since, _describe(missing, _new_words(full, column, since)))
@@ -50,7 +50,7 @@ def _find_missing(full: Weeks, column: str, word: str, *, level: float) -> _Miss
 
 def _is_missing(now: WeekShare, past: Sequence[WeekShare], level: float) -> bool:
     """Whether few accounts have the word, beyond chance if each has it as seldom as in the lowest week before."""
-    if now.count >= MIN_WORD_ACCOUNTS:
+    if now.count >= MIN_WORD_ACCOUNTS or len(past) < WEEKS_WITH_WORD:
         return False
     lowest = min(before.share for before in past)
     return bool(bdtr(MIN_WORD_ACCOUNTS - 1, now.total, lowest) < level)

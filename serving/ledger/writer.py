@@ -85,12 +85,10 @@ class LedgerWriter:
             hint = "Free space on the disk that holds the state folder."
             raise LedgerBacklogFull(f"The risk cannot be recorded: {error.strerror}.", hint) from None
         with self._changed:
-            is_first = self.backlog_bytes <= 0
-            if is_first:
+            if self.backlog_bytes <= 0:
                 self._caught_up_at = time.monotonic()
             self.backlog_bytes += size
-            if is_first or self._is_half_full:
-                self._changed.notify_all()  # not for each response: to wake the writer costs more than to append
+            self._changed.notify_all()
 
     @property
     def lag_seconds(self) -> float:

@@ -233,6 +233,12 @@ def test_words_that_are_new_rare_or_of_a_season_may_be_missing():
     assert faults(season) == faults(rare) == faults(with_words(weeks, "open", "report")) == []
 
 
+@pytest.mark.parametrize(("weeks_before", "named"), [(25, 0), (26, 1)])
+def test_a_word_is_usual_after_half_a_year(weeks_before, named):
+    weeks = simulate_weeks()[: weeks_before + 1]
+    assert len(faults((*with_words(weeks[:1], "open"), *with_words(weeks[1:], "open", "report")))) == named
+
+
 def test_the_words_of_a_source_that_stops_are_not_named_too():
     weeks = with_words(simulate_weeks(), "open")
     assert [text.startswith("usage: 0 rows") for text in faults((NO_ROWS, *weeks[1:]))] == [True]
