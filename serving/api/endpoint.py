@@ -178,7 +178,7 @@ async def _wait_for_disconnect(receive: Receive) -> None:
 
 def _read_query(request: Request, model: type[Query]) -> Query:
     try:
-        return model.model_validate(dict(request.query_params))
+        return model.model_validate(dict(request.query_params) if request.scope["query_string"] else {})
     except ValidationError as error:
         hint = "GET /v1/openapi.json lists the parameters."
         raise RequestError(f"{describe_validation_error(error)}.", hint, code="invalid", status=422) from None

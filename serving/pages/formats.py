@@ -3,7 +3,7 @@
 from datetime import date, datetime
 
 from features.signals.base import family_label
-from serving.scoring.driver_text import format_value
+from serving.scoring.sentences import format_value
 
 MISSING = "\u2013"
 

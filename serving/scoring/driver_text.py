@@ -13,7 +13,7 @@ from features.store.online_reader import ColumnIndex
 from serving.schemas.responses import Driver, RowDrivers, SignalPoints
 from serving.scoring.model_bundle import ModelBundle
 from serving.scoring.scores import MIN_NAMED_POINTS, Scores
-from serving.scoring.sentences import SignalSentences, format_value, is_moment
+from serving.scoring.sentences import SignalSentences, is_moment, looks_equal
 from training.model.churn_model import ALL_SEGMENTS, SEGMENT, SignalValue
 
 MAX_SIGNALS_PER_FAMILY = 3  # unless all are requested: the others would be most of a response
@@ -65,6 +65,7 @@ class _SignalTexts:
 
     def __init__(self, model: ModelBundle, columns: ColumnIndex) -> None:
         self.model, self.families = model, tuple(model.columns_by_family)
+        self.nothing_stands_out = [NOTHING_STANDS_OUT.format(family=family_label(name)) for name in self.families]
         self.names = [signal.name for signal in model.inputs]
         self.labels = [signal.label for signal in model.inputs]
         self.units = [signal.unit for signal in model.inputs]
@@ -93,11 +94,6 @@ class _SignalTexts:
         """The typical values of the segment of a row; those of all segments if it is not known."""
         segment = categories[self.segment] if self.segment is not None else None
         return self.typical_by_segment.get(str(segment)) or self.typical_by_segment[ALL_SEGMENTS]
-
-    def describe(self, row: "_AccountRow", column: int, value: SignalValue) -> str:
-        """A sentence about a signal of an account."""
-        numbers = row.scores.matrix[row.row_index]
-        return self.sentences.describe(column, value, numbers, self.typical_of(row.categories))
 
 
 class _AccountRow(NamedTuple):
@@ -135,10 +131,11 @@ def _layout(listed: Sequence[int], sizes: Sequence[int]) -> _SignalLayout:
 
 def _top_signals(scores: Scores, texts: _SignalTexts, layout: _SignalLayout) -> tuple[list, list, list]:
     """The columns, points and values of the listed signals of every row."""
-    families = np.broadcast_to(texts.family_of, scores.points.shape)
-    columns = np.lexsort((-np.abs(scores.points), families), axis=1)[:, layout.indices]
-    points, values = (np.take_along_axis(matrix, columns, axis=1) for matrix in (scores.points, scores.matrix))
-    return columns.tolist(), points.tolist(), values.tolist()
+    sizes = np.abs(scores.points)
+    keys = texts.family_of - sizes / (1.0 + sizes)  # one key for family and size sorts twice as fast as two
+    columns = np.argsort(keys, axis=1, kind="stable")[:, layout.indices]
+    rows = np.arange(len(columns))[:, None]
+    return columns.tolist(), scores.points[rows, columns].tolist(), scores.matrix[rows, columns].tolist()
 
 
 def _describe_row(texts: _SignalTexts, row: _AccountRow, max_drivers: int | None) -> RowDrivers:
@@ -164,66 +161,77 @@ def _describe_driver(texts: _SignalTexts, row: _AccountRow, family: int, describ
 
     `described` are the moments, in days ago, that texts of other families are about; the one of this text is added.
     """
-    family_points, typical_values = row.family_points[family], texts.typical_of(row.categories)
-    listed = row.layout.families[family]
+    family_points, listed = row.family_points[family], row.layout.families[family]
     columns, points, values = row.columns[listed], row.points[listed], row.values[listed]
-    if not any(share * family_points > 0 for share in points):
+    if max(points) * family_points <= 0 and min(points) * family_points <= 0:
         # All listed signals have the opposite sign: the last is replaced by the signal that decides the family.
         columns[-1], points[-1], values[-1] = _deciding_signal(texts, row, family)
-    signals: list[SignalPoints] = [
-        {
-            "name": texts.names[column],
-            "label": texts.labels[column],
-            "value": _signal_value(texts, row, column, value),
-            "unit": texts.units[column],
-            "typical": typical_values[column],
-            "points": share,
-        }
+    typical_values = texts.typical_of(row.categories)
+    signals = [
+        _describe_signal(texts, row, (column, value), (share, typical_values[column]))
         for column, share, value in zip(columns, points, values, strict=True)
     ]
-    for column, signal in zip(columns, signals, strict=True):
-        if signal["value"] is None and texts.absent[column]:
-            signal["absent"] = texts.absent[column]
     driver: Driver = {
         "family": texts.families[family],
         "points": family_points,
-        "text": NOTHING_STANDS_OUT.format(family=family_label(texts.families[family])),
+        "text": texts.nothing_stands_out[family],
         "signals": signals,
         "remaining_points": family_points - sum(points),
     }
     main = _choose_main(texts, columns, driver, described)
     if main is not None:
-        value = signals[main]["value"]
-        if texts.is_moment[columns[main]] and isinstance(value, float):
+        column, value = columns[main], signals[main]["value"]
+        if texts.is_moment[column] and isinstance(value, float):
             described.add(round(value))
-        driver["text"] = texts.describe(row, columns[main], value)
+        driver["text"] = texts.sentences.describe(column, value, row.scores.matrix[row.row_index], typical_values)
     return driver
+
+
+def _describe_signal(
+    texts: _SignalTexts, row: _AccountRow, stored: tuple[int, float], figures: tuple[float, SignalValue]
+) -> SignalPoints:
+    (column, number), (points, typical) = stored, figures
+    if column in texts.categories:
+        value = row.categories[texts.categories[column]]
+    else:
+        value = None if isnan(number) else number
+    signal: SignalPoints = {
+        "name": texts.names[column],
+        "label": texts.labels[column],
+        "value": value,
+        "unit": texts.units[column],
+        "typical": typical,
+        "points": points,
+    }
+    if value is None and texts.absent[column]:
+        signal["absent"] = texts.absent[column]
+    return signal
 
 
 def _choose_main(texts: _SignalTexts, columns: Sequence[int], driver: Driver, described: set[int]) -> int | None:
     """Which signal the text is about: the first that stands out, if possible no moment that is already described."""
-    signals = driver["signals"]
-    standouts = list(_iter_standouts(driver["points"], signals))
-    news = (index for index in standouts if not _is_described(texts, columns[index], signals[index], described))
-    return next(news, standouts[0] if standouts else None)
+    signals, first = driver["signals"], None
+    for index in _iter_standouts(driver["points"], signals):
+        value = signals[index]["value"]
+        if not (texts.is_moment[columns[index]] and isinstance(value, float) and round(value) in described):
+            return index
+        first = index if first is None else first
+    return first
 
 
 def _iter_standouts(family_points: float, signals: Sequence[SignalPoints]) -> Iterator[int]:
     """Which signals of most points agree with their family, matter in it, and differ from what is typical."""
-    agreeing = [index for index, signal in enumerate(signals) if signal["points"] * family_points > 0]
-    smallest = MIN_SHARE_OF_LEADING * abs(signals[agreeing[0]]["points"]) if agreeing else 0.0
-    for index in [index for index in agreeing if index < MAX_SIGNALS_PER_FAMILY] or agreeing[:1]:
-        if abs(signals[index]["points"]) >= smallest and not _is_typical(signals[index]):
+    smallest = None
+    for index, signal in enumerate(signals):
+        points = signal["points"]
+        if points * family_points <= 0:
+            continue
+        if smallest is None:
+            smallest = MIN_SHARE_OF_LEADING * abs(points)
+        elif index >= MAX_SIGNALS_PER_FAMILY:
+            return
+        if abs(points) >= smallest and not looks_equal(signal["value"], signal["typical"], signal["unit"]):
             yield index
-
-
-def _is_typical(signal: SignalPoints) -> bool:
-    return format_value(signal["value"], signal["unit"]) == format_value(signal["typical"], signal["unit"])
-
-
-def _is_described(texts: _SignalTexts, column: int, signal: SignalPoints, described: set[int]) -> bool:
-    value = signal["value"]
-    return texts.is_moment[column] and isinstance(value, float) and round(value) in described
 
 
 def _deciding_signal(texts: _SignalTexts, row: _AccountRow, family: int) -> tuple[int, float, float]:
@@ -231,10 +239,3 @@ def _deciding_signal(texts: _SignalTexts, row: _AccountRow, family: int) -> tupl
     points, family_points = row.scores.points[row.row_index], row.family_points[family]
     column = max(texts.columns_by_family[family], key=lambda column: points[column] * family_points)
     return column, float(points[column]), float(row.scores.matrix[row.row_index, column])
-
-
-def _signal_value(texts: _SignalTexts, row: _AccountRow, column: int, number: float) -> SignalValue:
-    """A value as it is stored, None if it is missing."""
-    if column in texts.categories:
-        return row.categories[texts.categories[column]]
-    return None if isnan(number) else number

@@ -71,7 +71,7 @@ class Scores:
     def leading_families(self) -> np.ndarray:
         """The column of the family that raises each risk most; -1 if none raises it by MIN_NAMED_POINTS."""
         leading, _ = self._leading_families
-        points = np.take_along_axis(self.family_points, leading[:, None], axis=1)[:, 0]
+        points = self.family_points[np.arange(len(leading)), leading]
         return np.where(points >= MIN_NAMED_POINTS, leading, -1)
 
     @cached_property

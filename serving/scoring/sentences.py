@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from math import isnan
 from typing import Literal, NamedTuple
 
@@ -10,6 +11,8 @@ from serving.schemas.responses import SignalPoints
 from training.model.churn_model import ModelInput, SignalValue
 
 ROUNDING_ERROR = 1e-9  # what the difference of equal numbers can leave
+# Numbers of one text differ by less: a tenth of the larger if two digits are shown, 0.01 if percents are.
+MAX_ROUNDING = 0.11
 NO_VALUE = "not known"
 YES_OR_NO = {0.0: "no", 1.0: "yes"}
 LESS_THAN_A_DAY = "less than a day"
@@ -39,6 +42,17 @@ def format_value(value: SignalValue, unit: str) -> str:
     number = f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.2g}"
     currency = unit_currency(unit)
     return f"{number} {currency}" if currency else f"{number}x" if unit == "x" else number
+
+
+def looks_equal(value: SignalValue, other: SignalValue, unit: str) -> bool:
+    """Whether two values of a unit have the same text.
+
+    >>> looks_equal(0.411, 0.409, "share"), looks_equal(0.41, 0.42, "share")
+    (True, False)
+    """
+    if isinstance(value, float) and isinstance(other, float) and _differ_beyond_rounding(value, other):
+        return False
+    return format_value(value, unit) == format_value(other, unit)
 
 
 def group_signals(signals: Sequence[SignalPoints]) -> list[list[SignalPoints]]:
@@ -82,7 +96,7 @@ class SignalSentences:
         self._inputs = inputs
         columns = {signal.name: column for column, signal in enumerate(inputs)}
         self._movements = [_movement(signal, inputs, columns) for signal in inputs]
-        self._labels = [LAST_DAYS.sub(r" in the last \1 days", signal.label) for signal in inputs]
+        self._labels = [_singular(LAST_DAYS.sub(r" in the last \1 days", signal.label)) for signal in inputs]
 
     def describe(
         self, column: int, value: SignalValue, numbers: Sequence[float], typical: Sequence[SignalValue]
@@ -100,6 +114,7 @@ class SignalSentences:
             is_part_of_a_day = signal.unit == "days" and isinstance(value, float) and 0 < value < 1
             clause = signal.text.replace("{value} days", LESS_THAN_A_DAY) if is_part_of_a_day else signal.text
             clause = clause.replace("{value}", shown)
+            clause = _singular(clause) if shown == "1" else clause
         else:
             clause = f"{self._labels[column]}: {shown}"
         return _sentence(clause, shown, _format_typical(typical[column], signal.unit))
@@ -115,6 +130,7 @@ class SignalSentences:
             return ""
         moved = "fell" if values[1] < values[0] else "rose"
         clause = movement.text.format(moved=moved, before=before, now=now)
+        clause = _singular(clause) if "1" in {before, now} else clause
         return _sentence(clause, now, _format_typical(typical[movement.level], movement.unit))
 
 
@@ -132,10 +148,20 @@ def _movement(signal: ModelInput, inputs: Sequence[ModelInput], columns: Mapping
     return _Movement(signal.moves, level, past, "longer", unit, short / (long - short))
 
 
+@lru_cache(maxsize=8192)  # a model has few typical values: one for each signal and segment
 def _format_typical(typical: SignalValue, unit: str) -> str:
     return "" if typical is None else format_value(typical, unit)
 
 
 def _sentence(clause: str, shown: str, typical: str) -> str:
     ending = f" (similar accounts: {typical})" if typical and typical != shown else ""
-    return ONE_OF_MANY.sub(r"1 \1", f"{clause[:1].upper()}{clause[1:]}{ending}")
+    return f"{clause[:1].upper()}{clause[1:]}{ending}"
+
+
+def _differ_beyond_rounding(value: float, other: float) -> bool:
+    return abs(value - other) > MAX_ROUNDING * max(abs(value), abs(other), MAX_ROUNDING)
+
+
+def _singular(text: str) -> str:
+    """A text with "1 day" for "1 days"."""
+    return ONE_OF_MANY.sub(r"1 \1", text)

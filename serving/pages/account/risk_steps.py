@@ -10,7 +10,7 @@ from configs.values.currency import unit_currency
 from features.signals.base import family_label
 from serving.pages.charts.waterfall import Bar, draw_bars, waterfall_bars
 from serving.schemas.responses import AccountChange, ExplainedSignal, Score, SignalPart, SignalPoints
-from serving.scoring.driver_text import format_value
+from serving.scoring.sentences import format_value
 from serving.views.account_view import AccountView
 
 COARSE, FINE = 1, 2

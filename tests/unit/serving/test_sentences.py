@@ -5,11 +5,13 @@ from collections.abc import Mapping
 
 import pandas as pd
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from features.signals.registry import catalogue
 from serving.pages.account.risk_steps import describe_value
 from serving.schemas.responses import SignalPoints
-from serving.scoring.sentences import SignalSentences, format_value, group_signals
+from serving.scoring.sentences import SignalSentences, format_value, group_signals, looks_equal
 from training.model.churn_model import ModelInput, SignalValue
 from training.model.fit import build_inputs
 
@@ -122,3 +124,25 @@ def test_one_fact_is_listed_once():
     ]
     names = [[signal["name"] for signal in group] for group in group_signals(signals)]
     assert names == [["tenure", "days_since_renewal"], ["renewals"], ["days_since_notice"]]
+
+
+NUMBERS = st.floats(-1e6, 1e6) | st.integers(-300, 300).map(float) | st.floats(0, 1)
+
+
+@given(
+    pair=st.tuples(NUMBERS, NUMBERS)
+    | NUMBERS.flatmap(lambda x: st.tuples(st.just(x), st.floats(0.85, 1.2).map(x.__mul__))),
+    unit=st.sampled_from(["share", "0 or 1", "x", "days", "EUR", "events"]),
+)
+@example(pair=(0.995, 1.005), unit="share")
+@example(pair=(9.949999, 10.5), unit="days")
+@example(pair=(99.5, 104.4), unit="events")
+def test_values_look_equal_exactly_if_their_texts_are_equal(pair: tuple[float, float], unit: str) -> None:
+    value, other = pair
+    assert looks_equal(value, other, unit) == (format_value(value, unit) == format_value(other, unit))
+
+
+def test_only_a_value_of_one_is_singular() -> None:
+    signal = next(signal for signal in INPUTS if signal.name == "days_until_renewal")
+    for value, sentence in ((1.0, "Renews in 1 day"), (11.0, "Renews in 11 days"), (0.5, "Renews in less than a day")):
+        assert SignalSentences([signal]).describe(0, value, [value], [None]) == sentence
