@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypedDict, cast
 
 import numpy as np
@@ -39,12 +39,20 @@ def read_served_snapshots(ledger: Ledger, label_hash: str, until: datetime) -> p
 
     A risk that was served later than a week after its day does not count: its account may have left by then.
     """
-    columns = [RISKS.c[name] for name in ("id", "version", "risk", *SNAPSHOT, "scored_at")]
-    query = sql.select(*columns).where(is_served(), RISKS.c.label_hash == label_hash, RISKS.c.as_of <= until)
+    is_due = is_served() & (RISKS.c.label_hash == label_hash) & (RISKS.c.as_of <= until)
+    last_rows = sql.select(sql.func.max(RISKS.c.id)).where(is_due, _is_in_time(ledger.engine.dialect.name))
+    last_rows = last_rows.group_by(*(RISKS.c[name] for name in SNAPSHOT))
+    query = sql.select(*(RISKS.c[name] for name in ("id", "version", "risk", *SNAPSHOT)))
     with ledger.engine.connect() as connection:
-        rows = pd.read_sql(query.order_by(RISKS.c.id), connection, parse_dates=["as_of", "scored_at"])
-    in_time = rows[rows.scored_at - rows.as_of < pd.Timedelta(days=LATE_DAYS)]
-    return in_time.drop_duplicates(list(SNAPSHOT), keep="last").drop(columns="scored_at").reset_index(drop=True)
+        return pd.read_sql(
+            query.where(RISKS.c.id.in_(last_rows)).order_by(RISKS.c.id), connection, parse_dates=["as_of"]
+        )
+
+
+def _is_in_time(dialect: str) -> sql.ColumnElement[bool]:
+    if dialect == "sqlite":  # which has text for instants, and no intervals
+        return RISKS.c.scored_at < sql.func.datetime(RISKS.c.as_of, f"+{LATE_DAYS} days")
+    return RISKS.c.scored_at < RISKS.c.as_of + timedelta(days=LATE_DAYS)
 
 
 def read_bands(ledger: Ledger, ids: Sequence[int]) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from alembic.script import ScriptDirectory
 
 from configs.errors import ConfigError, LedgerBacklogFull, NotReady
 from configs.sections.stores import LedgerSettings
+from monitoring.outcomes.served_scores import read_served_snapshots
 from serving.ledger.database import MIGRATIONS, migrate, open_database
 from serving.ledger.ledger import Checkpoint, DuplicateCheckpoint, Ledger, row_from_score
 from serving.ledger.reader import LedgerReader
@@ -105,6 +106,22 @@ def test_the_band_of_each_account_is_that_served_by_a_day_of_its_own(ledger):
     days = {"a": DAY.date(), "b": (DAY - timedelta(days=5)).date(), "new": (DAY - timedelta(days=1)).date()}
     assert LedgerReader(ledger).bands_served_by(days) == {"a": "critical", "b": "high"}
     assert LedgerReader(ledger).bands_served_by({}) == {}
+
+
+def test_the_last_risk_served_within_a_week_of_its_day_counts(ledger):
+    for account_id, after, risk in [
+        ("a", timedelta(0), 0.1),
+        ("a", timedelta(days=7) - timedelta(microseconds=1), 0.2),
+        ("a", timedelta(days=7), 0.3),  # it may have left by then
+        ("b", timedelta(hours=1), 0.4),
+        ("c", timedelta(days=8), 0.5),
+    ]:
+        ledger.append([score(account_id, risk)], source_at(DAY + after))
+    ledger.append([score("b", 0.6)], SOURCE | {"purpose": "viewed"})
+    served = read_served_snapshots(ledger, "l", DAY)
+    assert served[["account_id", "risk", "as_of"]].to_numpy().tolist() == [["a", 0.2, DAY], ["b", 0.4, DAY]]
+    assert read_served_snapshots(ledger, "l", DAY - timedelta(days=1)).empty
+    assert read_served_snapshots(ledger, "another label", DAY).empty
 
 
 def test_old_risks_are_pruned(ledger):
