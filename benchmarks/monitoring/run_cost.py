@@ -2,7 +2,7 @@
 
     python -m benchmarks.monitoring.run_cost [--accounts 2000 20000] [--weeks 52] [--runs 3] [--folder FOLDER]
 
-A simulated company with two years behind it is published and has a champion. In each month of the last `--weeks` weeks
+A simulated company of two and a half years is published and has a champion. In each month of the last `--weeks` weeks
 its risks were served on six days in a row. The first run reads all of it, a later one what the runs before it kept.
 """
 

@@ -54,6 +54,7 @@ def serving(arguments: list[str], environment: Mapping[str, str]) -> Iterator[tu
             process.wait(20)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
         _until_gone(process.pid)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from math import isnan
 from typing import Literal, NamedTuple
@@ -13,7 +14,9 @@ from training.model.churn_model import ModelInput, SignalValue
 ROUNDING_ERROR = 1e-9  # what the difference of equal numbers can leave
 # Numbers of one text differ by less: a tenth of the larger if two digits are shown, 0.01 if percents are.
 MAX_ROUNDING = 0.11
+MAX_TWO_DIGITS = 99.5  # from here on two digits would be 1e+02
 NO_VALUE = "not known"
+TEXTS = ("text", "absent", "moves")
 YES_OR_NO = {0.0: "no", 1.0: "yes"}
 LESS_THAN_A_DAY = "less than a day"
 LAST_DAYS = re.compile(r", last (\d+) days$")
@@ -39,7 +42,8 @@ def format_value(value: SignalValue, unit: str) -> str:
         return f"{value * 100:.0f} %"
     if abs(value) < ROUNDING_ERROR:
         value = 0.0
-    number = f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.2g}"
+    is_whole = abs(value) >= MAX_TWO_DIGITS or float(value).is_integer()
+    number = f"{value:,.0f}" if is_whole else f"{value:.2g}"
     currency = unit_currency(unit)
     return f"{number} {currency}" if currency else f"{number}x" if unit == "x" else number
 
@@ -93,6 +97,8 @@ class SignalSentences:
     """The sentences about the signals of a model, in the order of its inputs."""
 
     def __init__(self, inputs: Sequence[ModelInput]) -> None:
+        # Windows of your own may be of one day, so each text is put in order once, not with every sentence.
+        inputs = [replace(signal, **{name: _singular(getattr(signal, name)) for name in TEXTS}) for signal in inputs]
         self._inputs = inputs
         columns = {signal.name: column for column, signal in enumerate(inputs)}
         self._movements = [_movement(signal, inputs, columns) for signal in inputs]

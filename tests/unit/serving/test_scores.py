@@ -168,6 +168,8 @@ def test_bands_begin_at_their_thresholds():
         (0.314, "share", "31 %"),
         (0.78, "x", "0.78x"),
         (1250.4, "events", "1,250"),
+        (99.4, "days", "99"),
+        (-99.6, "days", "-100"),
         (None, "days", "not known"),
         (1.0, "0 or 1", "yes"),
         (0.25, "0 or 1", "0.25"),

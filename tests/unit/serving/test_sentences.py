@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -146,3 +147,11 @@ def test_only_a_value_of_one_is_singular() -> None:
     signal = next(signal for signal in INPUTS if signal.name == "days_until_renewal")
     for value, sentence in ((1.0, "Renews in 1 day"), (11.0, "Renews in 11 days"), (0.5, "Renews in less than a day")):
         assert SignalSentences([signal]).describe(0, value, [value], [None]) == sentence
+
+
+def test_a_window_of_one_day_is_singular():
+    signal = next(signal for signal in INPUTS if signal.name == "events_28d")
+    one_day = replace(signal, label="Tickets, last 1 days", text="Opened {value} tickets in 1 days", absent="", past=())
+    assert SignalSentences([one_day]).describe(0, 11.0, [11.0], [None]) == "Opened 11 tickets in 1 day"
+    unnamed = replace(one_day, text="")
+    assert SignalSentences([unnamed]).describe(0, 11.0, [11.0], [None]) == "Tickets in the last 1 day: 11"
