@@ -6,6 +6,7 @@ old, and when they are 28.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 from features.publishing.source_weeks import WEEK_DAYS, SourceWeek
@@ -18,7 +19,7 @@ from monitoring.sources.rhythm import (
     follow_weeks,
 )
 
-MIN_ROWS_OF_MEDIAN = 30  # in a week, for a median that means something
+MIN_ROWS_OF_MEDIAN = 30  # in a week; with fewer, one median says nothing by itself
 MORE_EMPTY, LESS_FILLED = 0.3, 0.2
 UNIT_RATIO = 8.0
 Weeks = Sequence[tuple[int, SourceWeek]]  # with their numbers, 0 for the newest
@@ -82,15 +83,23 @@ def _share_of_rows(now: WeekShare, past: Sequence[WeekShare]) -> str:
 
 
 def _unit_fault(full: Weeks, column: str) -> ColumnFault | None:
-    """The fault of a column whose median is of another size than ever before."""
-    weeks = [(number, week) for number, week in full if week.rows >= MIN_ROWS_OF_MEDIAN]
-    medians = [(number, value) for number, week in weeks if (value := week.medians.get(column))]
-    since, past = follow_weeks(medians, _is_another_unit)
+    """The fault of a column whose median is of another size than ever before, in two weeks if these have few rows."""
+    medians = [(number, week.rows, value) for number, week in full if (value := week.medians.get(column))]
+    weeks: list[tuple[int, tuple[float, ...]]] = []
+    begun: dict[int, int] = {}
+    for (number, rows, value), (before, _, value_before) in pairwise(medians):
+        is_enough = rows >= MIN_ROWS_OF_MEDIAN
+        weeks.append((number, (value,) if is_enough else (value, value_before)))
+        begun[number] = number if is_enough else before
+    since, past = follow_weeks(weeks, _are_another_unit)
     if since is None:
         return None
-    usual = median(past[-FEWEST_WEEKS:])
-    return ColumnFault(column, since, f"{medians[0][1]:,.4g} is the median of the last week, {usual:,.4g} is usual")
+    usual = median(value for value, *_ in past[-FEWEST_WEEKS:])
+    text = f"{medians[0][2]:,.4g} is the median of the last week, {usual:,.4g} is usual"
+    return ColumnFault(column, begun[since], text)
 
 
-def _is_another_unit(value: float, past: Sequence[float]) -> bool:
-    return not min(past) / UNIT_RATIO <= value <= max(past) * UNIT_RATIO
+def _are_another_unit(values: tuple[float, ...], past: Sequence[tuple[float, ...]]) -> bool:
+    """Whether all these medians are far above what ever was in a week that counts, or all far below it."""
+    highest, lowest = max(map(min, past)), min(map(max, past))
+    return min(values) > highest * UNIT_RATIO or max(values) < lowest / UNIT_RATIO

@@ -76,6 +76,18 @@ def test_a_break_is_named_by_table_and_column_until_it_is_mended(text, broken):
     assert faults((weeks[0], *broke[1:])) == []
 
 
+@pytest.mark.parametrize("factor", [100, 0.01])
+def test_another_unit_is_named_in_the_second_week_if_weeks_have_few_rows(factor):
+    weeks = (SourceWeek(20, 15, 20, {"amount": 0}, {"amount": 50.0}, (3, 3, 3, 3, 3, 3, 2), {}),) * 40
+    broken = (replace(weeks[0], medians={"amount": 50.0 * factor}),) * 12
+    assert faults((broken[0], *weeks[1:])) == []
+    assert faults((weeks[0], broken[1], *weeks[2:])) == []
+    for count in (2, 12):
+        [fault] = find_source_faults({"usage": (*broken[:count], *weeks[count:])}, AS_OF, 0.05)
+        assert fault.text.startswith("usage.amount: ")
+        assert (AS_OF - fault.since).days == 7 * count
+
+
 def test_rows_that_arrive_twice_are_named():
     weeks = simulate_weeks()
     twice = replace(weeks[0], rows=2 * weeks[0].rows, nulls={"feature": 2 * weeks[0].nulls["feature"]})
