@@ -35,7 +35,9 @@ def describe_drivers(scores: Scores, max_drivers: int | None = None) -> list[Row
     family_points = scores.family_points
     orders = np.argsort(-np.abs(family_points), axis=1, kind="stable").tolist()
     figures = family_points.tolist(), scores.risks.tolist(), scores.bases.tolist(), scores.main_reasons
-    rows = zip(*_top_signals(scores, texts, layout), scores.values.categories, orders, *figures, strict=True)
+    typical_values = [texts.typical_of(categories) for categories in scores.values.categories]
+    parts_of_rows = scores.values.categories, typical_values, orders
+    rows = zip(*_top_signals(scores, texts, layout), *parts_of_rows, *figures, strict=True)
     return [
         _describe_row(texts, _AccountRow(scores, index, layout, *parts), max_drivers)
         for index, parts in enumerate(rows)
@@ -99,7 +101,8 @@ class _SignalTexts:
 class _AccountRow(NamedTuple):
     """One account: the columns, points and values of its listed signals, family after family.
 
-    `order` sorts its families by the size of their points, `family_points`.
+    `typical_values` are those of every input in its segment. `order` sorts its families by the size of their points,
+    `family_points`.
     """
 
     scores: Scores
@@ -109,6 +112,7 @@ class _AccountRow(NamedTuple):
     points: list[float]
     values: list[float]
     categories: Sequence[str | None]
+    typical_values: list[SignalValue]
     order: list[int]
     family_points: list[float]
     risk: float
@@ -166,10 +170,8 @@ def _describe_driver(texts: _SignalTexts, row: _AccountRow, family: int, describ
     if max(points) * family_points <= 0 and min(points) * family_points <= 0:
         # All listed signals have the opposite sign: the last is replaced by the signal that decides the family.
         columns[-1], points[-1], values[-1] = _deciding_signal(texts, row, family)
-    typical_values = texts.typical_of(row.categories)
     signals = [
-        _describe_signal(texts, row, (column, value), (share, typical_values[column]))
-        for column, share, value in zip(columns, points, values, strict=True)
+        _describe_signal(texts, row, column, figures) for column, *figures in zip(columns, points, values, strict=True)
     ]
     driver: Driver = {
         "family": texts.families[family],
@@ -183,14 +185,13 @@ def _describe_driver(texts: _SignalTexts, row: _AccountRow, family: int, describ
         column, value = columns[main], signals[main]["value"]
         if texts.is_moment[column] and isinstance(value, float):
             described.add(round(value))
-        driver["text"] = texts.sentences.describe(column, value, row.scores.matrix[row.row_index], typical_values)
+        driver["text"] = texts.sentences.describe(column, value, row.scores.matrix[row.row_index], row.typical_values)
     return driver
 
 
-def _describe_signal(
-    texts: _SignalTexts, row: _AccountRow, stored: tuple[int, float], figures: tuple[float, SignalValue]
-) -> SignalPoints:
-    (column, number), (points, typical) = stored, figures
+def _describe_signal(texts: _SignalTexts, row: _AccountRow, column: int, figures: Sequence[float]) -> SignalPoints:
+    """One signal; `figures` are its points and its number, NaN if it is missing."""
+    points, number = figures
     if column in texts.categories:
         value = row.categories[texts.categories[column]]
     else:
@@ -200,7 +201,7 @@ def _describe_signal(
         "label": texts.labels[column],
         "value": value,
         "unit": texts.units[column],
-        "typical": typical,
+        "typical": row.typical_values[column],
         "points": points,
     }
     if value is None and texts.absent[column]:
