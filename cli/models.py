@@ -1,4 +1,4 @@
-"""Commands for model versions: list, promote and roll back, show the model card, set bands."""
+"""Commands for model versions: list, export and adopt, promote and roll back, show the model card, set bands."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,6 +9,7 @@ import click
 
 from cli.context import FILE, JSON, CliContext
 from cli.output import Columns, OutputTable, format_percent, format_verdict, print_json, print_markdown
+from cli.train import show_comparison
 
 if TYPE_CHECKING:
     from training.registry.version_list import VersionSummary
@@ -52,6 +53,61 @@ def list_models(context: CliContext) -> None:
         print_json({"versions": [asdict(version) for version in versions]})
     else:
         _show_versions(context, versions)
+
+
+@models.command("export")
+@click.argument("version", type=int, required=False)
+@click.option("--output", type=FILE, required=True, help="The folder to write; it must be new or empty.")
+@click.pass_obj
+def export_version(context: CliContext, version: int | None, output: Path) -> None:
+    """Write a version, by default the champion, to a folder that another company can adopt.
+
+    The folder names no account. It has the names of categories that the model reads, such as plans.
+
+    \b
+    Example: oarlock models export 3 --output shared-model
+    """
+    from features.tables.mapping import read_mapping
+    from training.pipelines.exported_model import export_model
+
+    registry = context.registry
+    chosen = registry.champion() if version is None else registry.get(version)
+    export_model(registry, chosen, read_mapping(context.settings.data)[0].name, output)
+    context.echo(f"{output.resolve()}: version {chosen.number} of {chosen.name}, to be adopted by another company.")
+
+
+@models.command("adopt")
+@click.argument("folder", type=FILE)
+@JSON
+@click.pass_obj
+def adopt_version(context: CliContext, folder: Path) -> None:
+    """Register another company's exported model here, fitted to the signals and calibrated to the departures here.
+
+    It is for a company with too few departures to train a model of its own.
+
+    \b
+    Example: oarlock models adopt shared-model
+    """
+    from training.pipelines.adopt import adopt
+    from training.pipelines.exported_model import read_exported_model
+    from training.reports.model_card import model_summary
+
+    source = read_exported_model(folder)
+    with context.progress("adopt") as progress:
+        adoption = adopt(context.settings, context.state, source, context.known_until, progress)
+    result = adoption.result
+    signals = {"shared_signals": adoption.shared_signals, "missing_signals": adoption.missing_signals}
+    if context.as_json:
+        identity = {"version": asdict(result.version), "reused": result.reused, "comparison": result.comparison}
+        print_json(identity | signals | result.evaluation.to_json())
+        return
+    context.echo(f"{source.label} reads {len(source.model.inputs)} signals; {adoption.shared_signals} are known here.")
+    context.echo(model_summary(result.evaluation))
+    if result.comparison:
+        show_comparison(context, result.comparison)
+    status = "exists already: the same data and model made it" if result.reused else "is registered"
+    number = result.version.number
+    context.echo(f"Version {number} of {result.version.name} {status}. `oarlock model-card {number}` shows its card.")
 
 
 @click.command("model-card", short_help="Show the model card of a version.")

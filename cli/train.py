@@ -51,7 +51,7 @@ def train(context: CliContext, tune: bool, trials: int | None, timeout: float | 
         return
     context.echo(model_summary(result.evaluation))
     if result.comparison:
-        _show_comparison(context, result.comparison)
+        show_comparison(context, result.comparison)
     status = "exists already: the same data, settings and code made it" if result.reused else "is registered"
     number = result.version.number
     context.echo(f"Version {number} of {result.version.name} {status}. `oarlock model-card {number}` shows its card.")
@@ -84,7 +84,7 @@ def compare(context: CliContext, challenger: int | None, other: int | None) -> N
     if context.as_json:
         print_json({**record, "shadow": in_shadow and in_shadow.to_json()})
         return
-    _show_comparison(context, record)
+    show_comparison(context, record)
     if in_shadow:
         show_shadow_report(context, in_shadow)
 
@@ -111,7 +111,7 @@ def recalibrate(context: CliContext, version: int | None) -> None:
         print_json({"version": asdict(registered), "parent": parent.number, "comparison": comparison})
         return
     if comparison:
-        _show_comparison(context, comparison)
+        show_comparison(context, comparison)
     context.echo(f"Version {registered.number} has the trees of version {parent.number} and a new calibration.")
 
 
@@ -147,7 +147,8 @@ def _search_budget(trials: int | None, minutes: float | None, progress: "Progres
     )
 
 
-def _show_comparison(context: CliContext, record: "ComparisonRecord") -> None:
+def show_comparison(context: CliContext, record: "ComparisonRecord") -> None:
+    """Print the verdict of a comparison, its reasons and its figures."""
     challenger, champion = f"version {record['challenger']}", f"version {record['champion']}"
     verdict = click.style(format_verdict(record["verdict"]), bold=True)
     context.echo(f"\nV{challenger[1:]} compared with {champion}: {verdict}")

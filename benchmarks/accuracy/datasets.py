@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -66,7 +66,7 @@ def simulated_history(company: Company, scratch: Path, report: Progress) -> Sett
     folder = scratch / "company"
     report(f"simulating {company.accounts:,} accounts")
     write_company(company, folder, workers=CORES)
-    settings = _settings(CONFIGS / "oarlock.toml", folder, scratch)
+    settings = _observed_from(_settings(CONFIGS / "oarlock.toml", folder, scratch), company.start)
     _publish(settings, SIMULATED, report)
     return settings
 
@@ -89,6 +89,16 @@ def _settings(config: Path, folder: Path, scratch: Path) -> Settings:
     read = read_settings(config)
     data = read.data.model_copy(update={"folder": folder.resolve()})
     return read.model_copy(update={"state": scratch.resolve(), "data": data})
+
+
+def _observed_from(settings: Settings, start: date) -> Settings:
+    """The settings of a simulated company that begins on this day; the shipped mapping begins two years ago."""
+    if start == Company().start:
+        return settings
+    mapping = settings.state / "simulated.toml"
+    shipped = settings.data.dataset.read_text("utf-8")
+    mapping.write_text(shipped.replace(f"{Company().start:%Y-%m-%d}", f"{start:%Y-%m-%d}"), "utf-8")
+    return settings.model_copy(update={"data": settings.data.model_copy(update={"dataset": mapping})})
 
 
 def _observed_until(settings: Settings) -> datetime:

@@ -39,7 +39,7 @@ from features.simulator.model.parameters import Company, Shift
 from features.simulator.writer import write_company
 from features.tables.dataset import read_dataset
 from training.evaluation.backtest import evaluate_fold, fit_split
-from training.leakage.leakage import LeakageReport
+from training.leakage.leakage import LeakageReport, fit_on_shuffled_labels
 from training.pipelines.evaluate import check_leakage
 from training.pipelines.training_inputs import read_training_inputs
 
@@ -146,7 +146,8 @@ def _check(design: Design, settings: Settings) -> Checked:
     inputs = read_training_inputs(settings, state, ends)
     rows, split = inputs.training_set.rows, inputs.splits[0]
     model = fit_split(rows, split, inputs.fit_config)
-    report = check_leakage(model, evaluate_fold(model, rows, split, settings), inputs)
+    shuffled = fit_on_shuffled_labels(rows, split, inputs.fit_config)
+    report = check_leakage(model, evaluate_fold(model, rows, split, settings), inputs, shuffled)
     families = LEAKS[design.leak].families if design.leak else ()
     signals = [signal.name for signal in inputs.training_set.history.signals if signal.family in families]
     is_named = any(f"'{name}'" in alarm for alarm in report.alarms for name in signals)
@@ -158,7 +159,7 @@ def _checks_of(report: LeakageReport, settings: Settings) -> Iterator[str]:
     shuffled, limits = report.shuffled_labels, settings.leakage
     if any(ONE_SIGNAL in alarm for alarm in report.alarms):
         yield "one signal"
-    if not shuffled.low <= shuffled.auc <= shuffled.high:
+    if shuffled and not shuffled.low <= shuffled.auc <= shuffled.high:
         yield "shuffled labels"
     if any(lead.drop > limits.max_auc_drop and lead.drop_low > 0 for lead in report.leads):
         yield "lead time"

@@ -53,7 +53,10 @@ def check_churned(sizes: Mapping[str, SegmentSize], training: TrainingSettings) 
     retained = sum(size.accounts - size.churned for size in sizes.values())
     if min(churned, retained) < training.min_churned:
         what = f"{churned:,} accounts left and {retained:,} stayed; {training.min_churned} of each are needed"
-        next_step = "Bring a longer history, or shorten label.horizon_days."
+        next_step = (
+            "Bring a longer history, shorten label.horizon_days, or adopt another company's model (`oarlock models"
+            " adopt`)."
+        )
         return CheckResult("churned accounts", "fault", what, "raw tables", next_step)
     small = [name for name, size in sorted(sizes.items()) if size.churned < training.min_churned_per_segment]
     if small and len(sizes) > 1:

@@ -53,6 +53,11 @@ class Candidate:
         return tuple(chosen)
 
     @property
+    def is_adopted(self) -> bool:
+        """Whether its trees were fitted to the margins of another company's model, and so know no label here."""
+        return self.provenance is not None and bool(self.provenance.adopted_from)
+
+    @property
     def recalibration_days(self) -> tuple[str, ...]:
         """The days its calibrator was fitted on again; none if it was fitted together with its trees."""
         return self.provenance.calibrated_on if self.provenance else ()

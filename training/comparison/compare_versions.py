@@ -24,9 +24,10 @@ from training.comparison.served_risks import (
     calibration_drift_reason,
     pair_served_risks,
     pair_unseen_days,
+    serve_folds,
     share_trees,
 )
-from training.data.time_splits import Days, split_days
+from training.data.time_splits import Days, TimeSplit, split_days
 from training.data.training_set import build_training_set
 from training.evaluation.backtest import (
     BacktestFold,
@@ -109,6 +110,8 @@ def compare_models(
 
 def has_same_recipe(challenger: Candidate, champion: Candidate, context: ComparisonContext) -> bool:
     """Whether fitting both again on the same days would give one model twice."""
+    if challenger.is_adopted or champion.is_adopted:
+        return False
     days = context.training_set.days
     recipes = [
         (replace(fit_config_of(side, context), identity={}), side.own_days(days)) for side in (challenger, champion)
@@ -133,7 +136,10 @@ def backtest_candidate(
     # Both are evaluated on the same test days, whatever their own settings say of how a calibrator is fitted.
     training = config.training.model_copy(update={"test_snapshots": context.settings.training.test_snapshots})
     settings = context.settings.model_copy(update={"training": training})
-    tests = [split.test for split in backtest_splits(context.training_set.days, settings)]
+    splits = _backtest_splits(context.training_set.days, settings)
+    if candidate.is_adopted:
+        return serve_folds(candidate, splits, context)
+    tests = [split.test for split in splits]
     own_days = candidate.own_days(context.training_set.days)
     folds: dict[Days, BacktestFold] = {}
     for index, days in enumerate(tests):
@@ -146,6 +152,14 @@ def backtest_candidate(
         test = rows_on(rows, split.test)
         folds[split.test] = BacktestFold(split, test, model.predict_risks(encode(test, model.inputs)), ())
     return folds
+
+
+def _backtest_splits(days: list[datetime], settings: Settings) -> list[TimeSplit]:
+    """The splits of a backtest; of a history too short for one the newest days as a test, for adopted versions."""
+    try:
+        return backtest_splits(days, settings)
+    except NothingToLearn:
+        return [TimeSplit(fit=(), calibration=(), train=(), test=tuple(days[-settings.training.test_snapshots :]))]
 
 
 def fit_config_of(candidate: Candidate, context: ComparisonContext) -> FitConfig:

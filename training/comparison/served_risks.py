@@ -1,12 +1,15 @@
 """Served risks: versions that share trees are compared as they are served, because fitting them again cannot differ."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
 import pandas as pd
 
+from configs.errors import NothingToLearn
 from training.comparison.candidate import Candidate, ComparisonContext
-from training.evaluation.backtest import evaluation_data, rows_on, segment_column
+from training.data.time_splits import Days, TimeSplit
+from training.evaluation.backtest import BacktestFold, evaluation_data, rows_on, segment_column
 from training.evaluation.paired_difference import PairedRisks
 from training.labels.definition import CHURNED
 from training.model.churn_model import encode
@@ -47,6 +50,30 @@ def pair_unseen_days(challenger: Candidate, champion: Candidate, context: Compar
     if rows[CHURNED].nunique() < 2:
         return None
     return PairedRisks(evaluation_data(rows), _served(challenger, rows), _served(champion, rows))
+
+
+def serve_folds(
+    candidate: Candidate, tests: Sequence[TimeSplit], context: ComparisonContext
+) -> dict[Days, BacktestFold]:
+    """The served risks of a candidate whose trees know no label here, by test days.
+
+    Accounts of days that its calibrator was fitted on get the risks of a calibration on other accounts. Without both
+    outcomes in each part of them, these days are left out.
+    """
+    calibrated = context.recalibration_rows(candidate)
+    try:
+        out_of_fold = predict_out_of_fold(candidate.model, calibrated)
+    except NothingToLearn:
+        out_of_fold = None
+    folds: dict[Days, BacktestFold] = {}
+    for split in tests:
+        test = rows_on(context.training_set.rows, split.test)
+        is_calibrated = calibrated.as_of.isin(split.test).to_numpy()
+        if not is_calibrated.any():
+            folds[split.test] = BacktestFold(split, test, _served(candidate, test), ())
+        elif out_of_fold is not None and is_calibrated.sum() == len(test):
+            folds[split.test] = BacktestFold(split, test, out_of_fold[is_calibrated], ())
+    return folds
 
 
 def calibration_drift_reason(candidate: Candidate, context: ComparisonContext) -> str:

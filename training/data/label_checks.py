@@ -99,6 +99,8 @@ def _check_embargo(data: LabelledSplit, label: LabelSettings) -> Iterator[LabelF
         long_label = label.model_copy(update={"horizon_days": long.horizon_days})
         pairs += [(long.fit, long.calibration, label), (long.calibration, split.test, long_label)]
     for earlier, later, pair_label in pairs:
+        if not later:
+            continue
         open_days = [day for day in earlier if matures_at(day, pair_label) > later[0]]
         yield LabelFault(
             f"labels of earlier snapshots were still open on {later[0]:%Y-%m-%d}, the day of the next group",

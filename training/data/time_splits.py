@@ -60,7 +60,8 @@ def split_days(days: list[datetime], label: LabelSettings, training: TrainingSet
     if not fit:
         raise NothingToLearn(
             f"{len(days)} mature days of snapshots are too few to train on, to calibrate on and to test on.",
-            "Bring a longer history, or shorten label.horizon_days or training.calibration_snapshots.",
+            "Bring a longer history, shorten label.horizon_days or training.calibration_snapshots, or adopt another"
+            " company's model (`oarlock models adopt`).",
         )
     return TimeSplit(fit, calibration, train, test, _split_long_horizons(test, days, label, training))
 

@@ -21,7 +21,7 @@ class HorizonMetrics:
 
     test_days: tuple[str, ...]
     is_calibrated: bool
-    metrics: Mapping[str, float]
+    metrics: Mapping[str, int | float]
 
 
 def evaluate_horizons(folds: Sequence[BacktestFold], settings: EvaluationSettings) -> dict[str, HorizonMetrics | None]:

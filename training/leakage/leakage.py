@@ -94,10 +94,13 @@ class LeadAuc:
 
 @dataclass(frozen=True)
 class LeakageReport:
-    """The results of all tests; `signal_aucs` are those of the strongest single signals."""
+    """The results of all tests; `signal_aucs` are those of the strongest single signals.
+
+    `shuffled_labels` is None of a model whose trees know no label of this company.
+    """
 
     signal_aucs: dict[str, float]
-    shuffled_labels: ShuffledLabels
+    shuffled_labels: ShuffledLabels | None
     leads: tuple[LeadAuc, ...]
     alarms: tuple[str, ...]
     set_at_departure: tuple[SuspectValue, ...] = ()
@@ -119,7 +122,7 @@ class LeadData:
 
 def report_leakage(
     signal_aucs: SignalAucs,
-    shuffled_labels: ShuffledLabels,
+    shuffled_labels: ShuffledLabels | None,
     leads: tuple[LeadAuc, ...],
     settings: LeakageSettings,
     *,
@@ -128,7 +131,7 @@ def report_leakage(
     """The report of these results, with an alarm in a sentence for each that is suspicious."""
     alarms = (
         *_signal_alarms(signal_aucs.find_above(settings.max_signal_auc), settings.max_signal_auc),
-        *_shuffle_alarms(shuffled_labels),
+        *(_shuffle_alarms(shuffled_labels) if shuffled_labels else ()),
         *_lead_alarms(leads, settings.max_auc_drop),
         *_departure_alarms(set_at_departure),
     )

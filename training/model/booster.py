@@ -21,6 +21,9 @@ ITERATIONS_PER_CHECK = 10
 # How many iterations without a gain stop the fit, times the learning rate.
 PATIENCE = 1.8
 MAX_INTERCEPT = 5.0
+# Margins have no noise, so larger steps and leaves do no harm.
+MARGIN_TREES = 300
+MARGIN_PARAMETERS = {"objective": "regression", "num_leaves": 8, "learning_rate": 0.1}
 
 
 def fit_booster(
@@ -51,6 +54,16 @@ def fit_booster_with_early_stopping(
     return booster, best
 
 
+def fit_booster_to_margins(
+    matrix: np.ndarray, margins: np.ndarray, inputs: tuple[ModelInput, ...], training: TrainingSettings
+) -> lightgbm.Booster:
+    """A booster whose margins are near the given ones; a signal with a direction can only move them that way."""
+    parameters = _parameters(inputs, training, matrix.size) | MARGIN_PARAMETERS
+    booster = lightgbm.Booster(parameters, _dataset(matrix, margins, inputs, parameters))
+    _boost(booster, MARGIN_TREES)
+    return booster
+
+
 def patience(training: TrainingSettings) -> float:
     """How many iterations without a gain stop the fit."""
     return PATIENCE / training.learning_rate
@@ -64,14 +77,19 @@ def predict_margins(booster: lightgbm.Booster, matrix: np.ndarray, num_trees: in
 def _new_booster(rows: pd.DataFrame, inputs: tuple[ModelInput, ...], training: TrainingSettings) -> lightgbm.Booster:
     matrix = encode(rows, inputs)
     parameters = _parameters(inputs, training, matrix.size)
-    data = lightgbm.Dataset(
+    return lightgbm.Booster(parameters, _dataset(matrix, rows[CHURNED].to_numpy(), inputs, parameters))
+
+
+def _dataset(
+    matrix: np.ndarray, target: np.ndarray, inputs: tuple[ModelInput, ...], parameters: dict[str, object]
+) -> lightgbm.Dataset:
+    return lightgbm.Dataset(
         matrix,
-        rows[CHURNED].to_numpy(),
+        target,
         feature_name=[signal.name for signal in inputs],
         categorical_feature=[signal.name for signal in inputs if signal.kind == "category"],
         params=parameters,
     )
-    return lightgbm.Booster(parameters, data)
 
 
 def _boost(booster: lightgbm.Booster, iterations: int) -> bool:

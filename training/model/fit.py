@@ -102,7 +102,7 @@ def fit_churn_model(rows: FitRows, config: FitConfig) -> ChurnModel:
         inputs=inputs,
         calibrator=calibrator.shifted(forecast.shift),
         base_margin=final.predict_contributions(encode(rows.train.head(1), inputs))[1],
-        typical_values=_typical_values(rows.calibration, inputs),
+        typical_values=find_typical_values(rows.calibration, inputs),
         label=config.label,
         identity=config.identity,
         unavailable_horizons={str(days): reason for days, reason in sorted({**too_short, **too_few}.items())},
@@ -115,6 +115,17 @@ def build_inputs(signals: Sequence[Signal], rows: pd.DataFrame) -> tuple[ModelIn
     return tuple(_build_input(signal, rows) for signal in signals)
 
 
+def find_typical_values(rows: pd.DataFrame, inputs: tuple[ModelInput, ...]) -> dict[str, dict[str, SignalValue]]:
+    """The median or most frequent value of each signal, by segment, and of all snapshots under `*`."""
+    groups = {ALL_SEGMENTS: rows}
+    if SEGMENT in rows:
+        groups |= {str(segment): part for segment, part in rows.groupby(SEGMENT, observed=True)}
+    return {
+        segment: {signal.name: _median_or_mode(part[signal.name], signal) for signal in inputs}
+        for segment, part in groups.items()
+    }
+
+
 def require_enough_churned(rows: pd.DataFrame, training: TrainingSettings) -> None:
     """Raise NothingToLearn if too few snapshots churned, or too few stayed, to fit a model on."""
     churned = int(rows[CHURNED].sum())
@@ -124,8 +135,8 @@ def require_enough_churned(rows: pd.DataFrame, training: TrainingSettings) -> No
         days = f"{rows.as_of.min():%Y-%m-%d} to {rows.as_of.max():%Y-%m-%d}" if len(rows) else "none"
         raise NothingToLearn(
             f"Of {len(rows)} snapshots ({days}) only {minority} {outcome}; at least {training.min_churned} are needed.",
-            "Bring a longer history, or set a longer label.horizon_days. Days whose labels are not all known yet do "
-            "not count.",
+            "Bring a longer history, set a longer label.horizon_days, or adopt another company's model (`oarlock models"
+            " adopt`). Days whose labels are not all known yet do not count.",
         )
 
 
@@ -193,16 +204,6 @@ def _build_input(signal: Signal, rows: pd.DataFrame) -> ModelInput:
         moves=signal.moves,
         past=signal.past,
     )
-
-
-def _typical_values(rows: pd.DataFrame, inputs: tuple[ModelInput, ...]) -> dict[str, dict[str, SignalValue]]:
-    groups = {ALL_SEGMENTS: rows}
-    if SEGMENT in rows:
-        groups |= {str(segment): part for segment, part in rows.groupby(SEGMENT, observed=True)}
-    return {
-        segment: {signal.name: _median_or_mode(part[signal.name], signal) for signal in inputs}
-        for segment, part in groups.items()
-    }
 
 
 def _median_or_mode(values: pd.Series, signal: ModelInput) -> SignalValue:

@@ -8,10 +8,12 @@ order, risks keep theirs within a segment, and a longer horizon never gets a low
 import zlib
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Self
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
+from scipy.special import logit
 
 from configs.errors import NothingToLearn
 from configs.sections.label import LabelSettings
@@ -38,6 +40,33 @@ class RecalibrationSample:
         return RecalibrationSample(self.margins[mask], self.offsets[mask], self.churned[mask])
 
 
+@dataclass(frozen=True)
+class LinePrior:
+    """A normal prior of the line: slope 1 and no shift of the mean log-odds, each with a standard deviation of `sd`.
+
+    Each snapshot counts as `weight` observations. A departure is seen on several days before it, so that all of these
+    snapshots together count once.
+    """
+
+    weight: float
+    sd: float = 1.0
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> Self:
+        """The prior for these snapshots."""
+        churned = rows[rows[CHURNED] == 1]
+        counted = churned if len(churned) else rows
+        return cls(counted[ACCOUNT_ID].nunique() / max(len(counted), 1))
+
+    def penalty(self, slope: float, level_shift: float, snapshots: int) -> float:
+        """What the prior adds to the mean log loss of so many snapshots."""
+        return ((slope - 1) ** 2 + level_shift**2) / (2 * self.sd**2 * self.weight * max(snapshots, 1))
+
+    def level_sd(self, risks: np.ndarray) -> float:
+        """The standard deviation of the level that is left after snapshots with these risks (Laplace)."""
+        return float((self.sd**-2 + self.weight * (risks * (1 - risks)).sum()) ** -0.5)
+
+
 def days_after_training(train: list[datetime], days: list[datetime], label: LabelSettings) -> list[datetime]:
     """The days, oldest first, on which all labels of the `train` days had matured: trees have not seen theirs."""
     return [day for day in days if day >= matures_at(max(train), label)]
@@ -55,7 +84,13 @@ def recalibrate_model(model: ChurnModel, rows: pd.DataFrame, min_churned: int) -
             " churned, and as many stayed.",
             "Wait until more labels have matured, or train again.",
         )
-    return replace(model, calibrator=fit_recalibration(model, _sample(model, rows)))
+    return replace(model, calibrator=fit_recalibration(model, recalibration_sample(model, rows)))
+
+
+def recalibration_sample(model: ChurnModel, rows: pd.DataFrame) -> RecalibrationSample:
+    """The margins, offsets and labels of snapshots."""
+    matrix = encode(rows, model.inputs)
+    return RecalibrationSample(model.predict_margins(matrix), model.segment_offsets(matrix), rows[CHURNED].to_numpy())
 
 
 def predict_out_of_fold(model: ChurnModel, rows: pd.DataFrame) -> np.ndarray:
@@ -63,20 +98,25 @@ def predict_out_of_fold(model: ChurnModel, rows: pd.DataFrame) -> np.ndarray:
 
     Raises NothingToLearn if without one fold all accounts have the same outcome: nothing can be fitted on them.
     """
+    return predict_horizons_out_of_fold(model, rows)[:, model.main_horizon_index]
+
+
+def predict_horizons_out_of_fold(model: ChurnModel, rows: pd.DataFrame, prior: LinePrior | None = None) -> np.ndarray:
+    """The same for every horizon, shape (rows, horizons), with lines of this prior."""
     folds = assign_folds(rows)
     churned = rows[CHURNED].to_numpy()
     if any(len(np.unique(churned[folds != fold])) < 2 for fold in np.unique(folds)):
         raise NothingToLearn(
-            f"Of {len(rows)} snapshots after the training days too few have churned, or stayed, to evaluate a"
-            " recalibration on accounts that it is not fitted on.",
+            f"Of {len(rows)} snapshots too few have churned, or stayed, to evaluate a calibration on accounts that it"
+            " is not fitted on.",
             "Wait until more labels have matured, or train again.",
         )
-    matrix, sample = encode(rows, model.inputs), _sample(model, rows)
-    risks = np.empty(len(rows))
+    matrix, sample = encode(rows, model.inputs), recalibration_sample(model, rows)
+    risks = np.empty((len(rows), len(model.calibrator.horizons)))
     for fold in np.unique(folds):
         is_held_out = folds == fold
-        refitted = replace(model, calibrator=fit_recalibration(model, sample.subset(~is_held_out)))
-        risks[is_held_out] = refitted.predict_risks(matrix[is_held_out])
+        refitted = replace(model, calibrator=fit_recalibration(model, sample.subset(~is_held_out), prior))
+        risks[is_held_out] = refitted.predict_risks_by_horizon(matrix[is_held_out])
     return risks
 
 
@@ -85,15 +125,21 @@ def assign_folds(rows: pd.DataFrame, folds: int = FOLDS) -> np.ndarray:
     return rows[ACCOUNT_ID].map(lambda account_id: zlib.crc32(str(account_id).encode()) % folds).to_numpy()
 
 
-def fit_recalibration(model: ChurnModel, sample: RecalibrationSample) -> Calibrator:
-    """The calibrator with the log-odds of every hazard moved along the rising line of maximum likelihood."""
+def fit_recalibration(model: ChurnModel, sample: RecalibrationSample, prior: LinePrior | None = None) -> Calibrator:
+    """The calibrator with the log-odds of every hazard moved along the rising line of maximum likelihood.
+
+    With a prior it is the line of highest posterior density.
+    """
+    centre = _mean_log_odds(model, sample) if prior else 0.0
 
     def loss(line: np.ndarray) -> float:
         slope, shift = line
         moved = _move_log_odds(model.calibrator, slope, shift)
         risks = moved.predict_risks(sample.margins, slope * sample.offsets)[:, model.main_horizon_index]
         clipped = np.clip(risks, PROBABILITY_EPSILON, 1 - PROBABILITY_EPSILON)
-        return float(-np.mean(sample.churned * np.log(clipped) + (1 - sample.churned) * np.log1p(-clipped)))
+        log_loss = float(-np.mean(sample.churned * np.log(clipped) + (1 - sample.churned) * np.log1p(-clipped)))
+        level_shift = (slope - 1) * centre + shift
+        return log_loss + (prior.penalty(slope, level_shift, len(risks)) if prior else 0.0)
 
     with single_blas_thread():
         result = minimize(loss, np.array([1.0, 0.0]), method="L-BFGS-B", bounds=[(MIN_SLOPE, None), (None, None)])
@@ -123,6 +169,6 @@ def _move_log_odds(calibrator: Calibrator, slope: float, shift: float) -> Calibr
     )
 
 
-def _sample(model: ChurnModel, rows: pd.DataFrame) -> RecalibrationSample:
-    matrix = encode(rows, model.inputs)
-    return RecalibrationSample(model.predict_margins(matrix), model.segment_offsets(matrix), rows[CHURNED].to_numpy())
+def _mean_log_odds(model: ChurnModel, sample: RecalibrationSample) -> float:
+    risks = model.calibrator.predict_risks(sample.margins, sample.offsets)[:, model.main_horizon_index]
+    return float(logit(np.clip(risks, PROBABILITY_EPSILON, 1 - PROBABILITY_EPSILON)).mean())

@@ -82,6 +82,11 @@ def _trained_provenance(registry: Registry, version: Version) -> Provenance:
             f"Version {version.number} was made from version {provenance.parent} without retraining.",
             f"Run `oarlock reproduce {provenance.parent}`.",
         )
+    if provenance.adopted_from:
+        raise NotReady(
+            f"Version {version.number} was adopted from {provenance.adopted_from}, not trained here.",
+            "Run `oarlock models adopt` with the same folder: it finds the version that it made before.",
+        )
     return provenance
 
 

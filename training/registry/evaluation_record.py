@@ -79,7 +79,8 @@ class EvaluationRecord:
 
     `metrics`, `calibration`, `baselines` and `split` are of the newest test days; `baseline_comparisons` and `segments`
     are of all folds of the backtest. After a recalibration these are of `recalibrated_on` instead. `confidence` is that
-    of the comparisons. `leaves_per_tree` is None of an evaluation that was made before it was kept.
+    of the comparisons. `leaves_per_tree` is None of an evaluation that was made before it was kept. `adopted_from`
+    names the model of another company that this one was fitted to, if it was.
     """
 
     identity: Mapping[str, str]
@@ -108,6 +109,7 @@ class EvaluationRecord:
     tuning: TuningRecord | None = None
     recalibrated_on: tuple[str, ...] = ()
     leaves_per_tree: int | None = None
+    adopted_from: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The evaluation as a JSON object."""

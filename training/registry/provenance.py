@@ -32,7 +32,8 @@ class Provenance:
 
     `settings` are the sections that influence a model, `days` the as_of days of its snapshots, `files` and `signals`
     one hash each, `environment` the versions it was computed with. `parent` is the version that it was made from
-    without retraining, `calibrated_on` the days that its calibrator was then fitted on.
+    without retraining, `calibrated_on` the days that its calibrator was then fitted on. `adopted_from` names the model
+    of another company that its trees were fitted to, with a hash, if they were.
     """
 
     settings: Mapping[str, dict[str, JsonValue]]
@@ -43,6 +44,7 @@ class Provenance:
     environment: Mapping[str, str]
     parent: int | None = None
     calibrated_on: tuple[str, ...] = ()
+    adopted_from: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The provenance as a JSON object."""

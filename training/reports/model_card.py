@@ -47,10 +47,11 @@ def model_summary(evaluation: EvaluationRecord) -> str:
     """The lines of a card that matter first."""
     metrics, label, refusal = evaluation.metrics, evaluation.label, refusal_reason(evaluation)
     figures = ", ".join(f"{METRIC_NAMES[name]} {format_interval(metrics, name)}" for name in SUMMARY_METRICS)
+    tested_on = "accounts left out of the calibration" if evaluation.adopted_from else "later test days"
     return (
         f"The probability that an account churns within {main_horizon(label)},"
         f" from {evaluation.signal_count} signals and {evaluation.tree_count} trees.\n"
-        f"On later test days {metrics['churned']:,} of {metrics['snapshots']:,} snapshots churned, at a mean risk of"
+        f"On {tested_on} {metrics['churned']:,} of {metrics['snapshots']:,} snapshots churned, at a mean risk of"
         f" {metrics['mean_risk'] * 100:.1f} %: {figures}.\n"
         f"{f'Not to be promoted: {refusal}.' if refusal else 'It beat its baselines, and no leak was found.'}"
     )
@@ -82,6 +83,13 @@ def _overview_lines(evaluation: EvaluationRecord) -> Iterator[str]:
 def _test_lines(evaluation: EvaluationRecord) -> Iterator[str]:
     metrics, baselines = evaluation.metrics, evaluation.baselines
     days = evaluation.recalibrated_on
+    if evaluation.adopted_from:
+        yield from (
+            "",
+            f"Adopted from {evaluation.adopted_from}: the trees are fitted to its margins, on the accounts of this",
+            "company, and know no label. Only the calibration is fitted to departures here. Metrics are of accounts",
+            "that were left out of it; main reasons and the spread of risks are those of the other company.",
+        )
     if days:
         yield from (
             "",

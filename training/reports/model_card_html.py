@@ -72,6 +72,11 @@ def read_plots(folder: Path) -> dict[str, bytes]:
 def list_weaknesses(evaluation: EvaluationRecord) -> Iterator[str]:
     """What a reader has to be careful about, in sentences."""
     metrics = evaluation.metrics
+    if evaluation.adopted_from:
+        yield (
+            f"It was adopted from {evaluation.adopted_from}: what raises a risk was learned from accounts of another"
+            " company, and only the calibration from departures here. Main reasons are as stable as they were there."
+        )
     if metrics["churned"] < FEW_CHURNED:
         yield f"Only {metrics['churned']} accounts churned on the newest test days, so every metric is uncertain."
     if not evaluation.is_calibrated:

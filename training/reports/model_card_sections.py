@@ -164,14 +164,14 @@ def ablation_lines(ablation: Sequence[AblationResult]) -> Iterator[str]:
 
 def leakage_lines(leakage: LeakageReport) -> Iterator[str]:
     """The alarms, and the AUCs behind them."""
-    shuffled = leakage.shuffled_labels
-    bounds = f"[{shuffled.low:.3f}, {shuffled.high:.3f}]"
     ranked = sorted(leakage.signal_aucs.items(), key=lambda item: -item[1])
     leads = ", ".join(f"{lead.lead_days} days {lead.auc:.3f}" for lead in leakage.leads)
     yield from ("", "## Leaks", "")
     yield from (f"- **alarm: {alarm}**" for alarm in leakage.alarms)
     yield f"- AUC of the strongest single signals: {', '.join(f'{name} {auc:.3f}' for name, auc in ranked)}"
-    yield f"- AUC of a model fitted on shuffled labels: {shuffled.auc:.3f}, chance {bounds}"
+    if shuffled := leakage.shuffled_labels:
+        bounds = f"[{shuffled.low:.3f}, {shuffled.high:.3f}]"
+        yield f"- AUC of a model fitted on shuffled labels: {shuffled.auc:.3f}, chance {bounds}"
     yield f"- values that seem to be set when accounts leave: {len(leakage.set_at_departure) or 'none'}"
     yield f"- AUC without accounts that leave before: {leads or 'this label has no day of leaving'}"
 

@@ -111,6 +111,18 @@ class Company:
                 raise ConfigError(f"A shift in month {shift.month} is beyond the {self.months} simulated months.")
 
 
+def end_on(company: Company, end: datetime.datetime | None) -> Company:
+    """The company with its history moved so that it ends on this day; unchanged without one, or within a month.
+
+    >>> end_on(Company(months=9), datetime.datetime(2026, 7, 1)).start
+    datetime.date(2025, 10, 1)
+    """
+    if end is None or end.day != 1:
+        return company
+    years, month = divmod(12 * end.year + end.month - 1 - company.months, 12)
+    return dataclasses.replace(company, start=datetime.date(years, month + 1, 1))
+
+
 def as_json(company: Company) -> dict[str, object]:
     """All parameters as JSON values; two companies are equal exactly if these are."""
     return dataclasses.asdict(company) | {

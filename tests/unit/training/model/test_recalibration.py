@@ -56,7 +56,7 @@ def test_it_keeps_the_order_of_risks_and_drivers(model, recalibrated, later):
 def test_churn_of_a_single_fold_cannot_be_evaluated_on_others(model):
     rows = snapshots(0.3, n=40).assign(churned=0.0)
     rows.loc[0, "churned"] = 1.0
-    with pytest.raises(NothingToLearn, match="too few have churned, or stayed, to evaluate a recalibration"):
+    with pytest.raises(NothingToLearn, match="too few have churned, or stayed, to evaluate a calibration"):
         predict_out_of_fold(model, rows)
 
 
