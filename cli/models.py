@@ -96,12 +96,13 @@ def adopt_version(context: CliContext, folder: Path) -> None:
     with context.progress("adopt") as progress:
         adoption = adopt(context.settings, context.state, source, context.known_until, progress)
     result = adoption.result
-    signals = {"shared_signals": adoption.shared_signals, "missing_signals": adoption.missing_signals}
+    signals = {name: value for name, value in asdict(adoption).items() if name != "result"}
     if context.as_json:
         identity = {"version": asdict(result.version), "reused": result.reused, "comparison": result.comparison}
         print_json(identity | signals | result.evaluation.to_json())
         return
     context.echo(f"{source.label} reads {len(source.model.inputs)} signals; {adoption.shared_signals} are known here.")
+    context.echo(f"The trees fitted to its margins share {format_percent(adoption.shared_variance)} of their variance.")
     context.echo(model_summary(result.evaluation))
     if result.comparison:
         show_comparison(context, result.comparison)

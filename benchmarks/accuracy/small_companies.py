@@ -1,6 +1,6 @@
 """What another company's model is worth to a young company, beside a model of its own and its base rate.
 
-    python -m benchmarks.accuracy.small_companies [--companies 50] [--accounts 500] [--months 9 24] [--json]
+    python -m benchmarks.accuracy.small_companies [--companies 50] [--accounts 500] [--months 9 24] [--unlike] [--json]
 
 The other company is simulated too, with 4,000 accounts over two years. Risks of all accounts on the newest day are
 compared with their true probabilities, so that there is no label noise: the gain is how much lower the expected log
@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from benchmarks.accuracy.oracle import TRUE_RISK, read_truth, with_truth
 from configs.errors import NothingToLearn
 from configs.settings import Settings
 from configs.state_dir import open_state_dir
-from features.simulator.model.parameters import Company, end_on
+from features.simulator.model.parameters import Company, Shift, end_on
 from features.store.history import complete_days
 from features.store.history_reader import read_history_frame
 from features.tables.contract import ACCOUNT_ID
@@ -41,6 +41,9 @@ from training.model.churn_model import ChurnModel, encode, load_model, save_mode
 from training.model.fit import FitConfig
 
 OTHER = Company(accounts=4_000, months=24, seed=1_001)
+# Causes are two thirds as strong, adoption has a fifth of its weight and others more, and monthly terms end three times
+# as often.
+UNLIKE = replace(OTHER, cause_strength=0.67, monthly_renewal_logit=6.4, shifts=(Shift("relation", 0, 0.8),))
 END = datetime(2026, 7, 1)
 WORKERS = 2
 
@@ -83,12 +86,13 @@ def main() -> None:
     parser.add_argument("--companies", type=int, default=50)
     parser.add_argument("--accounts", type=int, default=500)
     parser.add_argument("--months", type=int, nargs="*", default=[9, 24])
+    parser.add_argument("--unlike", action="store_true", help="accounts leave the other company for other reasons")
     parser.add_argument("--json", action="store_true", help="a line per company")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "source"
         source.mkdir()
-        save_model(_train_own(_publish(OTHER, Path(scratch) / "other")), source)
+        save_model(_train_own(_publish(UNLIKE if arguments.unlike else OTHER, Path(scratch) / "other")), source)
         tasks = [(months, seed) for months in arguments.months for seed in range(arguments.companies)]
         results = _measure_all(tasks, partial(measure, source=source, accounts=arguments.accounts))
         by_months: dict[int, list[CompanyResult]] = {}

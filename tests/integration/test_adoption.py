@@ -37,6 +37,7 @@ def test_a_folder_with_files_is_not_overwritten(exported, trained, oarlock):
     assert "is not an empty folder" in result.failure[1]
 
 
+@pytest.mark.slow
 def test_an_adopted_version_is_compared_with_the_champion_on_the_same_days(foreign, trained, oarlock, tmp_path):
     config = copy_without_risks(trained, tmp_path / "company")
     adopted = json.loads(oarlock("models", "adopt", str(foreign), "--json", config=config).out)

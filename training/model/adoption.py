@@ -22,6 +22,7 @@ from training.model.fit import FitConfig, build_inputs, find_typical_values
 from training.model.recalibration import LinePrior, fit_recalibration, recalibration_sample
 
 DISTILLED_ROWS = 20_000
+UNSEEN_SEED = 1_000_003  # another one than the model is fitted with
 MIXED_SHARE = 0.3  # of the signals of an added snapshot that another account gives
 
 
@@ -50,6 +51,13 @@ def distil_model(source: ChurnModel, rows: pd.DataFrame, config: FitConfig) -> C
         bands={},
         past=None,
     )
+
+
+def shared_variance(source: ChurnModel, model: ChurnModel, rows: pd.DataFrame) -> float:
+    """The squared correlation of both models' margins, on snapshots that are mixed anew from these."""
+    matrix = mix_accounts(encode(rows, model.inputs), seed=UNSEEN_SEED)
+    margins = source.predict_margins(translate(matrix, model.inputs, source.inputs)), model.predict_margins(matrix)
+    return float(np.corrcoef(*margins)[0, 1] ** 2)
 
 
 def calibrate_with_prior(model: ChurnModel, rows: pd.DataFrame) -> ChurnModel:

@@ -29,11 +29,11 @@ from training.evaluation.backtest import BacktestFold
 from training.evaluation.baselines import fit_baselines_out_of_fold
 from training.evaluation.past_accounts import collect_past_snapshots
 from training.labels.definition import CHURNED, describe_label, supported_horizons
-from training.model.adoption import DISTILLED_ROWS, calibrate_with_prior, distil_model
+from training.model.adoption import DISTILLED_ROWS, calibrate_with_prior, distil_model, shared_variance
 from training.model.churn_model import ChurnModel
 from training.model.fit import FitConfig
 from training.model.recalibration import LinePrior, predict_horizons_out_of_fold
-from training.pipelines.derived_version import StoredVersion, register_derived
+from training.pipelines.derived_version import StoredVersion, register_version
 from training.pipelines.evaluate import evaluate_adopted
 from training.pipelines.exported_model import ExportedModel
 from training.pipelines.train import TrainingResult
@@ -41,18 +41,22 @@ from training.pipelines.training_inputs import TrainingInputs, build_provenance
 from training.registry.mlflow_registry import open_registry
 from training.registry.provenance import hash_signals
 
-STEPS = 5
+STEPS = 4
 # Fewer cannot show whether a model ranks the accounts of this company.
 MIN_DEPARTED = 5
 
 
 @dataclass(frozen=True)
 class Adoption:
-    """The registered version, how many signals it reads, and how many of the source's this company lacks."""
+    """The registered version, how many signals it reads, and how many of the source's this company lacks.
+
+    `shared_variance` is the squared correlation of its margins with the source's, on snapshots mixed for this alone.
+    """
 
     result: TrainingResult
     shared_signals: int
     missing_signals: int
+    shared_variance: float
 
 
 def adopt(
@@ -68,39 +72,42 @@ def adopt(
     progress("building the training set", 0, STEPS)
     inputs = _read_inputs(settings, state, known_until)
     shared = shared_signals(source, inputs.training_set.history.signals)
+    config = _fit_config(inputs, shared, source)
     progress("fitting trees to its margins", 1, STEPS)
-    distilled = distil_model(source.model, _newest_rows(inputs.training_set), _fit_config(inputs, shared, source))
-    progress("calibrating to departures", 2, STEPS)
-    model = calibrate_with_prior(distilled, inputs.training_set.rows)
-    model = replace(model, past=collect_past_snapshots(model, inputs.training_set.rows))
-    progress("evaluating on accounts left out of the calibration", 3, STEPS)
-    fold = _evaluation_fold(distilled, inputs)
-    evaluation = evaluate_adopted(model, fold, inputs, source.origin.stability)
-    evaluation = replace(evaluation, adopted_from=source.label)
-    progress("logging to MLflow", 4, STEPS)
-    registry = open_registry(state, settings.name)
-    provenance = replace(
-        build_provenance(settings, inputs.training_set, inputs.known_until),
-        adopted_from=f"{source.label} ({source.hash})",
-        calibrated_on=tuple(f"{day:%Y-%m-%d}" for day in inputs.training_set.days),
+    rows = _newest_rows(inputs.training_set)
+    distilled = distil_model(source.model, rows, config)
+    registry, identity = open_registry(state, settings.name), f"{source.hash} {inputs.identity_hash}"
+    existing = registry.find_by_identity(identity)
+    version = existing or register_version(
+        registry,
+        _calibrate_and_evaluate(distilled, source, inputs, progress),
+        f"adopted from {source.label}",
+        identity,
     )
-    before = {version.number for version in registry.versions()}
-    version = register_derived(registry, StoredVersion(model, evaluation, provenance), f"adopted from {source.label}")
-    champion = registry.find_rival(version)
-    context = build_comparison_context(inputs.training_set, settings, state)
-    comparison = compare_and_record(registry, (version, champion), context, progress) if champion else None
+    comparison = None
+    if existing is None and (champion := registry.find_rival(version)):
+        context = build_comparison_context(inputs.training_set, settings, state)
+        comparison = compare_and_record(registry, (version, champion), context, progress)
     progress("registered", STEPS, STEPS)
-    result = TrainingResult(version, evaluation, comparison, reused=version.number in before)
-    return Adoption(result, len(shared), len(source.model.inputs) - len(shared))
+    return Adoption(
+        TrainingResult(version, registry.evaluation(version), comparison, reused=existing is not None),
+        shared_signals=len(shared),
+        missing_signals=len(source.model.inputs) - len(shared),
+        shared_variance=shared_variance(source.model, distilled, rows),
+    )
 
 
 def shared_signals(source: ExportedModel, signals: tuple[Signal, ...]) -> tuple[Signal, ...]:
-    """The signals that the source reads and this company computes in the same way.
+    """The signals that the source reads and this company computes in the same way, in the same unit.
 
-    Raises RequestError if there is none.
+    Amounts in another currency are not shared. Raises RequestError if there is no such signal.
     """
-    hashes = hash_signals(signals)
-    shared = tuple(signal for signal in signals if source.origin.signals.get(signal.name) == hashes[signal.name])
+    hashes, units = hash_signals(signals), {signal.name: signal.unit for signal in source.model.inputs}
+    shared = tuple(
+        signal
+        for signal in signals
+        if source.origin.signals.get(signal.name) == hashes[signal.name] and units.get(signal.name) == signal.unit
+    )
     if not shared:
         message = f"None of the {len(source.model.inputs)} signals of {source.label} can be computed here."
         raise RequestError(message, "Adopt a model of the same release, with some of the same tables.")
@@ -148,6 +155,23 @@ def _require_departures(rows: pd.DataFrame) -> None:
             " see how well another company's model ranks them.",
             "Wait until more labels have matured.",
         )
+
+
+def _calibrate_and_evaluate(
+    distilled: ChurnModel, source: ExportedModel, inputs: TrainingInputs, progress: Progress
+) -> StoredVersion:
+    training_set = inputs.training_set
+    progress("calibrating to departures", 2, STEPS)
+    model = calibrate_with_prior(distilled, training_set.rows)
+    model = replace(model, past=collect_past_snapshots(model, training_set.rows))
+    progress("evaluating on accounts left out of the calibration", 3, STEPS)
+    evaluation = evaluate_adopted(model, _evaluation_fold(distilled, inputs), inputs, source.origin.stability)
+    provenance = replace(
+        build_provenance(inputs.settings, training_set, inputs.known_until),
+        adopted_from=f"{source.label} ({source.hash})",
+        calibrated_on=tuple(f"{day:%Y-%m-%d}" for day in training_set.days),
+    )
+    return StoredVersion(model, replace(evaluation, adopted_from=source.label), provenance)
 
 
 def _fit_config(inputs: TrainingInputs, shared: tuple[Signal, ...], source: ExportedModel) -> FitConfig:

@@ -33,11 +33,13 @@ def load_parent(registry: Registry, version: Version) -> StoredVersion:
 
 def register_derived(registry: Registry, derived: StoredVersion, origin: str) -> Version:
     """Register a derived version with its cards, or find the same one registered before; `origin` is shown in lists."""
+    identity = f"{origin} {derived.model.calibrator} {dict(derived.model.bands)}"
+    return registry.find_by_identity(identity) or register_version(registry, derived, origin, identity)
+
+
+def register_version(registry: Registry, derived: StoredVersion, origin: str, identity: str) -> Version:
+    """Register a version with its cards under this identity."""
     model = derived.model
-    identity = f"{origin} {model.calibrator} {dict(model.bands)}"
-    existing = registry.find_by_identity(identity)
-    if existing:
-        return existing
     with tempfile.TemporaryDirectory() as folder:
         write_model_cards(derived.evaluation, Path(folder))
         run = TrainingRun(

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.recalibration_rows import fit_two_horizons
 from tests.support.training_rows import FIT_CONFIG, snapshots
-from training.model.adoption import calibrate_with_prior, distil_model, mix_accounts
+from training.model.adoption import calibrate_with_prior, distil_model, mix_accounts, shared_variance
 from training.model.churn_model import ChurnModel, encode
 from training.model.recalibration import LinePrior
 
@@ -39,6 +39,13 @@ def test_margins_of_other_accounts_are_near_those_of_the_source(source, distille
     source_margins, own = margins_of(source, others), margins_of(distilled, others)
     assert np.corrcoef(source_margins, own)[0, 1] > 0.99
     assert np.abs(source_margins - own).mean() < 0.1 * source_margins.std()
+
+
+def test_fewer_trees_share_less_of_the_variance(source, distilled, rows):
+    poorer = replace(distilled, booster_text=distilled.booster.model_to_string(num_iteration=2))
+    few, all_trees = (shared_variance(source, model, rows) for model in (poorer, distilled))
+    assert 0 < few < 0.95
+    assert 0.98 < all_trees <= 1
 
 
 def test_the_same_rows_give_the_same_model(source, rows, distilled):
