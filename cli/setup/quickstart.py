@@ -131,7 +131,10 @@ def _show_horizons(context: CliContext) -> str:
     if enough := next((count for count in counts if count.is_enough), None):
         return f"label.horizon_days = {enough.horizon_days} would do."
     days = ", ".join(str(count.horizon_days) for count in counts)
-    return f"No horizon of {days} days would do: bring a longer history, or more accounts."
+    return (
+        f"No horizon of {days} days would do: bring a longer history, or more accounts, or adopt another company's"
+        " model (`oarlock models adopt`)."
+    )
 
 
 def _report(context: CliContext, draft: "Draft | None", seconds: float) -> None:

@@ -165,13 +165,14 @@ def _calibrate_and_evaluate(
     model = calibrate_with_prior(distilled, training_set.rows)
     model = replace(model, past=collect_past_snapshots(model, training_set.rows))
     progress("evaluating on accounts left out of the calibration", 3, STEPS)
-    evaluation = evaluate_adopted(model, _evaluation_fold(distilled, inputs), inputs, source.origin.stability)
+    fold = _evaluation_fold(distilled, inputs)
+    evaluation = evaluate_adopted(model, fold, inputs, source.origin.stability)
     provenance = replace(
         build_provenance(inputs.settings, training_set, inputs.known_until),
         adopted_from=f"{source.label} ({source.hash})",
         calibrated_on=tuple(f"{day:%Y-%m-%d}" for day in training_set.days),
     )
-    return StoredVersion(model, replace(evaluation, adopted_from=source.label), provenance)
+    return StoredVersion(model, replace(evaluation, adopted_from=source.label), provenance, fold)
 
 
 def _fit_config(inputs: TrainingInputs, shared: tuple[Signal, ...], source: ExportedModel) -> FitConfig:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configs.errors import NotReady
+from training.evaluation.backtest import BacktestFold
 from training.model.churn_model import ChurnModel
 from training.registry.evaluation_record import EvaluationRecord
 from training.registry.mlflow_registry import Registry
@@ -12,15 +13,17 @@ from training.registry.provenance import Provenance
 from training.registry.training_run import TrainingRun
 from training.registry.version import Version
 from training.reports.model_card_html import write_model_cards
+from training.reports.plots import PlotSubject, draw_plots
 
 
 @dataclass(frozen=True)
 class StoredVersion:
-    """All that is stored of a version."""
+    """All that is stored of a version; with the newest fold of its evaluation there are plots of it, too."""
 
     model: ChurnModel
     evaluation: EvaluationRecord
     provenance: Provenance
+    newest_fold: BacktestFold | None = None
 
 
 def load_parent(registry: Registry, version: Version) -> StoredVersion:
@@ -41,6 +44,8 @@ def register_version(registry: Registry, derived: StoredVersion, origin: str, id
     """Register a version with its cards under this identity."""
     model = derived.model
     with tempfile.TemporaryDirectory() as folder:
+        if derived.newest_fold:
+            draw_plots(PlotSubject(model, derived.newest_fold, derived.evaluation), Path(folder))
         write_model_cards(derived.evaluation, Path(folder))
         run = TrainingRun(
             model=model,

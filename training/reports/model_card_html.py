@@ -47,6 +47,7 @@ def render_card_page(
         event=EVENT_PHRASES[str(evaluation.label["mode"])],
         refusal=refusal_reason(evaluation),
         weaknesses=list(list_weaknesses(evaluation)),
+        test_days=len({day for fold in evaluation.backtest.folds for day in fold.test_days}),
         metric_names={name: METRIC_NAMES[name] for name in METRICS},
         split_names=SPLIT_NAMES,
         plots={name: b64encode(content).decode() for name, content in plots.items()},
@@ -78,7 +79,7 @@ def list_weaknesses(evaluation: EvaluationRecord) -> Iterator[str]:
             " company, and only the calibration from departures here. Main reasons are as stable as they were there."
         )
     if metrics["churned"] < FEW_CHURNED:
-        yield f"Only {metrics['churned']} accounts churned on the newest test days, so every metric is uncertain."
+        yield f"Only {metrics['churned']} snapshots churned on the newest test days, so every metric is uncertain."
     if not evaluation.is_calibrated:
         mean, interval = _format_percent(metrics["mean_risk"]), _rate_interval(metrics)
         yield f"The mean risk of {mean} lies outside the interval of the churn rate ({interval})."

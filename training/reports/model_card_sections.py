@@ -186,7 +186,9 @@ def _horizon_row(days: str, horizon: HorizonMetrics) -> str:
 def _expected_row(fold: FoldMetrics) -> str:
     metrics = fold.metrics
     expected = f"{metrics['mean_risk'] * metrics['snapshots']:.1f}"
-    cells = (fold.test_days[-1], metrics["snapshots"], expected, metrics["churned"], format_interval(metrics, "rate"))
+    first, last = fold.test_days[0], fold.test_days[-1]
+    days = last if first == last else f"{first} to {last}"
+    cells = (days, metrics["snapshots"], expected, metrics["churned"], format_interval(metrics, "rate"))
     return f"| {' | '.join(map(str, cells))} |"
 
 

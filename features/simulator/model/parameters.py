@@ -112,7 +112,7 @@ class Company:
 
 
 def end_on(company: Company, end: datetime.datetime | None) -> Company:
-    """The company with its history moved so that it ends on this day; unchanged without one, or within a month.
+    """The company with its history moved so that it ends on this day; unchanged unless that is the first of a month.
 
     >>> end_on(Company(months=9), datetime.datetime(2026, 7, 1)).start
     datetime.date(2025, 10, 1)
