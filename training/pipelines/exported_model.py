@@ -19,17 +19,23 @@ from training.registry.mlflow_registry import Registry
 from training.registry.version import Version
 
 ORIGIN_FILE = "origin.json"
+MODEL_FILES = (BOOSTER_FILE, DOCUMENT_FILE)
+HASH_LENGTH = 12
 EXPORT_AGAIN = "Run `oarlock models export` again where it was trained."
 
 
 @dataclass(frozen=True)
 class ModelOrigin:
-    """Where an exported model comes from: its name and version, its data set, and a hash of each signal it reads."""
+    """Where an exported model comes from: its name and version, its data set, and a hash of each signal it reads.
+
+    `files` has a hash of each other file, by name: LightGBM ends the process over a booster that was changed.
+    """
 
     name: str
     version: int
     dataset: str
     signals: Mapping[str, str]
+    files: Mapping[str, str]
     stability: DriverStability
 
 
@@ -59,12 +65,13 @@ def export_model(registry: Registry, version: Version, dataset: str, folder: Pat
         raise RequestError(f"{folder} is not an empty folder.", "Name a folder that is new or empty.")
     model = registry.load_model(version)
     hashes = {name: provenance.signals[name] for name in model.signal_names if name in provenance.signals}
-    origin = ModelOrigin(version.name, version.number, dataset, hashes, registry.evaluation(version).stability)
+    stability = registry.evaluation(version).stability
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         temporary = Path(scratch) / folder.name
         temporary.mkdir()
         save_model(_without_company(model), temporary)
+        origin = ModelOrigin(version.name, version.number, dataset, hashes, _hash_files(temporary), stability)
         write_json(temporary / ORIGIN_FILE, asdict(origin))
         temporary.replace(folder)
 
@@ -74,16 +81,25 @@ def read_exported_model(folder: Path) -> ExportedModel:
 
     Raises RequestError for any other folder, DamagedState if its files cannot be read.
     """
-    files = [folder / name for name in (BOOSTER_FILE, DOCUMENT_FILE, ORIGIN_FILE)]
-    missing = [file.name for file in files if not file.is_file()]
+    missing = [name for name in (*MODEL_FILES, ORIGIN_FILE) if not (folder / name).is_file()]
     if missing:
         raise RequestError(f"{folder} holds no exported model: it has no {missing[0]}.", EXPORT_AGAIN)
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
-    origin = read_stored(folder / ORIGIN_FILE, ModelOrigin, EXPORT_AGAIN)
+    origin, hashes = read_stored(folder / ORIGIN_FILE, ModelOrigin, EXPORT_AGAIN), _hash_files(folder)
+    for name, digest in hashes.items():
+        if origin.files.get(name) != digest:
+            raise damaged(folder / name, "it was changed after it was exported", EXPORT_AGAIN)
     try:
-        return ExportedModel(load_model(folder), origin, digest)
+        return ExportedModel(load_model(folder), origin, _hash(repr(origin).encode()))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise damaged(folder, str(error), EXPORT_AGAIN) from None
+        raise damaged(folder, f"this release reads another format: {error}", EXPORT_AGAIN) from None
+
+
+def _hash_files(folder: Path) -> dict[str, str]:
+    return {name: _hash((folder / name).read_bytes()) for name in MODEL_FILES}
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:HASH_LENGTH]
 
 
 def _without_company(model: ChurnModel) -> ChurnModel:
