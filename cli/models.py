@@ -9,7 +9,7 @@ import click
 
 from cli.context import FILE, JSON, CliContext
 from cli.output import Columns, OutputTable, format_percent, format_verdict, print_json, print_markdown
-from cli.train import show_comparison
+from cli.train import show_training
 
 if TYPE_CHECKING:
     from training.registry.version_list import VersionSummary
@@ -90,25 +90,16 @@ def adopt_version(context: CliContext, folder: Path) -> None:
     """
     from training.pipelines.adopt import adopt
     from training.pipelines.exported_model import read_exported_model
-    from training.reports.model_card import model_summary
 
     source = read_exported_model(folder)
     with context.progress("adopt") as progress:
         adoption = adopt(context.settings, context.state, source, context.known_until, progress)
-    result = adoption.result
-    signals = {name: value for name, value in asdict(adoption).items() if name != "result"}
-    if context.as_json:
-        identity = {"version": asdict(result.version), "reused": result.reused, "comparison": result.comparison}
-        print_json(identity | signals | result.evaluation.to_json())
-        return
-    context.echo(f"{source.label} reads {len(source.model.inputs)} signals; {adoption.shared_signals} are known here.")
-    context.echo(f"The trees fitted to its margins share {format_percent(adoption.shared_variance)} of their variance.")
-    context.echo(model_summary(result.evaluation))
-    if result.comparison:
-        show_comparison(context, result.comparison)
-    status = "exists already: the same data and model made it" if result.reused else "is registered"
-    number = result.version.number
-    context.echo(f"Version {number} of {result.version.name} {status}. `oarlock model-card {number}` shows its card.")
+    shared, variance = adoption.shared_signals, adoption.shared_variance
+    if not context.as_json:
+        context.echo(f"{source.label} reads {len(source.model.inputs)} signals; {shared} are known here.")
+        context.echo(f"The trees fitted to its margins share {format_percent(variance)} of their variance.")
+    more = {"shared_signals": shared, "missing_signals": adoption.missing_signals, "shared_variance": variance}
+    show_training(context, adoption.result, more)
 
 
 @click.command("model-card", short_help="Show the model card of a version.")

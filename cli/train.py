@@ -12,8 +12,11 @@ from cli.output import Columns, OutputTable, format_verdict, print_json
 from cli.shadow import find_shadow_report, show_shadow_report
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from configs.progress import Progress
     from training.pipelines.reproduce import ReproductionResult
+    from training.pipelines.train import TrainingResult
     from training.pipelines.tuning import SearchBudget
     from training.registry.comparison_record import ComparisonRecord, PairedMetricRecord
 
@@ -38,23 +41,13 @@ def train(context: CliContext, tune: bool, trials: int | None, timeout: float | 
     Example: oarlock train --tune --trials 30 --timeout 10
     """
     from training.pipelines.train import train as train_model
-    from training.reports.model_card import model_summary
 
     if (trials or timeout) and not tune:
         raise click.UsageError("--trials and --timeout need --tune.")
     with context.progress("train") as progress:
         budget = _search_budget(trials, timeout, progress) if tune else None
         result = train_model(context.settings, context.state, context.known_until, progress, budget=budget)
-    if context.as_json:
-        identity = {"version": asdict(result.version), "reused": result.reused, "comparison": result.comparison}
-        print_json(identity | result.evaluation.to_json())
-        return
-    context.echo(model_summary(result.evaluation))
-    if result.comparison:
-        show_comparison(context, result.comparison)
-    status = "exists already: the same data, settings and code made it" if result.reused else "is registered"
-    number = result.version.number
-    context.echo(f"Version {number} of {result.version.name} {status}. `oarlock model-card {number}` shows its card.")
+    show_training(context, result)
 
 
 @click.command(short_help="Test a version against the champion.")
@@ -84,7 +77,7 @@ def compare(context: CliContext, challenger: int | None, other: int | None) -> N
     if context.as_json:
         print_json({**record, "shadow": in_shadow and in_shadow.to_json()})
         return
-    show_comparison(context, record)
+    _show_comparison(context, record)
     if in_shadow:
         show_shadow_report(context, in_shadow)
 
@@ -111,7 +104,7 @@ def recalibrate(context: CliContext, version: int | None) -> None:
         print_json({"version": asdict(registered), "parent": parent.number, "comparison": comparison})
         return
     if comparison:
-        show_comparison(context, comparison)
+        _show_comparison(context, comparison)
     context.echo(f"Version {registered.number} has the trees of version {parent.number} and a new calibration.")
 
 
@@ -138,6 +131,24 @@ def reproduce(context: CliContext, version: str) -> int:
     return 0 if result.is_same else NOT_REPRODUCED
 
 
+def show_training(
+    context: CliContext, result: "TrainingResult", more: "Mapping[str, int | float] | None" = None
+) -> None:
+    """Print a new version, or the one that was found; `more` stands in its JSON, too."""
+    from training.reports.model_card import model_summary
+
+    if context.as_json:
+        identity = {"version": asdict(result.version), "reused": result.reused, "comparison": result.comparison}
+        print_json(identity | dict(more or {}) | result.evaluation.to_json())
+        return
+    context.echo(model_summary(result.evaluation))
+    if result.comparison:
+        _show_comparison(context, result.comparison)
+    status = "exists already: the same data, settings and code made it" if result.reused else "is registered"
+    number = result.version.number
+    context.echo(f"Version {number} of {result.version.name} {status}. `oarlock model-card {number}` shows its card.")
+
+
 def _search_budget(trials: int | None, minutes: float | None, progress: "Progress") -> "SearchBudget":
     from training.pipelines.tuning import SearchBudget
 
@@ -147,8 +158,7 @@ def _search_budget(trials: int | None, minutes: float | None, progress: "Progres
     )
 
 
-def show_comparison(context: CliContext, record: "ComparisonRecord") -> None:
-    """Print the verdict of a comparison, its reasons and its figures."""
+def _show_comparison(context: CliContext, record: "ComparisonRecord") -> None:
     challenger, champion = f"version {record['challenger']}", f"version {record['champion']}"
     verdict = click.style(format_verdict(record["verdict"]), bold=True)
     context.echo(f"\nV{challenger[1:]} compared with {champion}: {verdict}")

@@ -72,18 +72,16 @@ def adopt(
     progress("building the training set", 0, STEPS)
     inputs = _read_inputs(settings, state, known_until)
     shared = shared_signals(source, inputs.training_set.history.signals)
-    config = _fit_config(inputs, shared, source)
-    progress("fitting trees to its margins", 1, STEPS)
     rows = _newest_rows(inputs.training_set)
-    distilled = distil_model(source.model, rows, config)
     registry, identity = open_registry(state, settings.name), f"{source.hash} {inputs.identity_hash}"
     existing = registry.find_by_identity(identity)
-    version = existing or register_version(
-        registry,
-        _calibrate_and_evaluate(distilled, source, inputs, progress),
-        f"adopted from {source.label}",
-        identity,
-    )
+    if existing:
+        version = existing
+    else:
+        progress("fitting trees to its margins", 1, STEPS)
+        distilled = distil_model(source.model, rows, _fit_config(inputs, shared, source))
+        stored = _calibrate_and_evaluate(distilled, source, inputs, progress)
+        version = register_version(registry, stored, f"adopted from {source.label}", identity)
     comparison = None
     if existing is None and (champion := registry.find_rival(version)):
         context = build_comparison_context(inputs.training_set, settings, state)
@@ -93,7 +91,7 @@ def adopt(
         TrainingResult(version, registry.evaluation(version), comparison, reused=existing is not None),
         shared_signals=len(shared),
         missing_signals=len(source.model.inputs) - len(shared),
-        shared_variance=shared_variance(source.model, distilled, rows),
+        shared_variance=shared_variance(source.model, registry.load_model(version), rows),
     )
 
 
