@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.accuracy.datasets import (
+    END,
     EXTERNAL_DATASETS,
     MONTHS,
     SIMULATED,
@@ -51,7 +52,7 @@ from benchmarks.accuracy.runner import (
     significant_leads,
     summarize_models,
 )
-from features.simulator.model.parameters import Company
+from features.simulator.model.parameters import Company, end_on
 from training.evaluation.backtest import rows_on
 from training.evaluation.scorecard import Interval
 from training.labels.definition import CHURNED
@@ -90,6 +91,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--keep", type=Path, help="folder of histories to reuse")
     parser.add_argument("--rivals", nargs="*", choices=list(RIVALS), default=list(RIVALS), metavar="RIVAL")
     parser.add_argument("--accounts", type=int, default=10_000, help="of the simulated company")
+    parser.add_argument("--months", type=int, default=MONTHS, help="of the simulated company")
     parser.add_argument("--seed", type=int, default=2, help="of the simulated company")
     parser.add_argument("--steps", action="store_true", help="also show where the rest of the possible gain is lost")
     parser.add_argument("--json", action="store_true", help="print one JSON document per data set")
@@ -115,9 +117,9 @@ def _run_all(arguments: argparse.Namespace, report: Progress) -> Iterator[Datase
 def _open_dataset(name: str, arguments: argparse.Namespace, scratch: Path, report: Progress) -> BenchmarkDataset:
     if name != SIMULATED:
         return open_external(name, arguments.data, arguments.keep / name if arguments.keep else scratch, report)
-    company = Company(accounts=arguments.accounts, months=MONTHS, seed=arguments.seed)
-    saved_company = arguments.keep / f"simulated_{arguments.accounts}_{arguments.seed}" if arguments.keep else scratch
-    return open_simulated(company, saved_company, report)
+    company = Company(accounts=arguments.accounts, months=arguments.months, seed=arguments.seed)
+    name = f"simulated_{company.accounts}_{company.months}_{company.seed}"
+    return open_simulated(end_on(company, END), arguments.keep / name if arguments.keep else scratch, report)
 
 
 def _gain_shares(run: BenchmarkRun, with_steps: bool) -> dict[str, GainShare]:

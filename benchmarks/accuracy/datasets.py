@@ -24,6 +24,7 @@ EXTERNAL_DATASETS = ("crm5", "online_retail", "online_retail_ii", "online_retail
 TWO_YEARS = ("online_retail_ii", "online_retail_ii_cadence")  # their mapping reads the folders of both years
 SIMULATED = "simulated"
 MONTHS = 24
+END = datetime(2026, 7, 1)  # of simulated histories, as their mapping says
 MIN_TENURE_DAYS = 28  # crm5: accounts that have been customers for so long
 CORES = 2
 Progress = Callable[[str], None]

@@ -9,43 +9,30 @@ loss is than that of the base rate. A company that cannot train a model of its o
 
 import argparse
 import json
-import multiprocessing
-import sys
 import tempfile
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.special import xlogy
 
-from benchmarks.accuracy.datasets import simulated_history
-from benchmarks.accuracy.oracle import TRUE_RISK, read_truth, with_truth
+from benchmarks.accuracy.companies import History, expected_loss, measure_companies, publish_company
+from benchmarks.accuracy.datasets import END
+from benchmarks.accuracy.oracle import TRUE_RISK
 from configs.errors import NothingToLearn
-from configs.settings import Settings
-from configs.state_dir import open_state_dir
 from features.simulator.model.parameters import Company, Shift, end_on
-from features.store.history import complete_days
-from features.store.history_reader import read_history_frame
 from features.tables.contract import ACCOUNT_ID
-from features.tables.dataset import read_dataset
-from training.data.training_set import TrainingSet, build_training_set
 from training.evaluation.backtest import backtest_splits, fit_split
-from training.labels.definition import CHURNED, describe_label, supported_horizons
+from training.labels.definition import CHURNED
 from training.model.adoption import calibrate_with_prior, distil_model
 from training.model.churn_model import ChurnModel, encode, load_model, save_model
-from training.model.fit import FitConfig
 
 OTHER = Company(accounts=4_000, months=24, seed=1_001)
 # Causes are two thirds as strong, adoption has a fifth of its weight and others more, and monthly terms end three times
 # as often.
 UNLIKE = replace(OTHER, cause_strength=0.67, monthly_renewal_logit=6.4, shifts=(Shift("relation", 0, 0.8),))
-END = datetime(2026, 7, 1)
-WORKERS = 2
 
 
 @dataclass(frozen=True)
@@ -63,21 +50,6 @@ class CompanyResult:
     possible: float
 
 
-@dataclass(frozen=True)
-class History:
-    """A published company: its settings, its labelled snapshots, and those of the newest day with their truth."""
-
-    settings: Settings
-    training_set: TrainingSet
-    newest: pd.DataFrame
-
-    @property
-    def fit_config(self) -> FitConfig:
-        label = self.settings.label
-        horizons = supported_horizons(label)[0]
-        return FitConfig(self.training_set.history.signals, self.settings.training, describe_label(label), {}, horizons)
-
-
 def main() -> None:
     """Print a line per length of the history."""
     parser = argparse.ArgumentParser(
@@ -92,9 +64,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "source"
         source.mkdir()
-        save_model(_train_own(_publish(UNLIKE if arguments.unlike else OTHER, Path(scratch) / "other")), source)
+        save_model(_train_own(publish_company(UNLIKE if arguments.unlike else OTHER, Path(scratch) / "other")), source)
         tasks = [(months, seed) for months in arguments.months for seed in range(arguments.companies)]
-        results = _measure_all(tasks, partial(measure, source=source, accounts=arguments.accounts))
+        results = measure_companies(tasks, partial(measure, source=source, accounts=arguments.accounts))
         by_months: dict[int, list[CompanyResult]] = {}
         for result in results:
             by_months.setdefault(result.months, []).append(result)
@@ -109,10 +81,10 @@ def measure(task: tuple[int, int], *, source: Path, accounts: int) -> CompanyRes
     months, seed = task
     company = end_on(Company(accounts=accounts, months=months, seed=seed), END)
     with tempfile.TemporaryDirectory() as scratch:
-        history = _publish(company, Path(scratch))
+        history = publish_company(company, Path(scratch))
     rows = history.training_set.rows
     truth = history.newest[TRUE_RISK].to_numpy()
-    base_loss = _loss(truth, np.full(len(truth), (rows[CHURNED].sum() + 0.5) / (len(rows) + 1)))
+    base_loss = expected_loss(truth, np.full(len(truth), (rows[CHURNED].sum() + 0.5) / (len(rows) + 1)))
     try:
         own = base_loss - _loss_of(_train_own(history), history)
     except NothingToLearn:
@@ -125,27 +97,8 @@ def measure(task: tuple[int, int], *, source: Path, accounts: int) -> CompanyRes
         departed=int(rows[ACCOUNT_ID][rows[CHURNED] == 1].nunique()),
         adopted=base_loss - _loss_of(adopted, history),
         own=own,
-        possible=base_loss - _loss(truth, truth),
+        possible=base_loss - expected_loss(truth, truth),
     )
-
-
-def _measure_all(tasks: list[tuple[int, int]], measure_one: "partial[CompanyResult]") -> Iterator[CompanyResult]:
-    spawn = multiprocessing.get_context("spawn")  # forking a process whose LightGBM has threads deadlocks
-    with ProcessPoolExecutor(WORKERS, mp_context=spawn) as pool:
-        for done, result in enumerate(pool.map(measure_one, tasks), 1):
-            print(f"{done} of {len(tasks)} companies", file=sys.stderr, flush=True)
-            yield result
-
-
-def _publish(company: Company, scratch: Path) -> History:
-    settings = simulated_history(company, scratch, lambda _: None)
-    ends = read_dataset(settings.data).observed_until
-    assert ends is not None
-    training_set = build_training_set(settings, open_state_dir(settings), ends)
-    day = max(complete_days(training_set.history))
-    newest = read_history_frame(training_set.history.folder, day).reset_index().assign(as_of=pd.Timestamp(day))
-    truth = read_truth(scratch / "company", settings.label.horizon_days)
-    return History(settings, training_set, with_truth(newest, truth))
 
 
 def _train_own(history: History) -> ChurnModel:
@@ -155,12 +108,9 @@ def _train_own(history: History) -> ChurnModel:
 
 
 def _loss_of(model: ChurnModel, history: History) -> float:
-    return _loss(history.newest[TRUE_RISK].to_numpy(), model.predict_risks(encode(history.newest, model.inputs)))
-
-
-def _loss(truth: np.ndarray, risks: np.ndarray) -> float:
-    """The expected log loss of risks where these are the true probabilities."""
-    return -float(np.mean(xlogy(truth, risks) + xlogy(1 - truth, 1 - risks)))
+    return expected_loss(
+        history.newest[TRUE_RISK].to_numpy(), model.predict_risks(encode(history.newest, model.inputs))
+    )
 
 
 def _line(months: int, results: list[CompanyResult]) -> str:

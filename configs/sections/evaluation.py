@@ -39,6 +39,8 @@ class EvaluationSettings(Section):
     """Level of the intervals. With 0.95 a model that is no better than a baseline passes once in 40."""
     ablation_snapshots: Annotated[int, Field(ge=0)] = 20_000
     """The most snapshots that a model without a family is fitted on; 0 turns the ablation off."""
+    learning_curve: bool = True
+    """Also fit on quarters and halves of the accounts, to tell what more data would bring: as long as two fits."""
     profit: ProfitSettings = ProfitSettings()
 
 

@@ -16,6 +16,7 @@ from training.comparison.compare_versions import compare_and_record
 from training.evaluation.ablation import AblationResult, run_ablations
 from training.evaluation.backtest import BacktestFold, fit_split, rows_on
 from training.evaluation.driver_stability import measure_stability
+from training.evaluation.learning_curve import measure_learning_curve
 from training.evaluation.past_accounts import collect_past_snapshots
 from training.model.churn_model import ChurnModel
 from training.pipelines.evaluate import ModelEvaluation, evaluate_model
@@ -30,7 +31,7 @@ from training.registry.version import Version
 from training.reports.model_card_html import write_model_cards
 from training.reports.plots import PlotSubject, draw_plots
 
-STEPS = 8
+STEPS = 9
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def train(
         return TrainingResult(version, registry.evaluation(version), comparison, reused=True)
     model, evaluation = _fit_and_evaluate(inputs, progress)
     record = replace(evaluation.record, tuning=tuned.to_record() if tuned else None)
-    progress("logging to MLflow", 6, STEPS)
+    progress("logging to MLflow", 7, STEPS)
     version = _register(registry, inputs, PlotSubject(model, evaluation.folds[0], record))
     folds = {version.number: {fold.split.test: fold for fold in evaluation.folds}}
     comparison = _compare_with_champion(registry, version, replace(context, backtests=folds), progress)
@@ -96,7 +97,9 @@ def _fit_and_evaluate(inputs: TrainingInputs, progress: Progress) -> tuple[Churn
     progress("evaluating on past days, against baselines and for leaks", 4, STEPS)
     evaluation = evaluate_model(model, stability, inputs)
     ablation = _run_ablations(model, evaluation.folds[0], inputs, progress)
-    return model, replace(evaluation, record=replace(evaluation.record, ablation=ablation))
+    progress("fitting on fewer accounts, to see what more data would bring", 6, STEPS)
+    curve = measure_learning_curve(evaluation.folds[0], rows, inputs.fit_config, inputs.settings)
+    return model, replace(evaluation, record=replace(evaluation.record, ablation=ablation, learning_curve=curve))
 
 
 def _run_ablations(
@@ -135,7 +138,7 @@ def _compare_with_champion(
     champion = registry.find_rival(version)
     if champion is None:
         return None
-    progress(f"comparing with version {champion.number}", 7, STEPS)
+    progress(f"comparing with version {champion.number}", 8, STEPS)
     last = registry.last_comparison(version)
     if last and last["compared_with"] == champion.number:
         return registry.load_comparison(version, champion.number)

@@ -8,6 +8,7 @@ from pydantic import JsonValue, TypeAdapter
 
 from training.evaluation.ablation import AblationResult
 from training.evaluation.driver_stability import DriverStability
+from training.evaluation.learning_curve import LearningCurve
 from training.evaluation.monotonicity import MonotonicityCheck
 from training.evaluation.paired_difference import BaselineComparison
 from training.evaluation.secondary_metrics import HorizonMetrics
@@ -80,7 +81,8 @@ class EvaluationRecord:
     `metrics`, `calibration`, `baselines` and `split` are of the newest test days; `baseline_comparisons` and `segments`
     are of all folds of the backtest. After a recalibration these are of `recalibrated_on` instead. `confidence` is that
     of the comparisons. `leaves_per_tree` is None of an evaluation that was made before it was kept. `adopted_from`
-    names the model of another company that this one was fitted to, if it was.
+    names the model of another company that this one was fitted to, if it was. `learning_curve` is None if it was not
+    measured.
     """
 
     identity: Mapping[str, str]
@@ -110,6 +112,7 @@ class EvaluationRecord:
     recalibrated_on: tuple[str, ...] = ()
     leaves_per_tree: int | None = None
     adopted_from: str = ""
+    learning_curve: LearningCurve | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The evaluation as a JSON object."""

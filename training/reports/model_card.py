@@ -14,6 +14,7 @@ from training.reports.model_card_sections import (
     format_interval,
     horizon_lines,
     leakage_lines,
+    learning_lines,
     segment_lines,
     stability_lines,
     tuning_lines,
@@ -38,6 +39,7 @@ def model_card(evaluation: EvaluationRecord) -> str:
         baseline_lines(evaluation),
         segment_lines(evaluation.segments),
         ablation_lines(evaluation.ablation),
+        learning_lines(evaluation.learning_curve),
         leakage_lines(evaluation.leakage),
     )
     return "\n".join(line for lines in sections for line in lines) + "\n"

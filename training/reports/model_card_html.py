@@ -11,7 +11,7 @@ from training.registry.comparison_record import VERDICT_SENTENCES, LastCompariso
 from training.registry.evaluation_record import EvaluationRecord, Metrics
 from training.registry.promotion_rules import refusal_reason
 from training.reports.model_card import METRICS, SPLIT_NAMES, model_card
-from training.reports.model_card_sections import METRIC_NAMES
+from training.reports.model_card_sections import METRIC_NAMES, learning_sentence
 
 TEMPLATE = Path(__file__).with_name("model_card.html.jinja")
 FEW_CHURNED = 100
@@ -31,6 +31,7 @@ CAPTIONS = {
     "beeswarm": "Each dot is an account. Right of the centre the signal raises its risk, left of it lowers it.",
     "families": "Which families of signals move the risks most, up or down.",
     "ablation": "Fitted again without each family. Right of the line the model is worse without it.",
+    "learning_curve": "What is lost with fewer accounts to learn from. Hollow: what more months would bring.",
     "precision_recall": "To reach more churning accounts, more accounts have to be called that would have stayed.",
 }
 WIDE = frozenset({"gain", "backtest"})
@@ -52,6 +53,7 @@ def render_card_page(
         split_names=SPLIT_NAMES,
         plots={name: b64encode(content).decode() for name, content in plots.items()},
         captions=CAPTIONS,
+        learning=learning_sentence(evaluation.learning_curve) if evaluation.learning_curve else "",
         wide=WIDE,
         comparison=comparison,
         verdicts=VERDICT_SENTENCES,

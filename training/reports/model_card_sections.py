@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from training.evaluation.ablation import AblationResult
 from training.evaluation.driver_stability import DriverStability
+from training.evaluation.learning_curve import LearningCurve, LearningPoint
+from training.evaluation.paired_difference import PairedMetric
 from training.evaluation.scorecard import Interval
 from training.evaluation.secondary_metrics import HorizonMetrics
 from training.leakage.leakage import LeakageReport
@@ -157,9 +159,33 @@ def ablation_lines(ablation: Sequence[AblationResult]) -> Iterator[str]:
         yield from ("", "## Without a family of signals (log loss above 0: the model is worse without it)", "")
         yield from ("| | signals | change in log loss | change in AUC |", "|---|---|---|---|")
     for result in ablation:
-        compared = (result.metrics.get(name) for name in ("log_loss", "auc"))
-        cells = " | ".join(format_difference(metric.difference) if metric else "undefined" for metric in compared)
-        yield f"| {result.name} | {result.signal_count} | {cells} |"
+        yield f"| {result.name} | {result.signal_count} | {_difference_cells(result.metrics)} |"
+
+
+def learning_lines(curve: LearningCurve | None) -> Iterator[str]:
+    """What fewer accounts to learn from lose, and what more months would bring; none if that was not measured."""
+    if curve is None:
+        return
+    yield from ("", "## Learning curve", "", learning_sentence(curve))
+    if curve.points:
+        header = "| accounts to learn from | churned | log loss minus that of all | AUC minus that of all |"
+        yield from ("", header, "|---|---|---|---|")
+    yield from (_learning_row(point) for point in curve.points)
+
+
+def learning_sentence(curve: LearningCurve) -> str:
+    """What more months of data would bring, or why that cannot be told."""
+    if curve.forecast is None:
+        unknown = "Half of the accounts are too few to fit a model, so what more data would bring is not known."
+        return f"{unknown} {curve.unavailable}"
+    forecast, change = curve.forecast, curve.forecast.log_loss
+    brings = (
+        f"In {forecast.months} more months some {forecast.departed:,} more accounts would churn, beside the"
+        f" {curve.departed:,} learned from."
+    )
+    if change.low < 0 < change.high:
+        return f"{brings} Whether that would lower the log loss cannot be told: {format_difference(change)}."
+    return f"{brings} That would change the log loss by about {format_difference(change)}."
 
 
 def leakage_lines(leakage: LeakageReport) -> Iterator[str]:
@@ -174,6 +200,15 @@ def leakage_lines(leakage: LeakageReport) -> Iterator[str]:
         yield f"- AUC of a model fitted on shuffled labels: {shuffled.auc:.3f}, chance {bounds}"
     yield f"- values that seem to be set when accounts leave: {len(leakage.set_at_departure) or 'none'}"
     yield f"- AUC without accounts that leave before: {leads or 'this label has no day of leaving'}"
+
+
+def _learning_row(point: LearningPoint) -> str:
+    return f"| {format_percent(point.share)} | {point.departed:,} | {_difference_cells(point.metrics)} |"
+
+
+def _difference_cells(metrics: Mapping[str, PairedMetric]) -> str:
+    compared = (metrics.get(name) for name in ("log_loss", "auc"))
+    return " | ".join(format_difference(metric.difference) if metric else "undefined" for metric in compared)
 
 
 def _horizon_row(days: str, horizon: HorizonMetrics) -> str:

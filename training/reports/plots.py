@@ -213,6 +213,27 @@ def _draw_ablation(subject: PlotSubject, file: Path) -> None:
         axes.set(xlabel="increase in log loss, 95 % interval (paired)", title="Without a family of signals")
 
 
+def _draw_learning_curve(subject: PlotSubject, file: Path) -> None:
+    curve = subject.evaluation.learning_curve
+    if curve is None or curve.forecast is None:
+        return
+    losses = [point.metrics["log_loss"].difference for point in curve.points]
+    departed = [*(point.departed for point in curve.points), curve.departed]
+    value, low, high = (np.array([*(getattr(loss, end) for loss in losses), 0]) for end in ("value", "low", "high"))
+    forecast = curve.forecast.log_loss
+    later = curve.departed + curve.forecast.departed
+    with _figure(file, (6.4, 4.6)) as (axes,):
+        axes.axhline(0, color=GREY)
+        axes.errorbar(departed, value, yerr=[value - low, high - value], fmt="o-", color=MODEL_COLOR, capsize=4)
+        error = [[forecast.value - forecast.low], [forecast.high - forecast.value]]
+        axes.errorbar([later], [forecast.value], yerr=error, fmt="o", color=ACCENT, mfc="white", capsize=4)
+        text = f"{curve.forecast.months} more months"
+        axes.annotate(text, (later, forecast.value), (0, 12), textcoords="offset points", ha="center", color=ACCENT)
+        axes.set(xlabel="churned accounts learned from", ylabel="log loss minus that of all accounts")
+        axes.set_title("What more data brings (lower is better)")
+        axes.margins(x=0.15)
+
+
 def _show_percent(*all_axes: "Axis") -> None:
     from matplotlib.ticker import PercentFormatter
 
@@ -229,4 +250,5 @@ PLOTS: Mapping[str, Callable[[PlotSubject, Path], None]] = {
     "families": _draw_families,
     "backtest": _draw_backtest,
     "ablation": _draw_ablation,
+    "learning_curve": _draw_learning_curve,
 }

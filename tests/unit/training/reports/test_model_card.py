@@ -7,14 +7,21 @@ import pytest
 
 from configs.sections.evaluation import EvaluationSettings
 from training.evaluation.ablation import USAGE_ONLY, AblationResult
+from training.evaluation.learning_curve import LearningCurve, LearningForecast
 from training.evaluation.paired_difference import PairedRisks, compare_risks, evaluate_segments
-from training.evaluation.scorecard import EvaluationData
+from training.evaluation.scorecard import EvaluationData, Interval
 from training.registry.comparison_record import LastComparison
 from training.registry.evaluation_record import EvaluationRecord, HorizonRecord
 from training.registry.mlflow_registry import open_registry
 from training.reports.model_card import model_card
 from training.reports.model_card_html import list_weaknesses, read_plots, render_card_page
-from training.reports.model_card_sections import ablation_lines, contraction_lines, horizon_lines, segment_lines
+from training.reports.model_card_sections import (
+    ablation_lines,
+    contraction_lines,
+    horizon_lines,
+    learning_sentence,
+    segment_lines,
+)
 from training.reports.plots import PLOTS
 
 SETTINGS = EvaluationSettings(bootstrap_samples=20)
@@ -92,6 +99,26 @@ def test_the_card_shows_what_is_lost_without_a_family(evaluation):
     assert USAGE_ONLY in losses
     assert losses["without contract"].low > 0
     assert "without contract" in model_card(evaluation)
+
+
+def test_the_cards_say_what_more_data_would_bring(evaluation, plots):
+    gain = LearningCurve(200, (), LearningForecast(6, 70, Interval(-0.0012, -0.0021, -0.0003)))
+    unclear = replace(gain, forecast=LearningForecast(6, 70, Interval(-0.0002, -0.0011, 0.0009)))
+    unknown = replace(gain, forecast=None, unavailable="Only 9 churned.")
+    sentences = [learning_sentence(curve) for curve in (gain, unclear, unknown)]
+    assert "about -0.0012 [-0.0021, -0.0003]." in sentences[0]
+    assert "cannot be told: -0.0002 [-0.0011, +0.0009]." in sentences[1]
+    assert sentences[2].endswith("what more data would bring is not known. Only 9 churned.")
+    for curve, sentence in zip((gain, unclear, unknown), sentences, strict=True):
+        changed = replace(evaluation, learning_curve=curve)
+        assert sentence in model_card(changed)
+        assert sentence in render_card_page(changed, plots, None)
+
+
+def test_a_curve_that_was_not_measured_is_not_on_the_cards(evaluation, plots):
+    without = replace(evaluation, learning_curve=None)
+    assert "Learning curve" not in model_card(without)
+    assert "Learning curve" not in render_card_page(without, plots, None)
 
 
 def test_a_horizon_without_labels_is_listed(evaluation):
