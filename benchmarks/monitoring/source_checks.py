@@ -193,10 +193,21 @@ def _rename_word(table: TableContract, rows: pa.Table, after: np.ndarray) -> pa.
     return rows
 
 
+def _delay_rows(_: TableContract, rows: pa.Table, after: np.ndarray) -> pa.Table:
+    """Three of ten rows are recorded a week later; a table that does not say when they were stays as it is."""
+    if "recorded_at" not in rows.column_names:
+        return rows
+    is_late = after & (np.arange(len(rows)) % 10 < 3)
+    recorded = rows["recorded_at"].to_numpy() + np.where(is_late, np.timedelta64(7, "D"), np.timedelta64(0, "D"))
+    column = pa.array(recorded).cast(rows.schema.field("recorded_at").type)
+    return rows.set_column(rows.column_names.index("recorded_at"), "recorded_at", column)
+
+
 OTHER_FAULTS: Mapping[str, PlantFault] = {
     "half of the accounts": _lose_half_of_the_accounts,
     "x 100": _multiply_by_100,
     "usual word renamed": _rename_word,
+    "30 % a week late": _delay_rows,
 }
 
 

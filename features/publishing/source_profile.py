@@ -30,7 +30,8 @@ def profile_sources(tables: Mapping[str, RawTable], as_of: datetime) -> SourcePr
 
 def _profile_table(table: RawTable, at: str, as_of: datetime) -> tuple[SourceWeek, ...]:
     numbered = _number_weeks(as_of_view(table.rows, table.contract, as_of))
-    recent = numbered.filter(numbered.week < WEEKS)
+    numbered = numbered.filter(numbered.week < WEEKS)
+    recent = _known_in_time(numbered)
     present = {name: column for name, column in table.contract.columns.items() if name in table.source_columns}
     at_once = {name: column for name, column in present.items() if not (column.known_at or column.settles_days)}
     # (a value that has to settle is hidden for a while after it is filled in)
@@ -51,9 +52,14 @@ def _profile_table(table: RawTable, at: str, as_of: datetime) -> tuple[SourceWee
     )
     by_week = {int(row.pop("week")): _to_week(row) for row in counted.to_pyarrow().to_pylist()}
     words = {name: _count_words(recent, name) for name, column in at_once.items() if column.has_free_words}
+    late = _count_late(numbered)
     weeks = (by_week.get(week, NO_ROWS) for week in range(max(by_week, default=-1) + 1))
     return tuple(
-        replace(counts, words={name: of_weeks[week] for name, of_weeks in words.items() if week in of_weeks})
+        replace(
+            counts,
+            words={name: of_weeks[week] for name, of_weeks in words.items() if week in of_weeks},
+            late=late.get(week, 0),
+        )
         for week, counts in enumerate(weeks)
     )
 
@@ -74,17 +80,31 @@ def _is_empty_after(rows: ir.Table, column: str, known_at: str, *, days: int) ->
 
 
 def _number_weeks(rows: ir.Table) -> ir.Table:
-    """The rows with the number of their week, and of their day in it, 0 for the newest, as known when the week ended.
+    """The rows with the number of their week, and of their day in it, 0 for the newest.
 
     The newest week ends with the last row, unless that is a week old: a source may be a few days late.
     """
     last = rows.days_ago.min().to_pyarrow().as_py()
     late = last if last is not None and last <= WEEK_DAYS else 1
     age = rows.days_ago - late
-    rows = rows.mutate(week=age // WEEK_DAYS, day=age % WEEK_DAYS)
+    return rows.mutate(week=age // WEEK_DAYS, day=age % WEEK_DAYS)
+
+
+def _known_in_time(rows: ir.Table) -> ir.Table:
+    """The rows that were known when their week ended."""
     if "recorded_at_age" not in rows.columns:
         return rows
     return rows.filter(rows.recorded_at.isnull() | (rows.recorded_at_age > rows.week * WEEK_DAYS))
+
+
+def _count_late(rows: ir.Table) -> dict[int, int]:
+    """How many rows of each week came within seven days after it."""
+    if "recorded_at_age" not in rows.columns:
+        return {}
+    end = rows.week * WEEK_DAYS
+    late = rows.filter((rows.recorded_at_age <= end) & (rows.recorded_at_age > end - WEEK_DAYS))
+    counted = late.group_by("week").aggregate(rows=late.count())
+    return {int(row["week"]): int(row["rows"]) for row in counted.to_pyarrow().to_pylist()}
 
 
 def _to_week(row: Mapping[str, int | float | None]) -> SourceWeek:

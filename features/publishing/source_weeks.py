@@ -17,7 +17,8 @@ class SourceWeek:
     `instants` counts the rows of an account at the same instant as one row. `by_day` are the rows of its seven days,
     the newest day first. `empty_after` are the cells of the columns that are filled in later which were still empty so
     many days after their row, by days and column; they count from weeks that are so old. `words` are the accounts of
-    each word of a column that tells kinds of rows apart, without words of fewer than `MIN_WORD_ACCOUNTS`.
+    each word of a column that tells kinds of rows apart, without words of fewer than `MIN_WORD_ACCOUNTS`. `late` are
+    further rows of the week that came within seven days after it; they are counted in no other field.
     """
 
     rows: int
@@ -28,6 +29,7 @@ class SourceWeek:
     by_day: tuple[int, ...]
     empty_after: Mapping[int, Mapping[str, int]]
     words: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    late: int = 0
 
 
 WEEK_DAYS = 7

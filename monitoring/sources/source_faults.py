@@ -10,6 +10,7 @@ from monitoring.evidence.budget import level_of_run, yearly_budget
 from monitoring.sources.columns import find_column_faults
 from monitoring.sources.duplicates import find_duplicates
 from monitoring.sources.freshness import find_silence
+from monitoring.sources.late_rows import find_late_rows
 from monitoring.sources.volume import VolumeBreak, find_account_break, find_row_break
 from monitoring.sources.words import find_word_faults
 from monitoring.verdicts.verdict import SourceFault
@@ -30,17 +31,17 @@ def find_source_faults(
 ) -> tuple[SourceFault, ...]:
     """What is wrong with the sources, by table and column; the tables without any row come first."""
     judged = [table for table in profile if table not in QUIET_TABLES]
-    tests = max(1, TESTS * len(judged) + sum(map(_count_columns, profile.values())))
+    tests = max(1, TESTS * len(judged) + sum(map(_count_comparisons, profile.values())))
     alarms = Alarms(level_of_run(false_alarms_per_year, days=1) / tests, yearly_budget(false_alarms_per_year) / tests)
     empty = [table for table in judged if not any(week.rows for week in profile[table])]
     faults = (fault for table, weeks in profile.items() for fault in _find_faults(table, weeks, as_of, alarms=alarms))
     return (*(SourceFault(table, as_of, f"{table}: no row since the first day") for table in empty), *faults)
 
 
-def _count_columns(weeks: Sequence[SourceWeek]) -> int:
-    """How many comparisons of empty cells and of words the weeks of a table are for."""
+def _count_comparisons(weeks: Sequence[SourceWeek]) -> int:
+    """How many comparisons of empty cells, of words and of late rows the weeks of a table are for."""
     parts = ((week.nulls, *week.empty_after.values(), *week.words.values()) for week in weeks)
-    return max((sum(map(len, columns)) for columns in parts), default=0)
+    return max((sum(map(len, columns)) for columns in parts), default=0) + any(week.late for week in weeks)
 
 
 def _find_faults(table: str, weeks: Sequence[SourceWeek], as_of: datetime, *, alarms: Alarms) -> Iterator[SourceFault]:
@@ -64,6 +65,9 @@ def _count_fault(table: str, weeks: Sequence[SourceWeek], as_of: datetime, *, al
         return SourceFault(table, as_of - timedelta(weeks=twice.since + 1), f"{table}: {text}")
     if accounts := find_account_break(weeks, as_of, alarms.level):
         return _volume_fault(table, "accounts", accounts, as_of=as_of)
+    if late := find_late_rows(weeks, alarms.level):
+        text = f"{late.share:.0%} of the rows of a week came only after it, at most {late.most_before:.0%} before"
+        return SourceFault(table, as_of - timedelta(weeks=late.since + 1), f"{table}: {text}")
     return None
 
 

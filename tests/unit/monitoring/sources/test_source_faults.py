@@ -272,3 +272,32 @@ def test_a_column_that_is_known_to_be_at_fault_hides_no_fault_of_its_table():
     known: list[Subject] = [("mend a source", "usage.event")]
     assert is_acknowledged("mend a source", "usage.event", known)
     assert not is_acknowledged("mend a source", ", ".join(subjects), known)
+
+
+def with_late_rows(weeks: Weeks, shares: Iterable[float]) -> Weeks:
+    """Of the rows of each week so many come in the week after."""
+    return tuple(
+        replace(week, rows=week.rows - round(week.rows * share), late=round(week.rows * share))
+        for week, share in zip(weeks, shares, strict=True)
+    )
+
+
+def test_rows_that_come_later_than_ever_are_named_a_week_later():
+    weeks = to_weeks([100] * DAYS)
+    usual = [0.01, 0.06] * 52
+    assert faults(with_late_rows(weeks, usual)) == []
+    assert faults(with_late_rows(weeks, [0.3, *usual[1:]])) == []
+    [fault] = find_source_faults({"usage": with_late_rows(weeks, [0.0, 0.3, 0.3, *usual[3:]])}, AS_OF, 0.05)
+    assert fault.text == "usage: 30% of the rows of a week came only after it, at most 6% before"
+    assert (AS_OF - fault.since).days == 21
+    assert faults(with_late_rows(weeks, [0.0, 0.05, 0.3, *usual[3:]])) == []
+
+
+def test_rows_of_one_day_that_come_a_day_late_are_no_fault():
+    weeks = to_weeks([100] * DAYS)
+    assert faults(with_late_rows(weeks, [0.0, 0.15, 0.15, *[0.0] * 101])) == []
+
+
+def test_late_rows_of_a_few_are_chance():
+    weeks = to_weeks([2] * DAYS)
+    assert faults(with_late_rows(weeks, [0.0, 0.3, *[0.0, 0.07] * 51])) == []
