@@ -20,8 +20,10 @@ import pandas as pd
 
 from benchmarks.accuracy.companies import History, expected_loss, measure_companies, publish_company
 from benchmarks.accuracy.datasets import END
+from benchmarks.accuracy.health_prior import predict_with_health_prior
 from benchmarks.accuracy.oracle import TRUE_RISK
 from configs.errors import NothingToLearn
+from features.health_score.parts import HealthParts, read_health_parts
 from features.simulator.model.parameters import Company, Shift, end_on
 from features.tables.contract import ACCOUNT_ID
 from training.evaluation.backtest import backtest_splits, fit_split
@@ -39,7 +41,8 @@ UNLIKE = replace(OTHER, cause_strength=0.67, monthly_renewal_logit=6.4, shifts=(
 class CompanyResult:
     """One company: its departures with known labels, and the gains over its base rate, in nats an account.
 
-    `own` is None if no model of its own could be trained; `possible` is the gain of the true probabilities.
+    `own` is None if no model of its own could be trained; `health` is a regression with the health score as its prior;
+    `possible` is the gain of the true probabilities.
     """
 
     months: int
@@ -47,6 +50,7 @@ class CompanyResult:
     departed: int
     adopted: float
     own: float | None
+    health: float
     possible: float
 
 
@@ -97,8 +101,14 @@ def measure(task: tuple[int, int], *, source: Path, accounts: int) -> CompanyRes
         departed=int(rows[ACCOUNT_ID][rows[CHURNED] == 1].nunique()),
         adopted=base_loss - _loss_of(adopted, history),
         own=own,
+        health=base_loss - expected_loss(truth, predict_with_health_prior(rows, history.newest, _read_parts(history))),
         possible=base_loss - expected_loss(truth, truth),
     )
+
+
+def _read_parts(history: History) -> HealthParts:
+    signals = {signal.name: signal for signal in history.training_set.history.signals}
+    return read_health_parts(history.settings.health_parts, signals)
 
 
 def _train_own(history: History) -> ChurnModel:
@@ -116,12 +126,12 @@ def _loss_of(model: ChurnModel, history: History) -> float:
 def _line(months: int, results: list[CompanyResult]) -> str:
     own = [result.own for result in results if result.own is not None]
     possible = float(np.mean([result.possible for result in results]))
-    adopted = [result.adopted for result in results]
+    adopted, health = ([getattr(result, name) for result in results] for name in ("adopted", "health"))
     trained = f"own model: {len(own)} could train, {_gains(own, possible)}" if own else "own model: none could train"
     departed = np.median([result.departed for result in results])
     return (
         f"{months:>3} months, {len(results)} companies, {departed:.0f} departures in the median:"
-        f" adopted {_gains(adopted, possible)}; {trained}"
+        f" adopted {_gains(adopted, possible)}; health score as prior {_gains(health, possible)}; {trained}"
     )
 
 

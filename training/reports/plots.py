@@ -162,7 +162,7 @@ def _draw_families(subject: PlotSubject, file: Path) -> None:
     shares = dict(zip(columns, strengths / (strengths.sum() or 1.0), strict=True))
     families = sorted(shares, key=lambda family: shares[family])
     with _figure(file, (6.4, 0.4 * len(families) + 1.4)) as (axes,):
-        bars = axes.barh(families, [shares[family] for family in families], color=MODEL_COLOR)
+        bars = axes.barh(list(map(_words, families)), [shares[family] for family in families], color=MODEL_COLOR)
         axes.bar_label(bars, [f"{shares[family]:.0%}" for family in families], padding=4)
         axes.set(title="How much each family moves the risks", xlabel="share of all contributions", xticks=[])
         axes.grid(visible=False)
@@ -209,7 +209,7 @@ def _draw_ablation(subject: PlotSubject, file: Path) -> None:
     value, low, high = (np.array([getattr(losses[name], end) for name in names]) for end in ("value", "low", "high"))
     with _figure(file, (6.4, 0.38 * len(names) + 1.4)) as (axes,):
         axes.axvline(0, color=GREY)
-        axes.errorbar(value, names, xerr=[value - low, high - value], fmt="o", color=MODEL_COLOR)
+        axes.errorbar(value, list(map(_words, names)), xerr=[value - low, high - value], fmt="o", color=MODEL_COLOR)
         axes.set(xlabel="increase in log loss, 95 % interval (paired)", title="Without a family of signals")
 
 
@@ -228,10 +228,16 @@ def _draw_learning_curve(subject: PlotSubject, file: Path) -> None:
         error = [[forecast.value - forecast.low], [forecast.high - forecast.value]]
         axes.errorbar([later], [forecast.value], yerr=error, fmt="o", color=ACCENT, mfc="white", capsize=4)
         text = f"{curve.forecast.months} more months"
-        axes.annotate(text, (later, forecast.value), (0, 12), textcoords="offset points", ha="center", color=ACCENT)
+        position: Any = {"textcoords": "offset points", "ha": "right", "va": "center"}
+        axes.annotate(text, (later, forecast.value), (-8, 0), color=ACCENT, **position)
         axes.set(xlabel="churned accounts learned from", ylabel="log loss minus that of all accounts")
         axes.set_title("What more data brings (lower is better)")
         axes.margins(x=0.15)
+
+
+def _words(name: str) -> str:
+    """A name as a reader would write it."""
+    return name.replace("_", " ")
 
 
 def _show_percent(*all_axes: "Axis") -> None:
