@@ -1,6 +1,6 @@
 """Whether the learning curve of the model card foretells what six more months of data bring.
 
-    python -m benchmarks.accuracy.learning_curves [--companies 20] [--accounts 2000] [--months 24] [--json]
+    python -m benchmarks.accuracy.learning_curves [--companies 10] [--accounts 2000] [--months 24] [--json]
 
 Each company is simulated with six months more than `--months`. The learning curve is measured without the oldest six,
 and its forecast compared with what they bring: the change of the expected log loss on the newest test day, where the
@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.accuracy.learning_curves", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--companies", type=int, default=20)
+    parser.add_argument("--companies", type=int, default=10)
     parser.add_argument("--accounts", type=int, default=2_000)
     parser.add_argument("--months", type=int, default=24)
     parser.add_argument("--json", action="store_true", help="a line per company")
