@@ -5,7 +5,8 @@
 
 The served model has one margin for all horizons. The hazard model learns from a row for each snapshot and interval that
 the account was still at risk in, with the interval as an input (Singer & Willett, 1993). Both other models learn each
-interval, or horizon, from all days whose labels for it were known. Log losses are paired by account, after each day's
+interval, or horizon, from all days whose labels for it were known; the hazard model's fit days for short intervals may
+be calibration days of longer ones, which is to its disadvantage. Log losses are paired by account, after each day's
 mean risk was moved to its churn rate: the level is not what the models differ in.
 """
 
@@ -245,6 +246,8 @@ def _table(name: str, results: Sequence[HorizonResult]) -> Table:
         of_horizon = [result for result in of_horizon if 0 < result.churned.sum() < len(result.churned)]
         models = {result.model for result in of_horizon}
         days = set.intersection(*({r.day for r in of_horizon if r.model == model} for model in models or {SERVED}))
+        if SERVED not in models:
+            continue
         served = None
         for model in MODELS:
             chosen = [result for result in of_horizon if result.model == model and result.day in days]

@@ -40,7 +40,7 @@ class EvaluationSettings(Section):
     ablation_snapshots: Annotated[int, Field(ge=0)] = 20_000
     """The most snapshots that a model without a family is fitted on; 0 turns the ablation off."""
     learning_curve: bool = True
-    """Also fit on quarters and halves of the accounts, to tell what more data would bring: as long as two fits."""
+    """Also fit on quarters and halves of the accounts, to tell what more data would bring."""
     profit: ProfitSettings = ProfitSettings()
 
 

@@ -13,14 +13,22 @@ from datetime import datetime
 import ibis
 import ibis.expr.types as ir
 
-from features.publishing.source_weeks import MIN_WORD_ACCOUNTS, NO_ROWS, WEEK_DAYS, SourceProfile, SourceWeek
+from features.publishing.source_weeks import (
+    MIN_WORD_ACCOUNTS,
+    NO_ROWS,
+    RECORDED_WITHIN,
+    WEEK_DAYS,
+    SourceProfile,
+    SourceWeek,
+)
 from features.tables.contract import ACCOUNT_ID
 from features.tables.point_in_time import as_of_view
 from features.tables.raw_table import RawTable
 
 WEEKS = 104  # what the own past may hold: the same season twice
 FILLED_IN = (7, 28)  # days in which most values that are filled in later are
-NULLS, EMPTY, MEDIAN, DAY = "nulls_", "empty_after_", "median_", "day_"
+HOURS = 24
+NULLS, EMPTY, MEDIAN, DAY, RECORDED = "nulls_", "empty_after_", "median_", "day_", "recorded_"
 
 
 def profile_sources(tables: Mapping[str, RawTable], as_of: datetime) -> SourceProfile:
@@ -52,13 +60,13 @@ def _profile_table(table: RawTable, at: str, as_of: datetime) -> tuple[SourceWee
     )
     by_week = {int(row.pop("week")): _to_week(row) for row in counted.to_pyarrow().to_pylist()}
     words = {name: _count_words(recent, name) for name, column in at_once.items() if column.has_free_words}
-    late = _count_late(numbered)
+    recorded = _count_recorded(numbered)
     weeks = (by_week.get(week, NO_ROWS) for week in range(max(by_week, default=-1) + 1))
     return tuple(
         replace(
             counts,
             words={name: of_weeks[week] for name, of_weeks in words.items() if week in of_weeks},
-            late=late.get(week, 0),
+            recorded=recorded.get(week, {}),
         )
         for week, counts in enumerate(weeks)
     )
@@ -97,14 +105,19 @@ def _known_in_time(rows: ir.Table) -> ir.Table:
     return rows.filter(rows.recorded_at.isnull() | (rows.recorded_at_age > rows.week * WEEK_DAYS))
 
 
-def _count_late(rows: ir.Table) -> dict[int, int]:
-    """How many rows of each week came within seven days after it."""
+def _count_recorded(rows: ir.Table) -> dict[int, dict[int, int]]:
+    """How many rows of each week were recorded within so many days after they happened."""
     if "recorded_at_age" not in rows.columns:
         return {}
-    end = rows.week * WEEK_DAYS
-    late = rows.filter((rows.recorded_at_age <= end) & (rows.recorded_at_age > end - WEEK_DAYS))
-    counted = late.group_by("week").aggregate(rows=late.count())
-    return {int(row["week"]): int(row["rows"]) for row in counted.to_pyarrow().to_pylist()}
+    lag = (rows.age if "age" in rows.columns else rows.days_ago) - rows.recorded_at_age
+    hours = (lag * HOURS).round()  # a lag of whole days is not a fraction of a second more
+    within = {days: (hours <= days * HOURS).sum() for days in RECORDED_WITHIN}
+    counted = rows.group_by("week").aggregate(**{f"{RECORDED}{days}": count for days, count in within.items()})
+    return {int(row.pop("week")): _by_days(row) for row in counted.to_pyarrow().to_pylist()}
+
+
+def _by_days(row: Mapping[str, int | None]) -> dict[int, int]:
+    return {days: int(row[f"{RECORDED}{days}"] or 0) for days in RECORDED_WITHIN}
 
 
 def _to_week(row: Mapping[str, int | float | None]) -> SourceWeek:

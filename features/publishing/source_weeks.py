@@ -17,8 +17,9 @@ class SourceWeek:
     `instants` counts the rows of an account at the same instant as one row. `by_day` are the rows of its seven days,
     the newest day first. `empty_after` are the cells of the columns that are filled in later which were still empty so
     many days after their row, by days and column; they count from weeks that are so old. `words` are the accounts of
-    each word of a column that tells kinds of rows apart, without words of fewer than `MIN_WORD_ACCOUNTS`. `late` are
-    further rows of the week that came within seven days after it; they are counted in no other field.
+    each word of a column that tells kinds of rows apart, without words of fewer than `MIN_WORD_ACCOUNTS`. `recorded`
+    are the rows of the week that were recorded within so many days after they happened, by days, also after the week
+    ended; rows without a `recorded_at` are left out of it.
     """
 
     rows: int
@@ -29,10 +30,11 @@ class SourceWeek:
     by_day: tuple[int, ...]
     empty_after: Mapping[int, Mapping[str, int]]
     words: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    late: int = 0
+    recorded: Mapping[int, int] = field(default_factory=dict)
 
 
 WEEK_DAYS = 7
+RECORDED_WITHIN = (3, 7, 14, 28)  # days; the first is in time
 MIN_WORD_ACCOUNTS = 5
 NO_ROWS = SourceWeek(0, 0, 0, {}, {}, (0,) * WEEK_DAYS, {})
 SourceProfile = Mapping[str, tuple[SourceWeek, ...]]  # by table, the newest week first

@@ -10,7 +10,7 @@ from monitoring.evidence.budget import level_of_run, yearly_budget
 from monitoring.sources.columns import find_column_faults
 from monitoring.sources.duplicates import find_duplicates
 from monitoring.sources.freshness import find_silence
-from monitoring.sources.late_rows import find_late_rows
+from monitoring.sources.late_rows import LATE, find_late_rows
 from monitoring.sources.volume import VolumeBreak, find_account_break, find_row_break
 from monitoring.sources.words import find_word_faults
 from monitoring.verdicts.verdict import SourceFault
@@ -41,7 +41,9 @@ def find_source_faults(
 def _count_comparisons(weeks: Sequence[SourceWeek]) -> int:
     """How many comparisons of empty cells, of words and of late rows the weeks of a table are for."""
     parts = ((week.nulls, *week.empty_after.values(), *week.words.values()) for week in weeks)
-    return max((sum(map(len, columns)) for columns in parts), default=0) + any(week.late for week in weeks)
+    return max((sum(map(len, columns)) for columns in parts), default=0) + len(LATE) * any(
+        week.recorded for week in weeks
+    )
 
 
 def _find_faults(table: str, weeks: Sequence[SourceWeek], as_of: datetime, *, alarms: Alarms) -> Iterator[SourceFault]:
@@ -66,7 +68,7 @@ def _count_fault(table: str, weeks: Sequence[SourceWeek], as_of: datetime, *, al
     if accounts := find_account_break(weeks, as_of, alarms.level):
         return _volume_fault(table, "accounts", accounts, as_of=as_of)
     if late := find_late_rows(weeks, alarms.level):
-        text = f"{late.share:.0%} of the rows of a week came only after it, at most {late.most_before:.0%} before"
+        text = f"{late.share:.0%} of the rows of a week came over 3 days late, at most {late.most_before:.0%} before"
         return SourceFault(table, as_of - timedelta(weeks=late.since + 1), f"{table}: {text}")
     return None
 

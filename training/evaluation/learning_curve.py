@@ -68,11 +68,13 @@ def measure_learning_curve(
     """The learning curve up to the model of the newest fold; None if `evaluation.learning_curve` is off."""
     if not settings.evaluation.learning_curve:
         return None
+    # A longer horizon takes fits of its own and leaves the risk for the main one as it is.
+    shorter = replace(config, horizons=tuple(days for days in config.horizons if days <= config.main_horizon))
     points: list[LearningPoint] = []
     unavailable = ""
     for parts in PARTS:
         try:
-            risks = list(_fit_parts(newest, rows, replace(config, horizons=()), parts))
+            risks = list(_fit_parts(newest, rows, shorter, parts))
         except NothingToLearn as error:
             unavailable = error.message
         else:
@@ -114,13 +116,14 @@ def _fit_parts(newest: BacktestFold, rows: pd.DataFrame, config: FitConfig, part
 
 
 def _compare_with_all(newest: BacktestFold, risks: list[np.ndarray], settings: Settings) -> dict[str, PairedMetric]:
-    """Log loss and AUC of the parts, on average, against those of the model of all accounts."""
+    """Log loss and AUC of the parts, on average, against those of the model of all accounts; without undefined ones."""
     data = evaluation_data(pd.concat([newest.test] * len(risks), ignore_index=True))
     pair = PairedRisks(data, np.concatenate(risks), np.tile(newest.risks, len(risks)))
     part = np.repeat(np.arange(len(risks)), len(newest.test))
     rankings = [(part == number) & day for number in range(len(risks)) for day in data.day_masks]
     losses = compare_metrics(pair, {"log_loss": metrics.log_loss}, settings.evaluation)
-    return losses | compare_metrics(pair, {"auc": metrics.auc}, settings.evaluation, within=rankings)
+    compared = losses | compare_metrics(pair, {"auc": metrics.auc}, settings.evaluation, within=rankings)
+    return {name: metric for name, metric in compared.items() if not np.isnan(metric.difference.value)}
 
 
 def _forecast(half: LearningPoint, departed: int, split: TimeSplit, config: FitConfig) -> LearningForecast:

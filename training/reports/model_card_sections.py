@@ -183,9 +183,9 @@ def learning_sentence(curve: LearningCurve) -> str:
         f"In {forecast.months} more months some {forecast.departed:,} more accounts would churn, beside the"
         f" {curve.departed:,} learned from."
     )
-    if change.low < 0 < change.high:
+    if change.high >= 0:
         return f"{brings} Whether that would lower the log loss cannot be told: {format_difference(change)}."
-    return f"{brings} That would change the log loss by about {format_difference(change)}."
+    return f"{brings} That would change the log loss by about {format_difference(change)}, by the test accounts."
 
 
 def leakage_lines(leakage: LeakageReport) -> Iterator[str]:

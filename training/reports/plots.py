@@ -209,7 +209,7 @@ def _draw_ablation(subject: PlotSubject, file: Path) -> None:
     value, low, high = (np.array([getattr(losses[name], end) for name in names]) for end in ("value", "low", "high"))
     with _figure(file, (6.4, 0.38 * len(names) + 1.4)) as (axes,):
         axes.axvline(0, color=GREY)
-        axes.errorbar(value, list(map(_words, names)), xerr=[value - low, high - value], fmt="o", color=MODEL_COLOR)
+        axes.errorbar(value, list(map(_words, names)), xerr=_distances(value, low, high), fmt="o", color=MODEL_COLOR)
         axes.set(xlabel="increase in log loss, 95 % interval (paired)", title="Without a family of signals")
 
 
@@ -224,7 +224,7 @@ def _draw_learning_curve(subject: PlotSubject, file: Path) -> None:
     later = curve.departed + curve.forecast.departed
     with _figure(file, (6.4, 4.6)) as (axes,):
         axes.axhline(0, color=GREY)
-        axes.errorbar(departed, value, yerr=[value - low, high - value], fmt="o-", color=MODEL_COLOR, capsize=4)
+        axes.errorbar(departed, value, yerr=_distances(value, low, high), fmt="o-", color=MODEL_COLOR, capsize=4)
         error = [[forecast.value - forecast.low], [forecast.high - forecast.value]]
         axes.errorbar([later], [forecast.value], yerr=error, fmt="o", color=ACCENT, mfc="white", capsize=4)
         text = f"{curve.forecast.months} more months"
@@ -233,6 +233,11 @@ def _draw_learning_curve(subject: PlotSubject, file: Path) -> None:
         axes.set(xlabel="churned accounts learned from", ylabel="log loss minus that of all accounts")
         axes.set_title("What more data brings (lower is better)")
         axes.margins(x=0.15)
+
+
+def _distances(value: np.ndarray, low: np.ndarray, high: np.ndarray) -> list[np.ndarray]:
+    """How far an interval reaches to both sides; a percentile interval of a few resamples may miss its value."""
+    return [np.maximum(value - low, 0), np.maximum(high - value, 0)]
 
 
 def _words(name: str) -> str:

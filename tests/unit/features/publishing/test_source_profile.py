@@ -32,24 +32,25 @@ def test_the_words_of_a_week_are_counted_by_account_without_rare_ones():
     assert newest.rows == 17
 
 
-def test_rows_that_came_in_the_week_after_theirs_are_counted_apart():
-    # (age of the row, age of its recording) in days: on time in week 1, 3 days after it, and too late to count
-    ages = [(1, 1), (9, 9), (9, 8), (9, 5), (10, 2), (16, 3)]
+def test_the_rows_of_a_week_are_counted_by_how_late_they_were_recorded():
+    # (age of the row, age of its recording) in days
+    ages = [(1, 1), (9, 9), (9, 7), (9, 4), (10, 1), (37, 7), (9, None)]
     events = [
         {
             "account_id": f"A{number}",
             "event": "open",
             "occurred_at": AS_OF - timedelta(days=happened),
             "quantity": 1.0,
-            "recorded_at": AS_OF - timedelta(days=recorded),
+            "recorded_at": None if recorded is None else AS_OF - timedelta(days=recorded),
         }
         for number, (happened, recorded) in enumerate(ages)
     ]
     table = ibis.memtable(pa.Table.from_pylist(events))
     raw = RawTable(CONTRACT["usage"], table, frozenset(table.columns))
-    weeks = profile_sources({"usage": raw}, AS_OF)["usage"]
-    assert [(week.rows, week.late) for week in weeks] == [(1, 0), (2, 2)]
+    newest, before = profile_sources({"usage": raw}, AS_OF)["usage"]
+    assert newest.recorded == {3: 1, 7: 1, 14: 1, 28: 1}
+    assert before.recorded == {3: 2, 7: 3, 14: 4, 28: 4}
 
 
 def test_without_a_time_of_recording_no_row_is_late():
-    assert [week.late for week in profile_usage([("A1", "open", 1), ("A1", "open", 9)])] == [0, 0]
+    assert [week.recorded for week in profile_usage([("A1", "open", 1), ("A1", "open", 9)])] == [{}, {}]

@@ -274,10 +274,12 @@ def test_a_column_that_is_known_to_be_at_fault_hides_no_fault_of_its_table():
     assert not is_acknowledged("mend a source", ", ".join(subjects), known)
 
 
-def with_late_rows(weeks: Weeks, shares: Iterable[float]) -> Weeks:
-    """Of the rows of each week so many come in the week after."""
+def with_late_rows(weeks: Weeks, shares: Iterable[float], within: int = 7) -> Weeks:
+    """Such a share of the rows of each week is recorded more than three days late, and within so many."""
     return tuple(
-        replace(week, rows=week.rows - round(week.rows * share), late=round(week.rows * share))
+        replace(
+            week, recorded={days: round(week.rows * (1 - (share if days < within else 0))) for days in (3, 7, 14, 28)}
+        )
         for week, share in zip(weeks, shares, strict=True)
     )
 
@@ -288,12 +290,20 @@ def test_rows_that_come_later_than_ever_are_named_a_week_later():
     assert faults(with_late_rows(weeks, usual)) == []
     assert faults(with_late_rows(weeks, [0.3, *usual[1:]])) == []
     [fault] = find_source_faults({"usage": with_late_rows(weeks, [0.0, 0.3, 0.3, *usual[3:]])}, AS_OF, 0.05)
-    assert fault.text == "usage: 30% of the rows of a week came only after it, at most 6% before"
+    assert fault.text == "usage: 30% of the rows of a week came over 3 days late, at most 6% before"
     assert (AS_OF - fault.since).days == 21
     assert faults(with_late_rows(weeks, [0.0, 0.05, 0.3, *usual[3:]])) == []
 
 
-def test_rows_of_one_day_that_come_a_day_late_are_no_fault():
+def test_rows_that_come_weeks_late_are_named_after_28_days():
+    weeks = to_weeks([100] * DAYS)
+    late = [0.3] * 6
+    (text,) = faults(with_late_rows(weeks, [*late, *[0.0] * 98], within=28))
+    assert text == "usage: 30% of the rows of a week came over 3 days late, at most 0% before"
+    assert faults(with_late_rows(weeks, [*late[:4], *[0.0] * 100], within=28)) == []
+
+
+def test_rows_of_one_day_that_come_late_are_no_fault():
     weeks = to_weeks([100] * DAYS)
     assert faults(with_late_rows(weeks, [0.0, 0.15, 0.15, *[0.0] * 101])) == []
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.backtest_rows import DAYS, FIT_CONFIG, SETTINGS
 from training.evaluation.backtest import BacktestFold, backtest_splits, evaluate_fold, fit_split
-from training.evaluation.learning_curve import forecast_change, measure_learning_curve
+from training.evaluation.learning_curve import LearningCurve, forecast_change, measure_learning_curve
 from training.evaluation.paired_difference import mean_log_loss
 from training.evaluation.scorecard import Interval
 from training.labels.definition import CHURNED
@@ -24,7 +24,7 @@ def newest(rows) -> BacktestFold:
 
 
 def test_a_point_is_the_mean_loss_of_models_of_each_part(rows, newest):
-    curve = measure_learning_curve(newest, rows, FIT_CONFIG, SETTINGS)
+    curve = measure(newest, rows)
     assert [point.share for point in curve.points] == [0.25, 0.5]
     half = curve.points[1].metrics["log_loss"]
     losses = [_loss_of_part(rows[assign_folds(rows, 2) == part], newest) for part in range(2)]
@@ -35,17 +35,18 @@ def test_a_point_is_the_mean_loss_of_models_of_each_part(rows, newest):
 
 def test_six_months_bring_as_many_departures_as_the_training_days_had(rows, newest):
     few = rows.assign(churned=rows.churned.where(rows.account_id.astype(int) % 3 == 0, 0.0))
-    curve = measure_learning_curve(newest, few, FIT_CONFIG, SETTINGS)
+    curve = measure(newest, few)
     train = few[few.as_of.isin(SPLIT.train) & (few.churned == 1)]
     days = (SPLIT.train[-1] - SPLIT.train[0]).days + 30
     assert curve.departed == train.account_id.nunique()
     assert curve.points[-1].departed == round(curve.departed / 2)
+    assert curve.forecast is not None
     assert curve.forecast.departed == round(curve.departed * 182.625 / days)
 
 
 def test_too_few_departures_for_half_of_the_accounts_give_a_reason(rows, newest):
     few = rows.assign(churned=rows.churned.where(rows.account_id.astype(int) % 20 == 0, 0.0))
-    curve = measure_learning_curve(newest, few, FIT_CONFIG, SETTINGS)
+    curve = measure(newest, few)
     assert (curve.points, curve.forecast) == ((), None)
     assert "at least 20 are needed" in curve.unavailable
 
@@ -53,7 +54,7 @@ def test_too_few_departures_for_half_of_the_accounts_give_a_reason(rows, newest)
 def test_quarters_too_small_leave_the_halves(rows, newest):
     on_fit_day = rows.as_of.isin(SPLIT.fit) & (assign_folds(rows, 4) == 1)
     without = rows.assign(churned=rows.churned.where(~on_fit_day, 0.0))
-    curve = measure_learning_curve(newest, without, FIT_CONFIG, SETTINGS)
+    curve = measure(newest, without)
     assert ([point.share for point in curve.points], curve.unavailable) == ([0.5], "")
 
 
@@ -82,6 +83,12 @@ def test_twice_the_departures_gain_what_halves_lose_by_the_power_law():
 def test_a_loss_that_may_be_none_may_gain_nothing():
     change = forecast_change(Interval(0.002, -0.001, 0.005), growth=0.3)
     assert change.low < 0 < change.high
+
+
+def measure(newest: BacktestFold, rows: pd.DataFrame) -> LearningCurve:
+    curve = measure_learning_curve(newest, rows, FIT_CONFIG, SETTINGS)
+    assert curve is not None
+    return curve
 
 
 def _loss_of_part(part: pd.DataFrame, newest: BacktestFold) -> float:

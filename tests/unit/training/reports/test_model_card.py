@@ -7,8 +7,8 @@ import pytest
 
 from configs.sections.evaluation import EvaluationSettings
 from training.evaluation.ablation import USAGE_ONLY, AblationResult
-from training.evaluation.learning_curve import LearningCurve, LearningForecast
-from training.evaluation.paired_difference import PairedRisks, compare_risks, evaluate_segments
+from training.evaluation.learning_curve import LearningCurve, LearningForecast, LearningPoint
+from training.evaluation.paired_difference import PairedMetric, PairedRisks, compare_risks, evaluate_segments
 from training.evaluation.scorecard import EvaluationData, Interval
 from training.registry.comparison_record import LastComparison
 from training.registry.evaluation_record import EvaluationRecord, HorizonRecord
@@ -106,13 +106,26 @@ def test_the_cards_say_what_more_data_would_bring(evaluation, plots):
     unclear = replace(gain, forecast=LearningForecast(6, 70, Interval(-0.0002, -0.0011, 0.0009)))
     unknown = replace(gain, forecast=None, unavailable="Only 9 churned.")
     sentences = [learning_sentence(curve) for curve in (gain, unclear, unknown)]
-    assert "about -0.0012 [-0.0021, -0.0003]." in sentences[0]
+    assert "about -0.0012 [-0.0021, -0.0003], by the test accounts." in sentences[0]
     assert "cannot be told: -0.0002 [-0.0011, +0.0009]." in sentences[1]
     assert sentences[2].endswith("what more data would bring is not known. Only 9 churned.")
     for curve, sentence in zip((gain, unclear, unknown), sentences, strict=True):
         changed = replace(evaluation, learning_curve=curve)
         assert sentence in model_card(changed)
         assert sentence in render_card_page(changed, plots, None)
+
+
+def test_a_curve_that_rises_foretells_nothing():
+    rising = LearningCurve(200, (), LearningForecast(6, 70, Interval(0.0012, 0.0003, 0.0021)))
+    assert "cannot be told" in learning_sentence(rising)
+
+
+def test_an_undefined_auc_of_a_part_is_called_so(evaluation):
+    losses = {"log_loss": PairedMetric(0.2, 0.1, Interval(0.1, 0.05, 0.15))}
+    curve = LearningCurve(200, (LearningPoint(0.5, 100, losses),), None, "")
+    changed = replace(evaluation, learning_curve=curve)
+    assert "| 50 % | 100 | +0.1000 [+0.0500, +0.1500] | undefined |" in model_card(changed)
+    assert '<td class="n">undefined</td>' in render_card_page(changed, {}, None)
 
 
 def test_a_curve_that_was_not_measured_is_not_on_the_cards(evaluation, plots):
