@@ -41,9 +41,8 @@ def find_source_faults(
 def _count_comparisons(weeks: Sequence[SourceWeek]) -> int:
     """How many comparisons of empty cells, of words and of late rows the weeks of a table are for."""
     parts = ((week.nulls, *week.empty_after.values(), *week.words.values()) for week in weeks)
-    return max((sum(map(len, columns)) for columns in parts), default=0) + len(LATE) * any(
-        week.recorded for week in weeks
-    )
+    late = len(LATE) * any(week.recorded for week in weeks)
+    return max((sum(map(len, columns)) for columns in parts), default=0) + late
 
 
 def _find_faults(table: str, weeks: Sequence[SourceWeek], as_of: datetime, *, alarms: Alarms) -> Iterator[SourceFault]:
@@ -68,7 +67,8 @@ def _count_fault(table: str, weeks: Sequence[SourceWeek], as_of: datetime, *, al
     if accounts := find_account_break(weeks, as_of, alarms.level):
         return _volume_fault(table, "accounts", accounts, as_of=as_of)
     if late := find_late_rows(weeks, alarms.level):
-        text = f"{late.share:.0%} of the rows of a week came over 3 days late, at most {late.most_before:.0%} before"
+        share, highest = f"{late.share:.0%}", f"{late.most_before:.0%}"
+        text = f"{share} of the rows of a week came over {late.days} days late, at most {highest} before"
         return SourceFault(table, as_of - timedelta(weeks=late.since + 1), f"{table}: {text}")
     return None
 

@@ -299,7 +299,7 @@ def test_rows_that_come_weeks_late_are_named_after_28_days():
     weeks = to_weeks([100] * DAYS)
     late = [0.3] * 6
     (text,) = faults(with_late_rows(weeks, [*late, *[0.0] * 98], within=28))
-    assert text == "usage: 30% of the rows of a week came over 3 days late, at most 0% before"
+    assert text == "usage: 30% of the rows of a week came over 14 days late, at most 0% before"
     assert faults(with_late_rows(weeks, [*late[:4], *[0.0] * 100], within=28)) == []
 
 
