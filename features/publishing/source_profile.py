@@ -27,7 +27,7 @@ from features.tables.raw_table import RawTable
 
 WEEKS = 104  # what the own past may hold: the same season twice
 FILLED_IN = (7, 28)  # days in which most values that are filled in later are
-HOURS = 24
+MINUTE = 1 / 1_440  # in days: a lag of whole days is not a rounding error more
 NULLS, EMPTY, MEDIAN, DAY, RECORDED = "nulls_", "empty_after_", "median_", "day_", "recorded_"
 
 
@@ -109,9 +109,8 @@ def _count_recorded(rows: ir.Table) -> dict[int, dict[int, int]]:
     """How many rows of each week were recorded within so many days after they happened."""
     if "recorded_at_age" not in rows.columns:
         return {}
-    lag = (rows.age if "age" in rows.columns else rows.days_ago) - rows.recorded_at_age
-    hours = (lag * HOURS).round()  # a lag of whole days is not a fraction of a second more
-    within = {days: (hours <= days * HOURS).sum() for days in RECORDED_WITHIN}
+    lag = rows.age - rows.recorded_at_age
+    within = {days: (lag < days + MINUTE).sum() for days in RECORDED_WITHIN}
     counted = rows.group_by("week").aggregate(**{f"{RECORDED}{days}": count for days, count in within.items()})
     return {int(row.pop("week")): _by_days(row) for row in counted.to_pyarrow().to_pylist()}
 

@@ -70,6 +70,7 @@ def measure_learning_curve(
         return None
     # A longer horizon takes fits of its own and leaves the risk for the main one as it is.
     shorter = replace(config, horizons=tuple(days for days in config.horizons if days <= config.main_horizon))
+    departed = _count_departed(rows_on(rows, newest.split.train))
     points: list[LearningPoint] = []
     unavailable = ""
     for parts in PARTS:
@@ -79,9 +80,8 @@ def measure_learning_curve(
             unavailable = error.message
         else:
             unavailable = ""
-            departed = round(_count_departed(rows, newest.split) / parts)
-            points.append(LearningPoint(1 / parts, departed, _compare_with_all(newest, risks, settings)))
-    departed = _count_departed(rows, newest.split)
+            compared = _compare_with_all(newest, risks, settings)
+            points.append(LearningPoint(1 / parts, round(departed / parts), compared))
     forecast = None if unavailable else _forecast(points[-1], departed, newest.split, config)
     return LearningCurve(departed, tuple(points), forecast, unavailable)
 
@@ -134,6 +134,5 @@ def _forecast(half: LearningPoint, departed: int, split: TimeSplit, config: FitC
     return LearningForecast(MONTHS, round(departed * growth), change)
 
 
-def _count_departed(rows: pd.DataFrame, split: TimeSplit) -> int:
-    train = rows_on(rows, split.train)
-    return int(train[ACCOUNT_ID][train[CHURNED] == 1].nunique())
+def _count_departed(rows: pd.DataFrame) -> int:
+    return int(rows[ACCOUNT_ID][rows[CHURNED] == 1].nunique())

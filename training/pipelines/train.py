@@ -97,7 +97,8 @@ def _fit_and_evaluate(inputs: TrainingInputs, progress: Progress) -> tuple[Churn
     progress("evaluating on past days, against baselines and for leaks", 4, STEPS)
     evaluation = evaluate_model(model, stability, inputs)
     ablation = _run_ablations(model, evaluation.folds[0], inputs, progress)
-    progress("fitting on fewer accounts, to see what more data would bring", 6, STEPS)
+    if inputs.settings.evaluation.learning_curve:
+        progress("fitting on fewer accounts, to see what more data would bring", 6, STEPS)
     curve = measure_learning_curve(evaluation.folds[0], rows, inputs.fit_config, inputs.settings)
     return model, replace(evaluation, record=replace(evaluation.record, ablation=ablation, learning_curve=curve))
 
